@@ -1,0 +1,110 @@
+//! Where an access goes: a function, one of its regions, and a size.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A PCI function's address: bus (8 bits), device (5 bits), function (3 bits).
+///
+/// PCI Local Bus 3.0, section 3.2.2.3.2.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Bdf(u16);
+
+impl Bdf {
+    /// `None` if the device is above 31 or the function above 7.
+    pub const fn new(bus: u8, device: u8, function: u8) -> Option<Self> {
+        if device > 31 || function > 7 {
+            return None;
+        }
+        Some(Self(((bus as u16) << 8) | ((device as u16) << 3) | function as u16))
+    }
+
+    /// The 16-bit routing identifier: bus in bits 15:8, device in 7:3, function in 2:0.
+    pub const fn from_routing_id(id: u16) -> Self {
+        Self(id)
+    }
+
+    /// The 16-bit routing identifier.
+    pub const fn routing_id(self) -> u16 {
+        self.0
+    }
+
+    /// Bus number.
+    pub const fn bus(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    /// Device number, 0 to 31.
+    pub const fn device(self) -> u8 {
+        (self.0 >> 3) as u8 & 0x1f
+    }
+
+    /// Function number, 0 to 7.
+    pub const fn function(self) -> u8 {
+        self.0 as u8 & 7
+    }
+}
+
+impl fmt::Display for Bdf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x}:{:02x}.{:x}", self.bus(), self.device(), self.function())
+    }
+}
+
+impl fmt::Debug for Bdf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A text that is no `BB:DD.F`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no PCI address; write it as BB:DD.F in hexadecimal, like 00:04.0")]
+pub struct BadBdf(pub String);
+
+impl FromStr for Bdf {
+    type Err = BadBdf;
+
+    fn from_str(text: &str) -> Result<Self, BadBdf> {
+        let parse = || {
+            let (bus, rest) = text.split_once(':')?;
+            let (device, function) = rest.split_once('.')?;
+            let hex = |part: &str| u8::from_str_radix(part, 16).ok();
+            Bdf::new(hex(bus)?, hex(device)?, hex(function)?)
+        };
+        parse().ok_or_else(|| BadBdf(text.to_owned()))
+    }
+}
+
+/// A part of a function that an access can reach. Offsets are relative to its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Region {
+    /// Base address register 0 to 5; a 64-bit BAR goes by the index of its lower half.
+    Bar(u8),
+    /// The expansion ROM.
+    Rom,
+    /// Configuration space, 256 or 4096 bytes.
+    Config,
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Region::Bar(index) => write!(f, "BAR{index}"),
+            Region::Rom => f.write_str("ROM"),
+            Region::Config => f.write_str("CONFIG"),
+        }
+    }
+}
+
+/// The address space that a BAR or a route decodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Space {
+    /// Memory (MMIO).
+    Memory,
+    /// I/O ports.
+    Io,
+}

@@ -1,0 +1,187 @@
+//! The guest ABI: what a guest tells the bench, through one I/O port.
+//!
+//! - `in eax, PORT` gives [`SIGNATURE`] under barscope. Other machines give all-ones.
+//! - `out PORT, eax` makes the host read a request: `eax` is the request's number ([`request`]),
+//!   `rbx` the *virtual* address of its structure and `rcx` that structure's size in bytes. The host
+//!   walks the address with the caller's CR3, so ring 3 can ask as well as ring 0 (through the TSS
+//!   bitmap or `ioperm`). Requests without a structure pass 0 and 0.
+//!
+//! Every field is a little-endian 64-bit word, so that C and Rust agree on the layout without
+//! padding. A guest that never asks is traced all the same; what is then guessed is marked so.
+
+#![no_std]
+
+pub mod scenario;
+
+/// The I/O port, 32 bits wide.
+pub const PORT: u16 = 0x0b5c;
+
+/// What a read of [`PORT`] gives: `BSC1` in ASCII.
+pub const SIGNATURE: u32 = u32::from_le_bytes(*b"BSC1");
+
+/// The longest text that the host reads, in bytes; more is cut off.
+pub const MAX_TEXT: u64 = 256;
+
+/// The longest image that the host reads, in bytes; a longer one is refused.
+pub const MAX_IMAGE: u64 = 64 << 20;
+
+/// Request numbers, as `eax` holds them.
+pub mod request {
+    /// A named point in the trace: [`super::Mark`].
+    pub const MARK: u32 = 1;
+    /// A mapping was made: [`super::Map`].
+    pub const MAP: u32 = 2;
+    /// A mapping went away: [`super::Unmap`].
+    pub const UNMAP: u32 = 3;
+    /// An ELF file with symbols for code in this address space: [`super::Image`].
+    pub const IMAGE: u32 = 4;
+    /// A scenario begins: [`super::Mark`] holds its name.
+    pub const SCENARIO_BEGIN: u32 = 5;
+    /// A scenario ended: [`super::ScenarioEnd`].
+    pub const SCENARIO_END: u32 = 6;
+    /// The guest counted something: [`super::Count`].
+    pub const COUNT: u32 = 7;
+    /// Nothing to do until a device acts: a virtual clock jumps to its next deadline. No structure.
+    pub const IDLE: u32 = 8;
+    /// The guest is done: [`super::Exit`].
+    pub const EXIT: u32 = 9;
+    /// An interrupt handler begins: [`super::Isr`].
+    pub const ISR_ENTER: u32 = 10;
+    /// An interrupt handler is done: [`super::Isr`].
+    pub const ISR_EXIT: u32 = 11;
+}
+
+/// Bytes in the caller's address space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Bytes {
+    /// Virtual address.
+    pub address: u64,
+    /// Length in bytes.
+    pub length: u64,
+}
+
+impl Bytes {
+    /// The bytes of `slice`, which has to stay where it is until the request was made.
+    pub fn of(slice: &[u8]) -> Self {
+        Self { address: slice.as_ptr() as u64, length: slice.len() as u64 }
+    }
+}
+
+/// [`request::MARK`] and [`request::SCENARIO_BEGIN`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Mark {
+    /// UTF-8.
+    pub text: Bytes,
+}
+
+/// What made a mapping ([`Map::kind`]).
+pub mod path {
+    /// `ioremap`, into the kernel's address space.
+    pub const IOREMAP: u64 = 1;
+    /// A driver's `mmap` file operation, into a process's address space.
+    pub const MMAP: u64 = 2;
+    /// `mmap` of a sysfs `resourceN` file.
+    pub const SYSFS: u64 = 3;
+    /// `mmap` of `/dev/mem`.
+    pub const DEV_MEM: u64 = 4;
+    /// The kernel's linear mapping of physical memory.
+    pub const DIRECT_MAP: u64 = 5;
+}
+
+/// [`request::MAP`]: a mapping was made. It takes effect for accesses from here on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Map {
+    /// The guest's own number for it, to name it in [`Unmap`]. Not 0.
+    pub id: u64,
+    /// One of [`path`].
+    pub kind: u64,
+    /// Virtual address of its first byte.
+    pub virtual_address: u64,
+    /// Bus address of its first byte.
+    pub physical_address: u64,
+    /// Length in bytes.
+    pub length: u64,
+    /// The address space: a CR3, or 0 for one in the kernel's part, that all share.
+    pub address_space: u64,
+    /// 1 if the page tables fill on first touch, 0 if they are filled already.
+    pub on_fault: u64,
+    /// Who asked for it, like `lab::probe` or `user 1`; UTF-8.
+    pub who: Bytes,
+    /// The call that made it, like `ioremap(0xfe000000, 0x1000)`; UTF-8.
+    pub call: Bytes,
+}
+
+/// [`request::UNMAP`]: a mapping went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Unmap {
+    /// The number that [`Map::id`] gave it.
+    pub id: u64,
+}
+
+/// [`request::IMAGE`]: an ELF file whose symbols and lines name code in this address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Image {
+    /// A name for people; UTF-8.
+    pub name: Bytes,
+    /// The whole file.
+    pub elf: Bytes,
+    /// The address space it is in: a CR3, or 0 for the kernel's part.
+    pub address_space: u64,
+}
+
+/// [`request::SCENARIO_END`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct ScenarioEnd {
+    /// 1 if everything that the scenario checked held.
+    pub passed: u64,
+    /// One line on what it showed, or on what did not hold; UTF-8.
+    pub summary: Bytes,
+}
+
+/// What was counted ([`Count::what`]).
+pub mod counted {
+    /// Entries into the kernel (system calls, faults, interrupts) while a program ran.
+    pub const KERNEL_ENTRIES: u64 = 1;
+    /// A page fault that the kernel resolved by mapping a page of a mapping.
+    pub const FAULT_RESOLVED: u64 = 2;
+    /// A page fault that nothing could resolve: the program was stopped.
+    pub const FAULT_FATAL: u64 = 3;
+}
+
+/// [`request::COUNT`]: something that a trace of device accesses can't see, counted by the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Count {
+    /// One of [`counted`].
+    pub what: u64,
+    /// How many.
+    pub value: u64,
+    /// The faulting virtual address, or 0.
+    pub address: u64,
+    /// The page fault's error code, or 0.
+    pub error_code: u64,
+    /// RIP of the instruction that faulted, or 0.
+    pub rip: u64,
+}
+
+/// [`request::EXIT`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Exit {
+    /// 0 if all went well.
+    pub status: u64,
+}
+
+/// [`request::ISR_ENTER`] and [`request::ISR_EXIT`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Isr {
+    /// The interrupt's vector.
+    pub vector: u64,
+}

@@ -1,0 +1,35 @@
+//! What the test kernel can play, in the order in which it does.
+
+/// A scenario's name, as in `--scenario NAME`, and the question that it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Lower case, words joined by `-`.
+    pub name: &'static str,
+    /// One line.
+    pub question: &'static str,
+}
+
+const fn scenario(name: &'static str, question: &'static str) -> Scenario {
+    Scenario { name, question }
+}
+
+/// All of them.
+pub const SCENARIOS: &[Scenario] = &[
+    scenario("probe", "can the driver read the device's ID through ioremap?"),
+    scenario("same-register", "do both mappings reach the same register?"),
+    scenario("mmap-up-front", "does a mapping filled by mmap itself need no fault?"),
+    scenario("mmap-by-fault", "does the first touch cost one fault, and later ones none?"),
+    scenario("no-kernel-entry", "do a thousand user accesses enter the kernel?"),
+    scenario("mmap-without-ioremap", "does mmap work where ioremap was never called?"),
+    scenario("ioremap-without-mmap", "does ioremap work where mmap was never called?"),
+    scenario("iounmap-keeps-mmap", "does a user mapping survive iounmap?"),
+    scenario("munmap-keeps-ioremap", "does the kernel's mapping survive munmap?"),
+    scenario("touch-after-munmap", "does a touch after munmap fault?"),
+    scenario("map-past-end", "does the driver refuse to map past the BAR's end?"),
+    scenario("supervisor-page-from-user", "can a program use the kernel's own mapping?"),
+    scenario("decode-off", "what does a BAR read give with Memory Space off?"),
+    scenario("interrupt", "who acknowledges the interrupt that a computation ends with?"),
+];
+
+/// The prefix of the kernel's command line argument that selects scenarios: `scenario=NAME,NAME`.
+pub const ARGUMENT: &str = "scenario=";

@@ -1,0 +1,2 @@
+//! Builds the test kernel.
+fn main() {}

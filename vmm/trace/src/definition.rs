@@ -1,0 +1,237 @@
+//! What events refer to by id: written once, when it first occurs or changes.
+
+use std::fmt;
+
+use device_model::{Bdf, RegisterMap, Region, Space};
+use serde::{Deserialize, Serialize};
+
+use crate::event::Id;
+
+/// An interned record. Stored as one line of JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "define", rename_all = "kebab-case")]
+pub enum Definition {
+    /// The machine that the trace comes from; the first definition.
+    Machine(Machine),
+    /// A PCI function.
+    Function(Function),
+    /// A range of addresses that leads into a region of a function.
+    Route(Route),
+    /// A page walk. Its physical page never changes; another one is another walk.
+    Walk(Walk),
+    /// An instruction that accessed a device.
+    Instruction(Instruction),
+    /// A mapping of device memory into an address space.
+    Mapping(Mapping),
+    /// An executable with symbols; the file itself follows as a blob.
+    Image(Image),
+    /// A text.
+    Text {
+        /// The text.
+        text: String,
+    },
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// What runs, like `test kernel` or a file's name.
+    pub guest: String,
+    /// Number of vCPUs.
+    pub vcpus: u8,
+    /// Guest memory in bytes.
+    pub memory: u64,
+}
+
+/// A PCI function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Its address.
+    pub bdf: Bdf,
+    /// The model's name.
+    pub name: String,
+    /// Vendor ID.
+    pub vendor: u16,
+    /// Device ID.
+    pub device: u16,
+    /// Its BARs.
+    pub bars: Vec<Bar>,
+    /// Message-signalled interrupt vectors, 0 without MSI.
+    pub msi_vectors: u8,
+    /// Its registers.
+    pub register_maps: Vec<RegisterMap>,
+}
+
+/// A BAR of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bar {
+    /// Which.
+    pub index: u8,
+    /// Memory or I/O.
+    pub space: Space,
+    /// Size in bytes.
+    pub size: u64,
+    /// 64 bits wide.
+    pub wide: bool,
+    /// Prefetchable.
+    pub prefetchable: bool,
+}
+
+/// A range of addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Route {
+    /// The function's definition; `None` for a register of the host bridge itself (CONFIG_ADDRESS).
+    pub function: Option<Id>,
+    /// The region that it leads into.
+    pub region: Region,
+    /// Memory or I/O.
+    pub space: Space,
+    /// Guest physical address or port of its first byte.
+    pub base: u64,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// A page walk from CR3 to the page of a device access.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Walk {
+    /// CR3.
+    pub cr3: u64,
+    /// Virtual address of the page.
+    pub page: u64,
+    /// Size of the page in bytes: 4 KiB, 2 MiB or 1 GiB.
+    pub page_size: u64,
+    /// The entries met, from the top level (PML5 or PML4) down to the leaf.
+    pub entries: Vec<u64>,
+    /// 4 or 5 levels.
+    pub levels: u8,
+    /// Every entry has U/S set: ring 3 may use it.
+    pub user: bool,
+    /// Every entry has R/W set.
+    pub writable: bool,
+    /// What PAT and MTRRs make of it.
+    pub memory_type: MemoryType,
+    /// The path that the page belongs to.
+    pub path: Path,
+    /// Whether the guest said so, or the VMM inferred it from the walk.
+    pub announced: bool,
+    /// The announced mapping's definition.
+    pub mapping: Option<Id>,
+}
+
+/// An effective memory type, as x86 names it; Intel SDM volume 3, section "Memory Cache Control".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MemoryType {
+    /// Uncacheable.
+    #[serde(rename = "UC")]
+    Uncacheable,
+    /// Uncacheable, unless an MTRR says write-combining. What `ioremap` gives.
+    #[serde(rename = "UC-")]
+    UncacheableMinus,
+    /// Write-combining.
+    #[serde(rename = "WC")]
+    WriteCombining,
+    /// Write-through.
+    #[serde(rename = "WT")]
+    WriteThrough,
+    /// Write-protected.
+    #[serde(rename = "WP")]
+    WriteProtected,
+    /// Write-back.
+    #[serde(rename = "WB")]
+    WriteBack,
+}
+
+impl MemoryType {
+    /// UC or UC-: no access is merged, cached or speculated.
+    pub const fn uncached(self) -> bool {
+        matches!(self, MemoryType::Uncacheable | MemoryType::UncacheableMinus)
+    }
+}
+
+impl fmt::Display for MemoryType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            MemoryType::Uncacheable => "UC",
+            MemoryType::UncacheableMinus => "UC-",
+            MemoryType::WriteCombining => "WC",
+            MemoryType::WriteThrough => "WT",
+            MemoryType::WriteProtected => "WP",
+            MemoryType::WriteBack => "WB",
+        })
+    }
+}
+
+/// How a virtual address came to lead to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Path {
+    /// `ioremap`.
+    Ioremap,
+    /// A driver's `mmap` file operation.
+    Mmap,
+    /// `mmap` of a sysfs `resourceN` file.
+    Sysfs,
+    /// `mmap` of `/dev/mem`.
+    DevMem,
+    /// The kernel's linear mapping of physical memory.
+    DirectMap,
+    /// Something else.
+    Unknown,
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Path::Ioremap => "ioremap",
+            Path::Mmap => "mmap",
+            Path::Sysfs => "sysfs",
+            Path::DevMem => "/dev/mem",
+            Path::DirectMap => "direct",
+            Path::Unknown => "unknown",
+        })
+    }
+}
+
+/// An instruction that accessed a device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Instruction {
+    /// Virtual address of its first byte.
+    pub rip: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The address space that it was fetched from: a CR3.
+    pub cr3: u64,
+    /// Decoding backwards found more than one candidate that fits.
+    pub ambiguous: bool,
+}
+
+/// A mapping that the guest announced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// What made it.
+    pub path: Path,
+    /// Virtual address of its first byte.
+    pub virtual_address: u64,
+    /// Bus address of its first byte.
+    pub physical_address: u64,
+    /// Length in bytes.
+    pub length: u64,
+    /// The address space that it is in: a CR3; `None` for the kernel's part, that all share.
+    pub address_space: Option<u64>,
+    /// Filled on first touch.
+    pub on_fault: bool,
+    /// Who asked for it.
+    pub who: String,
+    /// The call that made it.
+    pub call: String,
+}
+
+/// An executable whose symbols and lines name code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// A name for people.
+    pub name: String,
+    /// The address space that it is in: a CR3; `None` for the kernel's part, that all share.
+    pub address_space: Option<u64>,
+}

@@ -1,0 +1,3 @@
+//! MMIO traces.
+pub mod definition;
+pub mod event;
