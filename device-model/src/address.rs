@@ -70,7 +70,11 @@ impl FromStr for Bdf {
         let parse = || {
             let (bus, rest) = text.split_once(':')?;
             let (device, function) = rest.split_once('.')?;
-            let hex = |part: &str| u8::from_str_radix(part, 16).ok();
+            // `from_str_radix` alone takes a sign.
+            let hex = |part: &str| {
+                let digits = part.bytes().all(|byte| byte.is_ascii_hexdigit());
+                u8::from_str_radix(part, 16).ok().filter(|_| digits)
+            };
             Bdf::new(hex(bus)?, hex(device)?, hex(function)?)
         };
         parse().ok_or_else(|| BadBdf(text.to_owned()))
@@ -107,4 +111,40 @@ pub enum Space {
     Memory,
     /// I/O ports.
     Io,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_packed_as_a_routing_id() {
+        let bdf = Bdf::new(0xab, 0x19, 5).unwrap();
+
+        assert_eq!(bdf.routing_id(), 0xabcd);
+        assert_eq!(Bdf::from_routing_id(0xabcd), bdf);
+        assert_eq!((bdf.bus(), bdf.device(), bdf.function()), (0xab, 0x19, 5));
+    }
+
+    #[test]
+    fn devices_above_31_and_functions_above_7_do_not_exist() {
+        assert_eq!(Bdf::new(0, 32, 0), None);
+        assert_eq!(Bdf::new(0, 0, 8), None);
+        assert!(Bdf::new(255, 31, 7).is_some());
+    }
+
+    #[test]
+    fn an_address_reads_back_as_it_is_printed() {
+        let bdf = Bdf::new(0, 4, 1).unwrap();
+
+        assert_eq!(bdf.to_string(), "00:04.1");
+        assert_eq!("00:04.1".parse(), Ok(bdf));
+    }
+
+    #[test]
+    fn what_is_no_address_is_quoted_in_the_error() {
+        for text in ["", "04.0", "00:04", "00:20.0", "00:04.8", "100:04.0", "00:+4.0"] {
+            assert_eq!(text.parse::<Bdf>(), Err(BadBdf(text.to_owned())), "{text}");
+        }
+    }
 }

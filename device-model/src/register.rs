@@ -2,10 +2,12 @@
 //! them, and the documentation is printed from them.
 
 use std::borrow::Cow;
+use std::mem;
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::Region;
+use crate::device::Refused;
 
 /// What software may do with a register, and what that does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +82,8 @@ impl Field {
 
     /// The same field with names for its values.
     pub const fn with_values(mut self, values: &'static [(u64, Cow<'static, str>)]) -> Self {
-        self.values = Cow::Borrowed(values);
+        // Dropping the old value is no constant operation; it is borrowed, so nothing leaks.
+        mem::forget(mem::replace(&mut self.values, Cow::Borrowed(values)));
         self
     }
 
@@ -161,7 +164,8 @@ impl Register {
 
     /// The same register with fields.
     pub const fn with_fields(mut self, fields: &'static [Field]) -> Self {
-        self.fields = Cow::Borrowed(fields);
+        // As in `Field::with_values`.
+        mem::forget(mem::replace(&mut self.fields, Cow::Borrowed(fields)));
         self
     }
 
@@ -187,8 +191,42 @@ impl RegisterMap {
         self.registers[..after].last().filter(|register| register.contains(offset))
     }
 
+    /// The register that a read of `size` bytes at `offset` reads: it must cover the register exactly,
+    /// or lie in a memory range.
+    ///
+    /// # Errors
+    /// Why the device refuses such a read.
+    pub fn check_read(&self, offset: u64, size: u8) -> Result<&Register, Refused> {
+        let register = self.covered(offset, size)?;
+        if register.access.readable() { Ok(register) } else { Err(Refused::WriteOnly) }
+    }
+
+    /// The same for a write.
+    ///
+    /// # Errors
+    /// Why the device refuses such a write.
+    pub fn check_write(&self, offset: u64, size: u8) -> Result<&Register, Refused> {
+        let register = self.covered(offset, size)?;
+        if register.access.writable() { Ok(register) } else { Err(Refused::ReadOnly) }
+    }
+
+    fn covered(&self, offset: u64, size: u8) -> Result<&Register, Refused> {
+        let register = self.at(offset).ok_or(Refused::Reserved)?;
+        if register.memory {
+            let last = offset.checked_add(u64::from(size).saturating_sub(1));
+            return last.filter(|&last| register.contains(last)).map(|_| register).ok_or(Refused::Reserved);
+        }
+        if register.size != u64::from(size) {
+            return Err(Refused::Width);
+        }
+        if register.offset != offset { Err(Refused::Alignment) } else { Ok(register) }
+    }
+
     /// The register called `name`.
     pub fn named(&self, name: &str) -> Option<&Register> {
         self.registers.iter().find(|register| register.name == name)
     }
 }
+
+#[cfg(test)]
+mod tests;

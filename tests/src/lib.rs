@@ -1,1 +1,2 @@
 //! The bench.
+pub mod raw_guest;

@@ -1,1 +1,27 @@
-//! The machine.
+//! The machine: guest memory, KVM, vCPUs, and the way of an access to a device and into a trace.
+//!
+//! [`machine::start`] puts one together from a [`machine::Config`]; the [`Running`] that it gives is
+//! served in turns until it says why it [`Stop`]ped.
+
+mod boot;
+mod clock;
+mod console;
+mod dispatch;
+mod guest_abi;
+mod host;
+mod images;
+mod interned;
+pub mod layout;
+pub mod machine;
+mod memory;
+mod routes;
+mod running;
+mod shared;
+mod stop;
+mod vcpu;
+
+pub use boot::BootError;
+pub use host::HostError;
+pub use machine::{Config, MachineError};
+pub use running::Running;
+pub use stop::{Place, Stop};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use device_model::{Bdf, RegisterMap, Region, Space};
+use device_model::{Bdf, Region, RegisterMap, Space};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Id;

@@ -1,3 +1,22 @@
-//! MMIO traces.
+//! MMIO traces: what they hold, the file, the reader, what the records mean, printing and assertions.
+//!
+//! A trace is a file that vCPU threads write records into while the guest runs ([`Writer`]). It is
+//! read back by [`Trace`] when it is complete, or by [`Tail`] while it grows.
+//! Nothing here needs KVM: a trace tells everything by itself.
+
 pub mod definition;
+mod definitions;
 pub mod event;
+mod format;
+mod mapping;
+mod reader;
+pub mod symbols;
+pub mod view;
+mod writer;
+
+pub use definition::Definition;
+pub use definitions::Definitions;
+pub use event::{Event, EventKind, Id};
+pub use format::{Clock, End};
+pub use reader::{Damage, DamageKind, ReadError, Tail, Trace};
+pub use writer::{Lane, WriteError, Writer};

@@ -1,0 +1,66 @@
+//! The two ways to configuration space: a pair of I/O ports, and memory (ECAM).
+
+use crate::address::Bdf;
+use crate::device::Refused;
+
+/// CONFIG_ADDRESS, at port 0xcf8: selects what the four ports from 0xcfc (CONFIG_DATA) reach.
+///
+/// Only a 32-bit access to 0xcf8 itself reaches the register; narrower ones belong to other devices on
+/// those ports. PCI Local Bus 3.0, section 3.2.2.3.2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConfigAddress(u32);
+
+impl ConfigAddress {
+    const ENABLE: u32 = 1 << 31;
+    /// Enable, bus, device, function and register; the other bits read as zero.
+    const IMPLEMENTED: u32 = 0x80ff_fffc;
+
+    /// Reads `size` bytes at port 0xcf8 + `offset`.
+    ///
+    /// # Errors
+    /// [`Refused::Width`] or [`Refused::Alignment`] unless it is the whole register.
+    pub fn read(&self, offset: u64, size: u8) -> Result<u64, Refused> {
+        whole(offset, size)?;
+        Ok(self.0.into())
+    }
+
+    /// Writes the low `size` bytes of `value` at port 0xcf8 + `offset`.
+    ///
+    /// # Errors
+    /// As for [`ConfigAddress::read`]; the register stays as it is.
+    pub fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+        whole(offset, size)?;
+        self.0 = value as u32 & Self::IMPLEMENTED;
+        Ok(())
+    }
+
+    /// What an access at port 0xcfc + `offset` reaches: a function and an offset in the first 256 bytes
+    /// of its configuration space. `None` while the register's enable bit is clear, or for an offset
+    /// above 3.
+    pub fn target(&self, offset: u64) -> Option<(Bdf, u16)> {
+        if self.0 & Self::ENABLE == 0 || offset > 3 {
+            return None;
+        }
+        let register = (self.0 & 0xfc) as u16;
+        Some((Bdf::from_routing_id((self.0 >> 8) as u16), register | offset as u16))
+    }
+}
+
+fn whole(offset: u64, size: u8) -> Result<(), Refused> {
+    match (offset, size) {
+        (0, 4) => Ok(()),
+        (_, 4) => Err(Refused::Alignment),
+        _ => Err(Refused::Width),
+    }
+}
+
+/// What an access at `offset` of the ECAM range reaches: a function, and an offset in its 4096 bytes of
+/// configuration space. The range begins at bus 0; bits above its 256 MiB are ignored.
+///
+/// PCI Express Base, section 7.2.2.
+pub const fn ecam_target(offset: u64) -> (Bdf, u16) {
+    (Bdf::from_routing_id((offset >> 12) as u16), (offset & 0xfff) as u16)
+}
+
+#[cfg(test)]
+mod tests;

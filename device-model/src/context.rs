@@ -1,0 +1,98 @@
+//! What is lent down the path of one access: a [`Cycle`] to the function, a [`Context`] to its device.
+
+use crate::dma::{DmaError, DmaMemory};
+use crate::effect::{Effect, Occurrence};
+use crate::msi::MsiTarget;
+use crate::timer::Timers;
+
+/// What the dispatcher lends a function for one call.
+pub struct Cycle<'a> {
+    /// Device time in nanoseconds.
+    pub now: u64,
+    /// Sequence number of the access that is dispatched.
+    pub cause: u64,
+    /// Guest memory.
+    pub memory: &'a dyn DmaMemory,
+    /// Where the function adds what it does, in order.
+    pub occurrences: &'a mut Vec<Occurrence>,
+}
+
+/// A device's surroundings, lent for one call: clock, timers, interrupts, DMA.
+///
+/// Built by [`PciFunction`](crate::function::PciFunction) only.
+pub struct Context<'a> {
+    pub(crate) now: u64,
+    pub(crate) cause: u64,
+    /// `None` while MSI is absent or disabled.
+    pub(crate) msi: Option<MsiTarget>,
+    pub(crate) bus_master: bool,
+    pub(crate) memory: &'a dyn DmaMemory,
+    pub(crate) timers: &'a mut Timers,
+    pub(crate) effects: &'a mut Vec<Effect>,
+}
+
+impl Context<'_> {
+    /// Device time in nanoseconds: that of the access, or the deadline of the timer that came due.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Has [`PciDevice::timer`](crate::device::PciDevice::timer) called with `index`, `delay_ns` from
+    /// now. A timer that runs already is set anew.
+    ///
+    /// A delay of 0 counts as 1, so that a timer that sets itself again can't hold the clock still.
+    pub fn set_timer(&mut self, index: u8, delay_ns: u64) {
+        let until = self.now.saturating_add(delay_ns.max(1));
+        self.timers.set(index, until, self.cause);
+        self.effects.push(Effect::Busy { until });
+    }
+
+    /// Stops timer `index`, if it runs.
+    pub fn cancel_timer(&mut self, index: u8) {
+        self.timers.cancel(index);
+    }
+
+    /// Sends message-signalled interrupt `index`, counted from 0.
+    ///
+    /// It is lost while MSI or bus mastering is off: the message is a memory write of the function.
+    /// PCI Local Bus 3.0, section 6.8.2.
+    pub fn interrupt(&mut self, index: u16) {
+        let effect = match self.msi {
+            Some(target) if self.bus_master => {
+                let (address, data) = target.message(index);
+                Effect::Msi { index, address, data }
+            }
+            _ => Effect::InterruptLost { index },
+        };
+        self.effects.push(effect);
+    }
+
+    /// Fills `data` from guest physical `address`.
+    ///
+    /// # Errors
+    /// [`DmaError`] if bus mastering is off or any byte lies outside guest memory. `data` is then
+    /// what it was.
+    pub fn dma_read(&mut self, address: u64, data: &mut [u8]) -> Result<(), DmaError> {
+        let length = data.len() as u64;
+        let outcome = self.mastering().and_then(|memory| memory.read(address, data));
+        self.effects.push(Effect::Dma { to_memory: false, address, length, outcome });
+        outcome
+    }
+
+    /// Writes `data` at guest physical `address`.
+    ///
+    /// # Errors
+    /// [`DmaError`] if bus mastering is off or any byte lies outside guest memory. Guest memory is
+    /// then what it was.
+    pub fn dma_write(&mut self, address: u64, data: &[u8]) -> Result<(), DmaError> {
+        let length = data.len() as u64;
+        let outcome = self.mastering().and_then(|memory| memory.write(address, data));
+        self.effects.push(Effect::Dma { to_memory: true, address, length, outcome });
+        outcome
+    }
+
+    /// Guest memory, if the function may master the bus.
+    fn mastering(&self) -> Result<&dyn DmaMemory, DmaError> {
+        if self.bus_master { Ok(self.memory) } else { Err(DmaError::BusMasterOff) }
+    }
+}

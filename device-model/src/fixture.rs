@@ -1,0 +1,248 @@
+//! A bench for one device, without a virtual machine: a clock that only the test moves, a memory, and
+//! all that the device did.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use crate::address::Region;
+use crate::context::Cycle;
+use crate::device::{PciDevice, Refused};
+use crate::dma::{DmaError, DmaMemory};
+use crate::effect::{Effect, Occurrence};
+use crate::function::PciFunction;
+
+/// Bytes of guest memory, from address 0.
+const MEMORY_SIZE: usize = 0x1_0000;
+const COMMAND: u64 = 0x04;
+const CAPABILITIES_POINTER: u64 = 0x34;
+const MSI: u64 = 0x05;
+
+/// A function, and the machine that a test plays around it. Accesses are numbered from 1.
+///
+/// ```
+/// use device_model::devices::lab::Lab;
+/// use device_model::{Effect, Fixture, Region};
+///
+/// const REGISTERS: Region = Region::Bar(0);
+///
+/// let mut fixture = Fixture::new(Lab::default());
+/// fixture.enable_memory();
+/// fixture.enable_bus_master();
+/// fixture.program_msi(0xfee0_0000, 0x31);
+/// fixture.write32(REGISTERS, 0x0c, 1); // CONTROL.ENABLE
+/// fixture.write32(REGISTERS, 0x18, 1); // INT_MASK.DONE
+/// fixture.write32(REGISTERS, 0x20, 5); // OPERAND
+/// fixture.write32(REGISTERS, 0x24, 1); // OPCODE: FACTORIAL
+/// fixture.advance(20_000);
+///
+/// assert_eq!(fixture.read32(REGISTERS, 0x28), 120);
+/// let interrupt = Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x31 };
+/// assert_eq!(fixture.take_effects().last(), Some(&interrupt));
+/// ```
+pub struct Fixture {
+    function: PciFunction,
+    memory: Memory,
+    now: u64,
+    accesses: u64,
+    occurrences: Vec<Occurrence>,
+}
+
+impl Fixture {
+    /// The device after reset, at time 0, with 64 KiB of zeroed guest memory from address 0.
+    ///
+    /// # Panics
+    /// If its header can't exist; see [`PciFunction::new`].
+    pub fn new(device: impl PciDevice + 'static) -> Self {
+        Self {
+            function: PciFunction::new(Box::new(device)),
+            memory: Memory(RefCell::new(vec![0; MEMORY_SIZE])),
+            now: 0,
+            accesses: 0,
+            occurrences: Vec::new(),
+        }
+    }
+
+    /// The function, to ask it for what it decodes or to reset it.
+    pub fn function(&mut self) -> &mut PciFunction {
+        &mut self.function
+    }
+
+    /// Device time in nanoseconds.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Sets Memory Space in the Command register, so that memory BARs are decoded.
+    pub fn enable_memory(&mut self) {
+        self.set_command(1 << 1);
+    }
+
+    /// Sets Bus Master in the Command register, so that DMA and MSI leave the function.
+    pub fn enable_bus_master(&mut self) {
+        self.set_command(1 << 2);
+    }
+
+    /// Finds the MSI capability, sets where messages go, and enables it.
+    ///
+    /// # Panics
+    /// If the function has none.
+    #[track_caller]
+    pub fn program_msi(&mut self, address: u64, data: u16) {
+        let capability = self.capability(MSI).expect("the function has no MSI capability");
+        self.config_write(capability + 0x04, 4, address & 0xffff_ffff);
+        self.config_write(capability + 0x08, 4, address >> 32);
+        self.config_write(capability + 0x0c, 2, data.into());
+        let control = self.config_read(capability + 0x02, 2);
+        self.config_write(capability + 0x02, 2, control | 1);
+    }
+
+    /// Where the capability `id` lies in configuration space.
+    #[track_caller]
+    pub fn capability(&mut self, id: u64) -> Option<u64> {
+        let mut offset = self.config_read(CAPABILITIES_POINTER, 1);
+        while offset != 0 {
+            if self.config_read(offset, 1) == id {
+                return Some(offset);
+            }
+            offset = self.config_read(offset + 1, 1);
+        }
+        None
+    }
+
+    /// Reads configuration space.
+    ///
+    /// # Panics
+    /// If the function refuses.
+    #[track_caller]
+    pub fn config_read(&mut self, offset: u64, size: u8) -> u64 {
+        accepted(self.read(Region::Config, offset, size), Region::Config, offset)
+    }
+
+    /// Writes configuration space.
+    ///
+    /// # Panics
+    /// If the function refuses.
+    #[track_caller]
+    pub fn config_write(&mut self, offset: u64, size: u8, value: u64) {
+        accepted(self.write(Region::Config, offset, size, value), Region::Config, offset);
+    }
+
+    /// Reads 32 bits.
+    ///
+    /// # Panics
+    /// If the device refuses, or the region is not decoded.
+    #[track_caller]
+    pub fn read32(&mut self, region: Region, offset: u64) -> u32 {
+        accepted(self.read(region, offset, 4), region, offset) as u32
+    }
+
+    /// Writes 32 bits.
+    ///
+    /// # Panics
+    /// If the device refuses, or the region is not decoded.
+    #[track_caller]
+    pub fn write32(&mut self, region: Region, offset: u64, value: u32) {
+        accepted(self.write(region, offset, 4, value.into()), region, offset);
+    }
+
+    /// Reads `size` bytes.
+    ///
+    /// # Errors
+    /// Why the device refuses.
+    ///
+    /// # Panics
+    /// If the region is not decoded: no such access would reach the function.
+    #[track_caller]
+    pub fn read(&mut self, region: Region, offset: u64, size: u8) -> Result<u64, Refused> {
+        self.expect_decoded(region);
+        self.accesses += 1;
+        self.cycle(|function, cycle| function.read(cycle, region, offset, size))
+    }
+
+    /// Writes the low `size` bytes of `value`.
+    ///
+    /// # Errors
+    /// Why the device refuses.
+    ///
+    /// # Panics
+    /// If the region is not decoded: no such access would reach the function.
+    #[track_caller]
+    pub fn write(&mut self, region: Region, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+        self.expect_decoded(region);
+        self.accesses += 1;
+        self.cycle(|function, cycle| function.write(cycle, region, offset, size, value))
+    }
+
+    /// Moves the clock, and fires the timers that come due.
+    pub fn advance(&mut self, nanoseconds: u64) {
+        self.now += nanoseconds;
+        self.cycle(PciFunction::advance);
+    }
+
+    /// What the function did since the last call, each with its time and its cause.
+    pub fn take_occurrences(&mut self) -> Vec<Occurrence> {
+        std::mem::take(&mut self.occurrences)
+    }
+
+    /// The same without times and causes.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        self.occurrences.drain(..).map(|occurrence| occurrence.effect).collect()
+    }
+
+    /// Guest memory.
+    pub fn memory(&self) -> &dyn DmaMemory {
+        &self.memory
+    }
+
+    fn set_command(&mut self, bits: u64) {
+        let command = self.config_read(COMMAND, 2);
+        self.config_write(COMMAND, 2, command | bits);
+    }
+
+    #[track_caller]
+    fn expect_decoded(&self, region: Region) {
+        let decoded = || self.function.decoding().iter().any(|(decoded, _)| *decoded == region);
+        assert!(region == Region::Config || decoded(), "{region} is not decoded; call enable_memory() first");
+    }
+
+    fn cycle<R>(&mut self, body: impl FnOnce(&mut PciFunction, &mut Cycle<'_>) -> R) -> R {
+        let mut cycle = Cycle {
+            now: self.now,
+            cause: self.accesses,
+            memory: &self.memory,
+            occurrences: &mut self.occurrences,
+        };
+        body(&mut self.function, &mut cycle)
+    }
+}
+
+#[track_caller]
+fn accepted<T>(answer: Result<T, Refused>, region: Region, offset: u64) -> T {
+    match answer {
+        Ok(value) => value,
+        Err(refused) => panic!("{region}+{offset:#x}: {refused}"),
+    }
+}
+
+/// Guest memory from address 0.
+struct Memory(RefCell<Vec<u8>>);
+
+impl Memory {
+    fn range(&self, address: u64, length: usize) -> Result<Range<usize>, DmaError> {
+        let start = usize::try_from(address).map_err(|_| DmaError::OutOfBounds)?;
+        let end = start.checked_add(length).filter(|&end| end <= MEMORY_SIZE);
+        Ok(start..end.ok_or(DmaError::OutOfBounds)?)
+    }
+}
+
+impl DmaMemory for Memory {
+    fn read(&self, address: u64, data: &mut [u8]) -> Result<(), DmaError> {
+        data.copy_from_slice(&self.0.borrow()[self.range(address, data.len())?]);
+        Ok(())
+    }
+
+    fn write(&self, address: u64, data: &[u8]) -> Result<(), DmaError> {
+        self.0.borrow_mut()[self.range(address, data.len())?].copy_from_slice(data);
+        Ok(())
+    }
+}

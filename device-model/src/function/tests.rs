@@ -1,0 +1,243 @@
+use super::*;
+use crate::effect::Effect::{Busy, Change, Dma, InterruptLost};
+use crate::fixture::Fixture;
+use crate::probe::{DMA_READ, DMA_WRITE, INTERRUPT, Probe, REGISTERS, TIMER, VALUE, VOLATILE};
+
+const COMMAND_REGISTER: u64 = 0x04;
+const STATUS_REGISTER: u64 = 0x06;
+
+fn decoded() -> Fixture {
+    let mut fixture = Fixture::new(Probe::new());
+    fixture.enable_memory();
+    fixture.take_effects();
+    fixture
+}
+
+fn mastering() -> Fixture {
+    let mut fixture = decoded();
+    fixture.enable_bus_master();
+    fixture
+}
+
+fn changed(old: u64, new: u64) -> Effect {
+    Change { region: REGISTERS, offset: VALUE, old, new }
+}
+
+#[test]
+fn the_header_identifies_the_function() {
+    let mut fixture = Fixture::new(Probe::new());
+
+    assert_eq!(fixture.config_read(0x00, 4), 0xabcd_1234);
+    assert_eq!(fixture.config_read(0x08, 4), 0x0102_0307);
+    assert_eq!(fixture.config_read(0x0e, 1), 0x00);
+    assert_eq!(fixture.config_read(0x2c, 4), 0x9abc_5678);
+}
+
+#[test]
+fn configuration_space_is_read_at_any_width_and_alignment() {
+    let mut fixture = Fixture::new(Probe::new());
+
+    assert_eq!(fixture.config_read(0x03, 1), 0xab);
+    assert_eq!(fixture.config_read(0x01, 2), 0xcd12);
+    assert_eq!(fixture.config_read(0x09, 4), 0x0001_0203);
+    assert_eq!(fixture.config_read(0x2a, 4), 0x5678_0000);
+}
+
+#[test]
+fn identity_is_read_only() {
+    let mut fixture = Fixture::new(Probe::new());
+
+    fixture.config_write(0x00, 4, 0);
+    fixture.config_write(0x08, 4, 0);
+    fixture.config_write(0x2c, 4, 0);
+
+    assert_eq!(fixture.config_read(0x00, 4), 0xabcd_1234);
+    assert_eq!(fixture.config_read(0x08, 4), 0x0102_0307);
+    assert_eq!(fixture.config_read(0x2c, 4), 0x9abc_5678);
+}
+
+#[test]
+fn extended_space_without_capabilities_reads_as_zeros_up_to_its_end() {
+    let mut fixture = Fixture::new(Probe::new());
+
+    assert_eq!(fixture.config_read(0x100, 4), 0);
+    assert_eq!(fixture.config_read(0xffc, 4), 0);
+    assert_eq!(fixture.read(Region::Config, 0xffe, 4), Err(Refused::Reserved));
+    assert_eq!(fixture.read(Region::Config, u64::MAX, 4), Err(Refused::Reserved));
+    assert_eq!(fixture.read(Region::Config, 0, 3), Err(Refused::Width));
+}
+
+#[test]
+fn the_upper_command_byte_counts() {
+    let mut fixture = decoded();
+
+    fixture.config_write(COMMAND_REGISTER + 1, 1, 0xff);
+
+    // Interrupt Disable and SERR# Enable; Memory Space as it was.
+    assert_eq!(fixture.config_read(COMMAND_REGISTER, 2), 0x0502);
+}
+
+#[test]
+fn status_bits_are_cleared_by_ones_only() {
+    let mut fixture = mastering();
+    fixture.write(REGISTERS, DMA_READ, 8, 0x1_0000).unwrap();
+    assert_eq!(fixture.config_read(STATUS_REGISTER, 2), 0x2010);
+
+    fixture.config_write(STATUS_REGISTER, 2, 0xdfff);
+    assert_eq!(fixture.config_read(STATUS_REGISTER, 2), 0x2010);
+
+    fixture.config_write(STATUS_REGISTER + 1, 1, 0x20);
+    assert_eq!(fixture.config_read(STATUS_REGISTER, 2), 0x0010);
+}
+
+#[test]
+fn a_command_write_as_a_dword_of_zeros_leaves_status() {
+    let mut fixture = mastering();
+    fixture.write(REGISTERS, DMA_READ, 8, 0x1_0000).unwrap();
+
+    fixture.config_write(COMMAND_REGISTER, 4, 0x0000_0002);
+
+    assert_eq!(fixture.config_read(COMMAND_REGISTER, 4), 0x2010_0002);
+}
+
+#[test]
+fn a_write_that_changes_a_register_says_so_once() {
+    let mut fixture = decoded();
+
+    fixture.write(REGISTERS, VALUE, 8, 5).unwrap();
+    fixture.write(REGISTERS, VALUE, 8, 5).unwrap();
+
+    assert_eq!(fixture.take_effects(), [changed(0, 5)]);
+}
+
+#[test]
+fn a_volatile_register_changes_without_a_word() {
+    let mut fixture = decoded();
+
+    assert_eq!(fixture.read(REGISTERS, VOLATILE, 8), Ok(1));
+
+    assert_eq!(fixture.take_effects(), []);
+}
+
+#[test]
+fn an_occurrence_bears_the_time_and_the_access_that_led_to_it() {
+    let mut fixture = Fixture::new(Probe::new());
+    fixture.config_write(COMMAND_REGISTER, 2, 0x2);
+    fixture.take_occurrences();
+    fixture.advance(70);
+
+    fixture.write(REGISTERS, VALUE, 8, 5).unwrap();
+
+    assert_eq!(fixture.take_occurrences(), [Occurrence { at: 70, cause: 2, effect: changed(0, 5) }]);
+}
+
+#[test]
+fn registers_change_before_the_interrupt_leaves() {
+    let mut fixture = decoded();
+
+    fixture.write(REGISTERS, INTERRUPT, 8, 0).unwrap();
+
+    assert_eq!(fixture.take_effects(), [changed(0, 1), InterruptLost { index: 0 }]);
+}
+
+#[test]
+fn a_transfer_comes_before_the_change_that_announces_it() {
+    let mut fixture = mastering();
+    fixture.write(REGISTERS, VALUE, 8, 0x1122_3344_5566_7788).unwrap();
+    fixture.take_effects();
+
+    fixture.write(REGISTERS, DMA_WRITE, 8, 0x800).unwrap();
+
+    let transfer = Dma { to_memory: true, address: 0x800, length: 8, outcome: Ok(()) };
+    assert_eq!(fixture.take_effects(), [transfer, changed(0x1122_3344_5566_7788, 0x1122_3344_5566_7789)]);
+    let mut bytes = [0; 8];
+    fixture.memory().read(0x800, &mut bytes).unwrap();
+    assert_eq!(bytes, [0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]);
+}
+
+#[test]
+fn dma_goes_nowhere_without_bus_mastering() {
+    let mut fixture = decoded();
+
+    fixture.write(REGISTERS, DMA_READ, 8, 0x800).unwrap();
+
+    let outcome = Err(DmaError::BusMasterOff);
+    assert_eq!(fixture.take_effects(), [Dma { to_memory: false, address: 0x800, length: 8, outcome }]);
+    assert_eq!(fixture.config_read(STATUS_REGISTER, 2), 0x0010);
+}
+
+#[test]
+fn dma_checks_start_length_and_their_sum() {
+    // The fixture has 64 KiB.
+    for address in [0x1_0000, 0xfff9, u64::MAX, u64::MAX - 7] {
+        let mut fixture = mastering();
+
+        fixture.write(REGISTERS, DMA_READ, 8, address).unwrap();
+
+        let outcome = Err(DmaError::OutOfBounds);
+        assert_eq!(fixture.take_effects(), [Dma { to_memory: false, address, length: 8, outcome }]);
+    }
+    let mut fixture = mastering();
+    fixture.memory().write(0xfff8, &[1, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+
+    fixture.write(REGISTERS, DMA_READ, 8, 0xfff8).unwrap();
+
+    let transfer = Dma { to_memory: false, address: 0xfff8, length: 8, outcome: Ok(()) };
+    assert_eq!(fixture.take_effects(), [transfer, changed(0, 1)]);
+}
+
+#[test]
+fn timers_fire_in_order_at_their_deadlines_for_the_access_that_set_them() {
+    const SECOND_TIMER: u64 = 1 << 63;
+    let mut fixture = Fixture::new(Probe::new());
+    fixture.enable_memory(); // accesses 1 and 2
+    fixture.take_effects();
+    fixture.write(REGISTERS, TIMER, 8, 500).unwrap();
+    fixture.write(REGISTERS, TIMER, 8, SECOND_TIMER | 300).unwrap();
+    assert_eq!(fixture.function().next_deadline(), Some(300));
+    assert_eq!(fixture.take_effects(), [Busy { until: 500 }, Busy { until: 300 }]);
+
+    fixture.advance(299);
+    assert_eq!(fixture.take_occurrences(), []);
+    fixture.advance(1000);
+
+    assert_eq!(
+        fixture.take_occurrences(),
+        [
+            Occurrence { at: 300, cause: 4, effect: changed(0, 1) },
+            Occurrence { at: 500, cause: 3, effect: changed(1, 2) },
+        ]
+    );
+    assert_eq!(fixture.function().next_deadline(), None);
+}
+
+#[test]
+fn a_delay_beyond_the_end_of_time_saturates() {
+    let mut fixture = decoded();
+    fixture.advance(1000);
+
+    fixture.write(REGISTERS, TIMER, 8, u64::MAX >> 1).unwrap();
+    fixture.write(REGISTERS, TIMER, 8, 0).unwrap();
+
+    assert_eq!(fixture.take_effects(), [Busy { until: 0x8000_0000_0000_03e7 }, Busy { until: 1001 }]);
+}
+
+#[test]
+fn reset_returns_device_and_configuration_space() {
+    let mut fixture = mastering();
+    fixture.config_write(0x10, 4, 0xfe00_0000);
+    fixture.write(REGISTERS, VALUE, 8, 5).unwrap();
+    fixture.write(REGISTERS, TIMER, 8, 500).unwrap();
+    fixture.take_effects();
+
+    fixture.function().reset();
+
+    assert_eq!(fixture.config_read(COMMAND_REGISTER, 2), 0);
+    assert_eq!(fixture.config_read(0x10, 4), 0);
+    assert_eq!(fixture.function().decoding(), []);
+    assert_eq!(fixture.function().next_deadline(), None);
+    fixture.enable_memory();
+    fixture.take_effects();
+    assert_eq!(fixture.read(REGISTERS, VALUE, 8), Ok(0));
+    assert_eq!(fixture.take_effects(), []);
+}

@@ -1,0 +1,64 @@
+//! The host bridge: what guests expect at 00:00.0. It has an identity and nothing else.
+
+use crate::address::Region;
+use crate::context::Context;
+use crate::device::{PciDevice, Refused};
+use crate::header::ConfigHeader;
+use crate::register::RegisterMap;
+
+/// The host bridge, 1234:1ab1.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostBridge;
+
+impl PciDevice for HostBridge {
+    fn name(&self) -> &'static str {
+        "host-bridge"
+    }
+
+    fn header(&self) -> ConfigHeader {
+        ConfigHeader {
+            vendor: 0x1234,
+            device: 0x1ab1,
+            revision: 1,
+            class: 0x06_00_00,
+            ..ConfigHeader::default()
+        }
+    }
+
+    fn register_maps(&self) -> &'static [RegisterMap] {
+        &[]
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, _: Region, _: u64, _: u8) -> Result<u64, Refused> {
+        Err(Refused::Reserved)
+    }
+
+    fn write(&mut self, _: &mut Context<'_>, _: Region, _: u64, _: u8, _: u64) -> Result<(), Refused> {
+        Err(Refused::Reserved)
+    }
+
+    fn peek(&self, _: Region, _: u64) -> Option<u64> {
+        None
+    }
+
+    fn reset(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[test]
+    fn it_is_a_bridge_without_bars_or_capabilities() {
+        let mut fixture = Fixture::new(HostBridge);
+
+        assert_eq!(fixture.config_read(0x00, 4), 0x1ab1_1234);
+        assert_eq!(fixture.config_read(0x08, 4), 0x0600_0001);
+        for bar in (0x10..0x28).step_by(4) {
+            fixture.config_write(bar, 4, 0xffff_ffff);
+            assert_eq!(fixture.config_read(bar, 4), 0);
+        }
+        assert_eq!(fixture.config_read(0x34, 1), 0);
+    }
+}

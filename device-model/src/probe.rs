@@ -1,0 +1,139 @@
+//! A device that does on demand what tests of the function around it need.
+
+use std::borrow::Cow;
+
+use crate::address::Region;
+use crate::bar::BarSpec;
+use crate::context::Context;
+use crate::device::{PciDevice, Refused};
+use crate::header::ConfigHeader;
+use crate::register::{Access, Register, RegisterMap};
+
+pub(crate) const REGISTERS: Region = Region::Bar(0);
+/// Holds what is written; a timer that comes due adds one.
+pub(crate) const VALUE: u64 = 0x00;
+/// Counts accesses by itself.
+pub(crate) const VOLATILE: u64 = 0x08;
+/// A write fires that interrupt and adds one to VALUE.
+pub(crate) const INTERRUPT: u64 = 0x10;
+/// A write transfers VALUE to that address, 8 bytes, and then adds one to VALUE.
+pub(crate) const DMA_WRITE: u64 = 0x18;
+/// A write fetches VALUE from that address, 8 bytes.
+pub(crate) const DMA_READ: u64 = 0x20;
+/// A write sets timer 0, or with bit 63 timer 1, to that delay.
+pub(crate) const TIMER: u64 = 0x28;
+
+const fn register(name: &'static str, offset: u64) -> Register {
+    let mut register = Register::new32(name, offset, Access::ReadWrite, "");
+    register.size = 8;
+    register
+}
+
+static REGISTER_MAPS: [RegisterMap; 1] = [RegisterMap {
+    region: REGISTERS,
+    registers: Cow::Borrowed(&[register("VALUE", VALUE), {
+        let mut register = register("VOLATILE", VOLATILE);
+        register.volatile = true;
+        register
+    }]),
+}];
+
+pub(crate) struct Probe {
+    header: ConfigHeader,
+    value: u64,
+    accesses: u64,
+}
+
+impl Probe {
+    /// With one 32-bit BAR of 4 KiB.
+    pub(crate) fn new() -> Self {
+        Self::with_bars(&[BarSpec::memory32(0, 0x1000)])
+    }
+
+    pub(crate) fn with_bars(bars: &[BarSpec]) -> Self {
+        let header = ConfigHeader {
+            vendor: 0x1234,
+            device: 0xabcd,
+            revision: 7,
+            class: 0x01_02_03,
+            subsystem_vendor: 0x5678,
+            subsystem: 0x9abc,
+            bars: bars.to_vec(),
+            msi_vectors: 1,
+        };
+        Self { header, value: 0, accesses: 0 }
+    }
+
+    pub(crate) fn with_msi_vectors(mut self, vectors: u8) -> Self {
+        self.header.msi_vectors = vectors;
+        self
+    }
+}
+
+impl PciDevice for Probe {
+    fn name(&self) -> &'static str {
+        "probe"
+    }
+
+    fn header(&self) -> ConfigHeader {
+        self.header.clone()
+    }
+
+    fn register_maps(&self) -> &'static [RegisterMap] {
+        &REGISTER_MAPS
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, region: Region, offset: u64, _: u8) -> Result<u64, Refused> {
+        self.accesses += 1;
+        self.peek(region, offset).ok_or(Refused::Reserved)
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        _: Region,
+        offset: u64,
+        _: u8,
+        value: u64,
+    ) -> Result<(), Refused> {
+        self.accesses += 1;
+        match offset {
+            VALUE => self.value = value,
+            INTERRUPT => {
+                context.interrupt(value as u16);
+                self.value += 1;
+            }
+            DMA_WRITE => {
+                // The outcome is among the effects, which is what the tests look at.
+                let _ = context.dma_write(value, &self.value.to_le_bytes());
+                self.value += 1;
+            }
+            DMA_READ => {
+                let mut bytes = [0; 8];
+                if context.dma_read(value, &mut bytes).is_ok() {
+                    self.value = u64::from_le_bytes(bytes);
+                }
+            }
+            TIMER => context.set_timer((value >> 63) as u8, value & !(1 << 63)),
+            _ => return Err(Refused::Reserved),
+        }
+        Ok(())
+    }
+
+    fn timer(&mut self, _: &mut Context<'_>, _: u8) {
+        self.value += 1;
+    }
+
+    fn peek(&self, _: Region, offset: u64) -> Option<u64> {
+        match offset {
+            VALUE => Some(self.value),
+            VOLATILE => Some(self.accesses),
+            _ => None,
+        }
+    }
+
+    fn reset(&mut self) {
+        self.value = 0;
+        self.accesses = 0;
+    }
+}

@@ -1,0 +1,73 @@
+//! The system calls of the test kernel.
+//!
+//! `int3` enters the kernel: number in `rax`, arguments in `rdi`, `rsi`, `rdx`, result in `rax`. A
+//! breakpoint, since `syscall` and `int 0x80` from ring 3 do not work on every KVM that the bench
+//! runs on.
+
+/// Number of a system call.
+pub mod number {
+    /// Ends the program with the exit code `rdi`.
+    pub const EXIT: u64 = 0;
+    /// Calls the `mmap` operation of the lab driver: offset `rdi` and length `rsi` in bytes, `rdx`
+    /// one of [`super::fill`]. Gives the mapping's address or an error ([`super::Errno`], negated).
+    pub const MMAP: u64 = 1;
+    /// Undoes the mapping at address `rdi`.
+    pub const MUNMAP: u64 = 2;
+    /// Begins to count kernel entries.
+    pub const COUNT_BEGIN: u64 = 3;
+    /// Reports the entries between the two calls to the bench, and gives their number.
+    pub const COUNT_END: u64 = 4;
+    /// Gives control back to the scenario, which may let the program go on later.
+    pub const PAUSE: u64 = 5;
+}
+
+/// When the page tables of a mapping are filled.
+pub mod fill {
+    /// By `mmap`, as `io_remap_pfn_range` does.
+    pub const UP_FRONT: u64 = 0;
+    /// By the page-fault handler at the first touch of each page, as `vmf_insert_pfn` does.
+    pub const ON_FAULT: u64 = 1;
+}
+
+/// An error number, as Linux has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub u64);
+
+impl Errno {
+    /// Out of memory, or of room in a table.
+    pub const NO_MEMORY: Self = Self(12);
+    /// Invalid argument.
+    pub const INVALID: Self = Self(22);
+    /// No such system call.
+    pub const NO_SYSTEM_CALL: Self = Self(38);
+
+    /// As a system call returns it: its negative.
+    pub const fn result(self) -> u64 {
+        self.0.wrapping_neg()
+    }
+}
+
+/// What the program does: its first argument.
+pub mod routine {
+    /// Maps the registers, reads SCRATCH, writes `argument` to it; exits with what it read.
+    pub const EXCHANGE: u64 = 0;
+    /// Maps the registers, writes `argument` to SCRATCH, reads it back; exits with what it read.
+    pub const WRITE_AND_READ: u64 = 1;
+    /// Maps the registers, reads SCRATCH ten times; exits with how many reads gave `argument`.
+    pub const READ_TEN_TIMES: u64 = 2;
+    /// Maps the registers, then makes 500 writes and 500 reads between two counts of kernel entries;
+    /// exits with how many reads gave what was written.
+    pub const THOUSAND_ACCESSES: u64 = 3;
+    /// Maps the registers, reads SCRATCH, pauses, reads it again; exits with the second value if
+    /// the first was `argument`, else with 0.
+    pub const READ_PAUSE_READ: u64 = 4;
+    /// Maps the registers, writes `argument` to SCRATCH, unmaps them; exits with 0.
+    pub const WRITE_AND_UNMAP: u64 = 5;
+    /// Maps the registers, reads SCRATCH, unmaps them, reads it again: has to be stopped there.
+    pub const TOUCH_AFTER_UNMAP: u64 = 6;
+    /// Asks for mappings that the registers are too small for; exits with how many were not refused
+    /// as invalid.
+    pub const MAP_PAST_END: u64 = 7;
+    /// Reads the address `argument`; exits with the value.
+    pub const READ_ADDRESS: u64 = 8;
+}

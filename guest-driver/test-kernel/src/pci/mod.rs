@@ -1,0 +1,133 @@
+//! PCI: which functions there are on bus 0, and what a driver needs of one.
+
+mod bars;
+mod config;
+
+pub use bars::{Bar, Windows};
+pub use config::{Address, Config};
+
+const ID: u16 = 0x00;
+const COMMAND: u16 = 0x04;
+const CLASS: u16 = 0x08;
+const HEADER_TYPE: u16 = 0x0c;
+const CAPABILITIES: u16 = 0x34;
+
+const COMMAND_IO_SPACE: u32 = 1 << 0;
+const COMMAND_MEMORY_SPACE: u32 = 1 << 1;
+const COMMAND_BUS_MASTER: u32 = 1 << 2;
+/// The half of the dword at [`COMMAND`] that is not Status, whose bits a one would clear.
+const COMMAND_MASK: u32 = 0xffff;
+const STATUS_CAPABILITIES: u32 = 1 << (16 + 4);
+const MULTI_FUNCTION: u32 = 1 << (16 + 7);
+const HEADER_TYPE_MASK: u32 = 0x7f << 16;
+
+const NOBODY: u32 = 0xffff_ffff;
+const DEVICES: u8 = 32;
+const FUNCTIONS: u8 = 8;
+/// More capabilities than this are a list that runs in a circle.
+const CAPABILITIES_MAX: usize = 48;
+
+/// What enumeration finds of a function.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Where it is.
+    pub address: Address,
+    /// Vendor in the low half, device in the high.
+    pub id: u32,
+    /// Class code, subclass, programming interface, revision, from high to low.
+    pub class: u32,
+    /// Whether it is an endpoint: header type 0.
+    pub endpoint: bool,
+}
+
+/// Calls `found` with each function on bus 0 that answers through `config`.
+pub fn enumerate(config: Config, mut found: impl FnMut(Found)) {
+    for device in 0..DEVICES {
+        for function in 0..FUNCTIONS {
+            let address = Address { device, function };
+            let id = config.read(address, ID);
+            if id == NOBODY {
+                // Function 0 has to be there if any is.
+                if function == 0 {
+                    break;
+                }
+                continue;
+            }
+            let header = config.read(address, HEADER_TYPE);
+            let class = config.read(address, CLASS);
+            found(Found { address, id, class, endpoint: header & HEADER_TYPE_MASK == 0 });
+            if function == 0 && header & MULTI_FUNCTION == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// A function, as a driver uses it.
+pub struct Function {
+    config: Config,
+    address: Address,
+    bars: bars::Bars,
+}
+
+impl Function {
+    /// Takes the endpoint at `address` into use: switches its decoders off, finds the sizes of its
+    /// BARs and gives them addresses from `windows`.
+    pub fn claim(config: Config, address: Address, windows: &mut Windows) -> Self {
+        let command = config.read(address, COMMAND) & COMMAND_MASK;
+        config.write(address, COMMAND, command & !(COMMAND_IO_SPACE | COMMAND_MEMORY_SPACE));
+        let bars = bars::assign(config, address, windows);
+        Self { config, address, bars }
+    }
+
+    /// The memory BAR `index`, if it has one.
+    pub fn bar(&self, index: usize) -> Option<Bar> {
+        *self.bars.get(index)?
+    }
+
+    /// Lets it decode its memory BARs and be a bus master.
+    #[inline(never)]
+    pub fn enable(&self) {
+        self.change_command(0, COMMAND_MEMORY_SPACE | COMMAND_BUS_MASTER);
+    }
+
+    /// Switches the decoding of its memory BARs.
+    #[inline(never)]
+    pub fn set_memory_space(&self, on: bool) {
+        self.change_command(COMMAND_MEMORY_SPACE, if on { COMMAND_MEMORY_SPACE } else { 0 });
+    }
+
+    fn change_command(&self, clear: u32, set: u32) {
+        let command = self.read(COMMAND) & COMMAND_MASK;
+        self.write(COMMAND, command & !clear | set);
+    }
+
+    /// Offset of its capability `id` in configuration space.
+    pub fn capability(&self, id: u8) -> Option<u16> {
+        if self.read(COMMAND) & STATUS_CAPABILITIES == 0 {
+            return None;
+        }
+        let mut offset = self.read(CAPABILITIES) as u16 & 0xfc;
+        for _ in 0..CAPABILITIES_MAX {
+            if offset == 0 {
+                return None;
+            }
+            let header = self.read(offset);
+            if header as u8 == id {
+                return Some(offset);
+            }
+            offset = (header >> 8) as u16 & 0xfc;
+        }
+        None
+    }
+
+    /// The dword at `offset` of its configuration space.
+    pub fn read(&self, offset: u16) -> u32 {
+        self.config.read(self.address, offset)
+    }
+
+    /// Writes the dword at `offset` of its configuration space.
+    pub fn write(&self, offset: u16, value: u32) {
+        self.config.write(self.address, offset, value);
+    }
+}

@@ -1,0 +1,129 @@
+//! Traps: the interrupt descriptor table, and who handles what (Intel SDM volume 3, chapter 6).
+
+use core::arch::{asm, global_asm};
+
+use crate::apic::SPURIOUS_VECTOR;
+use crate::cpu::{CPU, DOUBLE_FAULT_STACK, KERNEL_CODE, TablePointer};
+use crate::local::Local;
+use crate::text::Text;
+use crate::{irq, machine, process, serial};
+
+global_asm!(include_str!("trap.s"), options(att_syntax));
+
+/// Vectors of exceptions.
+pub mod vector {
+    /// `#BP`: here, a system call.
+    pub const BREAKPOINT: u64 = 3;
+    /// `#DF`.
+    pub const DOUBLE_FAULT: u64 = 8;
+    /// `#PF`.
+    pub const PAGE_FAULT: u64 = 14;
+}
+
+/// The registers of what was interrupted, as the stubs and the processor push them.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+#[expect(missing_docs, reason = "they are named as the processor's manual names them")]
+pub struct TrapFrame {
+    pub r15: u64,
+    pub r14: u64,
+    pub r13: u64,
+    pub r12: u64,
+    pub r11: u64,
+    pub r10: u64,
+    pub r9: u64,
+    pub r8: u64,
+    pub rbp: u64,
+    pub rdi: u64,
+    pub rsi: u64,
+    pub rdx: u64,
+    pub rcx: u64,
+    pub rbx: u64,
+    pub rax: u64,
+    pub vector: u64,
+    pub error_code: u64,
+    pub rip: u64,
+    pub cs: u64,
+    pub rflags: u64,
+    pub rsp: u64,
+    pub ss: u64,
+}
+
+impl TrapFrame {
+    fn from_user(&self) -> bool {
+        self.cs & 3 == 3
+    }
+}
+
+/// How many vectors have a stub, and the size of one, in `trap.s`.
+const VECTORS: usize = 64;
+const STUB_SIZE: u64 = 16;
+
+const PRESENT: u64 = 1 << 47;
+const USER_MAY_CALL: u64 = 3 << 45;
+const INTERRUPT_GATE: u64 = 0xe << 40;
+
+static TABLE: Local<[[u64; 2]; VECTORS]> = Local::new([[0; 2]; VECTORS]);
+
+unsafe extern "C" {
+    safe static trap_stubs: u8;
+}
+
+/// Fills and loads the table.
+pub fn init() {
+    let pointer = TABLE.with(|table| {
+        for (vector, gate) in (0..).zip(table.iter_mut()) {
+            let stub = &raw const trap_stubs as u64 + vector * STUB_SIZE;
+            let privilege = if vector == vector::BREAKPOINT { USER_MAY_CALL } else { 0 };
+            let stack = if vector == vector::DOUBLE_FAULT { u64::from(DOUBLE_FAULT_STACK) << 32 } else { 0 };
+            gate[0] = stub & 0xffff
+                | u64::from(KERNEL_CODE) << 16
+                | stack
+                | INTERRUPT_GATE
+                | privilege
+                | PRESENT
+                | (stub >> 16 & 0xffff) << 48;
+            gate[1] = stub >> 32;
+        }
+        TablePointer { limit: size_of_val(table) as u16 - 1, base: table.as_ptr() as u64 }
+    });
+    // SAFETY: the table is a static one, and complete.
+    unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(readonly, nostack, preserves_flags)) };
+}
+
+/// The address whose access caused the page fault that is being handled.
+pub fn fault_address() -> u64 {
+    let address: u64;
+    // SAFETY: reading CR2 changes nothing.
+    unsafe { asm!("mov {}, cr2", out(reg) address, options(nomem, nostack, preserves_flags)) };
+    address
+}
+
+/// Called by the stubs.
+#[unsafe(no_mangle)]
+extern "C" fn handle_trap(frame: &mut TrapFrame) {
+    const SPURIOUS: u64 = SPURIOUS_VECTOR as u64;
+    const DEVICE: u64 = irq::VECTOR as u64;
+    match frame.vector {
+        SPURIOUS => {}
+        DEVICE => irq::dispatch(),
+        _ if frame.from_user() => process::handle_trap(CPU.current(), frame),
+        _ => kernel_fault(frame),
+    }
+}
+
+/// An exception in ring 0 is a bug in the kernel.
+fn kernel_fault(frame: &TrapFrame) -> ! {
+    let text = Text::<160>::new()
+        .str("test kernel: exception ")
+        .decimal(frame.vector)
+        .str(" at 0x")
+        .hex(frame.rip, 16)
+        .str(", error code 0x")
+        .hex(frame.error_code, 1)
+        .str(", CR2 0x")
+        .hex(fault_address(), 16)
+        .str("\n");
+    serial::write(text.bytes());
+    machine::exit(machine::STATUS_BUG)
+}

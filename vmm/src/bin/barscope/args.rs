@@ -1,0 +1,145 @@
+//! What the command line takes.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand, ValueEnum};
+use device_model::{Bdf, catalog};
+
+/// Watch a PCI driver reach its device: every BAR access, from instruction to register.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = "\
+Without a command, barscope runs `barscope run`.
+Exit code: 0 passed, 1 a scenario or the guest failed, 2 wrong use, 3 the host can't, 130 Ctrl-C.")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+impl Args {
+    /// What to do; `run` unless another command was named.
+    pub fn command(self) -> Command {
+        self.command.unwrap_or(Command::Run(self.run))
+    }
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Boot a kernel and trace its accesses to PCI devices.
+    Run(Run),
+}
+
+/// Options of `run`.
+#[derive(clap::Args)]
+pub struct Run {
+    /// Play only this scenario of the test kernel; may be repeated
+    #[arg(long = "scenario", value_name = "NAME", hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(scenario_names()))]
+    pub scenarios: Vec<String>,
+
+    /// List the test kernel's scenarios
+    #[arg(long)]
+    pub list_scenarios: bool,
+
+    /// Where to write the trace
+    #[arg(long, value_name = "FILE", default_value = "barscope.trace")]
+    pub trace: PathBuf,
+
+    /// How to print the trace
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Stop the guest after this many seconds
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+
+    /// Guest memory in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = memory())]
+    pub memory: u64,
+
+    /// Boot this kernel (64-bit ELF with a PVH note, like vmlinux) instead of the test kernel
+    #[arg(long, value_name = "FILE", conflicts_with = "scenarios")]
+    pub kernel: Option<PathBuf>,
+
+    /// The kernel's command line, with --kernel
+    #[arg(long, value_name = "TEXT", requires = "kernel", default_value = "", hide_default_value = true)]
+    pub append: String,
+
+    /// The clock that devices see; virtual for the test kernel, host for others
+    #[arg(long)]
+    pub clock: Option<Clock>,
+
+    /// Add a device; may be repeated. Without it: lab,bdf=00:04.0
+    #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F]")]
+    pub devices: Vec<DeviceChoice>,
+
+    /// Open this instead of /dev/kvm
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub kvm: Option<PathBuf>,
+}
+
+/// How a trace is printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The clock that devices see.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Clock {
+    /// Advances with accesses: equal runs give equal traces.
+    Virtual,
+    /// The host's.
+    Host,
+}
+
+fn scenario_names() -> impl Iterator<Item = &'static str> {
+    protocol::scenario::SCENARIOS.iter().map(|scenario| scenario.name)
+}
+
+fn memory() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(vmm::layout::MEMORY_MIB)
+}
+
+/// A device by name, and where it is.
+#[derive(Clone)]
+pub struct DeviceChoice {
+    /// Its entry in the catalogue.
+    pub entry: &'static catalog::Entry,
+    /// Where; the next free device number if not given.
+    pub bdf: Option<Bdf>,
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(',');
+        let name = parts.next().unwrap_or_default();
+        let entry = catalog::named(name).ok_or_else(|| {
+            let known: Vec<_> = catalog::DEVICES.iter().map(|entry| entry.name).collect();
+            format!("no device is called {name:?}; there is {}", known.join(", "))
+        })?;
+        let mut bdf = None;
+        for option in parts {
+            match option.split_once('=') {
+                Some(("bdf", address)) => {
+                    bdf = Some(address.parse().map_err(|error: device_model::BadBdf| error.to_string())?);
+                }
+                _ => return Err(format!("no option {option:?}; there is bdf=BB:DD.F")),
+            }
+        }
+        Ok(Self { entry, bdf })
+    }
+}

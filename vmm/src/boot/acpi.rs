@@ -1,0 +1,140 @@
+//! ACPI tables: enough for a kernel to find ECAM, the interrupt controllers and the host bridge's
+//! windows. ECAM is reserved twice, by the PVH memory map and by a PNP0C02 device: otherwise Linux
+//! ignores it (PCI Firmware 3.3, section 4.1.2).
+
+use acpi_tables::aml::{
+    AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Memory32Fixed, Name, ResourceTemplate, Scope,
+};
+use acpi_tables::fadt::{FADTBuilder, Flags};
+use acpi_tables::madt::{EnabledStatus, IoApic, LocalInterruptController, MADT, ProcessorLocalApic};
+use acpi_tables::mcfg::MCFG;
+use acpi_tables::rsdp::Rsdp;
+use acpi_tables::sdt::Sdt;
+use acpi_tables::xsdt::XSDT;
+use acpi_tables::{Aml, aml};
+use vm_memory::{Bytes, GuestAddress};
+
+use super::BootError;
+use crate::layout;
+use crate::memory::GuestMemory;
+
+const OEM: [u8; 6] = *b"BARSCP";
+const OEM_TABLE: [u8; 8] = *b"BARSCOPE";
+const OEM_REVISION: u32 = 1;
+
+/// Writes all tables; the RSDP's physical address.
+pub(super) fn write(memory: &GuestMemory, cpus: u8) -> Result<u64, BootError> {
+    let mut tables = Tables { memory, next: layout::ACPI_BASE + 64 };
+
+    let dsdt = tables.add(&dsdt())?;
+    let fadt = FADTBuilder::new(OEM, OEM_TABLE, OEM_REVISION)
+        .dsdt_64(dsdt)
+        .flag(Flags::HwReducedAcpi)
+        .flag(Flags::PwrButton)
+        .flag(Flags::SlpButton)
+        .finalize();
+    let fadt = tables.add(&fadt)?;
+    let madt = tables.add(&madt(cpus))?;
+    let mut mcfg = MCFG::new(OEM, OEM_TABLE, OEM_REVISION);
+    mcfg.add_ecam(layout::ECAM_BASE, 0, 0, 0);
+    let mcfg = tables.add(&mcfg)?;
+
+    let mut xsdt = XSDT::new(OEM, OEM_TABLE, OEM_REVISION);
+    for table in [fadt, madt, mcfg] {
+        xsdt.add_entry(table);
+    }
+    let xsdt = tables.add(&xsdt)?;
+    tables.write(layout::ACPI_BASE, &Rsdp::new(OEM, xsdt))?;
+    Ok(layout::ACPI_BASE)
+}
+
+struct Tables<'a> {
+    memory: &'a GuestMemory,
+    next: u64,
+}
+
+impl Tables<'_> {
+    /// Writes a table after the ones before it; its physical address.
+    fn add(&mut self, table: &dyn Aml) -> Result<u64, BootError> {
+        let address = self.next;
+        let length = self.write(address, table)?;
+        self.next = (address + length).next_multiple_of(16);
+        Ok(address)
+    }
+
+    fn write(&self, address: u64, table: &dyn Aml) -> Result<u64, BootError> {
+        let mut bytes = Vec::new();
+        table.to_aml_bytes(&mut bytes);
+        let length = bytes.len() as u64;
+        if address + length > layout::HIGH_MEMORY {
+            return Err(BootError::Structure { what: "an ACPI table" });
+        }
+        self.memory
+            .regions()
+            .write_slice(&bytes, GuestAddress(address))
+            .map_err(|_| BootError::Structure { what: "an ACPI table" })?;
+        Ok(length)
+    }
+}
+
+fn madt(cpus: u8) -> MADT {
+    let local_apics = LocalInterruptController::Address(layout::LOCAL_APIC_BASE as u32);
+    let mut madt = MADT::new(OEM, OEM_TABLE, OEM_REVISION, local_apics);
+    for cpu in 0..cpus {
+        madt.add_structure(ProcessorLocalApic::new(cpu, cpu, EnabledStatus::Enabled));
+    }
+    madt.add_structure(IoApic::new(0, layout::IOAPIC_BASE as u32, 0));
+    madt
+}
+
+fn dsdt() -> Sdt {
+    let mut code = Vec::new();
+    let buses = AddressSpace::new_bus_number(0u16, 0);
+    let config_ports = IO::new(*layout::CONFIG_PORTS.start(), *layout::CONFIG_PORTS.start(), 1, 8);
+    let ports = AddressSpace::new_io(*layout::PCI_IO.start() as u16, *layout::PCI_IO.end() as u16, None);
+    let memory_32 = AddressSpace::new_memory(
+        AddressSpaceCacheable::NotCacheable,
+        true,
+        *layout::PCI_MEMORY_32.start() as u32,
+        *layout::PCI_MEMORY_32.end() as u32,
+        None,
+    );
+    let memory_64 = AddressSpace::new_memory(
+        AddressSpaceCacheable::NotCacheable,
+        true,
+        *layout::PCI_MEMORY_64.start(),
+        *layout::PCI_MEMORY_64.end(),
+        None,
+    );
+    let windows = ResourceTemplate::new(vec![&buses, &config_ports, &ports, &memory_32, &memory_64]);
+    let ecam = Memory32Fixed::new(true, layout::ECAM_BASE as u32, layout::ECAM_SIZE as u32);
+    let reserved = ResourceTemplate::new(vec![&ecam]);
+    Scope::new(
+        "_SB_".into(),
+        vec![
+            &Device::new(
+                "PCI0".into(),
+                vec![
+                    &Name::new("_HID".into(), &EISAName::new("PNP0A08")),
+                    &Name::new("_CID".into(), &EISAName::new("PNP0A03")),
+                    &Name::new("_SEG".into(), &aml::ZERO),
+                    &Name::new("_BBN".into(), &aml::ZERO),
+                    &Name::new("_UID".into(), &aml::ZERO),
+                    &Name::new("_CRS".into(), &windows),
+                ],
+            ),
+            &Device::new(
+                "ECAM".into(),
+                vec![
+                    &Name::new("_HID".into(), &EISAName::new("PNP0C02")),
+                    &Name::new("_CRS".into(), &reserved),
+                ],
+            ),
+        ],
+    )
+    .to_aml_bytes(&mut code);
+
+    let mut dsdt = Sdt::new(*b"DSDT", 36, 2, OEM, OEM_TABLE, OEM_REVISION);
+    dsdt.append_slice(&code);
+    dsdt
+}

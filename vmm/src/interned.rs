@@ -1,0 +1,183 @@
+//! What accesses refer to by id: each walk, instruction, mapping and text is defined in the trace once,
+//! when it first occurs.
+
+use std::collections::HashMap;
+
+use trace::definition::{self, Definition, MemoryType, Path};
+use trace::event::Id;
+use trace::{WriteError, Writer};
+
+use crate::images::Images;
+use crate::vcpu::{ACCESSED_DIRTY, Located, PageWalk};
+
+/// Where Linux, and our test kernel, put `ioremap` mappings (x86_64 `mm.rst`: vmalloc/ioremap space).
+const IOREMAP_SPACE: std::ops::Range<u64> = 0xffff_c900_0000_0000..0xffff_e900_0000_0000;
+/// The linear mapping of physical memory (`page_offset_base`).
+const DIRECT_MAP: std::ops::Range<u64> = 0xffff_8880_0000_0000..0xffff_c880_0000_0000;
+/// Start of the kernel's half of an address space.
+const KERNEL_HALF: u64 = 1 << 63;
+
+/// A walk as the trace sees it: the processor's own bits aside.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct WalkKey {
+    cr3: u64,
+    page: u64,
+    entries: [u64; 5],
+    memory_type: MemoryType,
+}
+
+/// The definitions made so far.
+pub struct Interned {
+    writer: Writer,
+    /// Walks that occurred since a mapping last came or went.
+    recent: HashMap<WalkKey, Id>,
+    walks: HashMap<definition::Walk, Id>,
+    instructions: HashMap<definition::Instruction, Id>,
+    texts: HashMap<String, Id>,
+    /// The guest's number for each mapping that exists, its definition's id and itself.
+    mappings: Vec<(u64, Id, definition::Mapping)>,
+    /// Executables that the guest or the loader named.
+    pub images: Images,
+}
+
+impl Interned {
+    /// Nothing yet.
+    pub fn new(writer: Writer) -> Self {
+        Self {
+            writer,
+            recent: HashMap::new(),
+            walks: HashMap::new(),
+            instructions: HashMap::new(),
+            texts: HashMap::new(),
+            mappings: Vec::new(),
+            images: Images::default(),
+        }
+    }
+
+    /// The id of a walk to the page of a device access.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn walk(&mut self, walk: &PageWalk, memory_type: MemoryType) -> Result<Id, WriteError> {
+        let mut entries = [0; 5];
+        for (kept, entry) in entries.iter_mut().zip(walk.entries()) {
+            *kept = entry & !ACCESSED_DIRTY;
+        }
+        let key = WalkKey { cr3: walk.cr3, page: walk.page, entries, memory_type };
+        if let Some(id) = self.recent.get(&key) {
+            return Ok(*id);
+        }
+        let (path, mapping) = self.path(walk);
+        let definition = definition::Walk {
+            cr3: walk.cr3,
+            page: walk.page,
+            page_size: walk.page_size,
+            entries: entries[..walk.entries().len()].to_vec(),
+            levels: walk.levels,
+            user: walk.user(),
+            writable: walk.writable(),
+            memory_type,
+            path,
+            announced: mapping.is_some(),
+            mapping,
+        };
+        let id = match self.walks.get(&definition) {
+            Some(id) => *id,
+            None => {
+                let id = self.writer.define(&Definition::Walk(definition.clone()))?;
+                self.walks.insert(definition, id);
+                id
+            }
+        };
+        self.recent.insert(key, id);
+        Ok(id)
+    }
+
+    /// The id of an instruction fetched from address space `cr3`.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn instruction(&mut self, cr3: u64, located: &Located) -> Result<Id, WriteError> {
+        let rip = located.decoded.ip();
+        let definition = definition::Instruction {
+            rip,
+            bytes: located.bytes().to_vec(),
+            // The kernel's half is the same everywhere.
+            cr3: if rip >= KERNEL_HALF { 0 } else { cr3 },
+            ambiguous: located.ambiguous,
+        };
+        if let Some(id) = self.instructions.get(&definition) {
+            return Ok(*id);
+        }
+        let id = self.writer.define(&Definition::Instruction(definition.clone()))?;
+        self.instructions.insert(definition, id);
+        Ok(id)
+    }
+
+    /// The id of a text.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn text(&mut self, text: &str) -> Result<Id, WriteError> {
+        if let Some(id) = self.texts.get(text) {
+            return Ok(*id);
+        }
+        let id = self.writer.define(&Definition::Text { text: text.to_owned() })?;
+        self.texts.insert(text.to_owned(), id);
+        Ok(id)
+    }
+
+    /// The guest made a mapping, that it calls `number`.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn map(&mut self, number: u64, mapping: definition::Mapping) -> Result<Id, WriteError> {
+        let id = self.writer.define(&Definition::Mapping(mapping.clone()))?;
+        self.mappings.retain(|(known, ..)| *known != number);
+        self.mappings.push((number, id, mapping));
+        self.recent.clear();
+        Ok(id)
+    }
+
+    /// The guest undid the mapping that it calls `number`; its id, if there is one.
+    pub fn unmap(&mut self, number: u64) -> Option<Id> {
+        let index = self.mappings.iter().position(|(known, ..)| *known == number)?;
+        self.recent.clear();
+        Some(self.mappings.remove(index).1)
+    }
+
+    /// An executable with symbols: a text for people, and a file for resolvers.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn image(&mut self, image: definition::Image, elf: &[u8]) -> Result<bool, WriteError> {
+        if !self.images.add(image.address_space, elf) {
+            return Ok(false);
+        }
+        self.writer.define_with_blob(&Definition::Image(image), elf)?;
+        Ok(true)
+    }
+
+    /// How the page came to lead to a device: the announced mapping that holds it, or a guess by the
+    /// walk and where in the address space it lies.
+    fn path(&self, walk: &PageWalk) -> (Path, Option<Id>) {
+        let holds = |mapping: &definition::Mapping| {
+            mapping.address_space.is_none_or(|space| space == walk.cr3)
+                && walk.page < mapping.virtual_address.saturating_add(mapping.length)
+                && mapping.virtual_address < walk.page.saturating_add(walk.page_size)
+        };
+        if let Some((_, id, mapping)) = self.mappings.iter().rev().find(|(.., mapping)| holds(mapping)) {
+            return (mapping.path, Some(*id));
+        }
+        let guess = if walk.user() {
+            Path::Mmap
+        } else if IOREMAP_SPACE.contains(&walk.page) {
+            Path::Ioremap
+        } else if DIRECT_MAP.contains(&walk.page) {
+            Path::DirectMap
+        } else {
+            Path::Unknown
+        };
+        (guess, None)
+    }
+}

@@ -1,0 +1,49 @@
+//! Where things lie in guest physical memory and among the I/O ports.
+
+/// Smallest and largest guest memory in MiB: from address 0 up, below [`ECAM_BASE`].
+pub const MEMORY_MIB: std::ops::RangeInclusive<u64> = 16..=3072;
+
+/// PVH start info, its memory map and the command line: below 64 KiB, that kernels leave alone.
+pub const PVH_START_INFO: u64 = 0x6000;
+/// The memory map that the start info points at.
+pub const PVH_MEMORY_MAP: u64 = 0x7000;
+/// The kernel's command line, NUL-terminated.
+pub const COMMAND_LINE: u64 = 0x8000;
+/// The longest command line in bytes, its NUL included.
+pub const COMMAND_LINE_MAX: u64 = 0x1000;
+
+/// RSDP and the tables after it, in the area that a kernel without a boot protocol scans.
+pub const ACPI_BASE: u64 = 0xe_0000;
+/// End of the ACPI area and start of the memory that kernels are loaded into.
+pub const HIGH_MEMORY: u64 = 0x10_0000;
+/// Start of the legacy hole between low and high memory.
+pub const LEGACY_HOLE: u64 = 0xa_0000;
+
+/// Enhanced configuration access: bus 0, 4 KiB a function (PCIe 7.2.2).
+pub const ECAM_BASE: u64 = 0xe000_0000;
+/// 1 MiB: one bus.
+pub const ECAM_SIZE: u64 = 0x10_0000;
+
+/// Memory window for 32-bit BARs, as the DSDT announces it.
+pub const PCI_MEMORY_32: std::ops::RangeInclusive<u64> = 0xf000_0000..=0xfebf_ffff;
+/// Memory window for 64-bit BARs.
+pub const PCI_MEMORY_64: std::ops::RangeInclusive<u64> = 0x8_0000_0000..=0xf_ffff_ffff;
+/// I/O window for BARs.
+pub const PCI_IO: std::ops::RangeInclusive<u64> = 0xc000..=0xffff;
+
+/// The IOAPIC's registers, that KVM emulates.
+pub const IOAPIC_BASE: u64 = 0xfec0_0000;
+/// The local APIC's registers, that KVM emulates.
+pub const LOCAL_APIC_BASE: u64 = 0xfee0_0000;
+/// Three pages that KVM wants for real mode on Intel processors; no guest uses them.
+pub const KVM_TSS: u64 = 0xfffb_d000;
+
+/// CONFIG_ADDRESS and CONFIG_DATA (PCI Local Bus 3.0, section 3.2.2.3.2).
+pub const CONFIG_PORTS: std::ops::RangeInclusive<u16> = 0xcf8..=0xcff;
+/// The first serial port's eight registers.
+pub const SERIAL_PORTS: std::ops::RangeInclusive<u16> = 0x3f8..=0x3ff;
+
+/// The reset control register of PC chipsets.
+pub const RESET_PORT: u16 = 0xcf9;
+/// The bit of it that resets the processor.
+pub const RESET_BIT: u32 = 1 << 2;

@@ -1,0 +1,169 @@
+//! A machine: put together from a kernel, functions and a trace, then started.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use device_model::{Bdf, PciDevice, PciFunction, catalog};
+use trace::definition::{self, Definition};
+use trace::{Clock, Writer};
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+use crate::boot::{self, BootError};
+use crate::clock::DeviceClock;
+use crate::console::Console;
+use crate::dispatch::Dispatcher;
+use crate::host::{self, HostError};
+use crate::interned::Interned;
+use crate::layout;
+use crate::memory::GuestMemory;
+use crate::running::Running;
+use crate::shared::Shared;
+use crate::vcpu::{self, Vcpu};
+
+/// The embedded test kernel: an ELF file with a PVH note and symbols.
+pub const TEST_KERNEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/test-kernel"));
+
+/// What to build a machine from.
+pub struct Config {
+    /// What to boot: an ELF file with a PVH note.
+    pub kernel: Vec<u8>,
+    /// What to call it in the trace.
+    pub kernel_name: String,
+    /// The kernel's command line.
+    pub command_line: String,
+    /// Guest memory in MiB, within [`layout::MEMORY_MIB`].
+    pub memory_mib: u64,
+    /// Functions beside the host bridge.
+    pub devices: Vec<(Bdf, Box<dyn PciDevice>)>,
+    /// The clock that devices see.
+    pub clock: Clock,
+    /// Where the trace goes.
+    pub trace: PathBuf,
+    /// Where the serial port's output goes.
+    pub console: Box<dyn Write + Send>,
+    /// What to open instead of `/dev/kvm`.
+    pub kvm: Option<PathBuf>,
+}
+
+impl Config {
+    /// The embedded test kernel on 32 MiB with the `lab` device, its clock virtual.
+    pub fn test_kernel(trace: impl Into<PathBuf>) -> Self {
+        Self {
+            kernel: TEST_KERNEL.to_vec(),
+            kernel_name: "test kernel".to_owned(),
+            command_line: String::new(),
+            memory_mib: 32,
+            devices: default_devices(),
+            clock: Clock::Virtual,
+            trace: trace.into(),
+            console: Box::new(std::io::sink()),
+            kvm: None,
+        }
+    }
+}
+
+/// What a machine has without being told: the `lab` device at 00:04.0.
+pub fn default_devices() -> Vec<(Bdf, Box<dyn PciDevice>)> {
+    let lab = catalog::named("lab").map(|entry| (entry.new)());
+    Bdf::new(0, 4, 0).into_iter().zip(lab).collect()
+}
+
+/// A machine can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The host can't.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The kernel can't be booted.
+    #[error("{kernel}: {source}")]
+    Boot {
+        /// What the kernel is called.
+        kernel: String,
+        /// What is wrong with it.
+        source: BootError,
+    },
+    /// Two functions with one address.
+    #[error("two devices at {0}; give one of them another address")]
+    SameAddress(Bdf),
+    /// A function that configuration space has no place for.
+    #[error("no bus {bus:02x} for a device at {bdf}; all devices are on bus 00")]
+    NoBus {
+        /// The function's address.
+        bdf: Bdf,
+        /// Its bus.
+        bus: u8,
+    },
+}
+
+/// Builds a machine and starts its vCPU.
+///
+/// # Errors
+/// [`MachineError`], before a guest instruction ran.
+pub fn start(config: Config) -> Result<Running, MachineError> {
+    let kvm = host::open_kvm(config.kvm.as_ref())?;
+    let memory = GuestMemory::new(config.memory_mib << 20)?;
+    let cpus = 1;
+    let protocol = boot::load(&memory, &config.kernel, &config.command_line, cpus)
+        .map_err(|source| MachineError::Boot { kernel: config.kernel_name.clone(), source })?;
+    let functions = functions(config.devices)?;
+
+    let vm = Arc::new(host::create_vm(&kvm)?);
+    vcpu::trap(&vm)?;
+    memory.register(&vm)?;
+
+    let writer = Writer::create(&config.trace, config.clock).map_err(HostError::from)?;
+    let machine = definition::Machine {
+        guest: config.kernel_name.clone(),
+        vcpus: cpus,
+        memory: memory.size(),
+    };
+    writer.define(&Definition::Machine(machine)).map_err(HostError::from)?;
+    let deadline_changed =
+        EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
+    let notify = deadline_changed.try_clone().map_err(|source| HostError::system("eventfd", source))?;
+    let dispatcher = Dispatcher::new(
+        functions,
+        DeviceClock::new(config.clock),
+        memory.clone(),
+        Arc::clone(&vm),
+        writer.clone(),
+        notify,
+    )
+    .map_err(HostError::from)?;
+    let mut interned = Interned::new(writer.clone());
+    let image = definition::Image { name: config.kernel_name, address_space: None };
+    interned.image(image, &config.kernel).map_err(HostError::from)?;
+
+    let shared = Arc::new(Shared::new(dispatcher, memory, interned, Console::new(config.console)));
+    let mut vcpus = Vec::new();
+    for index in 0..cpus {
+        let lane = writer.lane(Some(index));
+        vcpus.push(Vcpu::new(&kvm, &vm, index, Arc::clone(&shared), lane)?);
+    }
+    if let Some(first) = vcpus.first_mut() {
+        first.start_at(protocol)?;
+    }
+    Ok(Running::start(vcpus, shared, writer, deadline_changed)?)
+}
+
+/// The host bridge at 00:00.0 and the devices, in the order of their addresses.
+fn functions(devices: Vec<(Bdf, Box<dyn PciDevice>)>) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
+    let buses = (layout::ECAM_SIZE >> 20) as u8;
+    let bridge: (Bdf, Box<dyn PciDevice>) =
+        (Bdf::from_routing_id(0), Box::new(device_model::HostBridge::default()));
+    let mut all = vec![bridge];
+    all.extend(devices);
+    all.sort_by_key(|(bdf, _)| *bdf);
+    for pair in all.windows(2) {
+        if pair[0].0 == pair[1].0 {
+            return Err(MachineError::SameAddress(pair[0].0));
+        }
+    }
+    for (bdf, _) in &all {
+        if bdf.bus() >= buses {
+            return Err(MachineError::NoBus { bdf: *bdf, bus: bdf.bus() });
+        }
+    }
+    Ok(all.into_iter().map(|(bdf, device)| (bdf, PciFunction::new(device))).collect())
+}

@@ -1,0 +1,211 @@
+//! Which addresses lead into which function's regions.
+//!
+//! What functions claim is kept apart from what is mapped: a claim that overlaps another one, or memory,
+//! stays unmapped and is tried again when something goes away. vCPUs look addresses up in an immutable
+//! snapshot, that is swapped whole.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use device_model::{Decode, Region, Space};
+use trace::event::{Id, RouteChange};
+use vm_device::bus::{MmioAddress, MmioBus, MmioRange, PioAddress, PioBus, PioRange};
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The route's definition in the trace.
+    pub id: Id,
+    /// Index of the function at the dispatcher.
+    pub function: usize,
+    /// Region of the function.
+    pub region: Region,
+    /// Address of the region's first byte.
+    pub base: u64,
+}
+
+/// What an access's address and size lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// All of it lies in a route.
+    Route(Destination),
+    /// It begins in a route and ends outside.
+    Straddles(Destination),
+    /// It begins nowhere.
+    Nothing,
+}
+
+/// A snapshot of what is mapped.
+#[derive(Default)]
+pub struct Mapped {
+    memory: MmioBus<Destination>,
+    ports: PioBus<Destination>,
+}
+
+impl Mapped {
+    /// Where `size` bytes at guest physical `address` lead.
+    pub fn memory(&self, address: u64, size: u8) -> Found {
+        let address = MmioAddress(address);
+        match self.memory.check_access(address, size.into()) {
+            Ok((_, destination)) => Found::Route(*destination),
+            Err(_) => match self.memory.device(address) {
+                Some((_, destination)) => Found::Straddles(*destination),
+                None => Found::Nothing,
+            },
+        }
+    }
+
+    /// Where `size` bytes at I/O `port` lead.
+    pub fn port(&self, port: u16, size: u8) -> Found {
+        let port = PioAddress(port);
+        match self.ports.check_access(port, size.into()) {
+            Ok((_, destination)) => Found::Route(*destination),
+            Err(_) => match self.ports.device(port) {
+                Some((_, destination)) => Found::Straddles(*destination),
+                None => Found::Nothing,
+            },
+        }
+    }
+
+    /// Takes the claim in, unless it overlaps.
+    fn map(&mut self, claim: &Claim) -> bool {
+        let destination = claim.destination;
+        match claim.decode.space {
+            Space::Memory => MmioRange::new(MmioAddress(claim.decode.base), claim.decode.size)
+                .is_ok_and(|range| self.memory.register(range, destination).is_ok()),
+            Space::Io => {
+                let (Ok(base), Ok(size)) =
+                    (u16::try_from(claim.decode.base), u16::try_from(claim.decode.size))
+                else {
+                    return false;
+                };
+                PioRange::new(PioAddress(base), size)
+                    .is_ok_and(|range| self.ports.register(range, destination).is_ok())
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    destination: Destination,
+    decode: Decode,
+    mapped: bool,
+}
+
+/// What functions claim, and the snapshot of what is mapped. The dispatcher changes it under a lock.
+pub struct Routes {
+    claims: Vec<Claim>,
+    /// Guest memory and the controllers that KVM emulates: accesses there never arrive.
+    taken: Vec<(u64, u64)>,
+    snapshot: Arc<ArcSwap<Mapped>>,
+}
+
+impl Routes {
+    /// No routes yet; `taken` are ranges (first and last address) that nothing may overlap.
+    pub fn new(taken: Vec<(u64, u64)>) -> Self {
+        Self { claims: Vec::new(), taken, snapshot: Arc::default() }
+    }
+
+    /// Where vCPUs look addresses up.
+    pub fn snapshot(&self) -> Arc<ArcSwap<Mapped>> {
+        Arc::clone(&self.snapshot)
+    }
+
+    /// A function claims addresses for a region. What became of that claim and of others.
+    pub fn claim(&mut self, destination: Destination, decode: Decode) -> Vec<(Id, RouteChange)> {
+        self.claims.push(Claim { destination, decode, mapped: false });
+        let mut changes = self.remap();
+        if !changes.iter().any(|(id, _)| *id == destination.id) {
+            changes.push((destination.id, RouteChange::Refused));
+        }
+        changes
+    }
+
+    /// A function no longer claims addresses for a region. What became of that claim and of others.
+    pub fn release(&mut self, function: usize, region: Region) -> Vec<(Id, RouteChange)> {
+        let is_it = |claim: &Claim| claim.destination.function == function && claim.destination.region == region;
+        let removed = self.claims.iter().filter(|claim| is_it(claim) && claim.mapped);
+        let mut changes: Vec<_> = removed.map(|claim| (claim.destination.id, RouteChange::Removed)).collect();
+        self.claims.retain(|claim| !is_it(claim));
+        changes.extend(self.remap());
+        changes
+    }
+
+    /// Builds the snapshot anew: what was mapped stays, what was refused is tried again. The claims that
+    /// became mapped.
+    fn remap(&mut self) -> Vec<(Id, RouteChange)> {
+        let mut mapped = Mapped::default();
+        for claim in self.claims.iter().filter(|claim| claim.mapped) {
+            mapped.map(claim);
+        }
+        let mut added = Vec::new();
+        for claim in self.claims.iter_mut().filter(|claim| !claim.mapped) {
+            let last = claim.decode.base.saturating_add(claim.decode.size - 1);
+            let free = claim.decode.space == Space::Io
+                || self.taken.iter().all(|(first, end)| last < *first || claim.decode.base > *end);
+            if free && mapped.map(claim) {
+                claim.mapped = true;
+                added.push((claim.destination.id, RouteChange::Added));
+            }
+        }
+        self.snapshot.store(Arc::new(mapped));
+        added
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(base: u64, size: u64) -> Decode {
+        Decode { space: Space::Memory, base, size }
+    }
+
+    fn bar(id: Id, base: u64) -> Destination {
+        Destination { id, function: id as usize, region: Region::Bar(0), base }
+    }
+
+    fn claim(routes: &mut Routes, id: Id, base: u64) -> Vec<(Id, RouteChange)> {
+        routes.claim(bar(id, base), memory(base, 0x1000))
+    }
+
+    #[test]
+    fn an_access_that_crosses_the_end_of_a_bar_straddles_it() {
+        let mut routes = Routes::new(vec![]);
+        claim(&mut routes, 1, 0xfe00_0000);
+        let mapped = routes.snapshot().load_full();
+        assert_eq!(mapped.memory(0xfe00_0ffc, 4), Found::Route(bar(1, 0xfe00_0000)));
+        assert_eq!(mapped.memory(0xfe00_0ffd, 4), Found::Straddles(bar(1, 0xfe00_0000)));
+        assert_eq!(mapped.memory(0xfe00_1000, 4), Found::Nothing);
+    }
+
+    #[test]
+    fn an_overlapping_bar_stays_unmapped_until_the_other_one_moves() {
+        let mut routes = Routes::new(vec![]);
+        assert_eq!(claim(&mut routes, 1, 0xfe00_0000), [(1, RouteChange::Added)]);
+        assert_eq!(claim(&mut routes, 2, 0xfe00_0000), [(2, RouteChange::Refused)]);
+        assert_eq!(
+            routes.release(1, Region::Bar(0)),
+            [(1, RouteChange::Removed), (2, RouteChange::Added)]
+        );
+        let mapped = routes.snapshot().load_full();
+        assert_eq!(mapped.memory(0xfe00_0000, 4), Found::Route(bar(2, 0xfe00_0000)));
+    }
+
+    #[test]
+    fn a_bar_over_guest_memory_stays_unmapped() {
+        let mut routes = Routes::new(vec![(0, 0x1ff_ffff)]);
+        assert_eq!(claim(&mut routes, 1, 0x1ff_f000), [(1, RouteChange::Refused)]);
+        assert_eq!(claim(&mut routes, 2, 0x200_0000), [(2, RouteChange::Added)]);
+    }
+
+    #[test]
+    fn a_bar_that_ends_at_the_top_of_the_address_space_does_not_wrap() {
+        let mut routes = Routes::new(vec![]);
+        assert_eq!(
+            routes.claim(bar(1, 0xffff_ffff_ffff_f000), memory(0xffff_ffff_ffff_f000, 0x2000)),
+            [(1, RouteChange::Refused)]
+        );
+    }
+}

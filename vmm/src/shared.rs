@@ -1,0 +1,69 @@
+//! What all threads of a machine share.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use trace::{EventKind, Lane, WriteError};
+
+use crate::console::Console;
+use crate::dispatch::Dispatcher;
+use crate::interned::Interned;
+use crate::memory::GuestMemory;
+
+/// What all threads of a machine share.
+pub struct Shared {
+    /// Functions and the ways to them.
+    pub dispatcher: Dispatcher,
+    /// Guest memory.
+    pub memory: GuestMemory,
+    interned: Mutex<Interned>,
+    console: Mutex<Console<Box<dyn Write + Send>>>,
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    /// Brings the parts together.
+    pub fn new(
+        dispatcher: Dispatcher,
+        memory: GuestMemory,
+        interned: Interned,
+        console: Console<Box<dyn Write + Send>>,
+    ) -> Self {
+        Self {
+            dispatcher,
+            memory,
+            interned: Mutex::new(interned),
+            console: Mutex::new(console),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// The definitions made so far.
+    pub fn interned(&self) -> MutexGuard<'_, Interned> {
+        self.interned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The serial port.
+    pub fn console(&self) -> MutexGuard<'_, Console<Box<dyn Write + Send>>> {
+        self.console.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records something that is not an access, at the device clock's present time.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn record(&self, lane: &mut Lane, vcpu: u8, kind: EventKind) -> Result<(), WriteError> {
+        self.dispatcher.record(lane, Some(vcpu), self.dispatcher.now(), kind)
+    }
+
+    /// Asks every vCPU to leave at its next exit.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether vCPUs should leave.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}

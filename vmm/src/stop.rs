@@ -1,0 +1,76 @@
+//! Why a machine stopped.
+
+use trace::End;
+
+/// Why a machine stopped.
+#[derive(Debug)]
+pub enum Stop {
+    /// The guest said that it is done.
+    Exit {
+        /// 0 if all went well for it.
+        status: u64,
+    },
+    /// The guest asked for a reset or to be switched off.
+    Reset,
+    /// A fault while handling a double fault, at this place.
+    TripleFault(Place),
+    /// It halted with interrupts off: nothing wakes it any more.
+    Halted(Place),
+    /// KVM can't emulate an instruction.
+    NotEmulated {
+        /// Where.
+        place: Place,
+        /// KVM's suberror, 1 for an emulation failure.
+        suberror: u32,
+    },
+    /// KVM can't enter the guest, or gave an exit that barscope doesn't know.
+    Unexpected {
+        /// What KVM said.
+        what: String,
+        /// Where.
+        place: Place,
+    },
+    /// It took longer than it may.
+    Timeout {
+        /// Where a vCPU was at that moment.
+        place: Option<Place>,
+    },
+    /// Somebody asked for it, with this signal.
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The host can't go on: a trace that can't be written, an ioctl that failed.
+    Host(crate::host::HostError),
+}
+
+/// Where a vCPU was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which vCPU.
+    pub vcpu: u8,
+    /// Linear address of the instruction.
+    pub rip: u64,
+    /// The address space: CR3 without its flags.
+    pub cr3: u64,
+    /// The bytes there, as many as could be read, 15 at most.
+    pub bytes: Vec<u8>,
+    /// Width of the code: 16, 32 or 64.
+    pub bitness: u32,
+}
+
+impl Stop {
+    /// What the trace's header says of its end.
+    pub fn end(&self) -> End {
+        match self {
+            Stop::Exit { .. } | Stop::Reset => End::Finished,
+            Stop::Timeout { .. } => End::Interrupted("the time limit was reached".to_owned()),
+            Stop::Interrupted { signal } => End::Interrupted(format!("signal {signal}")),
+            Stop::TripleFault(place) => End::Failed(format!("triple fault at {:#x}", place.rip)),
+            Stop::Halted(place) => End::Failed(format!("halted for good at {:#x}", place.rip)),
+            Stop::NotEmulated { place, .. } => End::Failed(format!("not emulated at {:#x}", place.rip)),
+            Stop::Unexpected { what, .. } => End::Failed(what.clone()),
+            Stop::Host(error) => End::Failed(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! A vCPU: runs the guest, and turns what KVM stops for into accesses, requests and reasons to stop.
+
+mod exit;
+mod instruction;
+mod memory_type;
+mod origin;
+mod registers;
+mod setup;
+mod walk;
+
+use std::sync::Arc;
+
+use kvm_bindings::{KVM_MP_STATE_HALTED, kvm_vcpu_events};
+use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use trace::{EventKind, Lane};
+
+pub use self::instruction::{FunctionStarts, Located};
+pub use self::registers::Registers;
+pub use self::setup::trap;
+pub use self::walk::{ACCESSED_DIRTY, PageWalk, read_virtual};
+
+use self::exit::{Exit, PortExit};
+use self::instruction::{MAX_LENGTH, MemoryExit};
+use self::origin::Tracker;
+use crate::boot::BootProtocol;
+use crate::dispatch::{Access, BusAddress};
+use crate::guest_abi;
+use crate::host::HostError;
+use crate::layout;
+use crate::shared::Shared;
+use crate::stop::{Place, Stop};
+
+/// Vector of the invalid-opcode exception.
+const INVALID_OPCODE: u8 = 6;
+
+/// What a vCPU's thread leaves behind.
+pub struct Report {
+    /// Its reason to stop, if it was the one who had one.
+    pub stop: Option<Stop>,
+    /// Where it was.
+    pub place: Place,
+}
+
+/// A vCPU, owned by the thread that runs it.
+pub struct Vcpu {
+    index: u8,
+    fd: VcpuFd,
+    lane: Lane,
+    tracker: Tracker,
+    shared: Arc<Shared>,
+}
+
+impl Vcpu {
+    /// Creates the vCPU with number `index`.
+    ///
+    /// # Errors
+    /// [`HostError::Ioctl`] if KVM refuses.
+    pub fn new(kvm: &Kvm, vm: &VmFd, index: u8, shared: Arc<Shared>, lane: Lane) -> Result<Self, HostError> {
+        let mut fd =
+            vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
+        setup::prepare(kvm, &mut fd, index)?;
+        Ok(Self { index, fd, lane, tracker: Tracker::new(), shared })
+    }
+
+    /// Sets its registers for the first instruction.
+    ///
+    /// # Errors
+    /// [`HostError::Ioctl`] if KVM refuses.
+    pub fn start_at(&mut self, protocol: BootProtocol) -> Result<(), HostError> {
+        let failed = HostError::ioctl;
+        let mut general = self.fd.get_regs().map_err(|source| failed("KVM_GET_REGS", source))?;
+        let mut system = self.fd.get_sregs().map_err(|source| failed("KVM_GET_SREGS", source))?;
+        protocol.start(&mut general, &mut system);
+        self.fd.set_sregs(&system).map_err(|source| failed("KVM_SET_SREGS", source))?;
+        self.fd.set_regs(&general).map_err(|source| failed("KVM_SET_REGS", source))
+    }
+
+    /// Runs the guest until there is a reason to stop, or somebody else has one.
+    pub fn run(mut self) -> Report {
+        let mut stop = None;
+        while stop.is_none() && !self.shared.stopping() {
+            stop = self.step().unwrap_or_else(|error| Some(Stop::Host(error)));
+        }
+        Report { stop, place: self.place() }
+    }
+
+    /// Where it is.
+    fn place(&self) -> Place {
+        place(self.index, &self.shared, &self.registers())
+    }
+
+    /// Runs the guest to the next exit and serves that.
+    fn step(&mut self) -> Result<Option<Stop>, HostError> {
+        let exit = match exit::run(&mut self.fd) {
+            Ok(exit) => exit,
+            Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => return self.kicked(),
+            Err(source) => return Err(HostError::ioctl("KVM_RUN", source)),
+        };
+        match exit {
+            Exit::Memory(exit) => self.memory(&exit)?,
+            Exit::Port(exit) => return self.port(&exit),
+            Exit::WriteMsr { index, data } => {
+                self.tracker.memory_types.write(index, data);
+                exit::fail_msr(&mut self.fd, |fd| setup::write_msr(fd, index, data).is_err());
+            }
+            Exit::NotEmulated { suberror } => return self.not_emulated(suberror),
+            Exit::Shutdown => return Ok(Some(Stop::TripleFault(self.place()))),
+            Exit::Reset => return Ok(Some(Stop::Reset)),
+            Exit::Other(what) => return Ok(Some(Stop::Unexpected { what, place: self.place() })),
+        }
+        Ok(None)
+    }
+
+    /// A signal took it out of the guest. One that is halted with interrupts off sleeps for good.
+    fn kicked(&self) -> Result<Option<Stop>, HostError> {
+        let state =
+            self.fd.get_mp_state().map_err(|source| HostError::ioctl("KVM_GET_MP_STATE", source))?;
+        let asleep = state.mp_state == KVM_MP_STATE_HALTED && !self.registers().interrupts_enabled();
+        Ok(asleep.then(|| Stop::Halted(self.place())))
+    }
+
+    fn memory(&mut self, exit: &MemoryExit) -> Result<(), HostError> {
+        let registers = self.registers();
+        let origin = self.tracker.memory(&self.shared, &registers, exit)?;
+        let access = Access {
+            address: BusAddress::Memory(exit.address),
+            size: exit.size,
+            written: exit.written,
+            vcpu: self.index,
+            origin,
+        };
+        let value = self.shared.dispatcher.access(&mut self.lane, &access)?;
+        if exit.written.is_none() {
+            exit::answer_memory(&mut self.fd, value);
+        }
+        Ok(())
+    }
+
+    fn port(&mut self, exit: &PortExit) -> Result<Option<Stop>, HostError> {
+        for element in 0..exit.count {
+            let written = exit.write.then(|| exit::port_element(&mut self.fd, exit, element));
+            let value = match (exit.port, written) {
+                (protocol::PORT, Some(number)) => {
+                    let registers = self.registers();
+                    let stop =
+                        guest_abi::serve(&self.shared, &mut self.lane, self.index, &registers, number)?;
+                    if stop.is_some() {
+                        return Ok(stop);
+                    }
+                    continue;
+                }
+                (protocol::PORT, None) => protocol::SIGNATURE,
+                (port, written) if layout::SERIAL_PORTS.contains(&port) => match written {
+                    Some(value) => {
+                        self.shared.console().write(port, value as u8);
+                        continue;
+                    }
+                    None => self.shared.console().read(port).into(),
+                },
+                (layout::RESET_PORT, Some(value)) if exit.size == 1 && value & layout::RESET_BIT != 0 => {
+                    return Ok(Some(Stop::Reset));
+                }
+                (port, written) if self.shared.dispatcher.claims_port(port) => {
+                    self.pci_port(port, exit.size, written)?
+                }
+                // No device of ours: all-ones, dropped.
+                _ => u32::MAX,
+            };
+            if written.is_none() {
+                exit::answer_port(&mut self.fd, exit, element, value);
+            }
+        }
+        Ok(None)
+    }
+
+    fn pci_port(&mut self, port: u16, size: u8, written: Option<u32>) -> Result<u32, HostError> {
+        let registers = self.registers();
+        let origin = self.tracker.port(&self.shared, &registers)?;
+        let access = Access {
+            address: BusAddress::Port(port),
+            size,
+            written: written.map(u64::from),
+            vcpu: self.index,
+            origin,
+        };
+        Ok(self.shared.dispatcher.access(&mut self.lane, &access)? as u32)
+    }
+
+    /// KVM can't emulate the instruction. If that touched a device, the guest gets `#UD`, as KVM would
+    /// have given it by itself; everything else is the end.
+    fn not_emulated(&mut self, suberror: u32) -> Result<Option<Stop>, HostError> {
+        let registers = self.registers();
+        let memory = &self.shared.memory;
+        let device_operand = self.tracker.locator.at_rip(memory, &registers).and_then(|located| {
+            let operands = self.tracker.locator.operands(memory, &registers, &located.decoded);
+            let touches_device = |(_, gpa): &(PageWalk, u64)| self.shared.dispatcher.is_device_memory(*gpa);
+            operands.into_iter().find(touches_device).map(|(walk, gpa)| (located, walk, gpa))
+        });
+        let Some((located, walk, gpa)) = device_operand else {
+            return Ok(Some(Stop::NotEmulated { place: self.place(), suberror }));
+        };
+        let memory_type =
+            self.tracker.memory_types.effective(walk.leaf(), walk.page_size, walk.physical);
+        let mut interned = self.shared.interned();
+        let walk = interned.walk(&walk, memory_type)?;
+        let instruction = interned.instruction(registers.address_space(), &located)?;
+        drop(interned);
+        let kind = EventKind::NotEmulated { instruction, walk, gpa };
+        self.shared.record(&mut self.lane, self.index, kind)?;
+        self.inject_invalid_opcode()?;
+        Ok(None)
+    }
+
+    fn inject_invalid_opcode(&self) -> Result<(), HostError> {
+        let events =
+            self.fd.get_vcpu_events().map_err(|source| HostError::ioctl("KVM_GET_VCPU_EVENTS", source))?;
+        let mut events = kvm_vcpu_events { flags: 0, ..events };
+        events.exception.injected = 1;
+        events.exception.nr = INVALID_OPCODE;
+        events.exception.has_error_code = 0;
+        self.fd
+            .set_vcpu_events(&events)
+            .map_err(|source| HostError::ioctl("KVM_SET_VCPU_EVENTS", source))
+    }
+
+    fn registers(&self) -> Registers {
+        let shared = self.fd.sync_regs();
+        Registers { general: shared.regs, system: shared.sregs }
+    }
+}
+
+fn place(vcpu: u8, shared: &Shared, registers: &Registers) -> Place {
+    let mut bytes = [0; MAX_LENGTH];
+    let rip = registers.linear_rip();
+    let got = read_virtual(&shared.memory, registers, rip, &mut bytes);
+    Place {
+        vcpu,
+        rip,
+        cr3: registers.address_space(),
+        bytes: bytes[..got].to_vec(),
+        bitness: registers.bitness(),
+    }
+}

@@ -1,0 +1,83 @@
+//! A vCPU before its first instruction: CPUID, memory types, traps, shared registers.
+
+use kvm_bindings::{
+    CpuId, KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_X86_USER_SPACE_MSR, KVM_MAX_CPUID_ENTRIES,
+    KVM_MSR_EXIT_REASON_FILTER, Msrs, kvm_enable_cap, kvm_msr_entry,
+};
+use kvm_ioctls::{Kvm, MsrFilterDefaultAction, MsrFilterRange, MsrFilterRangeFlags, SyncReg, VcpuFd, VmFd};
+
+use super::memory_type::{
+    MSR_MTRR_DEF_TYPE, MSR_MTRR_PHYSBASE0, MSR_PAT, MTRR_DEF_TYPE_AT_BOOT, VARIABLE_RANGES,
+};
+use crate::host::HostError;
+
+/// Makes the VM stop for what a trace needs to know: instructions that KVM can't emulate, and writes to
+/// the registers that make up memory types.
+///
+/// # Errors
+/// [`HostError::Ioctl`] if KVM refuses.
+pub fn trap(vm: &VmFd) -> Result<(), HostError> {
+    for (cap, argument) in [
+        (KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1),
+        (KVM_CAP_X86_USER_SPACE_MSR, u64::from(KVM_MSR_EXIT_REASON_FILTER)),
+    ] {
+        let enable = kvm_enable_cap { cap, args: [argument, 0, 0, 0], ..Default::default() };
+        vm.enable_cap(&enable).map_err(|source| HostError::ioctl("KVM_ENABLE_CAP", source))?;
+    }
+    let write_only = |base, count, bitmap| MsrFilterRange {
+        flags: MsrFilterRangeFlags::WRITE,
+        base,
+        msr_count: count,
+        bitmap,
+    };
+    let filter = [
+        write_only(MSR_MTRR_PHYSBASE0, 2 * VARIABLE_RANGES, &[0, 0]),
+        write_only(MSR_PAT, 1, &[0]),
+        write_only(MSR_MTRR_DEF_TYPE, 1, &[0]),
+    ];
+    vm.set_msr_filter(MsrFilterDefaultAction::ALLOW, &filter)
+        .map_err(|source| HostError::ioctl("KVM_X86_SET_MSR_FILTER", source))
+}
+
+/// Gives the vCPU the host's features, and has KVM leave its registers in the shared page at each exit.
+///
+/// # Errors
+/// [`HostError::Ioctl`] if KVM refuses.
+pub fn prepare(kvm: &Kvm, fd: &mut VcpuFd, index: u8) -> Result<(), HostError> {
+    let cpuid = cpuid(kvm, index)?;
+    fd.set_cpuid2(&cpuid).map_err(|source| HostError::ioctl("KVM_SET_CPUID2", source))?;
+    write_msr(fd, MSR_MTRR_DEF_TYPE, MTRR_DEF_TYPE_AT_BOOT)?;
+    fd.set_sync_valid_reg(SyncReg::Register);
+    fd.set_sync_valid_reg(SyncReg::SystemRegister);
+    Ok(())
+}
+
+/// Writes a model-specific register on the guest's behalf.
+///
+/// # Errors
+/// [`HostError::Ioctl`] if KVM refuses.
+pub fn write_msr(fd: &VcpuFd, index: u32, data: u64) -> Result<(), HostError> {
+    let failed = |errno| HostError::ioctl("KVM_SET_MSRS", kvm_ioctls::Error::new(errno));
+    let msrs = Msrs::from_entries(&[kvm_msr_entry { index, data, ..Default::default() }])
+        .map_err(|_| failed(libc::ENOMEM))?;
+    match fd.set_msrs(&msrs) {
+        Ok(1) => Ok(()),
+        Ok(_) => Err(failed(libc::EINVAL)),
+        Err(source) => Err(HostError::ioctl("KVM_SET_MSRS", source)),
+    }
+}
+
+/// What the host supports, with this vCPU's APIC id where leaves hold it (SDM volume 2, CPUID).
+fn cpuid(kvm: &Kvm, index: u8) -> Result<CpuId, HostError> {
+    let mut cpuid = kvm
+        .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
+        .map_err(|source| HostError::ioctl("KVM_GET_SUPPORTED_CPUID", source))?;
+    for entry in cpuid.as_mut_slice() {
+        match entry.function {
+            1 => entry.ebx = (entry.ebx & 0x00ff_ffff) | u32::from(index) << 24,
+            0xb | 0x1f => entry.edx = index.into(),
+            _ => {}
+        }
+    }
+    Ok(cpuid)
+}

@@ -1,0 +1,125 @@
+//! Every kind of event survives the way into a slot and back.
+
+use device_model::Region;
+
+use super::*;
+
+fn event(kind: EventKind) -> Event {
+    Event { seq: 0x1234_5678_9abc, host_ns: u64::MAX - 1, device_ns: 77, vcpu: Some(255), kind }
+}
+
+fn access() -> AccessEvent {
+    AccessEvent {
+        route: u32::MAX,
+        target: Target::Memory(0xfe00_0008),
+        write: true,
+        size: 8,
+        value: u64::MAX,
+        cpl: 3,
+        read_modify_write: true,
+        outcome: Outcome::Straddles,
+        walk: 0xaabb_ccdd,
+        instruction: u32::MAX - 5,
+        instance: 0xdead_beef,
+        fragment: 255,
+        service_ns: 0xff_ffff,
+    }
+}
+
+fn one_of_each() -> Vec<EventKind> {
+    vec![
+        EventKind::Access(access()),
+        EventKind::Access(AccessEvent::default()),
+        EventKind::Access(AccessEvent {
+            target: Target::Port { port: 0xcfc, routing_id: 0xfff8, offset: 0xffc },
+            cpl: 2,
+            ..AccessEvent::default()
+        }),
+        EventKind::Change {
+            function: 3,
+            region: Region::Bar(5),
+            offset: 0x10,
+            old: 1,
+            new: u64::MAX,
+            cause: 57,
+        },
+        EventKind::Change { function: 3, region: Region::Rom, offset: 0, old: 0, new: 1, cause: 0 },
+        EventKind::Change { function: 3, region: Region::Config, offset: 4, old: 0, new: 1, cause: 0 },
+        EventKind::Busy { function: 3, until: 20_000, cause: 57 },
+        EventKind::Msi {
+            function: 3,
+            index: 31,
+            address: 0xfee0_0000,
+            data: 0x31,
+            delivered: true,
+            cause: 57,
+        },
+        EventKind::InterruptLost { function: 3, index: 0xffff, cause: 57 },
+        EventKind::Dma {
+            function: 3,
+            to_memory: true,
+            address: 0x1000,
+            length: 512,
+            outcome: DmaOutcome::OutOfBounds,
+            cause: 9,
+        },
+        EventKind::Route { route: 4, change: RouteChange::Refused, cause: 12 },
+        EventKind::Map { mapping: 5 },
+        EventKind::Unmap { mapping: 5 },
+        EventKind::Mark { text: 6 },
+        EventKind::ScenarioBegin { name: 7 },
+        EventKind::ScenarioEnd { passed: true, summary: 8 },
+        EventKind::Count {
+            what: Counted::FaultFatal,
+            value: 1,
+            address: 0xffff_c900_0000_1008,
+            error_code: 5,
+            rip: 0x40_1000,
+        },
+        EventKind::IsrEnter { vector: 0x31 },
+        EventKind::IsrExit { vector: 0xff },
+        EventKind::ClockJump { to: 40_000 },
+        EventKind::NotEmulated { instruction: 9, walk: 10, gpa: 0xfe00_0000 },
+        EventKind::Warning { text: 11 },
+    ]
+}
+
+#[test]
+fn every_kind_comes_back_as_it_went_in() {
+    for kind in one_of_each() {
+        let event = event(kind);
+        assert_eq!(decode(&encode(&event)), Some(event));
+    }
+}
+
+#[test]
+fn every_outcome_and_every_absent_vcpu_comes_back() {
+    let outcomes = (0..=8).filter_map(outcome_from_code).collect::<Vec<_>>();
+    assert_eq!(outcomes.len(), 9);
+    for outcome in outcomes {
+        let mut event = event(EventKind::Access(AccessEvent { outcome, ..access() }));
+        event.vcpu = None;
+        assert_eq!(decode(&encode(&event)), Some(event));
+    }
+}
+
+#[test]
+fn the_head_of_a_slot_is_never_zero() {
+    for kind in one_of_each() {
+        assert_ne!(encode(&event(kind))[0], 0);
+    }
+}
+
+#[test]
+fn a_long_service_time_saturates() {
+    let long = event(EventKind::Access(AccessEvent { service_ns: u32::MAX, ..access() }));
+    let Some(Event { kind: EventKind::Access(read), .. }) = decode(&encode(&long)) else { unreachable!() };
+    assert_eq!((read.service_ns, read.fragment, read.instance), (0xff_ffff, 255, 0xdead_beef));
+}
+
+#[test]
+fn unknown_codes_are_refused() {
+    for head in [0, 200, 1 | 9 << 24, 2 | 8 << 16, 6 | 3 << 24, 7 | 3 << 24, 13 | 3 << 24] {
+        assert_eq!(decode(&[head, 1, 0, 0, 0, 0, 0, 0]), None, "{head:#x}");
+    }
+}

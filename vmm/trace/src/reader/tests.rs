@@ -1,0 +1,264 @@
+//! The file from both ends: what a writer writes, readers read, whatever became of the writer.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::definition::{Definition, Image, Machine};
+use crate::event::{AccessEvent, Event, EventKind};
+use crate::format::{Clock, End};
+use crate::writer::{Lane, Writer};
+
+struct Fixture {
+    directory: TempDir,
+    writer: Writer,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let writer = Writer::create(&directory.path().join("t"), Clock::Virtual).unwrap();
+        Self { directory, writer }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("t")
+    }
+
+    fn open(&self) -> Trace {
+        Trace::open(&self.path()).unwrap()
+    }
+
+    /// Records an event with the next sequence number.
+    fn record(&self, lane: &mut Lane) {
+        lane.record(&event(self.writer.reserve())).unwrap();
+    }
+
+    /// Overwrites a byte of the file.
+    fn damage(&self, offset: u64) {
+        let file = OpenOptions::new().write(true).open(self.path()).unwrap();
+        file.write_all_at(&[0xa5], offset).unwrap();
+    }
+}
+
+fn event(seq: u64) -> Event {
+    let access =
+        AccessEvent { value: seq.wrapping_mul(0x9e37_79b9_7f4a_7c15), size: 4, ..Default::default() };
+    Event { seq, host_ns: seq * 3, device_ns: seq * 2, vcpu: Some(0), kind: EventKind::Access(access) }
+}
+
+fn text(text: &str) -> Definition {
+    Definition::Text { text: text.to_owned() }
+}
+
+fn sequence(events: &[Event]) -> Vec<u64> {
+    events.iter().map(|event| event.seq).collect()
+}
+
+#[test]
+fn a_finished_trace_comes_back_as_it_was_written() {
+    let fixture = Fixture::new();
+    let machine = Machine { guest: "test kernel".into(), vcpus: 1, memory: 32 << 20 };
+    assert_eq!(fixture.writer.define(&Definition::Machine(machine.clone())).unwrap(), 1);
+    let image = Image { name: "user".into(), address_space: Some(0x1000) };
+    let blob = (0..200_000u32).map(|at| at as u8).collect::<Vec<_>>();
+    assert_eq!(fixture.writer.define_with_blob(&Definition::Image(image.clone()), &blob).unwrap(), 2);
+    assert_eq!(fixture.writer.define(&text("mark")).unwrap(), 3);
+    let mut lane = fixture.writer.lane(Some(0));
+    for _ in 0..5000 {
+        fixture.record(&mut lane);
+    }
+    fixture.writer.finish(End::Finished).unwrap();
+
+    let trace = fixture.open();
+    assert_eq!(trace.clock(), Clock::Virtual);
+    assert_eq!(trace.end(), Some(&End::Finished));
+    assert_eq!(trace.definitions().machine(), Some(&machine));
+    assert_eq!(trace.definitions().images().collect::<Vec<_>>(), [(2, &image)]);
+    assert_eq!(trace.definitions().blob(2), blob);
+    assert_eq!(trace.definitions().text(3), "mark");
+    assert_eq!(trace.definitions().get(4), None);
+    assert_eq!(trace.events(), (1..=5000).map(event).collect::<Vec<_>>());
+    assert_eq!(trace.event(4711), Some(&event(4711)));
+    assert_eq!((trace.lost(), trace.damage()), (0, [].as_slice()));
+    // 4 blocks of definitions, 5 of events, and nothing that isn't used.
+    assert_eq!(fs::metadata(fixture.path()).unwrap().len(), 4096 + 9 * 65536);
+}
+
+#[test]
+fn a_killed_writer_leaves_everything_it_recorded() {
+    let fixture = Fixture::new();
+    fixture.writer.define(&text("a")).unwrap();
+    let mut lane = fixture.writer.lane(Some(0));
+    for _ in 0..1500 {
+        fixture.record(&mut lane);
+    }
+    let copy = fixture.directory.path().join("copy");
+    fs::copy(fixture.path(), &copy).unwrap();
+    let trace = Trace::open(&copy).unwrap();
+    assert_eq!((trace.events().len(), trace.lost(), trace.end()), (1500, 0, None));
+    assert_eq!(trace.definitions().text(1), "a");
+    assert_eq!(trace.damage(), []);
+}
+
+#[test]
+fn a_torn_tail_is_tolerated() {
+    let fixture = Fixture::new();
+    fixture.writer.define_with_blob(&text("whole"), &[7; 100]).unwrap();
+    fixture.writer.define_with_blob(&text("torn"), &[7; 100_000]).unwrap();
+    let mut lane = fixture.writer.lane(Some(0));
+    for _ in 0..10 {
+        fixture.record(&mut lane);
+    }
+    // The second half of the blob lies in the second block of three.
+    OpenOptions::new().write(true).open(fixture.path()).unwrap().set_len(4096 + 65536 + 30_000).unwrap();
+    let trace = fixture.open();
+    assert_eq!(trace.definitions().text(1), "whole");
+    assert_eq!(trace.definitions().get(2), None);
+    assert_eq!((trace.events().len(), trace.damage()), (0, [].as_slice()));
+}
+
+#[test]
+fn the_reason_of_the_end_is_kept() {
+    for end in [End::Interrupted("Ctrl-C".into()), End::Failed("triple fault at 0x1234".into())] {
+        let fixture = Fixture::new();
+        fixture.writer.finish(end.clone()).unwrap();
+        fixture.writer.finish(End::Finished).unwrap();
+        assert_eq!(fixture.open().end(), Some(&end));
+    }
+}
+
+#[test]
+fn a_gap_counts_as_lost() {
+    let fixture = Fixture::new();
+    let mut lane = fixture.writer.lane(Some(0));
+    fixture.record(&mut lane);
+    fixture.writer.reserve();
+    fixture.record(&mut lane);
+    assert_eq!(fixture.open().lost(), 1);
+    fixture.writer.reserve();
+    fixture.writer.finish(End::Finished).unwrap();
+    assert_eq!(fixture.open().lost(), 2);
+}
+
+#[test]
+fn a_block_with_a_wrong_checksum_is_reported_and_left_out() {
+    let fixture = Fixture::new();
+    let mut lane = fixture.writer.lane(Some(0));
+    for _ in 0..2000 {
+        fixture.record(&mut lane);
+    }
+    fixture.writer.finish(End::Finished).unwrap();
+    fixture.damage(4096 + 64 * 10 + 40);
+    let trace = fixture.open();
+    assert_eq!(trace.damage(), [Damage { offset: 4096, kind: DamageKind::Checksum }]);
+    assert_eq!((trace.events().len(), trace.lost()), (2000 - 1023, 1023));
+    assert_eq!(trace.damage()[0].to_string(), "wrong checksum of the block at byte 0x1000");
+}
+
+#[test]
+fn broken_blocks_slots_and_definitions_are_reported() {
+    let fixture = Fixture::new();
+    fixture.writer.define(&text("a")).unwrap();
+    let mut lane = fixture.writer.lane(Some(0));
+    fixture.record(&mut lane);
+    fixture.record(&mut lane);
+    let mut second = fixture.writer.lane(Some(1));
+    fixture.record(&mut second);
+    fixture.damage(4096 + 64 + 8);
+    fixture.damage(4096 + 65536 + 64);
+    fixture.damage(4096 + 2 * 65536);
+    let trace = fixture.open();
+    let kinds = trace.damage().iter().map(|damage| damage.kind).collect::<Vec<_>>();
+    assert_eq!(kinds, [DamageKind::Slot, DamageKind::Block, DamageKind::Definition]);
+    assert_eq!((sequence(trace.events()), trace.lost()), (vec![2], 1));
+}
+
+#[test]
+fn foreign_files_get_one_clear_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f");
+    let error = |content: &[u8]| {
+        fs::write(&path, content).unwrap();
+        Trace::open(&path).unwrap_err()
+    };
+    assert!(matches!(error(b""), ReadError::Foreign { .. }));
+    assert!(matches!(error(&[0x7f; 5000]), ReadError::Foreign { .. }));
+    let mut page = vec![0; 4096];
+    page[..9].copy_from_slice(b"BARSCOPE\x02");
+    assert_eq!(
+        error(&page).to_string(),
+        format!("the trace {} has version 2, this program reads version 1", path.display())
+    );
+    page[8] = 1;
+    assert!(matches!(error(&page), ReadError::Header { .. }));
+    assert!(matches!(Trace::open(&directory.path().join("none")), Err(ReadError::Read { .. })));
+}
+
+#[test]
+fn the_tail_waits_at_a_gap_and_flushes_at_the_end() {
+    let fixture = Fixture::new();
+    let mut tail = Tail::open(&fixture.path()).unwrap();
+    assert_eq!(tail.poll().unwrap(), []);
+    let (mut first, mut second) = (fixture.writer.lane(Some(0)), fixture.writer.lane(Some(1)));
+    let early = fixture.writer.reserve();
+    fixture.writer.define(&text("later")).unwrap();
+    fixture.record(&mut second);
+    assert_eq!(tail.poll().unwrap(), []);
+    first.record(&event(early)).unwrap();
+    assert_eq!(sequence(&tail.poll().unwrap()), [1, 2]);
+    assert_eq!(tail.definitions().text(1), "later");
+    assert_eq!(tail.poll().unwrap(), []);
+
+    fixture.writer.reserve();
+    fixture.record(&mut first);
+    assert_eq!(tail.poll().unwrap(), []);
+    assert_eq!(tail.end(), None);
+    fixture.writer.reserve();
+    fixture.writer.finish(End::Interrupted("time".into())).unwrap();
+    assert_eq!(sequence(&tail.poll().unwrap()), [4]);
+    assert_eq!((tail.lost(), tail.end()), (2, Some(&End::Interrupted("time".into()))));
+    assert_eq!(tail.poll().unwrap(), []);
+    assert_eq!(tail.lost(), 2);
+}
+
+#[test]
+fn lanes_of_several_threads_merge_while_a_tail_follows() {
+    const EACH: u64 = 20_000;
+    let fixture = Fixture::new();
+    let mut tail = Tail::open(&fixture.path()).unwrap();
+    let mut followed = Vec::new();
+    std::thread::scope(|scope| {
+        let threads = (0..3).map(|vcpu| {
+            let writer = fixture.writer.clone();
+            scope.spawn(move || {
+                let mut lane = writer.lane(Some(vcpu));
+                for round in 0..EACH {
+                    if round % 1000 == 0 {
+                        writer.define_with_blob(&text("definition"), &[vcpu; 3001]).unwrap();
+                    }
+                    lane.record(&event(writer.reserve())).unwrap();
+                }
+            })
+        });
+        let threads = threads.collect::<Vec<_>>();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            followed.extend(tail.poll().unwrap());
+        }
+    });
+    fixture.writer.finish(End::Finished).unwrap();
+    followed.extend(tail.poll().unwrap());
+    let expected = (1..=3 * EACH).map(event).collect::<Vec<_>>();
+    assert!(followed == expected, "{} events followed", followed.len());
+    let trace = fixture.open();
+    assert!(trace.events() == expected);
+    assert_eq!(
+        (trace.lost(), tail.lost(), trace.damage(), tail.damage()),
+        (0, 0, [].as_slice(), [].as_slice())
+    );
+    assert_eq!((trace.definitions().iter().count(), tail.definitions().iter().count()), (60, 60));
+    assert!((1..=60).all(|id| trace.definitions().blob(id) == tail.definitions().blob(id)));
+}

@@ -1,0 +1,83 @@
+//! From an instruction's address to function, file and line.
+
+mod image;
+mod name;
+
+use std::collections::HashMap;
+use std::fmt;
+
+use self::image::SymbolImage;
+use crate::definitions::Definitions;
+use crate::event::Id;
+
+/// Where an instruction comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// The function whose code it is, like `lab::probe`: what was inlined into it goes by its name.
+    pub function: String,
+    /// Source file, without directories.
+    pub file: Option<String>,
+    /// The line within `function` itself: that of the call, if the instruction was inlined from another
+    /// function.
+    pub line: Option<u32>,
+}
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.function)?;
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, " {file}:{line}"),
+            (Some(file), None) => write!(f, " {file}"),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+/// CR3 without its flags and the process-context identifier.
+const ADDRESS_SPACE: u64 = 0x000f_ffff_ffff_f000;
+
+/// Resolves addresses with the images that a trace holds. Each image is parsed when it is first needed.
+#[derive(Default)]
+pub struct Symbols {
+    /// `None` for a file that can't be parsed.
+    images: HashMap<Id, Option<SymbolImage>>,
+    instructions: HashMap<Id, Option<Symbol>>,
+}
+
+impl Symbols {
+    /// The symbol of the instruction with id `instruction`.
+    pub fn instruction(&mut self, definitions: &Definitions, instruction: Id) -> Option<Symbol> {
+        if let Some(known) = self.instructions.get(&instruction) {
+            return known.clone();
+        }
+        let found = definitions
+            .instruction(instruction)
+            .and_then(|code| self.resolve(definitions, code.rip, code.cr3, instruction));
+        self.instructions.insert(instruction, found.clone());
+        found
+    }
+
+    /// The symbol of address `rip` in address space `cr3`, as things stand now.
+    pub fn address(&mut self, definitions: &Definitions, rip: u64, cr3: u64) -> Option<Symbol> {
+        self.resolve(definitions, rip, cr3, Id::MAX)
+    }
+
+    /// An address space may have held several images in turn: the one that was there when something
+    /// was defined is the latest that was defined before it.
+    fn resolve(&mut self, definitions: &Definitions, rip: u64, cr3: u64, before: Id) -> Option<Symbol> {
+        let own = |space: Option<u64>| space.is_some_and(|space| (space ^ cr3) & ADDRESS_SPACE == 0);
+        let (earlier, later): (Vec<_>, Vec<_>) = definitions
+            .images()
+            .rev()
+            .filter(|(_, image)| image.address_space.is_none() || own(image.address_space))
+            .map(|(id, _)| id)
+            .partition(|id| *id < before);
+        earlier.into_iter().chain(later).find_map(|id| {
+            let parse = || SymbolImage::parse(definitions.blob(id));
+            self.images.entry(id).or_insert_with(parse).as_ref()?.find(rip)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! An ELF file's symbols and lines.
+
+use std::sync::Arc;
+
+use addr2line::Context;
+use gimli::{Dwarf, EndianArcSlice, RunTimeEndian, SectionId};
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind};
+
+use super::{Symbol, name};
+
+type Reader = EndianArcSlice<RunTimeEndian>;
+
+/// A parsed executable.
+pub(super) struct SymbolImage {
+    /// Addresses that it is loaded at: start and end of each segment.
+    segments: Vec<(u64, u64)>,
+    /// Functions: start, size (0 if the file doesn't say) and mangled name, ascending.
+    functions: Vec<(u64, u64, String)>,
+    /// Lines; `None` without usable debug information.
+    lines: Option<Context<Reader>>,
+}
+
+impl SymbolImage {
+    /// `None` if the file is no ELF file. A guest may have given anything.
+    pub(super) fn parse(elf: &[u8]) -> Option<Self> {
+        let file = object::File::parse(elf).ok()?;
+        let segments = file
+            .segments()
+            .map(|segment| (segment.address(), segment.address().saturating_add(segment.size())))
+            .collect();
+        let mut functions = file
+            .symbols()
+            .filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text)
+            .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?.to_owned())))
+            .collect::<Vec<_>>();
+        functions.sort();
+        Some(Self { segments, functions, lines: lines(&file) })
+    }
+
+    /// The symbol of the code at `address`; `None` if it lies outside this image, or names nothing.
+    pub(super) fn find(&self, address: u64) -> Option<Symbol> {
+        if !self.segments.iter().any(|(start, end)| (*start..*end).contains(&address)) {
+            return None;
+        }
+        let (outermost, file, line) = self.outermost_frame(address).unwrap_or_default();
+        let function = self.function(address).or(outermost.as_deref())?;
+        Some(Symbol { function: name::short(function), file, line })
+    }
+
+    /// The symbol that `address` lies in.
+    fn function(&self, address: u64) -> Option<&str> {
+        let after = self.functions.partition_point(|(start, ..)| *start <= address);
+        let (start, size, name) = self.functions[..after].last()?;
+        (*size == 0 || address - start < *size).then_some(name)
+    }
+
+    /// Name, file and line of the frame that everything else at `address` was inlined into.
+    fn outermost_frame(&self, address: u64) -> Option<(Option<String>, Option<String>, Option<u32>)> {
+        let mut frames = self.lines.as_ref()?.find_frames(address).skip_all_loads().ok()?;
+        let mut outermost = None;
+        while let Ok(Some(frame)) = frames.next() {
+            outermost = Some(frame);
+        }
+        let frame = outermost?;
+        let function = frame.function.and_then(|function| Some(function.raw_name().ok()?.into_owned()));
+        let (file, line) = frame.location.map_or((None, None), |place| (place.file, place.line));
+        Some((function, file.map(name::file), line))
+    }
+}
+
+fn lines(file: &object::File<'_>) -> Option<Context<Reader>> {
+    let endian = if file.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
+    let section = |id: SectionId| -> Result<Reader, object::Error> {
+        let data = match file.section_by_name(id.name()) {
+            Some(section) => section.uncompressed_data()?,
+            None => Default::default(),
+        };
+        Ok(Reader::new(Arc::from(&*data), endian))
+    };
+    Context::from_dwarf(Dwarf::load(section).ok()?).ok()
+}

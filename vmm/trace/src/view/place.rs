@@ -1,0 +1,96 @@
+//! Where an access or a change is: a function's region, an offset, and the register there.
+
+use std::fmt;
+use std::sync::Arc;
+
+use device_model::{Bdf, Field, Region, Register};
+
+use crate::definition::Function;
+
+/// A place in a PCI function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The function's address; `None` for a register of the host bridge itself (CONFIG_ADDRESS).
+    pub bdf: Option<Bdf>,
+    /// The function; `None` if there is none at this address.
+    pub function: Option<Arc<Function>>,
+    /// The region.
+    pub region: Region,
+    /// Offset of the first byte in the region.
+    pub offset: u64,
+}
+
+impl Place {
+    /// The model's name, or nothing.
+    pub fn device(&self) -> &str {
+        self.function.as_ref().map_or("", |function| &function.name)
+    }
+
+    /// The register, or range of device memory, that its first byte belongs to.
+    pub fn register(&self) -> Option<&Register> {
+        let maps = &self.function.as_ref()?.register_maps;
+        maps.iter().find(|map| map.region == self.region)?.at(self.offset)
+    }
+
+    /// The register's name; with the offset in it, if the place isn't its start: `MEMORY+0x10`.
+    pub fn register_name(&self) -> Option<String> {
+        let register = self.register()?;
+        Some(match self.offset - register.offset {
+            0 if !register.memory => register.name.to_string(),
+            within => format!("{}+{within:#x}", register.name),
+        })
+    }
+
+    /// Whether it is in configuration space.
+    pub fn is_configuration(&self) -> bool {
+        self.region == Region::Config
+    }
+
+    /// What `value` of `size` bytes at this place means by the register's fields; see [`describe_value`].
+    pub fn describe(&self, value: u64, size: u8) -> String {
+        match self.register() {
+            Some(register) if register.offset == self.offset && u64::from(size) >= register.size => {
+                describe_value(register, value)
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// The fields that `value` of `size` bytes at this place has, with what each holds.
+    pub fn fields(&self, value: u64, size: u8) -> Vec<(&Field, u64)> {
+        match self.register() {
+            Some(register) if register.offset == self.offset => register
+                .fields
+                .iter()
+                .filter(|field| u16::from(field.lsb) + u16::from(field.width) <= 8 * u16::from(size))
+                .map(|field| (field, field.extract(value)))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// `BAR0+0x008`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}+{:#05x}", self.region, self.offset))
+    }
+}
+
+/// What `value` means by a register's fields: names of set bits, `FIELD=VALUE` for wider ones that are not
+/// zero, in words where the map has some. Empty if there is nothing to say.
+pub fn describe_value(register: &Register, value: u64) -> String {
+    let words = register.fields.iter().filter_map(|field| {
+        let held = field.extract(value);
+        let whole = u64::from(field.width) >= 8 * register.size || field.name == register.name;
+        match (field.value_name(held), held) {
+            (Some(name), _) if whole => Some(name.to_owned()),
+            (Some(name), _) => Some(format!("{}={name}", field.name)),
+            (None, 0) => None,
+            (None, _) if field.width == 1 => Some(field.name.to_string()),
+            (None, _) if whole => None,
+            (None, _) => Some(format!("{}={held:#x}", field.name)),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

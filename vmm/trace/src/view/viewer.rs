@@ -1,0 +1,230 @@
+//! Resolves events one after the other; the one place where views are built.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use device_model::{Bdf, Region};
+
+use super::{AccessView, BusAddress, Code, Place, View, What};
+use crate::definition::{Function, Mapping, Route, Walk};
+use crate::definitions::Definitions;
+use crate::event::{AccessEvent, Event, EventKind, Id, Target};
+use crate::symbols::Symbols;
+
+/// CONFIG_DATA, PCI Local Bus 3.0, section 3.2.2.3.2.
+const CONFIG_DATA: std::ops::RangeInclusive<u16> = 0xcfc..=0xcff;
+/// Size of the ECAM window for 256 buses.
+const ECAM_SIZE: u64 = 256 << 20;
+
+/// Resolves events in their order. It remembers what the meaning of later ones depends on: the scenario,
+/// the interrupt handlers that run, which access an interrupt came from.
+#[derive(Default)]
+pub struct Viewer {
+    symbols: Symbols,
+    codes: Shared<Code>,
+    walks: Shared<Walk>,
+    mappings: Shared<Mapping>,
+    functions: Shared<Function>,
+    routes: Shared<Route>,
+    texts: Shared<str>,
+    scenario: Option<Arc<str>>,
+    /// For each vector, the access that led to its last interrupt.
+    interrupts: HashMap<u8, u64>,
+    /// For each vCPU, the handlers that it is in: vector and the access that led there.
+    handlers: HashMap<Option<u8>, Vec<(u8, Option<u64>)>>,
+}
+
+/// Definitions in use, shared by all views.
+struct Shared<T: ?Sized>(HashMap<Id, Arc<T>>);
+
+impl<T: ?Sized> Default for Shared<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T: ?Sized> Shared<T> {
+    fn get(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<Arc<T>> {
+        if let Some(known) = self.0.get(&id) {
+            return Some(Arc::clone(known));
+        }
+        let made = make()?;
+        self.0.insert(id, Arc::clone(&made));
+        Some(made)
+    }
+}
+
+impl Viewer {
+    /// Resolves the event that comes after those given before.
+    pub fn view(&mut self, definitions: &Definitions, event: &Event) -> View {
+        if let EventKind::ScenarioBegin { name } = event.kind {
+            self.scenario = Some(self.text(definitions, name));
+        }
+        let scenario = self.scenario.clone();
+        let what = self.what(definitions, event);
+        if let EventKind::ScenarioEnd { .. } = event.kind {
+            self.scenario = None;
+        }
+        View {
+            seq: event.seq,
+            host_ns: event.host_ns,
+            device_ns: event.device_ns,
+            vcpu: event.vcpu,
+            scenario,
+            what,
+        }
+    }
+
+    fn what(&mut self, definitions: &Definitions, event: &Event) -> What {
+        match event.kind {
+            EventKind::Access(ref access) => What::Access(self.access(definitions, event.vcpu, access)),
+            EventKind::Change { function, region, offset, old, new, cause } => {
+                let function = self.function(definitions, function);
+                let bdf = function.as_ref().map(|function| function.bdf);
+                What::Change { place: Place { bdf, function, region, offset }, old, new, cause }
+            }
+            EventKind::Busy { function, until, cause } => What::Busy {
+                function: self.function(definitions, function),
+                duration: until.saturating_sub(event.device_ns),
+                cause,
+            },
+            EventKind::Msi { function, index, address, data, delivered, cause } => {
+                self.interrupts.insert(data as u8, cause);
+                let function = self.function(definitions, function);
+                What::Msi { function, index, address, data, delivered, cause }
+            }
+            EventKind::InterruptLost { function, index, cause } => {
+                What::InterruptLost { function: self.function(definitions, function), index, cause }
+            }
+            EventKind::Dma { function, to_memory, address, length, outcome, cause } => {
+                let function = self.function(definitions, function);
+                What::Dma { function, to_memory, address, length, outcome, cause }
+            }
+            EventKind::Route { route, change, cause } => {
+                let route = self.route(definitions, route);
+                let function = route.as_ref().and_then(|route| self.function(definitions, route.function?));
+                What::Route { function, route, change, cause }
+            }
+            EventKind::Map { mapping } => {
+                What::Map { id: mapping, mapping: self.mapping(definitions, mapping) }
+            }
+            EventKind::Unmap { mapping } => {
+                What::Unmap { id: mapping, mapping: self.mapping(definitions, mapping) }
+            }
+            EventKind::Mark { text } => What::Mark { text: self.text(definitions, text) },
+            EventKind::ScenarioBegin { name } => What::ScenarioBegin { name: self.text(definitions, name) },
+            EventKind::ScenarioEnd { passed, summary } => What::ScenarioEnd {
+                name: self.scenario.clone().unwrap_or_default(),
+                passed,
+                summary: self.text(definitions, summary),
+            },
+            EventKind::Count { what, value, address, error_code, rip } => {
+                What::Count { what, value, address, error_code, rip }
+            }
+            EventKind::IsrEnter { vector } => {
+                let caused_by = self.interrupts.get(&vector).copied().filter(|cause| *cause != 0);
+                self.handlers.entry(event.vcpu).or_default().push((vector, caused_by));
+                What::IsrEnter { vector, caused_by }
+            }
+            EventKind::IsrExit { vector } => {
+                let handlers = self.handlers.entry(event.vcpu).or_default();
+                if let Some(entered) = handlers.iter().rposition(|(known, _)| *known == vector) {
+                    handlers.truncate(entered);
+                }
+                What::IsrExit { vector }
+            }
+            EventKind::ClockJump { to } => What::ClockJump { to },
+            EventKind::NotEmulated { instruction, walk, gpa } => What::NotEmulated {
+                code: self.code(definitions, instruction),
+                walk: self.walk(definitions, walk),
+                gpa,
+            },
+            EventKind::Warning { text } => What::Warning { text: self.text(definitions, text) },
+        }
+    }
+
+    fn access(&mut self, definitions: &Definitions, vcpu: Option<u8>, access: &AccessEvent) -> AccessView {
+        let walk = self.walk(definitions, access.walk);
+        let mapping_id = walk.as_ref().and_then(|walk| walk.mapping).unwrap_or(0);
+        let caused_by = self.handlers.get(&vcpu).and_then(|inside| inside.last()?.1);
+        AccessView {
+            cpl: access.cpl,
+            code: self.code(definitions, access.instruction),
+            walk,
+            mapping: self.mapping(definitions, mapping_id),
+            mapping_id,
+            address: match access.target {
+                Target::Memory(address) => BusAddress::Memory(address),
+                Target::Port { port, .. } => BusAddress::Port(port),
+            },
+            place: self.place(definitions, access),
+            write: access.write,
+            size: access.size,
+            value: access.value,
+            outcome: access.outcome,
+            read_modify_write: access.read_modify_write,
+            instance: access.instance,
+            fragment: access.fragment,
+            service_ns: access.service_ns,
+            caused_by,
+        }
+    }
+
+    fn place(&mut self, definitions: &Definitions, access: &AccessEvent) -> Option<Place> {
+        let Some(route) = self.route(definitions, access.route) else {
+            return unclaimed_configuration(definitions, access.target);
+        };
+        let function = route.function.and_then(|id| self.function(definitions, id));
+        let bdf = function.as_ref().map(|function| function.bdf);
+        let offset = match access.target {
+            Target::Memory(address) => address.wrapping_sub(route.base),
+            Target::Port { offset, .. } => offset.into(),
+        };
+        Some(Place { bdf, function, region: route.region, offset })
+    }
+
+    fn code(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Code>> {
+        let symbols = &mut self.symbols;
+        self.codes.get(id, || {
+            let instruction = definitions.instruction(id)?;
+            Some(Arc::new(Code::new(instruction, symbols.instruction(definitions, id))))
+        })
+    }
+
+    fn walk(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Walk>> {
+        self.walks.get(id, || definitions.walk(id).cloned().map(Arc::new))
+    }
+
+    fn mapping(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Mapping>> {
+        self.mappings.get(id, || definitions.mapping(id).cloned().map(Arc::new))
+    }
+
+    fn function(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Function>> {
+        self.functions.get(id, || definitions.function(id).cloned().map(Arc::new))
+    }
+
+    fn route(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Route>> {
+        self.routes.get(id, || definitions.route(id).cloned().map(Arc::new))
+    }
+
+    fn text(&mut self, definitions: &Definitions, id: Id) -> Arc<str> {
+        self.texts.get(id, || Some(Arc::from(definitions.text(id)))).unwrap_or_default()
+    }
+}
+
+/// An access to the configuration space of a function that isn't there.
+fn unclaimed_configuration(definitions: &Definitions, target: Target) -> Option<Place> {
+    let (routing_id, offset) = match target {
+        Target::Port { port, routing_id, offset } if CONFIG_DATA.contains(&port) => {
+            (routing_id, offset.into())
+        }
+        Target::Port { .. } => return None,
+        Target::Memory(address) => {
+            let within =
+                address.checked_sub(definitions.ecam_base()?).filter(|within| *within < ECAM_SIZE)?;
+            ((within >> 12) as u16, within & 0xfff)
+        }
+    };
+    let bdf = Some(Bdf::from_routing_id(routing_id));
+    Some(Place { bdf, function: None, region: Region::Config, offset })
+}

@@ -1,0 +1,112 @@
+//! What a writer refuses, and what survives it. What it writes is read back in `reader/tests.rs`.
+
+use std::fs;
+use std::process::Command;
+
+use super::*;
+use crate::event::EventKind;
+use crate::reader::Trace;
+
+fn mark(writer: &Writer) -> Event {
+    let seq = writer.reserve();
+    Event { seq, host_ns: writer.now_ns(), device_ns: 0, vcpu: None, kind: EventKind::Mark { text: 1 } }
+}
+
+#[test]
+fn an_unwritable_path_is_named() {
+    let error = Writer::create(Path::new("/nonexistent/t"), Clock::Host).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot create the trace /nonexistent/t; write it elsewhere with --trace FILE"
+    );
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        "No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn a_trace_that_is_being_written_is_not_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t");
+    let first = Writer::create(&path, Clock::Host).unwrap();
+    assert!(matches!(Writer::create(&path, Clock::Host), Err(WriteError::InUse { .. })));
+    drop(first);
+    Writer::create(&path, Clock::Host).unwrap();
+}
+
+#[test]
+fn a_new_trace_replaces_an_old_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t");
+    fs::write(&path, [0xff; 300_000]).unwrap();
+    let writer = Writer::create(&path, Clock::Host).unwrap();
+    writer.lane(None).record(&mark(&writer)).unwrap();
+    let trace = Trace::open(&path).unwrap();
+    assert_eq!((trace.events().len(), trace.damage()), (1, [].as_slice()));
+}
+
+#[test]
+fn nothing_is_recorded_after_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t");
+    let writer = Writer::create(&path, Clock::Host).unwrap();
+    let mut lane = writer.lane(Some(3));
+    lane.record(&mark(&writer)).unwrap();
+    writer.finish(End::Finished).unwrap();
+    assert!(matches!(lane.record(&mark(&writer)), Err(WriteError::Finished)));
+    let text = Definition::Text { text: String::new() };
+    assert!(matches!(writer.define(&text), Err(WriteError::Finished)));
+    assert_eq!(Trace::open(&path).unwrap().events().len(), 1);
+}
+
+/// A disk of 2 MiB that is full after the first chunk. Mounting one needs privileges, in a mount
+/// namespace of the test's own.
+#[test]
+fn a_full_disk_is_an_error_and_what_was_written_stays_readable() {
+    const INSIDE: &str = "BARSCOPE_FULL_DISK";
+    if let Ok(directory) = std::env::var(INSIDE) {
+        fill(Path::new(&directory));
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let name = "writer::tests::a_full_disk_is_an_error_and_what_was_written_stays_readable";
+    let script = "mount -t tmpfs -o size=1600k barscope \"$1\" || exit 77; exec \"$2\" --exact \"$3\"";
+    let Ok(output) = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(directory.path())
+        .arg(std::env::current_exe().unwrap())
+        .arg(name)
+        .env(INSIDE, directory.path())
+        .output()
+    else {
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let privileged = !matches!(output.status.code(), Some(1 | 77)) || text.contains("running 1 test");
+    assert!(!privileged || output.status.success(), "{text}");
+}
+
+fn fill(directory: &Path) {
+    let path = directory.join("t");
+    let writer = Writer::create(&path, Clock::Host).unwrap();
+    let mut lane = writer.lane(None);
+    let (mut recorded, error) = (0, loop_until_error(|| lane.record(&mark(&writer))));
+    recorded += error.0;
+    assert!(matches!(error.1, WriteError::Grow { .. }), "{}", error.1);
+    assert!(error.1.to_string().contains("free some space"), "{}", error.1);
+    writer.finish(End::Failed("disk full".into())).unwrap();
+    let trace = Trace::open(&path).unwrap();
+    assert_eq!((trace.events().len(), trace.lost()), (recorded, 1));
+    assert_eq!(trace.end(), Some(&End::Failed("disk full".into())));
+}
+
+fn loop_until_error(mut record: impl FnMut() -> Result<(), WriteError>) -> (usize, WriteError) {
+    let mut recorded = 0;
+    loop {
+        match record() {
+            Ok(()) => recorded += 1,
+            Err(error) => return (recorded, error),
+        }
+    }
+}
