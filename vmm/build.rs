@@ -7,7 +7,7 @@ use std::env;
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 /// Flags of every crate. Without SSE, since a KVM may emulate ring 0 without it; without red zone,
 /// since interrupts arrive on the kernel's own stack; optimised, so that an access is one `mov`.
@@ -26,7 +26,18 @@ const CODEGEN: &[&str] = &[
 const LINK: &[&str] =
     &["link-arg=-nostartfiles", "link-arg=-nostdlib", "link-arg=-static", "link-arg=-no-pie", "link-arg=-Wl,--build-id=none"];
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match build_test_kernel() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not by returning it: that would print the compiler's lines as one escaped string.
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build_test_kernel() -> Result<(), Box<dyn Error>> {
     let build = Build::new()?;
     build.crate_named("protocol", "guest-driver/protocol/src/lib.rs").library()?;
     build.crate_named("common", "guest-driver/test-kernel/common/lib.rs").uses("protocol").library()?;

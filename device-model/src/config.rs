@@ -17,7 +17,7 @@ pub(crate) const STATUS: usize = 0x06;
 const STATUS_CAPABILITIES: u16 = 1 << 4;
 /// Offset of the first capability.
 const CAPABILITIES_POINTER: usize = 0x34;
-/// The first byte behind the header, and the last one that capabilities may occupy plus one.
+/// Where capabilities may lie: behind the header, where CONFIG_ADDRESS still reaches.
 const CAPABILITIES: Range<usize> = 0x40..0x100;
 
 /// One byte: what it holds and what a write does to each of its bits. Bits that neither mask names

@@ -10,10 +10,10 @@ use crate::device::{PciDevice, Refused};
 use crate::dma::{DmaError, DmaMemory};
 use crate::effect::{Effect, Occurrence};
 use crate::function::PciFunction;
+use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_MEMORY_SPACE};
 
 /// Bytes of guest memory, from address 0.
 const MEMORY_SIZE: usize = 0x1_0000;
-const COMMAND: u64 = 0x04;
 const CAPABILITIES_POINTER: u64 = 0x34;
 const MSI: u64 = 0x05;
 
@@ -74,12 +74,12 @@ impl Fixture {
 
     /// Sets Memory Space in the Command register, so that memory BARs are decoded.
     pub fn enable_memory(&mut self) {
-        self.set_command(1 << 1);
+        self.set_command(COMMAND_MEMORY_SPACE);
     }
 
     /// Sets Bus Master in the Command register, so that DMA and MSI leave the function.
     pub fn enable_bus_master(&mut self) {
-        self.set_command(1 << 2);
+        self.set_command(COMMAND_BUS_MASTER);
     }
 
     /// Finds the MSI capability, sets where messages go, and enables it.
@@ -194,9 +194,9 @@ impl Fixture {
         &self.memory
     }
 
-    fn set_command(&mut self, bits: u64) {
-        let command = self.config_read(COMMAND, 2);
-        self.config_write(COMMAND, 2, command | bits);
+    fn set_command(&mut self, bits: u16) {
+        let command = self.config_read(COMMAND as u64, 2);
+        self.config_write(COMMAND as u64, 2, command | u64::from(bits));
     }
 
     #[track_caller]

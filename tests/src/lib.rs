@@ -1,2 +1,115 @@
-//! The bench.
+//! The bench: start a machine with devices and a guest, get the trace, assert on it.
+//!
+//! ```no_run
+//! use tests::Bench;
+//! use trace::assert::{read, Expect, Window};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let run = Bench::test_kernel().scenario("probe").run()?;
+//! Expect::on(&run.trace)
+//!     .within(Window::scenario("probe"))
+//!     .sequence([read("BAR0.ID").value(0x3142_414c)])
+//!     .assert_passed();
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod access_loop;
 pub mod raw_guest;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use device_model::{Bdf, PciDevice};
+use tempfile::TempDir;
+use trace::Trace;
+use vmm::{Config, Place, Stop};
+
+/// How long a guest may take before the bench stops it.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// How long the bench waits between looks at the machine.
+const TURN: Duration = Duration::from_millis(20);
+
+/// A machine to be run.
+pub struct Bench {
+    config: Config,
+    scenarios: Vec<&'static str>,
+    time_limit: Duration,
+    folder: Result<TempDir, std::io::Error>,
+}
+
+/// A machine that ran.
+pub struct Run {
+    /// Why it stopped.
+    pub stop: Stop,
+    /// Where its vCPUs were then.
+    pub places: Vec<Place>,
+    /// What happened.
+    pub trace: Trace,
+    /// Holds the trace's file.
+    _folder: TempDir,
+}
+
+impl Bench {
+    /// The embedded test kernel with the `lab` device at 00:04.0; it plays every scenario.
+    pub fn test_kernel() -> Self {
+        let folder = TempDir::new();
+        let path = folder.as_ref().map(|folder| folder.path().join("trace")).unwrap_or_default();
+        Self { config: Config::test_kernel(path), scenarios: Vec::new(), time_limit: TIME_LIMIT, folder }
+    }
+
+    /// Any other kernel: an ELF file with a PVH note.
+    pub fn kernel(elf: Vec<u8>) -> Self {
+        let mut bench = Self::test_kernel();
+        bench.config.kernel = elf;
+        bench.config.kernel_name = "guest".to_owned();
+        bench
+    }
+
+    /// Plays only this scenario of the test kernel, and others that are named so.
+    #[must_use]
+    pub fn scenario(mut self, name: &'static str) -> Self {
+        self.scenarios.push(name);
+        self
+    }
+
+    /// Replaces the devices.
+    #[must_use]
+    pub fn devices(mut self, devices: Vec<(Bdf, Box<dyn PciDevice>)>) -> Self {
+        self.config.devices = devices;
+        self
+    }
+
+    /// Stops the guest after this time.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Runs the machine to its end.
+    ///
+    /// # Errors
+    /// If the machine can't be built, the host fails, or the trace can't be read back.
+    pub fn run(self) -> Result<Run> {
+        let Self { mut config, scenarios, time_limit, folder } = self;
+        let folder = folder.context("a folder for the trace")?;
+        if !scenarios.is_empty() {
+            config.command_line = format!("{}{}", protocol::scenario::ARGUMENT, scenarios.join(","));
+        }
+        let path = config.trace.clone();
+        let mut machine = vmm::machine::start(config)?;
+        let began = Instant::now();
+        let stop = loop {
+            if let Some(stop) = machine.turn(TURN)? {
+                break stop;
+            }
+            if began.elapsed() > time_limit {
+                break Stop::Timeout;
+            }
+        };
+        let places = machine.halt();
+        machine.finish(stop.end())?;
+        Ok(Run { stop, places, trace: Trace::open(&path)?, _folder: folder })
+    }
+}

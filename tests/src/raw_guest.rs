@@ -1,8 +1,9 @@
 //! Guests of a few instructions, for what no well-behaved kernel does.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use iced_x86::code_asm::CodeAssembler;
 use object::elf;
+use object::{Object, ObjectSegment};
 use object::endian::Endianness;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
 
@@ -61,6 +62,16 @@ pub fn elf_file(code: &[u8]) -> Result<Vec<u8>> {
     writer.write_align(16);
     writer.write(code);
     Ok(bytes)
+}
+
+/// The code of a file that [`elf_file`] made.
+///
+/// # Errors
+/// If it is another file.
+pub fn code_of(elf: &[u8]) -> Result<Vec<u8>> {
+    let file = object::File::parse(elf)?;
+    let segment = file.segments().next().context("no segment")?;
+    Ok(segment.data()?.to_vec())
 }
 
 /// XEN_ELFNOTE_PHYS32_ENTRY: name size, descriptor size, type, name, 32-bit entry.

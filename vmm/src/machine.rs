@@ -151,7 +151,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
 fn functions(devices: Vec<(Bdf, Box<dyn PciDevice>)>) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
     let buses = (layout::ECAM_SIZE >> 20) as u8;
     let bridge: (Bdf, Box<dyn PciDevice>) =
-        (Bdf::from_routing_id(0), Box::new(device_model::HostBridge::default()));
+        (Bdf::from_routing_id(0), Box::new(device_model::HostBridge));
     let mut all = vec![bridge];
     all.extend(devices);
     all.sort_by_key(|(bdf, _)| *bdf);

@@ -31,10 +31,7 @@ pub enum Stop {
         place: Place,
     },
     /// It took longer than it may.
-    Timeout {
-        /// Where a vCPU was at that moment.
-        place: Option<Place>,
-    },
+    Timeout,
     /// Somebody asked for it, with this signal.
     Interrupted {
         /// The signal's number.
@@ -64,7 +61,7 @@ impl Stop {
     pub fn end(&self) -> End {
         match self {
             Stop::Exit { .. } | Stop::Reset => End::Finished,
-            Stop::Timeout { .. } => End::Interrupted("the time limit was reached".to_owned()),
+            Stop::Timeout => End::Interrupted("the time limit was reached".to_owned()),
             Stop::Interrupted { signal } => End::Interrupted(format!("signal {signal}")),
             Stop::TripleFault(place) => End::Failed(format!("triple fault at {:#x}", place.rip)),
             Stop::Halted(place) => End::Failed(format!("halted for good at {:#x}", place.rip)),

@@ -10,7 +10,9 @@ use protocol::{Bytes, Mark, PORT, SIGNATURE, request};
 pub fn is_present() -> bool {
     let signature: u32;
     // SAFETY: no machine has a device at this port whose reads have a side effect.
-    unsafe { asm!("in eax, dx", in("dx") PORT, out("eax") signature, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!("in eax, dx", in("dx") PORT, out("eax") signature, options(nomem, nostack, preserves_flags))
+    };
     signature == SIGNATURE
 }
 

@@ -47,27 +47,29 @@ impl Errno {
     }
 }
 
-/// What the program does: its first argument.
+/// What the program does: its first argument. The others are, unless said otherwise, `when` to fill
+/// the mapping of the registers (one of [`fill`]), which each routine makes first, and a `value`.
 pub mod routine {
-    /// Maps the registers, reads SCRATCH, writes `argument` to it; exits with what it read.
+    /// Reads SCRATCH, writes `value` to it; exits with what it read.
     pub const EXCHANGE: u64 = 0;
-    /// Maps the registers, writes `argument` to SCRATCH, reads it back; exits with what it read.
+    /// Writes `value` to SCRATCH, reads it back; exits with what it read.
     pub const WRITE_AND_READ: u64 = 1;
-    /// Maps the registers, reads SCRATCH ten times; exits with how many reads gave `argument`.
+    /// Reads SCRATCH ten times; exits with how many reads gave what the first did. No `value`.
     pub const READ_TEN_TIMES: u64 = 2;
-    /// Maps the registers, then makes 500 writes and 500 reads between two counts of kernel entries;
-    /// exits with how many reads gave what was written.
+    /// Makes 500 writes and 500 reads while the kernel counts its entries; exits with how many reads
+    /// gave what was written. No `value`.
     pub const THOUSAND_ACCESSES: u64 = 3;
-    /// Maps the registers, reads SCRATCH, pauses, reads it again; exits with the second value if
-    /// the first was `argument`, else with 0.
+    /// Reads SCRATCH, pauses, reads it again; exits with the second if the first was `value`, else
+    /// with 0.
     pub const READ_PAUSE_READ: u64 = 4;
-    /// Maps the registers, writes `argument` to SCRATCH, unmaps them; exits with 0.
+    /// Writes `value` to SCRATCH, unmaps the registers; exits with what `munmap` gave.
     pub const WRITE_AND_UNMAP: u64 = 5;
-    /// Maps the registers, reads SCRATCH, unmaps them, reads it again: has to be stopped there.
+    /// Reads SCRATCH, unmaps the registers, reads it again, by which it has to be stopped. No
+    /// `value`.
     pub const TOUCH_AFTER_UNMAP: u64 = 6;
-    /// Asks for mappings that the registers are too small for; exits with how many were not refused
-    /// as invalid.
+    /// Maps nothing first, but asks for mappings that the BAR is too small for; exits with how many
+    /// were not refused as invalid. No arguments.
     pub const MAP_PAST_END: u64 = 7;
-    /// Reads the address `argument`; exits with the value.
+    /// Maps nothing, but reads the address that is its only argument; exits with the value.
     pub const READ_ADDRESS: u64 = 8;
 }

@@ -1,12 +1,130 @@
-//! kernel
+//! A small kernel that reaches one PCI device in two ways, for the trace to compare: the driver by
+//! `ioremap`, a ring-3 program by the driver's `mmap`.
+//!
+//! It boots by PVH, under the bench and under QEMU. Without the bench it says what PCI functions it
+//! found, and ends.
+//!
+//! Ring 0 has to run where KVM emulates it, instruction by instruction, without SSE arithmetic: no
+//! `core::fmt`, and no more instructions than needed.
+
 #![no_std]
 #![no_main]
-use common as _;
-mod serial;
+
+mod acpi;
+mod apic;
+mod bench;
+mod boot_info;
+mod check;
+mod cpu;
+mod field;
+mod frames;
+mod ioremap;
+mod irq;
+mod lab;
+mod local;
+mod machine;
+mod paging;
+mod pci;
 mod port;
-core::arch::global_asm!(include_str!("boot.s"), options(att_syntax));
-static USER: &[u8] = include_bytes!(env!("TEST_KERNEL_PROGRAM"));
+mod process;
+mod program;
+mod scenarios;
+mod serial;
+mod text;
+mod trap;
+
+use core::arch::global_asm;
+use core::panic::PanicInfo;
+
+use boot_info::BootInfo;
+use pci::{Config, Found, Function, Windows};
+use text::Text;
+
+global_asm!(include_str!("boot.s"), options(att_syntax));
+
+/// Entered from the boot code, with interrupts off.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_main(start_info: u64) -> ! { serial::print("hello\n"); port::write8(0xf4, 0x10); loop {} }
+extern "C" fn kernel_main(start_info: u64) -> ! {
+    cpu::CPU.init();
+    trap::init();
+    bench::init();
+    let Some(boot_info) = BootInfo::read(start_info) else {
+        stop("the boot loader passed no PVH start info");
+    };
+    paging::init(boot_info.memory_end);
+    frames::init(boot_info.memory_end);
+    irq::init(apic::LocalApic::enable());
+
+    let enhanced = acpi::ecam(boot_info.rsdp).map(Config::enhanced);
+    if !bench::is_present() {
+        list(Config::Ports, "CF8/CFC");
+        if let Some(enhanced) = enhanced {
+            list(enhanced, "ECAM");
+        }
+        stop("this machine is not the bench, so that there is nothing to play");
+    }
+    let Some(enhanced) = enhanced else { stop("ACPI has no MCFG") };
+    let functions = pci::enumerate(enhanced);
+    if functions != pci::enumerate(Config::Ports) {
+        stop("CF8/CFC and ECAM show different PCI functions");
+    }
+    let is_lab = |found: &&Found| found.id == lab::PCI_ID && found.endpoint;
+    let Some(found) = functions.iter().flatten().find(is_lab) else {
+        stop("there is no lab function 1234:1ab0 on bus 0");
+    };
+    let function = Function::claim(enhanced, found.address, &mut Windows::new());
+    match scenarios::play(boot_info.command_line, &function) {
+        Ok(true) => machine::exit(machine::STATUS_PASSED),
+        Ok(false) => machine::exit(machine::STATUS_FAILED),
+        Err(unknown) => {
+            serial::print("test kernel: no scenario has the name ");
+            serial::write(unknown);
+            serial::print("\n");
+            machine::exit(machine::STATUS_UNUSABLE)
+        }
+    }
+}
+
+/// Prints the functions that answer through `config`.
+fn list(config: Config, name: &str) {
+    serial::print("PCI bus 0 by ");
+    serial::print(name);
+    serial::print(":\n");
+    for Found { address, id, class, .. } in pci::enumerate(config).into_iter().flatten() {
+        let line = Text::<64>::new()
+            .str("  ")
+            .hex(u64::from(address.device), 2)
+            .str(".")
+            .decimal(u64::from(address.function))
+            .str("  ")
+            .hex(u64::from(id & 0xffff), 4)
+            .str(":")
+            .hex(u64::from(id >> 16), 4)
+            .str("  class ")
+            .hex(u64::from(class >> 8), 6)
+            .str("\n");
+        serial::write(line.bytes());
+    }
+}
+
+/// Says why the machine can't be used, and ends the run.
+fn stop(reason: &str) -> ! {
+    serial::print("test kernel: ");
+    serial::print(reason);
+    serial::print("\n");
+    machine::exit(machine::STATUS_UNUSABLE)
+}
+
+/// Prints where, but not why: the message would need `core::fmt`.
 #[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! { loop {} }
+fn panic(info: &PanicInfo<'_>) -> ! {
+    serial::print("test kernel: panic");
+    if let Some(location) = info.location() {
+        serial::print(" at ");
+        serial::print(location.file());
+        let line = Text::<16>::new().str(":").decimal(u64::from(location.line()));
+        serial::write(line.bytes());
+    }
+    serial::print("\n");
+    machine::exit(machine::STATUS_BUG)
+}

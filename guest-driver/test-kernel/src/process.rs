@@ -1,5 +1,7 @@
 //! A process: an address space, the registers of its one thread, and its mappings of the device.
 
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use common::system_call::{Errno, fill, number};
 use protocol::{Count, counted, path};
 
@@ -50,6 +52,9 @@ struct Mapping {
     announced_as: u64,
 }
 
+/// Processes count from 1, which names them in the trace.
+static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
+
 unsafe extern "C" {
     fn enter_user(frame: *const TrapFrame, trap_stack: *mut u64);
     fn leave_user(stack: u64) -> !;
@@ -73,8 +78,10 @@ pub struct Process {
 
 impl Process {
     /// A process that is about to run the program's `routine` with two arguments, and has the device
-    /// `file` open. `number` is its name in the trace. `None` if there is no memory for it.
-    pub fn new(number: u64, file: lab::File, routine: u64, arguments: [u64; 2]) -> Option<Self> {
+    /// `file` open. `None` if there is no memory for it.
+    pub fn new(file: lab::File, routine: u64, arguments: [u64; 2]) -> Option<Self> {
+        let number = LAST_NUMBER.load(Relaxed) + 1;
+        LAST_NUMBER.store(number, Relaxed);
         let root = Root(frames::allocate()?);
         root.share_kernel_half(Root::active());
         let mut process = Self {
@@ -246,8 +253,10 @@ impl Process {
 
     /// The system call: the whole mapping that starts at `address`.
     fn munmap(&mut self, address: u64) -> Result<(), Errno> {
-        let starts_there = |mapping: &&mut Option<Mapping>| matches!(mapping, Some(it) if it.start == address);
-        let mapping = self.mappings.iter_mut().find(starts_there).and_then(Option::take).ok_or(Errno::INVALID)?;
+        let starts_there =
+            |mapping: &&mut Option<Mapping>| matches!(mapping, Some(it) if it.start == address);
+        let mapping =
+            self.mappings.iter_mut().find(starts_there).and_then(Option::take).ok_or(Errno::INVALID)?;
         for page in (address..address + mapping.length).step_by(PAGE as usize) {
             if let Some(entry) = self.root.entry(page) {
                 entry.set(0);
@@ -265,8 +274,12 @@ impl Process {
         }
         let page = address & !(PAGE - 1);
         let belongs = |mapping: &&Mapping| (mapping.start..mapping.start + mapping.length).contains(&page);
-        let Some(physical) =
-            self.mappings.iter().flatten().find(belongs).map(|mapping| mapping.physical + page - mapping.start)
+        let Some(physical) = self
+            .mappings
+            .iter()
+            .flatten()
+            .find(belongs)
+            .map(|mapping| mapping.physical + page - mapping.start)
         else {
             return false;
         };

@@ -20,10 +20,10 @@ pub mod vector {
     pub const PAGE_FAULT: u64 = 14;
 }
 
-/// The registers of what was interrupted, as the stubs and the processor push them.
+/// The registers of what was interrupted, as the stubs and the processor push them, under their
+/// names in the processor's manual.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
-#[expect(missing_docs, reason = "they are named as the processor's manual names them")]
 pub struct TrapFrame {
     pub r15: u64,
     pub r14: u64,

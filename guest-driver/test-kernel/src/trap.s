@@ -7,16 +7,16 @@
 .global trap_stubs
 .type trap_stubs, @function
 trap_stubs:
-.irp vector, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, \
-    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, \
-    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, \
-    48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63
+.irp group, 0, 8, 16, 24, 32, 40, 48, 56
+.irp member, 0, 1, 2, 3, 4, 5, 6, 7
+    .set vector, \group + \member
     .balign 16
-    .ifeq (\vector == 8) + (\vector >= 10) * (\vector <= 14) + (\vector == 17) + (\vector == 21) + (\vector == 29) + (\vector == 30)
+    .ifeq (vector == 8) + (vector >= 10) * (vector <= 14) + (vector == 17) + (vector == 21) + (vector == 29) + (vector == 30)
     pushq $0
     .endif
-    pushq $\vector
+    pushq $(\group + \member)
     jmp trap_entry
+.endr
 .endr
 .size trap_stubs, . - trap_stubs
 

@@ -1,8 +1,44 @@
-//! user
+//! The ring-3 program of the test kernel: reaches the device by the driver's `mmap`, with plain
+//! loads and stores.
+
 #![no_std]
 #![no_main]
-use common as _;
+
+mod lab;
+mod routines;
+mod system_call;
+
+use core::arch::asm;
+use core::panic::PanicInfo;
+
+use common::system_call::routine;
+
+/// Entered from the kernel; `choice` is one of [`routine`], which says what the arguments are.
 #[unsafe(no_mangle)]
-extern "C" fn _start() -> ! { loop {} }
+extern "C" fn _start(choice: u64, first: u64, second: u64) -> ! {
+    let value = second as u32;
+    let code = match choice {
+        routine::EXCHANGE => routines::exchange(first, value),
+        routine::WRITE_AND_READ => routines::write_and_read(first, value),
+        routine::READ_TEN_TIMES => routines::read_ten_times(first),
+        routine::THOUSAND_ACCESSES => routines::thousand_accesses(first),
+        routine::READ_PAUSE_READ => routines::read_pause_read(first, value),
+        routine::WRITE_AND_UNMAP => routines::write_and_unmap(first, value),
+        routine::TOUCH_AFTER_UNMAP => routines::touch_after_unmap(first),
+        routine::MAP_PAST_END => routines::map_past_end(),
+        routine::READ_ADDRESS => routines::read_address(first),
+        _ => give_up(),
+    };
+    system_call::exit(code)
+}
+
+/// Ends the program by an exception, which the scenario can't take for an exit code.
+fn give_up() -> ! {
+    // SAFETY: the kernel stops the program here.
+    unsafe { asm!("ud2", options(noreturn, nomem, nostack)) }
+}
+
 #[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! { loop {} }
+fn panic(_: &PanicInfo<'_>) -> ! {
+    give_up()
+}

@@ -11,8 +11,6 @@ const CR0_PG: u64 = 1 << 31;
 const CR4_LA57: u64 = 1 << 12;
 /// RFLAGS.IF: interrupts are taken.
 const RFLAGS_IF: u64 = 1 << 9;
-/// RFLAGS.DF: string instructions count down.
-const RFLAGS_DF: u64 = 1 << 10;
 
 /// General and system registers.
 #[derive(Clone, Copy)]
@@ -71,11 +69,6 @@ impl Registers {
     /// Whether the vCPU takes interrupts.
     pub fn interrupts_enabled(&self) -> bool {
         self.general.rflags & RFLAGS_IF != 0
-    }
-
-    /// Whether string instructions count down.
-    pub fn direction_down(&self) -> bool {
-        self.general.rflags & RFLAGS_DF != 0
     }
 
     /// Linear address of RIP.

@@ -9,6 +9,7 @@ mod definitions;
 pub mod event;
 mod format;
 mod mapping;
+pub mod print;
 mod reader;
 pub mod symbols;
 pub mod view;

@@ -24,6 +24,8 @@ const HEADER_TYPE_MASK: u32 = 0x7f << 16;
 const NOBODY: u32 = 0xffff_ffff;
 const DEVICES: u8 = 32;
 const FUNCTIONS: u8 = 8;
+/// How many functions [`enumerate`] has room for.
+const FOUND_MAX: usize = 16;
 /// More capabilities than this are a list that runs in a circle.
 const CAPABILITIES_MAX: usize = 48;
 
@@ -40,8 +42,10 @@ pub struct Found {
     pub endpoint: bool,
 }
 
-/// Calls `found` with each function on bus 0 that answers through `config`.
-pub fn enumerate(config: Config, mut found: impl FnMut(Found)) {
+/// The functions on bus 0 that answer through `config`; not more than [`FOUND_MAX`].
+pub fn enumerate(config: Config) -> [Option<Found>; FOUND_MAX] {
+    let mut all = [None; FOUND_MAX];
+    let mut places = all.iter_mut();
     for device in 0..DEVICES {
         for function in 0..FUNCTIONS {
             let address = Address { device, function };
@@ -55,12 +59,14 @@ pub fn enumerate(config: Config, mut found: impl FnMut(Found)) {
             }
             let header = config.read(address, HEADER_TYPE);
             let class = config.read(address, CLASS);
-            found(Found { address, id, class, endpoint: header & HEADER_TYPE_MASK == 0 });
+            let Some(place) = places.next() else { return all };
+            *place = Some(Found { address, id, class, endpoint: header & HEADER_TYPE_MASK == 0 });
             if function == 0 && header & MULTI_FUNCTION == 0 {
                 break;
             }
         }
     }
+    all
 }
 
 /// A function, as a driver uses it.

@@ -15,7 +15,7 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
     let t = std::time::Instant::now();
     let stop = loop {
         if let Some(stop) = machine.turn(Duration::from_millis(50))? { break stop; }
-        if t.elapsed().as_secs() >= args.timeout { break vmm::Stop::Timeout { place: None }; }
+        if t.elapsed().as_secs() >= args.timeout { break vmm::Stop::Timeout; }
     };
     let places = machine.halt();
     println!("{stop:x?} {places:x?} {:?}", t.elapsed());

@@ -1,0 +1,44 @@
+//! The device file: what a process gets at the device through.
+
+use common::system_call::Errno;
+
+use super::registers_bar;
+use crate::check::Failure;
+use crate::ioremap;
+use crate::paging::PAGE;
+use crate::pci::{Bar, Function};
+
+/// An open device file. Needs nothing that `probe` maps: a process's mapping leads to the bus
+/// address itself, past the driver's own mapping.
+#[derive(Clone, Copy)]
+pub struct File {
+    registers: Bar,
+}
+
+impl File {
+    /// Opens the file of `function`, which may decode its BARs from now on.
+    pub fn open(function: &Function) -> Result<Self, Failure> {
+        function.enable();
+        Ok(Self { registers: registers_bar(function)? })
+    }
+
+    /// Whether the kernel has the registers mapped by `ioremap`.
+    pub fn is_ioremapped(self) -> bool {
+        ioremap::is_mapped(self.registers.address)
+    }
+
+    /// The `mmap` operation: the bus address that `length` bytes from `offset` on lie at. Both are
+    /// checked by subtraction, so that no sum can wrap.
+    ///
+    /// # Errors
+    /// [`Errno::INVALID`] if they are no whole pages, or not all inside the BAR.
+    #[inline(never)]
+    pub fn mmap(self, offset: u64, length: u64) -> Result<u64, Errno> {
+        let size = self.registers.size;
+        let whole_pages = length != 0 && length.is_multiple_of(PAGE) && offset.is_multiple_of(PAGE);
+        if !whole_pages || offset > size || length > size - offset {
+            return Err(Errno::INVALID);
+        }
+        Ok(self.registers.address + offset)
+    }
+}

@@ -1,0 +1,100 @@
+//! Printing traces: as text for people, as JSON for programs; while they grow, or whole.
+
+mod json;
+mod style;
+mod text;
+mod totals;
+pub(crate) mod words;
+
+use std::io;
+use std::path::Path;
+
+pub use json::JsonPrinter;
+pub use text::TextPrinter;
+pub use totals::Totals;
+
+use crate::definitions::Definitions;
+use crate::event::Event;
+use crate::format::{Clock, End};
+use crate::reader::{Damage, Tail, Trace};
+
+/// Prints events in their order, then what they come to.
+///
+/// ```no_run
+/// # fn follow(tail: &mut trace::Tail, printer: &mut dyn trace::print::Printer) -> Result<(), Box<dyn std::error::Error>> {
+/// while tail.end().is_none() {
+///     for event in tail.poll()? {
+///         printer.event(tail.definitions(), &event)?;
+///     }
+/// }
+/// printer.finish(&(&*tail).into())?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait Printer {
+    /// Prints an event, or keeps it to print it together with later ones.
+    ///
+    /// # Errors
+    /// What is printed to can't be written to.
+    fn event(&mut self, definitions: &Definitions, event: &Event) -> io::Result<()>;
+
+    /// Prints what is kept, and the end.
+    ///
+    /// # Errors
+    /// What is printed to can't be written to.
+    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()>;
+}
+
+/// Prints a whole trace.
+///
+/// # Errors
+/// What is printed to can't be written to.
+pub fn print(trace: &Trace, printer: &mut dyn Printer) -> io::Result<()> {
+    for event in trace.events() {
+        printer.event(trace.definitions(), event)?;
+    }
+    printer.finish(&trace.into())
+}
+
+/// What is known when there are no more events.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'a> {
+    /// Where the trace lies.
+    pub path: &'a Path,
+    /// Everything that was defined.
+    pub definitions: &'a Definitions,
+    /// What the device clock was.
+    pub clock: Clock,
+    /// How it ended; `None` if it didn't.
+    pub end: Option<&'a End>,
+    /// How many events are missing.
+    pub lost: u64,
+    /// Parts of the file that can't be trusted.
+    pub damage: &'a [Damage],
+}
+
+impl<'a> From<&'a Trace> for Ending<'a> {
+    fn from(trace: &'a Trace) -> Self {
+        Self {
+            path: trace.path(),
+            definitions: trace.definitions(),
+            clock: trace.clock(),
+            end: trace.end(),
+            lost: trace.lost(),
+            damage: trace.damage(),
+        }
+    }
+}
+
+impl<'a> From<&'a Tail> for Ending<'a> {
+    fn from(tail: &'a Tail) -> Self {
+        Self {
+            path: tail.path(),
+            definitions: tail.definitions(),
+            clock: tail.clock(),
+            end: tail.end(),
+            lost: tail.lost(),
+            damage: tail.damage(),
+        }
+    }
+}

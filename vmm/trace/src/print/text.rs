@@ -1,0 +1,405 @@
+//! Text for people: a line for each access, what the device did below it.
+
+mod access;
+mod fold;
+mod mappings;
+mod setup;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use self::access::{access_lines, wrap};
+use self::fold::{Fold, Folded};
+use self::mappings::Mappings;
+use self::setup::Setup;
+use super::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
+use super::{Ending, Printer, Totals, words};
+use crate::definition::Machine;
+use crate::definitions::Definitions;
+use crate::event::{Event, RouteChange};
+use crate::format::{Clock, End};
+use crate::view::{View, Viewer, What};
+
+/// Prints a trace as text.
+pub struct TextPrinter<W> {
+    out: W,
+    width: usize,
+    paint: Paint,
+    clock: Clock,
+    viewer: Viewer,
+    totals: Totals,
+    mappings: Mappings,
+    setup: Setup,
+    fold: Fold,
+    effects: Effects,
+    scenarios: Vec<Scenario>,
+    /// The header was printed.
+    started: bool,
+    /// A path that was inferred was printed.
+    inferred: bool,
+    /// The last access, whether printed or folded.
+    last_access: Option<View>,
+    /// The access on the last line, while nothing else was printed.
+    last_printed: Option<u64>,
+}
+
+/// Effects of one access that go on one line.
+#[derive(Default)]
+struct Effects {
+    words: Vec<String>,
+    first: Option<View>,
+}
+
+struct Scenario {
+    name: Arc<str>,
+    /// `None` until it ended.
+    passed: Option<bool>,
+    summary: Arc<str>,
+}
+
+impl<W: Write> TextPrinter<W> {
+    /// Prints to `out`, in lines of `width` columns: an access takes two lines, or one from 140 on.
+    pub fn new(out: W, clock: Clock, width: usize, color: bool) -> Self {
+        Self {
+            out,
+            width: width.max(40),
+            paint: Paint { color },
+            clock,
+            viewer: Viewer::default(),
+            totals: Totals::default(),
+            mappings: Mappings::default(),
+            setup: Setup::default(),
+            fold: Fold::default(),
+            effects: Effects::default(),
+            scenarios: Vec::new(),
+            started: false,
+            inferred: false,
+            last_access: None,
+            last_printed: None,
+        }
+    }
+
+    /// What was counted so far.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
+        writeln!(self.out, "{}", text.as_ref().trim_end())
+    }
+
+    /// Prints the machine and its devices, once.
+    fn start(&mut self, definitions: &Definitions) -> io::Result<()> {
+        if self.started {
+            return Ok(());
+        }
+        self.started = true;
+        if let Some(Machine { guest, vcpus, memory }) = definitions.machine() {
+            let plural = if *vcpus == 1 { "" } else { "s" };
+            let memory = words::size(*memory);
+            let clock = self.clock.name();
+            self.line(self.paint.paint(
+                HEADING,
+                format!("{guest} · {vcpus} vCPU{plural} · {memory} · {clock} device clock"),
+            ))?;
+        }
+        for (id, function) in definitions.functions() {
+            for line in self.setup.device_lines(id, function, self.width) {
+                self.line(line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints everything that waits, so that something else may follow.
+    fn settle(&mut self, definitions: &Definitions) -> io::Result<()> {
+        self.start(definitions)?;
+        let folded = self.fold.end();
+        self.print_folded(folded)?;
+        self.print_effects()?;
+        if let Some(line) = self.setup.take_line() {
+            self.last_printed = None;
+            self.line(line)?;
+        }
+        Ok(())
+    }
+
+    fn print_folded(&mut self, folded: Vec<Folded>) -> io::Result<()> {
+        for item in folded {
+            match item {
+                Folded::Access(view) => {
+                    self.print_effects()?;
+                    self.print_access(&view)?;
+                }
+                Folded::Repeat { times, period, last } => {
+                    let what = match period {
+                        1 => "like it".to_owned(),
+                        lines => format!("of these {lines}"),
+                    };
+                    let text = format!("      x {} more {what}, to {last}", words::number(times));
+                    self.line(self.paint.paint(ASIDE, text))?;
+                    self.last_printed = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn print_access(&mut self, view: &View) -> io::Result<()> {
+        let Some(access) = view.access() else { return Ok(()) };
+        self.inferred |= access.walk.as_ref().is_some_and(|walk| !walk.announced);
+        for line in access_lines(view, access, self.width, self.paint) {
+            self.line(line)?;
+        }
+        self.last_printed = Some(view.seq);
+        if let Some(refusal) = words::refusal(access) {
+            self.effects = Effects { words: vec![refusal], first: Some(view.clone()) };
+        }
+        Ok(())
+    }
+
+    /// Prints the effects that were gathered: below their access if that was printed last.
+    fn print_effects(&mut self) -> io::Result<()> {
+        let Effects { words: mut items, first } = std::mem::take(&mut self.effects);
+        let Some(first) = first else { return Ok(()) };
+        let cause = first.cause().filter(|_| first.is_effect());
+        let below = self.last_printed == Some(cause.unwrap_or(first.seq));
+        let (head, indent) = if below {
+            ("      `- ".to_owned(), 9)
+        } else {
+            if let (Some(cause), Some(last)) = (cause, items.last_mut()) {
+                *last += &format!(" (caused by {cause})");
+            }
+            (prefix(&first) + "device  ", 9)
+        };
+        for line in wrap(&head, indent, &items, self.width) {
+            self.line(line)?;
+        }
+        if !below {
+            self.last_printed = None;
+        }
+        Ok(())
+    }
+
+    /// A line by itself about an event.
+    fn print_single(&mut self, definitions: &Definitions, view: &View, text: String) -> io::Result<()> {
+        self.settle(definitions)?;
+        self.fold.forget();
+        self.last_printed = None;
+        for line in wrap(&prefix(view), 9, &[text], self.width) {
+            let line = match view.what {
+                What::NotEmulated { .. } | What::Warning { .. } => self.paint.paint(WARNING, line),
+                _ => line,
+            };
+            self.line(line)?;
+        }
+        Ok(())
+    }
+
+    fn access(&mut self, definitions: &Definitions, view: View) -> io::Result<()> {
+        self.start(definitions)?;
+        self.last_access = Some(view.clone());
+        if view.access().is_some_and(|access| access.is_configuration()) {
+            self.setup.count(&view);
+            return Ok(());
+        }
+        if self.setup.is_pending() {
+            self.settle(definitions)?;
+            self.fold.forget();
+        }
+        let folded = self.fold.push(view);
+        self.print_folded(folded)
+    }
+
+    fn effect(&mut self, definitions: &Definitions, view: View) -> io::Result<()> {
+        if let What::Route { function: Some(_), route: Some(route), change, .. } = &view.what {
+            self.setup.reroute(route, *change == RouteChange::Added);
+            if view.scenario.is_none() && *change != RouteChange::Refused {
+                return Ok(());
+            }
+        }
+        if self.stores_what_was_written(&view) {
+            return Ok(());
+        }
+        let Some(text) = words::effect(&view.what) else { return Ok(()) };
+        let same = self.effects.first.as_ref().is_some_and(|first| {
+            let cause = first.cause().filter(|_| first.is_effect()).unwrap_or(first.seq);
+            Some(cause) == view.cause()
+        });
+        if !same {
+            self.settle(definitions)?;
+            self.fold.forget();
+            self.effects.first = Some(view);
+        }
+        self.effects.words.push(text);
+        Ok(())
+    }
+
+    /// A register that holds what the access before wrote to it is no news.
+    fn stores_what_was_written(&self, view: &View) -> bool {
+        let (What::Change { place, new, cause, .. }, Some(last)) = (&view.what, &self.last_access) else {
+            return false;
+        };
+        last.seq == *cause
+            && last.access().is_some_and(|access| {
+                access.write && access.value == *new && access.place.as_ref() == Some(place)
+            })
+    }
+
+    fn scenario_begin(&mut self, definitions: &Definitions, name: &Arc<str>) -> io::Result<()> {
+        self.settle(definitions)?;
+        self.fold.forget();
+        self.scenarios.push(Scenario { name: Arc::clone(name), passed: None, summary: Arc::default() });
+        let heading = self.paint.paint(HEADING, format!("scenario {name}"));
+        self.line("")?;
+        self.line(heading)
+    }
+
+    fn scenario_end(
+        &mut self,
+        definitions: &Definitions,
+        passed: bool,
+        summary: &Arc<str>,
+    ) -> io::Result<()> {
+        self.settle(definitions)?;
+        self.fold.forget();
+        if let Some(scenario) = self.scenarios.last_mut() {
+            scenario.passed = Some(passed);
+            scenario.summary = Arc::clone(summary);
+        }
+        let lines = wrap("    ", 4, &[summary.to_string()], self.width - 6);
+        let (last, before) =
+            lines.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+        for line in before {
+            self.line(line)?;
+        }
+        let space = " ".repeat((self.width - 4).saturating_sub(last.chars().count()));
+        let line = if passed {
+            format!("{last}{space}{}", self.paint.paint(PASS, "PASS"))
+        } else {
+            format!("{}{space}{}", self.paint.paint(FAIL, last), self.paint.paint(FAIL, "FAIL"))
+        };
+        self.line(line)
+    }
+
+    /// A line for each scenario, the failed ones last, where they are seen.
+    fn print_scenarios(&mut self) -> io::Result<()> {
+        if self.scenarios.is_empty() {
+            return Ok(());
+        }
+        self.line("")?;
+        self.line(self.paint.paint(HEADING, "scenarios"))?;
+        let mut scenarios = std::mem::take(&mut self.scenarios);
+        scenarios.sort_by_key(|scenario| scenario.passed != Some(true));
+        let widest = scenarios.iter().map(|scenario| scenario.name.chars().count()).max().unwrap_or(0);
+        for Scenario { name, passed, summary } in scenarios {
+            let (style, verdict) = match passed {
+                Some(true) => (PASS, "PASS"),
+                Some(false) => (FAIL, "FAIL"),
+                None => (FAIL, "----"),
+            };
+            let summary = if passed.is_none() { "did not end" } else { &*summary };
+            let head = format!("  {}  {name:<widest$}  ", self.paint.paint(style, verdict));
+            let room = self.width.saturating_sub(widest + 10);
+            self.line(head + &clip(summary, room))?;
+        }
+        Ok(())
+    }
+
+    fn print_end(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+        let Totals { scenarios, passed, accesses, host_ns, .. } = self.totals;
+        self.line("")?;
+        for damage in ending.damage {
+            self.line(self.paint.paint(FAIL, format!("damaged trace: {damage}")))?;
+        }
+        match ending.end {
+            Some(End::Finished) => (),
+            Some(End::Interrupted(reason)) => {
+                self.line(self.paint.paint(WARNING, format!("interrupted: {reason}")))?;
+            }
+            Some(End::Failed(reason)) => self.line(self.paint.paint(FAIL, format!("failed: {reason}")))?,
+            None => {
+                self.line(self.paint.paint(WARNING, "unfinished: still running, or its writer was killed"))?
+            }
+        }
+        let mut parts = Vec::new();
+        if scenarios > 0 {
+            let all = words::counted(scenarios, "scenario", "scenarios");
+            let style = if passed == scenarios { PASS } else { FAIL };
+            parts.push(format!("{all}, {}", self.paint.paint(style, format!("{passed} passed"))));
+        }
+        let lost = format!("{} lost", words::number(ending.lost));
+        let lost = if ending.lost == 0 { lost } else { self.paint.paint(FAIL, lost) };
+        parts.push(format!("{} traced, {lost}", words::counted(accesses, "access", "accesses")));
+        let hundredths = host_ns / 10_000_000;
+        parts.push(format!("{}.{:02} s", hundredths / 100, hundredths % 100));
+        self.line(parts.join(" · "))?;
+        self.line(format!("trace: {}", ending.path.display()))
+    }
+}
+
+impl<W: Write> Printer for TextPrinter<W> {
+    fn event(&mut self, definitions: &Definitions, event: &Event) -> io::Result<()> {
+        let view = self.viewer.view(definitions, event);
+        self.totals.add(event);
+        self.mappings.add(&view);
+        match &view.what {
+            What::Access(_) => self.access(definitions, view),
+            What::ScenarioBegin { name } => self.scenario_begin(definitions, &Arc::clone(name)),
+            What::ScenarioEnd { passed, summary, .. } => {
+                self.scenario_end(definitions, *passed, &Arc::clone(summary))
+            }
+            What::Map { mapping: Some(mapping), .. } if view.scenario.is_some() => {
+                let fault = if mapping.on_fault { ", filled on first touch" } else { "" };
+                let text = format!("{}: {} by {}{fault}", mapping.path, mapping.call, mapping.who);
+                self.print_single(definitions, &view, text)
+            }
+            What::Unmap { mapping: Some(mapping), .. } if view.scenario.is_some() => {
+                let text = format!("{}: {} by {} undone", mapping.path, mapping.call, mapping.who);
+                self.print_single(definitions, &view, text)
+            }
+            What::Mark { .. } | What::Count { .. } | What::NotEmulated { .. } | What::Warning { .. } => {
+                let text = words::summary(&view);
+                self.print_single(definitions, &view, text)
+            }
+            // What follows from them is told where it shows: in the accesses of handlers and in times.
+            What::IsrEnter { .. } | What::IsrExit { .. } | What::ClockJump { .. } => Ok(()),
+            What::Map { .. } | What::Unmap { .. } => Ok(()),
+            _ => self.effect(definitions, view),
+        }
+    }
+
+    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+        self.settle(ending.definitions)?;
+        let lines = self.mappings.lines(self.width);
+        if !lines.is_empty() {
+            self.line("")?;
+            self.line(self.paint.paint(HEADING, "mappings"))?;
+        }
+        for line in lines {
+            self.line(line)?;
+        }
+        if self.inferred {
+            self.line("  ? inferred from the page walk: the guest announced no such mapping")?;
+        }
+        self.print_scenarios()?;
+        self.print_end(ending)?;
+        self.out.flush()
+    }
+}
+
+/// Sequence number and device time.
+fn prefix(view: &View) -> String {
+    format!("{:>6} {:>9}  ", view.seq, words::time(view.device_ns))
+}
+
+/// `text`, cut to `room` columns.
+fn clip(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(2)).collect::<String>() + ".."
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Numbers and facts in words, the same everywhere.
+
+use device_model::Register;
+
+use crate::event::{Counted, DmaOutcome, Outcome};
+use crate::view::{AccessView, BusAddress, View, What, describe_value};
+
+/// `1,131`.
+pub(crate) fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 fault`, `2 faults`.
+pub(crate) fn counted(value: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(value), if value == 1 { one } else { many })
+}
+
+/// `4 KiB`: in the largest unit that leaves a whole number.
+pub(crate) fn size(bytes: u64) -> String {
+    let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes;
+    let mut unit = 0;
+    while value >= 1024 && value.is_multiple_of(1024) && unit + 1 < units.len() {
+        value /= 1024;
+        unit += 1;
+    }
+    format!("{value} {}", units[unit])
+}
+
+/// `20 us`, or `20.125 us` where it isn't whole.
+pub(crate) fn time(ns: u64) -> String {
+    match ns % 1000 {
+        0 => format!("{} us", ns / 1000),
+        rest => format!("{}.{rest:03} us", ns / 1000),
+    }
+}
+
+/// `R4` or `W4`.
+pub(crate) fn direction(access: &AccessView) -> String {
+    format!("{}{}", if access.write { 'W' } else { 'R' }, access.size)
+}
+
+/// The value and what it means: `0x1 DONE`.
+pub(crate) fn value(access: &AccessView) -> String {
+    let meaning = match &access.place {
+        Some(place) if access.outcome == Outcome::Ok => place.describe(access.value, access.size),
+        _ => String::new(),
+    };
+    with_meaning(access.value, &meaning)
+}
+
+fn with_meaning(value: u64, meaning: &str) -> String {
+    if meaning.is_empty() { format!("{value:#x}") } else { format!("{value:#x} {meaning}") }
+}
+
+/// Where an access went, in as few words as tell it: `BAR0.SCRATCH`, `BAR0+0x40`, `port 0xcf8`.
+pub(crate) fn target(access: &AccessView) -> String {
+    match (&access.place, access.address) {
+        (Some(place), _) => match place.register_name() {
+            Some(register) => format!("{}.{register}", place.region),
+            None => place.to_string(),
+        },
+        (None, BusAddress::Memory(address)) => format!("{address:#x}"),
+        (None, BusAddress::Port(port)) => format!("port {port:#x}"),
+    }
+}
+
+/// Why an access wasn't answered, and what came of it; `None` if it was.
+pub(crate) fn refusal(access: &AccessView) -> Option<String> {
+    let why = match access.outcome {
+        Outcome::Ok => return None,
+        Outcome::Unclaimed => "nothing decodes this address",
+        Outcome::Straddles => "crosses the end of the region",
+        Outcome::Reserved => "no register there",
+        Outcome::Width => "unsupported width",
+        Outcome::Alignment => "unaligned",
+        Outcome::WriteOnly => "write-only",
+        Outcome::ReadOnly => "read-only",
+        Outcome::Busy => "ignored while busy",
+    };
+    Some(format!("{why}: {}", if access.write { "dropped" } else { "reads all-ones" }))
+}
+
+/// The path, `?` after one that was inferred.
+pub(crate) fn path(access: &AccessView) -> String {
+    match (&access.walk, access.address) {
+        (_, BusAddress::Port(_)) => "port".to_owned(),
+        (Some(walk), _) if walk.announced => walk.path.to_string(),
+        (Some(walk), _) => format!("{}?", walk.path),
+        (None, _) => "unknown".to_owned(),
+    }
+}
+
+/// What a device did, in words that name no cause. `None` for everything else.
+pub(crate) fn effect(what: &What) -> Option<String> {
+    Some(match what {
+        What::Change { place, old, new, .. } => {
+            let name = place.register_name().unwrap_or_else(|| place.to_string());
+            let (old, new) = match place.register() {
+                Some(register) => changed(register, *old, *new),
+                None => (format!("{old:#x}"), format!("{new:#x}")),
+            };
+            format!("{name} {old} -> {new}")
+        }
+        What::Busy { duration, .. } => format!("busy {}", time(*duration)),
+        What::Msi { data, delivered, address, .. } => {
+            // Intel SDM volume 3, "Message Address Register Format": bits 19:12 name the local APIC.
+            let (vector, cpu) = (data & 0xff, address >> 12 & 0xff);
+            let lost = if *delivered { "" } else { ", not taken" };
+            format!("MSI vector {vector:#x} -> vCPU {cpu}{lost}")
+        }
+        What::InterruptLost { index, .. } => format!("interrupt {index} lost: no MSI enabled"),
+        What::Dma { to_memory, address, length, outcome, .. } => {
+            let way = if *to_memory { "to" } else { "from" };
+            let refused = match outcome {
+                DmaOutcome::Done => "",
+                DmaOutcome::BusMasterOff => ", refused: bus mastering is off",
+                DmaOutcome::OutOfBounds => ", refused: outside memory",
+            };
+            format!("DMA {} {way} {address:#x}{refused}", size(*length))
+        }
+        What::Route { route: Some(route), change, .. } => {
+            use crate::event::RouteChange;
+            match change {
+                RouteChange::Added => format!("{} decodes {:#x}", route.region, route.base),
+                RouteChange::Removed => format!("{} no longer decodes {:#x}", route.region, route.base),
+                RouteChange::Refused => {
+                    format!("{} overlaps at {:#x}, not decoded", route.region, route.base)
+                }
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// A register's old and new value: by the names of its bits, if it has some for both.
+fn changed(register: &Register, old: u64, new: u64) -> (String, String) {
+    let known = register.fields.iter().fold(0, |known, field| known | field.mask());
+    let name = |value: u64| match describe_value(register, value) {
+        meaning if !meaning.is_empty() && value & !known == 0 => meaning,
+        _ if value == 0 => "0".to_owned(),
+        _ => format!("{value:#x}"),
+    };
+    (name(old), name(new))
+}
+
+/// What the guest counted, in words.
+pub(crate) fn count(what: Counted, value: u64, address: u64, error_code: u32) -> String {
+    match what {
+        Counted::KernelEntries => {
+            format!("{} counted by the guest", counted(value, "kernel entry", "kernel entries"))
+        }
+        Counted::FaultResolved => format!("page fault at {address:016x}, resolved by mapping the page"),
+        Counted::FaultFatal => {
+            // Intel SDM volume 3, "Page-Fault Exceptions": bits 0, 1 and 2 of the error code.
+            let who = if error_code & 4 != 0 { "user" } else { "kernel" };
+            let way = if error_code & 2 != 0 { "write" } else { "read" };
+            let why = if error_code & 1 != 0 { "not allowed" } else { "no page" };
+            format!("page fault at {address:016x}, {who} {way}, {why}: the program was stopped")
+        }
+    }
+}
+
+/// An event on one short line: what it is, not who asked for it.
+pub(crate) fn summary(view: &View) -> String {
+    match &view.what {
+        What::Access(access) => {
+            let mut text = format!("{} {} {}", direction(access), target(access), value(access));
+            if let Some(refusal) = refusal(access) {
+                text += &format!("  ({refusal})");
+            }
+            text
+        }
+        What::Map { mapping, .. } => match mapping {
+            Some(mapping) => format!("map {} by {}", mapping.call, mapping.who),
+            None => "map".to_owned(),
+        },
+        What::Unmap { mapping, .. } => match mapping {
+            Some(mapping) => format!("unmap {} by {}", mapping.call, mapping.who),
+            None => "unmap".to_owned(),
+        },
+        What::Mark { text } => format!("mark {text}"),
+        What::ScenarioBegin { name } => format!("scenario {name}"),
+        What::ScenarioEnd { name, passed, .. } => {
+            format!("end of scenario {name}: {}", if *passed { "PASS" } else { "FAIL" })
+        }
+        What::Count { what, value, address, error_code, .. } => count(*what, *value, *address, *error_code),
+        What::IsrEnter { vector, .. } => format!("interrupt handler {vector:#x} begins"),
+        What::IsrExit { vector } => format!("interrupt handler {vector:#x} is done"),
+        What::ClockJump { to } => format!("idle until {}", time(*to)),
+        What::NotEmulated { code, gpa, .. } => {
+            let instruction = code.as_ref().map_or("an instruction", |code| &code.text);
+            format!("KVM can't emulate {instruction} on device memory at {gpa:#x}: #UD")
+        }
+        What::Warning { text } => format!("warning: {text}"),
+        effect_of_device => effect(effect_of_device).unwrap_or_else(|| "unknown route".to_owned()),
+    }
+}
