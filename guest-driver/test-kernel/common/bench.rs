@@ -11,8 +11,8 @@ pub fn is_present() -> bool {
     let signature: u32;
     // SAFETY: no machine has a device at this port whose reads have a side effect.
     unsafe {
-        asm!("in eax, dx", in("dx") PORT, out("eax") signature, options(nomem, nostack, preserves_flags))
-    };
+        asm!("in eax, dx", in("dx") PORT, out("eax") signature, options(nomem, nostack, preserves_flags));
+    }
     signature == SIGNATURE
 }
 

@@ -50,7 +50,7 @@ pub struct TrapFrame {
 }
 
 impl TrapFrame {
-    fn from_user(&self) -> bool {
+    fn is_from_user(&self) -> bool {
         self.cs & 3 == 3
     }
 }
@@ -107,7 +107,7 @@ extern "C" fn handle_trap(frame: &mut TrapFrame) {
     match frame.vector {
         SPURIOUS => {}
         DEVICE => irq::dispatch(),
-        _ if frame.from_user() => process::handle_trap(CPU.current(), frame),
+        _ if frame.is_from_user() => process::handle_trap(CPU.current(), frame),
         _ => kernel_fault(frame),
     }
 }
