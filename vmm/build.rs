@@ -23,8 +23,13 @@ const CODEGEN: &[&str] = &[
 ];
 
 /// Flags of the two programs: nothing from the C library.
-const LINK: &[&str] =
-    &["link-arg=-nostartfiles", "link-arg=-nostdlib", "link-arg=-static", "link-arg=-no-pie", "link-arg=-Wl,--build-id=none"];
+const LINK: &[&str] = &[
+    "link-arg=-nostartfiles",
+    "link-arg=-nostdlib",
+    "link-arg=-static",
+    "link-arg=-no-pie",
+    "link-arg=-Wl,--build-id=none",
+];
 
 fn main() -> ExitCode {
     match build_test_kernel() {
@@ -67,7 +72,9 @@ struct Build {
 impl Build {
     fn new() -> Result<Self, Box<dyn Error>> {
         let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
-        for sources in ["protocol/src", "test-kernel/common", "test-kernel/link", "test-kernel/src", "test-kernel/user"] {
+        for sources in
+            ["protocol/src", "test-kernel/common", "test-kernel/link", "test-kernel/src", "test-kernel/user"]
+        {
             println!("cargo:rerun-if-changed={}", root.join("guest-driver").join(sources).display());
         }
         println!("cargo:rerun-if-changed=build.rs");

@@ -15,6 +15,7 @@
 //! ```
 
 pub mod access_loop;
+pub mod command;
 pub mod raw_guest;
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
 //! A vCPU: runs the guest, and turns what KVM stops for into accesses, requests and reasons to stop.
 
 mod exit;
+#[cfg(test)]
+mod fixture;
 mod instruction;
 mod memory_type;
 mod origin;
@@ -115,8 +117,11 @@ impl Vcpu {
     fn kicked(&self) -> Result<Option<Stop>, HostError> {
         let state =
             self.fd.get_mp_state().map_err(|source| HostError::ioctl("KVM_GET_MP_STATE", source))?;
-        let asleep = state.mp_state == KVM_MP_STATE_HALTED && !self.registers().interrupts_enabled();
-        Ok(asleep.then(|| Stop::Halted(self.place())))
+        let mut registers = self.registers();
+        let asleep = state.mp_state == KVM_MP_STATE_HALTED && !registers.interrupts_enabled();
+        // RIP is past the `hlt`, which is one byte long.
+        registers.general.rip = registers.general.rip.wrapping_sub(1);
+        Ok(asleep.then(|| Stop::Halted(place(self.index, &self.shared, &registers))))
     }
 
     fn memory(&mut self, exit: &MemoryExit) -> Result<(), HostError> {

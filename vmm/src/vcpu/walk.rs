@@ -116,3 +116,6 @@ pub fn read_virtual(memory: &GuestMemory, registers: &Registers, address: u64, d
     }
     done
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,4 +184,12 @@ impl End {
             End::Interrupted(reason) | End::Failed(reason) => reason,
         }
     }
+
+    /// The same, for keeps.
+    pub(crate) fn into_reason(self) -> String {
+        match self {
+            End::Finished => String::new(),
+            End::Interrupted(reason) | End::Failed(reason) => reason,
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! read back by [`Trace`] when it is complete, or by [`Tail`] while it grows.
 //! Nothing here needs KVM: a trace tells everything by itself.
 
+pub mod assert;
 pub mod definition;
 mod definitions;
 pub mod event;
@@ -11,6 +12,8 @@ mod format;
 mod mapping;
 pub mod print;
 mod reader;
+#[cfg(test)]
+mod sample;
 pub mod symbols;
 pub mod view;
 mod writer;

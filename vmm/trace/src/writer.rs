@@ -127,12 +127,13 @@ impl Writer {
         }
         let result = blocks.finish();
         let words = self.0.header.words();
-        let reason = end.reason().as_bytes();
-        let reason = &reason[..reason.len().min(header::REASON_MAX)];
-        blocks::store_bytes(&words[header::REASON..], reason);
+        let code = end.code();
+        let mut reason = end.into_reason().into_bytes();
+        reason.truncate(header::REASON_MAX);
+        blocks::store_bytes(&words[header::REASON..], &reason);
         words[header::REASON_LENGTH].store(reason.len() as u64, Ordering::Relaxed);
         words[header::EVENTS].store(self.0.next_seq.load(Ordering::SeqCst) - 1, Ordering::Relaxed);
-        words[header::STATUS].store(end.code(), Ordering::Release);
+        words[header::STATUS].store(code, Ordering::Release);
         result.map_err(|source| WriteError::Finish { path: self.0.path.clone(), source })
     }
 }

@@ -1,6 +1,12 @@
 //! How a run ended, in words and as an exit code.
 
-use trace::End;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use trace::Definitions;
+use trace::symbols::Symbols;
+use trace::view::disassemble;
 use vmm::{BootError, HostError, MachineError, Place, Stop};
 
 /// Exit codes of the command.
@@ -8,9 +14,9 @@ use vmm::{BootError, HostError, MachineError, Place, Stop};
 pub enum Code {
     /// Everything that ran passed.
     Passed = 0,
-    /// A scenario, an expectation or the guest failed.
+    /// A scenario or the guest failed.
     Failed = 1,
-    /// The command line or a file that it names is wrong.
+    /// The command line, or a file that it names, is wrong.
     Usage = 2,
     /// The host can't.
     Host = 3,
@@ -18,7 +24,7 @@ pub enum Code {
     Interrupted = 130,
 }
 
-impl From<Code> for std::process::ExitCode {
+impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
         Self::from(code as u8)
     }
@@ -34,22 +40,22 @@ pub enum Failure {
     #[error(transparent)]
     Host(#[from] HostError),
     /// The kernel's file can't be read.
-    #[error("{}: {source}; --kernel takes a 64-bit ELF file with a PVH note, like vmlinux", path.display())]
+    #[error("{}", path.display())]
     Kernel {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// More devices than a bus has places.
-    #[error("more devices than bus 00 has places")]
+    #[error("more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1")]
     BusFull,
     /// The trace can't be read back.
     #[error(transparent)]
     Read(#[from] trace::ReadError),
-    /// Nobody reads what is printed.
-    #[error("can't print: {0}")]
-    Print(#[from] std::io::Error),
+    /// Standard output can't be written.
+    #[error("can't print")]
+    Print(#[from] io::Error),
 }
 
 impl Failure {
@@ -66,8 +72,70 @@ impl Failure {
 
 /// A trace path that can't be written is the user's to mend, everything else the host's.
 fn host_code(error: &HostError) -> Code {
+    use trace::WriteError::{Create, InUse};
     match error {
-        HostError::Trace(trace::WriteError::Create { .. } | trace::WriteError::InUse { .. }) => Code::Usage,
+        HostError::Trace(Create { .. } | InUse { .. }) => Code::Usage,
         _ => Code::Host,
     }
+}
+
+/// What a stop means for the exit code, and what to say about it.
+pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Code, Option<String>) {
+    let at = |place: &Place| describe(place, definitions);
+    let everywhere = || places.iter().map(|place| format!("\n  {}", at(place))).collect::<String>();
+    let (code, text) = match stop {
+        Stop::Exit { status: 0 } => return (Code::Passed, None),
+        Stop::Exit { status } => (Code::Failed, format!("the guest ended with status {status}")),
+        Stop::Reset => (Code::Failed, "the guest reset the machine".to_owned()),
+        Stop::TripleFault(place) => {
+            let hint = "an exception without a handler, or a stack that isn't mapped";
+            (Code::Failed, format!("triple fault: {hint}\n  {}", at(place)))
+        }
+        Stop::Halted(place) => {
+            let why = "the guest halted with interrupts off: nothing can wake it";
+            (Code::Failed, format!("{why}\n  {}", at(place)))
+        }
+        Stop::Timeout => {
+            let why = "the guest did not end in time; give it longer with --timeout S, or look where it is:";
+            (Code::Failed, format!("{why}{}", everywhere()))
+        }
+        Stop::NotEmulated { place, suberror } => {
+            let why = "KVM can't emulate this instruction here";
+            (Code::Host, format!("{why} (KVM_EXIT_INTERNAL_ERROR, suberror {suberror})\n  {}", at(place)))
+        }
+        Stop::Unexpected { what, place } => (Code::Host, format!("{what}\n  {}", at(place))),
+        Stop::Interrupted { signal } => {
+            (Code::Interrupted, format!("stopped by signal {signal}{}", everywhere()))
+        }
+        Stop::Host(error) => (host_code(error), with_sources(error)),
+    };
+    (code, Some(text))
+}
+
+/// An error and what led to it, in one line.
+pub fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Transparent errors say what their source says.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn describe(place: &Place, definitions: &Definitions) -> String {
+    let Place { vcpu, rip, cr3, bytes, bitness } = place;
+    let symbol = Symbols::default().address(definitions, *rip, *cr3);
+    let whose = symbol.map_or_else(|| "no known function".to_owned(), |symbol| symbol.to_string());
+    let text = if bytes.is_empty() {
+        "not mapped".to_owned()
+    } else {
+        let hex: Vec<_> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}  [{}]", disassemble(bytes, *rip, *bitness), hex.join(" "))
+    };
+    format!("vCPU {vcpu} at {rip:016x}  {whose}  {text}")
 }

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     match run::run(&run) {
         Ok(code) => code.into(),
         Err(failure) => {
-            eprintln!("error: {failure}");
+            eprintln!("error: {}", ending::with_sources(&failure));
             failure.code().into()
         }
     }

@@ -1,24 +1,188 @@
-//! `barscope run`.
-use std::time::Duration;
-use crate::args::{Clock, Run};
-use crate::ending::{Code, Failure};
+//! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
 
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use anstream::{AutoStream, ColorChoice};
+use device_model::{Bdf, PciDevice};
+use protocol::scenario;
+use trace::print::{JsonPrinter, Printer, TextPrinter, Totals};
+use trace::{EventKind, Tail};
+use vmm::{Config, HostError, Place, Running, Stop, machine};
+
+use crate::args::{Clock, DeviceChoice, Format, Run};
+use crate::ending::{Code, Failure, explain};
+use crate::signals::Signals;
+
+/// How long the machine runs between two looks at its trace.
+const TURN: Duration = Duration::from_millis(50);
+/// Columns to print in where there is no terminal: one line an access, good for `grep`.
+const WIDE: usize = 160;
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`] if nothing could run or be shown.
 pub fn run(args: &Run) -> Result<Code, Failure> {
-    let mut config = vmm::Config::test_kernel(&args.trace);
-    if let Some(path) = &args.kernel {
-        config.kernel = std::fs::read(path).map_err(|source| Failure::Kernel { path: path.clone(), source })?;
+    if args.list_scenarios {
+        return list_scenarios();
     }
-    if args.clock == Some(Clock::Host) { config.clock = trace::Clock::Host; }
-    config.console = Box::new(std::io::stderr());
-    config.command_line = if args.scenarios.is_empty() { String::new() } else { format!("scenario={}", args.scenarios.join(",")) };
-    let mut machine = vmm::machine::start(config)?;
-    let t = std::time::Instant::now();
-    let stop = loop {
-        if let Some(stop) = machine.turn(Duration::from_millis(50))? { break stop; }
-        if t.elapsed().as_secs() >= args.timeout { break vmm::Stop::Timeout; }
-    };
-    let places = machine.halt();
-    println!("{stop:x?} {places:x?} {:?}", t.elapsed());
-    machine.finish(stop.end())?;
+    let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
+    let mut running = machine::start(config(args)?)?;
+    for descriptor in signals.descriptors() {
+        running.wake_on(descriptor)?;
+    }
+    let mut live = Live::open(args)?;
+    let stop = drive(&mut running, &mut signals, &mut live, Duration::from_secs(args.timeout))?;
+    let places = running.halt();
+    running.finish(stop.end())?;
+    live.finish(&stop, &places)
+}
+
+/// Gives the machine turns until it stops, and prints between them.
+fn drive(
+    running: &mut Running,
+    signals: &mut Signals,
+    live: &mut Live,
+    limit: Duration,
+) -> Result<Stop, Failure> {
+    let began = Instant::now();
+    loop {
+        let left = limit.saturating_sub(began.elapsed());
+        if let Some(stop) = running.turn(TURN.min(left))? {
+            return Ok(stop);
+        }
+        if let Some(signal) = signals.received() {
+            return Ok(Stop::Interrupted { signal });
+        }
+        if left.is_zero() {
+            return Ok(Stop::Timeout);
+        }
+        live.follow()?;
+    }
+}
+
+fn config(args: &Run) -> Result<Config, Failure> {
+    let mut config = Config::test_kernel(&args.trace);
+    config.memory_mib = args.memory;
+    config.kvm.clone_from(&args.kvm);
+    if !args.quiet {
+        config.console = Box::new(io::stderr());
+    }
+    if !args.devices.is_empty() {
+        config.devices = devices(&args.devices)?;
+    }
+    if let Some(path) = &args.kernel {
+        config.kernel =
+            std::fs::read(path).map_err(|source| Failure::Kernel { path: path.clone(), source })?;
+        config.kernel_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        config.command_line.clone_from(&args.append);
+        config.clock = trace::Clock::Host;
+    } else if !args.scenarios.is_empty() {
+        config.command_line = format!("{}{}", scenario::ARGUMENT, args.scenarios.join(","));
+    }
+    match args.clock {
+        Some(Clock::Virtual) => config.clock = trace::Clock::Virtual,
+        Some(Clock::Host) => config.clock = trace::Clock::Host,
+        None => {}
+    }
+    Ok(config)
+}
+
+/// Gives every device without an address the next free device number from 4 on, where `lab` always is.
+fn devices(choices: &[DeviceChoice]) -> Result<Vec<(Bdf, Box<dyn PciDevice>)>, Failure> {
+    let taken: Vec<Bdf> = choices.iter().filter_map(|choice| choice.bdf).collect();
+    let mut free =
+        (4..32).filter_map(|device| Bdf::new(0, device, 0)).filter(|bdf| !taken.contains(bdf));
+    choices
+        .iter()
+        .map(|choice| {
+            let bdf = choice.bdf.or_else(|| free.next()).ok_or(Failure::BusFull)?;
+            Ok((bdf, (choice.entry.new)()))
+        })
+        .collect()
+}
+
+fn list_scenarios() -> Result<Code, Failure> {
+    let width = scenario::SCENARIOS.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    let mut out = io::stdout().lock();
+    for scenario in scenario::SCENARIOS {
+        writeln!(out, "{:width$}  {}", scenario.name, scenario.question)?;
+    }
     Ok(Code::Passed)
+}
+
+/// The trace, printed while it grows.
+struct Live {
+    tail: Tail,
+    totals: Totals,
+    /// `None` with `--quiet`, or once nobody reads standard output any more.
+    printer: Option<Box<dyn Printer>>,
+}
+
+impl Live {
+    fn open(args: &Run) -> Result<Self, Failure> {
+        let tail = Tail::open(&args.trace)?;
+        let clock = tail.clock();
+        let printer = (!args.quiet).then(|| -> Box<dyn Printer> {
+            match args.format {
+                Format::Json => Box::new(JsonPrinter::new(io::BufWriter::new(io::stdout()), clock)),
+                Format::Text => {
+                    let color = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+                    let out = AutoStream::auto(io::stdout());
+                    Box::new(TextPrinter::new(io::BufWriter::new(out), clock, width(), color))
+                }
+            }
+        });
+        Ok(Self { tail, totals: Totals::default(), printer })
+    }
+
+    /// Prints what is new.
+    fn follow(&mut self) -> Result<(), Failure> {
+        for event in self.tail.poll()? {
+            self.totals.add(&event);
+            if let EventKind::Warning { text } = event.kind {
+                log::warn!("{}", self.tail.definitions().text(text));
+            }
+            if let Some(printer) = &mut self.printer {
+                let printed = printer.event(self.tail.definitions(), &event);
+                self.printed(printed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints the rest and how it ended.
+    fn finish(mut self, stop: &Stop, places: &[Place]) -> Result<Code, Failure> {
+        self.follow()?;
+        if let Some(printer) = &mut self.printer {
+            let printed = printer.finish(&(&self.tail).into());
+            self.printed(printed)?;
+        }
+        let (code, text) = explain(stop, places, self.tail.definitions());
+        if let Some(text) = text {
+            eprintln!("error: {text}");
+        }
+        let unfinished = self.totals.scenarios != self.totals.passed;
+        Ok(if code == Code::Passed && unfinished { Code::Failed } else { code })
+    }
+
+    /// A reader that has seen enough (`| head`) ends the printing, not the run.
+    fn printed(&mut self, result: io::Result<()>) -> Result<(), Failure> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.printer = None;
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+}
+
+/// Columns of the terminal.
+fn width() -> usize {
+    if !io::stdout().is_terminal() {
+        return WIDE;
+    }
+    terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into())
 }

@@ -3,19 +3,23 @@
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::low_level::pipe;
 
 /// One stream a signal; it is readable once the signal came.
 pub struct Signals(Vec<(i32, UnixStream)>);
 
 impl Signals {
-    /// Catches SIGINT, SIGTERM and SIGHUP from here on.
+    /// Catches SIGINT, SIGTERM and SIGHUP from here on, and survives SIGXFSZ: a trace that meets a file
+    /// size limit fails like one that meets a full disk.
     ///
     /// # Errors
     /// If the system has no descriptors left.
     pub fn catch() -> io::Result<Self> {
+        flag::register(SIGXFSZ, Arc::default())?;
         let mut streams = Vec::new();
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             let (reader, writer) = UnixStream::pair()?;

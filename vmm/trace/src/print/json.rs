@@ -14,7 +14,7 @@ use crate::definition::Function;
 use crate::definitions::Definitions;
 use crate::event::Event;
 use crate::format::{Clock, End};
-use crate::view::{AccessView, BusAddress, Code, Place, View, Viewer, What};
+use crate::view::{AccessView, BusAddress, Code, Place, Viewer, What};
 
 /// Prints a trace as JSON Lines.
 pub struct JsonPrinter<W> {
@@ -107,7 +107,7 @@ impl<W: Write> Printer for JsonPrinter<W> {
     }
 }
 
-/// What every event has; what it has besides comes after it, in alphabetical order.
+/// What every event has; what it has besides comes after it.
 #[derive(Serialize)]
 struct Line<'a> {
     seq: u64,

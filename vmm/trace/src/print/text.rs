@@ -18,7 +18,7 @@ use crate::definition::Machine;
 use crate::definitions::Definitions;
 use crate::event::{Event, RouteChange};
 use crate::format::{Clock, End};
-use crate::view::{View, Viewer, What};
+use crate::view::{AccessView, View, Viewer, What};
 
 /// Prints a trace as text.
 pub struct TextPrinter<W> {
@@ -126,11 +126,9 @@ impl<W: Write> TextPrinter<W> {
 
     fn print_folded(&mut self, folded: Vec<Folded>) -> io::Result<()> {
         for item in folded {
+            self.print_effects()?;
             match item {
-                Folded::Access(view) => {
-                    self.print_effects()?;
-                    self.print_access(&view)?;
-                }
+                Folded::Access(view) => self.print_access(&view)?,
                 Folded::Repeat { times, period, last } => {
                     let what = match period {
                         1 => "like it".to_owned(),
@@ -197,12 +195,12 @@ impl<W: Write> TextPrinter<W> {
     }
 
     fn access(&mut self, definitions: &Definitions, view: View) -> io::Result<()> {
-        self.start(definitions)?;
         self.last_access = Some(view.clone());
-        if view.access().is_some_and(|access| access.is_configuration()) {
+        if view.access().is_some_and(AccessView::is_configuration) {
             self.setup.count(&view);
             return Ok(());
         }
+        self.start(definitions)?;
         if self.setup.is_pending() {
             self.settle(definitions)?;
             self.fold.forget();
@@ -319,7 +317,7 @@ impl<W: Write> TextPrinter<W> {
             }
             Some(End::Failed(reason)) => self.line(self.paint.paint(FAIL, format!("failed: {reason}")))?,
             None => {
-                self.line(self.paint.paint(WARNING, "unfinished: still running, or its writer was killed"))?
+                self.line(self.paint.paint(WARNING, "unfinished: still running, or its writer was killed"))?;
             }
         }
         let mut parts = Vec::new();

@@ -41,6 +41,7 @@ pub fn disassemble(bytes: &[u8], rip: u64, bitness: u32) -> String {
     let mut formatter = IntelFormatter::new();
     formatter.options_mut().set_hex_prefix("0x");
     formatter.options_mut().set_hex_suffix("");
+    formatter.options_mut().set_branch_leading_zeros(false);
     let mut text = String::new();
     formatter.format(&decoder.decode(), &mut text);
     text

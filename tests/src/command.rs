@@ -1,0 +1,106 @@
+//! The command `barscope`, as a user runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+use trace::Trace;
+
+/// A folder of its own for one run of the command.
+pub struct Session {
+    folder: TempDir,
+}
+
+/// What a run of the command left behind.
+pub struct Ended {
+    /// Its exit code; `None` if a signal killed it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+}
+
+impl Session {
+    /// An empty folder.
+    ///
+    /// # Errors
+    /// If the system has no place for one.
+    pub fn new() -> Result<Self> {
+        Ok(Self { folder: TempDir::new()? })
+    }
+
+    /// A file in the folder with this content.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn file(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content)?;
+        Ok(path)
+    }
+
+    /// The command with these arguments, in the folder.
+    ///
+    /// # Errors
+    /// If it can't be built.
+    pub fn barscope(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(binary()?);
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Runs the command with these arguments to its end.
+    ///
+    /// # Errors
+    /// If it can't be built or started.
+    pub fn run(&self, arguments: &[&str]) -> Result<Ended> {
+        Ok(self.barscope(arguments)?.output()?.into())
+    }
+
+    /// The trace that the command left in the folder.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn trace(&self) -> Result<Trace> {
+        Ok(Trace::open(&self.folder.path().join("barscope.trace"))?)
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// The command's file, built once.
+fn binary() -> Result<&'static Path> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match BINARY.get_or_init(|| build().map_err(|error| format!("{error:#}"))) {
+        Ok(path) => Ok(path),
+        Err(error) => bail!("{error}"),
+    }
+}
+
+/// A test of this package can't ask Cargo for another package's binary, so it has it built: that is done
+/// already when the whole workspace is tested.
+fn build() -> Result<PathBuf> {
+    // The whole workspace, so that features are what they are when the workspace is tested.
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--workspace", "--bin", "barscope", "--message-format", "json"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "barscope doesn't build");
+    String::from_utf8(output.stdout)?
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .context("cargo names no executable")
+}

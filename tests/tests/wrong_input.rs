@@ -1,0 +1,266 @@
+//! What does a user see who has no KVM, gives a wrong file, or boots a guest that goes wrong?
+//!
+//! Each time one error that says what to do, the right exit code, and a trace of what happened until then.
+
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use iced_x86::code_asm::{CodeAssembler, dword_ptr, dx, eax, edi, edx};
+use tests::access_loop::{SCRATCH, access_loop};
+use tests::command::{Ended, Session};
+use tests::raw_guest::assemble;
+use trace::event::Target;
+use trace::{End, EventKind, Trace};
+
+/// Runs the command; it has to fail with `code` and one error that contains every one of `words`.
+fn fails(session: &Session, arguments: &[&str], code: i32, words: &[&str]) -> Result<Ended> {
+    let ended = session.run(arguments)?;
+    let said = &ended.stderr;
+    assert_eq!(ended.code, Some(code), "{arguments:?} said: {said}");
+    assert_eq!(said.matches("error: ").count(), 1, "{arguments:?} said: {said}");
+    for word in words {
+        assert!(said.contains(word), "{arguments:?} doesn't mention {word:?}: {said}");
+    }
+    Ok(ended)
+}
+
+/// Boots a guest that is made of `code`.
+fn boot_fails(
+    code: impl FnOnce(&mut CodeAssembler) -> Result<(), iced_x86::IcedError>,
+    arguments: &[&str],
+    exit_code: i32,
+    words: &[&str],
+) -> Result<Session> {
+    let session = Session::new()?;
+    session.file("guest", &assemble(code)?)?;
+    let ended = fails(&session, &[&["--kernel", "guest"], arguments].concat(), exit_code, words)?;
+    assert!(ended.stdout.contains("trace: barscope.trace"), "no summary: {}", ended.stdout);
+    Ok(session)
+}
+
+/// Writes `value` to SCRATCH, for a trace to hold something.
+fn write_scratch(a: &mut CodeAssembler, value: i32) -> Result<(), iced_x86::IcedError> {
+    for (register, value) in [(0x8000_2010_u32, 0xfe00_0000_u32), (0x8000_2004, 2)] {
+        a.mov(edx, 0xcf8)?;
+        a.mov(eax, register as i32)?;
+        a.out(dx, eax)?;
+        a.mov(edx, 0xcfc)?;
+        a.mov(eax, value as i32)?;
+        a.out(dx, eax)?;
+    }
+    a.mov(edi, SCRATCH as i32)?;
+    a.mov(dword_ptr(edi), value)
+}
+
+fn scratch_writes(trace: &Trace) -> Vec<u64> {
+    let accesses = trace.events().iter().filter_map(|event| match event.kind {
+        EventKind::Access(access) if access.target == Target::Memory(SCRATCH) && access.write => {
+            Some(access.value)
+        }
+        _ => None,
+    });
+    accesses.collect()
+}
+
+#[test]
+fn without_dev_kvm_it_says_how_to_get_it() -> Result<()> {
+    fails(&Session::new()?, &["--kvm", "/nonexistent"], 3, &["/dev/kvm: not found", "modprobe"])?;
+    Ok(())
+}
+
+#[test]
+fn an_unknown_scenario_is_answered_with_the_known_ones() -> Result<()> {
+    let session = Session::new()?;
+    fails(&session, &["--scenario", "prob"], 2, &["'prob'", "same-register"])?;
+    Ok(())
+}
+
+#[test]
+fn memory_out_of_range_is_answered_with_the_range() -> Result<()> {
+    fails(&Session::new()?, &["--memory", "1"], 2, &["16..=3072"])?;
+    Ok(())
+}
+
+#[test]
+fn scenarios_are_listed_without_a_guest() -> Result<()> {
+    let ended = Session::new()?.run(&["--list-scenarios", "--kvm", "/nonexistent"])?;
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.stdout.lines().count(), protocol::scenario::SCENARIOS.len());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_file_that_is_no_kernel_is_refused() -> Result<()> {
+    let session = Session::new()?;
+    session.file("notes.txt", b"not a kernel")?;
+    fails(&session, &["--kernel", "notes.txt"], 2, &["notes.txt: no kernel", "PVH"])?;
+    fails(&session, &["--kernel", "missing"], 2, &["missing", "No such file"])?;
+    fails(&session, &["--kernel", "."], 2, &["directory"])?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_trace_path_that_cannot_be_written_is_named() -> Result<()> {
+    fails(&Session::new()?, &["--trace", "no/such/folder/trace"], 2, &["no/such/folder/trace", "--trace FILE"])?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_full_disk_stops_the_guest_and_keeps_the_trace_until_then() -> Result<()> {
+    let session = Session::new()?;
+    session.file("guest", &access_loop(100_000, 0)?)?;
+    let barscope = session.barscope(&["--kernel", "guest", "--quiet"])?;
+    // 2 MiB in blocks of 512 bytes: a file size limit fails like a full disk, when space is reserved.
+    let script = "ulimit -f 4096; exec \"$0\" \"$@\"";
+    let mut shell = std::process::Command::new("sh");
+    shell.arg("-c").arg(script).arg(barscope.get_program()).args(barscope.get_args());
+    if let Some(folder) = barscope.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    let ended = Ended::from(shell.output()?);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot extend the trace barscope.trace"), "{}", ended.stderr);
+    let trace = session.trace()?;
+    assert!(matches!(trace.end(), Some(End::Failed(_))), "{:?}", trace.end());
+    assert!(scratch_writes(&trace).len() > 1000);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_triple_fault_is_named_with_its_place() -> Result<()> {
+    let session = boot_fails(
+        |a| {
+            write_scratch(a, 0x77)?;
+            a.ud2()
+        },
+        &[],
+        1,
+        &["triple fault", "ud2"],
+    )?;
+    assert_eq!(scratch_writes(&session.trace()?), [0x77]);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_guest_that_halts_forever_is_stopped_at_once() -> Result<()> {
+    let began = Instant::now();
+    let session = boot_fails(
+        |a| {
+            write_scratch(a, 0x78)?;
+            a.cli()?;
+            a.hlt()
+        },
+        &["--timeout", "50"],
+        1,
+        &["halted with interrupts off", "hlt"],
+    )?;
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert_eq!(scratch_writes(&session.trace()?), [0x78]);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_guest_that_hangs_is_stopped_by_the_time_limit_and_located() -> Result<()> {
+    let session = boot_fails(
+        |a| {
+            write_scratch(a, 0x79)?;
+            let mut forever = a.create_label();
+            a.set_label(&mut forever)?;
+            a.jmp(forever)
+        },
+        &["--timeout", "1"],
+        1,
+        &["--timeout", "jmp"],
+    )?;
+    let trace = session.trace()?;
+    assert!(matches!(trace.end(), Some(End::Interrupted(_))), "{:?}", trace.end());
+    assert_eq!(scratch_writes(&trace), [0x79]);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn an_instruction_that_kvm_cannot_emulate_is_printed() -> Result<()> {
+    // Fetching code from device memory is beyond every KVM.
+    boot_fails(
+        |a| {
+            write_scratch(a, 0x7a)?;
+            a.jmp(edi)
+        },
+        &[],
+        3,
+        &["KVM_EXIT_INTERNAL_ERROR", "fe000008"],
+    )?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn an_access_that_kvm_cannot_emulate_is_traced_and_becomes_an_invalid_opcode() -> Result<()> {
+    let session = boot_fails(
+        |a| {
+            write_scratch(a, 0x7b)?;
+            a.fld(dword_ptr(edi))
+        },
+        &[],
+        1,
+        // The guest has no handler for it.
+        &["triple fault"],
+    )?;
+    let trace = session.trace()?;
+    let not_emulated = trace.events().iter().find_map(|event| match event.kind {
+        EventKind::NotEmulated { gpa, .. } => Some(gpa),
+        _ => None,
+    });
+    assert_eq!(not_emulated, Some(SCRATCH));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn ctrl_c_ends_in_order() -> Result<()> {
+    let session = Session::new()?;
+    session.file("guest", &access_loop(i32::MAX, 0)?)?;
+    let mut child = session
+        .barscope(&["--kernel", "guest", "--quiet"])?
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    sleep(Duration::from_millis(500));
+    signal(&child, "INT")?;
+    let status = child.wait()?;
+    assert_eq!(status.code(), Some(130));
+    let trace = session.trace()?;
+    assert!(matches!(trace.end(), Some(End::Interrupted(_))), "{:?}", trace.end());
+    assert!(!scratch_writes(&trace).is_empty());
+    assert_eq!(trace.lost(), 0);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_killed_run_leaves_a_readable_trace() -> Result<()> {
+    let session = Session::new()?;
+    session.file("guest", &access_loop(i32::MAX, 0)?)?;
+    let mut child = session.barscope(&["--kernel", "guest", "--quiet"])?.spawn()?;
+    sleep(Duration::from_millis(500));
+    signal(&child, "KILL")?;
+    child.wait()?;
+    let trace = session.trace()?;
+    assert_eq!(trace.end(), None);
+    assert!(scratch_writes(&trace).len() > 100);
+    Ok(())
+}
+
+fn signal(child: &std::process::Child, name: &str) -> Result<()> {
+    let status = std::process::Command::new("kill").args(["-s", name, &child.id().to_string()]).status()?;
+    status.success().then_some(()).context("kill failed")
+}

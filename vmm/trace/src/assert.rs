@@ -1,0 +1,38 @@
+//! Assertions over a trace: what has to be in it, how often, and what must not.
+//!
+//! ```no_run
+//! # fn check(trace: &trace::Trace) {
+//! use trace::assert::{Expect, Window, read, write};
+//! use trace::definition::Path;
+//!
+//! let expect = Expect::on(trace).within(Window::scenario("same-register"));
+//! expect
+//!     .sequence([
+//!         write("BAR0.SCRATCH").via(Path::Ioremap).cpl(0).value(0xc0ff_ee01),
+//!         read("BAR0.SCRATCH").via(Path::Mmap).cpl(3).value(0xc0ff_ee01),
+//!     ])
+//!     .assert_passed();
+//! expect.never(write("BAR0.SCRATCH").cpl(3).via(Path::Ioremap)).assert_passed();
+//! # }
+//! ```
+//!
+//! An answer is PASS, FAIL or INCONCLUSIVE. Nothing passes vacuously: a window that never opened, or a
+//! register that no device has, is a FAIL. Nothing passes on what wasn't seen: where events are lost or
+//! the trace ended early, what they could have changed is INCONCLUSIVE.
+
+mod expect;
+mod failure;
+mod pattern;
+mod target;
+mod window;
+
+pub use expect::Expect;
+pub use failure::{Failure, NotPassed, Verdict};
+pub use pattern::{
+    Pattern, access, any_access, busy, change, dma, interrupt_lost, map, mark, msi, not_emulated, page_fault,
+    read, unmap, write,
+};
+pub use window::Window;
+
+#[cfg(test)]
+mod tests;
