@@ -46,16 +46,16 @@ fn build_test_kernel() -> Result<(), Box<dyn Error>> {
     let build = Build::new()?;
     build.crate_named("protocol", "guest-driver/protocol/src/lib.rs").library()?;
     build.crate_named("common", "guest-driver/test-kernel/common/lib.rs").uses("protocol").library()?;
-    let user = build
-        .crate_named("user", "guest-driver/test-kernel/user/main.rs")
+    let program = build
+        .crate_named("program", "guest-driver/test-kernel/program/main.rs")
         .uses("common")
-        .program("guest-driver/test-kernel/link/user.ld", "test-program")?;
+        .program("guest-driver/test-kernel/link/program.ld", "test-program")?;
     build
         .crate_named("kernel", "guest-driver/test-kernel/src/main.rs")
         .uses("protocol")
         .uses("common")
         .codegen("code-model=kernel")
-        .environment("TEST_KERNEL_PROGRAM", user)
+        .environment("TEST_KERNEL_PROGRAM", program)
         .program("guest-driver/test-kernel/link/kernel.ld", "test-kernel")?;
     Ok(())
 }
@@ -72,9 +72,13 @@ struct Build {
 impl Build {
     fn new() -> Result<Self, Box<dyn Error>> {
         let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
-        for sources in
-            ["protocol/src", "test-kernel/common", "test-kernel/link", "test-kernel/src", "test-kernel/user"]
-        {
+        for sources in [
+            "protocol/src",
+            "test-kernel/common",
+            "test-kernel/link",
+            "test-kernel/src",
+            "test-kernel/program",
+        ] {
             println!("cargo:rerun-if-changed={}", root.join("guest-driver").join(sources).display());
         }
         println!("cargo:rerun-if-changed=build.rs");

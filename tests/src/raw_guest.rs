@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use iced_x86::code_asm::CodeAssembler;
 use object::elf;
-use object::{Object, ObjectSegment};
 use object::endian::Endianness;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
+use object::{Object, ObjectSegment};
 
 /// Where the code is loaded and entered.
 pub const ENTRY: u64 = 0x10_0000;

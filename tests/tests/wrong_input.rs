@@ -105,7 +105,12 @@ fn a_file_that_is_no_kernel_is_refused() -> Result<()> {
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn a_trace_path_that_cannot_be_written_is_named() -> Result<()> {
-    fails(&Session::new()?, &["--trace", "no/such/folder/trace"], 2, &["no/such/folder/trace", "--trace FILE"])?;
+    fails(
+        &Session::new()?,
+        &["--trace", "no/such/folder/trace"],
+        2,
+        &["no/such/folder/trace", "--trace FILE"],
+    )?;
     Ok(())
 }
 

@@ -4,8 +4,8 @@
 //! what it did besides is recorded and sent on (interrupts to KVM, BAR moves to the routes) before the
 //! lock goes. So a device's records have the order in which it saw their accesses.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use device_model::{
@@ -85,6 +85,8 @@ pub struct Dispatcher {
     memory: GuestMemory,
     vm: Arc<VmFd>,
     writer: Writer,
+    /// No function wants to be called before this device time; `u64::MAX` for never.
+    deadline_bound: AtomicU64,
     /// Told when a host clock's next deadline may have changed.
     deadline_changed: EventFd,
 }
@@ -147,6 +149,7 @@ impl Dispatcher {
             memory,
             vm,
             writer,
+            deadline_bound: AtomicU64::new(u64::MAX),
             deadline_changed,
         })
     }
@@ -214,7 +217,17 @@ impl Dispatcher {
 
     /// The earliest device time at which a function wants to be called.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.functions.iter().filter_map(|slot| lock(&slot.function).next_deadline()).min()
+        // What functions set meanwhile only lowers it again.
+        self.deadline_bound.store(u64::MAX, Ordering::SeqCst);
+        for slot in &self.functions {
+            self.lower_deadline(&lock(&slot.function));
+        }
+        Some(self.deadline_bound.load(Ordering::SeqCst)).filter(|deadline| *deadline != u64::MAX)
+    }
+
+    fn lower_deadline(&self, function: &PciFunction) {
+        let deadline = function.next_deadline().unwrap_or(u64::MAX);
+        self.deadline_bound.fetch_min(deadline, Ordering::SeqCst);
     }
 
     /// Lets every timer fire that is due at device time `now`, in the order of their deadlines.
@@ -222,22 +235,25 @@ impl Dispatcher {
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
     pub fn run_timers(&self, lane: &mut Lane, now: u64) -> Result<(), WriteError> {
-        loop {
+        while self.deadline_bound.load(Ordering::SeqCst) <= now {
             let due = self.functions.iter().enumerate().filter_map(|(index, slot)| {
                 let deadline = lock(&slot.function).next_deadline()?;
                 (deadline <= now).then_some((deadline, index))
             });
-            let Some((deadline, index)) = due.min() else { return Ok(()) };
-            let mut occurrences = Vec::new();
-            let mut function = lock(&self.functions[index].function);
-            function.advance(&mut Cycle {
-                now: deadline,
-                cause: 0,
-                memory: &self.memory,
-                occurrences: &mut occurrences,
-            });
-            self.settle(lane, index, &occurrences)?;
+            if let Some((deadline, index)) = due.min() {
+                let mut occurrences = Vec::new();
+                let mut function = lock(&self.functions[index].function);
+                function.advance(&mut Cycle {
+                    now: deadline,
+                    cause: 0,
+                    memory: &self.memory,
+                    occurrences: &mut occurrences,
+                });
+                self.settle(lane, index, &occurrences)?;
+            }
+            self.next_deadline();
         }
+        Ok(())
     }
 
     /// Records something that is not an access, with the next sequence number.
@@ -283,7 +299,16 @@ impl Dispatcher {
         let value = answered.unwrap_or(access.written.unwrap_or(ones(access.size)));
         let target = Target::Port { port, routing_id: 0, offset: offset as u16 };
         let seq = self.writer.reserve();
-        self.record_access(lane, access, now, seq, route, target, &Answer { value, outcome }, 0)?;
+        self.record_access(
+            lane,
+            access,
+            now,
+            seq,
+            route,
+            target,
+            &Answer { value, outcome },
+            (self.writer.now_ns(), 0),
+        )?;
         Ok(value)
     }
 
@@ -307,7 +332,7 @@ impl Dispatcher {
         };
         let answer = Answer { value: access.written.unwrap_or(ones(access.size)), outcome };
         let seq = self.writer.reserve();
-        self.record_access(lane, access, now, seq, route, target, &answer, 0)?;
+        self.record_access(lane, access, now, seq, route, target, &answer, (self.writer.now_ns(), 0))?;
         Ok(answer.value)
     }
 
@@ -323,15 +348,19 @@ impl Dispatcher {
         let mut occurrences = Vec::new();
         let mut function = lock(&self.functions[destination.function].function);
         let seq = self.writer.reserve();
-        let began = Instant::now();
+        let began = self.writer.now_ns();
+        let deadline_before = function.next_deadline();
         let mut cycle = Cycle { now, cause: seq, memory: &self.memory, occurrences: &mut occurrences };
         let answer = perform(&mut function, &mut cycle, destination.region, offset, access);
-        let service_ns = u32::try_from(began.elapsed().as_nanos()).unwrap_or(u32::MAX);
-        self.record_access(lane, access, now, seq, destination.id, target, &answer, service_ns)?;
+        let service_ns = u32::try_from(self.writer.now_ns() - began).unwrap_or(u32::MAX);
+        self.record_access(lane, access, now, seq, destination.id, target, &answer, (began, service_ns))?;
         self.settle(lane, destination.function, &occurrences)?;
-        if self.clock.kind() == Clock::Host && function.next_deadline().is_some() {
-            // The counter can't overflow before the event loop reads it.
-            self.deadline_changed.write(1).ok();
+        if function.next_deadline() != deadline_before {
+            self.lower_deadline(&function);
+            if self.clock.kind() == Clock::Host {
+                // The counter can't overflow before the event loop reads it.
+                self.deadline_changed.write(1).ok();
+            }
         }
         Ok(answer.value)
     }
@@ -346,7 +375,7 @@ impl Dispatcher {
         route: Id,
         target: Target,
         answer: &Answer,
-        service_ns: u32,
+        (host_ns, service_ns): (u64, u32),
     ) -> Result<(), WriteError> {
         let kind = EventKind::Access(AccessEvent {
             route,
@@ -363,7 +392,6 @@ impl Dispatcher {
             fragment: access.origin.fragment,
             service_ns,
         });
-        let host_ns = self.writer.now_ns();
         lane.record(&Event { seq, host_ns, device_ns, vcpu: Some(access.vcpu), kind })
     }
 
@@ -447,9 +475,9 @@ fn perform(
         let shift = 8 * u32::from(done);
         let at = offset + u64::from(done);
         let result = match access.written {
-            Some(value) => {
-                function.write(cycle, region, at, part, (value >> shift) & ones(part)).map(|()| value >> shift)
-            }
+            Some(value) => function
+                .write(cycle, region, at, part, (value >> shift) & ones(part))
+                .map(|()| value >> shift),
             None => function.read(cycle, region, at, part),
         };
         let value = result.unwrap_or_else(|refused: Refused| {

@@ -108,12 +108,7 @@ fn try_serve(
     registers: &Registers,
     number: u32,
 ) -> Result<Option<Stop>, BadRequest> {
-    let words = Words {
-        request: number,
-        words: read_words(shared, registers, number)?,
-        shared,
-        registers,
-    };
+    let words = Words { request: number, words: read_words(shared, registers, number)?, shared, registers };
     let kind = match number {
         request::MARK => EventKind::Mark { text: shared.interned().text(&words.text(0)?)? },
         request::SCENARIO_BEGIN => {

@@ -16,7 +16,9 @@ pub enum HostError {
     )]
     NoKvm,
     /// `/dev/kvm` may not be opened.
-    #[error("/dev/kvm: permission denied; add yourself to group kvm (usermod -aG kvm $USER), then log in again")]
+    #[error(
+        "/dev/kvm: permission denied; add yourself to group kvm (usermod -aG kvm $USER), then log in again"
+    )]
     Permission,
     /// `/dev/kvm` can't be opened for another reason.
     #[error("/dev/kvm: {source}")]
@@ -88,8 +90,8 @@ pub fn open_kvm(path: Option<&PathBuf>) -> Result<Kvm, HostError> {
     let kvm = match path {
         None => Kvm::new(),
         Some(path) => {
-            let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes())
-                .map_err(|_| HostError::NoKvm)?;
+            let path =
+                std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| HostError::NoKvm)?;
             Kvm::new_with_path(path)
         }
     };

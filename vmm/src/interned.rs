@@ -1,14 +1,13 @@
 //! What accesses refer to by id: each walk, instruction, mapping and text is defined in the trace once,
 //! when it first occurs.
 
-use std::collections::HashMap;
-
+use rustc_hash::FxHashMap;
 use trace::definition::{self, Definition, MemoryType, Path};
 use trace::event::Id;
 use trace::{WriteError, Writer};
 
 use crate::images::Images;
-use crate::vcpu::{ACCESSED_DIRTY, Located, PageWalk};
+use crate::vcpu::{ACCESSED_DIRTY, Located, MAX_LENGTH, PageWalk};
 
 /// Where Linux, and our test kernel, put `ioremap` mappings (x86_64 `mm.rst`: vmalloc/ioremap space).
 const IOREMAP_SPACE: std::ops::Range<u64> = 0xffff_c900_0000_0000..0xffff_e900_0000_0000;
@@ -26,14 +25,17 @@ struct WalkKey {
     memory_type: MemoryType,
 }
 
+/// An instruction as the trace sees it: address, address space, encoding, ambiguity.
+type InstructionKey = (u64, u64, [u8; MAX_LENGTH], bool);
+
 /// The definitions made so far.
 pub struct Interned {
     writer: Writer,
     /// Walks that occurred since a mapping last came or went.
-    recent: HashMap<WalkKey, Id>,
-    walks: HashMap<definition::Walk, Id>,
-    instructions: HashMap<definition::Instruction, Id>,
-    texts: HashMap<String, Id>,
+    recent: FxHashMap<WalkKey, Id>,
+    walks: FxHashMap<definition::Walk, Id>,
+    instructions: FxHashMap<InstructionKey, Id>,
+    texts: FxHashMap<String, Id>,
     /// The guest's number for each mapping that exists, its definition's id and itself.
     mappings: Vec<(u64, Id, definition::Mapping)>,
     /// Executables that the guest or the loader named.
@@ -45,10 +47,10 @@ impl Interned {
     pub fn new(writer: Writer) -> Self {
         Self {
             writer,
-            recent: HashMap::new(),
-            walks: HashMap::new(),
-            instructions: HashMap::new(),
-            texts: HashMap::new(),
+            recent: FxHashMap::default(),
+            walks: FxHashMap::default(),
+            instructions: FxHashMap::default(),
+            texts: FxHashMap::default(),
             mappings: Vec::new(),
             images: Images::default(),
         }
@@ -99,18 +101,18 @@ impl Interned {
     /// [`WriteError`] if the trace can't be written.
     pub fn instruction(&mut self, cr3: u64, located: &Located) -> Result<Id, WriteError> {
         let rip = located.decoded.ip();
-        let definition = definition::Instruction {
-            rip,
-            bytes: located.bytes().to_vec(),
-            // The kernel's half is the same everywhere.
-            cr3: if rip >= KERNEL_HALF { 0 } else { cr3 },
-            ambiguous: located.ambiguous,
-        };
-        if let Some(id) = self.instructions.get(&definition) {
+        // The kernel's half is the same everywhere.
+        let cr3 = if rip >= KERNEL_HALF { 0 } else { cr3 };
+        let mut encoding = [0; MAX_LENGTH];
+        encoding[..located.bytes().len()].copy_from_slice(located.bytes());
+        let key = (rip, cr3, encoding, located.ambiguous);
+        if let Some(id) = self.instructions.get(&key) {
             return Ok(*id);
         }
-        let id = self.writer.define(&Definition::Instruction(definition.clone()))?;
-        self.instructions.insert(definition, id);
+        let bytes = located.bytes().to_vec();
+        let definition = definition::Instruction { rip, bytes, cr3, ambiguous: located.ambiguous };
+        let id = self.writer.define(&Definition::Instruction(definition))?;
+        self.instructions.insert(key, id);
         Ok(id)
     }
 

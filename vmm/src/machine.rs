@@ -113,11 +113,8 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     memory.register(&vm)?;
 
     let writer = Writer::create(&config.trace, config.clock).map_err(HostError::from)?;
-    let machine = definition::Machine {
-        guest: config.kernel_name.clone(),
-        vcpus: cpus,
-        memory: memory.size(),
-    };
+    let machine =
+        definition::Machine { guest: config.kernel_name.clone(), vcpus: cpus, memory: memory.size() };
     writer.define(&Definition::Machine(machine)).map_err(HostError::from)?;
     let deadline_changed =
         EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
@@ -150,8 +147,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
 /// The host bridge at 00:00.0 and the devices, in the order of their addresses.
 fn functions(devices: Vec<(Bdf, Box<dyn PciDevice>)>) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
     let buses = (layout::ECAM_SIZE >> 20) as u8;
-    let bridge: (Bdf, Box<dyn PciDevice>) =
-        (Bdf::from_routing_id(0), Box::new(device_model::HostBridge));
+    let bridge: (Bdf, Box<dyn PciDevice>) = (Bdf::from_routing_id(0), Box::new(device_model::HostBridge));
     let mut all = vec![bridge];
     all.extend(devices);
     all.sort_by_key(|(bdf, _)| *bdf);

@@ -124,7 +124,8 @@ impl Routes {
 
     /// A function no longer claims addresses for a region. What became of that claim and of others.
     pub fn release(&mut self, function: usize, region: Region) -> Vec<(Id, RouteChange)> {
-        let is_it = |claim: &Claim| claim.destination.function == function && claim.destination.region == region;
+        let is_it =
+            |claim: &Claim| claim.destination.function == function && claim.destination.region == region;
         let removed = self.claims.iter().filter(|claim| is_it(claim) && claim.mapped);
         let mut changes: Vec<_> = removed.map(|claim| (claim.destination.id, RouteChange::Removed)).collect();
         self.claims.retain(|claim| !is_it(claim));
@@ -185,10 +186,7 @@ mod tests {
         let mut routes = Routes::new(vec![]);
         assert_eq!(claim(&mut routes, 1, 0xfe00_0000), [(1, RouteChange::Added)]);
         assert_eq!(claim(&mut routes, 2, 0xfe00_0000), [(2, RouteChange::Refused)]);
-        assert_eq!(
-            routes.release(1, Region::Bar(0)),
-            [(1, RouteChange::Removed), (2, RouteChange::Added)]
-        );
+        assert_eq!(routes.release(1, Region::Bar(0)), [(1, RouteChange::Removed), (2, RouteChange::Added)]);
         let mapped = routes.snapshot().load_full();
         assert_eq!(mapped.memory(0xfe00_0000, 4), Found::Route(bar(2, 0xfe00_0000)));
     }

@@ -55,8 +55,7 @@ impl Running {
         register_signal_handler(SIGRTMIN(), wake_up)
             .map_err(|error| HostError::system("sigaction", error.into()))?;
         let left = EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
-        let deadline =
-            TimerFd::new().map_err(|error| HostError::system("timerfd_create", error.into()))?;
+        let deadline = TimerFd::new().map_err(|error| HostError::system("timerfd_create", error.into()))?;
         let epoll = Epoll::new().map_err(|source| HostError::system("epoll_create", source))?;
         let (sender, reports) = channel();
         let mut running = Self {

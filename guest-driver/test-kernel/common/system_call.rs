@@ -56,8 +56,8 @@ pub mod routine {
     pub const WRITE_AND_READ: u64 = 1;
     /// Reads SCRATCH ten times; exits with how many reads gave what the first did. No `value`.
     pub const READ_TEN_TIMES: u64 = 2;
-    /// Makes 500 writes and 500 reads while the kernel counts its entries; exits with how many reads
-    /// gave what was written. No `value`.
+    /// Writes `value` to SCRATCH 500 times and reads it 500 times, while the kernel counts its
+    /// entries; exits with how many reads gave `value`.
     pub const THOUSAND_ACCESSES: u64 = 3;
     /// Reads SCRATCH, pauses, reads it again; exits with the second if the first was `value`, else
     /// with 0.

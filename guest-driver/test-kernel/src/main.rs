@@ -51,8 +51,8 @@ extern "C" fn kernel_main(start_info: u64) -> ! {
     let Some(boot_info) = BootInfo::read(start_info) else {
         stop("the boot loader passed no PVH start info");
     };
-    paging::init(boot_info.memory_end);
-    frames::init(boot_info.memory_end);
+    let mapped_end = paging::init(boot_info.memory_end);
+    frames::init(boot_info.memory_end.min(mapped_end));
     irq::init(apic::LocalApic::enable());
 
     let enhanced = acpi::ecam(boot_info.rsdp).map(Config::enhanced);

@@ -165,8 +165,8 @@ pub fn flush(address: u64) {
 }
 
 /// Extends the direct map over all of memory, of which `memory_end` is the end, and drops the
-/// identity mapping that the boot code ran in.
-pub fn init(memory_end: u64) {
+/// identity mapping that the boot code ran in. Gives the end of the direct map.
+pub fn init(memory_end: u64) -> u64 {
     let root = Root::active();
     let end = memory_end.next_multiple_of(LARGE_PAGE).clamp(BOOT_MAPPED, DIRECT_MAP_LIMIT);
     for physical in (BOOT_MAPPED..end).step_by(LARGE_PAGE as usize) {
@@ -177,6 +177,7 @@ pub fn init(memory_end: u64) {
     MAPPED_END.store(end, Relaxed);
     Entry::of(root.0, 0, ROOT_LEVEL).set(0);
     root.activate();
+    end
 }
 
 /// Virtual address of `physical` in the direct map.

@@ -51,7 +51,8 @@ fn test() -> ExitCode {
     ];
     match &kvm {
         Ok(_) => {
-            let run = ["test", "--workspace", "--", "--include-ignored", "--skip", "qemu_", "--skip", "cost_"];
+            let run =
+                ["test", "--workspace", "--", "--include-ignored", "--skip", "qemu_", "--skip", "cost_"];
             steps.push(step("tests, those on /dev/kvm included", cargo(run)));
             let cost = ["test", "--release", "--package", "tests", "--test", "cost", "--"];
             let shown = ["--include-ignored", "--nocapture"];
@@ -130,5 +131,6 @@ fn root() -> &'static Path {
 }
 
 fn installed(program: &str) -> bool {
-    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }

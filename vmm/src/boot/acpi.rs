@@ -138,3 +138,6 @@ fn dsdt() -> Sdt {
     dsdt.append_slice(&code);
     dsdt
 }
+
+#[cfg(test)]
+mod tests;

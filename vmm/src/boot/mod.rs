@@ -9,10 +9,14 @@ use kvm_bindings::kvm_regs;
 use kvm_bindings::kvm_sregs;
 use linux_loader::loader::elf::{Elf, Error as ElfError, PvhBootCapability};
 use linux_loader::loader::{Error as LoaderError, KernelLoader};
+use object::{Object, ObjectSegment};
 use vm_memory::GuestAddress;
 
 use crate::layout;
 use crate::memory::GuestMemory;
+
+/// How an ELF file of class 32 starts.
+const ELF_32_BIT: &[u8] = b"\x7fELF\x01";
 
 /// A file can't be booted.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +28,9 @@ pub enum BootError {
         reason: String,
     },
     /// An ELF file without a PVH note.
-    #[error("an ELF file without a PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY); Linux has it with CONFIG_PVH=y")]
+    #[error(
+        "an ELF file without a PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY); Linux has it with CONFIG_PVH=y"
+    )]
     NoPvhNote,
     /// It doesn't fit into guest memory.
     #[error("the kernel doesn't fit into {mib} MiB of guest memory; try a larger --memory")]
@@ -60,21 +66,44 @@ pub enum BootProtocol {
 ///
 /// # Errors
 /// [`BootError`], with what is wrong with the file.
-pub fn load(memory: &GuestMemory, kernel: &[u8], command_line: &str, cpus: u8) -> Result<BootProtocol, BootError> {
+pub fn load(
+    memory: &GuestMemory,
+    kernel: &[u8],
+    command_line: &str,
+    cpus: u8,
+) -> Result<BootProtocol, BootError> {
+    let no_kernel = |reason: &str| BootError::NoKernel { reason: reason.to_owned() };
+    let too_large = BootError::TooLarge { mib: memory.size() >> 20 };
+    if kernel.starts_with(ELF_32_BIT) {
+        return Err(no_kernel("it is a 32-bit ELF file"));
+    }
     let result = Elf::load(memory.regions(), None, &mut Cursor::new(kernel), None);
-    let loaded = result.map_err(|error| match error {
-        LoaderError::Elf(ElfError::ReadKernelImage) => BootError::TooLarge { mib: memory.size() >> 20 },
-        LoaderError::Elf(ElfError::ReadElfHeader | ElfError::InvalidElfMagicNumber) => {
-            BootError::NoKernel { reason: "it doesn't start like an ELF file".to_owned() }
+    let loaded = match result {
+        Ok(loaded) if loaded.kernel_end > memory.size() => return Err(too_large),
+        Ok(loaded) => loaded,
+        Err(LoaderError::Elf(ElfError::ReadKernelImage)) if is_cut_short(kernel) => {
+            return Err(no_kernel("it ends before its last segment does"));
         }
-        other => BootError::NoKernel { reason: other.to_string() },
-    })?;
+        Err(LoaderError::Elf(ElfError::ReadKernelImage) | LoaderError::MemoryOverflow) => {
+            return Err(too_large);
+        }
+        Err(LoaderError::Elf(ElfError::ReadElfHeader | ElfError::InvalidElfMagicNumber)) => {
+            return Err(no_kernel("it doesn't start like an ELF file"));
+        }
+        Err(other) => return Err(no_kernel(&other.to_string())),
+    };
     let PvhBootCapability::PvhEntryPresent(GuestAddress(entry)) = loaded.pvh_boot_cap else {
         return Err(BootError::NoPvhNote);
     };
     let rsdp = acpi::write(memory, cpus)?;
     pvh::write(memory, command_line, rsdp)?;
     Ok(BootProtocol::Pvh { entry })
+}
+
+/// Whether a segment's bytes are not all in the file. The loader gives the same error for that and for a
+/// segment outside memory.
+fn is_cut_short(kernel: &[u8]) -> bool {
+    object::File::parse(kernel).is_ok_and(|file| file.segments().any(|segment| segment.data().is_err()))
 }
 
 impl BootProtocol {
@@ -85,3 +114,6 @@ impl BootProtocol {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,8 +43,7 @@ pub(super) fn write(memory: &GuestMemory, command_line: &str, rsdp: u64) -> Resu
         memmap_entries: map.len() as u32,
         ..Default::default()
     };
-    let mut parameters =
-        BootParams::new::<hvm_start_info>(&start_info, GuestAddress(layout::PVH_START_INFO));
+    let mut parameters = BootParams::new::<hvm_start_info>(&start_info, GuestAddress(layout::PVH_START_INFO));
     parameters.set_sections(&map, GuestAddress(layout::PVH_MEMORY_MAP));
     PvhBootConfigurator::write_bootparams(&parameters, memory.regions())
         .map_err(|_| BootError::Structure { what: "the PVH start info" })
@@ -57,8 +56,7 @@ pub(super) fn start(entry: u64, general: &mut kvm_regs, system: &mut kvm_sregs) 
     const DATA: u8 = 0x3;
     const BUSY_TSS: u8 = 0xb;
 
-    *general =
-        kvm_regs { rip: entry, rbx: layout::PVH_START_INFO, rflags: 2, ..Default::default() };
+    *general = kvm_regs { rip: entry, rbx: layout::PVH_START_INFO, rflags: 2, ..Default::default() };
     let flat = |selector, type_| kvm_segment {
         base: 0,
         limit: 0xffff_ffff,
@@ -71,12 +69,11 @@ pub(super) fn start(entry: u64, general: &mut kvm_regs, system: &mut kvm_sregs) 
         ..Default::default()
     };
     system.cs = flat(0x8, CODE);
-    for segment in
-        [&mut system.ds, &mut system.es, &mut system.fs, &mut system.gs, &mut system.ss]
-    {
+    for segment in [&mut system.ds, &mut system.es, &mut system.fs, &mut system.gs, &mut system.ss] {
         *segment = flat(0x10, DATA);
     }
-    system.tr = kvm_segment { limit: 0x67, selector: 0x18, type_: BUSY_TSS, present: 1, ..Default::default() };
+    system.tr =
+        kvm_segment { limit: 0x67, selector: 0x18, type_: BUSY_TSS, present: 1, ..Default::default() };
     system.cr0 = CR0_PE;
     system.cr3 = 0;
     system.cr4 = 0;

@@ -70,7 +70,9 @@ pub fn run(fd: &mut VcpuFd) -> Result<Exit, kvm_ioctls::Error> {
         }
         VcpuExit::Shutdown => Exit::Shutdown,
         VcpuExit::SystemEvent(..) => Exit::Reset,
-        VcpuExit::FailEntry(reason, _) => Exit::Other(format!("KVM can't enter the guest (reason {reason:#x})")),
+        VcpuExit::FailEntry(reason, _) => {
+            Exit::Other(format!("KVM can't enter the guest (reason {reason:#x})"))
+        }
         other => Exit::Other(format!("an exit that barscope doesn't know: {other:?}")),
     };
     Ok(exit)

@@ -4,9 +4,11 @@
 //! store is found by decoding backwards: a candidate counts only if its effective address walks to the
 //! exit's physical address, and its width and value fit. A repeated string store leaves RIP on itself.
 
-use std::collections::HashMap;
-
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
+    OpKind, UsedMemory,
+};
+use rustc_hash::FxHashMap;
 
 use super::registers::Registers;
 use super::walk::{PageWalk, read_virtual, walk};
@@ -14,6 +16,18 @@ use crate::memory::GuestMemory;
 
 /// The longest x86 instruction in bytes.
 pub const MAX_LENGTH: usize = 15;
+
+/// What reads or writes a port.
+const PORT_INSTRUCTIONS: [Mnemonic; 8] = [
+    Mnemonic::In,
+    Mnemonic::Out,
+    Mnemonic::Insb,
+    Mnemonic::Insw,
+    Mnemonic::Insd,
+    Mnemonic::Outsb,
+    Mnemonic::Outsw,
+    Mnemonic::Outsd,
+];
 
 /// What an exit says about the access.
 #[derive(Clone, Copy, Debug)]
@@ -64,13 +78,22 @@ pub trait FunctionStarts {
 /// Finds instructions, and remembers the ones that it found.
 pub struct Locator {
     info: InstructionInfoFactory,
-    known: HashMap<(u64, u64, bool), Located>,
+    known: FxHashMap<Key, Known>,
+}
+
+/// Address space, RIP at the exit, and whether it was for a write.
+type Key = (u64, u64, bool);
+
+/// An instruction that made an exit before.
+struct Known {
+    located: Located,
+    operands: Vec<UsedMemory>,
 }
 
 impl Locator {
     /// One that has seen nothing yet.
     pub fn new() -> Self {
-        Self { info: InstructionInfoFactory::new(), known: HashMap::new() }
+        Self { info: InstructionInfoFactory::new(), known: FxHashMap::default() }
     }
 
     /// The instruction that made `exit`, and the part of its operand. `None` if nothing fits.
@@ -82,15 +105,16 @@ impl Locator {
         exit: &MemoryExit,
     ) -> Option<(Located, Operand)> {
         let key = (registers.address_space(), registers.linear_rip(), exit.written.is_some());
-        if let Some(known) = self.known.get(&key).copied()
-            && unchanged(memory, registers, &known)
-            && let Some(operand) = self.operand(memory, registers, exit, &known.decoded)
+        if let Some(Known { located, operands }) = self.known.get(&key)
+            && unchanged(memory, registers, located)
+            && let Some(operand) = matching(memory, registers, exit, &located.decoded, operands)
         {
-            return Some((known, operand));
+            return Some((*located, operand));
         }
-        let found = self.search(memory, registers, functions, exit)?;
-        self.known.insert(key, found.0);
-        Some(found)
+        let (located, operand) = self.search(memory, registers, functions, exit)?;
+        let operands = self.info.info(&located.decoded).used_memory().to_vec();
+        self.known.insert(key, Known { located, operands });
+        Some((located, operand))
     }
 
     /// The instruction at RIP.
@@ -101,10 +125,7 @@ impl Locator {
     /// The port instruction at RIP or, where KVM has moved RIP past it, right before it.
     pub fn port(&self, memory: &GuestMemory, registers: &Registers) -> Option<Located> {
         let rip = registers.linear_rip();
-        let is_port = |located: &Located| {
-            matches!(located.decoded.mnemonic(), Mnemonic::In | Mnemonic::Out)
-                || located.decoded.is_string_instruction()
-        };
+        let is_port = |located: &Located| PORT_INSTRUCTIONS.contains(&located.decoded.mnemonic());
         let at = decode_at(memory, registers, rip).filter(is_port);
         // `in` and `out` by DX are one byte long, two with an operand-size prefix or an immediate port.
         at.or_else(|| {
@@ -169,7 +190,9 @@ impl Locator {
         let end = registers.linear_rip();
         let mut candidates = Vec::new();
         for length in 1..=MAX_LENGTH {
-            let Some(located) = decode_at(memory, registers, end.wrapping_sub(length as u64)) else { continue };
+            let Some(located) = decode_at(memory, registers, end.wrapping_sub(length as u64)) else {
+                continue;
+            };
             if located.decoded.len() == length
                 && let Some(operand) = self.operand(memory, registers, exit, &located.decoded)
             {
@@ -187,24 +210,35 @@ impl Locator {
         exit: &MemoryExit,
         instruction: &Instruction,
     ) -> Option<Operand> {
-        let used_memory = self.info.info(instruction).used_memory();
-        for used in used_memory {
-            let Some((reads, writes)) = directions(used.access()) else { continue };
-            if (exit.written.is_some() && !writes) || (exit.written.is_none() && !reads) {
-                continue;
-            }
-            let length = used.memory_size().size() as u64;
-            let address = used.virtual_address(0, |register, _, _| registers.value(register));
-            let Some(address) = address else { continue };
-            for start in moved(instruction, exit, address, length) {
-                let Some((walk, offset)) = part(memory, registers, start, length, exit) else { continue };
-                if value_fits(registers, instruction, exit, offset) {
-                    return Some(Operand { walk, offset, read_modify_write: reads && writes });
-                }
+        let operands = self.info.info(instruction).used_memory();
+        matching(memory, registers, exit, instruction, operands)
+    }
+}
+
+/// The part of one of `operands`, which are those of `instruction`, that `exit` carries.
+fn matching(
+    memory: &GuestMemory,
+    registers: &Registers,
+    exit: &MemoryExit,
+    instruction: &Instruction,
+    operands: &[UsedMemory],
+) -> Option<Operand> {
+    for used in operands {
+        let Some((reads, writes)) = directions(used.access()) else { continue };
+        if (exit.written.is_some() && !writes) || (exit.written.is_none() && !reads) {
+            continue;
+        }
+        let length = used.memory_size().size() as u64;
+        let address = used.virtual_address(0, |register, _, _| registers.value(register));
+        let Some(address) = address else { continue };
+        for start in moved(instruction, exit, address, length) {
+            let Some((walk, offset)) = part(memory, registers, start, length, exit) else { continue };
+            if value_fits(registers, instruction, exit, offset) {
+                return Some(Operand { walk, offset, read_modify_write: reads && writes });
             }
         }
-        None
     }
+    None
 }
 
 /// Whether an operand is read and whether it is written; `None` if neither (`lea`, prefetch).
@@ -231,8 +265,7 @@ fn moved(
     std::iter::once(address).chain(others.into_iter().filter(move |_| may_move))
 }
 
-/// The walk and the offset of the exit's part in an operand of `length` bytes at virtual `start`, which
-/// may cross into a second page.
+/// The walk and the offset of the exit's part in an operand of `length` bytes at virtual `start`.
 fn part(
     memory: &GuestMemory,
     registers: &Registers,
@@ -240,21 +273,16 @@ fn part(
     length: u64,
     exit: &MemoryExit,
 ) -> Option<(PageWalk, u64)> {
-    let inside = |walk: PageWalk, at: u64, skipped: u64| {
-        let physical = walk.translate(at);
-        let offset = exit.address.checked_sub(physical)?;
-        let in_page = exit.address - walk.physical < walk.page_size;
-        let in_operand = skipped + offset + u64::from(exit.size) <= length;
-        (in_page && in_operand).then_some((walk, skipped + offset))
-    };
-    let first = walk(memory, registers, start)?;
-    inside(first, start, 0).or_else(|| {
-        let skipped = first.page_size - (start & (first.page_size - 1));
-        if skipped >= length {
-            return None;
-        }
-        let second = start.wrapping_add(skipped);
-        inside(walk(memory, registers, second)?, second, skipped)
+    // KVM cuts an operand where a page of 4 KiB ends, also inside a larger one, and hands each piece
+    // over from its start on, 8 bytes at a time.
+    let cut = length.min(0x1000 - (start & 0xfff));
+    [(0, cut), (cut, length)].into_iter().find_map(|(piece, end)| {
+        let at = start.wrapping_add(piece);
+        let walk = walk(memory, registers, at)?;
+        let done = exit.address.checked_sub(walk.translate(at))?;
+        let rest = (end - piece).checked_sub(done)?;
+        let fits = done.is_multiple_of(8) && u64::from(exit.size) == rest.min(8);
+        fits.then_some((walk, piece + done))
     })
 }
 
@@ -265,6 +293,8 @@ fn value_fits(registers: &Registers, instruction: &Instruction, exit: &MemoryExi
         return true;
     }
     let source = match instruction.op1_kind() {
+        // A segment register's value here is its base; stored is its selector.
+        OpKind::Register if instruction.op1_register().is_segment_register() => None,
         OpKind::Register => registers.value(instruction.op1_register()),
         OpKind::Immediate8
         | OpKind::Immediate16
@@ -300,8 +330,7 @@ fn before(memory: &GuestMemory, registers: &Registers, functions: &dyn FunctionS
 fn decode_at(memory: &GuestMemory, registers: &Registers, address: u64) -> Option<Located> {
     let mut bytes = [0; MAX_LENGTH];
     let got = read_virtual(memory, registers, address, &mut bytes);
-    let mut decoder =
-        Decoder::with_ip(registers.bitness(), &bytes[..got], address, DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(registers.bitness(), &bytes[..got], address, DecoderOptions::NONE);
     let decoded = decoder.decode();
     (decoded.code() != Code::INVALID).then_some(Located { bytes, decoded, ambiguous: false })
 }
@@ -313,3 +342,6 @@ fn unchanged(memory: &GuestMemory, registers: &Registers, known: &Located) -> bo
     read_virtual(memory, registers, known.decoded.ip(), &mut bytes[..length]) == length
         && bytes[..length] == *known.bytes()
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,8 @@ impl MemoryTypes {
             MSR_PAT => self.pat = value,
             MSR_MTRR_DEF_TYPE => self.default_type = value,
             _ => {
-                let Some(index) = msr.checked_sub(MSR_MTRR_PHYSBASE0).filter(|index| index / 2 < VARIABLE_RANGES)
+                let Some(index) =
+                    msr.checked_sub(MSR_MTRR_PHYSBASE0).filter(|index| index / 2 < VARIABLE_RANGES)
                 else {
                     return false;
                 };
@@ -90,7 +91,9 @@ impl MemoryTypes {
             found = Some(match (found, this) {
                 (None, this) => this,
                 (Some(MemoryType::Uncacheable), _) | (_, MemoryType::Uncacheable) => MemoryType::Uncacheable,
-                (Some(MemoryType::WriteThrough), _) | (_, MemoryType::WriteThrough) => MemoryType::WriteThrough,
+                (Some(MemoryType::WriteThrough), _) | (_, MemoryType::WriteThrough) => {
+                    MemoryType::WriteThrough
+                }
                 (Some(other), _) => other,
             });
         }

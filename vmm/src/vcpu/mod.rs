@@ -16,13 +16,13 @@ use kvm_bindings::{KVM_MP_STATE_HALTED, kvm_vcpu_events};
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use trace::{EventKind, Lane};
 
-pub use self::instruction::{FunctionStarts, Located};
+pub use self::instruction::{FunctionStarts, Located, MAX_LENGTH};
 pub use self::registers::Registers;
 pub use self::setup::trap;
 pub use self::walk::{ACCESSED_DIRTY, PageWalk, read_virtual};
 
 use self::exit::{Exit, PortExit};
-use self::instruction::{MAX_LENGTH, MemoryExit};
+use self::instruction::MemoryExit;
 use self::origin::Tracker;
 use crate::boot::BootProtocol;
 use crate::dispatch::{Access, BusAddress};
@@ -115,8 +115,7 @@ impl Vcpu {
 
     /// A signal took it out of the guest. One that is halted with interrupts off sleeps for good.
     fn kicked(&self) -> Result<Option<Stop>, HostError> {
-        let state =
-            self.fd.get_mp_state().map_err(|source| HostError::ioctl("KVM_GET_MP_STATE", source))?;
+        let state = self.fd.get_mp_state().map_err(|source| HostError::ioctl("KVM_GET_MP_STATE", source))?;
         let mut registers = self.registers();
         let asleep = state.mp_state == KVM_MP_STATE_HALTED && !registers.interrupts_enabled();
         // RIP is past the `hlt`, which is one byte long.
@@ -204,8 +203,7 @@ impl Vcpu {
         let Some((located, walk, gpa)) = device_operand else {
             return Ok(Some(Stop::NotEmulated { place: self.place(), suberror }));
         };
-        let memory_type =
-            self.tracker.memory_types.effective(walk.leaf(), walk.page_size, walk.physical);
+        let memory_type = self.tracker.memory_types.effective(walk.leaf(), walk.page_size, walk.physical);
         let mut interned = self.shared.interned();
         let walk = interned.walk(&walk, memory_type)?;
         let instruction = interned.instruction(registers.address_space(), &located)?;
@@ -223,9 +221,7 @@ impl Vcpu {
         events.exception.injected = 1;
         events.exception.nr = INVALID_OPCODE;
         events.exception.has_error_code = 0;
-        self.fd
-            .set_vcpu_events(&events)
-            .map_err(|source| HostError::ioctl("KVM_SET_VCPU_EVENTS", source))
+        self.fd.set_vcpu_events(&events).map_err(|source| HostError::ioctl("KVM_SET_VCPU_EVENTS", source))
     }
 
     fn registers(&self) -> Registers {

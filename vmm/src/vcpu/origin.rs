@@ -73,8 +73,7 @@ impl Tracker {
         drop(interned);
         let origin = self.resolved(registers, exit, &located, &operand, walk_id, instruction);
         if operand.read_modify_write && exit.written.is_none() {
-            self.half_done =
-                Some(HalfDone { next_rip: located.decoded.next_ip(), exit: *exit, origin });
+            self.half_done = Some(HalfDone { next_rip: located.decoded.next_ip(), exit: *exit, origin });
         }
         Ok(origin)
     }
@@ -138,3 +137,6 @@ impl Tracker {
         fits.then_some(half.origin)
     }
 }
+
+#[cfg(test)]
+mod tests;

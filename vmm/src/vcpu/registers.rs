@@ -131,6 +131,10 @@ impl Registers {
 
     /// In 64-bit mode only FS and GS have a base (SDM volume 1, section 3.4.4).
     fn effective_base(&self, register: Register, segment: &kvm_segment) -> u64 {
-        if self.system.cs.l != 0 && !matches!(register, Register::FS | Register::GS) { 0 } else { segment.base }
+        if self.system.cs.l != 0 && !matches!(register, Register::FS | Register::GS) {
+            0
+        } else {
+            segment.base
+        }
     }
 }

@@ -77,8 +77,7 @@ pub fn walk(memory: &GuestMemory, registers: &Registers, address: u64) -> Option
 }
 
 fn walk_long(memory: &GuestMemory, cr3: u64, levels: u8, address: u64) -> Option<PageWalk> {
-    let mut walk =
-        PageWalk { cr3, page: 0, physical: 0, page_size: 0, entries: [0; 5], depth: 0, levels };
+    let mut walk = PageWalk { cr3, page: 0, physical: 0, page_size: 0, entries: [0; 5], depth: 0, levels };
     let mut table = cr3;
     for level in (1..=levels).rev() {
         let shift = 12 + 9 * u32::from(level - 1);

@@ -59,6 +59,20 @@ impl View {
         (cause != 0).then_some(cause)
     }
 
+    /// The function that it is about: that was accessed, or did something.
+    pub fn function(&self) -> Option<&Function> {
+        match &self.what {
+            What::Access(access) => access.place.as_ref()?.function.as_deref(),
+            What::Change { place, .. } => place.function.as_deref(),
+            What::Busy { function, .. }
+            | What::Msi { function, .. }
+            | What::InterruptLost { function, .. }
+            | What::Dma { function, .. }
+            | What::Route { function, .. } => function.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Something a device did because of an access, other than answering it.
     pub fn is_effect(&self) -> bool {
         matches!(
@@ -238,8 +252,6 @@ pub struct AccessView {
     pub walk: Option<Arc<Walk>>,
     /// The mapping that the virtual address belongs to, if the guest announced it.
     pub mapping: Option<Arc<Mapping>>,
-    /// Its definition's id, or 0.
-    pub mapping_id: Id,
     /// The address on the bus.
     pub address: BusAddress,
     /// What it leads to; `None` if nothing claims it.

@@ -4,7 +4,6 @@ use common::system_call::Errno;
 
 use super::registers_bar;
 use crate::check::Failure;
-use crate::ioremap;
 use crate::paging::PAGE;
 use crate::pci::{Bar, Function};
 
@@ -20,11 +19,6 @@ impl File {
     pub fn open(function: &Function) -> Result<Self, Failure> {
         function.enable();
         Ok(Self { registers: registers_bar(function)? })
-    }
-
-    /// Whether the kernel has the registers mapped by `ioremap`.
-    pub fn is_ioremapped(self) -> bool {
-        ioremap::is_mapped(self.registers.address)
     }
 
     /// The `mmap` operation: the bus address that `length` bytes from `offset` on lie at. Both are

@@ -4,17 +4,19 @@ use common::system_call::{fill, routine};
 
 use super::{process, run_to_exit};
 use crate::check::{Failure, equal, holds};
-use crate::lab::{self, File};
+use crate::lab;
 use crate::pci::Function;
 use crate::process::Exit;
 
+/// Ring 3 uses SCRATCH while the kernel has no mapping of it.
 pub fn mmap_without_ioremap(function: &Function) -> Result<&'static str, Failure> {
-    holds(!File::open(function)?.is_ioremapped(), "the registers are mapped by ioremap")?;
+    holds(!lab::is_ioremapped(function)?, "the registers are mapped by ioremap")?;
     let mut process = process(function, routine::WRITE_AND_READ, [fill::UP_FRONT, 0xc0ff_ee06])?;
     equal("SCRATCH in ring 3", run_to_exit(&mut process)?, 0xc0ff_ee06)?;
     Ok("ring 3 reached SCRATCH; no kernel mapping existed")
 }
 
+/// Ring 0 uses SCRATCH while there is no process.
 pub fn ioremap_without_mmap(function: &Function) -> Result<&'static str, Failure> {
     let lab = lab::probe(function)?;
     lab::write_scratch(&lab, 0xc0ff_ee07);
@@ -22,6 +24,7 @@ pub fn ioremap_without_mmap(function: &Function) -> Result<&'static str, Failure
     Ok("ring 0 reached SCRATCH; no process existed")
 }
 
+/// Ring 3 reads SCRATCH before and after the kernel gives up its mapping.
 pub fn iounmap_keeps_mmap(function: &Function) -> Result<&'static str, Failure> {
     let lab = lab::probe(function)?;
     lab::write_scratch(&lab, 0xc0ff_ee08);
@@ -32,6 +35,7 @@ pub fn iounmap_keeps_mmap(function: &Function) -> Result<&'static str, Failure> 
     Ok("ring 3 reached SCRATCH after iounmap")
 }
 
+/// Ring 3 gives up its mapping; ring 0 then reads what it wrote.
 pub fn munmap_keeps_ioremap(function: &Function) -> Result<&'static str, Failure> {
     let lab = lab::probe(function)?;
     let mut process = process(function, routine::WRITE_AND_UNMAP, [fill::UP_FRONT, 0xc0ff_ee09])?;

@@ -12,18 +12,21 @@ use crate::process::MAPPINGS_BASE;
 const USER_READ_OF_NOTHING: u64 = 4;
 const USER_READ_OF_SUPERVISOR_PAGE: u64 = 5;
 
+/// Ring 3 reads SCRATCH after it gave up the mapping.
 pub fn touch_after_munmap(function: &Function) -> Result<&'static str, Failure> {
     let mut process = process(function, routine::TOUCH_AFTER_UNMAP, [fill::UP_FRONT, 0])?;
     run_to_fault(&mut process, MAPPINGS_BASE + lab::SCRATCH, USER_READ_OF_NOTHING)?;
     Ok("the touch ended in a page fault, not at the device")
 }
 
+/// Ring 3 asks for more than the BAR has.
 pub fn map_past_end(function: &Function) -> Result<&'static str, Failure> {
     let mut process = process(function, routine::MAP_PAST_END, [0, 0])?;
     equal("mappings not refused", run_to_exit(&mut process)?, 0)?;
     Ok("the driver refused all with EINVAL")
 }
 
+/// Ring 3 reads SCRATCH through the kernel's mapping.
 pub fn supervisor_page_from_user(function: &Function) -> Result<&'static str, Failure> {
     let lab = lab::probe(function)?;
     let address = lab.register_address(lab::SCRATCH);
@@ -32,6 +35,7 @@ pub fn supervisor_page_from_user(function: &Function) -> Result<&'static str, Fa
     Ok("the kernel's mapping gave ring 3 a page fault")
 }
 
+/// Ring 0 reads SCRATCH while the function decodes no memory.
 pub fn decode_off(function: &Function) -> Result<&'static str, Failure> {
     let lab = lab::probe(function)?;
     lab::write_scratch(&lab, 0xc0ff_ee0d);

@@ -7,11 +7,13 @@ use crate::check::{Failure, equal};
 use crate::lab;
 use crate::pci::Function;
 
+/// Reads ID and VERSION, which `lab::probe` checks.
 pub fn probe(function: &Function) -> Result<&'static str, Failure> {
     lab::probe(function)?;
     Ok("ID and VERSION read through ioremap")
 }
 
+/// Ring 0 writes SCRATCH, ring 3 reads it and writes it, ring 0 reads it again.
 pub fn same_register(function: &Function) -> Result<&'static str, Failure> {
     let lab = lab::probe(function)?;
     lab::write_scratch(&lab, 0xc0ff_ee01);
@@ -21,6 +23,7 @@ pub fn same_register(function: &Function) -> Result<&'static str, Failure> {
     Ok("each side read what the other wrote")
 }
 
+/// Ring 3 uses a mapping that `mmap` has filled.
 pub fn mmap_up_front(function: &Function) -> Result<&'static str, Failure> {
     let mut process = process(function, routine::WRITE_AND_READ, [fill::UP_FRONT, 0xc0ff_ee03])?;
     equal("SCRATCH in ring 3", run_to_exit(&mut process)?, 0xc0ff_ee03)?;
@@ -28,6 +31,7 @@ pub fn mmap_up_front(function: &Function) -> Result<&'static str, Failure> {
     Ok("no page fault")
 }
 
+/// Ring 3 uses a mapping that its first touch fills.
 pub fn mmap_by_fault(function: &Function) -> Result<&'static str, Failure> {
     let mut process = process(function, routine::READ_TEN_TIMES, [fill::ON_FAULT, 0])?;
     equal("reads", run_to_exit(&mut process)?, 10)?;
@@ -35,8 +39,9 @@ pub fn mmap_by_fault(function: &Function) -> Result<&'static str, Failure> {
     Ok("one page fault for ten reads")
 }
 
+/// Ring 3 accesses SCRATCH a thousand times while the kernel counts its entries.
 pub fn no_kernel_entry(function: &Function) -> Result<&'static str, Failure> {
-    let mut process = process(function, routine::THOUSAND_ACCESSES, [fill::UP_FRONT, 0])?;
+    let mut process = process(function, routine::THOUSAND_ACCESSES, [fill::UP_FRONT, 0xc0ff_ee05])?;
     equal("reads that gave what was written", run_to_exit(&mut process)?, 500)?;
     let entries =
         process.entries_counted().ok_or(Failure::Reason("the program counted no kernel entries"))?;

@@ -9,9 +9,13 @@ use device_model::{Bdf, catalog};
 
 /// Watch a PCI driver reach its device: every BAR access, from instruction to register.
 #[derive(Parser)]
-#[command(version, args_conflicts_with_subcommands = true, after_help = "\
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Without a command, barscope runs `barscope run`.
-Exit code: 0 passed, 1 a scenario or the guest failed, 2 wrong use, 3 the host can't, 130 Ctrl-C.")]
+Exit code: 0 passed, 1 a scenario or the guest failed, 2 wrong use, 3 the host can't, 130 Ctrl-C."
+)]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,

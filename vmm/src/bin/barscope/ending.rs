@@ -48,7 +48,9 @@ pub enum Failure {
         source: io::Error,
     },
     /// More devices than a bus has places.
-    #[error("more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1")]
+    #[error(
+        "more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1"
+    )]
     BusFull,
     /// The trace can't be read back.
     #[error(transparent)]

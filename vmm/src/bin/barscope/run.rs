@@ -92,8 +92,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
 /// Gives every device without an address the next free device number from 4 on, where `lab` always is.
 fn devices(choices: &[DeviceChoice]) -> Result<Vec<(Bdf, Box<dyn PciDevice>)>, Failure> {
     let taken: Vec<Bdf> = choices.iter().filter_map(|choice| choice.bdf).collect();
-    let mut free =
-        (4..32).filter_map(|device| Bdf::new(0, device, 0)).filter(|bdf| !taken.contains(bdf));
+    let mut free = (4..32).filter_map(|device| Bdf::new(0, device, 0)).filter(|bdf| !taken.contains(bdf));
     choices
         .iter()
         .map(|choice| {

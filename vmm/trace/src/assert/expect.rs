@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
-use super::failure::{Failure, Verdict, context, describe};
+use super::failure::{Failure, Verdict, context};
 use super::pattern::Pattern;
 use super::window::{Occurrence, Window};
 use crate::event::Counted;
@@ -292,7 +292,7 @@ fn nearest(views: &[View], start: usize, pattern: &Pattern, reason: String) -> D
     match best {
         Some((_, at, misses)) => {
             let view = &views[at];
-            let nearest = format!("record {}, {}: {}", view.seq, describe(view), misses.join(", "));
+            let nearest = format!("record {}: {}", view.seq, misses.join(", "));
             Details { reason, nearest: Some(nearest), at: Some(at) }
         }
         None => Details { reason, nearest: None, at: start.checked_sub(1) },

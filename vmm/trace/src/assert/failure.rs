@@ -122,7 +122,7 @@ pub(super) fn context(views: &[View], index: usize) -> Vec<Line> {
 }
 
 /// An event on one line: who, and what.
-pub(super) fn describe(view: &View) -> String {
+fn describe(view: &View) -> String {
     let (way, who) = match &view.what {
         What::Access(access) => {
             let who = match access.code.as_ref().and_then(|code| code.symbol.as_ref()) {

@@ -26,10 +26,6 @@ impl Target {
         Self { text: text.to_owned(), parsed: parse(text) }
     }
 
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
     pub(super) fn matches(&self, place: &Place) -> bool {
         let Some((region, spot)) = &self.parsed else { return false };
         *region == place.region

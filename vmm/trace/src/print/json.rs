@@ -268,3 +268,6 @@ fn code_fields(code: &Code) -> Value {
         "line": symbol.and_then(|symbol| symbol.line),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Text for people: a line for each access, what the device did below it.
 
 mod access;
+mod ending;
 mod fold;
 mod mappings;
 mod setup;
@@ -17,7 +18,7 @@ use super::{Ending, Printer, Totals, words};
 use crate::definition::Machine;
 use crate::definitions::Definitions;
 use crate::event::{Event, RouteChange};
-use crate::format::{Clock, End};
+use crate::format::Clock;
 use crate::view::{AccessView, View, Viewer, What};
 
 /// Prints a trace as text.
@@ -168,7 +169,8 @@ impl<W: Write> TextPrinter<W> {
             if let (Some(cause), Some(last)) = (cause, items.last_mut()) {
                 *last += &format!(" (caused by {cause})");
             }
-            (prefix(&first) + "device  ", 9)
+            let device = first.function().map_or("device", |function| &function.name);
+            (format!("{}{device}  ", prefix(&first)), 9)
         };
         for line in wrap(&head, indent, &items, self.width) {
             self.line(line)?;
@@ -269,6 +271,7 @@ impl<W: Write> TextPrinter<W> {
         let (last, before) =
             lines.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
         for line in before {
+            let line = if passed { line.clone() } else { self.paint.paint(FAIL, line) };
             self.line(line)?;
         }
         let space = " ".repeat((self.width - 4).saturating_sub(last.chars().count()));
@@ -278,61 +281,6 @@ impl<W: Write> TextPrinter<W> {
             format!("{}{space}{}", self.paint.paint(FAIL, last), self.paint.paint(FAIL, "FAIL"))
         };
         self.line(line)
-    }
-
-    /// A line for each scenario, the failed ones last, where they are seen.
-    fn print_scenarios(&mut self) -> io::Result<()> {
-        if self.scenarios.is_empty() {
-            return Ok(());
-        }
-        self.line("")?;
-        self.line(self.paint.paint(HEADING, "scenarios"))?;
-        let mut scenarios = std::mem::take(&mut self.scenarios);
-        scenarios.sort_by_key(|scenario| scenario.passed != Some(true));
-        let widest = scenarios.iter().map(|scenario| scenario.name.chars().count()).max().unwrap_or(0);
-        for Scenario { name, passed, summary } in scenarios {
-            let (style, verdict) = match passed {
-                Some(true) => (PASS, "PASS"),
-                Some(false) => (FAIL, "FAIL"),
-                None => (FAIL, "----"),
-            };
-            let summary = if passed.is_none() { "did not end" } else { &*summary };
-            let head = format!("  {}  {name:<widest$}  ", self.paint.paint(style, verdict));
-            let room = self.width.saturating_sub(widest + 10);
-            self.line(head + &clip(summary, room))?;
-        }
-        Ok(())
-    }
-
-    fn print_end(&mut self, ending: &Ending<'_>) -> io::Result<()> {
-        let Totals { scenarios, passed, accesses, host_ns, .. } = self.totals;
-        self.line("")?;
-        for damage in ending.damage {
-            self.line(self.paint.paint(FAIL, format!("damaged trace: {damage}")))?;
-        }
-        match ending.end {
-            Some(End::Finished) => (),
-            Some(End::Interrupted(reason)) => {
-                self.line(self.paint.paint(WARNING, format!("interrupted: {reason}")))?;
-            }
-            Some(End::Failed(reason)) => self.line(self.paint.paint(FAIL, format!("failed: {reason}")))?,
-            None => {
-                self.line(self.paint.paint(WARNING, "unfinished: still running, or its writer was killed"))?;
-            }
-        }
-        let mut parts = Vec::new();
-        if scenarios > 0 {
-            let all = words::counted(scenarios, "scenario", "scenarios");
-            let style = if passed == scenarios { PASS } else { FAIL };
-            parts.push(format!("{all}, {}", self.paint.paint(style, format!("{passed} passed"))));
-        }
-        let lost = format!("{} lost", words::number(ending.lost));
-        let lost = if ending.lost == 0 { lost } else { self.paint.paint(FAIL, lost) };
-        parts.push(format!("{} traced, {lost}", words::counted(accesses, "access", "accesses")));
-        let hundredths = host_ns / 10_000_000;
-        parts.push(format!("{}.{:02} s", hundredths / 100, hundredths % 100));
-        self.line(parts.join(" · "))?;
-        self.line(format!("trace: {}", ending.path.display()))
     }
 }
 
@@ -348,12 +296,12 @@ impl<W: Write> Printer for TextPrinter<W> {
                 self.scenario_end(definitions, *passed, &Arc::clone(summary))
             }
             What::Map { mapping: Some(mapping), .. } if view.scenario.is_some() => {
-                let fault = if mapping.on_fault { ", filled on first touch" } else { "" };
-                let text = format!("{}: {} by {}{fault}", mapping.path, mapping.call, mapping.who);
+                let fault = if mapping.on_fault { ", on first touch" } else { "" };
+                let text = format!("map    {} by {}{fault}", mapping.call, mapping.who);
                 self.print_single(definitions, &view, text)
             }
             What::Unmap { mapping: Some(mapping), .. } if view.scenario.is_some() => {
-                let text = format!("{}: {} by {} undone", mapping.path, mapping.call, mapping.who);
+                let text = format!("unmap  {} by {}", mapping.call, mapping.who);
                 self.print_single(definitions, &view, text)
             }
             What::Mark { .. } | What::Count { .. } | What::NotEmulated { .. } | What::Warning { .. } => {
@@ -369,17 +317,7 @@ impl<W: Write> Printer for TextPrinter<W> {
 
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
         self.settle(ending.definitions)?;
-        let lines = self.mappings.lines(self.width);
-        if !lines.is_empty() {
-            self.line("")?;
-            self.line(self.paint.paint(HEADING, "mappings"))?;
-        }
-        for line in lines {
-            self.line(line)?;
-        }
-        if self.inferred {
-            self.line("  ? inferred from the page walk: the guest announced no such mapping")?;
-        }
+        self.print_mappings()?;
         self.print_scenarios()?;
         self.print_end(ending)?;
         self.out.flush()
@@ -389,14 +327,6 @@ impl<W: Write> Printer for TextPrinter<W> {
 /// Sequence number and device time.
 fn prefix(view: &View) -> String {
     format!("{:>6} {:>9}  ", view.seq, words::time(view.device_ns))
-}
-
-/// `text`, cut to `room` columns.
-fn clip(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
-        return text.to_owned();
-    }
-    text.chars().take(room.saturating_sub(2)).collect::<String>() + ".."
 }
 
 #[cfg(test)]

@@ -152,7 +152,6 @@ impl Viewer {
             code: self.code(definitions, access.instruction),
             walk,
             mapping: self.mapping(definitions, mapping_id),
-            mapping_id,
             address: match access.target {
                 Target::Memory(address) => BusAddress::Memory(address),
                 Target::Port { port, .. } => BusAddress::Port(port),

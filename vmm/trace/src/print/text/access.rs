@@ -5,20 +5,27 @@ use crate::print::style::{KERNEL, Paint, USER};
 use crate::print::words;
 use crate::view::{AccessView, BusAddress, View};
 
-/// From here on an access fits on one line.
+/// From here on an access has one line, if it fits.
 const ONE_LINE: usize = 140;
 
 /// The lines of an access: who made it and how, then where it went and with what.
 pub(super) fn access_lines(view: &View, access: &AccessView, width: usize, paint: Paint) -> Vec<String> {
     let style = if access.cpl == 3 { USER } else { KERNEL };
-    let path = paint.paint(style, format!("{:<8}", words::path(access)));
-    let who = format!("{}ring {}  {path} ", prefix(view), access.cpl);
+    let path = format!("{:<8}", words::path(access));
+    let [plain, who] = [path.clone(), paint.paint(style, path)]
+        .map(|path| format!("{}ring {}  {path} ", prefix(view), access.cpl));
     let (function, line) = code(access);
     let caused_by = access.caused_by.map(|cause| format!("  (caused by {cause})")).unwrap_or_default();
-    if width >= ONE_LINE {
-        return vec![format!("{who}{function:<18} {line:<12} {}{caused_by}", target(access))];
+    let target = target(access);
+    let line_of = |rest: &str| format!("{function:<18} {line:<12} {target}{rest}");
+    let fits = |line: &str| plain.chars().count() + line.chars().count() <= width;
+    if width >= ONE_LINE && fits(&line_of(&caused_by)) {
+        return vec![who + &line_of(&caused_by)];
     }
-    vec![format!("{who}{function}  {line}{caused_by}"), format!("      {}", target(access))]
+    if width >= ONE_LINE && fits(&line_of("")) {
+        return vec![who + &line_of(""), format!("    {caused_by}")];
+    }
+    vec![format!("{who}{function}  {line}{caused_by}"), format!("      {target}")]
 }
 
 fn code(access: &AccessView) -> (String, String) {
@@ -54,31 +61,27 @@ fn target(access: &AccessView) -> String {
 }
 
 /// `items`, separated by commas, after `head`, on as many lines as they need; all but the first are
-/// indented by `indent`. A single item breaks between words.
+/// indented by `indent`. Lines break between items, or between words where an item is too long.
 pub(super) fn wrap(head: &str, indent: usize, items: &[String], width: usize) -> Vec<String> {
-    let mut pieces = Vec::new();
+    let columns = |text: &str| text.chars().count();
+    let mut lines = vec![head.to_owned()];
+    let mut at_start = true;
     for (at, item) in items.iter().enumerate() {
         let comma = if at + 1 < items.len() { "," } else { "" };
         let item = format!("{item}{comma}");
-        if indent + item.chars().count() <= width {
-            pieces.push(item);
-        } else {
-            pieces.extend(item.split(' ').map(str::to_owned));
+        let room = width.saturating_sub(if at == 0 { columns(head) } else { indent });
+        let pieces = if columns(&item) <= room { vec![item.as_str()] } else { item.split(' ').collect() };
+        for piece in pieces {
+            let Some(line) = lines.last_mut() else { break };
+            let space = if at_start { "" } else { " " };
+            if columns(line) + space.len() + columns(piece) <= width {
+                *line += space;
+                *line += piece;
+            } else {
+                lines.push(" ".repeat(indent) + piece);
+            }
+            at_start = false;
         }
-    }
-    let mut lines = vec![head.to_owned()];
-    let mut at_start = true;
-    for piece in pieces {
-        let Some(line) = lines.last_mut() else { break };
-        if at_start {
-            line.push_str(&piece);
-        } else if line.chars().count() + 1 + piece.chars().count() <= width {
-            line.push(' ');
-            line.push_str(&piece);
-        } else {
-            lines.push(" ".repeat(indent) + &piece);
-        }
-        at_start = false;
     }
     lines
 }

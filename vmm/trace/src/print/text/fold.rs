@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 
+use device_model::{Bdf, Region};
+
+use crate::event::Outcome;
+use crate::symbols::Symbol;
 use crate::view::{BusAddress, View};
 
 /// The longest loop body, in accesses.
@@ -10,34 +14,40 @@ const LONGEST: usize = 4;
 /// What of an access makes it like another one: everything but its value and its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Likeness {
-    rip: Option<u64>,
-    /// Routing identifier, region and the register's offset, or the address.
-    target: (u64, u64, u64),
+    /// An unrolled loop has several instructions for one line.
+    code: Option<(Option<Symbol>, u64)>,
+    spot: Spot,
     write: bool,
     size: u8,
     cpl: u8,
     caused: bool,
-    outcome: crate::event::Outcome,
+    outcome: Outcome,
+}
+
+/// Where an access went. All of a range of device memory is one spot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Spot {
+    /// A register, by its offset.
+    Register(Option<Bdf>, Region, u64),
+    /// An address that leads nowhere.
+    Address(BusAddress),
 }
 
 fn likeness(view: &View) -> Option<Likeness> {
     let access = view.access()?;
-    let target = match (&access.place, access.address) {
+    let spot = match (&access.place, access.address) {
         (Some(place), _) => {
             let offset = place.register().map_or(place.offset, |register| register.offset);
-            let region = match place.region {
-                device_model::Region::Bar(index) => u64::from(index),
-                device_model::Region::Rom => 6,
-                device_model::Region::Config => 7,
-            };
-            (place.bdf.map_or(u64::MAX, |bdf| bdf.routing_id().into()), region, offset)
+            Spot::Register(place.bdf, place.region, offset)
         }
-        (None, BusAddress::Memory(address)) => (u64::MAX, 8, address),
-        (None, BusAddress::Port(port)) => (u64::MAX, 9, port.into()),
+        (None, address) => Spot::Address(address),
     };
     Some(Likeness {
-        rip: access.code.as_ref().map(|code| code.rip),
-        target,
+        code: access.code.as_ref().map(|code| match &code.symbol {
+            Some(symbol) => (Some(symbol.clone()), 0),
+            None => (None, code.rip),
+        }),
+        spot,
         write: access.write,
         size: access.size,
         cpl: access.cpl,

@@ -1,6 +1,5 @@
 //! The picture of who mapped what: BAR value, resource, kernel virtual and user virtual addresses.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use device_model::Bdf;
@@ -17,8 +16,6 @@ pub(super) struct Mappings {
     /// BARs at the addresses that they had.
     resources: Vec<Resource>,
     rows: Vec<Row>,
-    /// The row of each mapping that was announced.
-    announced: HashMap<Id, usize>,
     /// Mappings that exist now.
     alive: Vec<(Id, Arc<Mapping>)>,
     /// The row that a program used last.
@@ -53,6 +50,18 @@ struct Key {
     announced: bool,
 }
 
+impl Key {
+    fn announced(mapping: &Mapping) -> Self {
+        Self {
+            physical: mapping.physical_address,
+            path: mapping.path,
+            virtual_address: mapping.virtual_address,
+            user: mapping.address_space.is_some(),
+            announced: true,
+        }
+    }
+}
+
 impl Mappings {
     /// Takes note of an event.
     pub(super) fn add(&mut self, view: &View) {
@@ -84,16 +93,9 @@ impl Mappings {
     }
 
     fn map(&mut self, id: Id, mapping: &Arc<Mapping>) {
-        let row = self.row(Key {
-            physical: mapping.physical_address,
-            path: mapping.path,
-            virtual_address: mapping.virtual_address,
-            user: mapping.address_space.is_some(),
-            announced: true,
-        });
-        self.announced.insert(id, row);
+        let index = self.row(Key::announced(mapping));
         self.alive.push((id, Arc::clone(mapping)));
-        let row = &mut self.rows[row];
+        let row = &mut self.rows[index];
         row.made += 1;
         row.on_fault |= mapping.on_fault;
         if !row.who.contains(&mapping.who) {
@@ -106,16 +108,16 @@ impl Mappings {
         if access.is_configuration() {
             return;
         }
-        let index = match self.announced.get(&access.mapping_id) {
-            Some(index) => *index,
-            None => self.row(Key {
+        let index = self.row(match &access.mapping {
+            Some(mapping) => Key::announced(mapping),
+            None => Key {
                 physical: gpa & !walk.page_size.wrapping_sub(1),
                 path: walk.path,
                 virtual_address: walk.page,
                 user: walk.user,
                 announced: false,
-            }),
-        };
+            },
+        });
         if access.cpl == 3 {
             self.last_user = Some(index);
         }
@@ -129,8 +131,9 @@ impl Mappings {
             address.checked_sub(mapping.virtual_address).is_some_and(|within| within < mapping.length)
         };
         let found = self.alive.iter().rev().find(|(_, mapping)| holds(mapping));
-        if let Some(index) = found.and_then(|(id, _)| self.announced.get(id)) {
-            self.rows[*index].faults += 1;
+        if let Some(key) = found.map(|(_, mapping)| Key::announced(mapping)) {
+            let index = self.row(key);
+            self.rows[index].faults += 1;
         }
     }
 

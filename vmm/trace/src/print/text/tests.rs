@@ -1,82 +1,257 @@
 //! Whole outputs, as literals.
 
-use super::*;
+use device_model::Region;
 
-#[test]
-fn show() {
-    let mut sample = crate::sample::Sample::new();
-    let config = sample.configuration(4, 6);
-    sample.add_routes(config);
-    sample.event(crate::event::EventKind::Map { mapping: sample.kernel_mapping });
+use super::*;
+use crate::event::{Counted, EventKind};
+use crate::format::End;
+use crate::print::print;
+use crate::reader::Trace;
+use crate::sample::{MMAP, Sample};
+
+/// What is printed, without the trace's path.
+fn printed(trace: &Trace, width: usize, color: bool) -> String {
+    let mut out = Vec::new();
+    print(trace, &mut TextPrinter::new(&mut out, Clock::Virtual, width, color)).unwrap();
+    String::from_utf8(out).unwrap().replace(&trace.path().display().to_string(), "t")
+}
+
+fn count(sample: &mut Sample, what: Counted, value: u64, address: u64) {
+    sample.event(EventKind::Count { what, value, address, error_code: 6, rip: 0 });
+}
+
+/// Setup, a register reached both ways, an interrupt.
+fn run() -> Trace {
+    let mut sample = Sample::new();
+    let decode = sample.configuration(4, 6);
+    sample.add_routes(decode);
+    sample.event(EventKind::Map { mapping: sample.kernel_mapping });
     sample.scenario_begin("same-register");
-    let w = sample.kernel_write(8, 0xc0ffee01);
-    let c = sample.access(w);
-    sample.event(crate::event::EventKind::Change {
-        function: sample.lab,
-        region: device_model::Region::Bar(0),
-        offset: 8,
-        old: 0,
-        new: 0xc0ffee01,
-        cause: c,
-    });
-    sample.event(crate::event::EventKind::Map { mapping: sample.user_mapping });
-    sample.event(crate::event::EventKind::Count {
-        what: crate::event::Counted::FaultResolved,
-        value: 1,
-        address: crate::sample::MMAP + 8,
-        error_code: 4,
-        rip: 0,
-    });
-    let w = sample.user_read(8, 0xc0ffee01);
-    sample.access(w);
+    let write = sample.kernel_write(8, 0xc0ff_ee01);
+    let cause = sample.access(write);
+    let (function, region) = (sample.lab, Region::Bar(0));
+    sample.event(EventKind::Change { function, region, offset: 8, old: 0, new: 0xc0ff_ee01, cause });
+    sample.event(EventKind::Map { mapping: sample.user_mapping });
+    count(&mut sample, Counted::FaultResolved, 1, MMAP + 8);
+    let read = sample.user_read(8, 0xc0ff_ee01);
+    sample.access(read);
+    count(&mut sample, Counted::KernelEntries, 0, 0);
+    sample.event(EventKind::Unmap { mapping: sample.user_mapping });
     sample.scenario_end(true, "both reached 0xfe000008");
-    sample.scenario_begin("no-kernel-entry");
-    for i in 0..1000 {
-        let w = sample.user_write(8, i);
-        sample.access(w);
-        let w = sample.user_read(8, i);
-        sample.access(w);
-    }
-    for i in 0..1000 {
-        let w = sample.user_read(8, i);
-        sample.access(w);
-    }
-    sample.event(crate::event::EventKind::Count {
-        what: crate::event::Counted::KernelEntries,
-        value: 0,
-        address: 0,
-        error_code: 0,
-        rip: 0,
-    });
-    sample.scenario_end(true, "2000 accesses, no kernel entry");
     sample.scenario_begin("interrupt");
     sample.computation();
     sample.scenario_end(true, "");
+    sample.finished()
+}
+
+/// Wider than this test's lines may be, but that is what it is about.
+const ON_ONE_LINE: &str = "\
+test kernel · 1 vCPU · 32 MiB · virtual device clock
+00:04.0  1234:1ab0 lab  BAR0 4 KiB @ 0xfe000000, BAR2 1 MiB @ 0x800000000 pref, MSI
+       2 configuration accesses (CF8/CFC 2)
+
+scenario same-register
+     7      3 us  ring 0  ioremap  lab::start         lab.rs:17    ffffc90000001008 -> fe000008  BAR0+0x008 SCRATCH    W4 0xc0ffee01
+     9      3 us  map    mmap(lab, 4096, offset 0) by user 1, on first touch
+    10      3 us  page fault at 0000400000000008, resolved by mapping the page
+    11      4 us  ring 3  mmap     user::touch        lab.rs:29    0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0xc0ffee01
+    12      4 us  0 kernel entries counted by the guest
+    13      4 us  unmap  mmap(lab, 4096, offset 0) by user 1
+    both reached 0xfe000008                                                                                                             PASS
+
+scenario interrupt
+    16      5 us  ring 0  ioremap  lab::start         lab.rs:17    ffffc90000001024 -> fe000024  BAR0+0x024 OPCODE     W4 0x1 FACTORIAL
+      `- STATUS 0 -> BUSY, busy 20 us, RESULT 0 -> 0x78, STATUS BUSY -> DONE, INT_STATUS 0 -> DONE, MSI vector 0x31 -> vCPU 0
+    26     26 us  ring 0  ioremap  lab::isr           lab.rs:21    ffffc90000001014 -> fe000014  BAR0+0x014 INT_STATUS R4 0x1 DONE
+      (caused by 16)
+    27     27 us  ring 0  ioremap  lab::isr           lab.rs:22    ffffc90000001014 -> fe000014  BAR0+0x014 INT_STATUS W4 0x1 DONE
+      (caused by 16)
+      `- INT_STATUS DONE -> 0
+                                                                                                                                        PASS
+";
+
+#[test]
+fn an_access_takes_two_lines_in_80_columns() {
+    let expected = "\
+test kernel · 1 vCPU · 32 MiB · virtual device clock
+00:04.0  1234:1ab0 lab  BAR0 4 KiB @ 0xfe000000, BAR2 1 MiB @ 0x800000000 pref,
+         MSI
+       2 configuration accesses (CF8/CFC 2)
+
+scenario same-register
+     7      3 us  ring 0  ioremap  lab::start  lab.rs:17
+      ffffc90000001008 -> fe000008  BAR0+0x008 SCRATCH    W4 0xc0ffee01
+     9      3 us  map    mmap(lab, 4096, offset 0) by user 1, on first touch
+    10      3 us  page fault at 0000400000000008, resolved by mapping the page
+    11      4 us  ring 3  mmap     user::touch  lab.rs:29
+      0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0xc0ffee01
+    12      4 us  0 kernel entries counted by the guest
+    13      4 us  unmap  mmap(lab, 4096, offset 0) by user 1
+    both reached 0xfe000008                                                 PASS
+
+scenario interrupt
+    16      5 us  ring 0  ioremap  lab::start  lab.rs:17
+      ffffc90000001024 -> fe000024  BAR0+0x024 OPCODE     W4 0x1 FACTORIAL
+      `- STATUS 0 -> BUSY, busy 20 us, RESULT 0 -> 0x78, STATUS BUSY -> DONE,
+         INT_STATUS 0 -> DONE, MSI vector 0x31 -> vCPU 0
+    26     26 us  ring 0  ioremap  lab::isr  lab.rs:21  (caused by 16)
+      ffffc90000001014 -> fe000014  BAR0+0x014 INT_STATUS R4 0x1 DONE
+    27     27 us  ring 0  ioremap  lab::isr  lab.rs:22  (caused by 16)
+      ffffc90000001014 -> fe000014  BAR0+0x014 INT_STATUS W4 0x1 DONE
+      `- INT_STATUS DONE -> 0
+                                                                            PASS
+
+mappings
+  00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
+    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 4 accesses
+    user    mmap      0000400000000000  UC-, by user 1, on first touch,
+                      1 access, 1 fault, 0 kernel entries
+
+scenarios
+  PASS  same-register  both reached 0xfe000008
+  PASS  interrupt
+
+2 scenarios, 2 passed · 7 accesses traced, 0 lost · 0.30 s
+trace: t
+";
+    assert_eq!(printed(&run(), 80, false), expected);
+}
+
+#[test]
+fn an_access_takes_one_line_in_140_columns() {
+    assert_eq!(printed(&run(), 140, false).split("\nmappings\n").next(), Some(ON_ONE_LINE));
+}
+
+#[test]
+fn loops_are_folded() {
+    let expected = "\
+test kernel · 1 vCPU · 32 MiB · virtual device clock
+00:04.0  1234:1ab0 lab  BAR0 4 KiB off, BAR2 1 MiB off pref, MSI
+
+scenario loops
+     2      1 us  ring 3  mmap     user::touch  lab.rs:29
+      0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
+      x 999 more like it, to 1001
+  1002   1000 us  mark pairs
+  1003   1001 us  ring 3  mmap     user::touch  lab.rs:28
+      0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
+  1004   1002 us  ring 3  mmap     user::touch  lab.rs:29
+      0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
+      x 6 more of these 2, to 1016
+  1017   1015 us  ring 3  mmap     user::touch  lab.rs:28
+      0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
+  1018   1015 us  mark short
+  1019   1016 us  ring 3  mmap     user::touch  lab.rs:29
+      0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
+  1020   1017 us  ring 3  mmap     user::touch  lab.rs:29
+      0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
+  1021   1018 us  ring 3  mmap     user::touch  lab.rs:28
+      0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
+  1022   1019 us  ring 3  mmap     user::touch  lab.rs:29
+      0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
+  1023   1020 us  ring 3  mmap     user::touch  lab.rs:28
+      0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
+                                                                            PASS
+
+scenarios
+  PASS  loops
+
+1 scenario, 1 passed · 1,020 accesses traced, 0 lost · 10.24 s
+trace: t
+";
+    assert_eq!(printed(&loops(), 80, false), expected);
+}
+
+#[test]
+fn what_went_wrong_stands_out() {
+    let expected = "\
+test kernel · 1 vCPU · 32 MiB · virtual device clock
+00:04.0  1234:1ab0 lab  BAR0 4 KiB @ 0xfe000000, BAR2 1 MiB @ 0x800000000 pref,
+         MSI
+       2 configuration accesses (CF8/CFC 2)
+
+scenario decode-off
+       2 configuration accesses (CF8/CFC 2)
+     8      4 us  lab  BAR0 no longer decodes 0xfe000000,
+         BAR2 no longer decodes 0x800000000 (caused by 7)
+    10      5 us  ring 0  ioremap  lab::probe  lab.rs:13
+      ffffc90000001008 -> fe000008  nothing               R4 0xffffffff
+      `- nothing decodes this address: reads all-ones
+    11      5 us  page fault at 0000400000000000, user write, no page: the
+         program was stopped
+    the read gave 0xfe, which isn't all-ones: something answered in the
+    device's place                                                          FAIL
+
+scenario interrupt
+    15      5 us  warning: guest ABI: no request has number 77
+
+mappings
+  00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
+    kernel  ioremap   ffffc90000001000  UC-, 1 access
+
+scenarios
+  FAIL  decode-off  the read gave 0xfe, which isn't all-ones: something answer..
+  ----  interrupt   did not end
+
+interrupted: time limit of 10 s
+2 scenarios, 0 passed · 5 accesses traced, 1 lost · 0.15 s
+trace: t
+";
+    assert_eq!(printed(&trouble(), 80, false), expected);
+    let colored = printed(&trouble(), 80, true);
+    assert!(colored.contains("\u{1b}[1m\u{1b}[31mFAIL\u{1b}[0m"));
+    let plain = without_colors(&colored);
+    assert_eq!(plain, expected);
+}
+
+/// `text` without its colours.
+fn without_colors(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |plain, part| plain + part.split_once('m').unwrap().1)
+}
+
+/// A loop of one access, one of two, and runs that are too short to fold.
+fn loops() -> Trace {
+    let mut sample = Sample::new();
+    sample.scenario_begin("loops");
+    let (read, write) = (sample.user_read(8, 1), sample.user_write(8, 1));
+    for _ in 0..1000 {
+        sample.access(read);
+    }
+    sample.mark("pairs");
+    for _ in 0..7 {
+        sample.access(write);
+        sample.access(read);
+    }
+    sample.access(write);
+    sample.mark("short");
+    for access in [read, read, write, read, write] {
+        sample.access(access);
+    }
+    sample.scenario_end(true, "");
+    sample.finished()
+}
+
+/// Refusals, decoding off, a fatal fault, a failed scenario, one that never ended, lost events.
+fn trouble() -> Trace {
+    let mut sample = Sample::new();
+    let decode = sample.configuration(4, 6);
+    sample.add_routes(decode);
     sample.scenario_begin("decode-off");
-    let config = sample.configuration(4, 6);
+    let cause = sample.configuration(4, 4);
     for route in [sample.bar0, sample.bar2] {
-        sample.event(crate::event::EventKind::Route { route, change: RouteChange::Removed, cause: config });
+        sample.event(EventKind::Route { route, change: RouteChange::Removed, cause });
     }
     sample.unclaimed_read();
+    count(&mut sample, Counted::FaultFatal, 1, MMAP);
     sample.scenario_end(
         false,
-        "read 0xfe instead of all-ones; this is a very long text which doesn't fit on one line",
+        "the read gave 0xfe, which isn't all-ones: something answered in the device's place",
     );
-    let trace = sample.finished();
-    for width in [80, 140] {
-        let mut out = Vec::new();
-        crate::print::print(&trace, &mut TextPrinter::new(&mut out, Clock::Virtual, width, false)).unwrap();
-        println!("{}", String::from_utf8(out).unwrap());
-    }
-    let mut out = Vec::new();
-    crate::print::print(&trace, &mut crate::print::JsonPrinter::new(&mut out, Clock::Virtual)).unwrap();
-    println!(
-        "{}",
-        String::from_utf8(out)
-            .unwrap()
-            .lines()
-            .filter(|l| !l.contains("no-kernel"))
-            .collect::<Vec<_>>()
-            .join("\n")
-    );
+    sample.scenario_begin("interrupt");
+    sample.writer.reserve();
+    let text = sample.text("guest ABI: no request has number 77");
+    sample.event(EventKind::Warning { text });
+    sample.ended(End::Interrupted("time limit of 10 s".into()))
 }

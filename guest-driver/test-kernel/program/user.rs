@@ -1,4 +1,5 @@
-//! What the program can do: see [`common::system_call::routine`]. Never inlined: traces name them.
+//! What the program can do: a function for each number of [`common::system_call::routine`], whose
+//! docs say what it does. Never inlined, since traces name them.
 
 use common::bench::mark;
 use common::mmio;
@@ -9,8 +10,9 @@ use crate::system_call::{count_begin, count_end, mmap, munmap, pause};
 
 const PAGE: u64 = 0x1000;
 /// How many writes, and how many reads, [`thousand_accesses`] makes.
-const PAIRS: u32 = 500;
+const HALF: u32 = 500;
 
+/// `EXCHANGE`.
 #[inline(never)]
 pub fn exchange(when: u64, value: u32) -> u64 {
     let registers = Registers::map(when);
@@ -19,6 +21,7 @@ pub fn exchange(when: u64, value: u32) -> u64 {
     u64::from(found)
 }
 
+/// `WRITE_AND_READ`.
 #[inline(never)]
 pub fn write_and_read(when: u64, value: u32) -> u64 {
     let registers = Registers::map(when);
@@ -26,6 +29,7 @@ pub fn write_and_read(when: u64, value: u32) -> u64 {
     u64::from(registers.scratch())
 }
 
+/// `READ_TEN_TIMES`.
 #[inline(never)]
 pub fn read_ten_times(when: u64) -> u64 {
     let registers = Registers::map(when);
@@ -36,21 +40,22 @@ pub fn read_ten_times(when: u64) -> u64 {
     later as u64 + 1
 }
 
+/// `THOUSAND_ACCESSES`.
 #[inline(never)]
-pub fn thousand_accesses(when: u64) -> u64 {
+pub fn thousand_accesses(when: u64, value: u32) -> u64 {
     let registers = Registers::map(when);
-    mark("a thousand accesses begin");
     count_begin();
-    let mut right = 0;
-    for value in 0..PAIRS {
+    mark("a thousand accesses begin");
+    for _ in 0..HALF {
         registers.set_scratch(value);
-        right += u64::from(registers.scratch() == value);
     }
-    count_end();
+    let right = (0..HALF).filter(|_| registers.scratch() == value).count();
     mark("a thousand accesses end");
-    right
+    count_end();
+    right as u64
 }
 
+/// `READ_PAUSE_READ`.
 #[inline(never)]
 pub fn read_pause_read(when: u64, expected: u32) -> u64 {
     let registers = Registers::map(when);
@@ -60,6 +65,7 @@ pub fn read_pause_read(when: u64, expected: u32) -> u64 {
     if before == expected { u64::from(after) } else { 0 }
 }
 
+/// `WRITE_AND_UNMAP`.
 #[inline(never)]
 pub fn write_and_unmap(when: u64, value: u32) -> u64 {
     let registers = Registers::map(when);
@@ -67,6 +73,7 @@ pub fn write_and_unmap(when: u64, value: u32) -> u64 {
     munmap(registers.address()).map_or_else(Errno::result, |()| 0)
 }
 
+/// `TOUCH_AFTER_UNMAP`.
 #[inline(never)]
 pub fn touch_after_unmap(when: u64) -> u64 {
     let registers = Registers::map(when);
@@ -78,24 +85,31 @@ pub fn touch_after_unmap(when: u64) -> u64 {
     u64::from(registers.scratch())
 }
 
+/// `MAP_PAST_END`.
 #[inline(never)]
 pub fn map_past_end() -> u64 {
-    // The registers are one page.
-    const TRIES: [(u64, u64); 6] = [
-        (PAGE, PAGE),
-        (0, 2 * PAGE),
-        (8, PAGE),
-        (0, 8),
-        // Both sums wrap: to 0, and to one page.
-        (PAGE.wrapping_neg(), PAGE),
-        (PAGE, PAGE.wrapping_neg()),
+    // The registers are one page. The sums of the last two wrap: to 0, and to one page.
+    const TRIES: [(u64, u64, &str); 6] = [
+        (PAGE, PAGE, "mmap of a page right after the BAR"),
+        (0, 2 * PAGE, "mmap of two pages"),
+        (8, PAGE, "mmap from the middle of a page"),
+        (0, 8, "mmap of a part of a page"),
+        (PAGE.wrapping_neg(), PAGE, "mmap of the last page that an offset can reach"),
+        (2 * PAGE, PAGE.wrapping_neg(), "mmap of almost everything"),
     ];
-    TRIES
-        .iter()
-        .filter(|&&(offset, length)| mmap(offset, length, fill::UP_FRONT) != Err(Errno::INVALID))
-        .count() as u64
+    let mut granted = 0;
+    for &(offset, length, text) in &TRIES {
+        mark(text);
+        if mmap(offset, length, fill::UP_FRONT) == Err(Errno::INVALID) {
+            mark("refused: EINVAL");
+        } else {
+            granted += 1;
+        }
+    }
+    granted
 }
 
+/// `READ_ADDRESS`.
 #[inline(never)]
 pub fn read_address(address: u64) -> u64 {
     mark("read of an address that is not the program's");

@@ -5,8 +5,8 @@
 #![no_main]
 
 mod lab;
-mod routines;
 mod system_call;
+mod user;
 
 use core::arch::asm;
 use core::panic::PanicInfo;
@@ -18,15 +18,15 @@ use common::system_call::routine;
 extern "C" fn _start(choice: u64, first: u64, second: u64) -> ! {
     let value = second as u32;
     let code = match choice {
-        routine::EXCHANGE => routines::exchange(first, value),
-        routine::WRITE_AND_READ => routines::write_and_read(first, value),
-        routine::READ_TEN_TIMES => routines::read_ten_times(first),
-        routine::THOUSAND_ACCESSES => routines::thousand_accesses(first),
-        routine::READ_PAUSE_READ => routines::read_pause_read(first, value),
-        routine::WRITE_AND_UNMAP => routines::write_and_unmap(first, value),
-        routine::TOUCH_AFTER_UNMAP => routines::touch_after_unmap(first),
-        routine::MAP_PAST_END => routines::map_past_end(),
-        routine::READ_ADDRESS => routines::read_address(first),
+        routine::EXCHANGE => user::exchange(first, value),
+        routine::WRITE_AND_READ => user::write_and_read(first, value),
+        routine::READ_TEN_TIMES => user::read_ten_times(first),
+        routine::THOUSAND_ACCESSES => user::thousand_accesses(first, value),
+        routine::READ_PAUSE_READ => user::read_pause_read(first, value),
+        routine::WRITE_AND_UNMAP => user::write_and_unmap(first, value),
+        routine::TOUCH_AFTER_UNMAP => user::touch_after_unmap(first),
+        routine::MAP_PAST_END => user::map_past_end(),
+        routine::READ_ADDRESS => user::read_address(first),
         _ => give_up(),
     };
     system_call::exit(code)

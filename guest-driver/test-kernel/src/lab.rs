@@ -27,7 +27,7 @@ use common::mmio;
 pub use file::File;
 
 use crate::check::{self, Failure};
-use crate::ioremap::{IoMemory, ioremap};
+use crate::ioremap::{self, IoMemory, ioremap};
 use crate::irq;
 use crate::pci::{Bar, Function};
 use message::Message;
@@ -63,8 +63,9 @@ static CAUSES: AtomicU32 = AtomicU32::new(0);
 
 /// The device with its registers mapped. Dropping it undoes [`probe`].
 pub struct Lab<'a> {
-    registers: IoMemory,
+    // Dropped in this order: no message arrives for registers that are not mapped any more.
     _message: Message<'a>,
+    registers: IoMemory,
 }
 
 impl Lab<'_> {
@@ -97,6 +98,11 @@ fn registers_bar(function: &Function) -> Result<Bar, Failure> {
     function.bar(REGISTERS_BAR).ok_or(Failure::Reason("BAR 0 has no address"))
 }
 
+/// Whether the registers are mapped by [`ioremap()`].
+pub fn is_ioremapped(function: &Function) -> Result<bool, Failure> {
+    Ok(ioremap::is_mapped(registers_bar(function)?.address))
+}
+
 /// Enables the function, maps its registers and sets up its interrupt.
 #[inline(never)]
 pub fn probe(function: &Function) -> Result<Lab<'_>, Failure> {
@@ -106,7 +112,7 @@ pub fn probe(function: &Function) -> Result<Lab<'_>, Failure> {
         ioremap(bar.address, bar.size, "lab::probe").ok_or(Failure::Reason("no room for ioremap"))?;
     let message = Message::enable(function, irq::VECTOR).ok_or(Failure::Reason("no MSI capability"))?;
     irq::request(isr, registers.address());
-    let lab = Lab { registers, _message: message };
+    let lab = Lab { _message: message, registers };
     check::equal("ID", u64::from(lab.read(ID)), u64::from(ID_VALUE))?;
     check::equal("VERSION", u64::from(lab.read(VERSION)), u64::from(VERSION_VALUE))?;
     Ok(lab)
