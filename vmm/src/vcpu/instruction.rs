@@ -5,7 +5,7 @@
 //! exit's physical address, and its width and value fit. A repeated string store leaves RIP on itself.
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
+    Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpAccess,
     OpKind, UsedMemory,
 };
 use rustc_hash::FxHashMap;
@@ -228,7 +228,12 @@ fn matching(
         if (exit.written.is_some() && !writes) || (exit.written.is_none() && !reads) {
             continue;
         }
-        let length = used.memory_size().size() as u64;
+        let size = match used.memory_size() {
+            // That of all elements together, where the instruction repeats; this is the size of one.
+            MemorySize::Unknown => instruction.memory_size(),
+            known => known,
+        };
+        let length = size.size() as u64;
         let address = used.virtual_address(0, |register, _, _| registers.value(register));
         let Some(address) = address else { continue };
         for start in moved(instruction, exit, address, length) {

@@ -21,7 +21,8 @@ use crate::reader::{Damage, Tail, Trace};
 /// Prints events in their order, then what they come to.
 ///
 /// ```no_run
-/// # fn follow(tail: &mut trace::Tail, printer: &mut dyn trace::print::Printer) -> Result<(), Box<dyn std::error::Error>> {
+/// # use trace::{Tail, print::Printer};
+/// # fn follow(tail: &mut Tail, printer: &mut dyn Printer) -> Result<(), Box<dyn std::error::Error>> {
 /// while tail.end().is_none() {
 ///     for event in tail.poll()? {
 ///         printer.event(tail.definitions(), &event)?;

@@ -49,7 +49,7 @@ pub enum ReadError {
 /// A part of the file that can't be trusted. What it held is missing from the trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Where it is in the file, in bytes.
+    /// Where it is in the file, in bytes; for a definition, before which byte.
     pub offset: u64,
     /// What is wrong there.
     pub kind: DamageKind,

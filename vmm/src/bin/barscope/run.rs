@@ -178,10 +178,11 @@ impl Live {
     }
 }
 
-/// Columns of the terminal.
+/// Columns to print in: what COLUMNS says, or the terminal's.
 fn width() -> usize {
-    if !io::stdout().is_terminal() {
-        return WIDE;
-    }
-    terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into())
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    asked.unwrap_or_else(|| match terminal_size::terminal_size() {
+        Some((width, _)) if io::stdout().is_terminal() => width.0.into(),
+        _ => WIDE,
+    })
 }

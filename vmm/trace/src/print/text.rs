@@ -1,6 +1,7 @@
 //! Text for people: a line for each access, what the device did below it.
 
 mod access;
+mod effects;
 mod ending;
 mod fold;
 mod mappings;
@@ -10,6 +11,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use self::access::{access_lines, wrap};
+use self::effects::Effects;
 use self::fold::{Fold, Folded};
 use self::mappings::Mappings;
 use self::setup::Setup;
@@ -17,7 +19,7 @@ use super::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
 use super::{Ending, Printer, Totals, words};
 use crate::definition::Machine;
 use crate::definitions::Definitions;
-use crate::event::{Event, RouteChange};
+use crate::event::Event;
 use crate::format::Clock;
 use crate::view::{AccessView, View, Viewer, What};
 
@@ -36,19 +38,13 @@ pub struct TextPrinter<W> {
     scenarios: Vec<Scenario>,
     /// The header was printed.
     started: bool,
+    in_scenario: bool,
     /// A path that was inferred was printed.
     inferred: bool,
     /// The last access, whether printed or folded.
     last_access: Option<View>,
     /// The access on the last line, while nothing else was printed.
     last_printed: Option<u64>,
-}
-
-/// Effects of one access that go on one line.
-#[derive(Default)]
-struct Effects {
-    words: Vec<String>,
-    first: Option<View>,
 }
 
 struct Scenario {
@@ -74,15 +70,11 @@ impl<W: Write> TextPrinter<W> {
             effects: Effects::default(),
             scenarios: Vec::new(),
             started: false,
+            in_scenario: false,
             inferred: false,
             last_access: None,
             last_printed: None,
         }
-    }
-
-    /// What was counted so far.
-    pub fn totals(&self) -> Totals {
-        self.totals
     }
 
     fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
@@ -112,17 +104,22 @@ impl<W: Write> TextPrinter<W> {
         Ok(())
     }
 
-    /// Prints everything that waits, so that something else may follow.
+    /// Prints everything that waits, so that something else may follow. Configuration accesses within a
+    /// scenario wait on: one line about them is enough, unless something came of them.
     fn settle(&mut self, definitions: &Definitions) -> io::Result<()> {
         self.start(definitions)?;
         let folded = self.fold.end();
         self.print_folded(folded)?;
         self.print_effects()?;
-        if let Some(line) = self.setup.take_line() {
-            self.last_printed = None;
-            self.line(line)?;
-        }
-        Ok(())
+        if self.in_scenario { Ok(()) } else { self.print_setup() }
+    }
+
+    /// Prints the line about configuration accesses since the last one.
+    fn print_setup(&mut self) -> io::Result<()> {
+        let Some(line) = self.setup.take_line() else { return Ok(()) };
+        self.last_printed = None;
+        self.fold.forget();
+        self.line(line)
     }
 
     fn print_folded(&mut self, folded: Vec<Folded>) -> io::Result<()> {
@@ -152,31 +149,7 @@ impl<W: Write> TextPrinter<W> {
         }
         self.last_printed = Some(view.seq);
         if let Some(refusal) = words::refusal(access) {
-            self.effects = Effects { words: vec![refusal], first: Some(view.clone()) };
-        }
-        Ok(())
-    }
-
-    /// Prints the effects that were gathered: below their access if that was printed last.
-    fn print_effects(&mut self) -> io::Result<()> {
-        let Effects { words: mut items, first } = std::mem::take(&mut self.effects);
-        let Some(first) = first else { return Ok(()) };
-        let cause = first.cause().filter(|_| first.is_effect());
-        let below = self.last_printed == Some(cause.unwrap_or(first.seq));
-        let (head, indent) = if below {
-            ("      `- ".to_owned(), 9)
-        } else {
-            if let (Some(cause), Some(last)) = (cause, items.last_mut()) {
-                *last += &format!(" (caused by {cause})");
-            }
-            let device = first.function().map_or("device", |function| &function.name);
-            (format!("{}{device}  ", prefix(&first)), 9)
-        };
-        for line in wrap(&head, indent, &items, self.width) {
-            self.line(line)?;
-        }
-        if !below {
-            self.last_printed = None;
+            self.effects = Effects::new(view.clone(), refusal);
         }
         Ok(())
     }
@@ -203,53 +176,18 @@ impl<W: Write> TextPrinter<W> {
             return Ok(());
         }
         self.start(definitions)?;
-        if self.setup.is_pending() {
+        if self.setup.is_pending() && !self.in_scenario {
             self.settle(definitions)?;
-            self.fold.forget();
         }
         let folded = self.fold.push(view);
         self.print_folded(folded)
-    }
-
-    fn effect(&mut self, definitions: &Definitions, view: View) -> io::Result<()> {
-        if let What::Route { function: Some(_), route: Some(route), change, .. } = &view.what {
-            self.setup.reroute(route, *change == RouteChange::Added);
-            if view.scenario.is_none() && *change != RouteChange::Refused {
-                return Ok(());
-            }
-        }
-        if self.stores_what_was_written(&view) {
-            return Ok(());
-        }
-        let Some(text) = words::effect(&view.what) else { return Ok(()) };
-        let same = self.effects.first.as_ref().is_some_and(|first| {
-            let cause = first.cause().filter(|_| first.is_effect()).unwrap_or(first.seq);
-            Some(cause) == view.cause()
-        });
-        if !same {
-            self.settle(definitions)?;
-            self.fold.forget();
-            self.effects.first = Some(view);
-        }
-        self.effects.words.push(text);
-        Ok(())
-    }
-
-    /// A register that holds what the access before wrote to it is no news.
-    fn stores_what_was_written(&self, view: &View) -> bool {
-        let (What::Change { place, new, cause, .. }, Some(last)) = (&view.what, &self.last_access) else {
-            return false;
-        };
-        last.seq == *cause
-            && last.access().is_some_and(|access| {
-                access.write && access.value == *new && access.place.as_ref() == Some(place)
-            })
     }
 
     fn scenario_begin(&mut self, definitions: &Definitions, name: &Arc<str>) -> io::Result<()> {
         self.settle(definitions)?;
         self.fold.forget();
         self.scenarios.push(Scenario { name: Arc::clone(name), passed: None, summary: Arc::default() });
+        self.in_scenario = true;
         let heading = self.paint.paint(HEADING, format!("scenario {name}"));
         self.line("")?;
         self.line(heading)
@@ -261,6 +199,7 @@ impl<W: Write> TextPrinter<W> {
         passed: bool,
         summary: &Arc<str>,
     ) -> io::Result<()> {
+        self.in_scenario = false;
         self.settle(definitions)?;
         self.fold.forget();
         if let Some(scenario) = self.scenarios.last_mut() {
@@ -316,6 +255,7 @@ impl<W: Write> Printer for TextPrinter<W> {
     }
 
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+        self.in_scenario = false;
         self.settle(ending.definitions)?;
         self.print_mappings()?;
         self.print_scenarios()?;

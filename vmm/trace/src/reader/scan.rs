@@ -132,6 +132,7 @@ impl Scanner {
     }
 
     fn scan_definitions(&mut self, definitions: &mut Definitions) -> io::Result<()> {
+        let mut read_to = HEADER_BYTES;
         for index in 0..self.blocks.len() {
             if self.blocks[index].done {
                 continue;
@@ -150,6 +151,7 @@ impl Scanner {
                 self.stream.resize(start + found.used - progress.read, 0);
                 self.file.read_exact_at(&mut self.stream[start..], content_offset(index, progress.read))?;
                 self.blocks[index].read = found.used;
+                read_to = content_offset(index, found.used);
             }
             if found.used < CONTENT_BYTES {
                 // The stream continues in the next block only after this one is full.
@@ -157,7 +159,7 @@ impl Scanner {
             }
             self.blocks[index].done = true;
         }
-        self.decode_stream(definitions);
+        self.decode_stream(definitions, read_to);
         Ok(())
     }
 
@@ -226,7 +228,8 @@ impl Scanner {
         Ok(())
     }
 
-    fn decode_stream(&mut self, definitions: &mut Definitions) {
+    /// Takes the whole records off the stream, which was read up to byte `read_to` of the file.
+    fn decode_stream(&mut self, definitions: &mut Definitions, read_to: u64) {
         let mut at = 0;
         while !self.stream_broken {
             let Some((json, blob, length)) = record(&self.stream[at..]) else { break };
@@ -234,7 +237,7 @@ impl Scanner {
                 Ok(definition) => definitions.push(definition, blob.to_vec()),
                 Err(_) => {
                     self.stream_broken = true;
-                    self.damage.push(Damage { offset: at as u64, kind: DamageKind::Definition });
+                    self.damage.push(Damage { offset: read_to, kind: DamageKind::Definition });
                 }
             }
             at += length;

@@ -2,6 +2,7 @@
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 
+use super::viewer::printable;
 use crate::definition::Instruction;
 use crate::symbols::Symbol;
 
@@ -27,7 +28,11 @@ impl Code {
             cr3: instruction.cr3,
             text: disassemble(&instruction.bytes, instruction.rip, 64),
             ambiguous: instruction.ambiguous,
-            symbol,
+            symbol: symbol.map(|symbol| Symbol {
+                function: printable(&symbol.function),
+                file: symbol.file.as_deref().map(printable),
+                ..symbol
+            }),
         }
     }
 }

@@ -159,3 +159,11 @@ fn bytes_that_are_no_instruction_are_bad() {
     let code = Instruction { rip: 0, bytes, cr3: 0, ambiguous: true };
     assert_eq!(sample.writer.define(&Definition::Instruction(code)).unwrap(), 13);
 }
+
+#[test]
+fn texts_of_guests_hold_no_control_characters() {
+    let mut sample = Sample::new();
+    let mark = sample.mark("a\u{1b}[2Jb\nc");
+    let trace = sample.finished();
+    assert!(matches!(&trace.views().get(mark).unwrap().what, What::Mark { text } if &**text == "a.[2Jb.c"));
+}

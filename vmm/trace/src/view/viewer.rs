@@ -195,7 +195,11 @@ impl Viewer {
     }
 
     fn mapping(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Mapping>> {
-        self.mappings.get(id, || definitions.mapping(id).cloned().map(Arc::new))
+        self.mappings.get(id, || {
+            let mapping = definitions.mapping(id)?;
+            let (who, call) = (printable(&mapping.who), printable(&mapping.call));
+            Some(Arc::new(Mapping { who, call, ..mapping.clone() }))
+        })
     }
 
     fn function(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Function>> {
@@ -207,8 +211,13 @@ impl Viewer {
     }
 
     fn text(&mut self, definitions: &Definitions, id: Id) -> Arc<str> {
-        self.texts.get(id, || Some(Arc::from(definitions.text(id)))).unwrap_or_default()
+        self.texts.get(id, || Some(Arc::from(printable(definitions.text(id))))).unwrap_or_default()
     }
+}
+
+/// `text` without control characters: guests choose texts, and terminals obey some of them.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '.' } else { character }).collect()
 }
 
 /// An access to the configuration space of a function that isn't there.

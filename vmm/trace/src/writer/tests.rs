@@ -60,7 +60,7 @@ fn nothing_is_recorded_after_the_end() {
     assert_eq!(Trace::open(&path).unwrap().events().len(), 1);
 }
 
-/// A disk of 2 MiB that is full after the first chunk. Mounting one needs privileges, in a mount
+/// A disk that is full after the first chunk. Mounting one needs privileges, in a mount
 /// namespace of the test's own.
 #[test]
 fn a_full_disk_is_an_error_and_what_was_written_stays_readable() {
@@ -87,26 +87,22 @@ fn a_full_disk_is_an_error_and_what_was_written_stays_readable() {
     assert!(!privileged || output.status.success(), "{text}");
 }
 
+/// Records until the disk is full.
 fn fill(directory: &Path) {
     let path = directory.join("t");
     let writer = Writer::create(&path, Clock::Host).unwrap();
     let mut lane = writer.lane(None);
-    let (mut recorded, error) = (0, loop_until_error(|| lane.record(&mark(&writer))));
-    recorded += error.0;
-    assert!(matches!(error.1, WriteError::Grow { .. }), "{}", error.1);
-    assert!(error.1.to_string().contains("free some space"), "{}", error.1);
+    let mut recorded = 0;
+    let error = loop {
+        match lane.record(&mark(&writer)) {
+            Ok(()) => recorded += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, WriteError::Grow { .. }), "{error}");
+    assert!(error.to_string().contains("free some space"), "{error}");
     writer.finish(End::Failed("disk full".into())).unwrap();
     let trace = Trace::open(&path).unwrap();
     assert_eq!((trace.events().len(), trace.lost()), (recorded, 1));
     assert_eq!(trace.end(), Some(&End::Failed("disk full".into())));
-}
-
-fn loop_until_error(mut record: impl FnMut() -> Result<(), WriteError>) -> (usize, WriteError) {
-    let mut recorded = 0;
-    loop {
-        match record() {
-            Ok(()) => recorded += 1,
-            Err(error) => return (recorded, error),
-        }
-    }
 }

@@ -7,6 +7,8 @@ use crate::view::{AccessView, BusAddress, View};
 
 /// From here on an access has one line, if it fits.
 const ONE_LINE: usize = 140;
+/// From here on there is room for longer names of functions.
+const ROOMY: usize = 160;
 
 /// The lines of an access: who made it and how, then where it went and with what.
 pub(super) fn access_lines(view: &View, access: &AccessView, width: usize, paint: Paint) -> Vec<String> {
@@ -17,7 +19,8 @@ pub(super) fn access_lines(view: &View, access: &AccessView, width: usize, paint
     let (function, line) = code(access);
     let caused_by = access.caused_by.map(|cause| format!("  (caused by {cause})")).unwrap_or_default();
     let target = target(access);
-    let line_of = |rest: &str| format!("{function:<18} {line:<12} {target}{rest}");
+    let room = if width >= ROOMY { 24 } else { 18 };
+    let line_of = |rest: &str| format!("{function:<room$} {line:<12} {target}{rest}");
     let fits = |line: &str| plain.chars().count() + line.chars().count() <= width;
     if width >= ONE_LINE && fits(&line_of(&caused_by)) {
         return vec![who + &line_of(&caused_by)];

@@ -3,7 +3,7 @@
 use device_model::Region;
 
 use super::*;
-use crate::event::{Counted, EventKind};
+use crate::event::{Counted, EventKind, RouteChange};
 use crate::format::End;
 use crate::print::print;
 use crate::reader::Trace;

@@ -1,0 +1,82 @@
+//! The test kernel on another machine: QEMU, where there is no bench.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use vmm::machine::TEST_KERNEL;
+
+/// Booting takes a second; a busy machine may take many times that.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// What isa-debug-exit makes of the 2 that the kernel ends with on a machine that it can't use:
+/// 2 * 2 + 1.
+const UNUSABLE: i32 = 5;
+
+/// Kills QEMU if the test ends first.
+struct Qemu(Child);
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // It fails if QEMU has ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn qemu(kernel: &Path) -> Command {
+    let mut command = Command::new("qemu-system-x86_64");
+    command
+        .args(["-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "64", "-nodefaults", "-no-reboot"])
+        .args(["-display", "none", "-serial", "stdio"])
+        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel"])
+        .arg(kernel);
+    command
+}
+
+/// Boots the kernel; what it printed, and QEMU's exit code.
+fn boot() -> Result<(String, Option<i32>)> {
+    let folder = tempfile::tempdir()?;
+    let kernel = folder.path().join("kernel");
+    std::fs::write(&kernel, TEST_KERNEL)?;
+    let child = qemu(&kernel).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut qemu = Qemu(child.context("qemu-system-x86_64")?);
+    let mut output = qemu.0.stdout.take().context("stdout is piped")?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        let read = output.read_to_end(&mut text);
+        // Nobody waits any more if it took too long.
+        let _ = sender.send(read.map(|_| text));
+    });
+    let text = receiver.recv_timeout(TIME_LIMIT).context("QEMU did not end in time")??;
+    Ok((String::from_utf8_lossy(&text).into_owned(), qemu.0.wait()?.code()))
+}
+
+/// The functions that the kernel listed under this heading.
+fn listed<'a>(output: &'a str, heading: &str) -> Vec<&'a str> {
+    let lines = output.lines().skip_while(|line| *line != heading).skip(1);
+    lines.take_while(|line| line.starts_with("  ")).collect()
+}
+
+#[test]
+#[ignore = "needs qemu-system-x86_64"]
+fn qemu_boots_the_kernel_which_lists_its_functions_and_ends() -> Result<()> {
+    let (output, code) = boot()?;
+    println!("{output}");
+
+    let by_ports = listed(&output, "PCI bus 0 by CF8/CFC:");
+    let by_ecam = listed(&output, "PCI bus 0 by ECAM:");
+    // The host bridge and the LPC bridge of q35.
+    for function in ["  00.0  8086:29c0  class 060000", "  1f.0  8086:2918  class 060100"] {
+        ensure!(by_ports.contains(&function), "{function:?} is missing in {by_ports:?}");
+    }
+    assert_eq!(by_ports, by_ecam);
+    let last = "test kernel: this machine is not the bench, so that there is nothing to play";
+    assert_eq!(output.lines().last(), Some(last));
+    assert_eq!(code, Some(UNUSABLE));
+    Ok(())
+}
