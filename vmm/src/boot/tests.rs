@@ -79,10 +79,7 @@ fn the_start_info_leads_to_command_line_memory_map_and_rsdp() {
     };
 
     // Magic and version; flags and modules; module list; command line; RSDP; map; its entries.
-    assert_eq!(
-        words(0x6000, 7),
-        [0x1_336e_c578, 0, 0, 0x8000, 0xe_0000, 0x7000, 4]
-    );
+    assert_eq!(words(0x6000, 7), [0x1_336e_c578, 0, 0, 0x8000, 0xe_0000, 0x7000, 4]);
     let mut text = [0; 15];
     assert!(memory.read_physical(0x8000, &mut text));
     assert_eq!(&text, b"scenario=probe\0");

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Pattern, is_called, place};
-use crate::definition::{MemoryType, Path};
+use crate::definition::{Mapping, MemoryType, Path};
 use crate::event::{DmaOutcome, Outcome};
 use crate::view::{AccessView, View, What};
 
@@ -137,10 +137,10 @@ impl Pattern {
         self.equal("cr3", Hex(cr3), |view| Some(Hex(view.access()?.walk.as_ref()?.cr3)))
     }
 
-    /// Through a mapping that this one asked for, like `user 1`.
+    /// A mapping that this one asked for, like `user 1`, or an access through it.
     #[must_use]
     pub fn mapped_by(self, who: &str) -> Self {
-        self.equal("mapped by", who.to_owned(), |view| Some(view.access()?.mapping.as_ref()?.who.clone()))
+        self.equal("mapped by", who.to_owned(), |view| Some(mapping(view)?.who.clone()))
     }
 
     /// Answered, or refused, this way.
@@ -226,11 +226,12 @@ impl Pattern {
         })
     }
 
-    /// A DMA transfer, or a page fault, at this address.
+    /// A DMA transfer, a page fault, or a mapping's beginning, at this address.
     #[must_use]
     pub fn address(self, address: u64) -> Self {
         self.equal("address", Hex(address), |view| match &view.what {
             What::Dma { address, .. } | What::Count { address, .. } => Some(Hex(*address)),
+            What::Map { .. } | What::Unmap { .. } => Some(Hex(mapping(view)?.virtual_address)),
             _ => None,
         })
     }
@@ -260,6 +261,15 @@ fn value_of(view: &View) -> Option<u64> {
         What::Access(access) => Some(access.value),
         What::Change { new, .. } => Some(*new),
         What::Count { value, .. } => Some(*value),
+        _ => None,
+    }
+}
+
+/// The mapping that an event is about.
+fn mapping(view: &View) -> Option<&Mapping> {
+    match &view.what {
+        What::Access(access) => access.mapping.as_deref(),
+        What::Map { mapping, .. } | What::Unmap { mapping, .. } => mapping.as_deref(),
         _ => None,
     }
 }
