@@ -21,9 +21,9 @@ pub mod raw_guest;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use device_model::{Bdf, PciDevice};
 use tempfile::TempDir;
 use trace::Trace;
+use vmm::machine::Devices;
 use vmm::{Config, Place, Stop};
 
 /// How long a guest may take before the bench stops it.
@@ -76,8 +76,15 @@ impl Bench {
 
     /// Replaces the devices.
     #[must_use]
-    pub fn devices(mut self, devices: Vec<(Bdf, Box<dyn PciDevice>)>) -> Self {
+    pub fn devices(mut self, devices: Devices) -> Self {
         self.config.devices = devices;
+        self
+    }
+
+    /// Gives the machine this many vCPUs.
+    #[must_use]
+    pub fn cpus(mut self, cpus: u8) -> Self {
+        self.config.cpus = cpus;
         self
     }
 

@@ -10,14 +10,19 @@ mod guest;
 
 fn registers() -> RegisterMap {
     let region = Region::Bar(guest::REGISTERS_BAR as u8);
-    Lab::default().register_maps().iter().find(|map| map.region == region).unwrap().clone()
+    Lab::default()
+        .register_maps()
+        .iter()
+        .find(|map| map.region == region)
+        .expect("the BAR has registers")
+        .clone()
 }
 
 /// Mask of a register's field.
 fn mask(register: &str, field: &str) -> u64 {
     let map = registers();
-    let register: &Register = map.named(register).unwrap();
-    register.fields.iter().find(|known| known.name == field).unwrap().mask()
+    let register: &Register = map.named(register).expect("the model has the register");
+    register.fields.iter().find(|known| known.name == field).expect("the model has the field").mask()
 }
 
 #[test]

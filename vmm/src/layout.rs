@@ -3,6 +3,9 @@
 /// Smallest and largest guest memory in MiB: from address 0 up, below [`ECAM_BASE`].
 pub const MEMORY_MIB: std::ops::RangeInclusive<u64> = 16..=3072;
 
+/// How many vCPUs a machine may have.
+pub const CPUS: std::ops::RangeInclusive<i64> = 1..=8;
+
 /// PVH start info, its memory map and the command line: below 64 KiB, that kernels leave alone.
 pub const PVH_START_INFO: u64 = 0x6000;
 /// The memory map that the start info points at.

@@ -24,6 +24,9 @@ use crate::vcpu::{self, Vcpu};
 /// The embedded test kernel: an ELF file with a PVH note and symbols.
 pub const TEST_KERNEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/test-kernel"));
 
+/// Devices and where they are.
+pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;
+
 /// What to build a machine from.
 pub struct Config {
     /// What to boot: an ELF file with a PVH note.
@@ -34,8 +37,10 @@ pub struct Config {
     pub command_line: String,
     /// Guest memory in MiB, within [`layout::MEMORY_MIB`].
     pub memory_mib: u64,
+    /// Number of vCPUs, within [`layout::CPUS`]. All but the first wait for INIT and SIPI.
+    pub cpus: u8,
     /// Functions beside the host bridge.
-    pub devices: Vec<(Bdf, Box<dyn PciDevice>)>,
+    pub devices: Devices,
     /// The clock that devices see.
     pub clock: Clock,
     /// Where the trace goes.
@@ -54,6 +59,7 @@ impl Config {
             kernel_name: "test kernel".to_owned(),
             command_line: String::new(),
             memory_mib: 32,
+            cpus: 1,
             devices: default_devices(),
             clock: Clock::Virtual,
             trace: trace.into(),
@@ -64,7 +70,7 @@ impl Config {
 }
 
 /// What a machine has without being told: the `lab` device at 00:04.0.
-pub fn default_devices() -> Vec<(Bdf, Box<dyn PciDevice>)> {
+pub fn default_devices() -> Devices {
     let lab = catalog::named("lab").map(|entry| (entry.new)());
     Bdf::new(0, 4, 0).into_iter().zip(lab).collect()
 }
@@ -96,14 +102,14 @@ pub enum MachineError {
     },
 }
 
-/// Builds a machine and starts its vCPU.
+/// Builds a machine and starts its vCPUs.
 ///
 /// # Errors
 /// [`MachineError`], before a guest instruction ran.
 pub fn start(config: Config) -> Result<Running, MachineError> {
     let kvm = host::open_kvm(config.kvm.as_ref())?;
     let memory = GuestMemory::new(config.memory_mib << 20)?;
-    let cpus = 1;
+    let cpus = config.cpus;
     let protocol = boot::load(&memory, &config.kernel, &config.command_line, cpus)
         .map_err(|source| MachineError::Boot { kernel: config.kernel_name.clone(), source })?;
     let functions = functions(config.devices)?;
@@ -132,7 +138,8 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let image = definition::Image { name: config.kernel_name, address_space: None };
     interned.image(image, &config.kernel).map_err(HostError::from)?;
 
-    let shared = Arc::new(Shared::new(dispatcher, memory, interned, Console::new(config.console)));
+    let console = Console::new(config.console);
+    let shared = Arc::new(Shared::new(dispatcher, memory, interned, console, cpus));
     let mut vcpus = Vec::new();
     for index in 0..cpus {
         let lane = writer.lane(Some(index));
@@ -145,7 +152,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
 }
 
 /// The host bridge at 00:00.0 and the devices, in the order of their addresses.
-fn functions(devices: Vec<(Bdf, Box<dyn PciDevice>)>) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
+fn functions(devices: Devices) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
     let buses = (layout::ECAM_SIZE >> 20) as u8;
     let bridge: (Bdf, Box<dyn PciDevice>) = (Bdf::from_routing_id(0), Box::new(device_model::HostBridge));
     let mut all = vec![bridge];

@@ -3,7 +3,10 @@
 use device_model::{DmaError, DmaMemory};
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
-use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
+use vm_memory::{
+    Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap,
+    MemoryRegionAddress,
+};
 
 use crate::host::HostError;
 
@@ -56,12 +59,17 @@ impl GuestMemory {
 
     /// Fills `data` from guest physical `address`; `false` if any of it lies outside.
     pub fn read_physical(&self, address: u64, data: &mut [u8]) -> bool {
-        self.0.read_slice(data, GuestAddress(address)).is_ok()
+        self.only_region().is_some_and(|region| region.read_slice(data, MemoryRegionAddress(address)).is_ok())
     }
 
     /// The page-table entry at guest physical `address`.
     pub fn read_entry(&self, address: u64) -> Option<u64> {
-        self.0.read_obj(GuestAddress(address)).ok()
+        self.only_region()?.read_obj(MemoryRegionAddress(address)).ok()
+    }
+
+    /// Memory is one region from 0 up: every access walks page tables here, so nothing is searched.
+    fn only_region(&self) -> Option<&GuestRegionMmap> {
+        self.0.iter().next()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What all threads of a machine share.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use trace::{EventKind, Lane, WriteError};
@@ -20,6 +20,8 @@ pub struct Shared {
     interned: Mutex<Interned>,
     console: Mutex<Console<Box<dyn Write + Send>>>,
     stopping: AtomicBool,
+    /// A bit for each vCPU that may still wake up by itself.
+    awake: AtomicU64,
 }
 
 impl Shared {
@@ -29,6 +31,7 @@ impl Shared {
         memory: GuestMemory,
         interned: Interned,
         console: Console<Box<dyn Write + Send>>,
+        cpus: u8,
     ) -> Self {
         Self {
             dispatcher,
@@ -36,6 +39,7 @@ impl Shared {
             interned: Mutex::new(interned),
             console: Mutex::new(console),
             stopping: AtomicBool::new(false),
+            awake: AtomicU64::new((1 << cpus) - 1),
         }
     }
 
@@ -55,6 +59,17 @@ impl Shared {
     /// [`WriteError`] if the trace can't be written.
     pub fn record(&self, lane: &mut Lane, vcpu: u8, kind: EventKind) -> Result<(), WriteError> {
         self.dispatcher.record(lane, Some(vcpu), self.dispatcher.now(), kind)
+    }
+
+    /// Notes whether a vCPU may still wake up by itself; `true` if none of them may any more.
+    pub fn note_asleep(&self, vcpu: u8, asleep: bool) -> bool {
+        let bit = 1 << vcpu;
+        if asleep {
+            self.awake.fetch_and(!bit, Ordering::AcqRel) & !bit == 0
+        } else {
+            self.awake.fetch_or(bit, Ordering::AcqRel);
+            false
+        }
     }
 
     /// Asks every vCPU to leave at its next exit.

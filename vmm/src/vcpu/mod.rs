@@ -12,7 +12,9 @@ mod walk;
 
 use std::sync::Arc;
 
-use kvm_bindings::{KVM_MP_STATE_HALTED, kvm_vcpu_events};
+use kvm_bindings::{
+    KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_UNINITIALIZED, kvm_vcpu_events,
+};
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use trace::{EventKind, Lane};
 
@@ -113,14 +115,23 @@ impl Vcpu {
         Ok(None)
     }
 
-    /// A signal took it out of the guest. One that is halted with interrupts off sleeps for good.
+    /// A signal took it out of the guest. One that is halted with interrupts off, or waits for INIT and
+    /// SIPI, needs another vCPU to wake it: when none is left that could, the guest is at its end.
     fn kicked(&self) -> Result<Option<Stop>, HostError> {
-        let state = self.fd.get_mp_state().map_err(|source| HostError::ioctl("KVM_GET_MP_STATE", source))?;
+        let state =
+            self.fd.get_mp_state().map_err(|source| HostError::ioctl("KVM_GET_MP_STATE", source))?;
         let mut registers = self.registers();
-        let asleep = state.mp_state == KVM_MP_STATE_HALTED && !registers.interrupts_enabled();
+        let asleep = match state.mp_state {
+            KVM_MP_STATE_HALTED => !registers.interrupts_enabled(),
+            KVM_MP_STATE_UNINITIALIZED | KVM_MP_STATE_INIT_RECEIVED => true,
+            _ => false,
+        };
+        if !self.shared.note_asleep(self.index, asleep) {
+            return Ok(None);
+        }
         // RIP is past the `hlt`, which is one byte long.
         registers.general.rip = registers.general.rip.wrapping_sub(1);
-        Ok(asleep.then(|| Stop::Halted(place(self.index, &self.shared, &registers))))
+        Ok(Some(Stop::Halted(place(self.index, &self.shared, &registers))))
     }
 
     fn memory(&mut self, exit: &MemoryExit) -> Result<(), HostError> {

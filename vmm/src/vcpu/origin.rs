@@ -27,6 +27,7 @@ struct Last {
     /// Offset in the operand where the next part would start.
     next_offset: u64,
     rcx: u64,
+    write: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -107,15 +108,20 @@ impl Tracker {
     ) -> Origin {
         let rip = located.decoded.ip();
         let rcx = registers.general.rcx;
+        let write = exit.written.is_some();
         let continues = self.last.is_some_and(|last| {
             let next_part = operand.offset > 0 && last.next_offset == operand.offset;
-            let next_element = located.decoded.has_rep_prefix() && rcx < last.rcx;
-            last.rip == rip && (next_part || next_element)
+            let turns = last.write != write;
+            // A copy counts RCX down after its write, so that its next read finds RCX as the write did.
+            let next_element =
+                located.decoded.has_rep_prefix() && (rcx < last.rcx || (rcx == last.rcx && turns && !write));
+            let writes_back = operand.read_modify_write && turns && write;
+            last.rip == rip && (next_part || next_element || writes_back)
         });
         if !continues {
             self.instances = self.instances.wrapping_add(1);
         }
-        self.last = Some(Last { rip, next_offset: operand.offset + u64::from(exit.size), rcx });
+        self.last = Some(Last { rip, next_offset: operand.offset + u64::from(exit.size), rcx, write });
         Origin {
             cpl: registers.cpl(),
             walk,

@@ -69,6 +69,10 @@ pub struct Run {
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = memory())]
     pub memory: u64,
 
+    /// Number of vCPUs; more than one makes traces differ from run to run
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(vmm::layout::CPUS))]
+    pub cpus: u8,
+
     /// Boot this kernel (64-bit ELF with a PVH note, like vmlinux) instead of the test kernel
     #[arg(long, value_name = "FILE", conflicts_with = "scenarios")]
     pub kernel: Option<PathBuf>,

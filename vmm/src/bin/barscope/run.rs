@@ -4,10 +4,11 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
-use device_model::{Bdf, PciDevice};
+use device_model::Bdf;
 use protocol::scenario;
 use trace::print::{JsonPrinter, Printer, TextPrinter, Totals};
 use trace::{EventKind, Tail};
+use vmm::machine::Devices;
 use vmm::{Config, HostError, Place, Running, Stop, machine};
 
 use crate::args::{Clock, DeviceChoice, Format, Run};
@@ -65,6 +66,7 @@ fn drive(
 fn config(args: &Run) -> Result<Config, Failure> {
     let mut config = Config::test_kernel(&args.trace);
     config.memory_mib = args.memory;
+    config.cpus = args.cpus;
     config.kvm.clone_from(&args.kvm);
     if !args.quiet {
         config.console = Box::new(io::stderr());
@@ -90,7 +92,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
 }
 
 /// Gives every device without an address the next free device number from 4 on, where `lab` always is.
-fn devices(choices: &[DeviceChoice]) -> Result<Vec<(Bdf, Box<dyn PciDevice>)>, Failure> {
+fn devices(choices: &[DeviceChoice]) -> Result<Devices, Failure> {
     let taken: Vec<Bdf> = choices.iter().filter_map(|choice| choice.bdf).collect();
     let mut free = (4..32).filter_map(|device| Bdf::new(0, device, 0)).filter(|bdf| !taken.contains(bdf));
     choices

@@ -95,6 +95,38 @@ fn elements_of_a_repeated_store_are_one_instruction() {
 }
 
 #[test]
+fn elements_of_a_copy_within_the_device_are_one_instruction() {
+    let mut scene = Scene::new(|a| a.rep().movsd());
+    let mut element = |left| {
+        let general = &mut scene.guest.registers.general;
+        general.rcx = left;
+        general.rsi = DEVICE + 0x100 - 4 * left;
+        general.rdi = DEVICE + 0x200 - 4 * left;
+        let read = scene.read(0x100 - 4 * left, 4).instance;
+        let general = &mut scene.guest.registers.general;
+        general.rcx -= 1;
+        general.rdi += 4;
+        [read, scene.write(0x200 - 4 * left, 4).instance]
+    };
+
+    assert_eq!([element(2), element(1)], [[1, 1], [1, 1]]);
+    assert_eq!([element(1), element(1)], [[2, 2], [3, 3]], "RCX has been set anew, twice");
+}
+
+#[test]
+fn all_parts_of_a_read_modify_write_across_two_pages_are_one_instruction() {
+    let mut scene = Scene::new(|a| a.add(dword_ptr(rdi), eax));
+    scene.guest.map(DEVICE + 0x1000, BAR + 0x1000, KERNEL);
+    scene.guest.registers.general.rdi = DEVICE + 0xffe;
+    let mut all = vec![scene.read(0xffe, 2), scene.read(0x1000, 2)];
+    scene.step();
+    all.extend([scene.write(0xffe, 2), scene.write(0x1000, 2)]);
+
+    let parts: Vec<_> = all.into_iter().map(instance_and_fragment).collect();
+    assert_eq!(parts, [(1, 0), (1, 2), (1, 0), (1, 2)]);
+}
+
+#[test]
 fn the_write_of_a_read_modify_write_is_its_reads() {
     let mut scene = Scene::new(|a| a.add(dword_ptr(rdi), eax));
     let read = scene.read(0, 4);
