@@ -17,6 +17,9 @@ use crate::memory::GuestMemory;
 /// The longest x86 instruction in bytes.
 pub const MAX_LENGTH: usize = 15;
 
+/// How many instructions are remembered: the guest decides how many there are.
+const REMEMBERED: usize = 1 << 14;
+
 /// What reads or writes a port.
 const PORT_INSTRUCTIONS: [Mnemonic; 8] = [
     Mnemonic::In,
@@ -112,8 +115,14 @@ impl Locator {
             return Some((*located, operand));
         }
         let (located, operand) = self.search(memory, registers, functions, exit)?;
-        let operands = self.info.info(&located.decoded).used_memory().to_vec();
-        self.known.insert(key, Known { located, operands });
+        // Symbols that come later may tell candidates apart.
+        if !located.ambiguous {
+            let operands = self.info.info(&located.decoded).used_memory().to_vec();
+            if self.known.len() >= REMEMBERED {
+                self.known.clear();
+            }
+            self.known.insert(key, Known { located, operands });
+        }
         Some((located, operand))
     }
 
@@ -128,12 +137,12 @@ impl Locator {
         let is_port = |located: &Located| PORT_INSTRUCTIONS.contains(&located.decoded.mnemonic());
         let at = decode_at(memory, registers, rip).filter(is_port);
         // `in` and `out` by DX are one byte long, two with an operand-size prefix or an immediate port.
-        at.or_else(|| {
-            [2, 1].into_iter().find_map(|length| {
-                decode_at(memory, registers, rip.wrapping_sub(length))
-                    .filter(|located| located.decoded.len() as u64 == length && is_port(located))
-            })
-        })
+        let before = [2, 1].into_iter().find_map(|length| {
+            decode_at(memory, registers, rip.wrapping_sub(length))
+                .filter(|located| located.decoded.len() as u64 == length && is_port(located))
+        });
+        let ambiguous = at.is_some() && before.is_some();
+        at.or(before).map(|located| Located { ambiguous, ..located })
     }
 
     /// Walks of every explicit memory operand of `instruction`, each with its physical address.

@@ -118,8 +118,7 @@ impl Vcpu {
     /// A signal took it out of the guest. One that is halted with interrupts off, or waits for INIT and
     /// SIPI, needs another vCPU to wake it: when none is left that could, the guest is at its end.
     fn kicked(&self) -> Result<Option<Stop>, HostError> {
-        let state =
-            self.fd.get_mp_state().map_err(|source| HostError::ioctl("KVM_GET_MP_STATE", source))?;
+        let state = self.fd.get_mp_state().map_err(|source| HostError::ioctl("KVM_GET_MP_STATE", source))?;
         let mut registers = self.registers();
         let asleep = match state.mp_state {
             KVM_MP_STATE_HALTED => !registers.interrupts_enabled(),

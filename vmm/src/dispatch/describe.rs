@@ -1,0 +1,40 @@
+//! What the trace says of functions and routes.
+
+use device_model::{Bdf, Decode, PciFunction, Region};
+use trace::definition::{self, Definition};
+use trace::event::Id;
+
+/// A route into a region of a function.
+pub(super) fn route_definition(function: Id, region: Region, decode: Decode) -> Definition {
+    Definition::Route(definition::Route {
+        function: Some(function),
+        region,
+        space: decode.space,
+        base: decode.base,
+        size: decode.size,
+    })
+}
+
+/// A function with its BARs and registers.
+pub(super) fn function_definition(bdf: Bdf, function: &PciFunction) -> definition::Function {
+    let header = function.header();
+    definition::Function {
+        bdf,
+        name: function.name().to_owned(),
+        vendor: header.vendor,
+        device: header.device,
+        bars: header
+            .bars
+            .iter()
+            .map(|bar| definition::Bar {
+                index: bar.index,
+                space: bar.space,
+                size: bar.size,
+                wide: bar.wide,
+                prefetchable: bar.prefetchable,
+            })
+            .collect(),
+        msi_vectors: header.msi_vectors,
+        register_maps: function.register_maps().to_vec(),
+    }
+}

@@ -1,0 +1,79 @@
+//! What a function did besides answering: recorded, and passed on to the rest of the machine.
+
+use device_model::{Decode, DmaError, Effect, Occurrence, Region};
+use kvm_bindings::kvm_msi;
+use trace::event::{DmaOutcome, Id, RouteChange};
+use trace::{EventKind, Lane, WriteError};
+
+use super::describe::route_definition;
+use super::{Dispatcher, lock};
+use crate::routes::Destination;
+
+impl Dispatcher {
+    /// Records what a function did, and does what the rest of the machine owes it.
+    pub(super) fn settle(
+        &self,
+        lane: &mut Lane,
+        index: usize,
+        occurrences: &[Occurrence],
+    ) -> Result<(), WriteError> {
+        let function = self.functions[index].id;
+        for &Occurrence { at, cause, effect } in occurrences {
+            let kind = match effect {
+                Effect::Change { region, offset, old, new } => {
+                    EventKind::Change { function, region, offset, old, new, cause }
+                }
+                Effect::Busy { until } => EventKind::Busy { function, until, cause },
+                Effect::Msi { index, address, data } => {
+                    let delivered = self.signal(address, data);
+                    EventKind::Msi { function, index, address, data, delivered, cause }
+                }
+                Effect::InterruptLost { index } => EventKind::InterruptLost { function, index, cause },
+                Effect::Dma { to_memory, address, length, outcome } => {
+                    let outcome = match outcome {
+                        Ok(()) => DmaOutcome::Done,
+                        Err(DmaError::BusMasterOff) => DmaOutcome::BusMasterOff,
+                        Err(DmaError::OutOfBounds) => DmaOutcome::OutOfBounds,
+                    };
+                    EventKind::Dma { function, to_memory, address, length, outcome, cause }
+                }
+                Effect::Decode { region, to, .. } => {
+                    for (route, change) in self.reroute(index, region, to)? {
+                        self.record(lane, None, at, EventKind::Route { route, change, cause })?;
+                    }
+                    continue;
+                }
+            };
+            self.record(lane, None, at, kind)?;
+        }
+        Ok(())
+    }
+
+    /// A region of a function is decoded elsewhere, or nowhere any more.
+    fn reroute(
+        &self,
+        index: usize,
+        region: Region,
+        to: Option<Decode>,
+    ) -> Result<Vec<(Id, RouteChange)>, WriteError> {
+        let mut routes = lock(&self.routes);
+        let mut changes = routes.release(index, region);
+        if let Some(decode) = to {
+            let id = self.writer.define(&route_definition(self.functions[index].id, region, decode))?;
+            let destination = Destination { id, function: index, region, base: decode.base };
+            changes.extend(routes.claim(destination, decode));
+        }
+        Ok(changes)
+    }
+
+    /// Sends a message-signalled interrupt; whether a local APIC took it.
+    fn signal(&self, address: u64, data: u32) -> bool {
+        let message = kvm_msi {
+            address_lo: address as u32,
+            address_hi: (address >> 32) as u32,
+            data,
+            ..Default::default()
+        };
+        self.vm.signal_msi(message).is_ok_and(|delivered| delivered > 0)
+    }
+}
