@@ -65,6 +65,8 @@ pub struct Origin {
     pub fragment: u8,
     /// Half of a read-modify-write instruction.
     pub read_modify_write: bool,
+    /// KVM gathered it: nobody knows who made it.
+    pub coalesced: bool,
 }
 
 struct Slot {

@@ -135,6 +135,7 @@ impl Dispatcher {
             value: answer.value,
             cpl: access.origin.cpl,
             read_modify_write: access.origin.read_modify_write,
+            coalesced: access.origin.coalesced,
             outcome: answer.outcome,
             walk: access.origin.walk,
             instruction: access.origin.instruction,
