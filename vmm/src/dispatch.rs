@@ -408,6 +408,8 @@ impl Dispatcher {
                     let delivered = self.signal(address, data);
                     EventKind::Msi { function, index, address, data, delivered, cause }
                 }
+                // The trace has no record of these yet, and the machine no line for the pin.
+                Effect::Intx { .. } | Effect::InterruptMasked { .. } | Effect::Backing { .. } => continue,
                 Effect::InterruptLost { index } => EventKind::InterruptLost { function, index, cause },
                 Effect::Dma { to_memory, address, length, outcome } => {
                     let outcome = match outcome {
@@ -528,7 +530,7 @@ fn describe(bdf: Bdf, function: &PciFunction) -> definition::Function {
                 prefetchable: bar.prefetchable,
             })
             .collect(),
-        msi_vectors: header.msi_vectors,
+        msi_vectors: header.msi.map_or(0, |msi| msi.vectors),
         register_maps: function.register_maps().to_vec(),
     }
 }
