@@ -29,6 +29,13 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("supervisor-page-from-user", "can a program use the kernel's own mapping?"),
     scenario("decode-off", "what does a BAR read give with Memory Space off?"),
     scenario("interrupt", "who acknowledges the interrupt that a computation ends with?"),
+    scenario("access-sizes", "does an access of 1, 2, 4 or 8 bytes arrive as one?"),
+    scenario("instruction-forms", "which instructions other than mov access a device, and how?"),
+    scenario("unaligned", "is an access at an odd address split?"),
+    scenario("page-crossing", "what becomes of an access across the end of a page?"),
+    scenario("string-moves", "how often does a repeated string instruction access the device?"),
+    scenario("read-modify-write", "is an increment of a register one access or two?"),
+    scenario("sixteen-bytes", "what becomes of an access wider than the bus?"),
 ];
 
 /// The prefix of the kernel's command line argument that selects scenarios: `scenario=NAME,NAME`.

@@ -1,6 +1,7 @@
-//! The device's registers, mapped into the program.
+//! The device's registers and memory, mapped into the program.
 
-use common::mmio;
+use common::system_call::area;
+use common::{mmio, shapes};
 
 use crate::give_up;
 use crate::system_call::mmap;
@@ -15,10 +16,7 @@ pub struct Registers(u64);
 impl Registers {
     /// Maps the registers, filled as `when` says.
     pub fn map(when: u64) -> Self {
-        match mmap(0, SIZE, when) {
-            Ok(address) => Self(address),
-            Err(_) => give_up(),
-        }
+        Self(map(area::REGISTERS, SIZE, when))
     }
 
     /// Where they are mapped.
@@ -39,4 +37,24 @@ impl Registers {
         // SAFETY: `map` has mapped it.
         unsafe { mmio::write32(self.0 + SCRATCH, value) }
     }
+}
+
+/// The beginning of the memory, by its address.
+#[derive(Clone, Copy)]
+pub struct Memory(u64);
+
+impl Memory {
+    /// Maps as much of the memory as [`shapes`] use, filled as `when` says.
+    pub fn map(when: u64) -> Self {
+        Self(map(area::MEMORY, shapes::SIZE, when))
+    }
+
+    /// Where it is mapped.
+    pub fn address(self) -> u64 {
+        self.0
+    }
+}
+
+fn map(offset: u64, length: u64, when: u64) -> u64 {
+    mmap(offset, length, when).unwrap_or_else(|_| give_up())
 }

@@ -238,7 +238,7 @@ impl Process {
     fn announce(&self, mapping: &Mapping, offset: u64, on_fault: bool) -> u64 {
         let who = Text::<32>::new().str("user ").decimal(self.number);
         let call =
-            Text::<64>::new().str("mmap(lab, ").decimal(mapping.length).str(", offset ").decimal(offset);
+            Text::<64>::new().str("mmap(lab, ").decimal(mapping.length).str(", offset 0x").hex(offset, 1);
         bench::map(&bench::Mapping {
             path: path::MMAP,
             virtual_address: mapping.start,

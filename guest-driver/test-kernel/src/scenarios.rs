@@ -6,6 +6,7 @@ mod independence;
 mod interrupt;
 mod limits;
 mod paths;
+mod shapes;
 
 use protocol::scenario::{ARGUMENT, SCENARIOS};
 
@@ -33,6 +34,13 @@ const TABLE: &[(&str, Play)] = &[
     ("supervisor-page-from-user", limits::supervisor_page_from_user),
     ("decode-off", limits::decode_off),
     ("interrupt", interrupt::interrupt),
+    ("access-sizes", shapes::sizes),
+    ("instruction-forms", shapes::forms),
+    ("unaligned", shapes::unaligned),
+    ("page-crossing", shapes::page_crossing),
+    ("string-moves", shapes::strings),
+    ("read-modify-write", shapes::read_modify_write),
+    ("sixteen-bytes", shapes::sixteen_bytes),
 ];
 
 const _: () = {
