@@ -28,6 +28,10 @@ pub mod area {
     pub const REGISTERS: u64 = 0;
     /// BAR 2, the memory.
     pub const MEMORY: u64 = 2 << SHIFT;
+    /// The memory again, write-combining: a file for itself, as sysfs has `resource2_wc`.
+    pub const MEMORY_WRITE_COMBINING: u64 = 10 << SHIFT;
+    /// The registers, by an operation that forgets to check the length: a bug to be caught.
+    pub const UNCHECKED: u64 = 8 << SHIFT;
     /// Where the index begins.
     pub const SHIFT: u32 = 40;
 }
@@ -86,4 +90,10 @@ pub mod routine {
     /// Maps the memory, instead of the registers, and makes the accesses of a `value` of
     /// [`crate::shapes::shape`]; exits with how many values were wrong.
     pub const SHAPE: u64 = 9;
+    /// Maps the memory write-combining, writes `value` to its beginning and reads that back; exits with
+    /// what it read.
+    pub const WRITE_COMBINING: u64 = 10;
+    /// Maps a page more than the registers have, which nothing refuses; reads SCRATCH and then the
+    /// beginning of that page, with which it exits. No `value`.
+    pub const READ_PAST_END: u64 = 11;
 }

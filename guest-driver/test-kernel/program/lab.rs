@@ -19,6 +19,18 @@ impl Registers {
         Self(map(area::REGISTERS, SIZE, when))
     }
 
+    /// Maps a page too much, filled as `when` says, through the operation that does not check.
+    pub fn map_too_much(when: u64) -> Self {
+        Self(map(area::UNCHECKED, 2 * SIZE, when))
+    }
+
+    /// Reads what lies right after them.
+    #[inline(always)]
+    pub fn after_the_end(self) -> u32 {
+        // SAFETY: `map_too_much` has mapped it.
+        unsafe { mmio::read32(self.0 + SIZE) }
+    }
+
     /// Where they are mapped.
     pub fn address(self) -> u64 {
         self.0
@@ -47,6 +59,25 @@ impl Memory {
     /// Maps as much of the memory as [`shapes`] use, filled as `when` says.
     pub fn map(when: u64) -> Self {
         Self(map(area::MEMORY, shapes::SIZE, when))
+    }
+
+    /// The same, write-combining.
+    pub fn map_write_combining(when: u64) -> Self {
+        Self(map(area::MEMORY_WRITE_COMBINING, shapes::SIZE, when))
+    }
+
+    /// Reads its beginning.
+    #[inline(always)]
+    pub fn first(self) -> u32 {
+        // SAFETY: it is mapped.
+        unsafe { mmio::read32(self.0) }
+    }
+
+    /// Writes its beginning.
+    #[inline(always)]
+    pub fn set_first(self, value: u32) {
+        // SAFETY: it is mapped.
+        unsafe { mmio::write32(self.0, value) }
     }
 
     /// Where it is mapped.

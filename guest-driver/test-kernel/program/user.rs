@@ -124,3 +124,19 @@ pub fn shape(when: u64, shape: u64) -> u64 {
     // SAFETY: `map` has mapped as much as a shape needs.
     unsafe { shapes::play(shape, memory.address()) }
 }
+
+/// `WRITE_COMBINING`.
+#[inline(never)]
+pub fn write_combining(when: u64, value: u32) -> u64 {
+    let memory = Memory::map_write_combining(when);
+    memory.set_first(value);
+    u64::from(memory.first())
+}
+
+/// `READ_PAST_END`.
+#[inline(never)]
+pub fn read_past_end(when: u64) -> u64 {
+    let registers = Registers::map_too_much(when);
+    registers.scratch();
+    u64::from(registers.after_the_end())
+}

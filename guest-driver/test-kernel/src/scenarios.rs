@@ -2,9 +2,11 @@
 //!
 //! A scenario makes what it needs, mappings and processes, and drops it: none depends on another.
 
+mod bugs;
 mod independence;
 mod interrupt;
 mod limits;
+mod memory_types;
 mod paths;
 mod shapes;
 
@@ -41,6 +43,11 @@ const TABLE: &[(&str, Play)] = &[
     ("string-moves", shapes::strings),
     ("read-modify-write", shapes::read_modify_write),
     ("sixteen-bytes", shapes::sixteen_bytes),
+    ("write-combining", memory_types::write_combining),
+    ("cached-mapping", memory_types::cached_mapping),
+    ("bar-moved", bugs::bar_moved),
+    ("map-past-end-unchecked", bugs::map_past_end_unchecked),
+    ("forgotten-acknowledgement", bugs::forgotten_acknowledgement),
 ];
 
 const _: () = {

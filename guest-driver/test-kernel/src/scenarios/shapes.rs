@@ -6,6 +6,7 @@ use common::system_call::{fill, routine};
 use super::{process, run_to_exit};
 use crate::check::{Failure, equal};
 use crate::lab;
+use crate::paging::Caching;
 use crate::pci::Function;
 
 /// Accesses of 1, 2, 4 and 8 bytes.
@@ -51,7 +52,7 @@ pub fn sixteen_bytes(function: &Function) -> Result<&'static str, Failure> {
 }
 
 fn play(function: &Function, shape: u64) -> Result<(), Failure> {
-    let memory = lab::map_memory(function, shapes::SIZE)?;
+    let memory = lab::map_memory(function, shapes::SIZE, Caching::Uncached)?;
     // SAFETY: just mapped, as much as a shape needs.
     equal("wrong values in ring 0", unsafe { shapes::play(shape, memory.address()) }, 0)?;
     let mut process = process(function, routine::SHAPE, [fill::UP_FRONT, shape])?;
