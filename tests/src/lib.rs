@@ -16,13 +16,15 @@
 
 pub mod access_loop;
 pub mod command;
+pub mod instructions;
 pub mod raw_guest;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use trace::Trace;
+use trace::assert::{Expect, Window};
 use vmm::machine::Devices;
 use vmm::{Config, Place, Stop};
 
@@ -119,5 +121,23 @@ impl Bench {
         let places = machine.halt();
         machine.finish(stop.end())?;
         Ok(Run { stop, places, trace: Trace::open(&path)?, _folder: folder })
+    }
+}
+
+/// Runs one scenario of the test kernel, which has to pass, with nothing lost.
+///
+/// # Errors
+/// If it doesn't, or can't be run.
+pub fn play(scenario: &'static str) -> Result<Run> {
+    let run = Bench::test_kernel().scenario(scenario).run()?;
+    ensure!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
+    ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
+    Ok(run)
+}
+
+impl Run {
+    /// Asks things of its trace, within one scenario.
+    pub fn expect(&self, scenario: &str) -> Expect<'_> {
+        Expect::on(&self.trace).within(Window::scenario(scenario))
     }
 }

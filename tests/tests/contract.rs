@@ -33,6 +33,8 @@ fn guest_and_model_give_the_lab_function_one_identity() {
     assert_eq!(guest::PCI_ID >> 16, u32::from(header.device));
     let bar = header.bars.iter().find(|bar| bar.region() == registers().region).unwrap();
     assert_eq!(bar.size, 0x1000);
+    let memory = header.bars.iter().find(|bar| usize::from(bar.index) == guest::MEMORY_BAR).unwrap();
+    assert!(memory.size >= 0x2000 && memory.prefetchable);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! trace, and those that would disprove it aren't.
 
 use anyhow::Result;
-use tests::{Bench, Run};
+use tests::{Bench, play};
 use trace::assert::{
     Expect, Window, access, any_access, busy, change, map, mark, msi, page_fault, read, unmap, write,
 };
@@ -18,23 +18,11 @@ const SCRATCH: u64 = BAR0 + 8;
 const IOREMAP: u64 = 0xffff_c900_0000_1000;
 const MMAP: u64 = 0x4000_0000_0000;
 
-/// Runs one scenario, which has to pass, with nothing lost and nothing unresolved.
-fn play(scenario: &'static str) -> Result<Run> {
-    let run = Bench::test_kernel().scenario(scenario).run()?;
-    assert!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
-    assert_eq!(run.trace.lost(), 0);
-    Ok(run)
-}
-
-fn expect<'a>(run: &'a Run, scenario: &str) -> Expect<'a> {
-    Expect::on(&run.trace).within(Window::scenario(scenario))
-}
-
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn probe_reads_the_id_through_ioremap() -> Result<()> {
     let run = play("probe")?;
-    let probe = expect(&run, "probe");
+    let probe = run.expect("probe");
     probe
         .sequence([
             map(Path::Ioremap).mapped_by("lab::probe").address(IOREMAP),
@@ -59,7 +47,7 @@ fn same_register_is_one_bus_address_behind_two_virtual_ones() -> Result<()> {
     let user = |pattern: trace::assert::Pattern| {
         pattern.via(Path::Mmap).cpl(3).gva(MMAP + 8).gpa(SCRATCH).uncached().announced()
     };
-    let same = expect(&run, "same-register");
+    let same = run.expect("same-register");
     same.sequence([
         kernel(write("BAR0.SCRATCH").value(0xc0ff_ee01)).function("lab::write_scratch"),
         user(read("BAR0.SCRATCH").value(0xc0ff_ee01)).function("user::exchange"),
@@ -77,7 +65,7 @@ fn same_register_is_one_bus_address_behind_two_virtual_ones() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn a_mapping_filled_up_front_needs_no_fault() -> Result<()> {
     let run = play("mmap-up-front")?;
-    let up_front = expect(&run, "mmap-up-front");
+    let up_front = run.expect("mmap-up-front");
     up_front
         .sequence([
             map(Path::Mmap).mapped_by("user 1"),
@@ -94,7 +82,7 @@ fn a_mapping_filled_up_front_needs_no_fault() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn a_mapping_filled_by_fault_costs_one_fault_at_its_first_touch() -> Result<()> {
     let run = play("mmap-by-fault")?;
-    let by_fault = expect(&run, "mmap-by-fault");
+    let by_fault = run.expect("mmap-by-fault");
     by_fault
         .sequence([
             map(Path::Mmap),
@@ -112,7 +100,7 @@ fn a_mapping_filled_by_fault_costs_one_fault_at_its_first_touch() -> Result<()> 
 #[ignore = "needs /dev/kvm"]
 fn a_thousand_user_accesses_enter_no_kernel() -> Result<()> {
     let run = play("no-kernel-entry")?;
-    let scenario = expect(&run, "no-kernel-entry");
+    let scenario = run.expect("no-kernel-entry");
     scenario.count(write("BAR0.SCRATCH").cpl(3).via(Path::Mmap), 500..=500).assert_passed();
     scenario.count(read("BAR0.SCRATCH").cpl(3).via(Path::Mmap), 500..=500).assert_passed();
     scenario.kernel_entries(0..=0).assert_passed();
@@ -125,7 +113,7 @@ fn a_thousand_user_accesses_enter_no_kernel() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn mmap_works_without_ioremap() -> Result<()> {
     let run = play("mmap-without-ioremap")?;
-    let scenario = expect(&run, "mmap-without-ioremap");
+    let scenario = run.expect("mmap-without-ioremap");
     scenario.never(map(Path::Ioremap)).assert_passed();
     scenario.never(access("BAR0").via(Path::Ioremap)).assert_passed();
     scenario.count(access("BAR0.SCRATCH").cpl(3).via(Path::Mmap), 2..).assert_passed();
@@ -136,7 +124,7 @@ fn mmap_works_without_ioremap() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn ioremap_works_without_mmap() -> Result<()> {
     let run = play("ioremap-without-mmap")?;
-    let scenario = expect(&run, "ioremap-without-mmap");
+    let scenario = run.expect("ioremap-without-mmap");
     scenario.never(map(Path::Mmap)).assert_passed();
     scenario.never(access("BAR0").via(Path::Mmap)).assert_passed();
     scenario.count(access("BAR0.SCRATCH").cpl(0).via(Path::Ioremap), 2..).assert_passed();
@@ -147,7 +135,7 @@ fn ioremap_works_without_mmap() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn iounmap_leaves_the_user_mapping_alone() -> Result<()> {
     let run = play("iounmap-keeps-mmap")?;
-    expect(&run, "iounmap-keeps-mmap")
+    run.expect("iounmap-keeps-mmap")
         .sequence([
             read("BAR0.SCRATCH").cpl(3).via(Path::Mmap),
             unmap(Path::Ioremap),
@@ -161,7 +149,7 @@ fn iounmap_leaves_the_user_mapping_alone() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn munmap_leaves_the_kernel_mapping_alone() -> Result<()> {
     let run = play("munmap-keeps-ioremap")?;
-    expect(&run, "munmap-keeps-ioremap")
+    run.expect("munmap-keeps-ioremap")
         .sequence([
             write("BAR0.SCRATCH").cpl(3).via(Path::Mmap).value(0xc0ff_ee09),
             unmap(Path::Mmap),
@@ -175,7 +163,7 @@ fn munmap_leaves_the_kernel_mapping_alone() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn a_touch_after_munmap_faults_and_reaches_no_device() -> Result<()> {
     let run = play("touch-after-munmap")?;
-    let scenario = expect(&run, "touch-after-munmap");
+    let scenario = run.expect("touch-after-munmap");
     scenario
         .sequence([
             unmap(Path::Mmap),
@@ -192,7 +180,7 @@ fn a_touch_after_munmap_faults_and_reaches_no_device() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn the_driver_refuses_to_map_past_the_end_of_the_bar() -> Result<()> {
     let run = play("map-past-end")?;
-    let scenario = expect(&run, "map-past-end");
+    let scenario = run.expect("map-past-end");
     scenario.never(map(Path::Mmap)).assert_passed();
     scenario.never(access("BAR0")).assert_passed();
     scenario.count(mark("refused: EINVAL"), 6..=6).assert_passed();
@@ -203,7 +191,7 @@ fn the_driver_refuses_to_map_past_the_end_of_the_bar() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn a_program_cannot_use_the_kernels_mapping() -> Result<()> {
     let run = play("supervisor-page-from-user")?;
-    let scenario = expect(&run, "supervisor-page-from-user");
+    let scenario = run.expect("supervisor-page-from-user");
     // A read from ring 3 of a page that is present, but the kernel's.
     scenario
         .sequence([map(Path::Ioremap), page_fault(Counted::FaultFatal).address(IOREMAP + 8).error_code(5)])
@@ -216,7 +204,7 @@ fn a_program_cannot_use_the_kernels_mapping() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn with_memory_space_off_a_read_gives_all_ones() -> Result<()> {
     let run = play("decode-off")?;
-    expect(&run, "decode-off")
+    run.expect("decode-off")
         .sequence([
             write("BAR0.SCRATCH").value(0xc0ff_ee0d),
             any_access().gpa(SCRATCH).value(0xffff_ffff).outcome(Outcome::Unclaimed),
@@ -230,7 +218,7 @@ fn with_memory_space_off_a_read_gives_all_ones() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn an_interrupt_goes_from_device_to_handler_and_is_acknowledged() -> Result<()> {
     let run = play("interrupt")?;
-    let scenario = expect(&run, "interrupt");
+    let scenario = run.expect("interrupt");
     scenario
         .sequence([
             write("BAR0.INT_MASK").field("DONE", 1),
@@ -273,7 +261,7 @@ fn all_scenarios_pass_in_one_run() -> Result<()> {
     let run = Bench::test_kernel().run()?;
     assert!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
     for scenario in protocol::scenario::SCENARIOS {
-        expect(&run, scenario.name).count(any_access(), ..).assert_passed();
+        run.expect(scenario.name).count(any_access(), ..).assert_passed();
     }
     Ok(())
 }

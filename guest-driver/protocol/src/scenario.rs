@@ -29,6 +29,18 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("supervisor-page-from-user", "can a program use the kernel's own mapping?"),
     scenario("decode-off", "what does a BAR read give with Memory Space off?"),
     scenario("interrupt", "who acknowledges the interrupt that a computation ends with?"),
+    scenario("access-sizes", "does an access of 1, 2, 4 or 8 bytes arrive as one?"),
+    scenario("instruction-forms", "which instructions other than mov access a device, and how?"),
+    scenario("unaligned", "is an access at an odd address split?"),
+    scenario("page-crossing", "what becomes of an access across the end of a page?"),
+    scenario("string-moves", "how often does a repeated string instruction access the device?"),
+    scenario("read-modify-write", "is an increment of a register one access or two?"),
+    scenario("sixteen-bytes", "what becomes of an access wider than the bus?"),
+    scenario("write-combining", "does the page walk show ioremap_wc and a write-combining mmap?"),
+    scenario("cached-mapping", "does the page walk show that device memory is mapped cached?"),
+    scenario("bar-moved", "what does a mapping reach after its BAR moved?"),
+    scenario("map-past-end-unchecked", "what does a driver give away that does not check mmap's length?"),
+    scenario("forgotten-acknowledgement", "does an unacknowledged interrupt come again?"),
 ];
 
 /// The prefix of the kernel's command line argument that selects scenarios: `scenario=NAME,NAME`.

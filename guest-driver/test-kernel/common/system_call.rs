@@ -8,8 +8,8 @@
 pub mod number {
     /// Ends the program with the exit code `rdi`.
     pub const EXIT: u64 = 0;
-    /// Calls the `mmap` operation of the lab driver: offset `rdi` and length `rsi` in bytes, `rdx`
-    /// one of [`super::fill`]. Gives the mapping's address or an error ([`super::Errno`], negated).
+    /// Calls the `mmap` operation of the lab driver: offset `rdi`, from one of [`super::area`] on, and
+    /// length `rsi` in bytes, `rdx` one of [`super::fill`]. Gives the mapping's address or an error ([`super::Errno`], negated).
     pub const MMAP: u64 = 1;
     /// Undoes the mapping at address `rdi`.
     pub const MUNMAP: u64 = 2;
@@ -19,6 +19,21 @@ pub mod number {
     pub const COUNT_END: u64 = 4;
     /// Gives control back to the scenario, which may let the program go on later.
     pub const PAUSE: u64 = 5;
+}
+
+/// Where the device's memory begins in its file: a driver with several BARs has to tell them apart by
+/// the offset. As in VFIO, the BAR's index lies from bit 40 on.
+pub mod area {
+    /// BAR 0, the registers.
+    pub const REGISTERS: u64 = 0;
+    /// BAR 2, the memory.
+    pub const MEMORY: u64 = 2 << SHIFT;
+    /// The memory again, write-combining: a file for itself, as sysfs has `resource2_wc`.
+    pub const MEMORY_WRITE_COMBINING: u64 = 10 << SHIFT;
+    /// The registers, by an operation that forgets to check the length: a bug to be caught.
+    pub const UNCHECKED: u64 = 8 << SHIFT;
+    /// Where the index begins.
+    pub const SHIFT: u32 = 40;
 }
 
 /// When the page tables of a mapping are filled.
@@ -72,4 +87,13 @@ pub mod routine {
     pub const MAP_PAST_END: u64 = 7;
     /// Maps nothing, but reads the address that is its only argument; exits with the value.
     pub const READ_ADDRESS: u64 = 8;
+    /// Maps the memory, instead of the registers, and makes the accesses of a `value` of
+    /// [`crate::shapes::shape`]; exits with how many values were wrong.
+    pub const SHAPE: u64 = 9;
+    /// Maps the memory write-combining, writes `value` to its beginning and reads that back; exits with
+    /// what it read.
+    pub const WRITE_COMBINING: u64 = 10;
+    /// Maps a page more than the registers have, which nothing refuses; reads SCRATCH and then the
+    /// beginning of that page, with which it exits. No `value`.
+    pub const READ_PAST_END: u64 = 11;
 }

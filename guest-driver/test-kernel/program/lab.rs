@@ -1,6 +1,7 @@
-//! The device's registers, mapped into the program.
+//! The device's registers and memory, mapped into the program.
 
-use common::mmio;
+use common::system_call::area;
+use common::{mmio, shapes};
 
 use crate::give_up;
 use crate::system_call::mmap;
@@ -15,10 +16,19 @@ pub struct Registers(u64);
 impl Registers {
     /// Maps the registers, filled as `when` says.
     pub fn map(when: u64) -> Self {
-        match mmap(0, SIZE, when) {
-            Ok(address) => Self(address),
-            Err(_) => give_up(),
-        }
+        Self(map(area::REGISTERS, SIZE, when))
+    }
+
+    /// Maps a page too much, filled as `when` says, through the operation that does not check.
+    pub fn map_too_much(when: u64) -> Self {
+        Self(map(area::UNCHECKED, 2 * SIZE, when))
+    }
+
+    /// Reads what lies right after them.
+    #[inline(always)]
+    pub fn after_the_end(self) -> u32 {
+        // SAFETY: `map_too_much` has mapped it.
+        unsafe { mmio::read32(self.0 + SIZE) }
     }
 
     /// Where they are mapped.
@@ -39,4 +49,43 @@ impl Registers {
         // SAFETY: `map` has mapped it.
         unsafe { mmio::write32(self.0 + SCRATCH, value) }
     }
+}
+
+/// The beginning of the memory, by its address.
+#[derive(Clone, Copy)]
+pub struct Memory(u64);
+
+impl Memory {
+    /// Maps as much of the memory as [`shapes`] use, filled as `when` says.
+    pub fn map(when: u64) -> Self {
+        Self(map(area::MEMORY, shapes::SIZE, when))
+    }
+
+    /// The same, write-combining.
+    pub fn map_write_combining(when: u64) -> Self {
+        Self(map(area::MEMORY_WRITE_COMBINING, shapes::SIZE, when))
+    }
+
+    /// Reads its beginning.
+    #[inline(always)]
+    pub fn first(self) -> u32 {
+        // SAFETY: it is mapped.
+        unsafe { mmio::read32(self.0) }
+    }
+
+    /// Writes its beginning.
+    #[inline(always)]
+    pub fn set_first(self, value: u32) {
+        // SAFETY: it is mapped.
+        unsafe { mmio::write32(self.0, value) }
+    }
+
+    /// Where it is mapped.
+    pub fn address(self) -> u64 {
+        self.0
+    }
+}
+
+fn map(offset: u64, length: u64, when: u64) -> u64 {
+    mmap(offset, length, when).unwrap_or_else(|_| give_up())
 }

@@ -27,6 +27,9 @@ extern "C" fn _start(choice: u64, first: u64, second: u64) -> ! {
         routine::TOUCH_AFTER_UNMAP => user::touch_after_unmap(first),
         routine::MAP_PAST_END => user::map_past_end(),
         routine::READ_ADDRESS => user::read_address(first),
+        routine::SHAPE => user::shape(first, second),
+        routine::WRITE_COMBINING => user::write_combining(first, value),
+        routine::READ_PAST_END => user::read_past_end(first),
         _ => give_up(),
     };
     system_call::exit(code)

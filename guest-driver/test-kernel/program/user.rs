@@ -2,10 +2,10 @@
 //! docs say what it does. Never inlined, since traces name them.
 
 use common::bench::mark;
-use common::mmio;
 use common::system_call::{Errno, fill};
+use common::{mmio, shapes};
 
-use crate::lab::Registers;
+use crate::lab::{Memory, Registers};
 use crate::system_call::{count_begin, count_end, mmap, munmap, pause};
 
 const PAGE: u64 = 0x1000;
@@ -115,4 +115,28 @@ pub fn read_address(address: u64) -> u64 {
     mark("read of an address that is not the program's");
     // SAFETY: the scenario chooses the address so that the program is stopped here.
     u64::from(unsafe { mmio::read32(address) })
+}
+
+/// `SHAPE`.
+#[inline(never)]
+pub fn shape(when: u64, shape: u64) -> u64 {
+    let memory = Memory::map(when);
+    // SAFETY: `map` has mapped as much as a shape needs.
+    unsafe { shapes::play(shape, memory.address()) }
+}
+
+/// `WRITE_COMBINING`.
+#[inline(never)]
+pub fn write_combining(when: u64, value: u32) -> u64 {
+    let memory = Memory::map_write_combining(when);
+    memory.set_first(value);
+    u64::from(memory.first())
+}
+
+/// `READ_PAST_END`.
+#[inline(never)]
+pub fn read_past_end(when: u64) -> u64 {
+    let registers = Registers::map_too_much(when);
+    registers.scratch();
+    u64::from(registers.after_the_end())
 }

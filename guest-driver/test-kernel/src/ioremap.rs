@@ -1,4 +1,4 @@
-//! `ioremap`: device memory in the kernel's address space, page by page and uncached.
+//! `ioremap`: device memory in the kernel's address space, page by page, mostly uncached.
 //!
 //! Every address space has these mappings, since all share the kernel's half; ring 3 can't use them.
 
@@ -6,7 +6,7 @@ use protocol::path;
 
 use crate::bench;
 use crate::local::Local;
-use crate::paging::{PAGE, Root, flag, flush};
+use crate::paging::{Caching, PAGE, Root, flag, flush};
 use crate::text::Text;
 
 /// First address of the range. Its first page stays empty, as does one after each mapping.
@@ -55,10 +55,15 @@ impl Drop for IoMemory {
     }
 }
 
-/// Maps `size` bytes of device memory at `physical` on behalf of `who`. `None` if `size` is 0 or the
-/// range has no room.
-#[inline(never)]
+/// Maps `size` bytes of device memory at `physical` on behalf of `who`, uncached. `None` if `size` is 0
+/// or the range has no room.
 pub fn ioremap(physical: u64, size: u64, who: &str) -> Option<IoMemory> {
+    ioremap_as(Caching::Uncached, physical, size, who)
+}
+
+/// As [`ioremap`], with the memory type that `caching` says.
+#[inline(never)]
+pub fn ioremap_as(caching: Caching, physical: u64, size: u64, who: &str) -> Option<IoMemory> {
     let first = physical & !(PAGE - 1);
     let pages = physical.checked_add(size)?.checked_next_multiple_of(PAGE)?.checked_sub(first)? / PAGE;
     let (slot, area) = AREAS.with(|areas| {
@@ -68,10 +73,11 @@ pub fn ioremap(physical: u64, size: u64, who: &str) -> Option<IoMemory> {
         Some((slot, area))
     })?;
     for page in 0..pages {
-        set_page(area.start + page, (first + page * PAGE) | flag::DEVICE);
+        set_page(area.start + page, (first + page * PAGE) | flag::DATA | caching.flags());
     }
     let address = BASE + area.start * PAGE + physical % PAGE;
-    let call = Text::<64>::new().str("ioremap(0x").hex(physical, 1).str(", 0x").hex(size, 1).str(")");
+    let call =
+        Text::<64>::new().str(name(caching)).str("(0x").hex(physical, 1).str(", 0x").hex(size, 1).str(")");
     let announced_as = bench::map(&bench::Mapping {
         path: path::IOREMAP,
         virtual_address: address,
@@ -83,6 +89,15 @@ pub fn ioremap(physical: u64, size: u64, who: &str) -> Option<IoMemory> {
         call: call.bytes(),
     });
     Some(IoMemory { address, slot, area, announced_as })
+}
+
+/// What Linux calls the function.
+fn name(caching: Caching) -> &'static str {
+    match caching {
+        Caching::Uncached => "ioremap",
+        Caching::WriteCombining => "ioremap_wc",
+        Caching::WriteBack => "ioremap_cache",
+    }
 }
 
 /// The lowest run of `pages` free pages, its guard page included.

@@ -2,7 +2,9 @@
 //!
 //! What accesses the device is a free function, never inlined: traces name it.
 
+mod bugs;
 mod file;
+mod memory;
 mod message;
 mod registers;
 
@@ -10,8 +12,10 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use common::mmio;
 
-pub use file::File;
-pub use registers::{PCI_ID, SCRATCH};
+pub use bugs::forget_acknowledgement;
+pub use file::{File, Grant};
+pub use memory::{exchange_first, map_memory};
+pub use registers::{PCI_ID, REGISTERS_BAR, SCRATCH};
 
 use crate::check::{self, Failure};
 use crate::ioremap::{self, IoMemory, ioremap};
@@ -19,8 +23,8 @@ use crate::irq;
 use crate::pci::{Bar, Function};
 use message::Message;
 use registers::{
-    CONTROL, CONTROL_ENABLE, ID, ID_VALUE, INT_DONE, INT_MASK, INT_STATUS, OPCODE, OPCODE_FACTORIAL, OPERAND,
-    REGISTERS_BAR, RESULT, STATUS, STATUS_DONE, VERSION, VERSION_VALUE,
+    CONTROL, CONTROL_ENABLE, ID, ID_VALUE, INT_DONE, INT_MASK, INT_STATUS, MEMORY_BAR, OPCODE,
+    OPCODE_FACTORIAL, OPERAND, RESULT, STATUS, STATUS_DONE, VERSION, VERSION_VALUE,
 };
 
 /// What the interrupt handler found in INT_STATUS since [`compute_factorial`] began.
@@ -59,8 +63,13 @@ impl Drop for Lab<'_> {
 }
 
 /// The registers' BAR.
-fn registers_bar(function: &Function) -> Result<Bar, Failure> {
+pub fn registers_bar(function: &Function) -> Result<Bar, Failure> {
     function.bar(REGISTERS_BAR).ok_or(Failure::Reason("BAR 0 has no address"))
+}
+
+/// The memory's BAR.
+fn memory_bar(function: &Function) -> Result<Bar, Failure> {
+    function.bar(MEMORY_BAR).ok_or(Failure::Reason("BAR 2 has no address"))
 }
 
 /// Whether the registers are mapped by [`ioremap()`].

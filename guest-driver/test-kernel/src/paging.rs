@@ -38,7 +38,9 @@ pub mod flag {
     pub const WRITABLE: u64 = 1 << 1;
     /// Ring 3 may use it.
     pub const USER: u64 = 1 << 2;
-    /// PCD: by the PAT that the boot code sets, UC-.
+    /// PWT: by the PAT that the boot code sets, WC.
+    pub const WRITE_COMBINING: u64 = 1 << 3;
+    /// PCD: by the same, UC-.
     pub const CACHE_DISABLE: u64 = 1 << 4;
     /// Accessed; set at once, so that the processor need not.
     pub const ACCESSED: u64 = 1 << 5;
@@ -53,8 +55,28 @@ pub mod flag {
     pub const DATA: u64 = PRESENT | WRITABLE | ACCESSED | DIRTY | NO_EXECUTE;
     /// Device memory for the kernel: what Linux's `ioremap` sets.
     pub const DEVICE: u64 = DATA | CACHE_DISABLE;
-    /// Device memory for a program: what Linux's `pgprot_noncached` gives.
-    pub const USER_DEVICE: u64 = DEVICE | USER;
+}
+
+/// How accesses to a mapping of device memory go through the cache: its memory type.
+#[derive(Clone, Copy)]
+pub enum Caching {
+    /// UC-: not at all. What Linux's `ioremap` and `pgprot_noncached` give.
+    Uncached,
+    /// WC: stores may wait and be joined. What Linux's `ioremap_wc` and `pgprot_writecombine` give.
+    WriteCombining,
+    /// WB: like memory. What Linux's `ioremap_cache` gives; wrong for registers.
+    WriteBack,
+}
+
+impl Caching {
+    /// The bits of a page-table entry.
+    pub fn flags(self) -> u64 {
+        match self {
+            Caching::Uncached => flag::CACHE_DISABLE,
+            Caching::WriteCombining => flag::WRITE_COMBINING,
+            Caching::WriteBack => 0,
+        }
+    }
 }
 
 /// The physical address in an entry.

@@ -91,6 +91,17 @@ impl Function {
         *self.bars.get(index)?
     }
 
+    /// Gives the memory BAR `index` another bus address, a multiple of its size, with decoding off
+    /// meanwhile. Mappings of the old address lead nowhere then.
+    #[inline(never)]
+    pub fn move_bar(&self, index: usize, address: u64) {
+        self.set_memory_space(false);
+        if let Some(bar) = self.bar(index) {
+            bars::place(self.config, self.address, index, Bar { address, ..bar });
+        }
+        self.set_memory_space(true);
+    }
+
     /// Lets it decode its memory BARs and be a bus master.
     #[inline(never)]
     pub fn enable(&self) {

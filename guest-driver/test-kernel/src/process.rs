@@ -7,7 +7,7 @@ use protocol::{Count, counted, path};
 
 use crate::cpu::{CPU, USER_CODE, USER_DATA};
 use crate::lab;
-use crate::paging::{Entry, PAGE, Root, flag, flush};
+use crate::paging::{Caching, Entry, PAGE, Root, flag, flush};
 use crate::text::Text;
 use crate::trap::{TrapFrame, fault_address, vector};
 use crate::{bench, frames, program};
@@ -49,7 +49,15 @@ struct Mapping {
     start: u64,
     length: u64,
     physical: u64,
+    caching: Caching,
     announced_as: u64,
+}
+
+impl Mapping {
+    /// The page-table entry for its page at `address`.
+    fn entry(&self, address: u64) -> u64 {
+        (self.physical + address - self.start) | flag::DATA | flag::USER | self.caching.flags()
+    }
 }
 
 /// Processes count from 1, which names them in the trace.
@@ -219,16 +227,16 @@ impl Process {
             _ => return Err(Errno::INVALID),
         };
         let slot = self.mappings.iter().position(Option::is_none).ok_or(Errno::NO_MEMORY)?;
-        let physical = self.file.mmap(offset, length)?;
-        let mut mapping = Mapping { start: self.next_mapping, length, physical, announced_as: 0 };
+        let lab::Grant { physical, caching } = self.file.mmap(offset, length)?;
+        let start = self.next_mapping;
+        let mut mapping = Mapping { start, length, physical, caching, announced_as: 0 };
         if !on_fault {
-            for page in (0..length).step_by(PAGE as usize) {
-                self.fill_page(mapping.start + page, physical + page).ok_or(Errno::NO_MEMORY)?;
+            for page in (start..start + length).step_by(PAGE as usize) {
+                self.fill_page(page, mapping.entry(page)).ok_or(Errno::NO_MEMORY)?;
             }
         }
         self.next_mapping += length + PAGE;
         mapping.announced_as = self.announce(&mapping, offset, on_fault);
-        let start = mapping.start;
         if let Some(place) = self.mappings.get_mut(slot) {
             *place = Some(mapping);
         }
@@ -238,7 +246,7 @@ impl Process {
     fn announce(&self, mapping: &Mapping, offset: u64, on_fault: bool) -> u64 {
         let who = Text::<32>::new().str("user ").decimal(self.number);
         let call =
-            Text::<64>::new().str("mmap(lab, ").decimal(mapping.length).str(", offset ").decimal(offset);
+            Text::<64>::new().str("mmap(lab, ").decimal(mapping.length).str(", offset 0x").hex(offset, 1);
         bench::map(&bench::Mapping {
             path: path::MMAP,
             virtual_address: mapping.start,
@@ -274,16 +282,9 @@ impl Process {
         }
         let page = address & !(PAGE - 1);
         let belongs = |mapping: &&Mapping| (mapping.start..mapping.start + mapping.length).contains(&page);
-        let Some(physical) = self
-            .mappings
-            .iter()
-            .flatten()
-            .find(belongs)
-            .map(|mapping| mapping.physical + page - mapping.start)
-        else {
-            return false;
-        };
-        if self.fill_page(page, physical).is_none() {
+        let mapping = self.mappings.iter().flatten().find(belongs);
+        let Some(entry) = mapping.map(|mapping| mapping.entry(page)) else { return false };
+        if self.fill_page(page, entry).is_none() {
             return false;
         }
         self.faults_resolved += 1;
@@ -291,8 +292,8 @@ impl Process {
         true
     }
 
-    fn fill_page(&mut self, address: u64, physical: u64) -> Option<()> {
-        self.entry(address)?.set(physical | flag::USER_DEVICE);
+    fn fill_page(&mut self, address: u64, entry: u64) -> Option<()> {
+        self.entry(address)?.set(entry);
         Some(())
     }
 

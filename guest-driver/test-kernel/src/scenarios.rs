@@ -2,10 +2,13 @@
 //!
 //! A scenario makes what it needs, mappings and processes, and drops it: none depends on another.
 
+mod bugs;
 mod independence;
 mod interrupt;
 mod limits;
+mod memory_types;
 mod paths;
+mod shapes;
 
 use protocol::scenario::{ARGUMENT, SCENARIOS};
 
@@ -33,6 +36,18 @@ const TABLE: &[(&str, Play)] = &[
     ("supervisor-page-from-user", limits::supervisor_page_from_user),
     ("decode-off", limits::decode_off),
     ("interrupt", interrupt::interrupt),
+    ("access-sizes", shapes::sizes),
+    ("instruction-forms", shapes::forms),
+    ("unaligned", shapes::unaligned),
+    ("page-crossing", shapes::page_crossing),
+    ("string-moves", shapes::strings),
+    ("read-modify-write", shapes::read_modify_write),
+    ("sixteen-bytes", shapes::sixteen_bytes),
+    ("write-combining", memory_types::write_combining),
+    ("cached-mapping", memory_types::cached_mapping),
+    ("bar-moved", bugs::bar_moved),
+    ("map-past-end-unchecked", bugs::map_past_end_unchecked),
+    ("forgotten-acknowledgement", bugs::forgotten_acknowledgement),
 ];
 
 const _: () = {

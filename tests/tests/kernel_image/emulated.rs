@@ -18,7 +18,7 @@ const EMULATED: &[Mnemonic] = {
     use Mnemonic::*;
     &[
         // Moves.
-        Mov, Movzx, Movsx, Movsxd, Lea, Xchg, Bswap, Cbw, Cwde, Cdqe, Cwd, Cdq, Cqo, Push, Pop,
+        Mov, Movnti, Movzx, Movsx, Movsxd, Lea, Xchg, Bswap, Cbw, Cwde, Cdqe, Cwd, Cdq, Cqo, Push, Pop,
         Pushfq, Popfq, Leave,
         // Arithmetic and logic.
         Add, Adc, Sub, Sbb, Cmp, Inc, Dec, Neg, Mul, Imul, Div, Idiv, And, Or, Xor, Not, Test,

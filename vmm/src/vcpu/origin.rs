@@ -115,7 +115,8 @@ impl Tracker {
             // A copy counts RCX down after its write, so that its next read finds RCX as the write did.
             let next_element =
                 located.decoded.has_rep_prefix() && (rcx < last.rcx || (rcx == last.rcx && turns && !write));
-            let writes_back = operand.read_modify_write && turns && write;
+            let copies = located.decoded.is_string_instruction();
+            let writes_back = (operand.read_modify_write || copies) && turns && write;
             last.rip == rip && (next_part || next_element || writes_back)
         });
         if !continues {

@@ -1,10 +1,10 @@
 //! The device file: what a process gets at the device through.
 
-use common::system_call::Errno;
+use common::system_call::{Errno, area};
 
-use super::registers_bar;
+use super::{memory_bar, registers_bar};
 use crate::check::Failure;
-use crate::paging::PAGE;
+use crate::paging::{Caching, PAGE};
 use crate::pci::{Bar, Function};
 
 /// An open device file. Needs nothing that `probe` maps: a process's mapping leads to the bus
@@ -12,27 +12,49 @@ use crate::pci::{Bar, Function};
 #[derive(Clone, Copy)]
 pub struct File {
     registers: Bar,
+    memory: Bar,
+}
+
+/// What the `mmap` operation gives a process.
+pub struct Grant {
+    /// Bus address.
+    pub physical: u64,
+    /// The mapping's memory type.
+    pub caching: Caching,
 }
 
 impl File {
     /// Opens the file of `function`, which may decode its BARs from now on.
     pub fn open(function: &Function) -> Result<Self, Failure> {
         function.enable();
-        Ok(Self { registers: registers_bar(function)? })
+        Ok(Self { registers: registers_bar(function)?, memory: memory_bar(function)? })
     }
 
-    /// The `mmap` operation: the bus address that `length` bytes from `offset` on lie at. Both are
-    /// checked by subtraction, so that no sum can wrap.
+    /// The `mmap` operation: where `length` bytes from `offset` on lie, and how to map them.
     ///
     /// # Errors
-    /// [`Errno::INVALID`] if they are no whole pages, or not all inside the BAR.
+    /// [`Errno::INVALID`] if they are no whole pages, or not all inside a BAR.
     #[inline(never)]
-    pub fn mmap(self, offset: u64, length: u64) -> Result<u64, Errno> {
-        let size = self.registers.size;
+    pub fn mmap(self, offset: u64, length: u64) -> Result<Grant, Errno> {
+        let area = offset >> area::SHIFT << area::SHIFT;
+        let offset = offset - area;
+        let (bar, caching) = match area {
+            area::REGISTERS => (self.registers, Caching::Uncached),
+            area::MEMORY => (self.memory, Caching::Uncached),
+            area::MEMORY_WRITE_COMBINING => (self.memory, Caching::WriteCombining),
+            area::UNCHECKED => return Ok(self.mmap_unchecked(offset)),
+            _ => return Err(Errno::INVALID),
+        };
+        // By subtraction, so that no sum can wrap.
         let whole_pages = length != 0 && length.is_multiple_of(PAGE) && offset.is_multiple_of(PAGE);
-        if !whole_pages || offset > size || length > size - offset {
+        if !whole_pages || offset > bar.size || length > bar.size - offset {
             return Err(Errno::INVALID);
         }
-        Ok(self.registers.address + offset)
+        Ok(Grant { physical: bar.address + offset, caching })
+    }
+
+    /// What a driver gives that checks nothing: the registers, and whatever lies after them.
+    fn mmap_unchecked(self, offset: u64) -> Grant {
+        Grant { physical: self.registers.address + offset, caching: Caching::Uncached }
     }
 }

@@ -1,4 +1,5 @@
-//! The registers of the lab function. BAR 0, 4 KiB, has these of 32 bits:
+//! What the BARs of the lab function hold. BAR 2 is memory for accesses of any width and alignment. BAR
+//! 0, 4 KiB, has these registers of 32 bits:
 //!
 //! | offset | register   | access | what                                                     |
 //! |--------|------------|--------|----------------------------------------------------------|
@@ -20,6 +21,8 @@
 pub const PCI_ID: u32 = 0x1ab0_1234;
 /// Index of the BAR with the registers.
 pub const REGISTERS_BAR: usize = 0;
+/// Index of the BAR with the memory.
+pub const MEMORY_BAR: usize = 2;
 
 pub const ID: u64 = 0x00;
 pub const VERSION: u64 = 0x04;

@@ -18,6 +18,8 @@ pub struct Bar {
     pub address: u64,
     /// In bytes, a power of two.
     pub size: u64,
+    /// Whether it is 64 bits wide: two registers.
+    pub wide: bool,
 }
 
 /// By index; the upper half of a 64-bit BAR, an I/O BAR and one that did not fit are `None`.
@@ -61,7 +63,8 @@ impl Window {
 pub fn assign(config: Config, function: Address, windows: &mut Windows) -> Bars {
     let mut bars = [None; COUNT];
     let mut is_upper_half = false;
-    for (offset, bar) in (FIRST..).step_by(4).zip(bars.iter_mut()) {
+    for (index, bar) in bars.iter_mut().enumerate() {
+        let offset = register(index);
         if is_upper_half {
             is_upper_half = false;
             continue;
@@ -77,13 +80,25 @@ pub fn assign(config: Config, function: Address, windows: &mut Windows) -> Bars 
         let size = mask & mask.wrapping_neg();
         let window = if is_upper_half { &mut windows.above_4_gib } else { &mut windows.below_4_gib };
         let Some(address) = window.allocate(size) else { continue };
-        config.write(function, offset, address as u32);
-        if is_upper_half {
-            config.write(function, offset + 4, (address >> 32) as u32);
-        }
-        *bar = Some(Bar { address, size });
+        let assigned = Bar { address, size, wide: is_upper_half };
+        place(config, function, index, assigned);
+        *bar = Some(assigned);
     }
     bars
+}
+
+/// Writes the address of `bar` to the register, or the two, of BAR `index`. The function's decoders are
+/// off.
+pub fn place(config: Config, function: Address, index: usize, bar: Bar) {
+    config.write(function, register(index), bar.address as u32);
+    if bar.wide {
+        config.write(function, register(index + 1), (bar.address >> 32) as u32);
+    }
+}
+
+/// Offset of BAR `index` in configuration space.
+fn register(index: usize) -> u16 {
+    FIRST + 4 * index as u16
 }
 
 /// What the register reads as after all-ones were written to it; keeps its content.

@@ -114,6 +114,25 @@ fn elements_of_a_copy_within_the_device_are_one_instruction() {
 }
 
 #[test]
+fn both_halves_of_a_copy_within_the_device_are_one_instruction() {
+    let mut scene = Scene::new(CodeAssembler::movsd);
+    let mut copy = || {
+        let start = scene.guest.registers.general;
+        let general = &mut scene.guest.registers.general;
+        (general.rsi, general.rdi) = (DEVICE + 0x100, DEVICE + 0x200);
+        let read = scene.read(0x100, 4).instance;
+        let general = &mut scene.guest.registers.general;
+        (general.rsi, general.rdi) = (DEVICE + 0x104, DEVICE + 0x204);
+        scene.step();
+        let write = scene.write(0x200, 4).instance;
+        scene.guest.registers.general = start;
+        [read, write]
+    };
+
+    assert_eq!([copy(), copy()], [[1, 1], [2, 2]]);
+}
+
+#[test]
 fn all_parts_of_a_read_modify_write_across_two_pages_are_one_instruction() {
     let mut scene = Scene::new(|a| a.add(dword_ptr(rdi), eax));
     scene.guest.map(DEVICE + 0x1000, BAR + 0x1000, KERNEL);

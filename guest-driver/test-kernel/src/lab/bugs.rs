@@ -1,0 +1,37 @@
+//! What a driver can do wrong, done on purpose: for the bench to catch.
+
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use super::registers::{INT_STATUS, STATUS, STATUS_DONE};
+use super::{Lab, finish, start_factorial};
+use crate::check::{Failure, holds};
+use crate::irq;
+
+/// How often [`isr_without_acknowledgement`] was called.
+static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
+/// How often to look whether a computation is over, which takes 20 us.
+const PATIENCE: u32 = 1000;
+
+/// Has the device compute twice, with a handler that acknowledges nothing. Gives how many interrupts
+/// came of it: the cause of the first stays, so that the second is no news.
+#[inline(never)]
+pub fn forget_acknowledgement(lab: &Lab<'_>) -> Result<u32, Failure> {
+    INTERRUPTS.store(0, Relaxed);
+    irq::request(isr_without_acknowledgement, 0);
+    start_factorial(lab, 5);
+    while INTERRUPTS.load(Relaxed) == 0 {
+        irq::wait();
+    }
+    start_factorial(lab, 6);
+    // Waiting for an interrupt would never end.
+    holds((0..PATIENCE).any(|_| lab.read(STATUS) == STATUS_DONE), "the second computation does not end")?;
+    irq::take_pending();
+    finish(lab)?;
+    lab.write(INT_STATUS, lab.read(INT_STATUS));
+    Ok(INTERRUPTS.load(Relaxed))
+}
+
+#[inline(never)]
+fn isr_without_acknowledgement(_: u64) {
+    INTERRUPTS.store(INTERRUPTS.load(Relaxed) + 1, Relaxed);
+}
