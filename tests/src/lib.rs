@@ -22,6 +22,7 @@ pub mod raw_guest;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use device_model::{Bdf, catalog};
 use tempfile::TempDir;
 use trace::Trace;
 use trace::assert::{Expect, Window};
@@ -81,6 +82,17 @@ impl Bench {
     pub fn devices(mut self, devices: Devices) -> Self {
         self.config.devices = devices;
         self
+    }
+
+    /// Replaces the devices by one, made with these options, at 00:04.0.
+    ///
+    /// # Errors
+    /// If there is no such device, or it takes no such option.
+    pub fn device(self, name: &str, options: &[(&str, &str)]) -> Result<Self> {
+        let entry = catalog::named(name).with_context(|| format!("no device is called {name}"))?;
+        let device = (entry.new)(&entry.options(options)?);
+        let bdf = Bdf::new(0, 4, 0).context("no such address")?;
+        Ok(self.devices(vec![(bdf, device)]))
     }
 
     /// Gives the machine this many vCPUs.
