@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::device::Refused;
 
 /// The bytes that an access of `size` at `offset` covers, all below `length`.
@@ -20,4 +23,53 @@ pub(crate) fn range(offset: u64, size: u8, length: usize) -> Result<Range<usize>
 /// Up to eight bytes as a little-endian number.
 pub(crate) fn little_endian(bytes: impl DoubleEndedIterator<Item = u8>) -> u64 {
     bytes.rev().fold(0, |value, byte| value << 8 | u64::from(byte))
+}
+
+/// Bytes that are saved as a text of hexadecimal digits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hex(pub Vec<u8>);
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |value: u8| char::from(DIGITS[usize::from(value & 0xf)]);
+        let text: String = self.0.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).collect();
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        let byte = |&[high, low]: &[u8; 2]| Some((digit(high)? << 4 | digit(low)?) as u8);
+        let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+        bytes
+            .filter(|_| rest.is_empty())
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("pairs of hexadecimal digits expected"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_reads_back_as_it_was_written() {
+        let hex = Hex(vec![0x00, 0x7f, 0xa5]);
+
+        let text = serde_json::to_string(&hex).unwrap();
+
+        assert_eq!(text, "\"007fa5\"");
+        assert_eq!(serde_json::from_str::<Hex>(&text).unwrap(), hex);
+    }
+
+    #[test]
+    fn what_is_no_hex_is_refused() {
+        for text in ["\"0\"", "\"0g\"", "\"+1\"", "\"äö\"", "1"] {
+            assert!(serde_json::from_str::<Hex>(text).is_err(), "{text}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Which devices there are, by name.
 
 use crate::device::PciDevice;
+use crate::option::{BadOption, OptionSpec, Options};
 
 /// A device that a machine can be built with.
 pub struct Entry {
@@ -8,8 +9,25 @@ pub struct Entry {
     pub name: &'static str,
     /// One line on what it is.
     pub summary: &'static str,
-    /// Makes one, in its state after reset.
-    pub new: fn() -> Box<dyn PciDevice>,
+    /// What it can be told.
+    pub options: &'static [OptionSpec],
+    /// Makes one of these options, in its state after reset.
+    pub new: fn(&Options) -> Box<dyn PciDevice>,
+}
+
+impl Entry {
+    /// Checks `given` names and values of options.
+    ///
+    /// # Errors
+    /// [`BadOption`], which says what is valid.
+    pub fn options(&self, given: &[(&str, &str)]) -> Result<Options, BadOption> {
+        Options::parse(self.name, self.options, given)
+    }
+
+    /// Makes one without being told anything.
+    pub fn with_defaults(&self) -> Box<dyn PciDevice> {
+        (self.new)(&Options::defaults(self.options))
+    }
 }
 
 /// Every device, in the order to list them.
@@ -28,7 +46,7 @@ mod tests {
     #[test]
     fn every_device_goes_by_the_name_it_gives_itself_and_fits_a_function() {
         for entry in DEVICES {
-            let function = PciFunction::new((entry.new)());
+            let function = PciFunction::new(entry.with_defaults());
             assert_eq!(function.name(), entry.name);
             assert_eq!(named(entry.name).map(|found| found.summary), Some(entry.summary));
         }
@@ -37,10 +55,11 @@ mod tests {
     #[test]
     fn register_maps_ascend_without_overlap_inside_their_bars() {
         for entry in DEVICES {
-            let device = (entry.new)();
+            let device = entry.with_defaults();
             for map in device.register_maps() {
-                let bar = device.header().bars.into_iter().find(|bar| bar.region() == map.region);
-                let size = bar.expect("a map describes a BAR").size;
+                let header = device.header();
+                let bar = header.bars.iter().find(|bar| bar.region() == map.region).map(|bar| bar.size);
+                let size = bar.or(header.rom.map(u64::from)).expect("a map describes a BAR or the ROM");
                 let mut end = 0;
                 for register in map.registers.iter() {
                     assert!(register.offset >= end, "{}: {}", entry.name, register.name);
@@ -54,12 +73,25 @@ mod tests {
     #[test]
     fn registers_hold_their_reset_values_at_first() {
         for entry in DEVICES {
-            let device = (entry.new)();
+            let device = entry.with_defaults();
             for map in device.register_maps() {
                 for register in map.registers.iter().filter(|register| !register.memory) {
                     if let Some(value) = device.peek(map.region, register.offset) {
                         assert_eq!(value, register.reset, "{}: {}", entry.name, register.name);
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_value_of_every_option_makes_a_function() {
+        for entry in DEVICES {
+            for option in entry.options {
+                assert!(option.values.contains(&option.default), "{}: {}", entry.name, option.name);
+                for value in option.values {
+                    let options = entry.options(&[(option.name, value)]).unwrap();
+                    PciFunction::new((entry.new)(&options));
                 }
             }
         }

@@ -3,6 +3,9 @@
 //!
 //! PCI Local Bus 3.0, chapter 6; PCI Express Base, section 7.2 for the part above 256 bytes, where a
 //! function without extended capabilities reads as zeros.
+//!
+//! All that it holds are these bytes: what capabilities have to remember, they keep here, so that reset,
+//! save and restore are written once.
 
 use std::ops::Range;
 
@@ -20,20 +23,27 @@ const CAPABILITIES_POINTER: usize = 0x34;
 /// Where capabilities may lie: behind the header, where CONFIG_ADDRESS still reaches.
 const CAPABILITIES: Range<usize> = 0x40..0x100;
 
-/// One byte: what it holds and what a write does to each of its bits. Bits that neither mask names
-/// are read-only.
+/// One byte: what it holds and what a write does to each of its bits. Bits that no mask names never
+/// change.
 #[derive(Clone, Copy, Default)]
 struct Cell {
     value: u8,
     reset: u8,
     writable: u8,
     write_one_to_clear: u8,
+    /// Read-only to software; the function sets and clears them.
+    reported: u8,
 }
 
 impl Cell {
     fn write(&mut self, value: u8) {
         self.value = (self.value & !self.writable) | (value & self.writable);
         self.value &= !(value & self.write_one_to_clear);
+    }
+
+    /// The bits that can differ from their value after reset.
+    fn changeable(&self) -> u8 {
+        self.writable | self.write_one_to_clear | self.reported
     }
 }
 
@@ -80,6 +90,13 @@ impl ConfigSpace {
         }
     }
 
+    /// Marks the bits that are set in `mask` as the function's own: software only reads them.
+    pub(crate) fn make_reported(&mut self, offset: usize, mask: &[u8]) {
+        for (cell, &mask) in self.cells[offset..].iter_mut().zip(mask) {
+            cell.reported = mask;
+        }
+    }
+
     /// Adds a capability of `length` bytes, its two-byte head included, at the end of the list and
     /// returns its offset. What follows the head is the caller's to lay out.
     ///
@@ -109,10 +126,11 @@ impl ConfigSpace {
         self.little_endian(offset..offset + 4) as u32
     }
 
-    /// Sets bits of the 16-bit register at `offset`, as the function does to report something.
-    pub(crate) fn set_bits(&mut self, offset: usize, bits: u16) {
-        for (cell, bits) in self.cells[offset..].iter_mut().zip(bits.to_le_bytes()) {
-            cell.value |= bits;
+    /// Gives the bits of `mask` in the little-endian register at `offset` the value that they have in
+    /// `value`, as the function does to report something.
+    pub(crate) fn assign<const N: usize>(&mut self, offset: usize, mask: [u8; N], value: [u8; N]) {
+        for ((cell, mask), value) in self.cells[offset..].iter_mut().zip(mask).zip(value) {
+            cell.value = cell.value & !mask | value & mask;
         }
     }
 
@@ -143,52 +161,28 @@ impl ConfigSpace {
         }
     }
 
+    /// Every byte.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.cells.iter().map(|cell| cell.value).collect()
+    }
+
+    /// Takes back what [`ConfigSpace::bytes`] gave. `false`, and nothing changes, unless they are a
+    /// function's that is laid out like this one.
+    pub(crate) fn restore(&mut self, bytes: &[u8]) -> bool {
+        let fits = |(cell, byte): (&Cell, &u8)| (cell.reset ^ byte) & !cell.changeable() == 0;
+        if bytes.len() != self.cells.len() || !self.cells.iter().zip(bytes).all(fits) {
+            return false;
+        }
+        for (cell, &byte) in self.cells.iter_mut().zip(bytes) {
+            cell.value = byte;
+        }
+        true
+    }
+
     fn little_endian(&self, range: Range<usize>) -> u64 {
         bytes::little_endian(self.cells[range].iter().map(|cell| cell.value))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn capabilities_form_a_list_in_the_order_they_were_added() {
-        let mut config = ConfigSpace::new();
-
-        assert_eq!(config.add_capability(0x05, 14), 0x40);
-        assert_eq!(config.add_capability(0x09, 8), 0x50);
-
-        assert_eq!(config.read(0x34, 1), Ok(0x40));
-        assert_eq!(config.read(0x40, 2), Ok(0x5005));
-        assert_eq!(config.read(0x50, 2), Ok(0x0009));
-        assert_eq!(config.read(0x06, 2), Ok(0x0010));
-    }
-
-    #[test]
-    fn a_space_without_capabilities_has_no_list() {
-        let config = ConfigSpace::new();
-
-        assert_eq!(config.read(0x34, 1), Ok(0));
-        assert_eq!(config.read(0x06, 2), Ok(0));
-    }
-
-    #[test]
-    #[should_panic(expected = "capability 0x09 does not fit")]
-    fn capabilities_past_256_bytes_are_refused() {
-        ConfigSpace::new().add_capability(0x09, 193);
-    }
-
-    #[test]
-    fn reset_takes_back_what_was_written() {
-        let mut config = ConfigSpace::new();
-        config.define(0x80, &[0x11, 0x22]);
-        config.make_writable(0x80, &[0xf0, 0xff]);
-
-        config.write(0x80, 2, 0xffff).unwrap();
-        assert_eq!(config.u16(0x80), 0xfff1);
-
-        config.reset();
-        assert_eq!(config.u16(0x80), 0x2211);
-    }
-}
+mod tests;

@@ -2,7 +2,6 @@
 
 use crate::dma::{DmaError, DmaMemory};
 use crate::effect::{Effect, Occurrence};
-use crate::msi::MsiTarget;
 use crate::timer::Timers;
 
 /// What the dispatcher lends a function for one call.
@@ -17,14 +16,12 @@ pub struct Cycle<'a> {
     pub occurrences: &'a mut Vec<Occurrence>,
 }
 
-/// A device's surroundings, lent for one call: clock, timers, interrupts, DMA.
+/// A device's surroundings, lent for one call: clock, timers, DMA.
 ///
 /// Built by [`PciFunction`](crate::function::PciFunction) only.
 pub struct Context<'a> {
     pub(crate) now: u64,
     pub(crate) cause: u64,
-    /// `None` while MSI is absent or disabled.
-    pub(crate) msi: Option<MsiTarget>,
     pub(crate) bus_master: bool,
     pub(crate) memory: &'a dyn DmaMemory,
     pub(crate) timers: &'a mut Timers,
@@ -50,21 +47,6 @@ impl Context<'_> {
     /// Stops timer `index`, if it runs.
     pub fn cancel_timer(&mut self, index: u8) {
         self.timers.cancel(index);
-    }
-
-    /// Sends message-signalled interrupt `index`, counted from 0.
-    ///
-    /// It is lost while MSI or bus mastering is off: the message is a memory write of the function.
-    /// PCI Local Bus 3.0, section 6.8.2.
-    pub fn interrupt(&mut self, index: u16) {
-        let effect = match self.msi {
-            Some(target) if self.bus_master => {
-                let (address, data) = target.message(index);
-                Effect::Msi { index, address, data }
-            }
-            _ => Effect::InterruptLost { index },
-        };
-        self.effects.push(effect);
     }
 
     /// Fills `data` from guest physical `address`.

@@ -1,13 +1,18 @@
 //! What a PCI device is to everything around it: a state machine lent its surroundings for one call.
 
+use serde_json::Value;
+
 use crate::address::Region;
+use crate::backing::Backing;
 use crate::context::Context;
 use crate::header::ConfigHeader;
+use crate::memory::DeviceMemory;
 use crate::register::RegisterMap;
+use crate::state::BadState;
 
 /// A PCI device behind a type-0 function. It never knows its addresses: offsets are relative to a
 /// region, and the function around it ([`crate::function::PciFunction`]) holds configuration space,
-/// decoding, MSI and timers.
+/// decoding, capabilities and timers.
 pub trait PciDevice: Send {
     /// Short name, as in `--device NAME`.
     fn name(&self) -> &'static str;
@@ -15,7 +20,7 @@ pub trait PciDevice: Send {
     /// Identity, BARs and capabilities: what configuration space is built from.
     fn header(&self) -> ConfigHeader;
 
-    /// Its registers, one map a region. The trace names accesses and changes with them.
+    /// Its registers, one map a region, without those of MSI-X. The trace names accesses and changes with them.
     fn register_maps(&self) -> &'static [RegisterMap];
 
     /// Reads `size` bytes (1, 2, 4 or 8) at `offset`; the whole access lies in the region.
@@ -48,12 +53,46 @@ pub trait PciDevice: Send {
         let _ = (context, index);
     }
 
+    /// Which interrupt causes are pending: bit n is cause n. Asked after every call, so that a cause is a
+    /// level that lasts until the driver acknowledges it. What software enabled decides what becomes of
+    /// it: a message of its own, a message that it shares, the INTx pin, or nothing.
+    fn interrupts(&self) -> u32 {
+        0
+    }
+
+    /// How accesses to `region` are to be served from now on. Asked after every call.
+    fn backing(&self, region: Region) -> Backing {
+        let _ = region;
+        Backing::Trapped
+    }
+
+    /// The content of `region`, if it is plain memory that can be [`Backing::Direct`].
+    fn memory(&mut self, region: Region) -> Option<&mut DeviceMemory> {
+        let _ = region;
+        None
+    }
+
+    /// The register at `offset` of a region that is [`Backing::Doorbell`] was written `count` times since
+    /// the last call. What was written is not known.
+    fn doorbell(&mut self, context: &mut Context<'_>, region: Region, offset: u64, count: u64) {
+        let _ = (context, region, offset, count);
+    }
+
     /// What the register at `offset` (a register's start, from the map) holds, without the side
     /// effects of a read. `None` for memory and for what holds nothing.
     fn peek(&self, region: Region, offset: u64) -> Option<u64>;
 
     /// Returns everything to its value after reset.
     fn reset(&mut self);
+
+    /// All that it remembers; see [`crate::state`].
+    fn save(&self) -> Value;
+
+    /// Takes back what [`PciDevice::save`] of an equal device gave.
+    ///
+    /// # Errors
+    /// [`BadState`] if it isn't that; the device is then what it was.
+    fn restore(&mut self, state: Value) -> Result<(), BadState>;
 }
 
 /// Why a device didn't answer an access. Not an error of the VMM: the guest sees all-ones, or its

@@ -3,7 +3,7 @@
 use crate::catalog::Entry;
 
 /// Declares each device's module and lists it in [`crate::catalog::DEVICES`]. The module's name is the
-/// device's.
+/// device's; the module has its `OPTIONS`.
 macro_rules! devices {
     ($($module:ident::$device:ident: $summary:literal,)*) => {
         $(pub mod $module;)*
@@ -11,11 +11,18 @@ macro_rules! devices {
         pub(crate) const ENTRIES: &[Entry] = &[$(Entry {
             name: stringify!($module),
             summary: $summary,
-            new: || Box::new($module::$device::default()),
+            options: $module::OPTIONS,
+            new: |options| Box::new($module::$device::new(options)),
         }),*];
+
+        #[cfg(test)]
+        pub(crate) const SOURCES: &[&str] = &[$(
+            include_str!(concat!("devices/", stringify!($module), ".rs"))
+        ),*];
     };
 }
 
 devices! {
-    lab::Lab: "computes, interrupts, and has memory: what the test kernel drives",
+    lab::Lab: "computes, interrupts, moves memory by DMA: what the test kernel drives",
+    ticker::Ticker: "interrupts every so often, by a pin that it may share",
 }

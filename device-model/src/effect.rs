@@ -1,6 +1,7 @@
 //! What a function did besides answering an access.
 
 use crate::address::{Region, Space};
+use crate::backing::Backing;
 use crate::dma::DmaError;
 
 /// What a device did besides answering, in order. The dispatcher records each and sends interrupts.
@@ -26,9 +27,20 @@ pub enum Effect {
         /// Message data.
         data: u32,
     },
+    /// The interrupt pin is asserted, or no longer. It is a level: it lasts.
+    Intx {
+        /// Which of both.
+        asserted: bool,
+    },
+    /// An interrupt cause arose and is held back: by the mask of its vector, by the mask of all vectors,
+    /// or by Interrupt Disable. It leaves when that goes, if it is still pending then.
+    InterruptMasked {
+        /// Which vector; for the interrupt pin, which cause.
+        index: u16,
+    },
     /// An interrupt cause arose that no enabled mechanism could carry.
     InterruptLost {
-        /// Which of the function's vectors.
+        /// Which vector; where none is enabled, which cause.
         index: u16,
     },
     /// A DMA transfer, done or refused.
@@ -46,6 +58,13 @@ pub enum Effect {
     Busy {
         /// Device time in nanoseconds.
         until: u64,
+    },
+    /// Accesses to a region are to be served another way from here on.
+    Backing {
+        /// Which.
+        region: Region,
+        /// How.
+        backing: Backing,
     },
     /// A region is decoded elsewhere from here on: a BAR moved, or decoding went on or off.
     Decode {

@@ -10,12 +10,15 @@ use crate::device::{PciDevice, Refused};
 use crate::dma::{DmaError, DmaMemory};
 use crate::effect::{Effect, Occurrence};
 use crate::function::PciFunction;
-use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_MEMORY_SPACE};
+use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
 
 /// Bytes of guest memory, from address 0.
 const MEMORY_SIZE: usize = 0x1_0000;
 const CAPABILITIES_POINTER: u64 = 0x34;
 const MSI: u64 = 0x05;
+const MSI_64_BIT: u64 = 1 << 7;
+const MSIX: u64 = 0x11;
+const MSIX_ENABLE: u64 = 1 << 15;
 
 /// A function, and the machine that a test plays around it. Accesses are numbered from 1.
 ///
@@ -53,8 +56,16 @@ impl Fixture {
     /// # Panics
     /// If its header can't exist; see [`PciFunction::new`].
     pub fn new(device: impl PciDevice + 'static) -> Self {
+        Self::boxed(Box::new(device))
+    }
+
+    /// The same for a device from the catalog.
+    ///
+    /// # Panics
+    /// As for [`Fixture::new`].
+    pub fn boxed(device: Box<dyn PciDevice>) -> Self {
         Self {
-            function: PciFunction::new(Box::new(device)),
+            function: PciFunction::new(device),
             memory: Memory(RefCell::new(vec![0; MEMORY_SIZE])),
             now: 0,
             accesses: 0,
@@ -77,6 +88,11 @@ impl Fixture {
         self.set_command(COMMAND_MEMORY_SPACE);
     }
 
+    /// Sets I/O Space in the Command register, so that I/O BARs are decoded.
+    pub fn enable_io(&mut self) {
+        self.set_command(COMMAND_IO_SPACE);
+    }
+
     /// Sets Bus Master in the Command register, so that DMA and MSI leave the function.
     pub fn enable_bus_master(&mut self) {
         self.set_command(COMMAND_BUS_MASTER);
@@ -89,11 +105,31 @@ impl Fixture {
     #[track_caller]
     pub fn program_msi(&mut self, address: u64, data: u16) {
         let capability = self.capability(MSI).expect("the function has no MSI capability");
-        self.config_write(capability + 0x04, 4, address & 0xffff_ffff);
-        self.config_write(capability + 0x08, 4, address >> 32);
-        self.config_write(capability + 0x0c, 2, data.into());
         let control = self.config_read(capability + 0x02, 2);
+        self.config_write(capability + 0x04, 4, address & 0xffff_ffff);
+        if control & MSI_64_BIT != 0 {
+            self.config_write(capability + 0x08, 4, address >> 32);
+        }
+        let offset = if control & MSI_64_BIT != 0 { 0x0c } else { 0x08 };
+        self.config_write(capability + offset, 2, data.into());
         self.config_write(capability + 0x02, 2, control | 1);
+    }
+
+    /// Finds the MSI-X capability, sets where the messages of `vector` go, unmasks it, and enables all.
+    ///
+    /// # Panics
+    /// If the function has none, no such vector, or doesn't decode its BAR.
+    #[track_caller]
+    pub fn program_msix(&mut self, vector: u16, address: u64, data: u32) {
+        let capability = self.capability(MSIX).expect("the function has no MSI-X capability");
+        let table = self.config_read(capability + 0x04, 4);
+        let region = Region::Bar((table & 7) as u8);
+        let entry = (table & !7) + 16 * u64::from(vector);
+        for (offset, value) in [(0, address), (8, data.into())] {
+            accepted(self.write(region, entry + offset, 8, value), region, entry + offset);
+        }
+        let control = self.config_read(capability + 0x02, 2);
+        self.config_write(capability + 0x02, 2, control | MSIX_ENABLE);
     }
 
     /// Where the capability `id` lies in configuration space.
@@ -171,6 +207,12 @@ impl Fixture {
         self.expect_decoded(region);
         self.accesses += 1;
         self.cycle(|function, cycle| function.write(cycle, region, offset, size, value))
+    }
+
+    /// Rings the doorbell at `offset` as a machine does that counts instead of trapping.
+    pub fn doorbell(&mut self, region: Region, offset: u64, count: u64) {
+        self.accesses += 1;
+        self.cycle(|function, cycle| function.doorbell(cycle, region, offset, count));
     }
 
     /// Moves the clock, and fires the timers that come due.

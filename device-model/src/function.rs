@@ -1,31 +1,45 @@
 //! A PCI function: a device with the configuration space, timers and bookkeeping around it.
 
+mod saved;
+
 use std::mem;
 
 use crate::address::Region;
+use crate::backing::Backing;
+use crate::capability::Capabilities;
 use crate::config::{ConfigSpace, STATUS};
 use crate::context::{Context, Cycle};
 use crate::device::{PciDevice, Refused};
 use crate::dma::DmaError;
 use crate::effect::{Decode, Effect, Occurrence};
 use crate::header::{COMMAND, COMMAND_BUS_MASTER, ConfigHeader, STATUS_RECEIVED_MASTER_ABORT};
-use crate::msi::MsiCapability;
-use crate::register::RegisterMap;
+use crate::interrupt::Interrupts;
+use crate::memory::DeviceMemory;
+use crate::register::{Access, RegisterMap};
+use crate::rom::Rom;
 use crate::timer::Timers;
 
 /// A type-0 function, as the dispatcher sees it.
 ///
-/// It answers configuration accesses itself and hands the others to its device. Whatever else comes
-/// of a call is added to the cycle's occurrences, in this order: transfers, register changes, the
-/// rest. So a register that announces a transfer changes after it, and an interrupt leaves when the
-/// register that explains it is set.
+/// It answers configuration accesses and those to the MSI-X table itself and hands the others to its
+/// device. Whatever else comes of a call is added to the cycle's occurrences, in this order: transfers,
+/// register changes, the rest. So a register that announces a transfer changes after it, and an
+/// interrupt leaves when the register that explains it is set.
+///
+/// Nothing that follows from a state is reported by whoever changes that state: the function compares
+/// what is decoded, how regions are backed and which interrupt causes are pending before and after each
+/// call. So a reset reports all that it undoes.
 pub struct PciFunction {
     device: Box<dyn PciDevice>,
     header: ConfigHeader,
+    register_maps: Vec<RegisterMap>,
     config: ConfigSpace,
-    msi: Option<MsiCapability>,
+    rom: Option<Rom>,
+    capabilities: Capabilities,
+    interrupts: Interrupts,
     timers: Timers,
     watched: Vec<Watched>,
+    backings: Vec<(Region, Backing)>,
     /// Empty between calls; kept for its allocation.
     effects: Vec<Effect>,
 }
@@ -42,22 +56,36 @@ impl PciFunction {
     ///
     /// # Panics
     /// If the device's header can't exist: a BAR's size is no power of two or out of range, BARs
-    /// overlap or lie out of order, the class exceeds 24 bits, MSI vectors are no power of two up to 32.
+    /// overlap or lie out of order, the class exceeds 24 bits, a capability does not fit.
     pub fn new(device: Box<dyn PciDevice>) -> Self {
         let header = device.header();
         let mut config = ConfigSpace::new();
         header.define(&mut config);
-        let msi = (header.msi_vectors > 0).then(|| MsiCapability::add(&mut config, header.msi_vectors));
+        let rom = header.rom.map(|size| Rom::define(size, &mut config));
+        let capabilities = Capabilities::define(&header, &mut config);
         let watched = device
             .register_maps()
             .iter()
             .flat_map(|map| map.registers.iter().map(|register| (map.region, register)))
-            .filter(|(_, register)| !register.volatile && !register.memory)
+            .filter(|(_, register)| !register.volatile && !register.memory && register.access.readable())
             .map(|(region, register)| Watched { region, offset: register.offset, last: None })
             .collect();
-        let timers = Timers::default();
-        let mut function = Self { device, header, config, msi, timers, watched, effects: Vec::new() };
-        function.changes().for_each(drop);
+        let backings = header.bars.iter().map(|bar| (bar.region(), Backing::Trapped)).collect();
+        let mut function = Self {
+            register_maps: register_maps(&*device, &header),
+            device,
+            header,
+            config,
+            rom,
+            capabilities,
+            interrupts: Interrupts::default(),
+            timers: Timers::default(),
+            watched,
+            backings,
+            effects: Vec::new(),
+        };
+        function.compare();
+        function.effects.clear();
         function
     }
 
@@ -66,14 +94,40 @@ impl PciFunction {
         self.device.name()
     }
 
-    /// Identity, BARs and interrupt vectors.
+    /// Identity, BARs, interrupts and capabilities.
     pub fn header(&self) -> &ConfigHeader {
         &self.header
     }
 
-    /// The device's registers, one map a region.
-    pub fn register_maps(&self) -> &'static [RegisterMap] {
-        self.device.register_maps()
+    /// The registers, one map a region: the device's, and those of MSI-X.
+    pub fn register_maps(&self) -> &[RegisterMap] {
+        &self.register_maps
+    }
+
+    /// How accesses to `region` are to be served now.
+    pub fn backing(&self, region: Region) -> Backing {
+        let known = self.backings.iter().find(|(known, _)| *known == region);
+        known.map_or(Backing::Trapped, |(_, backing)| *backing)
+    }
+
+    /// The registers that are doorbells while `region` is [`Backing::Doorbell`]: offset and size in bytes
+    /// of each.
+    pub fn doorbells(&self, region: Region) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let registers = self.register_maps.iter().filter(move |map| map.region == region);
+        registers
+            .flat_map(|map| map.registers.iter())
+            .filter(|register| register.access == Access::WriteOnly)
+            .map(|register| (register.offset, register.size))
+    }
+
+    /// The content of `region`, if it can be [`Backing::Direct`].
+    pub fn memory(&mut self, region: Region) -> Option<&mut DeviceMemory> {
+        self.device.memory(region)
+    }
+
+    /// Whether the interrupt pin is asserted.
+    pub fn intx(&self) -> bool {
+        self.interrupts.asserted
     }
 
     /// Reads `size` bytes at `offset` of a region that is decoded now. Timers that are due have been
@@ -90,6 +144,9 @@ impl PciFunction {
     ) -> Result<u64, Refused> {
         if region == Region::Config {
             return self.config.read(offset, size);
+        }
+        if let Some(msix) = self.capabilities.msix.as_ref().filter(|msix| msix.claims(region, offset)) {
+            return msix.read(offset, size);
         }
         let (now, cause) = (cycle.now, cycle.cause);
         self.call(cycle, now, cause, |device, context| device.read(context, region, offset, size))
@@ -111,20 +168,23 @@ impl PciFunction {
         value: u64,
     ) -> Result<(), Refused> {
         let (now, cause) = (cycle.now, cycle.cause);
-        if region != Region::Config {
-            return self.call(cycle, now, cause, |device, context| {
-                device.write(context, region, offset, size, value)
-            });
+        if region == Region::Config {
+            self.write_config(offset, size, value)?;
+            self.report(cycle, now, cause);
+            return Ok(());
         }
-        let before: Vec<Option<Decode>> = self.decodes().map(|(_, decode)| decode).collect();
-        self.config.write(offset, size, value)?;
-        let moved = self.decodes().zip(before).filter(|((_, to), from)| to != from);
-        cycle.occurrences.extend(moved.map(|((region, to), from)| Occurrence {
-            at: now,
-            cause,
-            effect: Effect::Decode { region, from, to },
-        }));
-        Ok(())
+        if let Some(msix) = self.capabilities.msix.as_mut().filter(|msix| msix.claims(region, offset)) {
+            msix.write(offset, size, value)?;
+            self.report(cycle, now, cause);
+            return Ok(());
+        }
+        self.call(cycle, now, cause, |device, context| device.write(context, region, offset, size, value))
+    }
+
+    /// The doorbell at `offset` of a region that is [`Backing::Doorbell`] was written `count` times.
+    pub fn doorbell(&mut self, cycle: &mut Cycle<'_>, region: Region, offset: u64, count: u64) {
+        let (now, cause) = (cycle.now, cycle.cause);
+        self.call(cycle, now, cause, |device, context| device.doorbell(context, region, offset, count));
     }
 
     /// Fires the timers that are due at `cycle.now`, earliest first. What they do bears their own
@@ -142,7 +202,7 @@ impl PciFunction {
         self.timers.next_deadline()
     }
 
-    /// What is decoded now, in ascending order of BARs.
+    /// What is decoded now, in ascending order of BARs, the ROM last.
     pub fn decoding(&self) -> Vec<(Region, Decode)> {
         self.decodes().filter_map(|(region, decode)| Some((region, decode?))).collect()
     }
@@ -150,10 +210,31 @@ impl PciFunction {
     /// Returns device and configuration space to their values after reset. Nothing is decoded then,
     /// and no occurrence says so: the caller resets everything else too.
     pub fn reset(&mut self) {
+        self.forget();
+        self.compare();
+        self.effects.clear();
+    }
+
+    /// Function Level Reset, and waking from D3hot: the same, but what it undoes is reported.
+    fn forget(&mut self) {
         self.device.reset();
         self.config.reset();
+        self.capabilities.reset();
         self.timers.clear();
-        self.changes().for_each(drop);
+    }
+
+    fn write_config(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+        let before: Vec<Option<Decode>> = self.decodes().map(|(_, decode)| decode).collect();
+        let power = self.capabilities.power_state(&self.config);
+        self.config.write(offset, size, value)?;
+        if self.capabilities.take_reset(&mut self.config, power) {
+            self.forget();
+        }
+        let moved = self.decodes().zip(before).filter(|((_, to), from)| to != from);
+        let moved: Vec<Effect> =
+            moved.map(|((region, to), from)| Effect::Decode { region, from, to }).collect();
+        self.effects.extend(moved);
+        Ok(())
     }
 
     /// Calls the device at time `now` because of `cause`, and reports what it did.
@@ -164,43 +245,79 @@ impl PciFunction {
         cause: u64,
         body: impl FnOnce(&mut dyn PciDevice, &mut Context<'_>) -> R,
     ) -> R {
-        let mut effects = mem::take(&mut self.effects);
+        let bus_master = self.config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
         let mut context = Context {
             now,
             cause,
-            msi: self.msi.as_ref().and_then(|msi| msi.target(&self.config)),
-            bus_master: self.config.u16(COMMAND) & COMMAND_BUS_MASTER != 0,
+            bus_master: bus_master && self.capabilities.awake(&self.config),
             memory: cycle.memory,
             timers: &mut self.timers,
-            effects: &mut effects,
+            effects: &mut self.effects,
         };
         let result = body(&mut *self.device, &mut context);
-
-        if effects.iter().any(is_master_abort) {
-            self.config.set_bits(STATUS, STATUS_RECEIVED_MASTER_ABORT);
+        if self.effects.iter().any(is_master_abort) {
+            let bit = STATUS_RECEIVED_MASTER_ABORT.to_le_bytes();
+            self.config.assign(STATUS, bit, bit);
         }
-        effects.extend(self.changes());
-        effects.sort_by_key(rank);
-        cycle.occurrences.extend(effects.drain(..).map(|effect| Occurrence { at: now, cause, effect }));
-        self.effects = effects;
+        self.report(cycle, now, cause);
         result
     }
 
-    /// The registers that changed since the last call.
-    fn changes(&mut self) -> impl Iterator<Item = Effect> + '_ {
+    /// Adds what happened, and what follows from it, to the cycle's occurrences.
+    fn report(&mut self, cycle: &mut Cycle<'_>, now: u64, cause: u64) {
+        self.compare();
+        self.effects.sort_by_key(rank);
+        let effects = self.effects.drain(..);
+        cycle.occurrences.extend(effects.map(|effect| Occurrence { at: now, cause, effect }));
+    }
+
+    /// Adds what differs from the last call to the effects.
+    fn compare(&mut self) {
         let device = &*self.device;
-        self.watched.iter_mut().filter_map(move |watched| {
+        for watched in &mut self.watched {
             let Watched { region, offset, .. } = *watched;
             let now = device.peek(region, offset);
             let before = mem::replace(&mut watched.last, now);
-            let (old, new) = before.zip(now).filter(|(old, new)| old != new)?;
-            Some(Effect::Change { region, offset, old, new })
-        })
+            if let Some((old, new)) = before.zip(now).filter(|(old, new)| old != new) {
+                self.effects.push(Effect::Change { region, offset, old, new });
+            }
+        }
+        for (region, last) in &mut self.backings {
+            let backing = device.backing(*region);
+            if mem::replace(last, backing) != backing {
+                self.effects.push(Effect::Backing { region: *region, backing });
+            }
+        }
+        self.interrupts.update(
+            device.interrupts(),
+            self.header.interrupt_pin,
+            &mut self.capabilities,
+            &mut self.config,
+            &mut self.effects,
+        );
     }
 
     fn decodes(&self) -> impl Iterator<Item = (Region, Option<Decode>)> + '_ {
-        self.header.bars.iter().map(|bar| (bar.region(), bar.decode(&self.config)))
+        let awake = self.capabilities.awake(&self.config);
+        let bars = self.header.bars.iter().map(|bar| (bar.region(), bar.decode(&self.config)));
+        let rom = self.rom.iter().map(|rom| (Region::Rom, rom.decode(&self.config)));
+        bars.chain(rom).map(move |(region, decode)| (region, decode.filter(|_| awake)))
     }
+}
+
+/// The device's maps, with the registers of MSI-X in the map of their BAR.
+fn register_maps(device: &dyn PciDevice, header: &ConfigHeader) -> Vec<RegisterMap> {
+    let mut maps = device.register_maps().to_vec();
+    let Some(msix) = header.msix else { return maps };
+    let region = Region::Bar(msix.bar);
+    let index = maps.iter().position(|map| map.region == region).unwrap_or_else(|| {
+        maps.push(RegisterMap { region, registers: Vec::new().into() });
+        maps.len() - 1
+    });
+    let registers = maps[index].registers.to_mut();
+    registers.extend(msix.registers());
+    registers.sort_by_key(|register| register.offset);
+    maps
 }
 
 /// The order of what one call did; see [`PciFunction`].

@@ -3,7 +3,10 @@
 //! PCI Local Bus 3.0, section 6.1.
 
 use crate::bar::{self, BarSpec};
+use crate::capability::msi::MsiSpec;
+use crate::capability::msix::MsixSpec;
 use crate::config::{ConfigSpace, STATUS};
+use crate::interrupt::InterruptPin;
 
 /// Command register.
 pub(crate) const COMMAND: usize = 0x04;
@@ -13,6 +16,10 @@ pub(crate) const COMMAND_IO_SPACE: u16 = 1 << 0;
 pub(crate) const COMMAND_MEMORY_SPACE: u16 = 1 << 1;
 /// Command: the function may read and write memory by itself.
 pub(crate) const COMMAND_BUS_MASTER: u16 = 1 << 2;
+/// Command: don't assert the interrupt pin.
+pub(crate) const COMMAND_INTERRUPT_DISABLE: u16 = 1 << 10;
+/// Status: the function would assert its interrupt pin, were it not for Interrupt Disable.
+pub(crate) const STATUS_INTERRUPT: u16 = 1 << 3;
 /// Status: a transfer of the function ended because nobody claimed its address.
 pub(crate) const STATUS_RECEIVED_MASTER_ABORT: u16 = 1 << 13;
 
@@ -24,10 +31,12 @@ const REVISION_AND_CLASS: usize = 0x08;
 const CACHE_LINE_SIZE: usize = 0x0c;
 const SUBSYSTEM: usize = 0x2c;
 const INTERRUPT_LINE: usize = 0x3c;
+const INTERRUPT_PIN: usize = 0x3d;
 
-/// What configuration space is built from: who a function is and what it has.
+/// What configuration space is built from: who a function is and what it has. Capabilities come in the
+/// order of the fields.
 ///
-/// `..ConfigHeader::default()` stands for nothing: no BARs, no interrupts.
+/// `..ConfigHeader::default()` stands for nothing: no BARs, no interrupts, no capabilities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigHeader {
     /// Vendor ID.
@@ -44,8 +53,22 @@ pub struct ConfigHeader {
     pub subsystem: u16,
     /// Base address registers, in ascending order of index.
     pub bars: Vec<BarSpec>,
-    /// Vectors of the MSI capability: 0 for none, else a power of two up to 32.
-    pub msi_vectors: u8,
+    /// Size of the expansion ROM in bytes: a power of two from 2 KiB to 16 MiB.
+    pub rom: Option<u32>,
+    /// The INTx pin that it uses.
+    pub interrupt_pin: Option<InterruptPin>,
+    /// Whether it can be put to sleep: D0 and D3hot, without No_Soft_Reset.
+    pub power_management: bool,
+    /// Message-signalled interrupts.
+    pub msi: Option<MsiSpec>,
+    /// Message-signalled interrupts with a table in a BAR.
+    pub msix: Option<MsixSpec>,
+    /// Whether it is a PCI Express endpoint, with Function Level Reset.
+    pub express: bool,
+    /// Content of the vendor-specific capability; none if empty.
+    pub vendor_specific: Vec<u8>,
+    /// Device Serial Number, in extended configuration space.
+    pub serial_number: Option<u64>,
 }
 
 impl ConfigHeader {
@@ -63,8 +86,10 @@ impl ConfigHeader {
         config.make_writable(CACHE_LINE_SIZE, &[0xff]);
         config.define(SUBSYSTEM, &self.subsystem_vendor.to_le_bytes());
         config.define(SUBSYSTEM + 2, &self.subsystem.to_le_bytes());
-        // The function drives no INTx pin; firmware may note a line there all the same.
+        // For firmware to note a line, pin or no pin.
         config.make_writable(INTERRUPT_LINE, &[0xff]);
+        config.define(INTERRUPT_PIN, &[self.interrupt_pin.map_or(0, |pin| pin as u8)]);
+        config.make_reported(STATUS, &STATUS_INTERRUPT.to_le_bytes());
         bar::check(&self.bars);
         for bar in &self.bars {
             bar.define(config);

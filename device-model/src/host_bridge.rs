@@ -1,10 +1,13 @@
 //! The host bridge: what guests expect at 00:00.0. It has an identity and nothing else.
 
+use serde_json::Value;
+
 use crate::address::Region;
 use crate::context::Context;
 use crate::device::{PciDevice, Refused};
 use crate::header::ConfigHeader;
 use crate::register::RegisterMap;
+use crate::state::BadState;
 
 /// The host bridge, 1234:1ab1.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +45,14 @@ impl PciDevice for HostBridge {
     }
 
     fn reset(&mut self) {}
+
+    fn save(&self) -> Value {
+        Value::Null
+    }
+
+    fn restore(&mut self, _: Value) -> Result<(), BadState> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

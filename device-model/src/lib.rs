@@ -1,4 +1,5 @@
-//! PCI functions as pure state machines: configuration space, BARs, registers, interrupts, DMA, timers.
+//! PCI functions as pure state machines: configuration space, BARs, capabilities, registers, interrupts,
+//! DMA, timers.
 //!
 //! A [`PciDevice`] is what someone writes to model hardware. A [`PciFunction`] puts configuration space
 //! around it and is what a dispatcher calls, with a [`Cycle`] that lends guest memory and collects what
@@ -7,8 +8,10 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod backing;
 pub mod bar;
 mod bytes;
+mod capability;
 pub mod catalog;
 mod config;
 pub mod config_access;
@@ -16,20 +19,28 @@ pub mod context;
 pub mod device;
 pub mod devices;
 pub mod dma;
+pub mod document;
 pub mod effect;
 pub mod fixture;
 pub mod function;
 pub mod header;
 pub mod host_bridge;
+pub mod interrupt;
 pub mod memory;
-mod msi;
+pub mod option;
 #[cfg(test)]
 mod probe;
 pub mod register;
+mod rom;
+pub mod state;
 mod timer;
 
 pub use address::{BadBdf, Bdf, Region, Space};
+pub use backing::Backing;
 pub use bar::BarSpec;
+pub use bytes::Hex;
+pub use capability::msi::MsiSpec;
+pub use capability::msix::MsixSpec;
 pub use config_access::{ConfigAddress, ecam_target};
 pub use context::{Context, Cycle};
 pub use device::{PciDevice, Refused};
@@ -39,5 +50,8 @@ pub use fixture::Fixture;
 pub use function::PciFunction;
 pub use header::ConfigHeader;
 pub use host_bridge::HostBridge;
-pub use memory::DeviceMemory;
+pub use interrupt::InterruptPin;
+pub use memory::{DeviceMemory, Storage};
+pub use option::{BadOption, OptionSpec, Options};
 pub use register::{Access, Field, Register, RegisterMap};
+pub use state::{BadState, State};

@@ -2,20 +2,26 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use crate::address::Region;
 use crate::bar::BarSpec;
+use crate::capability::msi::MsiSpec;
+use crate::capability::msix::MsixSpec;
 use crate::context::Context;
 use crate::device::{PciDevice, Refused};
 use crate::header::ConfigHeader;
+use crate::interrupt::InterruptPin;
 use crate::register::{Access, Register, RegisterMap};
+use crate::state::{self, BadState};
 
 pub(crate) const REGISTERS: Region = Region::Bar(0);
 /// Holds what is written; a timer that comes due adds one.
 pub(crate) const VALUE: u64 = 0x00;
 /// Counts accesses by itself.
 pub(crate) const VOLATILE: u64 = 0x08;
-/// A write fires that interrupt and adds one to VALUE.
-pub(crate) const INTERRUPT: u64 = 0x10;
+/// A write says which interrupt causes are pending and adds one to VALUE.
+pub(crate) const CAUSES: u64 = 0x10;
 /// A write transfers VALUE to that address, 8 bytes, and then adds one to VALUE.
 pub(crate) const DMA_WRITE: u64 = 0x18;
 /// A write fetches VALUE from that address, 8 bytes.
@@ -23,25 +29,19 @@ pub(crate) const DMA_READ: u64 = 0x20;
 /// A write sets timer 0, or with bit 63 timer 1, to that delay.
 pub(crate) const TIMER: u64 = 0x28;
 
-const fn register(name: &'static str, offset: u64) -> Register {
-    let mut register = Register::new32(name, offset, Access::ReadWrite, "");
-    register.size = 8;
-    register
-}
-
 static REGISTER_MAPS: [RegisterMap; 1] = [RegisterMap {
     region: REGISTERS,
-    registers: Cow::Borrowed(&[register("VALUE", VALUE), {
-        let mut register = register("VOLATILE", VOLATILE);
-        register.volatile = true;
-        register
-    }]),
+    registers: Cow::Borrowed(&[
+        Register::new64("VALUE", VALUE, Access::ReadWrite, ""),
+        Register::new64("VOLATILE", VOLATILE, Access::ReadWrite, "").volatile(),
+    ]),
 }];
 
 pub(crate) struct Probe {
     header: ConfigHeader,
     value: u64,
     accesses: u64,
+    causes: u32,
 }
 
 impl Probe {
@@ -59,13 +59,41 @@ impl Probe {
             subsystem_vendor: 0x5678,
             subsystem: 0x9abc,
             bars: bars.to_vec(),
-            msi_vectors: 1,
+            msi: Some(MsiSpec::new(1)),
+            ..ConfigHeader::default()
         };
-        Self { header, value: 0, accesses: 0 }
+        Self { header, value: 0, accesses: 0, causes: 0 }
     }
 
-    pub(crate) fn with_msi_vectors(mut self, vectors: u8) -> Self {
-        self.header.msi_vectors = vectors;
+    pub(crate) fn with_msi(mut self, spec: Option<MsiSpec>) -> Self {
+        self.header.msi = spec;
+        self
+    }
+
+    /// MSI-X in BAR2, with pending bits at 0x1000.
+    pub(crate) fn with_msix(mut self, vectors: u16) -> Self {
+        self.header.bars.push(BarSpec::memory64(2, 0x2000));
+        self.header.msix = Some(MsixSpec { vectors, bar: 2, table: 0, pending: 0x1000 });
+        self
+    }
+
+    pub(crate) fn with_pin(mut self) -> Self {
+        self.header.interrupt_pin = Some(InterruptPin::A);
+        self
+    }
+
+    pub(crate) fn with_rom(mut self, size: u32) -> Self {
+        self.header.rom = Some(size);
+        self
+    }
+
+    pub(crate) fn with_power_management(mut self) -> Self {
+        self.header.power_management = true;
+        self
+    }
+
+    pub(crate) fn with_express(mut self) -> Self {
+        self.header.express = true;
         self
     }
 }
@@ -99,8 +127,8 @@ impl PciDevice for Probe {
         self.accesses += 1;
         match offset {
             VALUE => self.value = value,
-            INTERRUPT => {
-                context.interrupt(value as u16);
+            CAUSES => {
+                self.causes = value as u32;
                 self.value += 1;
             }
             DMA_WRITE => {
@@ -124,6 +152,10 @@ impl PciDevice for Probe {
         self.value += 1;
     }
 
+    fn interrupts(&self) -> u32 {
+        self.causes
+    }
+
     fn peek(&self, _: Region, offset: u64) -> Option<u64> {
         match offset {
             VALUE => Some(self.value),
@@ -135,5 +167,15 @@ impl PciDevice for Probe {
     fn reset(&mut self) {
         self.value = 0;
         self.accesses = 0;
+        self.causes = 0;
+    }
+
+    fn save(&self) -> Value {
+        state::encode(&(self.value, self.accesses, self.causes))
+    }
+
+    fn restore(&mut self, state: Value) -> Result<(), BadState> {
+        (self.value, self.accesses, self.causes) = state::decode(state)?;
+        Ok(())
     }
 }

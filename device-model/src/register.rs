@@ -27,6 +27,9 @@ pub enum Access {
     /// Reading has a side effect (clears, pops).
     #[serde(rename = "RC")]
     ReadSideEffect,
+    /// Reading has a side effect and doesn't return what was written (a queue, a window).
+    #[serde(rename = "RCW")]
+    ReadWriteSideEffect,
 }
 
 impl Access {
@@ -38,6 +41,7 @@ impl Access {
             Access::WriteOneToClear => "W1C",
             Access::WriteOnly => "WO",
             Access::ReadSideEffect => "RC",
+            Access::ReadWriteSideEffect => "RCW",
         }
     }
 
@@ -48,7 +52,12 @@ impl Access {
 
     /// Whether a write does anything.
     pub const fn writable(self) -> bool {
-        matches!(self, Access::ReadWrite | Access::WriteOneToClear | Access::WriteOnly)
+        !matches!(self, Access::ReadOnly | Access::ReadSideEffect)
+    }
+
+    /// Whether a read changes something.
+    pub const fn read_has_side_effect(self) -> bool {
+        matches!(self, Access::ReadSideEffect | Access::ReadWriteSideEffect)
     }
 }
 
@@ -148,6 +157,13 @@ impl Register {
         }
     }
 
+    /// A 64-bit register at `offset` that resets to 0. Its halves can be accessed one by one.
+    pub const fn new64(name: &'static str, offset: u64, access: Access, doc: &'static str) -> Self {
+        let mut register = Self::new32(name, offset, access, doc);
+        register.size = 8;
+        register
+    }
+
     /// A range of `size` bytes of device memory.
     pub const fn memory(name: &'static str, offset: u64, size: u64, doc: &'static str) -> Self {
         let mut range = Self::new32(name, offset, Access::ReadWrite, doc);
@@ -162,6 +178,18 @@ impl Register {
         self
     }
 
+    /// The same register, that changes by itself.
+    pub const fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
+    /// The same register or range with another kind of access.
+    pub const fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
     /// The same register with fields.
     pub const fn with_fields(mut self, fields: &'static [Field]) -> Self {
         // As in `Field::with_values`.
@@ -169,10 +197,26 @@ impl Register {
         self
     }
 
+    /// The part of its value `whole` that an access of `size` bytes at `offset` of its region reads.
+    pub const fn part(&self, whole: u64, offset: u64, size: u8) -> u64 {
+        (whole >> (8 * (offset - self.offset))) & ones(size)
+    }
+
+    /// Its value after `size` bytes at `offset` of its region were written; `whole` before.
+    pub const fn with_part(&self, whole: u64, offset: u64, size: u8, value: u64) -> u64 {
+        let shift = 8 * (offset - self.offset);
+        whole & !(ones(size) << shift) | (value & ones(size)) << shift
+    }
+
     /// Whether the byte at `offset` belongs to it.
     pub const fn contains(&self, offset: u64) -> bool {
         offset >= self.offset && offset - self.offset < self.size
     }
+}
+
+/// The bits of `size` bytes.
+const fn ones(size: u8) -> u64 {
+    u64::MAX >> (64 - 8 * size as u32)
 }
 
 /// The registers of one region, in ascending order of offset, without overlap.
@@ -192,7 +236,7 @@ impl RegisterMap {
     }
 
     /// The register that a read of `size` bytes at `offset` reads: it must cover the register exactly,
-    /// or lie in a memory range.
+    /// or half of one that is 64 bits wide, or lie in a memory range.
     ///
     /// # Errors
     /// Why the device refuses such a read.
@@ -216,10 +260,11 @@ impl RegisterMap {
             let last = offset.checked_add(u64::from(size).saturating_sub(1));
             return last.filter(|&last| register.contains(last)).map(|_| register).ok_or(Refused::Reserved);
         }
-        if register.size != u64::from(size) {
+        if register.size != u64::from(size) && (register.size, size) != (8, 4) {
             return Err(Refused::Width);
         }
-        if register.offset != offset { Err(Refused::Alignment) } else { Ok(register) }
+        let aligned = (offset - register.offset).is_multiple_of(size.into());
+        if aligned { Ok(register) } else { Err(Refused::Alignment) }
     }
 
     /// The register called `name`.

@@ -1,7 +1,9 @@
 //! A function's timers, in device time.
 
+use serde::{Deserialize, Serialize};
+
 /// A timer that runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Timer {
     /// The device's number for it.
     pub(crate) index: u8,
@@ -12,7 +14,7 @@ pub(crate) struct Timer {
 }
 
 /// The timers that run, at most one an index.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Timers {
     running: Vec<Timer>,
 }

@@ -29,8 +29,8 @@ fn mask(register: &str, field: &str) -> u64 {
 fn guest_and_model_give_the_lab_function_one_identity() {
     let header = Lab::default().header();
 
-    assert_eq!(guest::PCI_ID & 0xffff, header.vendor.into());
-    assert_eq!(guest::PCI_ID >> 16, header.device.into());
+    assert_eq!(guest::PCI_ID & 0xffff, u32::from(header.vendor));
+    assert_eq!(guest::PCI_ID >> 16, u32::from(header.device));
     let bar = header.bars.iter().find(|bar| bar.region() == registers().region).unwrap();
     assert_eq!(bar.size, 0x1000);
     let memory = header.bars.iter().find(|bar| usize::from(bar.index) == guest::MEMORY_BAR).unwrap();
@@ -51,12 +51,11 @@ fn guest_and_model_put_the_registers_at_the_same_offsets() {
         ("OPCODE", guest::OPCODE),
         ("RESULT", guest::RESULT),
     ];
-    let map = registers();
-
-    let model: Vec<_> = map.registers.iter().map(|register| (&*register.name, register.offset)).collect();
-
-    assert_eq!(model, guest);
-    assert!(map.registers.iter().all(|register| register.size == 4));
+    // A driver need not know every register of its device.
+    for (name, offset) in guest {
+        let register = registers().named(name).cloned().unwrap_or_else(|| panic!("no register {name}"));
+        assert_eq!((register.offset, register.size), (offset, 4), "{name}");
+    }
 }
 
 #[test]

@@ -6,14 +6,15 @@
 
 mod describe;
 mod reach;
+mod serve;
 mod settle;
 mod timers;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use device_model::{Bdf, ConfigAddress, PciFunction, Region, Space};
+use device_model::{Bdf, ConfigAddress, Cycle, PciFunction, Region, Space};
 use kvm_ioctls::VmFd;
 use trace::definition::{self, Definition};
 use trace::event::{Id, Target};
@@ -21,8 +22,11 @@ use trace::{Clock, Event, EventKind, Lane, WriteError, Writer};
 use vmm_sys_util::eventfd::EventFd;
 
 use self::describe::{function_definition, route_definition};
+use crate::backing::Backings;
 use crate::clock::DeviceClock;
+use crate::host::HostError;
 use crate::layout;
+use crate::lines::Lines;
 use crate::memory::GuestMemory;
 use crate::routes::{Destination, Found, Mapped, Routes};
 
@@ -65,6 +69,8 @@ pub struct Origin {
     pub fragment: u8,
     /// Half of a read-modify-write instruction.
     pub read_modify_write: bool,
+    /// KVM gathered it: nobody knows who made it.
+    pub coalesced: bool,
 }
 
 struct Slot {
@@ -73,6 +79,8 @@ struct Slot {
     id: Id,
     /// The definition of the route by CONFIG_DATA.
     config_data: Id,
+    /// The input of the IOAPIC that its interrupt pin is wired to.
+    gsi: u8,
     function: Mutex<PciFunction>,
 }
 
@@ -87,6 +95,12 @@ pub struct Dispatcher {
     clock: DeviceClock,
     memory: GuestMemory,
     vm: Arc<VmFd>,
+    lines: Lines,
+    backings: Mutex<Backings>,
+    /// Held by the vCPU that reads KVM's ring of coalesced writes.
+    coalesced: Mutex<()>,
+    /// Whether any region isn't trapped: nothing has to be collected without.
+    untrapped: AtomicBool,
     writer: Writer,
     /// No function wants to be called before this device time; `u64::MAX` for never.
     deadline_bound: AtomicU64,
@@ -104,6 +118,7 @@ impl Dispatcher {
         clock: DeviceClock,
         memory: GuestMemory,
         vm: Arc<VmFd>,
+        backings: Backings,
         writer: Writer,
         deadline_changed: EventFd,
     ) -> Result<Self, WriteError> {
@@ -120,7 +135,10 @@ impl Dispatcher {
             size: 4,
         }))?;
         let mut slots = Vec::new();
-        for (bdf, function) in functions {
+        for (bdf, mut function) in functions {
+            let pin = function.header().interrupt_pin.map_or(0, |pin| pin as u8 - 1);
+            let gsi = layout::gsi(bdf.device(), pin);
+            tell_interrupt_line(&mut function, &memory, gsi);
             let id = writer.define(&Definition::Function(function_definition(bdf, &function)))?;
             let config_data = writer.define(&Definition::Route(definition::Route {
                 function: Some(id),
@@ -134,7 +152,7 @@ impl Dispatcher {
             let ecam = writer.define(&route_definition(id, Region::Config, decode))?;
             let destination = Destination { id: ecam, function: slots.len(), region: Region::Config, base };
             routes.claim(destination, decode);
-            slots.push(Slot { bdf, id, config_data, function: Mutex::new(function) });
+            slots.push(Slot { bdf, id, config_data, gsi, function: Mutex::new(function) });
         }
         Ok(Self {
             functions: slots,
@@ -144,7 +162,11 @@ impl Dispatcher {
             config_address_route,
             clock,
             memory,
+            lines: Lines::new(Arc::clone(&vm)),
             vm,
+            backings: Mutex::new(backings),
+            coalesced: Mutex::new(()),
+            untrapped: AtomicBool::new(false),
             writer,
             deadline_bound: AtomicU64::new(u64::MAX),
             deadline_changed,
@@ -170,7 +192,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
-    pub fn access(&self, lane: &mut Lane, access: &Access) -> Result<u64, WriteError> {
+    pub fn access(&self, lane: &mut Lane, access: &Access) -> Result<u64, HostError> {
         let now = self.clock.tick();
         self.run_timers(lane, now)?;
         match access.address {
@@ -212,6 +234,28 @@ impl Dispatcher {
     ) -> Result<(), WriteError> {
         let seq = self.writer.reserve();
         lane.record(&Event { seq, host_ns: self.writer.now_ns(), device_ns, vcpu, kind })
+    }
+
+    /// Records something that a device did with a sequence number that was taken before.
+    fn record_as(
+        &self,
+        lane: &mut Lane,
+        seq: u64,
+        device_ns: u64,
+        kind: EventKind,
+    ) -> Result<(), WriteError> {
+        lane.record(&Event { seq, host_ns: self.writer.now_ns(), device_ns, vcpu: None, kind })
+    }
+}
+
+/// Does what firmware does: writes the interrupt's number into Interrupt Line, for drivers to read (PCI
+/// Local Bus 3.0, section 6.2.4).
+fn tell_interrupt_line(function: &mut PciFunction, memory: &GuestMemory, gsi: u8) {
+    const INTERRUPT_LINE: u64 = 0x3c;
+    if function.header().interrupt_pin.is_some() {
+        let mut cycle = Cycle { now: 0, cause: 0, memory, occurrences: &mut Vec::new() };
+        // A function with a pin has the register.
+        function.write(&mut cycle, Region::Config, INTERRUPT_LINE, 1, gsi.into()).ok();
     }
 }
 

@@ -5,6 +5,7 @@ use trace::definition::{Image, Mapping, Path};
 use trace::event::Counted;
 use trace::{EventKind, Lane, WriteError};
 
+use crate::host::HostError;
 use crate::shared::Shared;
 use crate::stop::Stop;
 use crate::vcpu::{Registers, read_virtual};
@@ -23,7 +24,13 @@ enum BadRequest {
     #[error("guest ABI: the image {0:?} is no ELF file, or too long")]
     Image(String),
     #[error(transparent)]
-    Trace(#[from] WriteError),
+    Host(#[from] HostError),
+}
+
+impl From<WriteError> for BadRequest {
+    fn from(error: WriteError) -> Self {
+        Self::Host(error.into())
+    }
 }
 
 /// A request's words, as the guest's memory holds them.
@@ -82,17 +89,17 @@ fn read(
 /// Serves the request that the guest's registers hold. `Some` if the guest is done.
 ///
 /// # Errors
-/// [`WriteError`] if the trace can't be written.
+/// [`HostError`] if KVM or the trace fails.
 pub fn serve(
     shared: &Shared,
     lane: &mut Lane,
     vcpu: u8,
     registers: &Registers,
     number: u32,
-) -> Result<Option<Stop>, WriteError> {
+) -> Result<Option<Stop>, HostError> {
     match try_serve(shared, lane, vcpu, registers, number) {
         Ok(stop) => Ok(stop),
-        Err(BadRequest::Trace(error)) => Err(error),
+        Err(BadRequest::Host(error)) => Err(error),
         Err(bad) => {
             let text = shared.interned().text(&bad.to_string())?;
             shared.record(lane, vcpu, EventKind::Warning { text })?;
@@ -109,6 +116,8 @@ fn try_serve(
     number: u32,
 ) -> Result<Option<Stop>, BadRequest> {
     let words = Words { request: number, words: read_words(shared, registers, number)?, shared, registers };
+    // What was written unseen belongs before the point that the guest names now.
+    shared.dispatcher.collect_written(lane)?;
     let kind = match number {
         request::MARK => EventKind::Mark { text: shared.interned().text(&words.text(0)?)? },
         request::SCENARIO_BEGIN => {

@@ -50,3 +50,12 @@ pub const SERIAL_PORTS: std::ops::RangeInclusive<u16> = 0x3f8..=0x3ff;
 pub const RESET_PORT: u16 = 0xcf9;
 /// The bit of it that resets the processor.
 pub const RESET_BIT: u32 = 1 << 2;
+
+/// The IOAPIC's first input for interrupt pins; the ISA interrupts are below.
+const FIRST_PIN_GSI: u8 = 16;
+
+/// The global system interrupt that pin `pin` (0 for INTA#) of `device` is wired to: four inputs, in
+/// turns, so that devices share them (PCI Local Bus 3.0, section 2.2.6).
+pub const fn gsi(device: u8, pin: u8) -> u8 {
+    FIRST_PIN_GSI + (device + pin) % 4
+}

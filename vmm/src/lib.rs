@@ -3,6 +3,7 @@
 //! [`machine::start`] puts one together from a [`machine::Config`]; the [`Running`] that it gives is
 //! served in turns until it says why it [`Stop`]ped.
 
+mod backing;
 mod boot;
 mod clock;
 mod console;
@@ -12,6 +13,7 @@ mod host;
 mod images;
 mod interned;
 pub mod layout;
+mod lines;
 pub mod machine;
 mod memory;
 mod routes;

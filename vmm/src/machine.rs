@@ -7,8 +7,10 @@ use std::sync::Arc;
 use device_model::{Bdf, PciDevice, PciFunction, catalog};
 use trace::definition::{self, Definition};
 use trace::{Clock, Writer};
+use vmm_sys_util::epoll::Epoll;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
+use crate::backing::Backings;
 use crate::boot::{self, BootError};
 use crate::clock::DeviceClock;
 use crate::console::Console;
@@ -71,7 +73,7 @@ impl Config {
 
 /// What a machine has without being told: the `lab` device at 00:04.0.
 pub fn default_devices() -> Devices {
-    let lab = catalog::named("lab").map(|entry| (entry.new)());
+    let lab = catalog::named("lab").map(catalog::Entry::with_defaults);
     Bdf::new(0, 4, 0).into_iter().zip(lab).collect()
 }
 
@@ -122,6 +124,8 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let machine =
         definition::Machine { guest: config.kernel_name.clone(), vcpus: cpus, memory: memory.size() };
     writer.define(&Definition::Machine(machine)).map_err(HostError::from)?;
+    let epoll = Epoll::new().map_err(|source| HostError::system("epoll_create", source))?;
+    let epoll = Arc::new(epoll);
     let deadline_changed =
         EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
     let notify = deadline_changed.try_clone().map_err(|source| HostError::system("eventfd", source))?;
@@ -130,6 +134,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
         DeviceClock::new(config.clock),
         memory.clone(),
         Arc::clone(&vm),
+        Backings::new(Arc::clone(&vm), Arc::clone(&epoll)),
         writer.clone(),
         notify,
     )
@@ -148,7 +153,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;
     }
-    Ok(Running::start(vcpus, shared, writer, deadline_changed)?)
+    Ok(Running::start(vcpus, shared, writer, epoll, deadline_changed)?)
 }
 
 /// The host bridge at 00:00.0 and the devices, in the order of their addresses.

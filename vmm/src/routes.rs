@@ -133,6 +133,17 @@ impl Routes {
         changes
     }
 
+    /// Where a region of a function is mapped now.
+    pub fn mapped(&self, function: usize, region: Region) -> Option<(Destination, Decode)> {
+        let is_it =
+            |claim: &&Claim| claim.destination.function == function && claim.destination.region == region;
+        self.claims
+            .iter()
+            .find(is_it)
+            .filter(|claim| claim.mapped)
+            .map(|claim| (claim.destination, claim.decode))
+    }
+
     /// Builds the snapshot anew: what was mapped stays, what was refused is tried again. The claims that
     /// became mapped.
     fn remap(&mut self) -> Vec<(Id, RouteChange)> {

@@ -28,7 +28,7 @@ pub struct Running {
     writer: Writer,
     threads: Vec<JoinHandle<()>>,
     reports: Receiver<Report>,
-    epoll: Epoll,
+    epoll: Arc<Epoll>,
     /// A vCPU has left.
     left: EventFd,
     /// The next deadline of a host clock.
@@ -50,13 +50,13 @@ impl Running {
         vcpus: Vec<Vcpu>,
         shared: Arc<Shared>,
         writer: Writer,
+        epoll: Arc<Epoll>,
         deadline_changed: EventFd,
     ) -> Result<Self, HostError> {
         register_signal_handler(SIGRTMIN(), wake_up)
             .map_err(|error| HostError::system("sigaction", error.into()))?;
         let left = EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
         let deadline = TimerFd::new().map_err(|error| HostError::system("timerfd_create", error.into()))?;
-        let epoll = Epoll::new().map_err(|source| HostError::system("epoll_create", source))?;
         let (sender, reports) = channel();
         let mut running = Self {
             lane: writer.lane(None),
@@ -120,6 +120,7 @@ impl Running {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(source) => return Err(HostError::system("epoll_wait", source)),
         }
+        self.shared.dispatcher.collect_rung(&mut self.lane)?;
         self.serve_deadlines()?;
         if let Ok(report) = self.reports.try_recv()
             && let Some(stop) = report.stop
@@ -180,7 +181,10 @@ impl Running {
     /// [`HostError::Trace`] if the trace can't be written.
     pub fn finish(mut self, end: End) -> Result<(), HostError> {
         self.halt();
-        Ok(self.writer.finish(end)?)
+        // A trace that can't be written any more is finished all the same.
+        let collected = self.shared.dispatcher.collect_written(&mut self.lane);
+        self.writer.finish(end)?;
+        collected
     }
 }
 

@@ -1,204 +1,174 @@
-//! `lab`, 1234:1ab0: a device to try drivers on. It computes for a while and interrupts when done, and
-//! it has memory.
+//! `lab`, 1234:1ab0: a device to try drivers on. It computes for a while and interrupts when done, has
+//! memory and moves it by DMA, and has one of each kind of register that drivers get wrong.
 //!
-//! BAR0, 4 KiB, 32-bit: registers. They take aligned 4-byte accesses; anything else is refused.
+//! BAR0, 4 KiB, 32-bit: registers.
 //!
-//! | offset | name | access | bits |
-//! |---|---|---|---|
-//! | 0x00 | ID | RO | 0x3142414c, "LAB1" |
-//! | 0x04 | VERSION | RO | 0x00010000 |
-//! | 0x08 | SCRATCH | RW | anything |
-//! | 0x0c | CONTROL | RW | 0 ENABLE, 1 RESET: returns every register to its reset value and reads as 0 |
-//! | 0x10 | STATUS | RO | 0 BUSY, 1 DONE, 2 ERROR |
-//! | 0x14 | INT_STATUS | W1C | 0 DONE, 1 ERROR |
-//! | 0x18 | INT_MASK | RW | 0 DONE, 1 ERROR: a one lets the cause through |
-//! | 0x20 | OPERAND | RW | what to compute with |
-//! | 0x24 | OPCODE | RW | 1 FACTORIAL, 2 SQUARE, 3 POPCOUNT: writing it starts the computation |
-//! | 0x28 | RESULT | RO | modulo 2^32 |
+//! | offset | bits | name           | access | reset      | meaning |
+//! |---|---|---|---|---|---|
+//! | 0x00   | 31:0 | ID             | RO     | 0x3142414c | tells the device: LAB1 |
+//! | 0x04   | 31:0 | VERSION        | RO     | 0x10000    | of the registers |
+//! | 0x08   | 31:0 | SCRATCH        | RW     | 0x0        | holds what is written |
+//! | 0x0c   | 31:0 | CONTROL        | RW     | 0x0        | enables and resets |
+//! |        | 0    | ENABLE         |        |            | computations and transfers may start |
+//! |        | 1    | RESET          |        |            | resets every register; reads as 0 |
+//! |        | 2    | FLIP           |        |            | BAR2 changes from trapped to direct, or back |
+//! | 0x10   | 31:0 | STATUS         | RO     | 0x0        | what the computation is at |
+//! |        | 0    | BUSY           |        |            | a computation is under way |
+//! |        | 1    | DONE           |        |            | the last computation ended; RESULT is valid |
+//! |        | 2    | ERROR          |        |            | the last computation could not start |
+//! | 0x14   | 31:0 | INT_STATUS     | W1C    | 0x0        | interrupt causes |
+//! |        | 0    | DONE           |        |            | a computation ended |
+//! |        | 1    | ERROR          |        |            | a computation or a transfer failed |
+//! |        | 2    | DMA            |        |            | a transfer ended |
+//! |        | 3    | DOORBELL       |        |            | a doorbell was rung |
+//! |        | 4    | FIFO           |        |            | the queue's level rose to FIFO_THRESHOLD |
+//! | 0x18   | 31:0 | INT_MASK       | RW     | 0x0        | a one lets the cause interrupt |
+//! |        | 0    | DONE           |        |            | a computation ended |
+//! |        | 1    | ERROR          |        |            | a computation or a transfer failed |
+//! |        | 2    | DMA            |        |            | a transfer ended |
+//! |        | 3    | DOORBELL       |        |            | a doorbell was rung |
+//! |        | 4    | FIFO           |        |            | the queue's level rose to FIFO_THRESHOLD |
+//! | 0x20   | 31:0 | OPERAND        | RW     | 0x0        | what to compute with |
+//! | 0x24   | 31:0 | OPCODE         | RW     | 0x0        | starts a computation: 1 FACTORIAL, 2 SQUARE, 3 POPCOUNT |
+//! | 0x28   | 31:0 | RESULT         | RO     | 0x0        | of the last computation, modulo 2^32 |
+//! | 0x40   | 63:0 | DMA_ADDRESS    | RW     | 0x0        | in guest memory |
+//! | 0x48   | 31:0 | DMA_OFFSET     | RW     | 0x0        | in BAR2 |
+//! | 0x4c   | 31:0 | DMA_LENGTH     | RW     | 0x0        | in bytes, from 1 to 1 MiB |
+//! | 0x50   | 31:0 | DMA_CONTROL    | RW     | 0x0        | direction and start |
+//! |        | 0    | START          |        |            | starts a transfer; reads as 0 |
+//! |        | 1    | TO_MEMORY      |        |            | from BAR2 to guest memory |
+//! | 0x54   | 31:0 | DMA_STATUS     | RO     | 0x0        | what the transfer is at |
+//! |        | 0    | BUSY           |        |            | a transfer is under way |
+//! |        | 1    | DONE           |        |            | the last transfer ended |
+//! |        | 2    | ERROR          |        |            | the last transfer failed |
+//! |        | 7:4  | REASON         |        |            | why: 1 DISABLED, 2 LENGTH, 3 OFFSET, 4 MASTERING, 5 ADDRESS |
+//! | 0x60   | 63:0 | COUNTER        | RO     | 0x0        | device time in ns; never reset |
+//! | 0x68   | 31:0 | EVENTS         | RC     | 0x0        | causes set since the last read |
+//! | 0x6c   | 31:0 | TRIGGER        | WO     | 0x0        | sets the causes that are ones |
+//! |        | 0    | DONE           |        |            | a computation ended |
+//! |        | 1    | ERROR          |        |            | a computation or a transfer failed |
+//! |        | 2    | DMA            |        |            | a transfer ended |
+//! |        | 3    | DOORBELL       |        |            | a doorbell was rung |
+//! |        | 4    | FIFO           |        |            | the queue's level rose to FIFO_THRESHOLD |
+//! | 0x70   | 31:0 | FIFO_DATA      | RCW    | 0x0        | writes push, reads pop |
+//! | 0x74   | 31:0 | FIFO_STATUS    | W1C    | 0x100      | of the queue |
+//! |        | 4:0  | LEVEL          |        |            | words in the queue; read-only |
+//! |        | 8    | EMPTY          |        |            | no word; read-only |
+//! |        | 9    | FULL           |        |            | 16 words; read-only |
+//! |        | 16   | OVERFLOW       |        |            | a push while full dropped its word |
+//! |        | 17   | UNDERFLOW      |        |            | a pop while empty gave 0 |
+//! | 0x78   | 31:0 | FIFO_THRESHOLD | RW     | 0x8        | level that interrupts; 5 bits |
+//! | 0x80   | 31:0 | DOORBELL_COUNT | RO     | 0x0        | how often doorbells were rung |
 //!
-//! BAR2, 1 MiB, 64-bit, prefetchable: memory, for accesses of any width and alignment. RESET leaves it.
+//! BAR1, 16 ports: the same registers through an index and a data port.
+//!
+//! | offset | bits | name  | access | reset | meaning |
+//! |---|---|---|---|---|---|
+//! | 0x00   | 31:0 | INDEX | RW     | 0x0   | an offset in BAR0: bits 11:2 |
+//! | 0x04   | 31:0 | DATA  | RCW    | 0x0   | the register of BAR0 at INDEX |
+//!
+//! BAR2, 1 MiB, 64-bit, prefetchable: memory.
+//!
+//! | offset | bits  | name   | access | reset | meaning |
+//! |---|---|---|---|---|---|
+//! | 0x00   | 1 MiB | MEMORY | RW     |       | plain bytes |
+//!
+//! BAR5, 256 bytes, 32-bit: doorbells. BAR4, 4 KiB, 32-bit, has the table and pending bits of MSI-X.
+//!
+//! | offset | bits | name      | access | reset | meaning |
+//! |---|---|---|---|---|---|
+//! | 0x00   | 31:0 | DOORBELL0 | WO     | 0x0   | rings, whatever is written |
+//! | 0x20   | 31:0 | DOORBELL1 | WO     | 0x0   | rings, whatever is written |
+//! | 0x40   | 31:0 | DOORBELL2 | WO     | 0x0   | rings, whatever is written |
+//! | 0x60   | 31:0 | DOORBELL3 | WO     | 0x0   | rings, whatever is written |
+//! | 0x80   | 31:0 | DOORBELL4 | WO     | 0x0   | rings, whatever is written |
+//! | 0xa0   | 31:0 | DOORBELL5 | WO     | 0x0   | rings, whatever is written |
+//! | 0xc0   | 31:0 | DOORBELL6 | WO     | 0x0   | rings, whatever is written |
+//! | 0xe0   | 31:0 | DOORBELL7 | WO     | 0x0   | rings, whatever is written |
+//!
+//! ROM, 4 KiB: an image.
+//!
+//! | offset | bits  | name      | access | reset | meaning |
+//! |---|---|---|---|---|---|
+//! | 0x00   | 4 KiB | ROM_IMAGE | RO     |       | an image that does nothing |
+//!
+//! Registers take aligned accesses of their own size, and the halves of 64-bit ones; anything else is
+//! refused. Memory takes any width at any alignment; CONTROL.RESET leaves it, other resets zero it.
 //!
 //! A computation takes 20 us of device time. STATUS is BUSY meanwhile, and writes to OPERAND and OPCODE
 //! are dropped; then RESULT holds the result, and DONE is set in STATUS and INT_STATUS. Starting one
 //! while ENABLE is clear, or with an unknown opcode, sets ERROR in both at once. Clearing ENABLE does not
 //! stop a computation; RESET does.
 //!
-//! One MSI vector. A message leaves when INT_STATUS & INT_MASK turns from zero to nonzero.
+//! A transfer takes 1 us and 1 ns a byte. DMA_STATUS is BUSY meanwhile, and writes to the other registers
+//! for it are dropped; then DONE is set there, and DMA in INT_STATUS. A transfer that can't start fails at
+//! once, one that guest memory or the Command register refuses at its end: ERROR is set in both registers,
+//! and DMA_STATUS has the reason. Nothing is moved then.
+//!
+//! Reading the lower half of COUNTER keeps the upper half for the next read of that, so that both belong
+//! together. The queue holds 16 words.
+//!
+//! Interrupt causes are numbered like the bits of INT_STATUS. A cause is pending while INT_STATUS &
+//! INT_MASK has its bit. Cause n has vector n, or shares vector 0 if software gave fewer; without MSI and
+//! MSI-X all share INTA#.
 
-use std::borrow::Cow;
+mod configuration;
+mod fifo;
+mod map;
+mod registers;
+mod rom;
+mod transfer;
+
+use serde_json::Value;
 
 use crate::address::Region;
-use crate::bar::BarSpec;
+use crate::backing::Backing;
+use crate::bytes::{self, Hex};
 use crate::context::Context;
 use crate::device::{PciDevice, Refused};
 use crate::header::ConfigHeader;
 use crate::memory::DeviceMemory;
-use crate::register::{Access, Field, Register, RegisterMap};
+use crate::option::Options;
+use crate::register::RegisterMap;
+use crate::state::{self, BadState};
 
-const REGISTERS: Region = Region::Bar(0);
-const REGISTERS_SIZE: u64 = 0x1000;
-const MEMORY: Region = Region::Bar(2);
-const MEMORY_SIZE: u64 = 0x10_0000;
+use configuration::Configuration;
+pub use configuration::OPTIONS;
+use map::{DATA, DOORBELLS, INDEX, MEMORY, MEMORY_SIZE, REGISTER_MAPS, REGISTERS, WINDOW};
+use registers::{COMPUTATION, Registers};
 
-const ID: u64 = 0x00;
-const VERSION: u64 = 0x04;
-const SCRATCH: u64 = 0x08;
-const CONTROL: u64 = 0x0c;
-const STATUS: u64 = 0x10;
-const INT_STATUS: u64 = 0x14;
-const INT_MASK: u64 = 0x18;
-const OPERAND: u64 = 0x20;
-const OPCODE: u64 = 0x24;
-const RESULT: u64 = 0x28;
+const VENDOR: u16 = 0x1234;
+const DEVICE: u16 = 0x1ab0;
+const REVISION: u8 = 1;
 
-const ID_VALUE: u32 = 0x3142_414c;
-const VERSION_VALUE: u32 = 0x0001_0000;
-const CONTROL_ENABLE: u32 = 1 << 0;
-const CONTROL_RESET: u32 = 1 << 1;
-const STATUS_BUSY: u32 = 1 << 0;
-const STATUS_DONE: u32 = 1 << 1;
-const STATUS_ERROR: u32 = 1 << 2;
-const INT_DONE: u32 = 1 << 0;
-const INT_ERROR: u32 = 1 << 1;
-const INT_ALL: u32 = INT_DONE | INT_ERROR;
-
-const FACTORIAL: u32 = 1;
-const SQUARE: u32 = 2;
-const POPCOUNT: u32 = 3;
-
-/// The timer that runs while it computes.
-const COMPUTATION: u8 = 0;
-/// Device time in nanoseconds that a computation takes.
-const COMPUTATION_NS: u64 = 20_000;
-
-const CONTROL_FIELDS: &[Field] = &[
-    Field::bit("ENABLE", 0, "computations may start"),
-    Field::bit("RESET", 1, "returns every register to its reset value; reads as 0"),
-];
-const STATUS_FIELDS: &[Field] = &[
-    Field::bit("BUSY", 0, "a computation is under way"),
-    Field::bit("DONE", 1, "the last computation ended; RESULT is valid"),
-    Field::bit("ERROR", 2, "the last computation could not start"),
-];
-const INT_STATUS_FIELDS: &[Field] =
-    &[Field::bit("DONE", 0, "a computation ended"), Field::bit("ERROR", 1, "a computation could not start")];
-const INT_MASK_FIELDS: &[Field] =
-    &[Field::bit("DONE", 0, "let DONE interrupt"), Field::bit("ERROR", 1, "let ERROR interrupt")];
-const OPCODES: &[(u64, Cow<'static, str>)] = &[
-    (FACTORIAL as u64, Cow::Borrowed("FACTORIAL")),
-    (SQUARE as u64, Cow::Borrowed("SQUARE")),
-    (POPCOUNT as u64, Cow::Borrowed("POPCOUNT")),
-];
-const OPCODE_FIELDS: &[Field] = &[Field::new("OPCODE", 0, 32, "what to compute").with_values(OPCODES)];
-
-static REGISTER_MAPS: [RegisterMap; 2] = [
-    RegisterMap {
-        region: REGISTERS,
-        registers: Cow::Borrowed(&[
-            Register::new32("ID", ID, Access::ReadOnly, "tells the device").reset_to(ID_VALUE as u64),
-            Register::new32("VERSION", VERSION, Access::ReadOnly, "of the registers")
-                .reset_to(VERSION_VALUE as u64),
-            Register::new32("SCRATCH", SCRATCH, Access::ReadWrite, "holds what is written"),
-            Register::new32("CONTROL", CONTROL, Access::ReadWrite, "enables and resets")
-                .with_fields(CONTROL_FIELDS),
-            Register::new32("STATUS", STATUS, Access::ReadOnly, "what the computation is at")
-                .with_fields(STATUS_FIELDS),
-            Register::new32("INT_STATUS", INT_STATUS, Access::WriteOneToClear, "interrupt causes")
-                .with_fields(INT_STATUS_FIELDS),
-            Register::new32("INT_MASK", INT_MASK, Access::ReadWrite, "causes that interrupt")
-                .with_fields(INT_MASK_FIELDS),
-            Register::new32("OPERAND", OPERAND, Access::ReadWrite, "what to compute with"),
-            Register::new32("OPCODE", OPCODE, Access::ReadWrite, "starts a computation")
-                .with_fields(OPCODE_FIELDS),
-            Register::new32("RESULT", RESULT, Access::ReadOnly, "of the last computation, modulo 2^32"),
-        ]),
-    },
-    RegisterMap {
-        region: MEMORY,
-        registers: Cow::Borrowed(&[Register::memory("MEMORY", 0, MEMORY_SIZE, "plain bytes")]),
-    },
-];
+/// What INDEX can hold: the offset of a 32-bit register in BAR0.
+const INDEX_BITS: u64 = 0xffc;
 
 /// The device; see the module.
 pub struct Lab {
+    configuration: Configuration,
     registers: Registers,
     memory: DeviceMemory,
 }
 
-/// What changes in BAR0; zero after reset.
-#[derive(Default)]
-struct Registers {
-    scratch: u32,
-    control: u32,
-    status: u32,
-    int_status: u32,
-    int_mask: u32,
-    operand: u32,
-    opcode: u32,
-    result: u32,
-}
-
 impl Default for Lab {
     fn default() -> Self {
-        Self { registers: Registers::default(), memory: DeviceMemory::new(MEMORY_SIZE as usize) }
+        Self::new(&Options::defaults(OPTIONS))
     }
 }
 
 impl Lab {
-    fn write_register(&mut self, context: &mut Context<'_>, offset: u64, value: u32) -> Result<(), Refused> {
-        let registers = &mut self.registers;
-        match offset {
-            SCRATCH => registers.scratch = value,
-            CONTROL if value & CONTROL_RESET != 0 => {
-                context.cancel_timer(COMPUTATION);
-                *registers = Registers::default();
-            }
-            CONTROL => registers.control = value & CONTROL_ENABLE,
-            INT_STATUS => registers.int_status &= !value,
-            INT_MASK => registers.int_mask = value & INT_ALL,
-            OPERAND | OPCODE if registers.status & STATUS_BUSY != 0 => return Err(Refused::Busy),
-            OPERAND => registers.operand = value,
-            OPCODE => {
-                registers.opcode = value;
-                self.start(context);
-            }
-            _ => return Err(Refused::Reserved),
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, context: &mut Context<'_>) {
-        let registers = &mut self.registers;
-        let enabled = registers.control & CONTROL_ENABLE != 0;
-        if enabled && compute(registers.opcode, registers.operand).is_some() {
-            registers.status = STATUS_BUSY;
-            context.set_timer(COMPUTATION, COMPUTATION_NS);
-        } else {
-            registers.status = STATUS_ERROR;
-            registers.int_status |= INT_ERROR;
+    /// The device, as its options say.
+    pub fn new(options: &Options) -> Self {
+        Self {
+            configuration: Configuration::new(options),
+            registers: Registers::default(),
+            memory: DeviceMemory::new(MEMORY_SIZE as usize),
         }
     }
 
-    /// Whether a cause is set that the mask lets through.
-    fn interrupting(&self) -> bool {
-        self.registers.int_status & self.registers.int_mask != 0
-    }
-
-    fn interrupt_if_risen(&self, context: &mut Context<'_>, before: bool) {
-        if !before && self.interrupting() {
-            context.interrupt(0);
-        }
-    }
-}
-
-/// `None` for an unknown opcode.
-fn compute(opcode: u32, operand: u32) -> Option<u32> {
-    match opcode {
-        // From 34 on, the factorial has 32 factors of two.
-        FACTORIAL => Some((1..=operand.min(34)).fold(1, u32::wrapping_mul)),
-        SQUARE => Some(operand.wrapping_mul(operand)),
-        POPCOUNT => Some(operand.count_ones()),
-        _ => None,
+    fn map(region: Region) -> Result<&'static RegisterMap, Refused> {
+        REGISTER_MAPS.iter().find(|map| map.region == region).ok_or(Refused::Reserved)
     }
 }
 
@@ -208,31 +178,29 @@ impl PciDevice for Lab {
     }
 
     fn header(&self) -> ConfigHeader {
-        ConfigHeader {
-            vendor: 0x1234,
-            device: 0x1ab0,
-            revision: 1,
-            class: 0xff_00_00,
-            subsystem_vendor: 0x1234,
-            subsystem: 0x1ab0,
-            bars: vec![
-                BarSpec::memory32(0, REGISTERS_SIZE),
-                BarSpec::memory64(2, MEMORY_SIZE).with_prefetch(),
-            ],
-            msi_vectors: 1,
-        }
+        self.configuration.header()
     }
 
     fn register_maps(&self) -> &'static [RegisterMap] {
         &REGISTER_MAPS
     }
 
-    fn read(&mut self, _: &mut Context<'_>, region: Region, offset: u64, size: u8) -> Result<u64, Refused> {
-        match region {
-            MEMORY => self.memory.read(offset, size),
-            REGISTERS => {
-                REGISTER_MAPS[0].check_read(offset, size)?;
-                self.peek(region, offset).ok_or(Refused::Reserved)
+    fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        region: Region,
+        offset: u64,
+        size: u8,
+    ) -> Result<u64, Refused> {
+        let register = Self::map(region)?.check_read(offset, size)?;
+        match (region, offset) {
+            (REGISTERS, _) => self.registers.read(context, register, offset, size),
+            (WINDOW, INDEX) => Ok(self.registers.index.into()),
+            (WINDOW, DATA) => self.read(context, REGISTERS, self.registers.index.into(), size),
+            (MEMORY, _) => self.memory.read(offset, size),
+            (Region::Rom, _) => {
+                let range = bytes::range(offset, size, rom::SIZE)?;
+                Ok(bytes::little_endian(rom::IMAGE[range].iter().copied()))
             }
             _ => Err(Refused::Reserved),
         }
@@ -246,53 +214,74 @@ impl PciDevice for Lab {
         size: u8,
         value: u64,
     ) -> Result<(), Refused> {
-        match region {
-            MEMORY => self.memory.write(offset, size, value),
-            REGISTERS => {
-                REGISTER_MAPS[0].check_write(offset, size)?;
-                let before = self.interrupting();
-                self.write_register(context, offset, value as u32)?;
-                self.interrupt_if_risen(context, before);
-                Ok(())
+        let register = Self::map(region)?.check_write(offset, size)?;
+        match (region, offset) {
+            (REGISTERS, _) => self.registers.write(context, register, offset, size, value)?,
+            (WINDOW, INDEX) => self.registers.index = (value & INDEX_BITS) as u32,
+            (WINDOW, DATA) => {
+                self.write(context, REGISTERS, self.registers.index.into(), size, value)?;
             }
-            _ => Err(Refused::Reserved),
+            (MEMORY, _) => self.memory.write(offset, size, value)?,
+            (DOORBELLS, _) => self.registers.ring(1),
+            _ => return Err(Refused::Reserved),
+        }
+        Ok(())
+    }
+
+    fn timer(&mut self, context: &mut Context<'_>, index: u8) {
+        if index == COMPUTATION {
+            self.registers.finish_computation();
+        } else {
+            self.registers.finish_transfer(context, &mut self.memory);
         }
     }
 
-    fn timer(&mut self, context: &mut Context<'_>, _: u8) {
-        let before = self.interrupting();
-        let registers = &mut self.registers;
-        // Neither operand nor opcode changed since it started.
-        registers.result = compute(registers.opcode, registers.operand).unwrap_or_default();
-        registers.status = STATUS_DONE;
-        registers.int_status |= INT_DONE;
-        self.interrupt_if_risen(context, before);
+    fn interrupts(&self) -> u32 {
+        self.registers.interrupts()
+    }
+
+    fn backing(&self, region: Region) -> Backing {
+        match (region, self.configuration.memory) {
+            (MEMORY, Backing::Trapped) if self.registers.flipped() => Backing::Direct,
+            (MEMORY, Backing::Direct) if self.registers.flipped() => Backing::Trapped,
+            (MEMORY, backing) => backing,
+            (DOORBELLS, _) => self.configuration.doorbells,
+            _ => Backing::Trapped,
+        }
+    }
+
+    fn memory(&mut self, region: Region) -> Option<&mut DeviceMemory> {
+        (region == MEMORY).then_some(&mut self.memory)
+    }
+
+    fn doorbell(&mut self, _: &mut Context<'_>, _: Region, _: u64, count: u64) {
+        self.registers.ring(count);
     }
 
     fn peek(&self, region: Region, offset: u64) -> Option<u64> {
-        if region != REGISTERS {
-            return None;
+        match (region, offset) {
+            (REGISTERS, _) => self.registers.peek(offset),
+            (WINDOW, INDEX) => Some(self.registers.index.into()),
+            _ => None,
         }
-        let registers = &self.registers;
-        let value = match offset {
-            ID => ID_VALUE,
-            VERSION => VERSION_VALUE,
-            SCRATCH => registers.scratch,
-            CONTROL => registers.control,
-            STATUS => registers.status,
-            INT_STATUS => registers.int_status,
-            INT_MASK => registers.int_mask,
-            OPERAND => registers.operand,
-            OPCODE => registers.opcode,
-            RESULT => registers.result,
-            _ => return None,
-        };
-        Some(value.into())
     }
 
     fn reset(&mut self) {
         self.registers = Registers::default();
         self.memory.reset();
+    }
+
+    fn save(&self) -> Value {
+        state::encode(&(&self.registers, self.memory.save()))
+    }
+
+    fn restore(&mut self, state: Value) -> Result<(), BadState> {
+        let (registers, memory): (Registers, Hex) = state::decode(state)?;
+        if !self.memory.restore(&memory) {
+            return Err(BadState::TooLong);
+        }
+        self.registers = registers;
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::effect::Effect::{Busy, Change, Dma, InterruptLost};
 use crate::fixture::Fixture;
-use crate::probe::{DMA_READ, DMA_WRITE, INTERRUPT, Probe, REGISTERS, TIMER, VALUE, VOLATILE};
+use crate::probe::{CAUSES, DMA_READ, DMA_WRITE, Probe, REGISTERS, TIMER, VALUE, VOLATILE};
 
 const COMMAND_REGISTER: u64 = 0x04;
 const STATUS_REGISTER: u64 = 0x06;
@@ -135,7 +135,7 @@ fn an_occurrence_bears_the_time_and_the_access_that_led_to_it() {
 fn registers_change_before_the_interrupt_leaves() {
     let mut fixture = decoded();
 
-    fixture.write(REGISTERS, INTERRUPT, 8, 0).unwrap();
+    fixture.write(REGISTERS, CAUSES, 8, 1).unwrap();
 
     assert_eq!(fixture.take_effects(), [changed(0, 1), InterruptLost { index: 0 }]);
 }

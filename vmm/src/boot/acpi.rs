@@ -3,7 +3,8 @@
 //! ignores it (PCI Firmware 3.3, section 4.1.2).
 
 use acpi_tables::aml::{
-    AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Memory32Fixed, Name, ResourceTemplate, Scope,
+    AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Memory32Fixed, Name, PackageBuilder,
+    ResourceTemplate, Scope,
 };
 use acpi_tables::fadt::{FADTBuilder, Flags};
 use acpi_tables::madt::{EnabledStatus, IoApic, LocalInterruptController, MADT, ProcessorLocalApic};
@@ -87,6 +88,22 @@ fn madt(cpus: u8) -> MADT {
     madt
 }
 
+/// Which input of the IOAPIC each interrupt pin of each device is wired to: ACPI 6.5, section 6.2.13.
+fn interrupt_routing() -> PackageBuilder {
+    let mut routing = PackageBuilder::new();
+    for device in 0..32_u8 {
+        for pin in 0..4_u8 {
+            let mut entry = PackageBuilder::new();
+            entry.add_element(&(u32::from(device) << 16 | 0xffff));
+            entry.add_element(&pin);
+            entry.add_element(&aml::ZERO);
+            entry.add_element(&layout::gsi(device, pin));
+            routing.add_element(&entry);
+        }
+    }
+    routing
+}
+
 fn dsdt() -> Sdt {
     let mut code = Vec::new();
     let buses = AddressSpace::new_bus_number(0u16, 0);
@@ -106,6 +123,7 @@ fn dsdt() -> Sdt {
         *layout::PCI_MEMORY_64.end(),
         None,
     );
+    let routing = interrupt_routing();
     let windows = ResourceTemplate::new(vec![&buses, &config_ports, &ports, &memory_32, &memory_64]);
     let ecam = Memory32Fixed::new(true, layout::ECAM_BASE as u32, layout::ECAM_SIZE as u32);
     let reserved = ResourceTemplate::new(vec![&ecam]);
@@ -121,6 +139,7 @@ fn dsdt() -> Sdt {
                     &Name::new("_BBN".into(), &aml::ZERO),
                     &Name::new("_UID".into(), &aml::ZERO),
                     &Name::new("_CRS".into(), &windows),
+                    &Name::new("_PRT".into(), &routing),
                 ],
             ),
             &Device::new(

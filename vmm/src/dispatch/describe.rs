@@ -34,7 +34,7 @@ pub(super) fn function_definition(bdf: Bdf, function: &PciFunction) -> definitio
                 prefetchable: bar.prefetchable,
             })
             .collect(),
-        msi_vectors: header.msi_vectors,
+        msi_vectors: header.msi.map_or(0, |msi| msi.vectors),
         register_maps: function.register_maps().to_vec(),
     }
 }

@@ -5,6 +5,7 @@ use trace::event::{AccessEvent, Id, Outcome, Target};
 use trace::{Clock, Event, EventKind, Lane, WriteError};
 
 use super::{Access, Dispatcher, lock};
+use crate::host::HostError;
 use crate::layout;
 use crate::routes::{Destination, Found};
 
@@ -22,7 +23,7 @@ impl Dispatcher {
         access: &Access,
         now: u64,
         port: u16,
-    ) -> Result<u64, WriteError> {
+    ) -> Result<u64, HostError> {
         let offset = u64::from(port - layout::CONFIG_PORTS.start());
         let straddles = offset % 4 + u64::from(access.size) > 4;
         let mut latch = lock(&self.config_address);
@@ -71,7 +72,7 @@ impl Dispatcher {
         target: Target,
         found: Found,
         offset: impl Fn(&Destination) -> u64,
-    ) -> Result<u64, WriteError> {
+    ) -> Result<u64, HostError> {
         let (route, outcome) = match found {
             Found::Route(destination) => {
                 let offset = offset(&destination);
@@ -94,7 +95,7 @@ impl Dispatcher {
         target: Target,
         destination: &Destination,
         offset: u64,
-    ) -> Result<u64, WriteError> {
+    ) -> Result<u64, HostError> {
         let mut occurrences = Vec::new();
         let mut function = lock(&self.functions[destination.function].function);
         let seq = self.writer.reserve();
@@ -104,7 +105,7 @@ impl Dispatcher {
         let answer = perform(&mut function, &mut cycle, destination.region, offset, access);
         let service_ns = u32::try_from(self.writer.now_ns() - began).unwrap_or(u32::MAX);
         self.record_access(lane, access, now, seq, destination.id, target, &answer, (began, service_ns))?;
-        self.settle(lane, destination.function, &occurrences)?;
+        self.settle(lane, destination.function, &mut function, &occurrences)?;
         if function.next_deadline() != deadline_before {
             self.lower_deadline(&function);
             if self.clock.kind() == Clock::Host {
@@ -135,6 +136,7 @@ impl Dispatcher {
             value: answer.value,
             cpl: access.origin.cpl,
             read_modify_write: access.origin.read_modify_write,
+            coalesced: access.origin.coalesced,
             outcome: answer.outcome,
             walk: access.origin.walk,
             instruction: access.origin.instruction,

@@ -1,12 +1,13 @@
 //! What a function did besides answering: recorded, and passed on to the rest of the machine.
 
-use device_model::{Decode, DmaError, Effect, Occurrence, Region};
+use device_model::{Decode, DmaError, Effect, Occurrence, PciFunction, Region};
 use kvm_bindings::kvm_msi;
 use trace::event::{DmaOutcome, Id, RouteChange};
-use trace::{EventKind, Lane, WriteError};
+use trace::{EventKind, Lane};
 
 use super::describe::route_definition;
 use super::{Dispatcher, lock};
+use crate::host::HostError;
 use crate::routes::Destination;
 
 impl Dispatcher {
@@ -15,8 +16,9 @@ impl Dispatcher {
         &self,
         lane: &mut Lane,
         index: usize,
+        model: &mut PciFunction,
         occurrences: &[Occurrence],
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), HostError> {
         let function = self.functions[index].id;
         for &Occurrence { at, cause, effect } in occurrences {
             let kind = match effect {
@@ -37,9 +39,25 @@ impl Dispatcher {
                     };
                     EventKind::Dma { function, to_memory, address, length, outcome, cause }
                 }
+                Effect::InterruptMasked { index } => EventKind::InterruptMasked { function, index, cause },
+                Effect::Intx { asserted } => {
+                    let gsi = self.functions[index].gsi;
+                    self.lines.set(gsi, index, asserted);
+                    EventKind::Intx { function, asserted, gsi, cause }
+                }
                 Effect::Decode { region, to, .. } => {
+                    self.stop_serving(lane, index, region, (at, cause))?;
                     for (route, change) in self.reroute(index, region, to)? {
                         self.record(lane, None, at, EventKind::Route { route, change, cause })?;
+                    }
+                    self.serve(lane, index, model, region, (at, cause))?;
+                    continue;
+                }
+                Effect::Backing { region, .. } => {
+                    let before = self.stop_serving(lane, index, region, (at, cause))?;
+                    let after = self.serve(lane, index, model, region, (at, cause))?;
+                    if before && !after {
+                        self.record_trapped(lane, index, region, (at, cause))?;
                     }
                     continue;
                 }
@@ -55,7 +73,7 @@ impl Dispatcher {
         index: usize,
         region: Region,
         to: Option<Decode>,
-    ) -> Result<Vec<(Id, RouteChange)>, WriteError> {
+    ) -> Result<Vec<(Id, RouteChange)>, HostError> {
         let mut routes = lock(&self.routes);
         let mut changes = routes.release(index, region);
         if let Some(decode) = to {

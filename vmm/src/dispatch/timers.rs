@@ -3,16 +3,17 @@
 use std::sync::atomic::Ordering;
 
 use device_model::{Cycle, PciFunction};
-use trace::{EventKind, Lane, WriteError};
+use trace::{EventKind, Lane};
 
 use super::{Dispatcher, lock};
+use crate::host::HostError;
 
 impl Dispatcher {
     /// The guest has nothing to do: a virtual clock jumps to the next deadline, and what is due happens.
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
-    pub fn idle(&self, lane: &mut Lane, vcpu: u8) -> Result<(), WriteError> {
+    pub fn idle(&self, lane: &mut Lane, vcpu: u8) -> Result<(), HostError> {
         let Some(deadline) = self.next_deadline() else { return Ok(()) };
         if self.clock.jump(deadline) {
             self.record(lane, Some(vcpu), deadline, EventKind::ClockJump { to: deadline })?;
@@ -40,7 +41,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
-    pub fn run_timers(&self, lane: &mut Lane, now: u64) -> Result<(), WriteError> {
+    pub fn run_timers(&self, lane: &mut Lane, now: u64) -> Result<(), HostError> {
         while self.deadline_bound.load(Ordering::SeqCst) <= now {
             let due = self.functions.iter().enumerate().filter_map(|(index, slot)| {
                 let deadline = lock(&slot.function).next_deadline()?;
@@ -55,7 +56,7 @@ impl Dispatcher {
                     memory: &self.memory,
                     occurrences: &mut occurrences,
                 });
-                self.settle(lane, index, &occurrences)?;
+                self.settle(lane, index, &mut function, &occurrences)?;
             }
             self.next_deadline();
         }

@@ -116,6 +116,7 @@ fn element<'a>(run: &'a mut kvm_run, exit: &PortExit, index: u32) -> &'a mut [u8
     }
 }
 
-fn little_endian(bytes: &[u8]) -> u64 {
+/// The number that at most eight bytes stand for.
+pub fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use kvm_bindings::{
     KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_UNINITIALIZED, kvm_vcpu_events,
 };
-use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use trace::{EventKind, Lane};
 
 pub use self::instruction::{FunctionStarts, Located, MAX_LENGTH};
@@ -27,7 +27,7 @@ use self::exit::{Exit, PortExit};
 use self::instruction::MemoryExit;
 use self::origin::Tracker;
 use crate::boot::BootProtocol;
-use crate::dispatch::{Access, BusAddress};
+use crate::dispatch::{Access, BusAddress, Origin};
 use crate::guest_abi;
 use crate::host::HostError;
 use crate::layout;
@@ -63,6 +63,10 @@ impl Vcpu {
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
         setup::prepare(kvm, &mut fd, index)?;
+        if kvm.check_extension(Cap::CoalescedMmio) {
+            fd.map_coalesced_mmio_ring()
+                .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
+        }
         Ok(Self { index, fd, lane, tracker: Tracker::new(), shared })
     }
 
@@ -100,6 +104,7 @@ impl Vcpu {
             Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => return self.kicked(),
             Err(source) => return Err(HostError::ioctl("KVM_RUN", source)),
         };
+        self.drain()?;
         match exit {
             Exit::Memory(exit) => self.memory(&exit)?,
             Exit::Port(exit) => return self.port(&exit),
@@ -115,9 +120,32 @@ impl Vcpu {
         Ok(None)
     }
 
+    /// Serves what KVM kept to itself until now, which is older than the exit.
+    fn drain(&mut self) -> Result<(), HostError> {
+        let shared = Arc::clone(&self.shared);
+        shared.dispatcher.collect_rung(&mut self.lane)?;
+        let Some(_only_reader) = shared.dispatcher.lock_coalesced() else { return Ok(()) };
+        let next = |fd: &mut VcpuFd| {
+            fd.coalesced_mmio_read().map_err(|source| HostError::ioctl("KVM_COALESCED_MMIO", source))
+        };
+        while let Some(write) = next(&mut self.fd)? {
+            let size = write.len.min(8) as u8;
+            let access = Access {
+                address: BusAddress::Memory(write.phys_addr),
+                size,
+                written: Some(exit::little_endian(&write.data[..usize::from(size)])),
+                vcpu: self.index,
+                origin: Origin { coalesced: true, ..Origin::default() },
+            };
+            shared.dispatcher.access(&mut self.lane, &access)?;
+        }
+        Ok(())
+    }
+
     /// A signal took it out of the guest. One that is halted with interrupts off, or waits for INIT and
     /// SIPI, needs another vCPU to wake it: when none is left that could, the guest is at its end.
-    fn kicked(&self) -> Result<Option<Stop>, HostError> {
+    fn kicked(&mut self) -> Result<Option<Stop>, HostError> {
+        self.drain()?;
         let state = self.fd.get_mp_state().map_err(|source| HostError::ioctl("KVM_GET_MP_STATE", source))?;
         let mut registers = self.registers();
         let asleep = match state.mp_state {

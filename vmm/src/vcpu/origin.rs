@@ -130,6 +130,7 @@ impl Tracker {
             instance: self.instances,
             fragment: u8::try_from(operand.offset).unwrap_or(u8::MAX),
             read_modify_write: operand.read_modify_write,
+            coalesced: false,
         }
     }
 

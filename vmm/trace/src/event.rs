@@ -74,6 +74,26 @@ pub enum EventKind {
         /// Sequence number of the access that led to it.
         cause: u64,
     },
+    /// An interrupt cause that is held back until its mask goes.
+    InterruptMasked {
+        /// The function's definition.
+        function: Id,
+        /// Which of the function's vectors.
+        index: u16,
+        /// Sequence number of the access that led to it.
+        cause: u64,
+    },
+    /// A function's interrupt pin changed its level.
+    Intx {
+        /// The function's definition.
+        function: Id,
+        /// Whether the pin is asserted now.
+        asserted: bool,
+        /// The global system interrupt that it is wired to: an input of the IOAPIC.
+        gsi: u8,
+        /// Sequence number of the access that led to it.
+        cause: u64,
+    },
     /// A DMA transfer.
     Dma {
         /// The function's definition.
@@ -97,6 +117,36 @@ pub enum EventKind {
         change: RouteChange,
         /// Sequence number of the access that led to it, 0 for the machine's own.
         cause: u64,
+    },
+    /// Accesses to a route are served another way from here on: what is not trapped is not seen one by
+    /// one.
+    Backing {
+        /// The route's definition.
+        route: Id,
+        /// How.
+        backing: Backing,
+        /// Sequence number of the access that led to it.
+        cause: u64,
+    },
+    /// The guest wrote pages of a directly mapped route, some time between record `since` and this one.
+    PagesWritten {
+        /// The route's definition.
+        route: Id,
+        /// Offset of the first page in the region, in bytes.
+        offset: u64,
+        /// Number of consecutive pages of 4 KiB.
+        pages: u64,
+        /// Sequence number of the last record before which they were certainly not written.
+        since: u64,
+    },
+    /// The guest rang a doorbell that KVM takes by itself, some time since the record before.
+    Doorbell {
+        /// The route's definition.
+        route: Id,
+        /// Offset of the register in the region.
+        offset: u64,
+        /// How often.
+        count: u64,
     },
     /// The guest made a mapping.
     Map {
@@ -186,6 +236,8 @@ pub struct AccessEvent {
     pub cpl: u8,
     /// Half of a read-modify-write instruction.
     pub read_modify_write: bool,
+    /// KVM gathered it: it reached the device later than it was made, and nobody knows by whom.
+    pub coalesced: bool,
     /// What the device answered.
     pub outcome: Outcome,
     /// The page walk's definition; 0 if unresolved, or for a port.
@@ -270,6 +322,20 @@ pub enum DmaOutcome {
     BusMasterOff,
     /// It lies outside guest memory, in part at least.
     OutOfBounds,
+}
+
+/// How accesses to a route are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backing {
+    /// Each access reaches the device and is recorded.
+    Trapped,
+    /// The guest reaches memory: only written pages are seen, afterwards.
+    Direct,
+    /// Writes to some registers are only counted.
+    Doorbell,
+    /// Writes are gathered and arrive later.
+    Coalesced,
 }
 
 /// What became of a route.

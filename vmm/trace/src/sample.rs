@@ -195,6 +195,11 @@ impl Sample {
                 | EventKind::InterruptLost { .. }
                 | EventKind::Dma { .. }
                 | EventKind::Route { .. }
+                | EventKind::InterruptMasked { .. }
+                | EventKind::Intx { .. }
+                | EventKind::Backing { .. }
+                | EventKind::PagesWritten { .. }
+                | EventKind::Doorbell { .. }
         );
         let seq = self.writer.reserve();
         let (host_ns, device_ns) = (seq * 10_000_000, self.device_ns);

@@ -14,7 +14,7 @@ pub use place::{Place, describe_value};
 pub use viewer::Viewer;
 
 use crate::definition::{Function, Mapping, MemoryType, Path, Route, Walk};
-use crate::event::{Counted, DmaOutcome, Id, Outcome, RouteChange};
+use crate::event::{Backing, Counted, DmaOutcome, Id, Outcome, RouteChange};
 
 /// An event, resolved.
 #[derive(Clone, Debug)]
@@ -52,8 +52,11 @@ impl View {
             | What::Busy { cause, .. }
             | What::Msi { cause, .. }
             | What::InterruptLost { cause, .. }
+            | What::InterruptMasked { cause, .. }
+            | What::Intx { cause, .. }
             | What::Dma { cause, .. }
-            | What::Route { cause, .. } => *cause,
+            | What::Route { cause, .. }
+            | What::Backing { cause, .. } => *cause,
             _ => 0,
         };
         (cause != 0).then_some(cause)
@@ -63,12 +66,16 @@ impl View {
     pub fn function(&self) -> Option<&Function> {
         match &self.what {
             What::Access(access) => access.place.as_ref()?.function.as_deref(),
-            What::Change { place, .. } => place.function.as_deref(),
+            What::Change { place, .. } | What::Doorbell { place, .. } => place.function.as_deref(),
             What::Busy { function, .. }
             | What::Msi { function, .. }
             | What::InterruptLost { function, .. }
+            | What::InterruptMasked { function, .. }
+            | What::Intx { function, .. }
             | What::Dma { function, .. }
-            | What::Route { function, .. } => function.as_deref(),
+            | What::Route { function, .. }
+            | What::Backing { function, .. }
+            | What::PagesWritten { function, .. } => function.as_deref(),
             _ => None,
         }
     }
@@ -81,8 +88,13 @@ impl View {
                 | What::Busy { .. }
                 | What::Msi { .. }
                 | What::InterruptLost { .. }
+                | What::InterruptMasked { .. }
+                | What::Intx { .. }
                 | What::Dma { .. }
                 | What::Route { .. }
+                | What::Backing { .. }
+                | What::PagesWritten { .. }
+                | What::Doorbell { .. }
         )
     }
 }
@@ -136,6 +148,26 @@ pub enum What {
         /// The access that led to it, or 0.
         cause: u64,
     },
+    /// An interrupt cause that is held back until its mask goes.
+    InterruptMasked {
+        /// The device.
+        function: Option<Arc<Function>>,
+        /// Which of its vectors.
+        index: u16,
+        /// The access that led to it, or 0.
+        cause: u64,
+    },
+    /// The interrupt pin changed its level.
+    Intx {
+        /// The device.
+        function: Option<Arc<Function>>,
+        /// Whether the pin is asserted now.
+        asserted: bool,
+        /// The global system interrupt that it is wired to.
+        gsi: u8,
+        /// The access that led to it, or 0.
+        cause: u64,
+    },
     /// A DMA transfer.
     Dma {
         /// The device.
@@ -161,6 +193,37 @@ pub enum What {
         change: RouteChange,
         /// The access that led to it, or 0.
         cause: u64,
+    },
+    /// Accesses to a route are served another way from here on.
+    Backing {
+        /// The function that it leads to.
+        function: Option<Arc<Function>>,
+        /// The route; `None` if its definition is missing.
+        route: Option<Arc<Route>>,
+        /// How.
+        backing: Backing,
+        /// The access that led to it, or 0.
+        cause: u64,
+    },
+    /// The guest wrote pages that it reaches directly.
+    PagesWritten {
+        /// The function that they belong to.
+        function: Option<Arc<Function>>,
+        /// The route; `None` if its definition is missing.
+        route: Option<Arc<Route>>,
+        /// Offset of the first page in the region.
+        offset: u64,
+        /// Number of pages of 4 KiB.
+        pages: u64,
+        /// The last record before which they were certainly not written.
+        since: u64,
+    },
+    /// The guest rang a doorbell that KVM takes by itself.
+    Doorbell {
+        /// The register's place.
+        place: Place,
+        /// How often.
+        count: u64,
     },
     /// The guest made a mapping.
     Map {
@@ -266,6 +329,8 @@ pub struct AccessView {
     pub outcome: Outcome,
     /// Half of a read-modify-write instruction.
     pub read_modify_write: bool,
+    /// KVM gathered it: it reached the device later than it was made, and nobody knows by whom.
+    pub coalesced: bool,
     /// Counts executed instructions that accessed devices: parts of one share it.
     pub instance: u32,
     /// Byte offset of this part within the instruction's memory operand.

@@ -109,6 +109,11 @@ impl Writer {
         self.0.next_seq.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The last sequence number that was taken, 0 before the first.
+    pub fn last_reserved(&self) -> u64 {
+        self.0.next_seq.load(Ordering::Relaxed) - 1
+    }
+
     /// Nanoseconds of the host's monotonic clock since the trace began.
     pub fn now_ns(&self) -> u64 {
         u64::try_from(self.0.began.elapsed().as_nanos()).unwrap_or(u64::MAX)

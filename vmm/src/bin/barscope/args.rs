@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
-use device_model::{Bdf, catalog};
+use device_model::{Bdf, Options, catalog};
 
 /// Watch a PCI driver reach its device: every BAR access, from instruction to register.
 #[derive(Parser)]
@@ -86,7 +86,7 @@ pub struct Run {
     pub clock: Option<Clock>,
 
     /// Add a device; may be repeated. Without it: lab,bdf=00:04.0
-    #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F]")]
+    #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]")]
     pub devices: Vec<DeviceChoice>,
 
     /// Open this instead of /dev/kvm
@@ -125,6 +125,8 @@ fn memory() -> clap::builder::RangedU64ValueParser {
 pub struct DeviceChoice {
     /// Its entry in the catalogue.
     pub entry: &'static catalog::Entry,
+    /// What it was told.
+    pub options: Options,
     /// Where; the next free device number if not given.
     pub bdf: Option<Bdf>,
 }
@@ -140,14 +142,17 @@ impl FromStr for DeviceChoice {
             format!("no device is called {name:?}; there is {}", known.join(", "))
         })?;
         let mut bdf = None;
+        let mut given = Vec::new();
         for option in parts {
             match option.split_once('=') {
                 Some(("bdf", address)) => {
                     bdf = Some(address.parse().map_err(|error: device_model::BadBdf| error.to_string())?);
                 }
-                _ => return Err(format!("no option {option:?}; there is bdf=BB:DD.F")),
+                Some(pair) => given.push(pair),
+                None => return Err(format!("no option {option:?}; write it as NAME=VALUE")),
             }
         }
-        Ok(Self { entry, bdf })
+        let options = entry.options(&given).map_err(|error| error.to_string())?;
+        Ok(Self { entry, options, bdf })
     }
 }

@@ -99,7 +99,7 @@ fn devices(choices: &[DeviceChoice]) -> Result<Devices, Failure> {
         .iter()
         .map(|choice| {
             let bdf = choice.bdf.or_else(|| free.next()).ok_or(Failure::BusFull)?;
-            Ok((bdf, (choice.entry.new)()))
+            Ok((bdf, (choice.entry.new)(&choice.options)))
         })
         .collect()
 }

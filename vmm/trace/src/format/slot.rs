@@ -16,7 +16,9 @@
 use device_model::Region;
 
 use super::{SLOT_WORDS, vcpu_code, vcpu_from_code};
-use crate::event::{AccessEvent, Counted, DmaOutcome, Event, EventKind, Outcome, RouteChange, Target};
+use crate::event::{
+    AccessEvent, Backing, Counted, DmaOutcome, Event, EventKind, Outcome, RouteChange, Target,
+};
 
 /// The words of a slot.
 pub(crate) type Words = [u64; SLOT_WORDS];
@@ -42,6 +44,11 @@ mod kind {
     pub(super) const CLOCK_JUMP: u8 = 16;
     pub(super) const NOT_EMULATED: u8 = 17;
     pub(super) const WARNING: u8 = 18;
+    pub(super) const INTERRUPT_MASKED: u8 = 19;
+    pub(super) const INTX: u8 = 20;
+    pub(super) const BACKING: u8 = 21;
+    pub(super) const PAGES_WRITTEN: u8 = 22;
+    pub(super) const DOORBELL: u8 = 23;
 }
 
 /// Flags of an access; other kinds have at most one, bit 0.
@@ -51,6 +58,7 @@ mod flag {
     pub(super) const PORT: u8 = 1 << 2;
     /// Bits 4:3 hold the privilege level.
     pub(super) const CPL_SHIFT: u32 = 3;
+    pub(super) const COALESCED: u8 = 1 << 5;
 }
 
 /// Word 0 and words 4 to 7.
@@ -132,6 +140,33 @@ fn body(event: &EventKind) -> Body {
         EventKind::Route { route, change, cause } => {
             Body { kind: kind::ROUTE, b: route_code(change), id: route, payload: [0, 0, 0, cause], ..empty }
         }
+        EventKind::InterruptMasked { function, index, cause } => Body {
+            kind: kind::INTERRUPT_MASKED,
+            id: function,
+            payload: [0, 0, u64::from(index), cause],
+            ..empty
+        },
+        EventKind::Intx { function, asserted, gsi, cause } => Body {
+            kind: kind::INTX,
+            flags: u8::from(asserted),
+            a: gsi,
+            id: function,
+            payload: [0, 0, 0, cause],
+            ..empty
+        },
+        EventKind::Backing { route, backing, cause } => Body {
+            kind: kind::BACKING,
+            b: backing_code(backing),
+            id: route,
+            payload: [0, 0, 0, cause],
+            ..empty
+        },
+        EventKind::PagesWritten { route, offset, pages, since } => {
+            Body { kind: kind::PAGES_WRITTEN, id: route, payload: [offset, pages, since, 0], ..empty }
+        }
+        EventKind::Doorbell { route, offset, count } => {
+            Body { kind: kind::DOORBELL, id: route, payload: [offset, count, 0, 0], ..empty }
+        }
         EventKind::Map { mapping } => Body { kind: kind::MAP, id: mapping, ..empty },
         EventKind::Unmap { mapping } => Body { kind: kind::UNMAP, id: mapping, ..empty },
         EventKind::Mark { text } => Body { kind: kind::MARK, id: text, ..empty },
@@ -162,6 +197,9 @@ fn access_body(access: &AccessEvent) -> Body {
     }
     if access.read_modify_write {
         flags |= flag::READ_MODIFY_WRITE;
+    }
+    if access.coalesced {
+        flags |= flag::COALESCED;
     }
     let target = match access.target {
         Target::Memory(address) => address,
@@ -239,6 +277,11 @@ fn event_kind(body: &Body) -> Option<EventKind> {
         kind::CLOCK_JUMP => EventKind::ClockJump { to: p0 },
         kind::NOT_EMULATED => EventKind::NotEmulated { instruction: id, walk: p2 as u32, gpa: p0 },
         kind::WARNING => EventKind::Warning { text: id },
+        kind::INTERRUPT_MASKED => EventKind::InterruptMasked { function: id, index: p2 as u16, cause },
+        kind::INTX => EventKind::Intx { function: id, asserted: flagged, gsi: body.a, cause },
+        kind::BACKING => EventKind::Backing { route: id, backing: backing_from_code(body.b)?, cause },
+        kind::PAGES_WRITTEN => EventKind::PagesWritten { route: id, offset: p0, pages: p1, since: p2 },
+        kind::DOORBELL => EventKind::Doorbell { route: id, offset: p0, count: p1 },
         _ => return None,
     })
 }
@@ -261,6 +304,7 @@ fn access(body: &Body) -> Option<AccessEvent> {
         value,
         cpl: body.flags >> flag::CPL_SHIFT & 3,
         read_modify_write: body.flags & flag::READ_MODIFY_WRITE != 0,
+        coalesced: body.flags & flag::COALESCED != 0,
         outcome: outcome_from_code(body.b)?,
         walk: ids as u32,
         instruction: high(ids),
@@ -333,6 +377,12 @@ codes!(RouteChange, route_code, route_from_code, {
     0 => RouteChange::Added,
     1 => RouteChange::Removed,
     2 => RouteChange::Refused,
+});
+codes!(Backing, backing_code, backing_from_code, {
+    0 => Backing::Trapped,
+    1 => Backing::Direct,
+    2 => Backing::Doorbell,
+    3 => Backing::Coalesced,
 });
 codes!(Counted, counted_code, counted_from_code, {
     0 => Counted::KernelEntries,

@@ -150,6 +150,28 @@ fn details(what: &What) -> (&'static str, Value) {
         What::InterruptLost { function, index, .. } => {
             ("interrupt-lost", json!({ "device": device(function.as_deref()), "index": index }))
         }
+        What::InterruptMasked { function, index, .. } => {
+            ("interrupt-masked", json!({ "device": device(function.as_deref()), "index": index }))
+        }
+        What::Intx { function, asserted, gsi, .. } => {
+            ("intx", json!({ "device": device(function.as_deref()), "asserted": asserted, "gsi": gsi }))
+        }
+        What::Backing { function, route, backing, .. } => (
+            "backing",
+            json!({
+                "device": device(function.as_deref()),
+                "region": route.as_ref().map(|route| route.region.to_string()), "backing": backing,
+            }),
+        ),
+        What::PagesWritten { function, route, offset, pages, since } => (
+            "pages-written",
+            json!({
+                "device": device(function.as_deref()),
+                "region": route.as_ref().map(|route| route.region.to_string()),
+                "offset": hex(*offset), "pages": pages, "since": since,
+            }),
+        ),
+        What::Doorbell { place, count } => ("doorbell", with_place(json!({ "count": count }), Some(place))),
         What::Dma { function, to_memory, address, length, outcome, .. } => (
             "dma",
             json!({
@@ -228,6 +250,7 @@ fn access(access: &AccessView) -> Value {
         "fields": fields,
         "outcome": access.outcome,
         "read_modify_write": access.read_modify_write,
+        "coalesced": access.coalesced,
         "instance": access.instance,
         "fragment": access.fragment,
         "service_ns": access.service_ns,

@@ -2,7 +2,7 @@
 
 use device_model::Register;
 
-use crate::event::{Counted, DmaOutcome, Outcome};
+use crate::event::{Backing, Counted, DmaOutcome, Outcome, RouteChange};
 use crate::view::{AccessView, BusAddress, View, What, describe_value};
 
 /// `1,131`.
@@ -117,7 +117,27 @@ pub(crate) fn effect(what: &What) -> Option<String> {
             let lost = if *delivered { "" } else { ", not taken" };
             format!("MSI vector {vector:#x} -> vCPU {cpu}{lost}")
         }
-        What::InterruptLost { index, .. } => format!("interrupt {index} lost: no MSI enabled"),
+        What::InterruptLost { index, .. } => {
+            format!("interrupt {index} lost: nothing enabled that carries it")
+        }
+        What::InterruptMasked { index, .. } => format!("interrupt {index} pending, masked"),
+        What::Intx { asserted: true, gsi, .. } => format!("INTx asserted -> GSI {gsi}"),
+        What::Intx { asserted: false, gsi, .. } => format!("INTx deasserted -> GSI {gsi}"),
+        What::Backing { route: Some(route), backing, .. } => match backing {
+            Backing::Trapped => format!("{} trapped: every access is seen", route.region),
+            Backing::Direct => format!("{} mapped directly: only written pages are seen", route.region),
+            Backing::Doorbell => format!("{} doorbells taken by KVM: only counted", route.region),
+            Backing::Coalesced => format!("{} writes coalesced: they arrive later", route.region),
+        },
+        What::PagesWritten { route: Some(route), offset, pages, since, .. } => {
+            let plural = if *pages == 1 { "" } else { "s" };
+            format!("{}+{offset:#x} {pages} page{plural} written directly since record {since}", route.region)
+        }
+        What::Doorbell { place, count } => {
+            let name = place.register_name().unwrap_or_else(|| place.to_string());
+            let plural = if *count == 1 { "" } else { "s" };
+            format!("{name} rung {count} time{plural}")
+        }
         What::Dma { to_memory, address, length, outcome, .. } => {
             let way = if *to_memory { "to" } else { "from" };
             let refused = match outcome {
@@ -127,16 +147,13 @@ pub(crate) fn effect(what: &What) -> Option<String> {
             };
             format!("DMA {} {way} {address:#x}{refused}", size(*length))
         }
-        What::Route { route: Some(route), change, .. } => {
-            use crate::event::RouteChange;
-            match change {
-                RouteChange::Added => format!("{} decodes {:#x}", route.region, route.base),
-                RouteChange::Removed => format!("{} no longer decodes {:#x}", route.region, route.base),
-                RouteChange::Refused => {
-                    format!("{} overlaps at {:#x}, not decoded", route.region, route.base)
-                }
+        What::Route { route: Some(route), change, .. } => match change {
+            RouteChange::Added => format!("{} decodes {:#x}", route.region, route.base),
+            RouteChange::Removed => format!("{} no longer decodes {:#x}", route.region, route.base),
+            RouteChange::Refused => {
+                format!("{} overlaps at {:#x}, not decoded", route.region, route.base)
             }
-        }
+        },
         _ => return None,
     })
 }

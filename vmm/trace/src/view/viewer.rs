@@ -30,6 +30,8 @@ pub struct Viewer {
     scenario: Option<Arc<str>>,
     /// For each vector, the access that led to its last interrupt.
     interrupts: HashMap<u8, u64>,
+    /// The access that led to the last assertion of an interrupt pin.
+    pin: Option<u64>,
     /// For each vCPU, the handlers that it is in: vector and the access that led there.
     handlers: HashMap<Option<u8>, Vec<(u8, Option<u64>)>>,
 }
@@ -96,13 +98,35 @@ impl Viewer {
             EventKind::InterruptLost { function, index, cause } => {
                 What::InterruptLost { function: self.function(definitions, function), index, cause }
             }
+            EventKind::InterruptMasked { function, index, cause } => {
+                What::InterruptMasked { function: self.function(definitions, function), index, cause }
+            }
+            EventKind::Intx { function, asserted, gsi, cause } => {
+                if asserted {
+                    self.pin = Some(cause);
+                }
+                What::Intx { function: self.function(definitions, function), asserted, gsi, cause }
+            }
+            EventKind::Backing { route, backing, cause } => {
+                let (function, route) = self.route_and_function(definitions, route);
+                What::Backing { function, route, backing, cause }
+            }
+            EventKind::PagesWritten { route, offset, pages, since } => {
+                let (function, route) = self.route_and_function(definitions, route);
+                What::PagesWritten { function, route, offset, pages, since }
+            }
+            EventKind::Doorbell { route, offset, count } => {
+                let (function, route) = self.route_and_function(definitions, route);
+                let bdf = function.as_ref().map(|function| function.bdf);
+                let region = route.map_or(Region::Config, |route| route.region);
+                What::Doorbell { place: Place { bdf, function, region, offset }, count }
+            }
             EventKind::Dma { function, to_memory, address, length, outcome, cause } => {
                 let function = self.function(definitions, function);
                 What::Dma { function, to_memory, address, length, outcome, cause }
             }
             EventKind::Route { route, change, cause } => {
-                let route = self.route(definitions, route);
-                let function = route.as_ref().and_then(|route| self.function(definitions, route.function?));
+                let (function, route) = self.route_and_function(definitions, route);
                 What::Route { function, route, change, cause }
             }
             EventKind::Map { mapping } => {
@@ -122,7 +146,9 @@ impl Viewer {
                 What::Count { what, value, address, error_code, rip }
             }
             EventKind::IsrEnter { vector } => {
-                let caused_by = self.interrupts.get(&vector).copied().filter(|cause| *cause != 0);
+                // A vector that no message had is a pin's.
+                let cause = self.interrupts.get(&vector).copied().or(self.pin);
+                let caused_by = cause.filter(|cause| *cause != 0);
                 self.handlers.entry(event.vcpu).or_default().push((vector, caused_by));
                 What::IsrEnter { vector, caused_by }
             }
@@ -141,6 +167,16 @@ impl Viewer {
             },
             EventKind::Warning { text } => What::Warning { text: self.text(definitions, text) },
         }
+    }
+
+    fn route_and_function(
+        &mut self,
+        definitions: &Definitions,
+        id: Id,
+    ) -> (Option<Arc<Function>>, Option<Arc<Route>>) {
+        let route = self.route(definitions, id);
+        let function = route.as_ref().and_then(|route| self.function(definitions, route.function?));
+        (function, route)
     }
 
     fn access(&mut self, definitions: &Definitions, vcpu: Option<u8>, access: &AccessEvent) -> AccessView {
@@ -162,6 +198,7 @@ impl Viewer {
             value: access.value,
             outcome: access.outcome,
             read_modify_write: access.read_modify_write,
+            coalesced: access.coalesced,
             instance: access.instance,
             fragment: access.fragment,
             service_ns: access.service_ns,

@@ -1,0 +1,35 @@
+//! How accesses to a region are served.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a machine does with accesses to a region. A device says which it wants for each of its regions
+/// ([`PciDevice::backing`](crate::device::PciDevice::backing)) and may change its mind while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backing {
+    /// Each access reaches the device, and only it.
+    #[default]
+    Trapped,
+    /// Plain memory of the device
+    /// ([`PciDevice::memory`](crate::device::PciDevice::memory)) that guests reach without the device
+    /// being told.
+    Direct,
+    /// A write to a write-only register is counted and reaches the device later, without its value
+    /// ([`PciDevice::doorbell`](crate::device::PciDevice::doorbell)); other accesses are trapped.
+    Doorbell,
+    /// Writes are gathered and reach the device in order, but later; reads are trapped.
+    Coalesced,
+}
+
+impl fmt::Display for Backing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Backing::Trapped => "trapped",
+            Backing::Direct => "direct",
+            Backing::Doorbell => "doorbell",
+            Backing::Coalesced => "coalesced",
+        })
+    }
+}

@@ -1,0 +1,234 @@
+//! MSI-X: a table of messages and an array of pending bits, both in a BAR.
+//!
+//! PCI Local Bus 3.0, section 6.8.2. Table and array take aligned accesses of 4 and 8 bytes.
+
+use std::ops::Range;
+
+use crate::address::Region;
+use crate::bar::BarSpec;
+use crate::config::ConfigSpace;
+use crate::device::Refused;
+use crate::interrupt::Messages;
+use crate::register::{Access, Field, Register};
+
+const CAPABILITY_ID: u8 = 0x11;
+const LENGTH: usize = 12;
+/// Registers, as offsets in the capability.
+const CONTROL: usize = 0x02;
+const TABLE: usize = 0x04;
+const PENDING: usize = 0x08;
+
+const CONTROL_FUNCTION_MASK: u16 = 1 << 14;
+const CONTROL_ENABLE: u16 = 1 << 15;
+const MOST_VECTORS: u16 = 2048;
+
+/// A table entry: address low and high, data, control, 32 bits each.
+const ENTRY_SIZE: u64 = 16;
+const ADDRESS_LOW: usize = 0;
+const ADDRESS_HIGH: usize = 1;
+const DATA: usize = 2;
+const VECTOR_CONTROL: usize = 3;
+const VECTOR_MASK: u32 = 1 << 0;
+/// What software can write of an entry.
+const WRITABLE: [u32; 4] = [!0b11, u32::MAX, u32::MAX, VECTOR_MASK];
+/// Every vector is masked after reset.
+const RESET: [u32; 4] = [0, 0, 0, VECTOR_MASK];
+const ENTRY_NAMES: [&str; 4] = ["ADDRESS_LOW", "ADDRESS_HIGH", "DATA", "CONTROL"];
+const VECTOR_CONTROL_FIELDS: &[Field] = &[Field::bit("MASK", 0, "the vector is masked")];
+
+/// What a function's MSI-X capability offers, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MsixSpec {
+    /// Vectors, 1 to 2048.
+    pub vectors: u16,
+    /// The BAR that holds table and pending bits.
+    pub bar: u8,
+    /// Offset of the table in that BAR: a multiple of 8.
+    pub table: u32,
+    /// Offset of the pending bits in that BAR: a multiple of 8.
+    pub pending: u32,
+}
+
+impl MsixSpec {
+    /// The offsets of the table's bytes.
+    pub const fn table_range(&self) -> Range<u64> {
+        self.table as u64..self.table as u64 + self.vectors as u64 * ENTRY_SIZE
+    }
+
+    /// The offsets of the pending bits' bytes, in whole quadwords.
+    pub const fn pending_range(&self) -> Range<u64> {
+        self.pending as u64..self.pending as u64 + self.vectors.div_ceil(64) as u64 * 8
+    }
+
+    /// Its registers, in ascending order of offset within each of its two parts.
+    pub(crate) fn registers(&self) -> Vec<Register> {
+        let entries = (0..self.vectors).flat_map(|vector| {
+            (0..4).map(move |word| {
+                let offset = u64::from(self.table) + u64::from(vector) * ENTRY_SIZE + word as u64 * 4;
+                let mut register =
+                    Register::new32("", offset, Access::ReadWrite, "").reset_to(RESET[word].into());
+                register.name = format!("MSIX{vector}_{}", ENTRY_NAMES[word]).into();
+                if word == VECTOR_CONTROL { register.with_fields(VECTOR_CONTROL_FIELDS) } else { register }
+            })
+        });
+        let pending = self.pending_range().step_by(8).map(|offset| {
+            let mut register = Register::new64("MSIX_PENDING", offset, Access::ReadOnly, "a bit a vector");
+            register.volatile = true;
+            register
+        });
+        entries.chain(pending).collect()
+    }
+
+    /// # Panics
+    /// If the device asks for something impossible: our mistake.
+    fn check(&self, bars: &[BarSpec]) {
+        assert!((1..=MOST_VECTORS).contains(&self.vectors), "MSI-X takes 1 to 2048 vectors");
+        let bar = bars.iter().find(|bar| bar.index == self.bar);
+        let size = bar.expect("MSI-X lies in a BAR that the function lacks").size;
+        let (table, pending) = (self.table_range(), self.pending_range());
+        assert!((self.table | self.pending).is_multiple_of(8), "MSI-X: offsets are multiples of 8");
+        assert!(table.end <= size && pending.end <= size, "MSI-X ends past its BAR");
+        assert!(table.end <= pending.start || pending.end <= table.start, "MSI-X: table and bits overlap");
+    }
+}
+
+/// The capability, at an offset, with its table.
+pub(crate) struct Msix {
+    offset: usize,
+    spec: MsixSpec,
+    table: Vec<[u32; 4]>,
+    /// Of the first 32 vectors; no cause makes another one pending.
+    pending: u32,
+}
+
+impl Msix {
+    /// Adds it to configuration space.
+    ///
+    /// # Panics
+    /// If table and pending bits don't fit their BAR, apart.
+    pub(crate) fn define(spec: MsixSpec, bars: &[BarSpec], config: &mut ConfigSpace) -> Self {
+        spec.check(bars);
+        let offset = config.add_capability(CAPABILITY_ID, LENGTH);
+        config.define(offset + CONTROL, &(spec.vectors - 1).to_le_bytes());
+        config.make_writable(offset + CONTROL, &(CONTROL_FUNCTION_MASK | CONTROL_ENABLE).to_le_bytes());
+        config.define(offset + TABLE, &(spec.table | u32::from(spec.bar)).to_le_bytes());
+        config.define(offset + PENDING, &(spec.pending | u32::from(spec.bar)).to_le_bytes());
+        Self { offset, spec, table: vec![RESET; spec.vectors.into()], pending: 0 }
+    }
+
+    /// Whether software has enabled it.
+    pub(crate) fn enabled(&self, config: &ConfigSpace) -> bool {
+        config.u16(self.offset + CONTROL) & CONTROL_ENABLE != 0
+    }
+
+    /// Whether an access at `offset` of `region` is for it and not for the device.
+    pub(crate) fn claims(&self, region: Region, offset: u64) -> bool {
+        region == Region::Bar(self.spec.bar)
+            && (self.spec.table_range().contains(&offset) || self.spec.pending_range().contains(&offset))
+    }
+
+    /// Reads `size` bytes at `offset` of the BAR, which it claims.
+    ///
+    /// # Errors
+    /// [`Refused::Width`] unless 4 or 8 bytes, [`Refused::Alignment`] unless aligned to that.
+    pub(crate) fn read(&self, offset: u64, size: u8) -> Result<u64, Refused> {
+        check_access(offset, size)?;
+        if self.spec.pending_range().contains(&offset) {
+            // Bits of vectors from 32 on are zero.
+            let first = offset - u64::from(self.spec.pending);
+            let bits = if first < 8 { u64::from(self.pending) >> (8 * first) } else { 0 };
+            return Ok(if size == 4 { bits & 0xffff_ffff } else { bits });
+        }
+        let (entry, word) = self.place(offset);
+        let low = u64::from(self.table[entry][word]);
+        let high = if size == 8 { u64::from(self.table[entry][word + 1]) } else { 0 };
+        Ok(high << 32 | low)
+    }
+
+    /// Writes `size` bytes at `offset` of the BAR, which it claims.
+    ///
+    /// # Errors
+    /// As for [`Msix::read`]; [`Refused::ReadOnly`] for the pending bits.
+    pub(crate) fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+        check_access(offset, size)?;
+        if self.spec.pending_range().contains(&offset) {
+            return Err(Refused::ReadOnly);
+        }
+        let (entry, word) = self.place(offset);
+        self.table[entry][word] = value as u32 & WRITABLE[word];
+        if size == 8 {
+            self.table[entry][word + 1] = (value >> 32) as u32 & WRITABLE[word + 1];
+        }
+        Ok(())
+    }
+
+    /// Masks every vector and forgets what is pending.
+    pub(crate) fn reset(&mut self) {
+        self.table.fill(RESET);
+        self.pending = 0;
+    }
+
+    /// The table and the pending bits, to be saved.
+    pub(crate) fn state(&self) -> (Vec<[u32; 4]>, u32) {
+        (self.table.clone(), self.pending)
+    }
+
+    /// Takes back what [`Msix::state`] gave. `false` if that is of another size.
+    pub(crate) fn restore(&mut self, (table, pending): (Vec<[u32; 4]>, u32)) -> bool {
+        let fits = table.len() == self.table.len();
+        if fits {
+            self.table = table
+                .into_iter()
+                .map(|entry| std::array::from_fn(|word| entry[word] & WRITABLE[word]))
+                .collect();
+            self.pending = pending;
+        }
+        fits
+    }
+
+    /// The entry at `offset` of the BAR, and the word in it.
+    fn place(&self, offset: u64) -> (usize, usize) {
+        let offset = offset - u64::from(self.spec.table);
+        ((offset / ENTRY_SIZE) as usize, (offset % ENTRY_SIZE / 4) as usize)
+    }
+}
+
+fn check_access(offset: u64, size: u8) -> Result<(), Refused> {
+    match size {
+        4 | 8 if offset.is_multiple_of(size.into()) => Ok(()),
+        4 | 8 => Err(Refused::Alignment),
+        _ => Err(Refused::Width),
+    }
+}
+
+impl Messages for Msix {
+    fn vectors(&self, _: &ConfigSpace) -> u32 {
+        self.spec.vectors.into()
+    }
+
+    fn masked(&self, config: &ConfigSpace) -> u32 {
+        if config.u16(self.offset + CONTROL) & CONTROL_FUNCTION_MASK != 0 {
+            return u32::MAX;
+        }
+        let masked = |mask, (vector, entry): (usize, &[u32; 4])| {
+            mask | (entry[VECTOR_CONTROL] & VECTOR_MASK) << vector
+        };
+        self.table.iter().take(32).enumerate().fold(0, masked)
+    }
+
+    fn pending(&self, _: &ConfigSpace) -> u32 {
+        self.pending
+    }
+
+    fn set_pending(&mut self, _: &mut ConfigSpace, pending: u32) {
+        self.pending = pending;
+    }
+
+    fn message(&self, _: &ConfigSpace, vector: u32) -> (u64, u32) {
+        let entry = &self.table[vector as usize];
+        (u64::from(entry[ADDRESS_HIGH]) << 32 | u64::from(entry[ADDRESS_LOW]), entry[DATA])
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+use super::*;
+use crate::effect::Effect;
+use crate::fixture::Fixture;
+use crate::probe::{CAUSES, Probe, REGISTERS};
+
+const TABLE_BAR: Region = Region::Bar(2);
+const PENDING_BITS: u64 = 0x1000;
+const MESSAGE_CONTROL: u64 = 0x42;
+
+/// With vectors 0 and 1 of three programmed and unmasked, and MSI-X enabled.
+fn enabled() -> Fixture {
+    let mut fixture = masked();
+    fixture.program_msix(0, 0xfee0_0000, 0x40);
+    fixture.program_msix(1, 0xfee0_1000, 0x51);
+    fixture
+}
+
+fn masked() -> Fixture {
+    let mut fixture = Fixture::new(Probe::new().with_msi(None).with_msix(3));
+    fixture.enable_memory();
+    fixture.enable_bus_master();
+    fixture.take_effects();
+    fixture
+}
+
+fn pending(fixture: &mut Fixture, causes: u64) -> Vec<Effect> {
+    fixture.take_effects();
+    fixture.write(REGISTERS, CAUSES, 8, causes).unwrap();
+    let mut effects = fixture.take_effects();
+    effects.retain(|effect| !matches!(effect, Effect::Change { .. }));
+    effects
+}
+
+#[test]
+fn the_capability_says_how_many_vectors_and_where() {
+    let mut fixture = masked();
+
+    assert_eq!(fixture.capability(0x11), Some(0x40));
+    assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2), 0x0002);
+    assert_eq!(fixture.config_read(0x44, 4), 0x0000_0002);
+    assert_eq!(fixture.config_read(0x48, 4), 0x0000_1002);
+}
+
+#[test]
+fn the_control_word_may_be_written_as_a_byte_a_word_or_a_dword() {
+    for (offset, size, value) in [(0x43, 1, 0xff), (0x42, 2, 0xffff), (0x40, 4, 0xffff_ffff)] {
+        let mut fixture = masked();
+
+        fixture.config_write(offset, size, value);
+
+        assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2), 0xc002, "{size} bytes");
+        assert_eq!(fixture.config_read(0x40, 1), 0x11, "{size} bytes");
+    }
+}
+
+#[test]
+fn vectors_are_masked_after_reset() {
+    let mut fixture = masked();
+
+    for vector in 0..3 {
+        assert_eq!(fixture.read(TABLE_BAR, 16 * vector + 8, 8), Ok(0x1_0000_0000));
+    }
+}
+
+#[test]
+fn entries_take_aligned_accesses_of_4_and_8_bytes() {
+    let mut fixture = masked();
+
+    fixture.write(TABLE_BAR, 0x10, 8, 0x0000_0012_fee0_0003).unwrap();
+    fixture.write(TABLE_BAR, 0x18, 4, 0x51).unwrap();
+
+    assert_eq!(fixture.read(TABLE_BAR, 0x10, 4), Ok(0xfee0_0000));
+    assert_eq!(fixture.read(TABLE_BAR, 0x14, 4), Ok(0x12));
+    assert_eq!(fixture.read(TABLE_BAR, 0x18, 8), Ok(0x1_0000_0051));
+    assert_eq!(fixture.read(TABLE_BAR, 0x10, 2), Err(Refused::Width));
+    assert_eq!(fixture.write(TABLE_BAR, 0x1c, 1, 0), Err(Refused::Width));
+    assert_eq!(fixture.read(TABLE_BAR, 0x14, 8), Err(Refused::Alignment));
+    assert_eq!(fixture.write(TABLE_BAR, 0x2e, 4, 0), Err(Refused::Alignment));
+}
+
+#[test]
+fn reserved_bits_of_the_vector_control_stay_zero() {
+    let mut fixture = masked();
+
+    fixture.write(TABLE_BAR, 0x0c, 4, 0xffff_ffff).unwrap();
+
+    assert_eq!(fixture.read(TABLE_BAR, 0x0c, 4), Ok(1));
+}
+
+#[test]
+fn nothing_of_it_lies_behind_the_last_vector() {
+    let mut fixture = masked();
+
+    assert_eq!(fixture.read(TABLE_BAR, 0x30, 4), Err(Refused::Reserved));
+    assert_eq!(fixture.read(TABLE_BAR, 0x1008, 4), Err(Refused::Reserved));
+    assert_eq!(fixture.read(TABLE_BAR, 0x28, 8), Ok(0x1_0000_0000));
+}
+
+#[test]
+fn pending_bits_are_read_only() {
+    let mut fixture = masked();
+
+    assert_eq!(fixture.write(TABLE_BAR, PENDING_BITS, 8, u64::MAX), Err(Refused::ReadOnly));
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 8), Ok(0));
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS + 4, 4), Ok(0));
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 1), Err(Refused::Width));
+}
+
+#[test]
+fn each_vector_has_its_own_message() {
+    let mut fixture = enabled();
+
+    assert_eq!(
+        pending(&mut fixture, 0b11),
+        [
+            Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x40 },
+            Effect::Msi { index: 1, address: 0xfee0_1000, data: 0x51 },
+        ]
+    );
+}
+
+#[test]
+fn causes_beyond_the_last_vector_share_the_first() {
+    let mut fixture = enabled();
+
+    let message = Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x40 };
+    assert_eq!(pending(&mut fixture, 1 << 31), [message]);
+}
+
+#[test]
+fn unmasking_a_vector_fires_what_is_pending() {
+    let mut fixture = enabled();
+
+    assert_eq!(pending(&mut fixture, 0b100), [Effect::InterruptMasked { index: 2 }]);
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 8), Ok(0b100));
+
+    fixture.write(TABLE_BAR, 0x2c, 4, 0).unwrap();
+    assert_eq!(fixture.take_effects(), [Effect::Msi { index: 2, address: 0, data: 0 }]);
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 8), Ok(0));
+}
+
+#[test]
+fn the_function_mask_holds_every_vector_back() {
+    let mut fixture = enabled();
+    fixture.config_write(MESSAGE_CONTROL + 1, 1, 0xc0);
+
+    assert_eq!(pending(&mut fixture, 0b01), [Effect::InterruptMasked { index: 0 }]);
+
+    fixture.config_write(MESSAGE_CONTROL + 1, 1, 0x80);
+    assert_eq!(fixture.take_effects(), [Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x40 }]);
+}
+
+#[test]
+fn a_cause_that_goes_while_masked_fires_nothing() {
+    let mut fixture = enabled();
+    pending(&mut fixture, 0b100);
+
+    pending(&mut fixture, 0);
+
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 4), Ok(0));
+    fixture.write(TABLE_BAR, 0x2c, 4, 0).unwrap();
+    assert_eq!(fixture.take_effects(), []);
+}
+
+#[test]
+fn a_message_is_lost_without_bus_mastering() {
+    let mut fixture = enabled();
+    fixture.config_write(0x04, 2, 0x2);
+
+    assert_eq!(pending(&mut fixture, 0b10), [Effect::InterruptLost { index: 1 }]);
+}
+
+#[test]
+fn a_cause_is_lost_while_msix_is_disabled() {
+    let mut fixture = enabled();
+    fixture.config_write(MESSAGE_CONTROL, 2, 0);
+
+    assert_eq!(pending(&mut fixture, 0b10), [Effect::InterruptLost { index: 1 }]);
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 4), Ok(0));
+}
+
+#[test]
+fn it_goes_before_msi() {
+    let mut fixture = Fixture::new(Probe::new().with_msix(1));
+    fixture.enable_memory();
+    fixture.enable_bus_master();
+    fixture.program_msi(0xfee0_0000, 0x31);
+    fixture.program_msix(0, 0xfee0_0000, 0x40);
+
+    assert_eq!(pending(&mut fixture, 1), [Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x40 }]);
+}
+
+#[test]
+fn reset_masks_all_and_forgets_messages() {
+    let mut fixture = enabled();
+
+    fixture.function().reset();
+    fixture.enable_memory();
+
+    assert_eq!(fixture.read(TABLE_BAR, 0x10, 8), Ok(0));
+    assert_eq!(fixture.read(TABLE_BAR, 0x18, 8), Ok(0x1_0000_0000));
+    assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2), 0x0002);
+}
+
+#[test]
+fn its_registers_are_in_the_map_of_their_bar() {
+    let mut fixture = masked();
+
+    let map = fixture.function().register_maps().iter().find(|map| map.region == TABLE_BAR).unwrap();
+    let name = |offset| map.at(offset).map(|register| register.name.as_ref());
+
+    assert_eq!(name(0x00), Some("MSIX0_ADDRESS_LOW"));
+    assert_eq!(name(0x2c), Some("MSIX2_CONTROL"));
+    assert_eq!(name(0x30), None);
+    assert_eq!(name(0x1000), Some("MSIX_PENDING"));
+}
+
+#[test]
+#[should_panic(expected = "MSI-X: table and bits overlap")]
+fn a_table_over_the_pending_bits_is_refused() {
+    Fixture::new(Probe::new().with_msix(257));
+}

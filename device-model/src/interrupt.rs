@@ -1,0 +1,128 @@
+//! From the levels of a device's interrupt causes to what leaves the function.
+//!
+//! A device only says which causes are pending. What becomes of a cause depends on what software has
+//! enabled: a message by MSI-X, else by MSI, when it rises; else the INTx pin, as long as it is pending;
+//! else nothing. PCI Local Bus 3.0, sections 2.2.6 and 6.8.
+
+use serde::{Deserialize, Serialize};
+
+use crate::capability::Capabilities;
+use crate::config::{ConfigSpace, STATUS};
+use crate::effect::Effect;
+use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_INTERRUPT_DISABLE, STATUS_INTERRUPT};
+
+/// An interrupt pin of a function. A device with a single function uses INTA#.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InterruptPin {
+    /// INTA#.
+    A = 1,
+    /// INTB#.
+    B,
+    /// INTC#.
+    C,
+    /// INTD#.
+    D,
+}
+
+/// Interrupt messages: what MSI and MSI-X have in common. Vectors are counted from 0; bit n of a mask
+/// stands for vector n, of which there are no more than causes: 32.
+pub(crate) trait Messages {
+    /// How many vectors software gave the function; at least 1.
+    fn vectors(&self, config: &ConfigSpace) -> u32;
+
+    /// The vectors that are masked.
+    fn masked(&self, config: &ConfigSpace) -> u32;
+
+    /// The vectors that are held back until they are unmasked.
+    fn pending(&self, config: &ConfigSpace) -> u32;
+
+    /// Holds back these and no others.
+    fn set_pending(&mut self, config: &mut ConfigSpace, pending: u32);
+
+    /// Address and data of the message of `vector`.
+    fn message(&self, config: &ConfigSpace, vector: u32) -> (u64, u32);
+}
+
+/// What the function remembers between calls: what it compares with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Interrupts {
+    /// The causes that were pending; bit n is cause n.
+    causes: u32,
+    /// Whether the pin is asserted.
+    pub(crate) asserted: bool,
+}
+
+impl Interrupts {
+    /// Takes in that `causes` are pending now, and that configuration space may have changed.
+    pub(crate) fn update(
+        &mut self,
+        causes: u32,
+        pin: Option<InterruptPin>,
+        capabilities: &mut Capabilities,
+        config: &mut ConfigSpace,
+        effects: &mut Vec<Effect>,
+    ) {
+        let before = std::mem::replace(&mut self.causes, causes);
+        let risen = causes & !before;
+        let awake = capabilities.awake(config);
+        let mut level = false;
+        match capabilities.messages(config) {
+            Some(messages) if awake => send(messages, config, before, causes, effects),
+            None if awake && pin.is_some() => {
+                level = causes != 0;
+                if config.u16(COMMAND) & COMMAND_INTERRUPT_DISABLE != 0 {
+                    effects.extend(bits(risen).map(|index| Effect::InterruptMasked { index }));
+                }
+            }
+            _ => effects.extend(bits(risen).map(|index| Effect::InterruptLost { index })),
+        }
+        config.assign(
+            STATUS,
+            STATUS_INTERRUPT.to_le_bytes(),
+            if level { STATUS_INTERRUPT } else { 0 }.to_le_bytes(),
+        );
+        let asserted = level && config.u16(COMMAND) & COMMAND_INTERRUPT_DISABLE == 0;
+        if asserted != self.asserted {
+            self.asserted = asserted;
+            effects.push(Effect::Intx { asserted });
+        }
+    }
+}
+
+/// Sends the message of each vector that rises or is unmasked while pending.
+///
+/// A vector that is no longer pending when it is unmasked stays silent: section 6.8.3.5.
+fn send(
+    messages: &mut dyn Messages,
+    config: &mut ConfigSpace,
+    before: u32,
+    causes: u32,
+    effects: &mut Vec<Effect>,
+) {
+    let vectors = messages.vectors(config);
+    let levels = spread(causes, vectors);
+    let risen = levels & !spread(before, vectors);
+    let masked = messages.masked(config);
+    let pending = (messages.pending(config) | risen) & levels;
+    messages.set_pending(config, pending & masked);
+    let bus_master = config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
+    effects.extend(bits(pending & !masked).map(|index| match messages.message(config, index.into()) {
+        // The message is a memory write of the function.
+        (address, data) if bus_master => Effect::Msi { index, address, data },
+        _ => Effect::InterruptLost { index },
+    }));
+    effects.extend(bits(risen & masked).map(|index| Effect::InterruptMasked { index }));
+}
+
+/// The vectors that `causes` make pending: each its own, and vector 0 for those beyond the last.
+fn spread(causes: u32, vectors: u32) -> u32 {
+    let own = 1_u32.checked_shl(vectors).map_or(u32::MAX, |end| end - 1);
+    causes & own | u32::from(causes & !own != 0)
+}
+
+fn bits(mask: u32) -> impl Iterator<Item = u16> {
+    (0..32).filter(move |index| mask >> index & 1 != 0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Saving and restoring a function.
+//!
+//! A [`State`] holds all that a function remembers, and serializes to any format; it holds no
+//! configuration: it goes back into a function that was made with the same options.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::bytes::Hex;
+use crate::interrupt::Interrupts;
+use crate::timer::Timers;
+
+/// What a function remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The device's name.
+    pub(crate) name: String,
+    /// Configuration space.
+    pub(crate) config: Hex,
+    /// Table and pending bits of MSI-X.
+    pub(crate) msix: Option<(Vec<[u32; 4]>, u32)>,
+    pub(crate) interrupts: Interrupts,
+    pub(crate) timers: Timers,
+    /// The device's own.
+    pub(crate) device: Value,
+}
+
+/// A state doesn't fit.
+#[derive(Debug, thiserror::Error)]
+pub enum BadState {
+    /// It is another device's.
+    #[error("a state of {found}, not of {expected}")]
+    OtherDevice {
+        /// The name in the state.
+        found: String,
+        /// The device's name.
+        expected: &'static str,
+    },
+    /// The device's options were others when it was saved.
+    #[error("{0} was saved with other options")]
+    OtherOptions(&'static str),
+    /// It is malformed.
+    #[error("a malformed state of a device")]
+    Malformed(#[from] serde_json::Error),
+    /// The content of a device's memory is longer than the memory.
+    #[error("more memory than the device has")]
+    TooLong,
+}
+
+/// A device's state from what it keeps its registers in.
+///
+/// # Panics
+/// If that has no representation in JSON (a map whose keys are no texts): a device's mistake.
+pub fn encode(registers: &impl Serialize) -> Value {
+    serde_json::to_value(registers).expect("registers are numbers, lists and texts")
+}
+
+/// The reverse of [`encode`].
+///
+/// # Errors
+/// [`BadState::Malformed`].
+pub fn decode<T: DeserializeOwned>(state: Value) -> Result<T, BadState> {
+    Ok(serde_json::from_value(state)?)
+}
