@@ -7,10 +7,37 @@ pub struct Scenario {
     pub name: &'static str,
     /// One line.
     pub question: &'static str,
+    /// Without it the scenario is not played, unless it is asked for by name: then it fails.
+    pub needs: Needs,
+}
+
+/// What a scenario needs beside the `lab` device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// No more than what there is without being asked for.
+    Nothing,
+    /// A second vCPU.
+    SecondCpu,
+}
+
+impl Needs {
+    /// The option of `barscope run` that gives it.
+    pub const fn option(self) -> Option<&'static str> {
+        match self {
+            Needs::Nothing => None,
+            Needs::SecondCpu => Some("--cpus 2"),
+        }
+    }
 }
 
 const fn scenario(name: &'static str, question: &'static str) -> Scenario {
-    Scenario { name, question }
+    Scenario { name, question, needs: Needs::Nothing }
+}
+
+impl Scenario {
+    const fn that_needs(self, needs: Needs) -> Self {
+        Self { needs, ..self }
+    }
 }
 
 /// All of them.
@@ -41,6 +68,8 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("bar-moved", "what does a mapping reach after its BAR moved?"),
     scenario("map-past-end-unchecked", "what does a driver give away that does not check mmap's length?"),
     scenario("forgotten-acknowledgement", "does an unacknowledged interrupt come again?"),
+    scenario("two-vcpus", "is each vCPU's order kept, and nothing lost, when two use a device at once?")
+        .that_needs(Needs::SecondCpu),
 ];
 
 /// The prefix of the kernel's command line argument that selects scenarios: `scenario=NAME,NAME`.

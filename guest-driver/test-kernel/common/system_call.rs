@@ -96,4 +96,7 @@ pub mod routine {
     /// Maps a page more than the registers have, which nothing refuses; reads SCRATCH and then the
     /// beginning of that page, with which it exits. No `value`.
     pub const READ_PAST_END: u64 = 11;
+    /// Maps the memory up front; writes the numbers from 1 to its second argument to the word at its
+    /// first, an offset, and reads each back; exits with how many were right.
+    pub const COUNT_UP: u64 = 12;
 }

@@ -66,18 +66,18 @@ impl Memory {
         Self(map(area::MEMORY_WRITE_COMBINING, shapes::SIZE, when))
     }
 
-    /// Reads its beginning.
+    /// Reads the word at `offset`, within what is mapped.
     #[inline(always)]
-    pub fn first(self) -> u32 {
-        // SAFETY: it is mapped.
-        unsafe { mmio::read32(self.0) }
+    pub fn word(self, offset: u64) -> u32 {
+        // SAFETY: it is mapped; where the offset is wrong, the program is stopped.
+        unsafe { mmio::read32(self.0 + offset) }
     }
 
-    /// Writes its beginning.
+    /// Writes the word at `offset`, within what is mapped.
     #[inline(always)]
-    pub fn set_first(self, value: u32) {
-        // SAFETY: it is mapped.
-        unsafe { mmio::write32(self.0, value) }
+    pub fn set_word(self, offset: u64, value: u32) {
+        // SAFETY: as for reads.
+        unsafe { mmio::write32(self.0 + offset, value) }
     }
 
     /// Where it is mapped.

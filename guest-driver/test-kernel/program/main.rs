@@ -29,6 +29,7 @@ extern "C" fn _start(choice: u64, first: u64, second: u64) -> ! {
         routine::READ_ADDRESS => user::read_address(first),
         routine::SHAPE => user::shape(first, second),
         routine::WRITE_COMBINING => user::write_combining(first, value),
+        routine::COUNT_UP => user::count_up(first, value),
         routine::READ_PAST_END => user::read_past_end(first),
         _ => give_up(),
     };

@@ -129,8 +129,8 @@ pub fn shape(when: u64, shape: u64) -> u64 {
 #[inline(never)]
 pub fn write_combining(when: u64, value: u32) -> u64 {
     let memory = Memory::map_write_combining(when);
-    memory.set_first(value);
-    u64::from(memory.first())
+    memory.set_word(0, value);
+    u64::from(memory.word(0))
 }
 
 /// `READ_PAST_END`.
@@ -139,4 +139,16 @@ pub fn read_past_end(when: u64) -> u64 {
     let registers = Registers::map_too_much(when);
     registers.scratch();
     u64::from(registers.after_the_end())
+}
+
+/// `COUNT_UP`.
+#[inline(never)]
+pub fn count_up(offset: u64, count: u32) -> u64 {
+    let memory = Memory::map(fill::UP_FRONT);
+    let mut right = 0;
+    for number in 1..=count {
+        memory.set_word(offset, number);
+        right += u64::from(memory.word(offset) == number);
+    }
+    right
 }

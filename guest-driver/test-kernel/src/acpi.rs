@@ -1,4 +1,5 @@
-//! ACPI, as far as it leads to the enhanced configuration access: RSDP, XSDT or RSDT, MCFG.
+//! ACPI, as far as it leads to the enhanced configuration access and to other processors: RSDP, XSDT or
+//! RSDT, MCFG, MADT.
 
 use crate::field::{u32_at, u64_at};
 use crate::paging::direct_bytes;
@@ -10,23 +11,66 @@ const LENGTH_MAX: u32 = 0x1000;
 /// Offset of the first allocation in the MCFG (PCI Firmware Specification 3.2, table 4-2).
 const MCFG_FIRST_ALLOCATION: usize = HEADER_SIZE + 8;
 
-/// Physical address of bus 0's configuration space in memory, by the RSDP at `rsdp`.
-pub fn ecam(rsdp: u64) -> Option<u64> {
-    let pointers = direct_bytes(rsdp, 36)?;
-    let (signature, rest) = pointers.split_first_chunk::<8>()?;
-    if signature != b"RSD PTR " {
-        return None;
+/// Offset of the first structure in the MADT (ACPI 6.5, section 5.2.12).
+const MADT_FIRST_STRUCTURE: usize = HEADER_SIZE + 8;
+/// A structure that stands for a processor, and its flag for one that can be used.
+const MADT_LOCAL_APIC: u8 = 0;
+const MADT_ENABLED: u32 = 1 << 0;
+
+/// The list of all tables.
+#[derive(Clone, Copy)]
+pub struct Tables {
+    /// Their addresses, after each other.
+    addresses: &'static [u8],
+    /// Size of an address: 8 in an XSDT, 4 in an RSDT.
+    size: usize,
+}
+
+impl Tables {
+    /// Follows the RSDP at physical address `rsdp`.
+    pub fn find(rsdp: u64) -> Option<Self> {
+        let pointers = direct_bytes(rsdp, 36)?;
+        let (signature, rest) = pointers.split_first_chunk::<8>()?;
+        if signature != b"RSD PTR " {
+            return None;
+        }
+        // Revision 0 has no XSDT.
+        let has_xsdt = *rest.get(7)? >= 2;
+        let root = if has_xsdt { u64_at(pointers, 24)? } else { u64::from(u32_at(pointers, 16)?) };
+        let addresses = table(root, if has_xsdt { b"XSDT" } else { b"RSDT" })?.get(HEADER_SIZE..)?;
+        Some(Self { addresses, size: if has_xsdt { 8 } else { 4 } })
     }
-    // Revision 0 has no XSDT.
-    let has_xsdt = *rest.get(7)? >= 2;
-    let root = if has_xsdt { u64_at(pointers, 24)? } else { u64::from(u32_at(pointers, 16)?) };
-    let tables = table(root, if has_xsdt { b"XSDT" } else { b"RSDT" })?.get(HEADER_SIZE..)?;
-    let mcfg = if has_xsdt {
-        tables.chunks_exact(8).find_map(|entry| table(u64_at(entry, 0)?, b"MCFG"))
-    } else {
-        tables.chunks_exact(4).find_map(|entry| table(u64::from(u32_at(entry, 0)?), b"MCFG"))
-    };
-    u64_at(mcfg?, MCFG_FIRST_ALLOCATION)
+
+    fn named(self, signature: &[u8; 4]) -> Option<&'static [u8]> {
+        let mut addresses = self.addresses.chunks_exact(self.size);
+        addresses.find_map(|bytes| {
+            let address = u64_at(bytes, 0).or_else(|| u32_at(bytes, 0).map(u64::from))?;
+            table(address, signature)
+        })
+    }
+
+    /// Physical address of bus 0's configuration space in memory.
+    pub fn ecam(self) -> Option<u64> {
+        u64_at(self.named(b"MCFG")?, MCFG_FIRST_ALLOCATION)
+    }
+
+    /// The local APIC of the first usable processor that `wanted` says yes to, by its ID.
+    pub fn local_apic(self, wanted: impl Fn(u8) -> bool) -> Option<u8> {
+        let mut rest = self.named(b"APIC")?;
+        rest = rest.get(MADT_FIRST_STRUCTURE..)?;
+        loop {
+            let length = usize::from(*rest.get(1)?);
+            let structure = rest.get(..length)?;
+            if let [MADT_LOCAL_APIC, _, _, id, ..] = *structure
+                && u32_at(structure, 4)? & MADT_ENABLED != 0
+                && wanted(id)
+            {
+                return Some(id);
+            }
+            // A length of 0 would never end.
+            rest = rest.get(length.max(2)..)?;
+        }
+    }
 }
 
 /// The table at `address`, if it is a `signature` and its checksum is right.

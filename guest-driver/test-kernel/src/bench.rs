@@ -46,8 +46,7 @@ pub struct Mapping<'a> {
 
 /// A mapping was made; gives the number to name it with in [`unmap`].
 pub fn map(mapping: &Mapping<'_>) -> u64 {
-    let id = LAST_MAPPING.load(Relaxed) + 1;
-    LAST_MAPPING.store(id, Relaxed);
+    let id = LAST_MAPPING.fetch_add(1, Relaxed) + 1;
     tell(
         request::MAP,
         &Map {

@@ -18,6 +18,10 @@
 .type pvh_entry, @function
 pvh_entry:
     cld
+    movl $boot_long_mode, %esi
+# Goes on at %esi, in 64-bit mode, with the tables below. Keeps %ebx.
+.global enter_long_mode
+enter_long_mode:
     movl $boot_pml4, %eax
     movl %eax, %cr3
     movl $0x620, %eax           # PAE, OSFXSR, OSXMMEXCPT
@@ -43,19 +47,26 @@ long_mode:
     movw %ax, %ds
     movw %ax, %es
     movw %ax, %ss
+    xorl %ebp, %ebp
+    jmp *%rsi
+.size long_mode, . - long_mode
+
+.type boot_long_mode, @function
+boot_long_mode:
     movq $kernel_stack_top, %rsp
     movl %ebx, %edi
-    xorl %ebp, %ebp
     movq $kernel_main, %rax
     call *%rax
     ud2
-.size long_mode, . - long_mode
+.size boot_long_mode, . - boot_long_mode
 
     .balign 8
+.global boot_gdt
 boot_gdt:
     .quad 0
     .quad 0x00af9b000000ffff    # 0x08: ring 0 code, 64-bit
     .quad 0x00cf93000000ffff    # 0x10: ring 0 data
+    .quad 0x00cf9b000000ffff    # 0x18: ring 0 code, 32-bit
 boot_gdt_pointer:
     .word . - boot_gdt - 1
     .long boot_gdt
@@ -64,13 +75,14 @@ boot_gdt_pointer:
 .section .boot.tables, "aw"
     .balign 4096
 boot_pml4:
-    .quad low_pdpt + 3          # [0] identity, until the kernel drops it
+    .quad low_pdpt + 3          # [0] identity, while a processor starts
     .fill 272, 8, 0
     .quad direct_pdpt + 3       # [273] direct map, 0xffff888000000000
     .fill 128, 8, 0
     .quad ioremap_pdpt + 3      # [402] ioremap range, 0xffffc90000000000
     .fill 108, 8, 0
     .quad image_pdpt + 3        # [511] kernel image and fixed mappings
+.global low_pdpt
 low_pdpt:
     .quad image_pd + 3
     .fill 511, 8, 0

@@ -1,5 +1,5 @@
-//! One CPU's own state: segments, task state, and what runs on it (Intel SDM volume 3, chapters 3
-//! and 8). The kernel starts no second one.
+//! Each CPU's own state: segments, task state, and what runs on it (Intel SDM volume 3, chapters 3
+//! and 8).
 
 use core::arch::asm;
 use core::cell::{Cell, UnsafeCell};
@@ -14,7 +14,15 @@ pub const USER_DATA: u16 = 0x18 | 3;
 /// Selector of ring 3's code.
 pub const USER_CODE: u16 = 0x20 | 3;
 const KERNEL_DATA: u16 = 0x10;
+/// Selector of the first CPU's task state. The next one's is in the next place of its table, so that the
+/// selector tells CPUs apart.
 const TASK_STATE: u16 = 0x28;
+/// Size of a task state's descriptor: two places.
+const TASK_STATE_STEP: u16 = 0x10;
+
+/// How many CPUs the kernel can use.
+pub const COUNT: usize = 2;
+const DESCRIPTORS: usize = 5 + 2 * COUNT;
 
 /// Type and attributes of the task-state descriptor: present, an available 64-bit TSS.
 const TASK_STATE_ATTRIBUTES: u64 = 0x89 << 40;
@@ -47,47 +55,22 @@ struct TaskState {
 struct Stack([u8; DOUBLE_FAULT_STACK_SIZE]);
 
 /// One CPU's state.
-#[repr(C)]
 pub struct Cpu {
-    /// Counts entries into the kernel; the trap stubs increment it.
+    index: usize,
+    /// Counts entries into the kernel.
     kernel_entries: AtomicU64,
     /// The process that runs, or null.
     current: Cell<*mut Process>,
-    descriptors: UnsafeCell<[u64; 7]>,
+    descriptors: UnsafeCell<[u64; DESCRIPTORS]>,
     task_state: UnsafeCell<TaskState>,
     double_fault_stack: UnsafeCell<Stack>,
 }
 
-// SAFETY: one CPU uses it, and each part is used by one function at a time.
+// SAFETY: only the CPU whose state it is uses it, and each part is used by one function at a time.
 unsafe impl Sync for Cpu {}
 
-/// The state of the only CPU.
-#[unsafe(export_name = "cpu")]
-pub static CPU: Cpu = Cpu {
-    kernel_entries: AtomicU64::new(0),
-    current: Cell::new(core::ptr::null_mut()),
-    descriptors: UnsafeCell::new([
-        0,
-        0x00af_9b00_0000_ffff,
-        0x00cf_9300_0000_ffff,
-        0x00cf_f300_0000_ffff,
-        0x00af_fb00_0000_ffff,
-        0,
-        0,
-    ]),
-    task_state: UnsafeCell::new(TaskState {
-        reserved_0: 0,
-        rsp0: 0,
-        rsp1_rsp2: [0; 2],
-        reserved_1: 0,
-        interrupt_stacks: [0; 7],
-        reserved_2: 0,
-        reserved_3: 0,
-        io_bitmap_offset: core::mem::offset_of!(TaskState, io_bitmap) as u16,
-        io_bitmap: io_bitmap(),
-    }),
-    double_fault_stack: UnsafeCell::new(Stack([0; DOUBLE_FAULT_STACK_SIZE])),
-};
+/// The states of all CPUs; the first one is what the machine boots on.
+pub static CPUS: [Cpu; COUNT] = [Cpu::new(0), Cpu::new(1)];
 
 /// All ports forbidden but the guest ABI's four.
 const fn io_bitmap() -> [u8; IO_BITMAP_SIZE] {
@@ -106,7 +89,51 @@ pub struct TablePointer {
 }
 
 impl Cpu {
-    /// Loads segments and task state. Called once, before the first trap.
+    const fn new(index: usize) -> Self {
+        let mut descriptors = [0; DESCRIPTORS];
+        descriptors[1] = 0x00af_9b00_0000_ffff;
+        descriptors[2] = 0x00cf_9300_0000_ffff;
+        descriptors[3] = 0x00cf_f300_0000_ffff;
+        descriptors[4] = 0x00af_fb00_0000_ffff;
+        Self {
+            index,
+            kernel_entries: AtomicU64::new(0),
+            current: Cell::new(core::ptr::null_mut()),
+            descriptors: UnsafeCell::new(descriptors),
+            task_state: UnsafeCell::new(TaskState {
+                reserved_0: 0,
+                rsp0: 0,
+                rsp1_rsp2: [0; 2],
+                reserved_1: 0,
+                interrupt_stacks: [0; 7],
+                reserved_2: 0,
+                reserved_3: 0,
+                io_bitmap_offset: core::mem::offset_of!(TaskState, io_bitmap) as u16,
+                io_bitmap: io_bitmap(),
+            }),
+            double_fault_stack: UnsafeCell::new(Stack([0; DOUBLE_FAULT_STACK_SIZE])),
+        }
+    }
+
+    /// The state of the CPU that this runs on. Before it has loaded its task state, the first one.
+    pub fn this() -> &'static Self {
+        let selector: u16;
+        // SAFETY: reading the task register changes nothing.
+        unsafe { asm!("str {:x}", out(reg) selector, options(nomem, nostack, preserves_flags)) };
+        let index = selector.saturating_sub(TASK_STATE) / TASK_STATE_STEP;
+        CPUS.get(usize::from(index)).unwrap_or(&CPUS[0])
+    }
+
+    /// Its place among all.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    fn selector(&self) -> u16 {
+        TASK_STATE + self.index as u16 * TASK_STATE_STEP
+    }
+
+    /// Loads segments and task state. Called once on its CPU, before the first trap.
     pub fn init(&self) {
         let descriptors = self.descriptors.get();
         let base = self.task_state.get() as u64;
@@ -116,16 +143,23 @@ impl Cpu {
         unsafe {
             let stack_end = self.double_fault_stack.get().add(1) as u64;
             (*self.task_state.get()).interrupt_stacks[DOUBLE_FAULT_STACK as usize - 1] = stack_end;
-            (*descriptors)[5] =
-                limit | (base & 0xff_ffff) << 16 | TASK_STATE_ATTRIBUTES | (base >> 24 & 0xff) << 56;
-            (*descriptors)[6] = base >> 32;
+            let place = usize::from(self.selector() / 8);
+            let low = limit | (base & 0xff_ffff) << 16 | TASK_STATE_ATTRIBUTES | (base >> 24 & 0xff) << 56;
+            for (descriptor, half) in (*descriptors).iter_mut().skip(place).zip([low, base >> 32]) {
+                *descriptor = half;
+            }
             let pointer =
                 TablePointer { limit: size_of_val(&*descriptors) as u16 - 1, base: descriptors as u64 };
             asm!("lgdt [{}]", in(reg) &raw const pointer, options(readonly, nostack, preserves_flags));
             asm!("mov ds, {0:e}", "mov es, {0:e}", "mov ss, {0:e}", in(reg) u32::from(KERNEL_DATA),
                 options(nostack, preserves_flags));
-            asm!("ltr {0:x}", in(reg) TASK_STATE, options(nostack, preserves_flags));
+            asm!("ltr {0:x}", in(reg) self.selector(), options(nostack, preserves_flags));
         }
+    }
+
+    /// The kernel was entered.
+    pub fn count_kernel_entry(&self) {
+        self.kernel_entries.store(self.kernel_entries() + 1, Relaxed);
     }
 
     /// How often the kernel was entered until now.

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::local::Local;
+use crate::lock::Lock;
 use crate::paging::{KERNEL_BASE, PAGE, direct};
 
 /// Physical addresses.
@@ -14,7 +14,7 @@ struct Frames {
     returned: u64,
 }
 
-static FRAMES: Local<Frames> = Local::new(Frames { next: 0, end: 0, returned: 0 });
+static FRAMES: Lock<Frames> = Lock::new(Frames { next: 0, end: 0, returned: 0 });
 
 unsafe extern "C" {
     /// The end of the image, by the linker script.

@@ -5,7 +5,7 @@
 use protocol::path;
 
 use crate::bench;
-use crate::local::Local;
+use crate::lock::Lock;
 use crate::paging::{Caching, PAGE, Root, flag, flush};
 use crate::text::Text;
 
@@ -31,7 +31,7 @@ impl Area {
     }
 }
 
-static AREAS: Local<[Option<Area>; MAPPINGS]> = Local::new([None; MAPPINGS]);
+static AREAS: Lock<[Option<Area>; MAPPINGS]> = Lock::new([None; MAPPINGS]);
 
 /// Mapped device memory; unmapped when dropped.
 pub struct IoMemory {

@@ -4,7 +4,7 @@ use core::arch::asm;
 
 use crate::apic::LocalApic;
 use crate::bench;
-use crate::local::Local;
+use crate::lock::Lock;
 
 /// Its vector.
 pub const VECTOR: u8 = 0x31;
@@ -16,8 +16,8 @@ struct Handler {
     context: u64,
 }
 
-static CONTROLLER: Local<Option<LocalApic>> = Local::new(None);
-static HANDLER: Local<Option<Handler>> = Local::new(None);
+static CONTROLLER: Lock<Option<LocalApic>> = Lock::new(None);
+static HANDLER: Lock<Option<Handler>> = Lock::new(None);
 
 /// Takes interrupts from `controller`.
 pub fn init(controller: LocalApic) {

@@ -21,7 +21,7 @@ mod frames;
 mod ioremap;
 mod irq;
 mod lab;
-mod local;
+mod lock;
 mod machine;
 mod paging;
 mod pci;
@@ -29,6 +29,7 @@ mod port;
 mod process;
 mod program;
 mod scenarios;
+mod second_cpu;
 mod serial;
 mod text;
 mod trap;
@@ -38,6 +39,7 @@ use core::panic::PanicInfo;
 
 use boot_info::BootInfo;
 use pci::{Config, Found, Function, Windows};
+use second_cpu::SecondCpu;
 use text::Text;
 
 global_asm!(include_str!("boot.s"), options(att_syntax));
@@ -45,7 +47,7 @@ global_asm!(include_str!("boot.s"), options(att_syntax));
 /// Entered from the boot code, with interrupts off.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_main(start_info: u64) -> ! {
-    cpu::CPU.init();
+    cpu::CPUS[0].init();
     trap::init();
     bench::init();
     let Some(boot_info) = BootInfo::read(start_info) else {
@@ -53,9 +55,11 @@ extern "C" fn kernel_main(start_info: u64) -> ! {
     };
     let mapped_end = paging::init(boot_info.memory_end);
     frames::init(boot_info.memory_end.min(mapped_end));
-    irq::init(apic::LocalApic::enable());
+    let local_apic = apic::LocalApic::enable();
+    irq::init(local_apic);
 
-    let enhanced = acpi::ecam(boot_info.rsdp).map(Config::enhanced);
+    let tables = acpi::Tables::find(boot_info.rsdp);
+    let enhanced = tables.and_then(acpi::Tables::ecam).map(Config::enhanced);
     if !bench::is_present() {
         list(Config::Ports, "CF8/CFC");
         if let Some(enhanced) = enhanced {
@@ -73,7 +77,8 @@ extern "C" fn kernel_main(start_info: u64) -> ! {
         stop("there is no lab function 1234:1ab0 on bus 0");
     };
     let function = Function::claim(enhanced, found.address, &mut Windows::new());
-    match scenarios::play(boot_info.command_line, &function) {
+    let second_cpu = tables.and_then(|tables| SecondCpu::find(tables, local_apic));
+    match scenarios::play(boot_info.command_line, &function, second_cpu) {
         Ok(true) => machine::exit(machine::STATUS_PASSED),
         Ok(false) => machine::exit(machine::STATUS_FAILED),
         Err(unknown) => {

@@ -82,6 +82,11 @@ impl Caching {
 /// The physical address in an entry.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
+unsafe extern "C" {
+    /// The boot code's table for the lower half, linked at its physical address.
+    safe static low_pdpt: u8;
+}
+
 static MAPPED_END: AtomicU64 = AtomicU64::new(BOOT_MAPPED);
 
 /// Level of the entry that maps a 4 KiB page.
@@ -197,9 +202,18 @@ pub fn init(memory_end: u64) -> u64 {
         }
     }
     MAPPED_END.store(end, Relaxed);
-    Entry::of(root.0, 0, ROOT_LEVEL).set(0);
-    root.activate();
+    set_identity(false);
     end
+}
+
+/// Has the active address space, which is the boot code's, map the first memory at its physical address
+/// or not: a processor that starts runs there.
+pub fn set_identity(on: bool) {
+    let root = Root::active();
+    let entry = Entry::of(root.0, 0, ROOT_LEVEL);
+    let table = &raw const low_pdpt as u64;
+    entry.set(if on { table | flag::PRESENT | flag::WRITABLE } else { 0 });
+    root.activate();
 }
 
 /// Virtual address of `physical` in the direct map.

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use common::system_call::{Errno, fill, number};
 use protocol::{Count, counted, path};
 
-use crate::cpu::{CPU, USER_CODE, USER_DATA};
+use crate::cpu::{Cpu, USER_CODE, USER_DATA};
 use crate::lab;
 use crate::paging::{Caching, Entry, PAGE, Root, flag, flush};
 use crate::text::Text;
@@ -88,8 +88,7 @@ impl Process {
     /// A process that is about to run the program's `routine` with two arguments, and has the device
     /// `file` open. `None` if there is no memory for it.
     pub fn new(file: lab::File, routine: u64, arguments: [u64; 2]) -> Option<Self> {
-        let number = LAST_NUMBER.load(Relaxed) + 1;
-        LAST_NUMBER.store(number, Relaxed);
+        let number = LAST_NUMBER.fetch_add(1, Relaxed) + 1;
         let root = Root(frames::allocate()?);
         root.share_kernel_half(Root::active());
         let mut process = Self {
@@ -130,13 +129,19 @@ impl Process {
     pub fn run(&mut self) -> Exit {
         let kernel = Root::active();
         let process: *mut Self = self;
-        CPU.set_current(process);
+        let cpu = Cpu::this();
+        cpu.set_current(process);
         self.root.activate();
         // SAFETY: the address space has the kernel's half and the program; the trap handlers use
         // the process through `current` until `leave_user` returns here.
-        unsafe { enter_user(&raw const (*process).registers, CPU.trap_stack()) };
+        unsafe { enter_user(&raw const (*process).registers, cpu.trap_stack()) };
         kernel.activate();
-        CPU.set_current(core::ptr::null_mut());
+        cpu.set_current(core::ptr::null_mut());
+        self.exit
+    }
+
+    /// How its last run ended.
+    pub fn exit(&self) -> Exit {
         self.exit
     }
 
@@ -195,7 +200,7 @@ impl Process {
             number::MMAP => self.mmap(frame.rdi, frame.rsi, frame.rdx),
             number::MUNMAP => self.munmap(frame.rdi).map(|()| 0),
             number::COUNT_BEGIN => {
-                self.entries_before = CPU.kernel_entries();
+                self.entries_before = Cpu::this().kernel_entries();
                 Ok(0)
             }
             number::COUNT_END => Ok(self.count_entries()),
@@ -207,7 +212,7 @@ impl Process {
 
     /// The entry by this very system call is not counted.
     fn count_entries(&mut self) -> u64 {
-        let entries = CPU.kernel_entries() - self.entries_before - 1;
+        let entries = Cpu::this().kernel_entries() - self.entries_before - 1;
         self.entries_counted = Some(entries);
         bench::count(&Count {
             what: counted::KERNEL_ENTRIES,
@@ -313,14 +318,15 @@ impl Drop for Process {
     }
 }
 
-/// Handles a trap out of ring 3, where `process` runs. Does not return if that is over.
-pub fn handle_trap(process: *mut Process, frame: &mut TrapFrame) {
+/// Handles a trap out of ring 3, where the current process of `cpu` runs. Does not return if that is
+/// over.
+pub fn handle_trap(cpu: &Cpu, frame: &mut TrapFrame) {
     // SAFETY: only a process that `run` made the current one gets into ring 3, and `run` does not
     // touch it meanwhile.
-    let goes_on = unsafe { (*process).trap(frame) };
+    let goes_on = unsafe { (*cpu.current()).trap(frame) };
     if !goes_on {
         // SAFETY: the trap stack is where `enter_user` left it, and holds what it saved; nothing
         // in between needs to be dropped.
-        unsafe { leave_user(CPU.trap_stack().read_unaligned()) };
+        unsafe { leave_user(cpu.trap_stack().read_unaligned()) };
     }
 }

@@ -9,45 +9,65 @@ mod limits;
 mod memory_types;
 mod paths;
 mod shapes;
+mod two_cpus;
 
-use protocol::scenario::{ARGUMENT, SCENARIOS};
+use Play::{Alone, OnTwoCpus};
+use protocol::scenario::{ARGUMENT, Needs, SCENARIOS};
 
 use crate::bench;
 use crate::check::{Failure, holds};
 use crate::lab::File;
 use crate::pci::Function;
 use crate::process::{Exit, Process};
+use crate::second_cpu::SecondCpu;
 
-/// Plays a scenario; gives a line on what it showed.
-type Play = fn(&Function) -> Result<&'static str, Failure>;
+/// A line on what a scenario showed.
+type Shown = Result<&'static str, Failure>;
+
+/// How to play a scenario: with the lab function, and with what else it needs.
+#[derive(Clone, Copy)]
+enum Play {
+    Alone(fn(&Function) -> Shown),
+    OnTwoCpus(fn(&Function, SecondCpu) -> Shown),
+}
+
+impl Play {
+    const fn needs(self) -> Needs {
+        match self {
+            Play::Alone(_) => Needs::Nothing,
+            Play::OnTwoCpus(_) => Needs::SecondCpu,
+        }
+    }
+}
 
 const TABLE: &[(&str, Play)] = &[
-    ("probe", paths::probe),
-    ("same-register", paths::same_register),
-    ("mmap-up-front", paths::mmap_up_front),
-    ("mmap-by-fault", paths::mmap_by_fault),
-    ("no-kernel-entry", paths::no_kernel_entry),
-    ("mmap-without-ioremap", independence::mmap_without_ioremap),
-    ("ioremap-without-mmap", independence::ioremap_without_mmap),
-    ("iounmap-keeps-mmap", independence::iounmap_keeps_mmap),
-    ("munmap-keeps-ioremap", independence::munmap_keeps_ioremap),
-    ("touch-after-munmap", limits::touch_after_munmap),
-    ("map-past-end", limits::map_past_end),
-    ("supervisor-page-from-user", limits::supervisor_page_from_user),
-    ("decode-off", limits::decode_off),
-    ("interrupt", interrupt::interrupt),
-    ("access-sizes", shapes::sizes),
-    ("instruction-forms", shapes::forms),
-    ("unaligned", shapes::unaligned),
-    ("page-crossing", shapes::page_crossing),
-    ("string-moves", shapes::strings),
-    ("read-modify-write", shapes::read_modify_write),
-    ("sixteen-bytes", shapes::sixteen_bytes),
-    ("write-combining", memory_types::write_combining),
-    ("cached-mapping", memory_types::cached_mapping),
-    ("bar-moved", bugs::bar_moved),
-    ("map-past-end-unchecked", bugs::map_past_end_unchecked),
-    ("forgotten-acknowledgement", bugs::forgotten_acknowledgement),
+    ("probe", Alone(paths::probe)),
+    ("same-register", Alone(paths::same_register)),
+    ("mmap-up-front", Alone(paths::mmap_up_front)),
+    ("mmap-by-fault", Alone(paths::mmap_by_fault)),
+    ("no-kernel-entry", Alone(paths::no_kernel_entry)),
+    ("mmap-without-ioremap", Alone(independence::mmap_without_ioremap)),
+    ("ioremap-without-mmap", Alone(independence::ioremap_without_mmap)),
+    ("iounmap-keeps-mmap", Alone(independence::iounmap_keeps_mmap)),
+    ("munmap-keeps-ioremap", Alone(independence::munmap_keeps_ioremap)),
+    ("touch-after-munmap", Alone(limits::touch_after_munmap)),
+    ("map-past-end", Alone(limits::map_past_end)),
+    ("supervisor-page-from-user", Alone(limits::supervisor_page_from_user)),
+    ("decode-off", Alone(limits::decode_off)),
+    ("interrupt", Alone(interrupt::interrupt)),
+    ("access-sizes", Alone(shapes::sizes)),
+    ("instruction-forms", Alone(shapes::forms)),
+    ("unaligned", Alone(shapes::unaligned)),
+    ("page-crossing", Alone(shapes::page_crossing)),
+    ("string-moves", Alone(shapes::strings)),
+    ("read-modify-write", Alone(shapes::read_modify_write)),
+    ("sixteen-bytes", Alone(shapes::sixteen_bytes)),
+    ("write-combining", Alone(memory_types::write_combining)),
+    ("cached-mapping", Alone(memory_types::cached_mapping)),
+    ("bar-moved", Alone(bugs::bar_moved)),
+    ("map-past-end-unchecked", Alone(bugs::map_past_end_unchecked)),
+    ("forgotten-acknowledgement", Alone(bugs::forgotten_acknowledgement)),
+    ("two-vcpus", OnTwoCpus(two_cpus::two_cpus)),
 ];
 
 const _: () = {
@@ -55,6 +75,8 @@ const _: () = {
     let mut index = 0;
     while index < TABLE.len() {
         let (name, listed) = (TABLE[index].0.as_bytes(), SCENARIOS[index].name.as_bytes());
+        let needs = TABLE[index].1.needs() as u8;
+        assert!(needs == SCENARIOS[index].needs as u8, "the table has the needs of the protocol");
         assert!(name.len() == listed.len(), "the table has the order of the protocol");
         let mut byte = 0;
         while byte < name.len() {
@@ -65,28 +87,39 @@ const _: () = {
     }
 };
 
-/// Plays what `command_line` selects, in the order of the table: everything, if it selects nothing.
+/// Plays what `command_line` selects, in the order of the table: if it selects nothing, everything that
+/// the machine has what it needs for.
 /// `Ok(true)` if all passed.
 ///
 /// # Errors
 /// The first selected name that no scenario has.
-pub fn play<'a>(command_line: &'a [u8], function: &Function) -> Result<bool, &'a [u8]> {
+pub fn play<'a>(
+    command_line: &'a [u8],
+    function: &Function,
+    second_cpu: Option<SecondCpu>,
+) -> Result<bool, &'a [u8]> {
     let selection = selection(command_line);
     if let Some(unknown) = selection.and_then(first_unknown) {
         return Err(unknown);
     }
     let mut all_passed = true;
     for (name, scenario) in TABLE {
-        if selection.is_none_or(|names| has(names, name)) {
-            all_passed &= play_one(name, *scenario, function);
+        let possible = scenario.needs() == Needs::Nothing || second_cpu.is_some();
+        if selection.map_or(possible, |names| has(names, name)) {
+            all_passed &= play_one(name, *scenario, function, second_cpu);
         }
     }
     Ok(all_passed)
 }
 
-fn play_one(name: &str, scenario: Play, function: &Function) -> bool {
+fn play_one(name: &str, scenario: Play, function: &Function, second_cpu: Option<SecondCpu>) -> bool {
     bench::scenario_begin(name);
-    match scenario(function) {
+    let shown = match (scenario, second_cpu) {
+        (Alone(play), _) => play(function),
+        (OnTwoCpus(play), Some(second_cpu)) => play(function, second_cpu),
+        (OnTwoCpus(_), None) => Err(Failure::Reason("there is no second CPU")),
+    };
+    match shown {
         Ok(summary) => {
             bench::scenario_end(true, summary.as_bytes());
             true
@@ -123,7 +156,12 @@ fn process(function: &Function, routine: u64, arguments: [u64; 2]) -> Result<Pro
 
 /// Runs the process to its end; gives its exit code.
 fn run_to_exit(process: &mut Process) -> Result<u64, Failure> {
-    match process.run() {
+    exit_code(process.run())
+}
+
+/// The code of a program that has come to its end.
+fn exit_code(exit: Exit) -> Result<u64, Failure> {
+    match exit {
         Exit::Code(code) => Ok(code),
         Exit::Pause => Err(Failure::Reason("the program paused")),
         Exit::Fault { address, .. } => {

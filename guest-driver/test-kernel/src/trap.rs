@@ -3,8 +3,8 @@
 use core::arch::{asm, global_asm};
 
 use crate::apic::SPURIOUS_VECTOR;
-use crate::cpu::{CPU, DOUBLE_FAULT_STACK, KERNEL_CODE, TablePointer};
-use crate::local::Local;
+use crate::cpu::{Cpu, DOUBLE_FAULT_STACK, KERNEL_CODE, TablePointer};
+use crate::lock::Lock;
 use crate::text::Text;
 use crate::{irq, machine, process, serial};
 
@@ -63,15 +63,15 @@ const PRESENT: u64 = 1 << 47;
 const USER_MAY_CALL: u64 = 3 << 45;
 const INTERRUPT_GATE: u64 = 0xe << 40;
 
-static TABLE: Local<[[u64; 2]; VECTORS]> = Local::new([[0; 2]; VECTORS]);
+static TABLE: Lock<[[u64; 2]; VECTORS]> = Lock::new([[0; 2]; VECTORS]);
 
 unsafe extern "C" {
     safe static trap_stubs: u8;
 }
 
-/// Fills and loads the table.
+/// Fills the table, and loads it on the first CPU.
 pub fn init() {
-    let pointer = TABLE.with(|table| {
+    TABLE.with(|table| {
         for (vector, gate) in (0..).zip(table.iter_mut()) {
             let stub = &raw const trap_stubs as u64 + vector * STUB_SIZE;
             let privilege = if vector == vector::BREAKPOINT { USER_MAY_CALL } else { 0 };
@@ -85,8 +85,14 @@ pub fn init() {
                 | (stub >> 16 & 0xffff) << 48;
             gate[1] = stub >> 32;
         }
-        TablePointer { limit: size_of_val(table) as u16 - 1, base: table.as_ptr() as u64 }
     });
+    load();
+}
+
+/// Loads the table, which is filled.
+pub fn load() {
+    let pointer = TABLE
+        .with(|table| TablePointer { limit: size_of_val(table) as u16 - 1, base: table.as_ptr() as u64 });
     // SAFETY: the table is a static one, and complete.
     unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(readonly, nostack, preserves_flags)) };
 }
@@ -104,10 +110,12 @@ pub fn fault_address() -> u64 {
 extern "C" fn handle_trap(frame: &mut TrapFrame) {
     const SPURIOUS: u64 = SPURIOUS_VECTOR as u64;
     const DEVICE: u64 = irq::VECTOR as u64;
+    let cpu = Cpu::this();
+    cpu.count_kernel_entry();
     match frame.vector {
         SPURIOUS => {}
         DEVICE => irq::dispatch(),
-        _ if frame.is_from_user() => process::handle_trap(CPU.current(), frame),
+        _ if frame.is_from_user() => process::handle_trap(cpu, frame),
         _ => kernel_fault(frame),
     }
 }

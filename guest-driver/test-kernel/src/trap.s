@@ -23,7 +23,6 @@ trap_stubs:
 # Every way into the kernel leads through here. The registers are pushed in the order of TrapFrame.
 .type trap_entry, @function
 trap_entry:
-    incq cpu(%rip)              # Cpu::kernel_entries
     pushq %rax
     pushq %rbx
     pushq %rcx

@@ -32,7 +32,7 @@ const EMULATED: &[Mnemonic] = {
         // Flow; of what raises an exception, only what stops on purpose.
         Call, Ret, Jmp, Jrcxz, Loop, Iretq, Nop, Pause, Ud2,
         // Ports and the processor itself.
-        In, Out, Cli, Sti, Hlt, Lgdt, Lidt, Ltr, Invlpg, Rdmsr, Wrmsr,
+        In, Out, Cli, Sti, Hlt, Lgdt, Lidt, Ltr, Str, Invlpg, Rdmsr, Wrmsr,
         // SSE, as far as it only moves.
         Movaps, Movups, Movdqa, Movdqu,
     ]
@@ -62,7 +62,7 @@ pub struct Function<'a> {
     pub name: &'a str,
     pub address: u64,
     pub code: &'a [u8],
-    /// 32 or 64.
+    /// 16, 32 or 64.
     pub bitness: u32,
 }
 

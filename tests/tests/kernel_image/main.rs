@@ -38,8 +38,11 @@ fn functions<'a>(file: &'a ElfFile64<'static, Endianness>, name: &str) -> Result
             name: symbol.name()?,
             address: symbol.address(),
             code: code.context("a function that leaves its section")?,
-            // PVH enters in 32-bit mode.
-            bitness: if symbol.name()? == "pvh_entry" { 32 } else { 64 },
+            bitness: match symbol.name()? {
+                "trampoline" => 16,
+                "pvh_entry" | "trampoline_protected" => 32,
+                _ => 64,
+            },
         };
         functions.insert(symbol.address(), function);
     }

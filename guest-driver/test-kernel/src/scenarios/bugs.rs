@@ -20,7 +20,8 @@ pub fn bar_moved(function: &Function) -> Result<&'static str, Failure> {
     let registers = lab::registers_bar(function)?;
     function.move_bar(lab::REGISTERS_BAR, ELSEWHERE);
     let by_old_mapping = lab::read_scratch(&lab);
-    let by_new_mapping = ioremap(ELSEWHERE, registers.size, "bugs::bar_moved").map(|it| read_where_it_is(&it));
+    let by_new_mapping =
+        ioremap(ELSEWHERE, registers.size, "bugs::bar_moved").map(|it| read_where_it_is(&it));
     function.move_bar(lab::REGISTERS_BAR, registers.address);
     equal("SCRATCH by the old mapping", u64::from(by_old_mapping), ALL_ONES)?;
     equal("SCRATCH by a new mapping", by_new_mapping.map_or(0, u64::from), 0xc0ff_ee13)?;

@@ -108,7 +108,8 @@ fn list_scenarios() -> Result<Code, Failure> {
     let width = scenario::SCENARIOS.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
     let mut out = io::stdout().lock();
     for scenario in scenario::SCENARIOS {
-        writeln!(out, "{:width$}  {}", scenario.name, scenario.question)?;
+        let needs = scenario.needs.option().map(|option| format!("  ({option})")).unwrap_or_default();
+        writeln!(out, "{:width$}  {}{needs}", scenario.name, scenario.question)?;
     }
     Ok(Code::Passed)
 }
