@@ -242,7 +242,7 @@ fn what_kvm_served_by_itself_leaves_open_what_was_not_seen() {
     use crate::event::Backing;
     let mut sample = same_register();
     let bar2 = sample.bar2;
-    let mut serve = |sample: &mut Sample, name: &str, backing| {
+    let serve = |sample: &mut Sample, name: &str, backing| {
         sample.event(EventKind::Backing { route: bar2, backing, cause: 0 });
         sample.scenario_begin(name);
         sample.scenario_end(true, "");
