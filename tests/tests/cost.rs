@@ -15,8 +15,8 @@ use trace::event::Target;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 use vmm::Stop;
 
-const ROUNDS: i32 = 5000;
-const TURNS: usize = 5;
+const ROUNDS: i32 = 1500;
+const TURNS: usize = 20;
 /// What a traced access may cost. The aim is 1.05; the rest is a shared machine's noise.
 const LIMIT: f64 = 1.5;
 
