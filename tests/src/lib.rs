@@ -18,10 +18,12 @@ pub mod access_loop;
 pub mod command;
 pub mod instructions;
 pub mod raw_guest;
+pub mod routes;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use device_model::{Bdf, Options};
 use tempfile::TempDir;
 use trace::Trace;
 use trace::assert::{Expect, Window};
@@ -129,7 +131,32 @@ impl Bench {
 /// # Errors
 /// If it doesn't, or can't be run.
 pub fn play(scenario: &'static str) -> Result<Run> {
-    let run = Bench::test_kernel().scenario(scenario).run()?;
+    play_on(Bench::test_kernel(), scenario)
+}
+
+/// The same on a machine with a `ticker` at 00:08.0, on the interrupt line of the `lab`.
+///
+/// # Errors
+/// As [`play`].
+pub fn play_with_ticker(scenario: &'static str) -> Result<Run> {
+    play_on(Bench::test_kernel().devices(with_ticker()?), scenario)
+}
+
+/// A `lab` at 00:04.0, and a `ticker` at 00:08.0 that shares its interrupt line.
+///
+/// # Errors
+/// If the catalogue lacks either.
+pub fn with_ticker() -> Result<Devices> {
+    let device = |name, number| {
+        let entry = device_model::catalog::named(name).with_context(|| format!("no {name}"))?;
+        let bdf = Bdf::new(0, number, 0).context("no such place")?;
+        anyhow::Ok((bdf, (entry.new)(&Options::defaults(entry.options))))
+    };
+    Ok(vec![device("lab", 4)?, device("ticker", 8)?])
+}
+
+fn play_on(bench: Bench, scenario: &'static str) -> Result<Run> {
+    let run = bench.scenario(scenario).run()?;
     ensure!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
     ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
     Ok(run)
