@@ -1,5 +1,6 @@
 //! Accesses to what is kept as bytes.
 
+use std::fmt;
 use std::ops::Range;
 
 use serde::de::Error;
@@ -26,15 +27,24 @@ pub(crate) fn little_endian(bytes: impl DoubleEndedIterator<Item = u8>) -> u64 {
 }
 
 /// Bytes that are saved as a text of hexadecimal digits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Hex(pub Vec<u8>);
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
 
 impl Serialize for Hex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |value: u8| char::from(DIGITS[usize::from(value & 0xf)]);
-        let text: String = self.0.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).collect();
-        serializer.serialize_str(&text)
+        serializer.collect_str(self)
     }
 }
 

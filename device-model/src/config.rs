@@ -23,11 +23,9 @@ const CAPABILITIES_POINTER: usize = 0x34;
 /// Where capabilities may lie: behind the header, where CONFIG_ADDRESS still reaches.
 const CAPABILITIES: Range<usize> = 0x40..0x100;
 
-/// One byte: what it holds and what a write does to each of its bits. Bits that no mask names never
-/// change.
+/// What can become of the bits of one byte. Bits that no mask names never change.
 #[derive(Clone, Copy, Default)]
 struct Cell {
-    value: u8,
     reset: u8,
     writable: u8,
     write_one_to_clear: u8,
@@ -36,13 +34,13 @@ struct Cell {
 }
 
 impl Cell {
-    fn write(&mut self, value: u8) {
-        self.value = (self.value & !self.writable) | (value & self.writable);
-        self.value &= !(value & self.write_one_to_clear);
+    /// What the byte holds after `new` was written over `old`.
+    fn written(self, old: u8, new: u8) -> u8 {
+        (old & !self.writable | new & self.writable) & !(new & self.write_one_to_clear)
     }
 
     /// The bits that can differ from their value after reset.
-    fn changeable(&self) -> u8 {
+    fn changeable(self) -> u8 {
         self.writable | self.write_one_to_clear | self.reported
     }
 }
@@ -51,6 +49,7 @@ impl Cell {
 /// their own part. Registers are little-endian; an access is carried out byte by byte, so that any
 /// width and alignment does the right thing.
 pub(crate) struct ConfigSpace {
+    bytes: Box<[u8; SIZE]>,
     cells: Vec<Cell>,
     /// Where the offset of the next capability goes.
     capability_link: usize,
@@ -62,6 +61,7 @@ impl ConfigSpace {
     /// All zeros, read-only.
     pub(crate) fn new() -> Self {
         Self {
+            bytes: Box::new([0; SIZE]),
             cells: vec![Cell::default(); SIZE],
             capability_link: CAPABILITIES_POINTER,
             capability_end: CAPABILITIES.start,
@@ -70,8 +70,8 @@ impl ConfigSpace {
 
     /// Lays out bytes that hold `value` after reset.
     pub(crate) fn define(&mut self, offset: usize, value: &[u8]) {
+        self.bytes[offset..offset + value.len()].copy_from_slice(value);
         for (cell, &value) in self.cells[offset..].iter_mut().zip(value) {
-            cell.value = value;
             cell.reset = value;
         }
     }
@@ -118,19 +118,19 @@ impl ConfigSpace {
 
     /// The 16-bit register at `offset`.
     pub(crate) fn u16(&self, offset: usize) -> u16 {
-        self.little_endian(offset..offset + 2) as u16
+        u16::from_le_bytes([self.bytes[offset], self.bytes[offset + 1]])
     }
 
     /// The 32-bit register at `offset`.
     pub(crate) fn u32(&self, offset: usize) -> u32 {
-        self.little_endian(offset..offset + 4) as u32
+        u32::from(self.u16(offset + 2)) << 16 | u32::from(self.u16(offset))
     }
 
     /// Gives the bits of `mask` in the little-endian register at `offset` the value that they have in
     /// `value`, as the function does to report something.
     pub(crate) fn assign<const N: usize>(&mut self, offset: usize, mask: [u8; N], value: [u8; N]) {
-        for ((cell, mask), value) in self.cells[offset..].iter_mut().zip(mask).zip(value) {
-            cell.value = cell.value & !mask | value & mask;
+        for ((byte, mask), value) in self.bytes[offset..].iter_mut().zip(mask).zip(value) {
+            *byte = *byte & !mask | value & mask;
         }
     }
 
@@ -139,7 +139,7 @@ impl ConfigSpace {
     /// # Errors
     /// [`Refused::Width`] for another size, [`Refused::Reserved`] past the end.
     pub(crate) fn read(&self, offset: u64, size: u8) -> Result<u64, Refused> {
-        Ok(self.little_endian(bytes::range(offset, size, SIZE)?))
+        Ok(bytes::little_endian(self.bytes[bytes::range(offset, size, SIZE)?].iter().copied()))
     }
 
     /// Writes the low `size` bytes (1, 2, 4 or 8) of `value` at `offset`.
@@ -147,40 +147,35 @@ impl ConfigSpace {
     /// # Errors
     /// As for [`ConfigSpace::read`].
     pub(crate) fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
-        for (cell, value) in self.cells[bytes::range(offset, size, SIZE)?].iter_mut().zip(value.to_le_bytes())
-        {
-            cell.write(value);
+        let range = bytes::range(offset, size, SIZE)?;
+        let cells = &self.cells[range.clone()];
+        for ((byte, cell), value) in self.bytes[range].iter_mut().zip(cells).zip(value.to_le_bytes()) {
+            *byte = cell.written(*byte, value);
         }
         Ok(())
     }
 
     /// Returns every byte to its value after reset.
     pub(crate) fn reset(&mut self) {
-        for cell in &mut self.cells {
-            cell.value = cell.reset;
+        for (byte, cell) in self.bytes.iter_mut().zip(&self.cells) {
+            *byte = cell.reset;
         }
     }
 
     /// Every byte.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.cells.iter().map(|cell| cell.value).collect()
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &*self.bytes
     }
 
     /// Takes back what [`ConfigSpace::bytes`] gave. `false`, and nothing changes, unless they are a
     /// function's that is laid out like this one.
     pub(crate) fn restore(&mut self, bytes: &[u8]) -> bool {
         let fits = |(cell, byte): (&Cell, &u8)| (cell.reset ^ byte) & !cell.changeable() == 0;
-        if bytes.len() != self.cells.len() || !self.cells.iter().zip(bytes).all(fits) {
-            return false;
+        let fits = bytes.len() == SIZE && self.cells.iter().zip(bytes).all(fits);
+        if fits {
+            self.bytes.copy_from_slice(bytes);
         }
-        for (cell, &byte) in self.cells.iter_mut().zip(bytes) {
-            cell.value = byte;
-        }
-        true
-    }
-
-    fn little_endian(&self, range: Range<usize>) -> u64 {
-        bytes::little_endian(self.cells[range].iter().map(|cell| cell.value))
+        fits
     }
 }
 

@@ -244,7 +244,10 @@ impl Fixture {
     #[track_caller]
     fn expect_decoded(&self, region: Region) {
         let decoded = || self.function.decoding().iter().any(|(decoded, _)| *decoded == region);
-        assert!(region == Region::Config || decoded(), "{region} is not decoded; call enable_memory() first");
+        assert!(
+            region == Region::Config || decoded(),
+            "{region} is not decoded; enable_memory() or enable_io() comes first"
+        );
     }
 
     fn cycle<R>(&mut self, body: impl FnOnce(&mut PciFunction, &mut Cycle<'_>) -> R) -> R {

@@ -170,11 +170,13 @@ impl PciFunction {
         let (now, cause) = (cycle.now, cycle.cause);
         if region == Region::Config {
             self.write_config(offset, size, value)?;
+            self.update_interrupts();
             self.report(cycle, now, cause);
             return Ok(());
         }
         if let Some(msix) = self.capabilities.msix.as_mut().filter(|msix| msix.claims(region, offset)) {
             msix.write(offset, size, value)?;
+            self.update_interrupts();
             self.report(cycle, now, cause);
             return Ok(());
         }
@@ -211,6 +213,7 @@ impl PciFunction {
     /// and no occurrence says so: the caller resets everything else too.
     pub fn reset(&mut self) {
         self.forget();
+        self.update_interrupts();
         self.compare();
         self.effects.clear();
     }
@@ -288,8 +291,16 @@ impl PciFunction {
                 self.effects.push(Effect::Backing { region: *region, backing });
             }
         }
+        // What else interrupts depend on changes by writes only, which update them.
+        if device.interrupts() != self.interrupts.causes {
+            self.update_interrupts();
+        }
+    }
+
+    /// Adds what interrupt causes lead to now to the effects.
+    fn update_interrupts(&mut self) {
         self.interrupts.update(
-            device.interrupts(),
+            self.device.interrupts(),
             self.header.interrupt_pin,
             &mut self.capabilities,
             &mut self.config,

@@ -47,7 +47,7 @@ pub(crate) trait Messages {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Interrupts {
     /// The causes that were pending; bit n is cause n.
-    causes: u32,
+    pub(crate) causes: u32,
     /// Whether the pin is asserted.
     pub(crate) asserted: bool,
 }

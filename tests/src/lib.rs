@@ -23,7 +23,7 @@ pub mod routes;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use device_model::{Bdf, Options};
+use device_model::{Bdf, PciDevice, catalog};
 use tempfile::TempDir;
 use trace::Trace;
 use trace::assert::{Expect, Window};
@@ -83,6 +83,14 @@ impl Bench {
     pub fn devices(mut self, devices: Devices) -> Self {
         self.config.devices = devices;
         self
+    }
+
+    /// Replaces the devices by one, made with these options, at 00:04.0.
+    ///
+    /// # Errors
+    /// If there is no such device, or it takes no such option.
+    pub fn device(self, name: &str, options: &[(&str, &str)]) -> Result<Self> {
+        Ok(self.devices(vec![device_at(4, name, options)?]))
     }
 
     /// Gives the machine this many vCPUs.
@@ -147,12 +155,14 @@ pub fn play_with_ticker(scenario: &'static str) -> Result<Run> {
 /// # Errors
 /// If the catalogue lacks either.
 pub fn with_ticker() -> Result<Devices> {
-    let device = |name, number| {
-        let entry = device_model::catalog::named(name).with_context(|| format!("no {name}"))?;
-        let bdf = Bdf::new(0, number, 0).context("no such place")?;
-        anyhow::Ok((bdf, (entry.new)(&Options::defaults(entry.options))))
-    };
-    Ok(vec![device("lab", 4)?, device("ticker", 8)?])
+    Ok(vec![device_at(4, "lab", &[])?, device_at(8, "ticker", &[])?])
+}
+
+/// A device of the catalogue as function 0 of device `number` on bus 0.
+fn device_at(number: u8, name: &str, options: &[(&str, &str)]) -> Result<(Bdf, Box<dyn PciDevice>)> {
+    let entry = catalog::named(name).with_context(|| format!("no device is called {name}"))?;
+    let device = (entry.new)(&entry.options(options)?);
+    Ok((Bdf::new(0, number, 0).context("no such address")?, device))
 }
 
 fn play_on(bench: Bench, scenario: &'static str) -> Result<Run> {

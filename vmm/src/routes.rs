@@ -217,4 +217,49 @@ mod tests {
             [(1, RouteChange::Refused)]
         );
     }
+
+    /// What a function does with a region: claim addresses, after letting go of those before, or let go.
+    #[derive(Clone, Debug)]
+    struct Step {
+        function: usize,
+        /// Page and number of pages, so few that claims often overlap.
+        claim: Option<(u64, u64)>,
+    }
+
+    fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
+        use proptest::prelude::*;
+        let claim = proptest::option::of((0_u64..24, 1_u64..8));
+        let step = (0_usize..6, claim).prop_map(|(function, claim)| Step { function, claim });
+        proptest::collection::vec(step, 1..60)
+    }
+
+    proptest::proptest! {
+        /// Whatever functions claim: what is mapped never overlaps, neither each other nor memory, and
+        /// every address in it leads to its own function.
+        #[test]
+        fn mapped_regions_never_overlap(steps in steps()) {
+            let mut routes = Routes::new(vec![(0, 0x3fff)]);
+            for (id, Step { function, claim }) in (1..).zip(steps) {
+                routes.release(function, Region::Bar(0));
+                if let Some((page, pages)) = claim {
+                    let base = page << 12;
+                    let destination = Destination { id, function, region: Region::Bar(0), base };
+                    routes.claim(destination, memory(base, pages << 12));
+                }
+                let mapped: Vec<_> = routes.claims.iter().filter(|claim| claim.mapped).collect();
+                let snapshot = routes.snapshot().load_full();
+                for page in 0..40 {
+                    let address = page << 12;
+                    let inside = |claim: &&&Claim| {
+                        (claim.decode.base..claim.decode.base + claim.decode.size).contains(&address)
+                    };
+                    let owners: Vec<_> = mapped.iter().filter(inside).collect();
+                    proptest::prop_assert!(owners.len() <= 1, "{owners:?} at {address:#x}");
+                    proptest::prop_assert!(owners.is_empty() || address >= 0x4000);
+                    let found = owners.first().map_or(Found::Nothing, |claim| Found::Route(claim.destination));
+                    proptest::prop_assert_eq!(snapshot.memory(address, 4), found);
+                }
+            }
+        }
+    }
 }

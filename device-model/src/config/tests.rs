@@ -57,7 +57,7 @@ fn bytes_are_taken_back_only_by_a_space_that_is_laid_out_alike() {
     config.define(0x80, &[0x11]);
     config.make_writable(0x80, &[0xf0]);
     config.write(0x80, 1, 0xa0).unwrap();
-    let saved = config.bytes();
+    let saved = config.bytes().to_vec();
     config.reset();
 
     assert!(config.restore(&saved));

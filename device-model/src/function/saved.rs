@@ -10,7 +10,7 @@ impl PciFunction {
     pub fn save(&self) -> State {
         State {
             name: self.name().to_owned(),
-            config: Hex(self.config.bytes()),
+            config: Hex(self.config.bytes().to_vec()),
             msix: self.capabilities.msix.as_ref().map(Msix::state),
             interrupts: self.interrupts,
             timers: self.timers.clone(),
@@ -47,6 +47,7 @@ impl PciFunction {
         self.device.restore(state.device)?;
         self.interrupts = state.interrupts;
         self.timers = state.timers;
+        self.update_interrupts();
         self.compare();
         self.effects.clear();
         Ok(())

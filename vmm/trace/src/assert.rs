@@ -24,6 +24,7 @@ mod expect;
 mod failure;
 mod pattern;
 mod target;
+mod unseen;
 mod window;
 
 pub use expect::Expect;

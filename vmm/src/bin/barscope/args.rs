@@ -35,6 +35,16 @@ impl Args {
 pub enum Command {
     /// Boot a kernel and trace its accesses to PCI devices.
     Run(Run),
+    /// List devices with their regions, registers and options, as Markdown.
+    Devices(Devices),
+}
+
+/// Options of `devices`.
+#[derive(clap::Args)]
+pub struct Devices {
+    /// Only these devices
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(device_names()))]
+    pub names: Vec<String>,
 }
 
 /// Options of `run`.
@@ -114,6 +124,10 @@ pub enum Clock {
 
 fn scenario_names() -> impl Iterator<Item = &'static str> {
     protocol::scenario::SCENARIOS.iter().map(|scenario| scenario.name)
+}
+
+fn device_names() -> impl Iterator<Item = &'static str> {
+    catalog::DEVICES.iter().map(|entry| entry.name)
 }
 
 fn memory() -> clap::builder::RangedU64ValueParser {

@@ -67,6 +67,8 @@ impl Failure {
             Failure::Machine(MachineError::Host(error)) | Failure::Host(error) => host_code(error),
             Failure::Machine(MachineError::Boot { source: BootError::Structure { .. }, .. }) => Code::Host,
             Failure::Machine(_) | Failure::Kernel { .. } | Failure::BusFull => Code::Usage,
+            // A reader that has seen enough (`| head`).
+            Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) | Failure::Print(_) => Code::Host,
         }
     }

@@ -1,6 +1,7 @@
 //! `barscope`: boots a guest, traces its accesses to PCI devices and prints them.
 
 mod args;
+mod devices;
 mod ending;
 mod run;
 mod signals;
@@ -17,11 +18,16 @@ fn main() -> ExitCode {
         .format_timestamp(None)
         .format_target(false)
         .init();
-    let args::Command::Run(run) = args.command();
-    match run::run(&run) {
+    let result = match args.command() {
+        args::Command::Run(args) => run::run(&args),
+        args::Command::Devices(args) => devices::devices(&args),
+    };
+    match result {
         Ok(code) => code.into(),
         Err(failure) => {
-            eprintln!("error: {}", ending::with_sources(&failure));
+            if failure.code() != ending::Code::Passed {
+                eprintln!("error: {}", ending::with_sources(&failure));
+            }
             failure.code().into()
         }
     }

@@ -6,6 +6,7 @@ use std::ops::{Bound, RangeBounds};
 
 use super::failure::{Failure, Verdict, context};
 use super::pattern::Pattern;
+use super::unseen::unseen;
 use super::window::{Occurrence, Window};
 use crate::event::Counted;
 use crate::format::End;
@@ -164,8 +165,9 @@ impl<'a> Expect<'a> {
         }
         occurrences.iter().fold(Verdict::Pass, |verdict, Occurrence { range, closed }| {
             let complete = *closed || self.trace.end() == Some(&End::Finished);
+            let doubt = self.doubt(complete).or_else(|| unseen(views, range.start, range.end, patterns));
             let views = &views[range.clone()];
-            verdict.and(match (judge(views), self.doubt(complete)) {
+            verdict.and(match (judge(views), doubt) {
                 (None, _) | (Some(Amiss::Unsure), None) => Verdict::Pass,
                 (Some(Amiss::Broken(details)), _) | (Some(Amiss::Missing(details)), None) => {
                     self.fail(clause, details, views)

@@ -11,6 +11,8 @@ pub use kinds::{
     not_emulated, page_fault, read, unmap, write,
 };
 
+use device_model::Region;
+
 use super::target::Target;
 use crate::definition::Function;
 use crate::definitions::Definitions;
@@ -24,6 +26,8 @@ pub struct Pattern {
     targets: Vec<Target>,
     fields: Vec<String>,
     device: Option<String>,
+    /// It is about accesses, and not about something else that happens.
+    of_access: bool,
 }
 
 #[derive(Clone)]
@@ -38,14 +42,21 @@ type Test = dyn Fn(&View) -> Result<(), String> + Send + Sync;
 
 impl Pattern {
     fn kind(text: &str, test: impl Fn(&What) -> bool + Send + Sync + 'static) -> Self {
-        let empty = Self { conditions: Vec::new(), targets: Vec::new(), fields: Vec::new(), device: None };
+        let empty = Self {
+            conditions: Vec::new(),
+            targets: Vec::new(),
+            fields: Vec::new(),
+            device: None,
+            of_access: false,
+        };
         empty.when(text, move |view| {
             test(&view.what).then_some(()).ok_or_else(|| "is something else".to_owned())
         })
     }
 
     fn access(text: &str, test: impl Fn(&AccessView) -> bool + Send + Sync + 'static) -> Self {
-        Self::kind(text, move |what| matches!(what, What::Access(access) if test(access)))
+        let kind = Self::kind(text, move |what| matches!(what, What::Access(access) if test(access)));
+        Self { of_access: true, ..kind }
     }
 
     /// Any other condition. `text` says what it asks for; `test` gives `Err` with what there is instead.
@@ -85,6 +96,11 @@ impl Pattern {
             )),
             None => Err("is at no place in a device".to_owned()),
         })
+    }
+
+    /// Whether accesses to a region may be like this.
+    pub(super) fn asks_about(&self, region: Region) -> bool {
+        self.of_access && self.targets.iter().all(|target| target.is_in(region))
     }
 
     /// Whether all conditions hold.

@@ -26,6 +26,10 @@ impl Target {
         Self { text: text.to_owned(), parsed: parse(text) }
     }
 
+    pub(super) fn is_in(&self, region: Region) -> bool {
+        self.parsed.as_ref().is_some_and(|(own, _)| *own == region)
+    }
+
     pub(super) fn matches(&self, place: &Place) -> bool {
         let Some((region, spot)) = &self.parsed else { return false };
         *region == place.region

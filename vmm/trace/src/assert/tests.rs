@@ -238,6 +238,29 @@ fn lost_events_leave_open_what_they_could_change() {
 }
 
 #[test]
+fn what_kvm_served_by_itself_leaves_open_what_was_not_seen() {
+    use crate::event::Backing;
+    let mut sample = same_register();
+    let bar2 = sample.bar2;
+    let serve = |sample: &mut Sample, name: &str, backing| {
+        sample.event(EventKind::Backing { route: bar2, backing, cause: 0 });
+        sample.scenario_begin(name);
+        sample.scenario_end(true, "");
+    };
+    serve(&mut sample, "direct", Backing::Direct);
+    serve(&mut sample, "trapped", Backing::Trapped);
+    let trace = sample.finished();
+    let within = |name| Expect::on(&trace).within(Window::scenario(name));
+    assert!(is_inconclusive(&within("direct").never(write("BAR2"))));
+    assert!(is_inconclusive(&within("direct").never(any_access())));
+    assert!(is_inconclusive(&within("direct").count(write("BAR2"), 1..)));
+    // Other regions were seen, and so was what is no access.
+    within("direct").never(write("BAR0")).assert_passed();
+    within("direct").never(msi(0)).assert_passed();
+    within("trapped").never(write("BAR2")).assert_passed();
+}
+
+#[test]
 fn a_trace_that_ended_early_leaves_open_what_was_still_open() {
     let mut sample = same_register();
     sample.scenario_begin("interrupt");

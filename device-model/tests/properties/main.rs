@@ -1,0 +1,7 @@
+//! What holds for functions whatever a guest does, checked with random use.
+
+mod configuration_space;
+mod dma;
+mod operations;
+mod registers;
+mod saved_state;

@@ -1,0 +1,102 @@
+//! Random use of a device: what the property tests have in common.
+
+use device_model::catalog::DEVICES;
+use device_model::{Fixture, Refused, Region};
+use proptest::prelude::*;
+
+/// Something that a guest does, or time that passes.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    Read(Region, u64, u8),
+    Write(Region, u64, u8, u64),
+    Advance(u64),
+    Doorbell(u64),
+}
+
+/// Any operation; mostly one on registers that exist.
+pub fn operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        3 => place().prop_map(|(region, offset, size)| Operation::Read(region, offset, size)),
+        6 => (place(), value()).prop_map(|((region, offset, size), value)| {
+            Operation::Write(region, offset, size, value)
+        }),
+        1 => (0_u64..50_000).prop_map(Operation::Advance),
+        1 => (1_u64..5).prop_map(Operation::Doorbell),
+    ]
+}
+
+fn place() -> impl Strategy<Value = (Region, u64, u8)> {
+    let region = prop_oneof![
+        4 => Just(Region::Bar(0)),
+        1 => Just(Region::Bar(1)),
+        1 => Just(Region::Bar(2)),
+        1 => Just(Region::Bar(4)),
+        1 => Just(Region::Bar(5)),
+        1 => Just(Region::Rom),
+        1 => Just(Region::Config),
+    ];
+    (region, offset(), size())
+}
+
+/// An offset: in the first 256 bytes, aligned, for the most part.
+fn offset() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        8 => (0_u64..0x40).prop_map(|word| word * 4),
+        2 => 0_u64..0x100,
+        1 => 0_u64..0x1000,
+        1 => any::<u64>(),
+    ]
+}
+
+/// 1, 2, 4 or 8 bytes.
+pub fn size() -> impl Strategy<Value = u8> {
+    prop_oneof![1 => Just(1_u8), 1 => Just(2), 6 => Just(4), 1 => Just(8)]
+}
+
+/// A value: small ones and all-ones are what registers react to.
+pub fn value() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 0_u64..0x20, 1 => Just(u64::MAX), 3 => any::<u64>()]
+}
+
+/// Any device of the catalog, as an index.
+pub fn device() -> impl Strategy<Value = usize> {
+    0..DEVICES.len()
+}
+
+/// The device after reset, decoding everything and mastering the bus.
+pub fn fixture(device: usize) -> Fixture {
+    let mut fixture = Fixture::boxed(DEVICES[device].with_defaults());
+    enable(&mut fixture);
+    fixture
+}
+
+/// Switches on all that a driver would. BARs lie apart only where that matters: a fixture has no bus.
+pub fn enable(fixture: &mut Fixture) {
+    fixture.config_write(0x04, 2, 0x7);
+    fixture.config_write(0x30, 4, 0xfe10_0001);
+}
+
+/// Does it, unless the region isn't decoded: no such access would reach the function.
+pub fn apply(fixture: &mut Fixture, operation: &Operation) -> Option<Result<u64, Refused>> {
+    match *operation {
+        Operation::Read(region, offset, size) => {
+            is_decoded(fixture, region).then(|| fixture.read(region, offset, size))
+        }
+        Operation::Write(region, offset, size, value) => {
+            is_decoded(fixture, region).then(|| fixture.write(region, offset, size, value).map(|()| value))
+        }
+        Operation::Advance(nanoseconds) => {
+            fixture.advance(nanoseconds);
+            None
+        }
+        Operation::Doorbell(count) => {
+            fixture.doorbell(Region::Bar(5), 0x20, count);
+            None
+        }
+    }
+}
+
+fn is_decoded(fixture: &mut Fixture, region: Region) -> bool {
+    let decoding = fixture.function().decoding();
+    region == Region::Config || decoding.iter().any(|(decoded, _)| *decoded == region)
+}
