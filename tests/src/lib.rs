@@ -18,11 +18,12 @@ pub mod access_loop;
 pub mod command;
 pub mod instructions;
 pub mod raw_guest;
+pub mod routes;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use device_model::{Bdf, catalog};
+use device_model::{Bdf, PciDevice, catalog};
 use tempfile::TempDir;
 use trace::Trace;
 use trace::assert::{Expect, Window};
@@ -89,10 +90,7 @@ impl Bench {
     /// # Errors
     /// If there is no such device, or it takes no such option.
     pub fn device(self, name: &str, options: &[(&str, &str)]) -> Result<Self> {
-        let entry = catalog::named(name).with_context(|| format!("no device is called {name}"))?;
-        let device = (entry.new)(&entry.options(options)?);
-        let bdf = Bdf::new(0, 4, 0).context("no such address")?;
-        Ok(self.devices(vec![(bdf, device)]))
+        Ok(self.devices(vec![device_at(4, name, options)?]))
     }
 
     /// Gives the machine this many vCPUs.
@@ -141,7 +139,34 @@ impl Bench {
 /// # Errors
 /// If it doesn't, or can't be run.
 pub fn play(scenario: &'static str) -> Result<Run> {
-    let run = Bench::test_kernel().scenario(scenario).run()?;
+    play_on(Bench::test_kernel(), scenario)
+}
+
+/// The same on a machine with a `ticker` at 00:08.0, on the interrupt line of the `lab`.
+///
+/// # Errors
+/// As [`play`].
+pub fn play_with_ticker(scenario: &'static str) -> Result<Run> {
+    play_on(Bench::test_kernel().devices(with_ticker()?), scenario)
+}
+
+/// A `lab` at 00:04.0, and a `ticker` at 00:08.0 that shares its interrupt line.
+///
+/// # Errors
+/// If the catalogue lacks either.
+pub fn with_ticker() -> Result<Devices> {
+    Ok(vec![device_at(4, "lab", &[])?, device_at(8, "ticker", &[])?])
+}
+
+/// A device of the catalogue as function 0 of device `number` on bus 0.
+fn device_at(number: u8, name: &str, options: &[(&str, &str)]) -> Result<(Bdf, Box<dyn PciDevice>)> {
+    let entry = catalog::named(name).with_context(|| format!("no device is called {name}"))?;
+    let device = (entry.new)(&entry.options(options)?);
+    Ok((Bdf::new(0, number, 0).context("no such address")?, device))
+}
+
+fn play_on(bench: Bench, scenario: &'static str) -> Result<Run> {
+    let run = bench.scenario(scenario).run()?;
     ensure!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
     ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
     Ok(run)

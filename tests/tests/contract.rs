@@ -3,19 +3,23 @@
 use std::mem::offset_of;
 
 use device_model::devices::lab::Lab;
-use device_model::{PciDevice, Region, Register, RegisterMap};
+use device_model::{Field, Options, PciDevice, Region, Register, RegisterMap, catalog};
 
 #[path = "../../guest-driver/test-kernel/src/lab/registers.rs"]
 mod guest;
 
+#[path = "../../guest-driver/test-kernel/src/ticker/registers.rs"]
+mod ticker;
+
 fn registers() -> RegisterMap {
-    let region = Region::Bar(guest::REGISTERS_BAR as u8);
-    Lab::default()
-        .register_maps()
-        .iter()
-        .find(|map| map.region == region)
-        .expect("the BAR has registers")
-        .clone()
+    lab_map(guest::REGISTERS_BAR)
+}
+
+fn lab_map(bar: usize) -> RegisterMap {
+    let region = Region::Bar(bar as u8);
+    let lab = Lab::default();
+    let map = lab.register_maps().iter().find(|map| map.region == region);
+    map.expect("the BAR has registers").clone()
 }
 
 /// Mask of a register's field.
@@ -33,8 +37,11 @@ fn guest_and_model_give_the_lab_function_one_identity() {
     assert_eq!(guest::PCI_ID >> 16, u32::from(header.device));
     let bar = header.bars.iter().find(|bar| bar.region() == registers().region).unwrap();
     assert_eq!(bar.size, 0x1000);
-    let memory = header.bars.iter().find(|bar| usize::from(bar.index) == guest::MEMORY_BAR).unwrap();
-    assert!(memory.size >= 0x2000 && memory.prefetchable);
+    let size = |index| header.bars.iter().find(|bar| usize::from(bar.index) == index).unwrap().size;
+    assert_eq!(size(guest::MEMORY_BAR), u64::from(guest::MEMORY_SIZE));
+    assert_eq!(size(guest::DOORBELLS_BAR), 0x100);
+    assert_eq!(header.msix.map(|msix| usize::from(msix.bar)), Some(guest::MESSAGES_BAR));
+    assert_eq!(header.msi.map(|msi| msi.vectors), Some(8));
 }
 
 #[test]
@@ -50,24 +57,89 @@ fn guest_and_model_put_the_registers_at_the_same_offsets() {
         ("OPERAND", guest::OPERAND),
         ("OPCODE", guest::OPCODE),
         ("RESULT", guest::RESULT),
+        ("DMA_ADDRESS", guest::DMA_ADDRESS),
+        ("DMA_OFFSET", guest::DMA_OFFSET),
+        ("DMA_LENGTH", guest::DMA_LENGTH),
+        ("DMA_CONTROL", guest::DMA_CONTROL),
+        ("DMA_STATUS", guest::DMA_STATUS),
+        ("COUNTER", guest::COUNTER),
+        ("EVENTS", guest::EVENTS),
+        ("TRIGGER", guest::TRIGGER),
+        ("FIFO_DATA", guest::FIFO_DATA),
+        ("FIFO_STATUS", guest::FIFO_STATUS),
+        ("FIFO_THRESHOLD", guest::FIFO_THRESHOLD),
+        ("DOORBELL_COUNT", guest::DOORBELL_COUNT),
     ];
     // A driver need not know every register of its device.
     for (name, offset) in guest {
         let register = registers().named(name).cloned().unwrap_or_else(|| panic!("no register {name}"));
-        assert_eq!((register.offset, register.size), (offset, 4), "{name}");
+        let size = if matches!(name, "DMA_ADDRESS" | "COUNTER") { 8 } else { 4 };
+        assert_eq!((register.offset, register.size), (offset, size), "{name}");
     }
+    assert!(registers().at(guest::RESERVED).is_none());
+    let window = lab_map(guest::WINDOW_BAR);
+    assert_eq!(window.named("INDEX").unwrap().offset, guest::WINDOW_INDEX);
+    assert_eq!(window.named("DATA").unwrap().offset, guest::WINDOW_DATA);
+}
+
+#[test]
+fn guest_and_model_give_the_ticker_one_identity_and_the_same_registers() {
+    let device = catalog::named("ticker").unwrap();
+    let device = (device.new)(&Options::defaults(device.options));
+    let header = device.header();
+
+    assert_eq!(ticker::PCI_ID & 0xffff, u32::from(header.vendor));
+    assert_eq!(ticker::PCI_ID >> 16, u32::from(header.device));
+    let map = &device.register_maps()[0];
+    let registers = [("PERIOD", ticker::PERIOD), ("CONTROL", ticker::CONTROL), ("STATUS", ticker::STATUS)];
+    for (name, offset) in registers {
+        assert_eq!(map.named(name).unwrap().offset, offset, "{name}");
+    }
+    assert_eq!(map.named("PERIOD").unwrap().reset, u64::from(ticker::PERIOD_RESET));
+    let bit = |register: &str, field: &str| {
+        map.named(register).unwrap().fields.iter().find(|known| known.name == field).unwrap().mask()
+    };
+    assert_eq!(bit("CONTROL", "ENABLE"), u64::from(ticker::CONTROL_ENABLE));
+    assert_eq!(bit("CONTROL", "ONCE"), u64::from(ticker::CONTROL_ONCE));
+    assert_eq!(bit("STATUS", "TICK"), u64::from(ticker::STATUS_TICK));
 }
 
 #[test]
 fn guest_and_model_agree_on_bits_and_values() {
     assert_eq!(u64::from(guest::CONTROL_ENABLE), mask("CONTROL", "ENABLE"));
     assert_eq!(u64::from(guest::STATUS_DONE), mask("STATUS", "DONE"));
-    assert_eq!(u64::from(guest::INT_DONE), mask("INT_STATUS", "DONE"));
-    assert_eq!(u64::from(guest::INT_DONE), mask("INT_MASK", "DONE"));
+    for register in ["INT_STATUS", "INT_MASK", "TRIGGER"] {
+        assert_eq!(u64::from(guest::INT_DONE), mask(register, "DONE"));
+        assert_eq!(u64::from(guest::INT_ERROR), mask(register, "ERROR"));
+        assert_eq!(u64::from(guest::INT_DMA), mask(register, "DMA"));
+        assert_eq!(u64::from(guest::INT_FIFO), mask(register, "FIFO"));
+        let all: u64 = registers().named(register).unwrap().fields.iter().map(Field::mask).sum();
+        assert_eq!(u64::from(guest::INT_ALL), all);
+    }
+    assert_eq!(u64::from(guest::DMA_START), mask("DMA_CONTROL", "START"));
+    assert_eq!(u64::from(guest::DMA_TO_MEMORY), mask("DMA_CONTROL", "TO_MEMORY"));
+    assert_eq!(u64::from(guest::DMA_BUSY), mask("DMA_STATUS", "BUSY"));
+    assert_eq!(u64::from(guest::DMA_DONE), mask("DMA_STATUS", "DONE"));
+    assert_eq!(u64::from(guest::DMA_ERROR), mask("DMA_STATUS", "ERROR"));
+    assert_eq!(0xf << guest::DMA_REASON_SHIFT, mask("DMA_STATUS", "REASON"));
+    assert_eq!(u64::from(guest::FIFO_EMPTY), mask("FIFO_STATUS", "EMPTY"));
+    assert_eq!(u64::from(guest::FIFO_FULL), mask("FIFO_STATUS", "FULL"));
+    assert_eq!(u64::from(guest::FIFO_OVERFLOW), mask("FIFO_STATUS", "OVERFLOW"));
+    assert_eq!(u64::from(guest::FIFO_UNDERFLOW), mask("FIFO_STATUS", "UNDERFLOW"));
+    assert!(mask("FIFO_STATUS", "LEVEL") >= guest::FIFO_DEPTH.into());
 
     let map = registers();
     assert_eq!(u64::from(guest::ID_VALUE), map.named("ID").unwrap().reset);
     assert_eq!(u64::from(guest::VERSION_VALUE), map.named("VERSION").unwrap().reset);
+    let reasons = [
+        (guest::DMA_DISABLED, "DISABLED"),
+        (guest::DMA_BAD_LENGTH, "LENGTH"),
+        (guest::DMA_BAD_OFFSET, "OFFSET"),
+        (guest::DMA_NOT_MASTER, "MASTERING"),
+        (guest::DMA_BAD_ADDRESS, "ADDRESS"),
+    ];
+    let reason = &map.named("DMA_STATUS").unwrap().fields[3];
+    assert!(reasons.iter().all(|(value, name)| reason.value_name((*value).into()) == Some(name)));
     let opcode = &map.named("OPCODE").unwrap().fields[0];
     assert_eq!(opcode.value_name(guest::OPCODE_FACTORIAL.into()), Some("FACTORIAL"));
 }

@@ -1,11 +1,11 @@
 //! What drivers do wrong, and how it shows in the trace: here the bug is what has to be found.
 
 use anyhow::Result;
-use tests::play;
-use trace::assert::{access, any_access, busy, change, map, msi, read, write};
+use tests::routes::bases;
+use tests::{play, play_with_ticker};
+use trace::assert::{access, any_access, busy, change, dma, interrupt_lost, map, msi, read, write};
 use trace::definition::Path;
-use trace::event::{Outcome, RouteChange};
-use trace::view::What;
+use trace::event::{DmaOutcome, Outcome};
 
 const BAR0: u64 = 0xfe00_0000;
 const ELSEWHERE: u64 = 0xfe80_0000;
@@ -27,30 +27,61 @@ fn a_mapping_of_where_the_bar_was_leads_nowhere() -> Result<()> {
         ])
         .assert_passed();
     scenario.count(stale(), 1..=1).assert_passed();
-    let bases = run.trace.views().all().iter().filter_map(|view| match &view.what {
-        What::Route { route: Some(route), change: RouteChange::Added, .. } if route.size == 0x1000 => {
-            Some(route.base)
-        }
-        _ => None,
-    });
-    assert_eq!(bases.collect::<Vec<_>>(), [BAR0, ELSEWHERE, BAR0]);
+    let bases = bases(&run.trace, "lab", "BAR0");
+    assert_eq!(bases, [Some(BAR0), Some(ELSEWHERE), Some(BAR0)]);
     Ok(())
 }
 
 #[test]
 #[ignore = "needs /dev/kvm"]
-fn a_mapping_past_the_end_reaches_what_is_not_the_devices() -> Result<()> {
+fn a_mapping_past_the_end_gives_a_program_the_table_of_messages() -> Result<()> {
     let run = play("map-past-end-unchecked")?;
     let scenario = run.expect("map-past-end-unchecked");
-    let outside = || any_access().cpl(3).via(Path::Mmap).announced().gpa(BAR0 + 0x1000);
+    let beyond = || read("BAR4.MSIX0_ADDRESS_LOW").cpl(3).via(Path::Mmap).announced().mapped_by("user 1");
     scenario
         .sequence([
             map(Path::Mmap).mapped_by("user 1"),
-            read("BAR0.SCRATCH").cpl(3),
-            outside().outcome(Outcome::Unclaimed).function("user::read_past_end"),
+            read("BAR0.SCRATCH").cpl(3).mapped_by("user 1"),
+            beyond().gpa(BAR0 + 0x1000).function("user::read_past_end"),
         ])
         .assert_passed();
-    scenario.count(outside(), 1..=1).assert_passed();
+    scenario.count(beyond(), 1..=1).assert_passed();
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_mapping_of_a_bar_smaller_than_a_page_gives_a_program_another_device() -> Result<()> {
+    let run = play_with_ticker("sub-page-bar")?;
+    let scenario = run.expect("sub-page-bar");
+    let page = 0xfe00_2000;
+    scenario
+        .sequence([
+            map(Path::Mmap).mapped_by("user 1"),
+            write("BAR5.DOORBELL0").cpl(3).device("lab").gpa(page).mapped_by("user 1"),
+            change("BAR0.DOORBELL_COUNT").value(1),
+            read("BAR0.PERIOD").cpl(3).device("ticker").gpa(page + 0x100).mapped_by("user 1"),
+        ])
+        .assert_passed();
+    scenario.count(any_access().cpl(3).device("ticker"), 1..=1).assert_passed();
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn dma_without_bus_mastering_goes_nowhere() -> Result<()> {
+    let run = play("dma-without-bus-mastering")?;
+    let scenario = run.expect("dma-without-bus-mastering");
+    scenario
+        .sequence([
+            write("BAR0.DMA_CONTROL").field("START", 1).field("TO_MEMORY", 1).function("dma::start"),
+            dma().dma_outcome(DmaOutcome::BusMasterOff),
+            read("BAR0.DMA_STATUS").field("ERROR", 1).field("REASON", 4),
+        ])
+        .assert_passed();
+    scenario.count(dma(), 1..=1).assert_passed();
+    scenario.never(dma().dma_outcome(DmaOutcome::Done)).assert_passed();
+    scenario.never(interrupt_lost(0)).assert_passed();
     Ok(())
 }
 

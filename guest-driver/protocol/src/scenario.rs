@@ -18,6 +18,8 @@ pub enum Needs {
     Nothing,
     /// A second vCPU.
     SecondCpu,
+    /// A `ticker` on the interrupt line of the `lab`.
+    Ticker,
 }
 
 impl Needs {
@@ -26,6 +28,7 @@ impl Needs {
         match self {
             Needs::Nothing => None,
             Needs::SecondCpu => Some("--cpus 2"),
+            Needs::Ticker => Some("--device lab --device ticker,bdf=00:08.0"),
         }
     }
 }
@@ -68,6 +71,24 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("bar-moved", "what does a mapping reach after its BAR moved?"),
     scenario("map-past-end-unchecked", "what does a driver give away that does not check mmap's length?"),
     scenario("forgotten-acknowledgement", "does an unacknowledged interrupt come again?"),
+    scenario("dma-both-ways", "does DMA arrive in both directions, and say so by an interrupt?"),
+    scenario("dma-errors", "what does the device say of transfers that can't be?"),
+    scenario("dma-without-bus-mastering", "what becomes of DMA that the driver forgot to allow?"),
+    scenario("fifo", "does the queue notice a push and a pop too many?"),
+    scenario("counters", "do both halves of a counter belong together, and does a read clear another?"),
+    scenario("refused-accesses", "what do accesses come to that no register takes?"),
+    scenario("io-bar", "do ports reach the same register as memory?"),
+    scenario("rom", "is the expansion ROM there while it is enabled, and only then?"),
+    scenario("bar-overlap", "what becomes of two BARs at one address?"),
+    scenario("bar-moved-by-halves", "where is a 64-bit BAR between the writes of its halves?"),
+    scenario("msi-vectors", "does each cause have its message, and a masked one wait?"),
+    scenario("msi-x", "does a masked entry of the table wait, pending, until its mask goes?"),
+    scenario("d3hot", "what answers while the device sleeps, and what is left when it wakes?"),
+    scenario("function-level-reset", "what does a driver have to restore after a reset?"),
+    scenario("shared-line", "whose interrupt is it when two functions share a line?")
+        .that_needs(Needs::Ticker),
+    scenario("sub-page-bar", "what else does a program get with a BAR that is smaller than a page?")
+        .that_needs(Needs::Ticker),
     scenario("two-vcpus", "is each vCPU's order kept, and nothing lost, when two use a device at once?")
         .that_needs(Needs::SecondCpu),
 ];

@@ -13,6 +13,16 @@ pub unsafe fn read32(address: u64) -> u32 {
     unsafe { core::ptr::read_volatile(address as *const u32) }
 }
 
+/// Reads 64 bits.
+///
+/// # Safety
+/// As [`read32`], aligned to 8 bytes.
+#[inline(always)]
+pub unsafe fn read64(address: u64) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { core::ptr::read_volatile(address as *const u64) }
+}
+
 /// Writes 32 bits.
 ///
 /// # Safety

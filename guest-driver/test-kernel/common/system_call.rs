@@ -32,6 +32,8 @@ pub mod area {
     pub const MEMORY_WRITE_COMBINING: u64 = 10 << SHIFT;
     /// The registers, by an operation that forgets to check the length: a bug to be caught.
     pub const UNCHECKED: u64 = 8 << SHIFT;
+    /// The doorbells, by the same operation: a page, of which they have the first 256 bytes.
+    pub const UNCHECKED_DOORBELLS: u64 = 9 << SHIFT;
     /// Where the index begins.
     pub const SHIFT: u32 = 40;
 }
@@ -99,4 +101,7 @@ pub mod routine {
     /// Maps the memory up front; writes the numbers from 1 to its second argument to the word at its
     /// first, an offset, and reads each back; exits with how many were right.
     pub const COUNT_UP: u64 = 12;
+    /// Maps the doorbells, as a whole page; rings the first, and reads what lies after them, with which it
+    /// exits. No `value`.
+    pub const RING_AND_READ_ON: u64 = 13;
 }

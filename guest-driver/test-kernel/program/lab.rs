@@ -86,6 +86,34 @@ impl Memory {
     }
 }
 
+/// The page that the doorbells lie in, by its address.
+#[derive(Clone, Copy)]
+pub struct Doorbells(u64);
+
+impl Doorbells {
+    /// How many bytes of the page are theirs.
+    const SIZE: u64 = 0x100;
+
+    /// Maps the whole page, filled as `when` says.
+    pub fn map(when: u64) -> Self {
+        Self(map(area::UNCHECKED_DOORBELLS, SIZE, when))
+    }
+
+    /// Rings the first.
+    #[inline(always)]
+    pub fn ring(self) {
+        // SAFETY: it is mapped.
+        unsafe { mmio::write32(self.0, 1) }
+    }
+
+    /// Reads what lies right after them, in the same page.
+    #[inline(always)]
+    pub fn after_the_end(self) -> u32 {
+        // SAFETY: it is mapped.
+        unsafe { mmio::read32(self.0 + Self::SIZE) }
+    }
+}
+
 fn map(offset: u64, length: u64, when: u64) -> u64 {
     mmap(offset, length, when).unwrap_or_else(|_| give_up())
 }

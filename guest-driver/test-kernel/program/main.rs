@@ -30,6 +30,7 @@ extern "C" fn _start(choice: u64, first: u64, second: u64) -> ! {
         routine::SHAPE => user::shape(first, second),
         routine::WRITE_COMBINING => user::write_combining(first, value),
         routine::COUNT_UP => user::count_up(first, value),
+        routine::RING_AND_READ_ON => user::ring_and_read_on(first),
         routine::READ_PAST_END => user::read_past_end(first),
         _ => give_up(),
     };

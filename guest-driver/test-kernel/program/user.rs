@@ -5,7 +5,7 @@ use common::bench::mark;
 use common::system_call::{Errno, fill};
 use common::{mmio, shapes};
 
-use crate::lab::{Memory, Registers};
+use crate::lab::{Doorbells, Memory, Registers};
 use crate::system_call::{count_begin, count_end, mmap, munmap, pause};
 
 const PAGE: u64 = 0x1000;
@@ -151,4 +151,12 @@ pub fn count_up(offset: u64, count: u32) -> u64 {
         right += u64::from(memory.word(offset) == number);
     }
     right
+}
+
+/// `RING_AND_READ_ON`.
+#[inline(never)]
+pub fn ring_and_read_on(when: u64) -> u64 {
+    let doorbells = Doorbells::map(when);
+    doorbells.ring();
+    u64::from(doorbells.after_the_end())
 }

@@ -6,7 +6,10 @@ mod bugs;
 mod file;
 mod memory;
 mod message;
-mod registers;
+mod message_table;
+mod pin;
+pub mod registers;
+mod vectors;
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -15,37 +18,42 @@ use common::mmio;
 pub use bugs::forget_acknowledgement;
 pub use file::{File, Grant};
 pub use memory::{exchange_first, map_memory};
+pub use message::Messages;
+pub use message_table::MessageTable;
+pub use pin::{isr_on_pin, pin_causes, pins_not_ours};
 pub use registers::{PCI_ID, REGISTERS_BAR, SCRATCH};
+pub use vectors::Vectors;
 
 use crate::check::{self, Failure};
 use crate::ioremap::{self, IoMemory, ioremap};
 use crate::irq;
 use crate::pci::{Bar, Function};
-use message::Message;
 use registers::{
     CONTROL, CONTROL_ENABLE, ID, ID_VALUE, INT_DONE, INT_MASK, INT_STATUS, MEMORY_BAR, OPCODE,
     OPCODE_FACTORIAL, OPERAND, RESULT, STATUS, STATUS_DONE, VERSION, VERSION_VALUE,
 };
 
-/// What the interrupt handler found in INT_STATUS since [`compute_factorial`] began.
+/// What the interrupt handler found in INT_STATUS since [`wait_for_interrupt`] began.
 static CAUSES: AtomicU32 = AtomicU32::new(0);
 
-/// The device with its registers mapped. Dropping it undoes [`probe`].
+/// The device with its registers mapped. Dropping it undoes [`probe`] or [`attach`].
 pub struct Lab<'a> {
     // Dropped in this order: no message arrives for registers that are not mapped any more.
-    _message: Message<'a>,
+    messages: Option<Messages<'a>>,
     registers: IoMemory,
 }
 
 impl Lab<'_> {
+    /// Reads the register at `offset`.
     #[inline(always)]
-    fn read(&self, offset: u64) -> u32 {
+    pub fn read(&self, offset: u64) -> u32 {
         // SAFETY: `probe` has mapped 4 KiB of registers, all of them 32 bits wide.
         unsafe { mmio::read32(self.registers.address() + offset) }
     }
 
+    /// Writes the register at `offset`.
     #[inline(always)]
-    fn write(&self, offset: u64, value: u32) {
+    pub fn write(&self, offset: u64, value: u32) {
         // SAFETY: as for reads.
         unsafe { mmio::write32(self.registers.address() + offset, value) };
     }
@@ -58,7 +66,9 @@ impl Lab<'_> {
 
 impl Drop for Lab<'_> {
     fn drop(&mut self) {
-        irq::free();
+        if self.messages.is_some() {
+            irq::free(irq::VECTOR);
+        }
     }
 }
 
@@ -80,16 +90,26 @@ pub fn is_ioremapped(function: &Function) -> Result<bool, Failure> {
 /// Enables the function, maps its registers and sets up its interrupt.
 #[inline(never)]
 pub fn probe(function: &Function) -> Result<Lab<'_>, Failure> {
-    function.enable();
-    let bar = registers_bar(function)?;
-    let registers =
-        ioremap(bar.address, bar.size, "lab::probe").ok_or(Failure::Reason("no room for ioremap"))?;
-    let message = Message::enable(function, irq::VECTOR).ok_or(Failure::Reason("no MSI capability"))?;
-    irq::request(isr, registers.address());
-    let lab = Lab { _message: message, registers };
+    let mut lab = map_registers(function, "lab::probe")?;
+    lab.messages = Messages::enable(function, irq::VECTOR, 0);
+    check::holds(lab.messages.is_some(), "no MSI capability")?;
+    irq::request(irq::VECTOR, isr, lab.registers.address())
+        .ok_or(Failure::Reason("no room for a handler"))?;
     check::equal("ID", u64::from(lab.read(ID)), u64::from(ID_VALUE))?;
     check::equal("VERSION", u64::from(lab.read(VERSION)), u64::from(VERSION_VALUE))?;
     Ok(lab)
+}
+
+/// Enables the function and maps its registers; interrupts are up to the caller.
+pub fn attach(function: &Function) -> Result<Lab<'_>, Failure> {
+    map_registers(function, "lab::attach")
+}
+
+fn map_registers<'a>(function: &'a Function, who: &str) -> Result<Lab<'a>, Failure> {
+    function.enable();
+    let bar = registers_bar(function)?;
+    let registers = ioremap(bar.address, bar.size, who).ok_or(Failure::Reason("no room for ioremap"))?;
+    Ok(Lab { messages: None, registers })
 }
 
 /// Reads SCRATCH.
@@ -106,13 +126,19 @@ pub fn write_scratch(lab: &Lab<'_>, value: u32) {
 
 /// Has the device compute the factorial of `operand`, and waits for its interrupt.
 pub fn compute_factorial(lab: &Lab<'_>, operand: u32) -> Result<u32, Failure> {
+    let causes = wait_for_interrupt(|| start_factorial(lab, operand));
+    check::equal("cause of the interrupt", u64::from(causes), u64::from(INT_DONE))?;
+    finish(lab)
+}
+
+/// Calls `start`, waits for the interrupt that this leads to, and gives its causes.
+pub fn wait_for_interrupt(start: impl FnOnce()) -> u32 {
     CAUSES.store(0, Relaxed);
-    start_factorial(lab, operand);
+    start();
     while CAUSES.load(Relaxed) == 0 {
         irq::wait();
     }
-    check::equal("cause of the interrupt", u64::from(CAUSES.load(Relaxed)), u64::from(INT_DONE))?;
-    finish(lab)
+    CAUSES.load(Relaxed)
 }
 
 #[inline(never)]
@@ -137,7 +163,7 @@ fn finish(lab: &Lab<'_>) -> Result<u32, Failure> {
 /// The interrupt handler: asks for the causes, and acknowledges those. `registers` is where they
 /// are mapped.
 #[inline(never)]
-fn isr(registers: u64) {
+fn isr(registers: u64, _: u8) {
     // SAFETY: `probe` has mapped the registers, and frees the interrupt before it unmaps them.
     unsafe {
         let causes = mmio::read32(registers + INT_STATUS);

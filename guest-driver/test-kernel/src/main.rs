@@ -18,6 +18,7 @@ mod check;
 mod cpu;
 mod field;
 mod frames;
+mod io_apic;
 mod ioremap;
 mod irq;
 mod lab;
@@ -32,6 +33,7 @@ mod scenarios;
 mod second_cpu;
 mod serial;
 mod text;
+mod ticker;
 mod trap;
 
 use core::arch::global_asm;
@@ -39,6 +41,7 @@ use core::panic::PanicInfo;
 
 use boot_info::BootInfo;
 use pci::{Config, Found, Function, Windows};
+use scenarios::Machine;
 use second_cpu::SecondCpu;
 use text::Text;
 
@@ -72,13 +75,16 @@ extern "C" fn kernel_main(start_info: u64) -> ! {
     if functions != pci::enumerate(Config::Ports) {
         stop("CF8/CFC and ECAM show different PCI functions");
     }
-    let is_lab = |found: &&Found| found.id == lab::PCI_ID && found.endpoint;
-    let Some(found) = functions.iter().flatten().find(is_lab) else {
-        stop("there is no lab function 1234:1ab0 on bus 0");
+    let mut windows = Windows::new();
+    let mut claim = |id: u32| {
+        let mut endpoints = functions.iter().flatten().filter(|found| found.endpoint);
+        let found = endpoints.find(|found| found.id == id)?;
+        Some(Function::claim(enhanced, found.address, &mut windows))
     };
-    let function = Function::claim(enhanced, found.address, &mut Windows::new());
+    let Some(lab) = claim(lab::PCI_ID) else { stop("there is no lab function 1234:1ab0 on bus 0") };
+    let ticker = claim(ticker::PCI_ID);
     let second_cpu = tables.and_then(|tables| SecondCpu::find(tables, local_apic));
-    match scenarios::play(boot_info.command_line, &function, second_cpu) {
+    match scenarios::play(boot_info.command_line, &Machine { lab, ticker, second_cpu }) {
         Ok(true) => machine::exit(machine::STATUS_PASSED),
         Ok(false) => machine::exit(machine::STATUS_FAILED),
         Err(unknown) => {

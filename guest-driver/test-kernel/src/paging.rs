@@ -236,6 +236,8 @@ pub enum Fixed {
     Ecam = 0,
     /// The local APIC's registers.
     LocalApic = 1,
+    /// The IOAPIC's registers.
+    IoApic = 2,
 }
 
 /// Maps the 2 MiB around the device memory at `physical`; gives its virtual address.

@@ -3,7 +3,7 @@
 mod bars;
 mod config;
 
-pub use bars::{Bar, Windows};
+pub use bars::{Bar, ROM, Windows};
 pub use config::{Address, Config};
 
 const ID: u16 = 0x00;
@@ -11,10 +11,18 @@ const COMMAND: u16 = 0x04;
 const CLASS: u16 = 0x08;
 const HEADER_TYPE: u16 = 0x0c;
 const CAPABILITIES: u16 = 0x34;
+const INTERRUPT: u16 = 0x3c;
 
-const COMMAND_IO_SPACE: u32 = 1 << 0;
-const COMMAND_MEMORY_SPACE: u32 = 1 << 1;
-const COMMAND_BUS_MASTER: u32 = 1 << 2;
+/// Bits of the Command register.
+pub mod command {
+    /// I/O BARs are decoded.
+    pub const IO_SPACE: u32 = 1 << 0;
+    /// Memory BARs are decoded.
+    pub const MEMORY_SPACE: u32 = 1 << 1;
+    /// The function may access memory: DMA, and messages.
+    pub const BUS_MASTER: u32 = 1 << 2;
+}
+
 /// The half of the dword at [`COMMAND`] that is not Status, whose bits a one would clear.
 const COMMAND_MASK: u32 = 0xffff;
 const STATUS_CAPABILITIES: u32 = 1 << (16 + 4);
@@ -74,49 +82,70 @@ pub struct Function {
     config: Config,
     address: Address,
     bars: bars::Bars,
+    /// What firmware left in Interrupt Line and the bytes beside it.
+    interrupt: u32,
 }
 
 impl Function {
     /// Takes the endpoint at `address` into use: switches its decoders off, finds the sizes of its
     /// BARs and gives them addresses from `windows`.
     pub fn claim(config: Config, address: Address, windows: &mut Windows) -> Self {
-        let command = config.read(address, COMMAND) & COMMAND_MASK;
-        config.write(address, COMMAND, command & !(COMMAND_IO_SPACE | COMMAND_MEMORY_SPACE));
+        let content = config.read(address, COMMAND) & COMMAND_MASK;
+        config.write(address, COMMAND, content & !(command::IO_SPACE | command::MEMORY_SPACE));
         let bars = bars::assign(config, address, windows);
-        Self { config, address, bars }
+        Self { config, address, bars, interrupt: config.read(address, INTERRUPT) }
     }
 
-    /// The memory BAR `index`, if it has one.
+    /// The BAR `index`, if it has one; [`ROM`] for the expansion ROM.
     pub fn bar(&self, index: usize) -> Option<Bar> {
         *self.bars.get(index)?
     }
 
-    /// Gives the memory BAR `index` another bus address, a multiple of its size, with decoding off
-    /// meanwhile. Mappings of the old address lead nowhere then.
+    /// Gives the BAR `index` another address, a multiple of its size. Mappings of the old one lead nowhere
+    /// then.
     #[inline(never)]
     pub fn move_bar(&self, index: usize, address: u64) {
-        self.set_memory_space(false);
         if let Some(bar) = self.bar(index) {
             bars::place(self.config, self.address, index, Bar { address, ..bar });
         }
-        self.set_memory_space(true);
+    }
+
+    /// Writes back what a reset took: the addresses of the BARs, Interrupt Line. Lets it decode.
+    #[inline(never)]
+    pub fn restore(&self) {
+        for (index, bar) in self.bars.iter().enumerate() {
+            if let Some(bar) = *bar {
+                bars::place(self.config, self.address, index, bar);
+            }
+        }
+        self.write(INTERRUPT, self.interrupt);
+        self.enable();
     }
 
     /// Lets it decode its memory BARs and be a bus master.
     #[inline(never)]
     pub fn enable(&self) {
-        self.change_command(0, COMMAND_MEMORY_SPACE | COMMAND_BUS_MASTER);
+        self.set_command(command::MEMORY_SPACE | command::BUS_MASTER, true);
     }
 
-    /// Switches the decoding of its memory BARs.
+    /// Switches `bits` of the Command register, as in [`command`].
     #[inline(never)]
-    pub fn set_memory_space(&self, on: bool) {
-        self.change_command(COMMAND_MEMORY_SPACE, if on { COMMAND_MEMORY_SPACE } else { 0 });
+    pub fn set_command(&self, bits: u32, on: bool) {
+        let others = self.read(COMMAND) & COMMAND_MASK & !bits;
+        self.write(COMMAND, if on { others | bits } else { others });
     }
 
-    fn change_command(&self, clear: u32, set: u32) {
-        let command = self.read(COMMAND) & COMMAND_MASK;
-        self.write(COMMAND, command & !clear | set);
+    /// Switches the decoding of the expansion ROM.
+    #[inline(never)]
+    pub fn set_rom(&self, on: bool) {
+        if let Some(rom) = self.bar(ROM) {
+            bars::set_rom(self.config, self.address, rom, on);
+        }
+    }
+
+    /// What its interrupt pin is wired to, as firmware says: an input of the IOAPIC.
+    pub fn interrupt_line(&self) -> u8 {
+        self.interrupt as u8
     }
 
     /// Offset of its capability `id` in configuration space.

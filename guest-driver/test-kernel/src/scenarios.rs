@@ -3,15 +3,19 @@
 //! A scenario makes what it needs, mappings and processes, and drops it: none depends on another.
 
 mod bugs;
+mod dma;
 mod independence;
 mod interrupt;
 mod limits;
 mod memory_types;
 mod paths;
+mod power;
+mod regions;
+mod registers;
 mod shapes;
 mod two_cpus;
 
-use Play::{Alone, OnTwoCpus};
+use Play::{Alone, OnTwoCpus, WithTicker};
 use protocol::scenario::{ARGUMENT, Needs, SCENARIOS};
 
 use crate::bench;
@@ -24,11 +28,32 @@ use crate::second_cpu::SecondCpu;
 /// A line on what a scenario showed.
 type Shown = Result<&'static str, Failure>;
 
+/// What the scenarios play with.
+pub struct Machine {
+    /// The device that all are about.
+    pub lab: Function,
+    /// Another device.
+    pub ticker: Option<Function>,
+    /// Another CPU.
+    pub second_cpu: Option<SecondCpu>,
+}
+
+impl Machine {
+    fn has(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Nothing => true,
+            Needs::SecondCpu => self.second_cpu.is_some(),
+            Needs::Ticker => self.ticker.is_some(),
+        }
+    }
+}
+
 /// How to play a scenario: with the lab function, and with what else it needs.
 #[derive(Clone, Copy)]
 enum Play {
     Alone(fn(&Function) -> Shown),
     OnTwoCpus(fn(&Function, SecondCpu) -> Shown),
+    WithTicker(fn(&Function, &Function) -> Shown),
 }
 
 impl Play {
@@ -36,6 +61,7 @@ impl Play {
         match self {
             Play::Alone(_) => Needs::Nothing,
             Play::OnTwoCpus(_) => Needs::SecondCpu,
+            Play::WithTicker(_) => Needs::Ticker,
         }
     }
 }
@@ -67,6 +93,22 @@ const TABLE: &[(&str, Play)] = &[
     ("bar-moved", Alone(bugs::bar_moved)),
     ("map-past-end-unchecked", Alone(bugs::map_past_end_unchecked)),
     ("forgotten-acknowledgement", Alone(bugs::forgotten_acknowledgement)),
+    ("dma-both-ways", Alone(dma::both_ways)),
+    ("dma-errors", Alone(dma::errors)),
+    ("dma-without-bus-mastering", Alone(dma::without_bus_mastering)),
+    ("fifo", Alone(registers::fifo)),
+    ("counters", Alone(registers::counters)),
+    ("refused-accesses", Alone(registers::refused_accesses)),
+    ("io-bar", Alone(registers::io_bar)),
+    ("rom", Alone(regions::rom)),
+    ("bar-overlap", Alone(regions::overlap)),
+    ("bar-moved-by-halves", Alone(regions::moved_by_halves)),
+    ("msi-vectors", Alone(interrupt::message_vectors)),
+    ("msi-x", Alone(interrupt::message_table)),
+    ("d3hot", Alone(power::d3hot)),
+    ("function-level-reset", Alone(power::function_reset)),
+    ("shared-line", WithTicker(interrupt::shared_line)),
+    ("sub-page-bar", WithTicker(regions::sub_page_bar)),
     ("two-vcpus", OnTwoCpus(two_cpus::two_cpus)),
 ];
 
@@ -93,31 +135,28 @@ const _: () = {
 ///
 /// # Errors
 /// The first selected name that no scenario has.
-pub fn play<'a>(
-    command_line: &'a [u8],
-    function: &Function,
-    second_cpu: Option<SecondCpu>,
-) -> Result<bool, &'a [u8]> {
+pub fn play<'a>(command_line: &'a [u8], machine: &Machine) -> Result<bool, &'a [u8]> {
     let selection = selection(command_line);
     if let Some(unknown) = selection.and_then(first_unknown) {
         return Err(unknown);
     }
     let mut all_passed = true;
     for (name, scenario) in TABLE {
-        let possible = scenario.needs() == Needs::Nothing || second_cpu.is_some();
-        if selection.map_or(possible, |names| has(names, name)) {
-            all_passed &= play_one(name, *scenario, function, second_cpu);
+        if selection.map_or(machine.has(scenario.needs()), |names| has(names, name)) {
+            all_passed &= play_one(name, *scenario, machine);
         }
     }
     Ok(all_passed)
 }
 
-fn play_one(name: &str, scenario: Play, function: &Function, second_cpu: Option<SecondCpu>) -> bool {
+fn play_one(name: &str, scenario: Play, machine: &Machine) -> bool {
     bench::scenario_begin(name);
-    let shown = match (scenario, second_cpu) {
-        (Alone(play), _) => play(function),
-        (OnTwoCpus(play), Some(second_cpu)) => play(function, second_cpu),
-        (OnTwoCpus(_), None) => Err(Failure::Reason("there is no second CPU")),
+    let shown = match (scenario, machine) {
+        (Alone(play), Machine { lab, .. }) => play(lab),
+        (OnTwoCpus(play), Machine { lab, second_cpu: Some(second_cpu), .. }) => play(lab, *second_cpu),
+        (OnTwoCpus(_), _) => Err(Failure::Reason("there is no second CPU")),
+        (WithTicker(play), Machine { lab, ticker: Some(ticker), .. }) => play(lab, ticker),
+        (WithTicker(_), _) => Err(Failure::Reason("there is no ticker")),
     };
     match shown {
         Ok(summary) => {

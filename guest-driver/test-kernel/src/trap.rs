@@ -109,12 +109,13 @@ pub fn fault_address() -> u64 {
 #[unsafe(no_mangle)]
 extern "C" fn handle_trap(frame: &mut TrapFrame) {
     const SPURIOUS: u64 = SPURIOUS_VECTOR as u64;
-    const DEVICE: u64 = irq::VECTOR as u64;
+    const FIRST: u64 = irq::VECTORS.start as u64;
+    const LAST: u64 = irq::VECTORS.end as u64 - 1;
     let cpu = Cpu::this();
     cpu.count_kernel_entry();
     match frame.vector {
         SPURIOUS => {}
-        DEVICE => irq::dispatch(),
+        vector @ FIRST..=LAST => irq::dispatch(vector as u8),
         _ if frame.is_from_user() => process::handle_trap(cpu, frame),
         _ => kernel_fault(frame),
     }

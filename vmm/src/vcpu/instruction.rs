@@ -20,17 +20,9 @@ pub const MAX_LENGTH: usize = 15;
 /// How many instructions are remembered: the guest decides how many there are.
 const REMEMBERED: usize = 1 << 14;
 
-/// What reads or writes a port.
-const PORT_INSTRUCTIONS: [Mnemonic; 8] = [
-    Mnemonic::In,
-    Mnemonic::Out,
-    Mnemonic::Insb,
-    Mnemonic::Insw,
-    Mnemonic::Insd,
-    Mnemonic::Outsb,
-    Mnemonic::Outsw,
-    Mnemonic::Outsd,
-];
+/// What reads a port, and what writes one.
+const PORT_READS: [Mnemonic; 4] = [Mnemonic::In, Mnemonic::Insb, Mnemonic::Insw, Mnemonic::Insd];
+const PORT_WRITES: [Mnemonic; 4] = [Mnemonic::Out, Mnemonic::Outsb, Mnemonic::Outsw, Mnemonic::Outsd];
 
 /// What an exit says about the access.
 #[derive(Clone, Copy, Debug)]
@@ -131,10 +123,12 @@ impl Locator {
         decode_at(memory, registers, registers.linear_rip())
     }
 
-    /// The port instruction at RIP or, where KVM has moved RIP past it, right before it.
-    pub fn port(&self, memory: &GuestMemory, registers: &Registers) -> Option<Located> {
+    /// The instruction that wrote or read a port: at RIP or, where KVM has moved RIP past it, right before
+    /// it.
+    pub fn port(&self, memory: &GuestMemory, registers: &Registers, write: bool) -> Option<Located> {
         let rip = registers.linear_rip();
-        let is_port = |located: &Located| PORT_INSTRUCTIONS.contains(&located.decoded.mnemonic());
+        let wanted = if write { PORT_WRITES } else { PORT_READS };
+        let is_port = |located: &Located| wanted.contains(&located.decoded.mnemonic());
         let at = decode_at(memory, registers, rip).filter(is_port);
         // `in` and `out` by DX are one byte long, two with an operand-size prefix or an immediate port.
         let before = [2, 1].into_iter().find_map(|length| {

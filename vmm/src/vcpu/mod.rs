@@ -217,7 +217,7 @@ impl Vcpu {
 
     fn pci_port(&mut self, port: u16, size: u8, written: Option<u32>) -> Result<u32, HostError> {
         let registers = self.registers();
-        let origin = self.tracker.port(&self.shared, &registers)?;
+        let origin = self.tracker.port(&self.shared, &registers, written.is_some())?;
         let access = Access {
             address: BusAddress::Port(port),
             size,

@@ -84,9 +84,14 @@ impl Tracker {
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
-    pub fn port(&mut self, shared: &Shared, registers: &Registers) -> Result<Origin, WriteError> {
+    pub fn port(
+        &mut self,
+        shared: &Shared,
+        registers: &Registers,
+        write: bool,
+    ) -> Result<Origin, WriteError> {
         let mut origin = self.unresolved(registers);
-        let Some(located) = self.locator.port(&shared.memory, registers) else { return Ok(origin) };
+        let Some(located) = self.locator.port(&shared.memory, registers, write) else { return Ok(origin) };
         origin.instruction = shared.interned().instruction(registers.address_space(), &located)?;
         Ok(origin)
     }

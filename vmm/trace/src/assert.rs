@@ -30,8 +30,8 @@ mod window;
 pub use expect::Expect;
 pub use failure::{Failure, NotPassed, Verdict};
 pub use pattern::{
-    Pattern, access, any_access, busy, change, dma, interrupt_lost, map, mark, msi, not_emulated, page_fault,
-    read, unmap, write,
+    Pattern, access, any_access, busy, change, dma, interrupt_lost, interrupt_masked, intx, map, mark, msi,
+    not_emulated, page_fault, read, unmap, write,
 };
 pub use window::Window;
 

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use super::registers::{INT_STATUS, STATUS, STATUS_DONE};
 use super::{Lab, finish, start_factorial};
 use crate::check::{Failure, holds};
-use crate::irq;
+use crate::irq::{self, VECTOR};
 
 /// How often [`isr_without_acknowledgement`] was called.
 static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
@@ -17,7 +17,8 @@ const PATIENCE: u32 = 1000;
 #[inline(never)]
 pub fn forget_acknowledgement(lab: &Lab<'_>) -> Result<u32, Failure> {
     INTERRUPTS.store(0, Relaxed);
-    irq::request(isr_without_acknowledgement, 0);
+    irq::free(VECTOR);
+    irq::request(VECTOR, isr_without_acknowledgement, 0).ok_or(Failure::Reason("no room for a handler"))?;
     start_factorial(lab, 5);
     while INTERRUPTS.load(Relaxed) == 0 {
         irq::wait();
@@ -32,6 +33,6 @@ pub fn forget_acknowledgement(lab: &Lab<'_>) -> Result<u32, Failure> {
 }
 
 #[inline(never)]
-fn isr_without_acknowledgement(_: u64) {
+fn isr_without_acknowledgement(_: u64, _: u8) {
     INTERRUPTS.store(INTERRUPTS.load(Relaxed) + 1, Relaxed);
 }

@@ -2,6 +2,7 @@
 
 use common::system_call::{Errno, area};
 
+use super::registers::DOORBELLS_BAR;
 use super::{memory_bar, registers_bar};
 use crate::check::Failure;
 use crate::paging::{Caching, PAGE};
@@ -13,6 +14,7 @@ use crate::pci::{Bar, Function};
 pub struct File {
     registers: Bar,
     memory: Bar,
+    doorbells: Option<Bar>,
 }
 
 /// What the `mmap` operation gives a process.
@@ -27,7 +29,11 @@ impl File {
     /// Opens the file of `function`, which may decode its BARs from now on.
     pub fn open(function: &Function) -> Result<Self, Failure> {
         function.enable();
-        Ok(Self { registers: registers_bar(function)?, memory: memory_bar(function)? })
+        Ok(Self {
+            registers: registers_bar(function)?,
+            memory: memory_bar(function)?,
+            doorbells: function.bar(DOORBELLS_BAR),
+        })
     }
 
     /// The `mmap` operation: where `length` bytes from `offset` on lie, and how to map them.
@@ -42,7 +48,11 @@ impl File {
             area::REGISTERS => (self.registers, Caching::Uncached),
             area::MEMORY => (self.memory, Caching::Uncached),
             area::MEMORY_WRITE_COMBINING => (self.memory, Caching::WriteCombining),
-            area::UNCHECKED => return Ok(self.mmap_unchecked(offset)),
+            area::UNCHECKED => return Ok(mmap_unchecked(self.registers, offset)),
+            area::UNCHECKED_DOORBELLS => {
+                let doorbells = self.doorbells.ok_or(Errno::INVALID)?;
+                return Ok(mmap_unchecked(doorbells, offset));
+            }
             _ => return Err(Errno::INVALID),
         };
         // By subtraction, so that no sum can wrap.
@@ -52,9 +62,9 @@ impl File {
         }
         Ok(Grant { physical: bar.address + offset, caching })
     }
+}
 
-    /// What a driver gives that checks nothing: the registers, and whatever lies after them.
-    fn mmap_unchecked(self, offset: u64) -> Grant {
-        Grant { physical: self.registers.address + offset, caching: Caching::Uncached }
-    }
+/// What a driver gives that checks nothing: the BAR, and whatever lies after it.
+fn mmap_unchecked(bar: Bar, offset: u64) -> Grant {
+    Grant { physical: bar.address + offset, caching: Caching::Uncached }
 }

@@ -1,4 +1,4 @@
-//! The device's interrupt as a message (MSI; PCI Local Bus 3.0, section 6.8.1).
+//! The device's interrupts as messages (MSI; PCI Local Bus 3.0, section 6.8.1).
 
 use crate::apic;
 use crate::pci::Function;
@@ -9,6 +9,7 @@ const CAPABILITY: u8 = 0x05;
 const ENABLE: u32 = 1 << 16;
 /// How many vectors are enabled, as a power of two.
 const MULTIPLE_MESSAGE_ENABLE: u32 = 7 << (16 + 4);
+const MULTIPLE_MESSAGE_SHIFT: u32 = 16 + 4;
 const ADDRESS_64_BIT: u32 = 1 << (16 + 7);
 
 /// Offsets from the capability.
@@ -16,33 +17,51 @@ const ADDRESS_LOW: u16 = 0x04;
 const ADDRESS_HIGH: u16 = 0x08;
 const DATA_IF_32_BIT: u16 = 0x08;
 const DATA_IF_64_BIT: u16 = 0x0c;
+/// Offsets from the data: mask bits and pending bits.
+const MASK: u16 = 0x04;
+const PENDING: u16 = 0x08;
 
-/// An enabled message; disabled when dropped.
-pub struct Message<'a> {
+/// Enabled messages; disabled when dropped.
+pub struct Messages<'a> {
     function: &'a Function,
     capability: u16,
+    data: u16,
 }
 
-impl<'a> Message<'a> {
-    /// Has `function` send `vector` to processor 0. `None` if it has no such capability.
+impl<'a> Messages<'a> {
+    /// Has `function` send `vector` to processor 0, and those after it: `1 << log2` in all, of which
+    /// `vector` is a multiple. `None` if it has no such capability.
     #[inline(never)]
-    pub fn enable(function: &'a Function, vector: u8) -> Option<Self> {
+    pub fn enable(function: &'a Function, vector: u8, log2: u32) -> Option<Self> {
         let capability = function.capability(CAPABILITY)?;
         let control = function.read(capability);
         function.write(capability + ADDRESS_LOW, apic::BASE as u32);
         let data = if control & ADDRESS_64_BIT != 0 {
             function.write(capability + ADDRESS_HIGH, (apic::BASE >> 32) as u32);
-            DATA_IF_64_BIT
+            capability + DATA_IF_64_BIT
         } else {
-            DATA_IF_32_BIT
+            capability + DATA_IF_32_BIT
         };
-        function.write(capability + data, u32::from(vector));
-        function.write(capability, control & !MULTIPLE_MESSAGE_ENABLE | ENABLE);
-        Some(Self { function, capability })
+        function.write(data, u32::from(vector));
+        let count = log2 << MULTIPLE_MESSAGE_SHIFT;
+        function.write(capability, control & !MULTIPLE_MESSAGE_ENABLE | count | ENABLE);
+        Some(Self { function, capability, data })
+    }
+
+    /// Holds back the messages whose bits are ones; lets the others through.
+    #[inline(never)]
+    pub fn mask(&self, bits: u32) {
+        self.function.write(self.data + MASK, bits);
+    }
+
+    /// The messages that are held back.
+    #[inline(never)]
+    pub fn pending(&self) -> u32 {
+        self.function.read(self.data + PENDING)
     }
 }
 
-impl Drop for Message<'_> {
+impl Drop for Messages<'_> {
     fn drop(&mut self) {
         let control = self.function.read(self.capability);
         self.function.write(self.capability, control & !ENABLE);

@@ -5,7 +5,7 @@ use common::system_call::{fill, routine};
 use super::{process, run_to_exit, run_to_fault};
 use crate::check::{Failure, equal};
 use crate::lab;
-use crate::pci::Function;
+use crate::pci::{Function, command};
 use crate::process::MAPPINGS_BASE;
 
 /// Page-fault error codes: bit 0 the page is present, bit 2 from ring 3.
@@ -39,9 +39,9 @@ pub fn supervisor_page_from_user(function: &Function) -> Result<&'static str, Fa
 pub fn decode_off(function: &Function) -> Result<&'static str, Failure> {
     let lab = lab::probe(function)?;
     lab::write_scratch(&lab, 0xc0ff_ee0d);
-    function.set_memory_space(false);
+    function.set_command(command::MEMORY_SPACE, false);
     let off = lab::read_scratch(&lab);
-    function.set_memory_space(true);
+    function.set_command(command::MEMORY_SPACE, true);
     equal("SCRATCH with Memory Space off", u64::from(off), 0xffff_ffff)?;
     equal("SCRATCH with Memory Space on", u64::from(lab::read_scratch(&lab)), 0xc0ff_ee0d)?;
     Ok("all-ones while off; the register kept its value")

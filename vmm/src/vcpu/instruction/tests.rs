@@ -213,15 +213,29 @@ fn both_halves_of_a_read_modify_write_say_so() {
 
 #[test]
 fn a_port_instruction_is_at_rip_or_right_before_it() {
-    let port = |guest: &Guest| {
-        Locator::new().port(&guest.memory, &guest.registers).map(|located| located.bytes().to_vec())
+    let port = |guest: &Guest, write| {
+        Locator::new().port(&guest.memory, &guest.registers, write).map(|located| located.bytes().to_vec())
     };
 
-    assert_eq!(port(&before_running(|a| a.in_(eax, dx))).unwrap(), [0xed]);
-    assert_eq!(port(&after_running(|a| a.out(dx, al))).unwrap(), [0xee]);
-    assert_eq!(port(&after_running(|a| a.out(0xf4, eax))).unwrap(), [0xe7, 0xf4]);
-    assert_eq!(port(&before_running(|a| a.rep().outsb())).unwrap(), [0xf3, 0x6e]);
-    assert!(port(&after_running(CodeAssembler::nop)).is_none());
+    assert_eq!(port(&before_running(|a| a.in_(eax, dx)), false).unwrap(), [0xed]);
+    assert_eq!(port(&after_running(|a| a.out(dx, al)), true).unwrap(), [0xee]);
+    assert_eq!(port(&after_running(|a| a.out(0xf4, eax)), true).unwrap(), [0xe7, 0xf4]);
+    assert_eq!(port(&before_running(|a| a.rep().outsb()), true).unwrap(), [0xf3, 0x6e]);
+    assert!(port(&after_running(CodeAssembler::nop), true).is_none());
+}
+
+#[test]
+fn a_port_write_right_before_a_port_read_is_told_from_it() {
+    let mut guest = guest();
+    guest.code(|a| {
+        a.out(dx, eax)?;
+        a.in_(eax, dx)
+    });
+    guest.registers.general.rip = CODE + 1;
+    let port = |write| Locator::new().port(&guest.memory, &guest.registers, write).unwrap();
+
+    assert_eq!((port(true).bytes(), port(true).ambiguous), (&[0xef][..], false));
+    assert_eq!((port(false).bytes(), port(false).ambiguous), (&[0xed][..], false));
 }
 
 #[test]
@@ -233,7 +247,7 @@ fn a_string_instruction_on_memory_is_no_port_instruction() {
     });
     guest.registers.general.rip = CODE + 1;
 
-    let located = Locator::new().port(&guest.memory, &guest.registers).unwrap();
+    let located = Locator::new().port(&guest.memory, &guest.registers, true).unwrap();
 
     assert_eq!(located.bytes(), [0xee]);
 }

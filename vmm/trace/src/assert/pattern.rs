@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use kinds::{
-    access, any_access, busy, change, dma, interrupt_lost, map, mark, msi, not_emulated, page_fault, read,
-    unmap, write,
+    access, any_access, busy, change, dma, interrupt_lost, interrupt_masked, intx, map, mark, msi,
+    not_emulated, page_fault, read, unmap, write,
 };
 
 use device_model::Region;

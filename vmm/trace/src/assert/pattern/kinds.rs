@@ -42,6 +42,18 @@ pub fn interrupt_lost(index: u16) -> Pattern {
     Pattern::kind(&format!("interrupt {index} lost"), kind)
 }
 
+/// An interrupt cause that its vector's mask holds back, for vector `index`.
+pub fn interrupt_masked(index: u16) -> Pattern {
+    let kind = move |what: &What| matches!(what, What::InterruptMasked { index: held, .. } if *held == index);
+    Pattern::kind(&format!("interrupt {index} masked"), kind)
+}
+
+/// A device's interrupt pin is asserted, or deasserted.
+pub fn intx(asserted: bool) -> Pattern {
+    let text = if asserted { "INTx asserted" } else { "INTx deasserted" };
+    Pattern::kind(text, move |what| matches!(what, What::Intx { asserted: level, .. } if *level == asserted))
+}
+
 /// A DMA transfer, done or refused.
 pub fn dma() -> Pattern {
     Pattern::kind("dma", |what| matches!(what, What::Dma { .. }))
