@@ -56,7 +56,7 @@ pub struct Run {
 }
 
 impl Bench {
-    /// The embedded test kernel with the `lab` device at 00:04.0; it plays every scenario.
+    /// The embedded test kernel with the default devices; it plays every scenario.
     pub fn test_kernel() -> Self {
         let folder = TempDir::new();
         let path = folder.as_ref().map(|folder| folder.path().join("trace")).unwrap_or_default();
@@ -139,23 +139,10 @@ impl Bench {
 /// # Errors
 /// If it doesn't, or can't be run.
 pub fn play(scenario: &'static str) -> Result<Run> {
-    play_on(Bench::test_kernel(), scenario)
-}
-
-/// The same on a machine with a `ticker` at 00:08.0, on the interrupt line of the `lab`.
-///
-/// # Errors
-/// As [`play`].
-pub fn play_with_ticker(scenario: &'static str) -> Result<Run> {
-    play_on(Bench::test_kernel().devices(with_ticker()?), scenario)
-}
-
-/// A `lab` at 00:04.0, and a `ticker` at 00:08.0 that shares its interrupt line.
-///
-/// # Errors
-/// If the catalogue lacks either.
-pub fn with_ticker() -> Result<Devices> {
-    Ok(vec![device_at(4, "lab", &[])?, device_at(8, "ticker", &[])?])
+    let run = Bench::test_kernel().scenario(scenario).run()?;
+    ensure!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
+    ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
+    Ok(run)
 }
 
 /// A device of the catalogue as function 0 of device `number` on bus 0.
@@ -163,13 +150,6 @@ fn device_at(number: u8, name: &str, options: &[(&str, &str)]) -> Result<(Bdf, B
     let entry = catalog::named(name).with_context(|| format!("no device is called {name}"))?;
     let device = (entry.new)(&entry.options(options)?);
     Ok((Bdf::new(0, number, 0).context("no such address")?, device))
-}
-
-fn play_on(bench: Bench, scenario: &'static str) -> Result<Run> {
-    let run = bench.scenario(scenario).run()?;
-    ensure!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
-    ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
-    Ok(run)
 }
 
 impl Run {

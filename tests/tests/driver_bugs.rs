@@ -1,8 +1,8 @@
 //! What drivers do wrong, and how it shows in the trace: here the bug is what has to be found.
 
 use anyhow::Result;
+use tests::play;
 use tests::routes::bases;
-use tests::{play, play_with_ticker};
 use trace::assert::{access, any_access, busy, change, dma, interrupt_lost, map, msi, read, write};
 use trace::definition::Path;
 use trace::event::{DmaOutcome, Outcome};
@@ -52,7 +52,7 @@ fn a_mapping_past_the_end_gives_a_program_the_table_of_messages() -> Result<()> 
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn a_mapping_of_a_bar_smaller_than_a_page_gives_a_program_another_device() -> Result<()> {
-    let run = play_with_ticker("sub-page-bar")?;
+    let run = play("sub-page-bar")?;
     let scenario = run.expect("sub-page-bar");
     let page = 0xfe00_2000;
     scenario

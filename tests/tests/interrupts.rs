@@ -1,7 +1,7 @@
 //! Messages and pins: which came, which waited, and whose they were.
 
 use anyhow::Result;
-use tests::{play, play_with_ticker};
+use tests::play;
 use trace::assert::{access, interrupt_masked, intx, msi, read, write};
 
 /// Causes 0, 2 and 4 are set at once; 2 is masked until the others were handled.
@@ -56,7 +56,7 @@ fn a_masked_entry_of_the_table_is_pending_until_its_mask_goes() -> Result<()> {
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn on_a_shared_line_each_handler_finds_out_whose_interrupt_it_is() -> Result<()> {
-    let run = play_with_ticker("shared-line")?;
+    let run = play("shared-line")?;
     let scenario = run.expect("shared-line");
     let lab_asked = |done| {
         read("BAR0.INT_STATUS").device("lab").field("DONE", done).function("pin::isr_on_pin").in_handler()

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use protocol::scenario::SCENARIOS;
-use tests::{Bench, Run, with_ticker};
+use tests::{Bench, Run};
 use trace::assert::{access, any_access, map};
 use trace::definition::Path;
 use trace::view::What;
@@ -68,7 +68,7 @@ fn with_one_vcpu_the_scenario_says_what_it_lacks() -> Result<()> {
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn with_all_that_scenarios_need_all_are_played() -> Result<()> {
-    let run = Bench::test_kernel().cpus(2).devices(with_ticker()?).run()?;
+    let run = Bench::test_kernel().cpus(2).run()?;
 
     assert!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
     for scenario in SCENARIOS {

@@ -71,10 +71,14 @@ impl Config {
     }
 }
 
-/// What a machine has without being told: the `lab` device at 00:04.0.
+/// What a machine has without being told: `lab` at 00:04.0, and `ticker` at 00:08.0, on the same interrupt
+/// line.
 pub fn default_devices() -> Devices {
-    let lab = catalog::named("lab").map(catalog::Entry::with_defaults);
-    Bdf::new(0, 4, 0).into_iter().zip(lab).collect()
+    let at = |name, number| {
+        let device = catalog::named(name)?.with_defaults();
+        Some((Bdf::new(0, number, 0)?, device))
+    };
+    [at("lab", 4), at("ticker", 8)].into_iter().flatten().collect()
 }
 
 /// A machine can't be built.

@@ -18,17 +18,16 @@ pub enum Needs {
     Nothing,
     /// A second vCPU.
     SecondCpu,
-    /// A `ticker` on the interrupt line of the `lab`.
+    /// A `ticker` on the interrupt line of the `lab`, as there is unless devices are chosen.
     Ticker,
 }
 
 impl Needs {
-    /// The option of `barscope run` that gives it.
+    /// The option of `barscope run` that gives it; `None` if it is there without.
     pub const fn option(self) -> Option<&'static str> {
         match self {
-            Needs::Nothing => None,
+            Needs::Nothing | Needs::Ticker => None,
             Needs::SecondCpu => Some("--cpus 2"),
-            Needs::Ticker => Some("--device lab --device ticker,bdf=00:08.0"),
         }
     }
 }

@@ -95,7 +95,7 @@ pub struct Run {
     #[arg(long)]
     pub clock: Option<Clock>,
 
-    /// Add a device; may be repeated. Without it: lab,bdf=00:04.0
+    /// Add a device; may be repeated. Without it: lab,bdf=00:04.0 and ticker,bdf=00:08.0
     #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]")]
     pub devices: Vec<DeviceChoice>,
 
