@@ -5,9 +5,12 @@
 //! Nothing here needs KVM: a trace tells everything by itself.
 
 pub mod assert;
+pub mod coverage;
 pub mod definition;
 mod definitions;
 pub mod event;
+pub mod expectation;
+pub mod filter;
 mod format;
 mod mapping;
 pub mod print;
