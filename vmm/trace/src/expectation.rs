@@ -118,7 +118,7 @@ fn test(clauses: &mut Clauses, line: &Line, parser: &mut Parser<'_>) -> Result<T
     parser.advance();
     let mut devices = Devices::All;
     let mut window = Window::Whole;
-    while !parser.is_done() && !parser.sign(":") {
+    while !parser.is_done() {
         if parser.word("on") {
             devices = Devices::On(parser.device()?);
         } else if parser.words(&["for", "each"]) {
@@ -126,7 +126,7 @@ fn test(clauses: &mut Clauses, line: &Line, parser: &mut Parser<'_>) -> Result<T
         } else if parser.word("in") {
             window = clauses.window_named(parser)?;
         } else {
-            return Err(parser.expected("on DEVICE, for each DEVICE, in WINDOW, or the end of the line"));
+            return Err(parser.expected("on DEVICE, for each DEVICE, in WINDOW or the end of the line"));
         }
     }
     if line.children.is_empty() {

@@ -166,7 +166,18 @@ impl Chain {
     /// Takes an event that is like the steps in `hits`; whether all steps are found now.
     pub(super) fn advance(&self, progress: &mut Progress, view: &View, hits: &[usize]) -> bool {
         let now = Moment::of(view);
-        progress.candidates.retain(|candidate| !self.expired(candidate, now));
+        let Progress { candidates, nearly, .. } = progress;
+        candidates.retain(|candidate| {
+            let expired = self.expired(candidate, now);
+            let step = candidate.found.len();
+            if expired
+                && hits.contains(&step)
+                && let Err(why) = self.fits(step, candidate, view, now)
+            {
+                note(nearly, Near { seq: now.seq, why, step });
+            }
+            !expired
+        });
         // From the last step to the first: an event is one step only.
         for step in hits.iter().rev().copied() {
             let waiting = progress.candidates.iter().enumerate();
@@ -174,9 +185,7 @@ impl Chain {
                 waiting.filter(|(_, waiting)| waiting.found.len() == step).map(|(at, _)| at).collect();
             for at in waiting.into_iter().rev() {
                 if let Err(why) = self.fits(step, &progress.candidates[at], view, now) {
-                    if step >= progress.nearly.as_ref().map_or(0, |near| near.step) {
-                        progress.nearly = Some(Near { seq: now.seq, why, step });
-                    }
+                    note(&mut progress.nearly, Near { seq: now.seq, why, step });
                     continue;
                 }
                 let mut found = progress.candidates[at].found.clone();
@@ -287,9 +296,11 @@ impl Progress {
     pub(super) fn nearly(&self) -> Option<&Near> {
         self.nearly.as_ref().filter(|near| near.step == self.furthest)
     }
+}
 
-    /// Whether nothing comes of it after this time: the earliest moment that breaks a bound.
-    pub(super) fn expire(&mut self, chain: &Chain, now: Moment) {
-        self.candidates.retain(|candidate| !chain.expired(candidate, now));
+/// Keeps the first one of those that came furthest.
+fn note(nearly: &mut Option<Near>, new: Near) {
+    if nearly.as_ref().is_none_or(|known| new.step > known.step) {
+        *nearly = Some(new);
     }
 }

@@ -5,10 +5,25 @@ use std::ops::RangeBounds;
 use super::clause::{Clause, Goal, Limits, Step};
 use super::engine::Engine;
 use super::failure::Verdict;
+use super::picture::Finding;
 use super::suite::Suite;
 use super::window::Window;
 use crate::filter::Filter;
 use crate::reader::Trace;
+
+/// Holds tests against a trace that was read whole.
+pub fn check(trace: &Trace, suite: Suite) -> Vec<Finding> {
+    let mut engine = Engine::new(suite);
+    let views = trace.views().all();
+    for view in views {
+        engine.take(trace.definitions(), view);
+    }
+    let mut findings = engine.finish(&trace.into());
+    if findings.need_pictures() {
+        views.iter().for_each(|view| findings.look(view));
+    }
+    findings.into_list()
+}
 
 /// Asks things of a trace, within a window.
 #[derive(Clone, Debug)]
@@ -74,15 +89,7 @@ impl<'a> Expect<'a> {
 
     /// Any clause.
     pub fn clause(&self, clause: Clause) -> Verdict {
-        let mut engine = Engine::new(Suite::of(&self.name, self.window.clone(), clause));
-        let views = self.trace.views().all();
-        for view in views {
-            engine.take(self.trace.definitions(), view);
-        }
-        let mut findings = engine.finish(&self.trace.into());
-        if findings.need_pictures() {
-            views.iter().for_each(|view| findings.look(view));
-        }
-        findings.into_list().into_iter().fold(Verdict::Pass, |verdict, finding| verdict.and(finding.verdict))
+        let findings = check(self.trace, Suite::of(&self.name, self.window.clone(), clause));
+        findings.into_iter().fold(Verdict::Pass, |verdict, finding| verdict.and(finding.verdict))
     }
 }

@@ -269,18 +269,13 @@ fn take_each(
     view: &View,
 ) -> Option<Amiss> {
     let now = Moment::of(view);
-    for one in waiting.iter_mut() {
-        one.progress.expire(chain, now);
-    }
     let hits = chain.hits(view);
-    if !hits.is_empty() {
-        let hits: Vec<_> = hits.iter().copied().filter(|step| *step > 0).collect();
-        waiting.retain_mut(|one| !chain.advance(&mut one.progress, view, &hits));
-    }
+    let later: Vec<_> = hits.iter().copied().filter(|step| *step > 0).collect();
+    waiting.retain_mut(|one| !chain.advance(&mut one.progress, view, &later));
     if let Some(Waiting { trigger, progress }) = waiting.iter().find(|one| one.progress.is_hopeless()) {
         return Some(not_followed(chain, text, *trigger, progress, "was not followed in time by"));
     }
-    if chain.filter(0).matches(view) {
+    if hits.contains(&0) {
         *triggers += 1;
         // With one step to come that says nothing of causes, the first that waits speaks for all.
         let alike = chain.len() == 2 && !chain.names_causes();

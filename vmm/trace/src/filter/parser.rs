@@ -252,6 +252,12 @@ impl<'a> Parser<'a> {
 
     /// What may follow the name of a kind: `msi 2`, `mark "begin"`.
     fn argument(&mut self, kind: &str, span: Span, parts: &mut Vec<Expr>) -> Result<(), Mistake> {
+        // `msi 1..2 times` is about all of them.
+        if matches!(self.lexemes.get(1), Some(Lexeme { token: Token::Sign(".."), .. }))
+            && matches!(self.peek(), Some(Token::Number(_)))
+        {
+            return Ok(());
+        }
         let (field, operand) = match (kind, self.peek()) {
             ("msi" | "interrupt-lost" | "interrupt-masked", Some(Token::Number(index))) => {
                 ("index", Operand::Number(*index))
