@@ -37,6 +37,11 @@ pub enum Stop {
         /// The signal's number.
         signal: i32,
     },
+    /// Whoever looks on has seen enough.
+    Enough {
+        /// Why.
+        why: String,
+    },
     /// The host can't go on: a trace that can't be written, an ioctl that failed.
     Host(crate::host::HostError),
 }
@@ -63,6 +68,7 @@ impl Stop {
             Stop::Exit { .. } | Stop::Reset => End::Finished,
             Stop::Timeout => End::Interrupted("the time limit was reached".to_owned()),
             Stop::Interrupted { signal } => End::Interrupted(format!("signal {signal}")),
+            Stop::Enough { why } => End::Interrupted(why.clone()),
             Stop::TripleFault(place) => End::Failed(format!("triple fault at {:#x}", place.rip)),
             Stop::Halted(place) => End::Failed(format!("halted for good at {:#x}", place.rip)),
             Stop::NotEmulated { place, .. } => End::Failed(format!("not emulated at {:#x}", place.rip)),

@@ -14,7 +14,8 @@ use device_model::{Bdf, Options, catalog};
     args_conflicts_with_subcommands = true,
     after_help = "\
 Without a command, barscope runs `barscope run`.
-Exit code: 0 passed, 1 a scenario or the guest failed, 2 wrong use, 3 the host can't, 130 Ctrl-C."
+Exit code: 0 passed, 1 a scenario, an expectation or the guest failed, 2 wrong use,
+3 the host can't, 4 an expectation can't be decided, 130 Ctrl-C."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -35,6 +36,10 @@ impl Args {
 pub enum Command {
     /// Boot a kernel and trace its accesses to PCI devices.
     Run(Run),
+    /// Print a trace, or the records of it that a filter selects.
+    Show(Show),
+    /// Hold expectation files against a trace.
+    Check(Check),
     /// List devices with their regions, registers and options, as Markdown.
     Devices(Devices),
 }
@@ -46,6 +51,62 @@ pub struct Devices {
     #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(device_names()))]
     pub names: Vec<String>,
 }
+
+/// Options of `show`.
+#[derive(clap::Args)]
+#[command(after_help = FILTER_HELP)]
+pub struct Show {
+    /// The trace
+    pub trace: PathBuf,
+
+    /// Only records like this, as in: read BAR0.STATUS by user via mmap
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+
+    /// Only the last records, as many as this
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"])]
+    pub last: Option<u64>,
+
+    /// Only records from this sequence number on
+    #[arg(long, value_name = "SEQ")]
+    pub from: Option<u64>,
+
+    /// Only records up to this sequence number
+    #[arg(long, value_name = "SEQ")]
+    pub to: Option<u64>,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Options of `check`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exit code: 0 all hold, 1 one fails, 4 none fails but the trace can't tell about one.
+EXPECTATIONS.md in the repository tells the language.")]
+pub struct Check {
+    /// The trace
+    pub trace: PathBuf,
+
+    /// Expectation files
+    #[arg(value_name = "EXPECT", required = true)]
+    pub expect: Vec<PathBuf>,
+
+    /// Write a JUnit report there
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+const FILTER_HELP: &str = "\
+A filter is a list of conditions that all have to hold; \"or\", \"not\" and brackets combine them:
+  read BAR0.STATUS by user via mmap      access memtype WC or write {DONE=1} in handler
+  bar0.STATUS and cpl==3 and value & 1 == 1                    msi 0 not delivered
+EXPECTATIONS.md in the repository lists kinds and fields.";
 
 /// Options of `run`.
 #[derive(clap::Args)]
@@ -66,6 +127,18 @@ pub struct Run {
     /// How to print the trace
     #[arg(long, default_value = "text")]
     pub format: Format,
+
+    /// Print only records like this, as in: "read BAR0.STATUS by user"; the trace holds all of them
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+
+    /// Hold this expectation file against the trace; may be repeated. The guest is stopped once one fails
+    #[arg(long, value_name = "FILE")]
+    pub expect: Vec<PathBuf>,
+
+    /// Write a JUnit report of the expectations there
+    #[arg(long, value_name = "FILE", requires = "expect")]
+    pub junit: Option<PathBuf>,
 
     /// Print nothing but errors
     #[arg(long, short)]

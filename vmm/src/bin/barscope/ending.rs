@@ -20,6 +20,8 @@ pub enum Code {
     Usage = 2,
     /// The host can't.
     Host = 3,
+    /// An expectation neither held nor failed: the trace can't tell.
+    Inconclusive = 4,
     /// Ctrl-C, as shells count it.
     Interrupted = 130,
 }
@@ -47,6 +49,25 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// A file that the command line names can't be read.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A filter or an expectation says something that can't be understood.
+    #[error("{0}")]
+    Mistake(String),
+    /// A report can't be written.
+    #[error("cannot write {}", path.display())]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// More devices than a bus has places.
     #[error(
         "more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1"
@@ -66,10 +87,16 @@ impl Failure {
         match self {
             Failure::Machine(MachineError::Host(error)) | Failure::Host(error) => host_code(error),
             Failure::Machine(MachineError::Boot { source: BootError::Structure { .. }, .. }) => Code::Host,
-            Failure::Machine(_) | Failure::Kernel { .. } | Failure::BusFull => Code::Usage,
+            Failure::Machine(_)
+            | Failure::Kernel { .. }
+            | Failure::File { .. }
+            | Failure::Mistake(_)
+            | Failure::Report { .. }
+            | Failure::BusFull => Code::Usage,
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
-            Failure::Read(_) | Failure::Print(_) => Code::Host,
+            Failure::Read(_) => Code::Usage,
+            Failure::Print(_) => Code::Host,
         }
     }
 }
@@ -108,12 +135,14 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
             (Code::Host, format!("{why} (KVM_EXIT_INTERNAL_ERROR, suberror {suberror})\n  {}", at(place)))
         }
         Stop::Unexpected { what, place } => (Code::Host, format!("{what}\n  {}", at(place))),
+        // Who saw enough says why.
+        Stop::Enough { .. } => (Code::Failed, String::new()),
         Stop::Interrupted { signal } => {
             (Code::Interrupted, format!("stopped by signal {signal}{}", everywhere()))
         }
         Stop::Host(error) => (host_code(error), with_sources(error)),
     };
-    (code, Some(text))
+    (code, Some(text).filter(|text| !text.is_empty()))
 }
 
 /// An error and what led to it, in one line.

@@ -1,10 +1,15 @@
-//! `barscope`: boots a guest, traces its accesses to PCI devices and prints them.
+//! `barscope`: boots a guest, traces its accesses to PCI devices, and tells what is in a trace.
 
 mod args;
+mod check;
 mod devices;
 mod ending;
+mod expectations;
+mod output;
 mod run;
+mod show;
 mod signals;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -20,6 +25,8 @@ fn main() -> ExitCode {
         .init();
     let result = match args.command() {
         args::Command::Run(args) => run::run(&args),
+        args::Command::Show(args) => show::show(&args),
+        args::Command::Check(args) => check::check(&args),
         args::Command::Devices(args) => devices::devices(&args),
     };
     match result {

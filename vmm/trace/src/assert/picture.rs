@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::engine::{Decided, Decision};
-use super::failure::{Failure, Line, Verdict, describe};
+use super::failure::{Failure, Line, Open, Verdict, describe};
 use super::suite::Location;
 use crate::view::View;
 
@@ -109,8 +109,8 @@ fn finding(decided: Decided, picture: Picture) -> Finding {
     let verdict = match result {
         Decision::Pass => Verdict::Pass,
         Decision::Inconclusive(doubt) => {
-            let name = if test.is_empty() { String::new() } else { format!("{test:?}, ") };
-            Verdict::Inconclusive(format!("{name}{window}\n  {clause}\n  {doubt}"))
+            let (name, clause) = (test.clone(), clause.clone());
+            Verdict::Inconclusive(Box::new(Open { name, window, clause, doubt }))
         }
         Decision::Fail(details, _) => Verdict::Fail(Box::new(Failure {
             name: test.clone(),

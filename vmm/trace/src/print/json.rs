@@ -12,15 +12,13 @@ use serde_json::{Value, json};
 use super::{Ending, Printer, Totals};
 use crate::definition::Function;
 use crate::definitions::Definitions;
-use crate::event::Event;
 use crate::format::{Clock, End};
-use crate::view::{AccessView, BusAddress, Code, Place, Viewer, What};
+use crate::view::{AccessView, BusAddress, Code, Place, View, What};
 
 /// Prints a trace as JSON Lines.
 pub struct JsonPrinter<W> {
     out: W,
     clock: Clock,
-    viewer: Viewer,
     totals: Totals,
     started: bool,
 }
@@ -28,7 +26,7 @@ pub struct JsonPrinter<W> {
 impl<W: Write> JsonPrinter<W> {
     /// Prints to `out`.
     pub fn new(out: W, clock: Clock) -> Self {
-        Self { out, clock, viewer: Viewer::default(), totals: Totals::default(), started: false }
+        Self { out, clock, totals: Totals::default(), started: false }
     }
 
     fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
@@ -65,10 +63,9 @@ impl<W: Write> JsonPrinter<W> {
 }
 
 impl<W: Write> Printer for JsonPrinter<W> {
-    fn event(&mut self, definitions: &Definitions, event: &Event) -> io::Result<()> {
+    fn print(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         self.start(definitions)?;
-        self.totals.add(event);
-        let view = self.viewer.view(definitions, event);
+        self.totals.add(view);
         let (kind, details) = details(&view.what);
         self.line(&Line {
             seq: view.seq,
@@ -80,6 +77,10 @@ impl<W: Write> Printer for JsonPrinter<W> {
             cause: view.cause(),
             details,
         })
+    }
+
+    fn pass(&mut self, view: &View) {
+        self.totals.add(view);
     }
 
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {

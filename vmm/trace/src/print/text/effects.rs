@@ -31,14 +31,14 @@ impl Effects {
 
 impl<W: Write> TextPrinter<W> {
     /// Takes what a device did.
-    pub(super) fn effect(&mut self, definitions: &Definitions, view: View) -> io::Result<()> {
+    pub(super) fn effect(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         if let What::Route { function: Some(_), route: Some(route), change, .. } = &view.what {
             self.setup.reroute(route, *change == RouteChange::Added);
-            if view.scenario.is_none() && *change != RouteChange::Refused {
+            if !self.selective && view.scenario.is_none() && *change != RouteChange::Refused {
                 return Ok(());
             }
         }
-        if self.stores_what_was_written(&view) {
+        if !self.selective && self.stores_what_was_written(view) {
             return Ok(());
         }
         let Some(words) = words::effect(&view.what) else { return Ok(()) };
@@ -54,7 +54,7 @@ impl<W: Write> TextPrinter<W> {
         if self.last_access.as_ref().is_some_and(configured) {
             self.print_setup()?;
         }
-        self.effects = Effects::new(view, words);
+        self.effects = Effects::new(view.clone(), words);
         Ok(())
     }
 

@@ -66,7 +66,9 @@ impl<W: Write> TextPrinter<W> {
             }
         }
         let mut parts = Vec::new();
-        if scenarios > 0 {
+        if self.selective {
+            parts.push(format!("{} shown", words::counted(self.selected, "record", "records")));
+        } else if scenarios > 0 {
             let all = words::counted(scenarios, "scenario", "scenarios");
             let style = if passed == scenarios { PASS } else { FAIL };
             parts.push(format!("{all}, {}", self.paint.paint(style, format!("{passed} passed"))));
