@@ -40,6 +40,8 @@ pub enum Command {
     Show(Show),
     /// Hold expectation files against a trace.
     Check(Check),
+    /// Tell the language of filters and expectation files, as Markdown.
+    Language,
     /// List devices with their regions, registers and options, as Markdown.
     Devices(Devices),
 }
@@ -84,7 +86,7 @@ pub struct Show {
 #[derive(clap::Args)]
 #[command(after_help = "\
 Exit code: 0 all hold, 1 one fails, 4 none fails but the trace can't tell about one.
-EXPECTATIONS.md in the repository tells the language.")]
+`barscope language` tells what an expectation file may say.")]
 pub struct Check {
     /// The trace
     pub trace: PathBuf,
@@ -106,7 +108,7 @@ const FILTER_HELP: &str = "\
 A filter is a list of conditions that all have to hold; \"or\", \"not\" and brackets combine them:
   read BAR0.STATUS by user via mmap      access memtype WC or write {DONE=1} in handler
   bar0.STATUS and cpl==3 and value & 1 == 1                    msi 0 not delivered
-EXPECTATIONS.md in the repository lists kinds and fields.";
+`barscope language` tells all of it.";
 
 /// Options of `run`.
 #[derive(clap::Args)]

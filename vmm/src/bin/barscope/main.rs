@@ -11,6 +11,7 @@ mod show;
 mod signals;
 mod watch;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         args::Command::Run(args) => run::run(&args),
         args::Command::Show(args) => show::show(&args),
         args::Command::Check(args) => check::check(&args),
+        args::Command::Language => language(),
         args::Command::Devices(args) => devices::devices(&args),
     };
     match result {
@@ -38,4 +40,10 @@ fn main() -> ExitCode {
             failure.code().into()
         }
     }
+}
+
+/// Prints the language's reference.
+fn language() -> Result<ending::Code, ending::Failure> {
+    std::io::stdout().write_all(trace::expectation::reference().as_bytes())?;
+    Ok(ending::Code::Passed)
 }

@@ -17,7 +17,7 @@ use crate::ending::{Code, Failure, explain};
 use crate::expectations::Expectations;
 use crate::output;
 use crate::signals::Signals;
-use crate::watch::{Watch, compile, filter};
+use crate::watch::{Selection, Watch, compile, filter};
 
 /// How long the machine runs between two looks at its trace.
 const TURN: Duration = Duration::from_millis(50);
@@ -143,6 +143,7 @@ impl Live {
         // Its devices are defined before its first event.
         let events = tail.poll()?;
         let selection = compile(filter, tail.definitions())?;
+        let selection = selection.map(|like| Selection::new(like, args.format));
         let selective = selection.is_some();
         let printer = (!args.quiet).then(|| output::printer(args.format, tail.clock(), selective));
         let watch = Watch::new(selection, printer, expectations);

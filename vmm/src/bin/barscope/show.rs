@@ -8,7 +8,7 @@ use crate::args::Show;
 use crate::ending::{Code, Failure};
 use crate::expectations::Expectations;
 use crate::output;
-use crate::watch::{Watch, compile, filter};
+use crate::watch::{Selection, Watch, compile, filter};
 
 /// How many records before the first one that is shown are looked at: what runs then (the scenario, interrupt
 /// handlers) has mostly begun within them.
@@ -42,6 +42,7 @@ pub fn show(args: &Show) -> Result<Code, Failure> {
             end(&stream, watch)
         }
         (last, selection) => {
+            let selection = selection.map(|like| Selection::new(like, args.format));
             let mut watch = Watch::new(selection, Some(printer), Expectations::none());
             let from = match last {
                 Some(last) => (stream.last_seq()? + 1).saturating_sub(last),

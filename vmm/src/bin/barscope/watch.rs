@@ -8,6 +8,7 @@ use trace::print::{Ending, Printer, Totals};
 use trace::view::{View, Viewer};
 use trace::{Definitions, Event};
 
+use crate::args::Format;
 use crate::ending::Failure;
 use crate::expectations::Expectations;
 
@@ -15,12 +16,34 @@ use crate::expectations::Expectations;
 pub struct Watch {
     viewer: Viewer,
     totals: Totals,
-    selection: Option<Compiled>,
-    /// The last record that was selected: what it led to is shown with it.
-    selected: Option<u64>,
+    selection: Option<Selection>,
     /// `None` if nothing is to be printed, or once nobody reads standard output any more.
     printer: Option<Box<dyn Printer>>,
     expectations: Expectations,
+}
+
+/// Which records are shown.
+pub struct Selection {
+    like: Compiled,
+    /// For people, what a record led to is shown with it.
+    with_effects: bool,
+    /// The last record that was selected.
+    last: Option<u64>,
+}
+
+impl Selection {
+    /// Records like this.
+    pub fn new(like: Compiled, format: Format) -> Self {
+        Self { like, with_effects: format == Format::Text, last: None }
+    }
+
+    fn takes(&mut self, view: &View) -> bool {
+        if self.like.matches(view) {
+            self.last = Some(view.seq);
+            return true;
+        }
+        self.with_effects && view.is_effect() && view.cause().is_some() && view.cause() == self.last
+    }
 }
 
 /// A filter from the command line, in one piece or in several.
@@ -49,12 +72,12 @@ pub fn compile(
 
 impl Watch {
     pub fn new(
-        selection: Option<Compiled>,
+        selection: Option<Selection>,
         printer: Option<Box<dyn Printer>>,
         expectations: Expectations,
     ) -> Self {
         let (viewer, totals) = (Viewer::default(), Totals::default());
-        Self { viewer, totals, selection, selected: None, printer, expectations }
+        Self { viewer, totals, selection, printer, expectations }
     }
 
     /// Takes the next event.
@@ -65,7 +88,7 @@ impl Watch {
         let view = self.viewer.view(definitions, event);
         self.totals.add(&view);
         self.expectations.take(definitions, &view);
-        let shown = self.is_shown(&view);
+        let shown = self.selection.as_mut().is_none_or(|selection| selection.takes(&view));
         let Some(printer) = &mut self.printer else { return Ok(()) };
         if shown {
             let printed = printer.print(definitions, &view);
@@ -82,15 +105,6 @@ impl Watch {
         if let Some(printer) = &mut self.printer {
             printer.pass(&view);
         }
-    }
-
-    fn is_shown(&mut self, view: &View) -> bool {
-        let Some(selection) = &self.selection else { return true };
-        if selection.matches(view) {
-            self.selected = Some(view.seq);
-            return true;
-        }
-        view.is_effect() && view.cause().is_some() && view.cause() == self.selected
     }
 
     /// Takes the end.

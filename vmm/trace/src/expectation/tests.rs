@@ -375,6 +375,26 @@ fn mistakes_are_pointed_at() {
     }
 }
 
+/// The blocks of this kind in the reference.
+fn blocks(kind: &str) -> Vec<String> {
+    let (page, fence) = (reference(), format!("```{kind}\n"));
+    page.split(&fence).skip(1).map(|part| part.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_examples_of_the_reference_hold() {
+    let trace = story(Story::Good).finished();
+    let [filters] = blocks("filter").try_into().unwrap();
+    for text in filters.lines() {
+        let filter = Filter::parse(text).unwrap_or_else(|mistake| panic!("{}", mistake.show("f", text)));
+        filter.compile(trace.definitions()).unwrap_or_else(|mistake| panic!("{}", mistake.show("f", text)));
+    }
+    let [file] = blocks("expect").try_into().unwrap();
+    for finding in findings(&trace, &file) {
+        assert!(finding.verdict.passed(), "{}", finding.verdict);
+    }
+}
+
 #[test]
 fn no_text_makes_the_parser_panic() {
     let words = [
