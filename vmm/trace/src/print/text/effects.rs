@@ -38,7 +38,7 @@ impl<W: Write> TextPrinter<W> {
                 return Ok(());
             }
         }
-        if !self.selective && self.stores_what_was_written(view) {
+        if self.stores_what_was_written(view) {
             return Ok(());
         }
         let Some(words) = words::effect(&view.what) else { return Ok(()) };
