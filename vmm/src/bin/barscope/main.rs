@@ -5,6 +5,8 @@ mod check;
 mod devices;
 mod ending;
 mod expectations;
+mod explain;
+mod maps;
 mod output;
 mod run;
 mod show;
@@ -28,6 +30,8 @@ fn main() -> ExitCode {
         args::Command::Show(args) => show::show(&args),
         args::Command::Check(args) => check::check(&args),
         args::Command::Devices(args) => devices::devices(&args),
+        args::Command::Explain(args) => explain::explain(&args),
+        args::Command::Maps(args) => maps::maps(&args),
     };
     match result {
         Ok(code) => code.into(),
