@@ -23,7 +23,7 @@ use crate::definition::MemoryType;
 use crate::event::{Event, EventKind};
 use crate::maps::MappingUse;
 use crate::print::json::{as_hex, as_text};
-use crate::reader::{ReadError, Stream};
+use crate::reader::{Damage, ReadError, Stream};
 use crate::view::{View, Viewer};
 
 pub use compare::Comparison;
@@ -50,7 +50,7 @@ pub enum ExplainError {
         last: u64,
     },
     /// It is missing between others.
-    #[error("{} has lost record {seq}: there are records before and after it, up to {last}", path.display())]
+    #[error("{} has lost record {seq}: it holds others up to {last}{}", path.display(), because(damage))]
     Lost {
         /// The trace.
         path: PathBuf,
@@ -58,12 +58,16 @@ pub enum ExplainError {
         seq: u64,
         /// The last record.
         last: u64,
+        /// Parts of the file that can't be trusted.
+        damage: Vec<Damage>,
     },
     /// There is nothing to explain.
-    #[error("{} holds no records", path.display())]
+    #[error("{} holds no records{}", path.display(), because(damage))]
     Empty {
         /// The trace.
         path: PathBuf,
+        /// Parts of the file that can't be trusted.
+        damage: Vec<Damage>,
     },
     /// Only accesses can be compared.
     #[error("record {seq} is no access, so it has no layers to compare: {what}")]
@@ -75,6 +79,10 @@ pub enum ExplainError {
     },
 }
 
+fn because(damage: &[Damage]) -> String {
+    damage.first().map(|damage| format!(": {damage}")).unwrap_or_default()
+}
+
 /// A record and what concerns it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
@@ -84,9 +92,11 @@ pub struct Explanation {
     pub cause: Option<View>,
     /// What is special to an access.
     pub access: Option<Layers>,
-    /// The mapping that is made or undone here, or that a page fault was about, for each BAR that it leads
-    /// to.
-    pub mappings: Vec<MappingUse>,
+    /// The mapping that is made or undone here, or that a page fault was about: once for each BAR that it
+    /// leads to.
+    pub mappings: Vec<Mapped>,
+    /// For a page fault: the function and line whose instruction faulted, if known.
+    pub faulted: Option<String>,
     /// What came of it, or of the access that led to it: what devices did, the interrupt handler's accesses
     /// and what devices did because of those.
     pub followed: Vec<View>,
@@ -122,6 +132,16 @@ pub struct Layers {
     pub register: Option<RegisterUse>,
     /// What the guest counted next, in the same scenario.
     pub kernel_entries: Option<View>,
+}
+
+/// A mapping, and one of the BARs that it leads to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mapped {
+    /// The BAR, like `00:04.0 lab BAR0`; `None` if it leads to none.
+    pub to: Option<String>,
+    /// The mapping, and what it was used for there.
+    #[serde(flatten)]
+    pub mapping: MappingUse,
 }
 
 /// A page fault.
@@ -166,7 +186,7 @@ pub struct RouteUse {
 /// The trace can't be read, or doesn't hold the record.
 pub fn explain(path: &Path, seq: u64) -> Result<Explanation, ExplainError> {
     let mut found = all(path, &[seq])?;
-    found.pop().ok_or_else(|| ExplainError::Empty { path: path.to_owned() })
+    found.pop().ok_or_else(|| ExplainError::Empty { path: path.to_owned(), damage: Vec::new() })
 }
 
 /// Explains two accesses and compares them.
@@ -176,7 +196,7 @@ pub fn explain(path: &Path, seq: u64) -> Result<Explanation, ExplainError> {
 pub fn compare(path: &Path, left: u64, right: u64) -> Result<Comparison, ExplainError> {
     let mut found = all(path, &[left, right])?;
     let (Some(right), Some(left)) = (found.pop(), found.pop()) else {
-        return Err(ExplainError::Empty { path: path.to_owned() });
+        return Err(ExplainError::Empty { path: path.to_owned(), damage: Vec::new() });
     };
     Comparison::new(left, right)
 }
@@ -203,14 +223,18 @@ fn all(path: &Path, seqs: &[u64]) -> Result<Vec<Explanation>, ExplainError> {
 fn find(path: &Path, seq: u64) -> Result<(Event, Option<u64>), ExplainError> {
     let mut stream = Stream::open(path)?;
     let path = || path.to_owned();
-    let first = stream.next()?.ok_or_else(|| ExplainError::Empty { path: path() })?.seq;
+    let Some(first) = stream.next()?.map(|event| event.seq) else {
+        return Err(ExplainError::Empty { path: path(), damage: stream.damage().to_vec() });
+    };
     let last = stream.last_seq()?;
     if !(first..=last).contains(&seq) {
         return Err(ExplainError::NoRecord { path: path(), seq, first, last });
     }
     stream.seek(seq)?;
     let event = stream.next()?.filter(|event| event.seq == seq);
-    let event = event.ok_or_else(|| ExplainError::Lost { path: path(), seq, last })?;
+    let Some(event) = event else {
+        return Err(ExplainError::Lost { path: path(), seq, last, damage: stream.damage().to_vec() });
+    };
     let root = match event.kind {
         // What a handler belongs to depends on the interrupts before it.
         EventKind::IsrEnter { vector } | EventKind::IsrExit { vector } => {

@@ -155,10 +155,12 @@ impl Maps {
         Ok((maps, Completeness::of(&stream)))
     }
 
-    /// What became of the announced mapping with this definition, for each resource that it leads to.
-    pub(crate) fn of_mapping(&self, id: Id) -> impl Iterator<Item = &MappingUse> {
-        let mappings = self.resources.iter().flat_map(|resource| &resource.mappings);
-        mappings.chain(&self.elsewhere).filter(move |mapping| mapping.id == Some(id))
+    /// The announced mapping with this definition, once for each resource that it leads to.
+    pub(crate) fn of_mapping(&self, id: Id) -> impl Iterator<Item = (Option<&Resource>, &MappingUse)> {
+        let of = |resource| move |mapping| (resource, mapping);
+        let resources = self.resources.iter();
+        let mappings = resources.flat_map(move |resource| resource.mappings.iter().map(of(Some(resource))));
+        mappings.chain(self.elsewhere.iter().map(of(None))).filter(move |(_, mapping)| mapping.id == Some(id))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::print::wrap::wrap;
 use crate::view::AccessView;
 
 /// Where the left column begins.
-const LABEL: usize = 12;
+const LABEL: usize = 13;
 /// Columns of `<- differs`.
 const MARK: usize = 10;
 
@@ -103,6 +103,7 @@ impl Comparison {
         let mut labels: Vec<String> = Vec::new();
         for row in self.rows.iter().filter(|row| row.same == Some(false)) {
             let label = match &row.bits {
+                Some(bits) if bits.len() == 1 => format!("page-table bit {}", bits.join("")),
                 Some(bits) if !bits.is_empty() => format!("page-table bits {}", bits.join(" ")),
                 _ if row.label == "virtual" => "virtual address".to_owned(),
                 _ => row.label.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Explanation, Fault, Layers, PageTable, RegisterUse, RouteUse, TypeReason};
+use super::{Explanation, Fault, Layers, Mapped, PageTable, RegisterUse, RouteUse, TypeReason};
 use crate::Completeness;
 use crate::definition::{Route, Walk};
 use crate::definitions::Definitions;
@@ -34,6 +34,7 @@ pub(super) struct Gather {
     mapped: Option<u64>,
     unmapped: Option<u64>,
     fault: Option<Fault>,
+    faulted: Option<String>,
     parts: Vec<View>,
     more_parts: u64,
     followed: Vec<View>,
@@ -68,6 +69,7 @@ impl Gather {
             mapped: None,
             unmapped: None,
             fault: None,
+            faulted: None,
             parts: Vec::new(),
             more_parts: 0,
             followed: Vec::new(),
@@ -89,7 +91,7 @@ impl Gather {
         if view.seq < self.event.seq {
             self.before(definitions, event, view);
         } else if view.seq == self.event.seq {
-            self.here(view);
+            self.here(definitions, view);
         } else {
             self.after(view);
         }
@@ -122,7 +124,7 @@ impl Gather {
         }
     }
 
-    fn here(&mut self, view: &View) {
+    fn here(&mut self, definitions: &Definitions, view: &View) {
         self.record = Some(view.clone());
         if let What::Map { .. } = view.what {
             self.mapped = Some(view.seq);
@@ -130,8 +132,12 @@ impl Gather {
         if let What::Unmap { .. } = view.what {
             self.unmapped = Some(view.seq);
         }
-        if let (What::Count { address, .. }, Some(maps)) = (&view.what, &self.maps) {
+        if let (What::Count { address, rip, .. }, Some(maps)) = (&view.what, &self.maps) {
             self.mapping = maps.alive_at(*address).map(|(id, _)| id);
+            let mapping = self.mapping.and_then(|id| definitions.mapping(id));
+            let space = mapping.and_then(|mapping| mapping.address_space).unwrap_or(0);
+            let code = self.symbols.address(definitions, *rip, space);
+            self.faulted = code.map(|symbol| symbol.to_string());
         }
         if let (What::Access(access), EventKind::Access(event)) = (&view.what, &self.event.kind) {
             self.place = access.place.clone();
@@ -214,13 +220,19 @@ impl Gather {
         let mut mappings = Vec::new();
         if let (Some(mut maps), Some(id)) = (self.maps, self.mapping) {
             maps.finish();
-            mappings.extend(maps.of_mapping(id).cloned());
+            mappings.extend(maps.of_mapping(id).map(|(resource, mapping)| Mapped {
+                to: resource.map(|resource| {
+                    format!("{} {} {}", resource.bdf, resource.device, resource.region)
+                }),
+                mapping: mapping.clone(),
+            }));
         }
         Some(Explanation {
             record: self.record?,
             cause: self.cause,
             access,
             mappings,
+            faulted: self.faulted,
             followed: self.followed,
             not_shown: self.not_shown,
             trace: trace.clone(),

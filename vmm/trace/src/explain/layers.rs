@@ -139,7 +139,7 @@ fn virtual_address(access: &AccessView, layers: &Layers) -> Option<Vec<Row>> {
     let filled = match (fault(layers), mapping.on_fault) {
         (Some(fault), _) => fault,
         (None, true) => "on first touch".to_owned(),
-        (None, false) => "at once, no page fault".to_owned(),
+        (None, false) => "at once".to_owned(),
     };
     let how = if mapping.on_fault { "on first touch" } else { "at once" };
     rows.push(Row::new("filled", vec![filled], Likeness::Key(how.to_owned())));
@@ -238,7 +238,8 @@ fn register(access: &AccessView, layers: &Layers) -> Vec<Row> {
             }
             rows.push(Row::new("register", items, Likeness::Key(format!("{place} {name}"))));
         }
-        (None, Some(place)) => rows.push(Row::words("register", format!("{place}, none there"))),
+        (None, Some(place)) if access.is_configuration() => rows.push(Row::words("register", place)),
+        (None, Some(place)) => rows.push(Row::words("register", format!("{place}, which has no name"))),
         (_, None) => rows.push(Row::words("register", "none")),
     }
     let direction = if access.write { "write" } else { "read" };
@@ -263,11 +264,11 @@ fn register(access: &AccessView, layers: &Layers) -> Vec<Row> {
     match &layers.kernel_entries {
         Some(view) => {
             let items = vec![format!("record {}: {}", view.seq, words::summary(view))];
-            rows.push(Row::aside("entries", items));
+            rows.push(Row::aside("kernel entry", items));
         }
         None => {
-            let text = if access.cpl == 0 { "it is the kernel" } else { "not counted around it" };
-            rows.push(Row::aside("entries", vec![text.to_owned()]));
+            let text = if access.cpl == 0 { "none: it is the kernel" } else { "not counted around it" };
+            rows.push(Row::aside("kernel entry", vec![text.to_owned()]));
         }
     }
     rows

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::Explanation;
+use super::{Explanation, Mapped};
 use super::layers::{layers, whose};
 use crate::maps::MappingUse;
 use crate::print::style::{ASIDE, HEADING, Paint, WARNING};
@@ -11,7 +11,7 @@ use crate::print::wrap::wrap;
 use crate::view::{View, What};
 
 /// Where what labels say begins.
-pub(super) const LABEL: usize = 14;
+pub(super) const LABEL: usize = 15;
 /// Where the words on what followed begin.
 const FOLLOWED: usize = 36;
 
@@ -78,14 +78,24 @@ impl Drawing<'_> {
 
     /// What is no access.
     fn other(&mut self, explanation: &Explanation) -> io::Result<()> {
-        self.row("what", &kind(&explanation.record), false, false)?;
+        let mut items = kind(&explanation.record);
+        items.extend(explanation.faulted.clone());
+        if let What::Count { address: 1.., .. } = explanation.record.what
+            && explanation.mappings.is_empty()
+        {
+            items.push("no mapping of a device held the address".to_owned());
+        }
+        self.row("what", &items, false, false)?;
         if let Some(cause) = &explanation.cause {
             let mut items = vec![format!("record {}: {}", cause.seq, words::summary(cause))];
             items.extend(cause.access().map(whose));
             self.row("caused by", &items, false, false)?;
         }
-        for mapping in &explanation.mappings {
+        if let Some(Mapped { mapping, .. }) = explanation.mappings.first() {
             self.mapping(mapping)?;
+        }
+        for mapped in &explanation.mappings {
+            self.used(mapped)?;
         }
         if !explanation.followed.is_empty() {
             writeln!(self.out)?;
@@ -94,7 +104,7 @@ impl Drawing<'_> {
     }
 
     fn mapping(&mut self, mapping: &MappingUse) -> io::Result<()> {
-        let MappingUse { virtual_address, physical_address, length, used, .. } = mapping;
+        let MappingUse { virtual_address, physical_address, length, .. } = mapping;
         let last = |first: &u64| first.saturating_add(length.saturating_sub(1));
         let from = format!("{virtual_address:016x}-{:016x}", last(virtual_address));
         let to = format!("{physical_address:x}-{:x}", last(physical_address));
@@ -110,8 +120,13 @@ impl Drawing<'_> {
         if mapping.on_fault {
             items.push("filled on first touch".to_owned());
         }
-        self.row("", &items, false, false)?;
-        let mut items = vec![words::counted(used.accesses, "access", "accesses")];
+        self.row("", &items, false, false)
+    }
+
+    fn used(&mut self, Mapped { to, mapping }: &Mapped) -> io::Result<()> {
+        let MappingUse { used, .. } = mapping;
+        let mut items = vec![to.clone().unwrap_or_else(|| "for no BAR".to_owned())];
+        items.push(words::counted(used.accesses, "access", "accesses"));
         if let (Some(first), Some(last)) = (used.first, used.last) {
             items.push(format!("records {first} to {last}"));
         }
