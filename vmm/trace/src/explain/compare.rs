@@ -105,6 +105,7 @@ impl Comparison {
             let label = match &row.bits {
                 Some(bits) if bits.len() == 1 => format!("page-table bit {}", bits.join("")),
                 Some(bits) if !bits.is_empty() => format!("page-table bits {}", bits.join(" ")),
+                _ if row.is_entry() => "page walk".to_owned(),
                 _ if row.label == "virtual" => "virtual address".to_owned(),
                 _ => row.label.clone(),
             };
@@ -129,6 +130,11 @@ fn target(access: &AccessView) -> Option<String> {
 }
 
 impl Compared {
+    /// Whether it is about an entry of a page table.
+    fn is_entry(&self) -> bool {
+        matches!(self.label.as_str(), "PML5" | "PML4" | "PDPT" | "PD" | "PT")
+    }
+
     fn mark(&self, paint: Paint) -> String {
         match (self.same, &self.bits) {
             (None, _) => String::new(),

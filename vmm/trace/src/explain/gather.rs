@@ -108,7 +108,8 @@ impl Gather {
                 self.mapped = Some(view.seq);
                 self.fault = None;
             }
-            (EventKind::Route { route, change, cause }, _) if self.route.as_ref().is_some_and(|(known, _)| known == route) =>
+            (EventKind::Route { route, change, cause }, _)
+                if self.route.as_ref().is_some_and(|(known, _)| known == route) =>
             {
                 self.routed = (*change == RouteChange::Added).then_some((view.seq, *cause));
             }
@@ -220,11 +221,12 @@ impl Gather {
         let mut mappings = Vec::new();
         if let (Some(mut maps), Some(id)) = (self.maps, self.mapping) {
             maps.finish();
-            mappings.extend(maps.of_mapping(id).map(|(resource, mapping)| Mapped {
-                to: resource.map(|resource| {
-                    format!("{} {} {}", resource.bdf, resource.device, resource.region)
-                }),
-                mapping: mapping.clone(),
+            mappings.extend(maps.of_mapping(id).map(|(resource, mapping)| {
+                Mapped {
+                    to: resource
+                        .map(|resource| format!("{} {} {}", resource.bdf, resource.device, resource.region)),
+                    mapping: mapping.clone(),
+                }
             }));
         }
         Some(Explanation {

@@ -4,7 +4,7 @@
 use super::{Explanation, Layers, RouteUse};
 use crate::definition::MemoryType;
 use crate::print::words;
-use crate::view::{AccessView, BusAddress, View};
+use crate::view::{AccessView, BusAddress, Place, View};
 
 /// What an access goes through from one layer to the next.
 pub(super) struct Layer {
@@ -176,12 +176,12 @@ fn page_walk(access: &AccessView, layers: &Layers) -> Option<Vec<Row>> {
 /// What a memory type does to accesses to a device.
 fn meaning(memory_type: MemoryType) -> &'static str {
     match memory_type {
-        MemoryType::Uncacheable => "uncached: each access goes out by itself, in order",
-        MemoryType::UncacheableMinus => "uncached: each access goes out by itself, in order",
-        MemoryType::WriteCombining => "writes may be merged, late and out of order",
-        MemoryType::WriteThrough => "cached: a read may not reach the device",
-        MemoryType::WriteProtected => "cached: a read may not reach the device",
-        MemoryType::WriteBack => "cached: neither reads nor writes need reach the device",
+        MemoryType::Uncacheable | MemoryType::UncacheableMinus => {
+            "uncached: each access goes out by itself, in order"
+        }
+        MemoryType::WriteCombining => "a real device may see writes merged, late, out of order",
+        MemoryType::WriteThrough | MemoryType::WriteProtected => "cached: a real device may not see a read",
+        MemoryType::WriteBack => "cached: a real device may see neither reads nor writes",
     }
 }
 
@@ -216,7 +216,8 @@ fn way(access: &AccessView, route: &RouteUse) -> Vec<String> {
         (true, BusAddress::Memory(_)) => "configuration space by ECAM".to_owned(),
         (true, BusAddress::Port(_)) => "configuration space by CF8/CFC".to_owned(),
     };
-    let mut items = vec![format!("{:x}-{:x}", route.first, route.last), format!("{} {mechanism}", whose.trim())];
+    let mut items =
+        vec![format!("{:x}-{:x}", route.first, route.last), format!("{} {mechanism}", whose.trim())];
     if let Some(since) = route.since {
         let cause = route.cause.map(|cause| format!(" (by {cause})")).unwrap_or_default();
         items.push(format!("since record {since}{cause}"));
@@ -229,7 +230,7 @@ fn register(access: &AccessView, layers: &Layers) -> Vec<Row> {
     let place = access.place.as_ref().map(ToString::to_string);
     match (&layers.register, place) {
         (Some(register), Some(place)) => {
-            let within = access.place.as_ref().and_then(|place| place.register_name());
+            let within = access.place.as_ref().and_then(Place::register_name);
             let name = within.unwrap_or_else(|| register.name.clone());
             let kind = if register.memory { "memory".to_owned() } else { format!("{} bytes", register.size) };
             let mut items = vec![format!("{place} {name}"), register.access.abbreviation().to_owned(), kind];

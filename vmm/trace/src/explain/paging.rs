@@ -145,3 +145,68 @@ impl TypeReason {
         format!("by PAT entry {entry} ({bits})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::{MemoryType, Path};
+
+    fn walk(levels: u8, page: u64, page_size: u64, entries: &[u64]) -> Walk {
+        Walk {
+            cr3: 0x80_0000_0000_1018,
+            page,
+            page_size,
+            entries: entries.to_vec(),
+            levels,
+            user: true,
+            writable: false,
+            memory_type: MemoryType::WriteCombining,
+            path: Path::Unknown,
+            announced: false,
+            mapping: None,
+        }
+    }
+
+    fn decoded(walk: &Walk) -> Vec<(&'static str, u16, u64, String)> {
+        let table = PageTable::new(walk);
+        table.entries.iter().map(|entry| (entry.table, entry.index, entry.address, entry.flags())).collect()
+    }
+
+    #[test]
+    fn five_levels_begin_with_pml5() {
+        let page = 0x00ab_c123_4567_8000;
+        let walk = walk(5, page, 4096, &[0x1007, 0x2007, 0x3005, 0x4007, 0x8000_0000_fe00_01f5]);
+        let expected = [
+            ("PML5", 0xab, 0x1000, "U W"),
+            ("PML4", 0x182, 0x2000, "U W"),
+            ("PDPT", 0x8d, 0x3000, "U R"),
+            ("PD", 0x2b, 0x4000, "U W"),
+            ("PT", 0x78, 0xfe00_0000, "U R PCD PAT A D G NX"),
+        ];
+        let expected = expected.map(|(table, index, address, bits)| (table, index, address, bits.to_owned()));
+        assert_eq!(decoded(&walk), expected);
+        assert_eq!(PageTable::new(&walk).cr3, 0x1000);
+        assert_eq!(TypeReason::new(&walk).why(), "by PAT entry 6 (PCD, PAT)");
+    }
+
+    #[test]
+    fn bit_7_of_a_large_page_is_its_size_and_bit_12_is_pat() {
+        let walk = walk(4, 0xffff_ffff_8020_0000, 2 << 20, &[0x1003, 0x2003, 0xfe20_108b]);
+        assert_eq!(decoded(&walk)[2], ("PD", 1, 0xfe20_0000, "S W PWT PAT PS".to_owned()));
+        assert_eq!(TypeReason::new(&walk).pat_entry, Some(5));
+    }
+
+    #[test]
+    fn bits_that_mean_something_only_in_the_last_entry_are_not_shown_before() {
+        let walk = walk(4, 0, 4096, &[0x11c3, 0, 0x2003, 0x3003]);
+        let flags: Vec<_> = decoded(&walk).into_iter().map(|(.., flags)| flags).collect();
+        assert_eq!(flags, ["S W", "S R not present", "S W", "S W"]);
+    }
+
+    #[test]
+    fn without_paging_there_is_no_entry() {
+        let walk = walk(0, 0, 4096, &[]);
+        assert!(decoded(&walk).is_empty());
+        assert_eq!(TypeReason::new(&walk).why(), "paging is off");
+    }
+}

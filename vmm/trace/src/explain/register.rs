@@ -58,7 +58,8 @@ impl RegisterUse {
     pub(super) fn new(access: &AccessView) -> Option<Self> {
         let place = access.place.as_ref()?;
         let register = place.register()?;
-        let fields = if access.outcome == Outcome::Ok { place.fields(access.value, access.size) } else { Vec::new() };
+        let fields =
+            if access.outcome == Outcome::Ok { place.fields(access.value, access.size) } else { Vec::new() };
         let fields = fields.iter().map(|(field, value)| FieldUse {
             name: field.name.to_string(),
             lsb: field.lsb,

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Explanation, Mapped};
 use super::layers::{layers, whose};
+use super::{Explanation, Mapped};
 use crate::maps::MappingUse;
 use crate::print::style::{ASIDE, HEADING, Paint, WARNING};
 use crate::print::words;
@@ -128,7 +128,11 @@ impl Drawing<'_> {
         let mut items = vec![to.clone().unwrap_or_else(|| "for no BAR".to_owned())];
         items.push(words::counted(used.accesses, "access", "accesses"));
         if let (Some(first), Some(last)) = (used.first, used.last) {
-            items.push(format!("records {first} to {last}"));
+            items.push(if first == last {
+                format!("record {first}")
+            } else {
+                format!("records {first} to {last}")
+            });
         }
         if used.unclaimed > 0 {
             items.push(format!("{} reached nothing", words::number(used.unclaimed)));
@@ -228,6 +232,7 @@ fn kind(view: &View) -> Vec<String> {
         What::ScenarioBegin { .. } => vec!["what follows is part of this scenario".to_owned()],
         What::ScenarioEnd { summary, .. } => vec![format!("the scenario's result: {summary}")],
         What::Count { address: 0, .. } => vec!["what the guest's kernel counted".to_owned()],
+        What::Count { rip: 0, .. } => vec!["a page fault".to_owned()],
         What::Count { rip, .. } => vec![format!("a page fault of the instruction at {rip:x}")],
         What::IsrEnter { .. } => vec!["from here on this vCPU is in an interrupt handler".to_owned()],
         What::IsrExit { .. } => vec!["this vCPU leaves the interrupt handler".to_owned()],

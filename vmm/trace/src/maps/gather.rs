@@ -138,9 +138,10 @@ impl Maps {
         };
         // What nothing decodes any more belongs to what was there.
         let target = reached.or_else(|| {
-            let rows = self.index.rows.get(&key)?;
+            let rows = self.index.rows.get(&key).map_or(&[][..], Vec::as_slice);
             let was_there = |at: &usize| self.resources[*at].contains(gpa);
-            rows.iter().rev().filter_map(|(resource, _)| *resource).find(was_there)
+            let led_there = rows.iter().rev().filter_map(|(resource, _)| *resource).find(was_there);
+            led_there.or_else(|| (0..self.resources.len()).rev().find(was_there))
         });
         let at = self.place(key, target, || match (&access.mapping, key) {
             (Some(mapping), Key::Announced(id)) => MappingUse::announced(id, mapping, None),

@@ -42,7 +42,11 @@ pub fn print(
         mappings(out, &resource.mappings, width, paint)?;
     }
     if !maps.elsewhere.is_empty() {
-        writeln!(out, "\n{}", paint.paint(HEADING, "mappings of what is no BAR: configuration space, or nothing"))?;
+        writeln!(
+            out,
+            "\n{}",
+            paint.paint(HEADING, "mappings of what is no BAR: configuration space, or nothing")
+        )?;
         mappings(out, &maps.elsewhere, width, paint)?;
     }
     if maps.resources.is_empty() && maps.elsewhere.is_empty() {
@@ -149,7 +153,11 @@ fn remarks(row: &MappingUse) -> Vec<String> {
         remarks.push(words::counted(row.faults, "page fault", "page faults"));
     }
     if row.fatal_faults > 0 {
-        remarks.push(words::counted(row.fatal_faults, "page fault that stopped a program", "page faults that stopped programs"));
+        remarks.push(words::counted(
+            row.fatal_faults,
+            "page fault that stopped a program",
+            "page faults that stopped programs",
+        ));
     }
     if row.used.unclaimed > 0 {
         let reached = words::counted(row.used.unclaimed, "access", "accesses");
