@@ -6,7 +6,7 @@ use tests::command::Session;
 use trace::EventKind;
 use trace::definition::Path;
 use trace::event::Counted;
-use trace::view::View;
+use trace::view::{Place, View, What};
 
 /// A folder with the trace of these scenarios.
 fn played(scenarios: &[&str]) -> Result<Session> {
@@ -31,7 +31,7 @@ fn scratch_write(session: &Session, scenario: &str, path: Path) -> Result<u64> {
     let wanted = |view: &&View| {
         view.scenario.as_deref() == Some(scenario)
             && view.access().is_some_and(|access| {
-                let register = access.place.as_ref().and_then(|place| place.register_name());
+                let register = access.place.as_ref().and_then(Place::register_name);
                 access.write && access.path() == path && register.as_deref() == Some("SCRATCH")
             })
     };
@@ -71,7 +71,7 @@ fn a_comparison_answers_how_ioremap_and_mmap_differ() -> Result<()> {
 fn an_access_is_explained_from_its_line_to_the_handlers_answer() -> Result<()> {
     let session = played(&["interrupt"])?;
     let trace = session.trace()?;
-    let msi = |view: &&View| matches!(view.what, trace::view::What::Msi { .. });
+    let msi = |view: &&View| matches!(view.what, What::Msi { .. });
     let msi = trace.views().all().iter().find(msi).context("no MSI")?;
     let start = msi.cause().context("no cause")?.to_string();
     let json: Value =
