@@ -1,10 +1,11 @@
 //! Printing traces: as text for people, as JSON for programs; while they grow, or whole.
 
-mod json;
-mod style;
+pub(crate) mod json;
+pub(crate) mod style;
 mod text;
 mod totals;
 pub(crate) mod words;
+pub(crate) mod wrap;
 
 use std::io;
 use std::path::Path;

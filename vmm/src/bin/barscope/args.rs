@@ -44,6 +44,10 @@ pub enum Command {
     Language,
     /// List devices with their regions, registers and options, as Markdown.
     Devices(Devices),
+    /// Explain one record of a trace layer by layer, or set two accesses side by side.
+    Explain(Explain),
+    /// Show over time which mappings led to which BAR at which address.
+    Maps(Maps),
 }
 
 /// Options of `devices`.
@@ -82,6 +86,26 @@ pub struct Show {
     pub format: Format,
 }
 
+/// Options of `explain`.
+#[derive(clap::Args)]
+pub struct Explain {
+    /// The trace
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+
+    /// The record's sequence number
+    #[arg(value_name = "SEQ", required_unless_present = "compare")]
+    pub seq: Option<u64>,
+
+    /// Set two accesses side by side
+    #[arg(long, num_args = 2, value_names = ["SEQ", "SEQ"], conflicts_with = "seq")]
+    pub compare: Vec<u64>,
+
+    /// How to print it
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
 /// Options of `check`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -100,6 +124,18 @@ pub struct Check {
     pub junit: Option<PathBuf>,
 
     /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Options of `maps`.
+#[derive(clap::Args)]
+pub struct Maps {
+    /// The trace
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+
+    /// How to print them
     #[arg(long, default_value = "text")]
     pub format: Format,
 }

@@ -76,6 +76,9 @@ pub enum Failure {
     /// The trace can't be read back.
     #[error(transparent)]
     Read(#[from] trace::ReadError),
+    /// A record can't be explained.
+    #[error(transparent)]
+    Explain(#[from] trace::explain::ExplainError),
     /// Standard output can't be written.
     #[error("can't print")]
     Print(#[from] io::Error),
@@ -92,6 +95,7 @@ impl Failure {
             | Failure::File { .. }
             | Failure::Mistake(_)
             | Failure::Report { .. }
+            | Failure::Explain(_)
             | Failure::BusFull => Code::Usage,
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,

@@ -5,6 +5,8 @@ mod check;
 mod devices;
 mod ending;
 mod expectations;
+mod explain;
+mod maps;
 mod output;
 mod run;
 mod show;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         args::Command::Check(args) => check::check(&args),
         args::Command::Language => language(),
         args::Command::Devices(args) => devices::devices(&args),
+        args::Command::Explain(args) => explain::explain(&args),
+        args::Command::Maps(args) => maps::maps(&args),
     };
     match result {
         Ok(code) => code.into(),

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use serde::Serialize;
 use trace::Clock;
 use trace::print::{JsonPrinter, Printer, TextPrinter};
 
@@ -39,4 +40,13 @@ pub fn printer(format: Format, clock: Clock, selective: bool) -> Box<dyn Printer
             Box::new(if selective { printer.selective() } else { printer })
         }
     }
+}
+
+/// Prints one JSON object, on a line.
+///
+/// # Errors
+/// `out` can't be written to.
+pub fn json(out: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, object)?;
+    writeln!(out)
 }

@@ -4,23 +4,23 @@ mod access;
 mod effects;
 mod ending;
 mod fold;
-mod mappings;
 mod setup;
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use self::access::{access_lines, wrap};
+use self::access::access_lines;
 use self::effects::Effects;
 use self::fold::{Fold, Folded};
-use self::mappings::Mappings;
 use self::setup::Setup;
 use super::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
+use super::wrap::wrap;
 use super::{Ending, Printer, Totals, words};
 use crate::definition::Machine;
 use crate::definitions::Definitions;
 use crate::event::RouteChange;
 use crate::format::Clock;
+use crate::maps::Maps;
 use crate::view::{AccessView, View, What};
 
 /// Prints a trace as text.
@@ -30,7 +30,7 @@ pub struct TextPrinter<W> {
     paint: Paint,
     clock: Clock,
     totals: Totals,
-    mappings: Mappings,
+    maps: Maps,
     setup: Setup,
     fold: Fold,
     effects: Effects,
@@ -68,7 +68,7 @@ impl<W: Write> TextPrinter<W> {
             paint: Paint { color },
             clock,
             totals: Totals::default(),
-            mappings: Mappings::default(),
+            maps: Maps::default(),
             setup: Setup::default(),
             fold: Fold::default(),
             effects: Effects::default(),
@@ -255,7 +255,7 @@ impl<W: Write> TextPrinter<W> {
 impl<W: Write> Printer for TextPrinter<W> {
     fn print(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         self.totals.add(view);
-        self.mappings.add(view);
+        self.maps.add(view);
         if self.selective {
             self.selected += 1;
             self.print_heading(definitions, view)?;

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::access::wrap;
 use super::{TextPrinter, prefix};
 use crate::definitions::Definitions;
 use crate::event::RouteChange;
 use crate::print::words;
+use crate::print::wrap::wrap;
 use crate::view::{AccessView, View, What};
 
 /// Effects of one access that go on one line; why it was refused is one of them.

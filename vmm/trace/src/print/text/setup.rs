@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use device_model::{Region, Space};
 
-use super::access::wrap;
 use crate::definition::{Function, Route};
 use crate::event::Id;
 use crate::print::words;
+use crate::print::wrap::wrap;
 use crate::view::{BusAddress, View};
 
 /// Where BARs are, and configuration accesses that no line was printed about yet.

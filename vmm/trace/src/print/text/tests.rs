@@ -1,47 +1,17 @@
 //! Whole outputs, as literals.
 
-use device_model::Region;
-
 use super::*;
 use crate::event::{Counted, EventKind, RouteChange};
 use crate::format::End;
 use crate::print::print;
 use crate::reader::Trace;
-use crate::sample::{MMAP, Sample};
+use crate::sample::{MMAP, Sample, count, run};
 
 /// What is printed, without the trace's path.
 fn printed(trace: &Trace, width: usize, color: bool) -> String {
     let mut out = Vec::new();
     print(trace, &mut TextPrinter::new(&mut out, Clock::Virtual, width, color)).unwrap();
     String::from_utf8(out).unwrap().replace(&trace.path().display().to_string(), "t")
-}
-
-fn count(sample: &mut Sample, what: Counted, value: u64, address: u64) {
-    sample.event(EventKind::Count { what, value, address, error_code: 6, rip: 0 });
-}
-
-/// Setup, a register reached both ways, an interrupt.
-fn run() -> Trace {
-    let mut sample = Sample::new();
-    let decode = sample.configuration(4, 6);
-    sample.add_routes(decode);
-    sample.event(EventKind::Map { mapping: sample.kernel_mapping });
-    sample.scenario_begin("same-register");
-    let write = sample.kernel_write(8, 0xc0ff_ee01);
-    let cause = sample.access(write);
-    let (function, region) = (sample.lab, Region::Bar(0));
-    sample.event(EventKind::Change { function, region, offset: 8, old: 0, new: 0xc0ff_ee01, cause });
-    sample.event(EventKind::Map { mapping: sample.user_mapping });
-    count(&mut sample, Counted::FaultResolved, 1, MMAP + 8);
-    let read = sample.user_read(8, 0xc0ff_ee01);
-    sample.access(read);
-    count(&mut sample, Counted::KernelEntries, 0, 0);
-    sample.event(EventKind::Unmap { mapping: sample.user_mapping });
-    sample.scenario_end(true, "both reached 0xfe000008");
-    sample.scenario_begin("interrupt");
-    sample.computation();
-    sample.scenario_end(true, "");
-    sample.finished()
 }
 
 /// Wider than this test's lines may be, but that is what it is about.
