@@ -173,6 +173,7 @@ impl<W: Write> TextPrinter<W> {
         self.settle(definitions)?;
         self.fold.forget();
         self.last_printed = None;
+        self.selected += 1;
         for line in wrap(&prefix(view), 9, &[text], self.width) {
             let line = match view.what {
                 What::NotEmulated { .. } | What::Warning { .. } => self.paint.paint(WARNING, line),
@@ -185,6 +186,7 @@ impl<W: Write> TextPrinter<W> {
 
     fn access(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         self.last_access = Some(view.clone());
+        self.selected += 1;
         if !self.selective && view.access().is_some_and(AccessView::is_configuration) {
             self.setup.count(view);
             return Ok(());
@@ -229,6 +231,7 @@ impl<W: Write> TextPrinter<W> {
         summary: &Arc<str>,
     ) -> io::Result<()> {
         self.in_scenario = false;
+        self.selected += 1;
         self.settle(definitions)?;
         self.fold.forget();
         if let Some(scenario) = self.scenarios.last_mut() {
@@ -257,7 +260,6 @@ impl<W: Write> Printer for TextPrinter<W> {
         self.totals.add(view);
         self.maps.add(view);
         if self.selective {
-            self.selected += 1;
             self.print_heading(definitions, view)?;
         }
         match &view.what {

@@ -42,6 +42,7 @@ impl<W: Write> TextPrinter<W> {
             return Ok(());
         }
         let Some(words) = words::effect(&view.what) else { return Ok(()) };
+        self.selected += 1;
         let cause = view.cause();
         if cause.is_some() && self.effects.cause() == cause {
             self.effects.words.push(words);
