@@ -148,17 +148,21 @@ impl Compared {
     }
 }
 
-/// `items` in lines of `width` columns; what has no spaces is cut where it must be.
+/// `items` in lines of `width` columns, a comma between those on the same line; what has no spaces is cut
+/// where it must be.
 fn cell(items: &[String], width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for line in wrap("", 0, items, width) {
-        let mut rest: Vec<char> = line.chars().collect();
-        while rest.len() > width {
-            let after = rest.split_off(width);
-            lines.push(rest.into_iter().collect());
-            rest = after;
+    let mut lines: Vec<String> = Vec::new();
+    for item in items {
+        let fits = |line: &&mut String| line.chars().count() + 2 + item.chars().count() <= width;
+        if let Some(line) = lines.last_mut().filter(fits) {
+            *line += ", ";
+            *line += item;
+            continue;
         }
-        lines.push(rest.into_iter().collect());
+        for line in wrap("", 0, std::slice::from_ref(item), width) {
+            let characters: Vec<char> = line.chars().collect();
+            lines.extend(characters.chunks(width).map(|part| part.iter().collect::<String>()));
+        }
     }
     lines
 }

@@ -154,9 +154,9 @@ code         lab::start lab.rs:17        user::touch lab.rs:29
 instruction  mov [rdi],eax, at RIP111    mov eax,[rdi], at RIP222
 privilege    ring 0, kernel              ring 3, user                <- differs
 virtual      ffffc90000001008            0000400000000008            <- differs
-mapping      ioremap(0xfe000000,         mmap(lab, 4096, offset 0),  <- differs
-             0x1000), by lab::probe      by user 1
-made         record 5, announced         record 9, announced,
+mapping      ioremap(0xfe000000, 0x1000) mmap(lab, 4096, offset 0)   <- differs
+             by lab::probe               by user 1
+made         record 5, announced         record 9, announced
                                          undone in record 13
 filled       at once                     by a page fault, record 10  <- differs
 page walk    CR3 3000                    CR3 5000
@@ -167,15 +167,15 @@ PT           [001] fe00001b S W PWT PCD  [000] fe00001f U W PWT PCD  <- U
 page         4 KiB                       4 KiB                       == same
 rights       ring 0 only, writable       ring 3 too, writable        <- differs
 memory type  UC- by PAT entry 3 (PWT,    UC- by PAT entry 3 (PWT,    == same
-             PCD), uncached: each access PCD), uncached: each access
-             goes out by itself, in      goes out by itself, in
-             order                       order
+             PCD)                        PCD)
+             uncached: each access goes  uncached: each access goes
+             out by itself, in order     out by itself, in order
 physical     fe000008                    fe000008                    == same
 KVM exit     KVM_EXIT_MMIO               KVM_EXIT_MMIO               == same
-route        fe000000-fe000fff,          fe000000-fe000fff,          == same
-             00:04.0 lab BAR0,           00:04.0 lab BAR0,
+route        fe000000-fe000fff           fe000000-fe000fff           == same
+             00:04.0 lab BAR0            00:04.0 lab BAR0
              since record 3 (by 2)       since record 3 (by 2)
-register     BAR0+0x008 SCRATCH, RW,     BAR0+0x008 SCRATCH, RW,     == same
+register     BAR0+0x008 SCRATCH, RW      BAR0+0x008 SCRATCH, RW      == same
              4 bytes                     4 bytes
 write        0xc0ffee01, 4 bytes
 value        0x0 -> 0xc0ffee01
