@@ -34,6 +34,14 @@ fn the_header_identifies_the_function() {
 }
 
 #[test]
+fn a_function_with_others_beside_it_says_so_even_after_reset() {
+    let mut function = PciFunction::new(Box::new(Probe::new())).multi_function();
+    assert_eq!(function.config.bytes()[0x0e], 0x80);
+    function.reset();
+    assert_eq!(function.config.bytes()[0x0e], 0x80);
+}
+
+#[test]
 fn configuration_space_is_read_at_any_width_and_alignment() {
     let mut fixture = Fixture::new(Probe::new());
 
