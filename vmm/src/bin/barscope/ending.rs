@@ -73,6 +73,14 @@ pub enum Failure {
         "more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1"
     )]
     BusFull,
+    /// A scenario that the machine, as asked for, can't play.
+    #[error("{scenario} needs {option}")]
+    Needs {
+        /// The scenario's name.
+        scenario: &'static str,
+        /// The option that gives what it needs.
+        option: &'static str,
+    },
     /// The trace can't be read back.
     #[error(transparent)]
     Read(#[from] trace::ReadError),
@@ -96,7 +104,8 @@ impl Failure {
             | Failure::Mistake(_)
             | Failure::Report { .. }
             | Failure::Explain(_)
-            | Failure::BusFull => Code::Usage,
+            | Failure::BusFull
+            | Failure::Needs { .. } => Code::Usage,
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
