@@ -269,15 +269,16 @@ fn an_access_that_kvm_cannot_emulate_is_traced_and_becomes_an_invalid_opcode() -
 fn ctrl_c_ends_in_order() -> Result<()> {
     let session = Session::new()?;
     session.file("guest", &access_loop(i32::MAX, 0)?)?;
-    let mut child = session
+    let child = session
         .barscope(&["--kernel", "guest", "--quiet"])?
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()?;
     sleep(Duration::from_millis(500));
     signal(&child, "INT")?;
-    let status = child.wait()?;
-    assert_eq!(status.code(), Some(130));
+    let ended = Ended::from(child.wait_with_output()?);
+    assert_eq!(ended.code, Some(130));
+    assert!(ended.stderr.starts_with("error: stopped by Ctrl-C, at\n  vCPU 0 at "), "{}", ended.stderr);
     let trace = session.trace()?;
     assert!(matches!(trace.end(), Some(End::Interrupted(_))), "{:?}", trace.end());
     assert!(!scratch_writes(&trace).is_empty());

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use trace::Definitions;
 use trace::symbols::Symbols;
 use trace::view::disassemble;
-use vmm::{BootError, HostError, MachineError, Place, Stop};
+use vmm::{BootError, HostError, MachineError, Place, Stop, signal_name};
 
 /// Exit codes of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,8 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
         // Who saw enough says why.
         Stop::Enough { .. } => (Code::Failed, String::new()),
         Stop::Interrupted { signal } => {
-            (Code::Interrupted, format!("stopped by signal {signal}{}", everywhere()))
+            let name = signal_name(*signal);
+            (Code::Interrupted, format!("stopped by {name}, at{}", everywhere()))
         }
         Stop::Host(error) => (host_code(error), with_sources(error)),
     };
