@@ -2,8 +2,10 @@
 
 mod counter;
 
+use anyhow::Result;
 use counter::{Counter, OPTIONS};
 use device_model::{Fixture, Options, Region, catalog};
+use tests::command::Session;
 
 const README: &str = include_str!("../../../README.md");
 
@@ -39,4 +41,40 @@ fn the_readme_names_every_device_and_option() {
             assert!(README.contains(&row), "README.md lacks {row}");
         }
     }
+}
+
+#[test]
+fn the_readme_names_every_register() {
+    for entry in catalog::DEVICES {
+        for map in entry.with_defaults().register_maps() {
+            let registers = map.registers.iter().map(|it| format!("{} {:#x}", it.name, it.offset));
+            let row =
+                format!("| `{}` {} | {} |", entry.name, map.region, registers.collect::<Vec<_>>().join(", "));
+            assert!(README.contains(&row), "README.md lacks {row}");
+        }
+    }
+}
+
+/// A line of output without what changes with every line of code: the record's number and time, and the
+/// source line.
+fn lasting(line: &str) -> String {
+    let columns = line.split_whitespace();
+    let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = columns.clone().take_while(is_number).count();
+    let without_line = |word: &str| word.split_once(".rs:").map_or(word, |(file, _)| file).to_owned();
+    columns.skip(numbers).map(without_line).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn the_output_in_the_readme_is_what_is_printed() -> Result<()> {
+    let shown = README.split("```\n").nth(1).expect("it begins with some output");
+    let session = Session::new()?;
+    let ended = session.barscope(&["--scenario", "same-register"])?.env("COLUMNS", "80").output()?;
+    let printed = String::from_utf8(ended.stdout)?;
+    let mut lines = printed.lines().map(lasting);
+    for line in shown.lines().map(lasting) {
+        assert!(lines.any(|found| found == line), "{line:?} is not printed, or not here:\n{printed}");
+    }
+    Ok(())
 }
