@@ -137,6 +137,29 @@ fn memory_keeps_its_content_when_it_changes_between_trapped_and_direct() -> Resu
 
 #[test]
 #[ignore = "needs /dev/kvm"]
+fn memory_stays_trapped_at_an_address_that_kvm_has_no_memory_at() -> Result<()> {
+    let run = run(&[("memory", "direct")], |a| {
+        // Decoding stays on: the upper half takes BAR2 past every processor's last address.
+        for (register, value) in [(0x1c, 0xffff_fff0_u32), (0x1c, 0)] {
+            a.mov(edx, 0xcf8)?;
+            a.mov(eax, 0x8000_2000_u32 | register)?;
+            a.out(dx, eax)?;
+            a.mov(edx, 0xcfc)?;
+            a.mov(eax, value)?;
+            a.out(dx, eax)?;
+        }
+        store(a, BAR2 + 0x1000, 0x11)?;
+        load_to_scratch(a, BAR2 + 0x1000)
+    })?;
+
+    assert_eq!(scratch(&run), [0x11]);
+    let last = backings(&run).last().copied();
+    assert_eq!(last, Some(Backing::Direct));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
 fn the_scenario_shows_what_a_trace_can_not_see() -> Result<()> {
     let run = tests::play("direct-memory")?;
 
