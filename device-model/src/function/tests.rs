@@ -65,6 +65,16 @@ fn identity_is_read_only() {
 }
 
 #[test]
+fn only_the_cache_line_size_of_its_dword_is_kept() {
+    let mut fixture = Fixture::new(Probe::new());
+
+    fixture.config_write(0x0c, 4, 0xffff_ffff);
+
+    // Neither Latency Timer nor BIST: PCI Express has no use for the one, and few devices have the other.
+    assert_eq!(fixture.config_read(0x0c, 4), 0x0000_00ff);
+}
+
+#[test]
 fn extended_space_without_capabilities_reads_as_zeros_up_to_its_end() {
     let mut fixture = Fixture::new(Probe::new());
 
