@@ -1,6 +1,7 @@
 //! Does what the README shows hold?
 
 mod counter;
+mod own_driver;
 
 use anyhow::Result;
 use counter::{Counter, OPTIONS};
@@ -23,6 +24,17 @@ fn the_device_in_the_readme_is_the_one_that_works() {
     let source = include_str!("counter.rs");
     let (_imports, device) = source.split_once("use serde_json::Value;\n\n").expect("imports come first");
     assert!(README.contains(device), "README.md shows another device than tests/tests/readme/counter.rs");
+}
+
+#[test]
+fn the_test_in_the_readme_is_the_one_that_compiles() {
+    let _: fn() -> Result<()> = own_driver::expectations;
+    let source = include_str!("own_driver.rs");
+    let (_, body) = source.split_once("-> Result<()> {\n").expect("the function is there");
+    let (body, _) = body.split_once("    Ok(())").expect("it ends well");
+    let shown = body.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)));
+    let shown: String = shown.collect();
+    assert!(README.contains(&shown), "README.md shows another test than tests/tests/readme/own_driver.rs");
 }
 
 #[test]
