@@ -84,7 +84,8 @@ extern "C" fn kernel_main(start_info: u64) -> ! {
     let Some(lab) = claim(lab::PCI_ID) else { stop("there is no lab function 1234:1ab0 on bus 0") };
     let ticker = claim(ticker::PCI_ID);
     let second_cpu = tables.and_then(|tables| SecondCpu::find(tables, local_apic));
-    match scenarios::play(boot_info.command_line, &Machine { lab, ticker, second_cpu }) {
+    let machine = Machine { lab, ticker, memory_end: boot_info.memory_end, second_cpu };
+    match scenarios::play(boot_info.command_line, &machine) {
         Ok(true) => machine::exit(machine::STATUS_PASSED),
         Ok(false) => machine::exit(machine::STATUS_FAILED),
         Err(unknown) => {

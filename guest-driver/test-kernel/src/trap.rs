@@ -14,6 +14,8 @@ global_asm!(include_str!("trap.s"), options(att_syntax));
 pub mod vector {
     /// `#BP`: here, a system call.
     pub const BREAKPOINT: u64 = 3;
+    /// `#UD`.
+    pub const INVALID_OPCODE: u64 = 6;
     /// `#DF`.
     pub const DOUBLE_FAULT: u64 = 8;
     /// `#PF`.

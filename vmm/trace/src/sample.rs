@@ -125,6 +125,7 @@ impl Sample {
             device: 0x1ab0,
             bars: vec![bar(0, 4096, false), bar(2, 1 << 20, true)],
             msi_vectors: 1,
+            msix_vectors: 0,
             register_maps: registers(),
         }));
         let config_data = route(Some(lab), Region::Config, Space::Io, 0xcfc, 4);

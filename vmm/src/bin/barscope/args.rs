@@ -270,6 +270,7 @@ impl FromStr for DeviceChoice {
         let mut given = Vec::new();
         for option in parts {
             match option.split_once('=') {
+                Some(("bdf", _)) if bdf.is_some() => return Err(format!("{name}: bdf is given twice")),
                 Some(("bdf", address)) => {
                     bdf = Some(address.parse().map_err(|error: device_model::BadBdf| error.to_string())?);
                 }

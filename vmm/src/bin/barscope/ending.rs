@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use trace::Definitions;
 use trace::symbols::Symbols;
 use trace::view::disassemble;
-use vmm::{BootError, HostError, MachineError, Place, Stop};
+use vmm::{BootError, HostError, MachineError, Place, Stop, signal_name};
 
 /// Exit codes of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,14 @@ pub enum Failure {
         "more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1"
     )]
     BusFull,
+    /// A scenario that the machine, as asked for, can't play.
+    #[error("{scenario} needs {option}")]
+    Needs {
+        /// The scenario's name.
+        scenario: &'static str,
+        /// The option that gives what it needs.
+        option: &'static str,
+    },
     /// The trace can't be read back.
     #[error(transparent)]
     Read(#[from] trace::ReadError),
@@ -96,7 +104,8 @@ impl Failure {
             | Failure::Mistake(_)
             | Failure::Report { .. }
             | Failure::Explain(_)
-            | Failure::BusFull => Code::Usage,
+            | Failure::BusFull
+            | Failure::Needs { .. } => Code::Usage,
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
@@ -142,7 +151,8 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
         // Who saw enough says why.
         Stop::Enough { .. } => (Code::Failed, String::new()),
         Stop::Interrupted { signal } => {
-            (Code::Interrupted, format!("stopped by signal {signal}{}", everywhere()))
+            let name = signal_name(*signal);
+            (Code::Interrupted, format!("stopped by {name}, at{}", everywhere()))
         }
         Stop::Host(error) => (host_code(error), with_sources(error)),
     };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use device_model::Bdf;
-use protocol::scenario;
+use protocol::scenario::{self, Needs};
 use trace::filter::Filter;
 use trace::print::Ending;
 use trace::{Event, EventKind, Tail};
@@ -91,6 +91,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
         config.command_line.clone_from(&args.append);
         config.clock = trace::Clock::Host;
     } else if !args.scenarios.is_empty() {
+        check_needs(args)?;
         config.command_line = format!("{}{}", scenario::ARGUMENT, args.scenarios.join(","));
     }
     match args.clock {
@@ -99,6 +100,17 @@ fn config(args: &Run) -> Result<Config, Failure> {
         None => {}
     }
     Ok(config)
+}
+
+/// Refuses a scenario that an option is missing for. What devices it needs is for the guest to find out.
+fn check_needs(args: &Run) -> Result<(), Failure> {
+    let asked = |scenario: &&scenario::Scenario| args.scenarios.iter().any(|name| name == scenario.name);
+    for scenario in scenario::SCENARIOS.iter().filter(asked) {
+        if let (Needs::SecondCpu, Some(option), 1) = (scenario.needs, scenario.needs.option(), args.cpus) {
+            return Err(Failure::Needs { scenario: scenario.name, option });
+        }
+    }
+    Ok(())
 }
 
 /// Gives every device without an address the next free device number from 4 on, where `lab` always is.

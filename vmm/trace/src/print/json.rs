@@ -57,6 +57,7 @@ impl<W: Write> JsonPrinter<W> {
                 "device_id": format!("{:#06x}", function.device),
                 "bars": function.bars,
                 "msi_vectors": function.msi_vectors,
+                "msix_vectors": function.msix_vectors,
             }))?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The line, or the two lines, of an access.
+//! The lines of an access: one or two, seldom more.
 
 use super::prefix;
 use crate::print::style::{KERNEL, Paint, USER};
@@ -10,7 +10,8 @@ const ONE_LINE: usize = 140;
 /// From here on there is room for longer names of functions.
 const ROOMY: usize = 160;
 
-/// The lines of an access: who made it and how, then where it went and with what.
+/// The lines of an access: who made it and how, then where it went and with what; more of them if that is
+/// longer than `width`.
 pub(super) fn access_lines(view: &View, access: &AccessView, width: usize, paint: Paint) -> Vec<String> {
     let style = if access.cpl == 3 { USER } else { KERNEL };
     let path = format!("{:<8}", words::path(access));
@@ -28,7 +29,13 @@ pub(super) fn access_lines(view: &View, access: &AccessView, width: usize, paint
     if width >= ONE_LINE && fits(&line_of("")) {
         return vec![who + &line_of(""), format!("    {caused_by}")];
     }
-    vec![format!("{who}{function}  {line}{caused_by}"), format!("      {target}")]
+    // Colours take no columns.
+    let mut lines = wrap(&plain, 6, &[format!("{function}  {line}{caused_by}")], width);
+    if let Some(first) = lines.first_mut() {
+        *first = first.replacen(&plain, &who, 1);
+    }
+    lines.extend(wrap("      ", 8, &[target], width));
+    lines
 }
 
 fn code(access: &AccessView) -> (String, String) {

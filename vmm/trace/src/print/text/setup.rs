@@ -81,6 +81,9 @@ impl Setup {
         if function.msi_vectors > 0 {
             items.push("MSI".to_owned());
         }
+        if function.msix_vectors > 0 {
+            items.push("MSI-X".to_owned());
+        }
         let items = if items.is_empty() { vec![String::new()] } else { items };
         wrap(&format!("{head}  "), 9, &items, width)
     }

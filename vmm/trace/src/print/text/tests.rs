@@ -1,7 +1,8 @@
 //! Whole outputs, as literals.
 
 use super::*;
-use crate::event::{Counted, EventKind, RouteChange};
+use crate::definition::{Definition, Route};
+use crate::event::{AccessEvent, Counted, EventKind, RouteChange};
 use crate::format::End;
 use crate::print::print;
 use crate::reader::Trace;
@@ -88,6 +89,56 @@ trace: t
 }
 
 #[test]
+fn what_is_longer_than_the_width_is_broken_between_words() {
+    let mut sample = Sample::new();
+    let decode = sample.configuration(4, 6);
+    sample.add_routes(decode);
+    let read = sample.user_read(0x14, 0x1);
+    sample.access(read);
+    let trace = sample.finished();
+    for width in [52, 60, 70, 80] {
+        let text = printed(&trace, width, false);
+        let accesses = text.split("\n\n").next().unwrap();
+        let longest = accesses.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(width), "{width}: {text}");
+    }
+    // Colours are no words of the text.
+    assert!(printed(&trace, 60, true).contains("mmap    \u{1b}[0m"));
+}
+
+/// One BAR after the other has the same address: each mapping's accesses count for what they reached.
+#[test]
+fn accesses_belong_to_the_bar_that_they_reached() {
+    let mut sample = Sample::new();
+    let decode = sample.configuration(4, 6);
+    sample.add_routes(decode);
+    sample.event(EventKind::Map { mapping: sample.kernel_mapping });
+    let read = sample.kernel_read(8, 1);
+    sample.access(read);
+    let (function, region, space) = (Some(sample.lab), Region::Bar(2), device_model::Space::Memory);
+    let moved = Route { function, region, space, base: 0xfe00_0000, size: 1 << 20 };
+    let moved = sample.writer.define(&Definition::Route(moved)).unwrap();
+    for (route, change) in [
+        (sample.bar2, RouteChange::Removed),
+        (sample.bar0, RouteChange::Removed),
+        (moved, RouteChange::Added),
+    ] {
+        sample.event(EventKind::Route { route, change, cause: decode });
+    }
+    sample.access(AccessEvent { route: moved, ..read });
+    sample.access(AccessEvent { route: moved, ..read });
+    let text = printed(&sample.finished(), 80, false);
+    let mappings = text.split("\nmappings\n").nth(1).unwrap();
+    let expected = "  \
+  00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
+    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 1 access
+  00:04.0 lab BAR2 = 0xfe000000 -> fe000000-fe0fffff, 1 MiB
+    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 2 accesses
+";
+    assert!(mappings.starts_with(expected), "{mappings}");
+}
+
+#[test]
 fn an_access_takes_one_line_in_140_columns() {
     assert_eq!(printed(&run(), 140, false).split("\nmappings\n").next(), Some(ON_ONE_LINE));
 }
@@ -157,7 +208,7 @@ scenario interrupt
 
 mappings
   00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
-    kernel  ioremap   ffffc90000001000  UC-, 1 access
+    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 1 access
 
 scenarios
   FAIL  decode-off  the read gave 0xfe, which isn't all-ones: something answer..
