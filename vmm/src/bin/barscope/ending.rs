@@ -9,6 +9,9 @@ use trace::symbols::Symbols;
 use trace::view::disassemble;
 use vmm::{BootError, HostError, MachineError, Place, Stop, signal_name};
 
+/// Where a processor starts.
+const RESET_VECTOR: u64 = 0xffff_fff0;
+
 /// Exit codes of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -81,6 +84,9 @@ pub enum Failure {
         /// The option that gives what it needs.
         option: &'static str,
     },
+    /// `--nested` has no machine, or no answer from it.
+    #[error(transparent)]
+    Nested(#[from] crate::nested::Error),
     /// The trace can't be read back.
     #[error(transparent)]
     Read(#[from] trace::ReadError),
@@ -106,6 +112,7 @@ impl Failure {
             | Failure::Explain(_)
             | Failure::BusFull
             | Failure::Needs { .. } => Code::Usage,
+            Failure::Nested(error) => error.code(),
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
@@ -132,8 +139,14 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
         Stop::Exit { status } => (Code::Failed, format!("the guest ended with status {status}")),
         Stop::Reset => (Code::Failed, "the guest reset the machine".to_owned()),
         Stop::TripleFault(place) => {
-            let hint = "an exception without a handler, or a stack that isn't mapped";
-            (Code::Failed, format!("triple fault: {hint}\n  {}", at(place)))
+            let hint = "triple fault: an exception without a handler, or a stack that isn't mapped";
+            let place = if place.rip == RESET_VECTOR {
+                "where is lost, since kvm-amd resets the vCPU; the last records show how far the guest came"
+                    .to_owned()
+            } else {
+                at(place)
+            };
+            (Code::Failed, format!("{hint}\n  {place}"))
         }
         Stop::Halted(place) => {
             let why = "the guest halted with interrupts off: nothing can wake it";

@@ -7,6 +7,7 @@ mod ending;
 mod expectations;
 mod explain;
 mod maps;
+mod nested;
 mod output;
 mod run;
 mod show;
@@ -27,16 +28,22 @@ fn main() -> ExitCode {
         .format_target(false)
         .init();
     let result = match args.command() {
-        args::Command::Run(args) => run::run(&args),
-        args::Command::Show(args) => show::show(&args),
-        args::Command::Check(args) => check::check(&args),
-        args::Command::Language => language(),
-        args::Command::Devices(args) => devices::devices(&args),
-        args::Command::Explain(args) => explain::explain(&args),
-        args::Command::Maps(args) => maps::maps(&args),
+        args::Command::Run(args) if args.nested => nested::run(&args).map(ExitCode::from),
+        args::Command::Run(args) => run::run(&args).map(ExitCode::from),
+        args::Command::Show(args) => show::show(&args).map(ExitCode::from),
+        args::Command::Check(args) => check::check(&args).map(ExitCode::from),
+        args::Command::Language => language().map(ExitCode::from),
+        args::Command::Explain(args) => explain::explain(&args).map(ExitCode::from),
+        args::Command::Maps(args) => maps::maps(&args).map(ExitCode::from),
+        args::Command::Devices(args) => devices::devices(&args).map(ExitCode::from),
+        args::Command::Nested(args) => nested::program(&args).map(ExitCode::from),
+        args::Command::NestedInit => {
+            nested::init::run();
+            Ok(ending::Code::Usage.into())
+        }
     };
     match result {
-        Ok(code) => code.into(),
+        Ok(code) => code,
         Err(failure) => {
             if failure.code() != ending::Code::Passed {
                 eprintln!("error: {}", ending::with_sources(&failure));
