@@ -16,6 +16,7 @@
 
 pub mod access_loop;
 pub mod command;
+pub mod expectations;
 pub mod instructions;
 pub mod raw_guest;
 pub mod routes;

@@ -204,6 +204,7 @@ impl Outcome {
                     Verdict::Fail(failure) => {
                         object["window"] = json!(failure.window);
                         object["reason"] = json!(failure.reason);
+                        object["record"] = json!(failure.record);
                         object["nearest"] = json!(failure.nearest);
                         object["records"] =
                             json!(failure.context.iter().map(|line| line.seq).collect::<Vec<_>>());

@@ -112,11 +112,12 @@ fn finding(decided: Decided, picture: Picture) -> Finding {
             let (name, clause) = (test.clone(), clause.clone());
             Verdict::Inconclusive(Box::new(Open { name, window, clause, doubt }))
         }
-        Decision::Fail(details, _) => Verdict::Fail(Box::new(Failure {
+        Decision::Fail(details, record) => Verdict::Fail(Box::new(Failure {
             name: test.clone(),
             window,
             clause: clause.clone(),
             reason: details.reason,
+            record,
             nearest: details.nearest.or(picture.nearest.map(|nearest| nearest.text)),
             context: picture.context,
         })),
