@@ -4,7 +4,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -12,7 +12,11 @@ const USAGE: &str = "\
 usage: cargo xtask test
 
 Formats (check only), lints, tests, documents; what needs /dev/kvm runs too, and what needs QEMU where
-qemu-system-x86_64 is installed. With CI=true, a missing /dev/kvm is a failure.";
+qemu-system-x86_64 is installed. With CI=true, a missing /dev/kvm is a failure. Runs on /dev/kvm leave JUnit
+reports of the expectation files behind.";
+
+/// What the test `expectations` leaves in Cargo's folder for what integration tests leave.
+const REPORTS: [&str; 2] = ["expectations.xml", "expectations-two-vcpus.xml"];
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -67,12 +71,20 @@ fn test() -> ExitCode {
         steps.push(step("the test kernel under QEMU", cargo(run)));
     }
 
+    for report in reports() {
+        // Whatever is there afterwards is of this run.
+        let _ = std::fs::remove_file(report);
+    }
     let began = Instant::now();
     for Step { what, mut command } in steps {
         eprintln!("\n== {what}");
         match command.status() {
             Ok(status) if status.success() => {}
-            Ok(_) => return failed(what, &command),
+            Ok(_) => {
+                let code = failed(what, &command);
+                tell_reports();
+                return code;
+            }
             Err(error) => {
                 eprintln!("xtask: {}: {error}", command.get_program().display());
                 return ExitCode::FAILURE;
@@ -80,6 +92,7 @@ fn test() -> ExitCode {
         }
     }
     eprintln!("\nxtask: everything passed in {} s", began.elapsed().as_secs());
+    tell_reports();
     if let Err(error) = kvm {
         eprintln!("xtask: NOT run, for want of /dev/kvm ({error}): the tests that boot a guest");
     }
@@ -93,6 +106,18 @@ fn failed(what: &str, command: &Command) -> ExitCode {
     let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
     eprintln!("\nxtask: FAILED: {what}\n  {} {}", command.get_program().display(), arguments.join(" "));
     ExitCode::FAILURE
+}
+
+/// Where reports of expectation files are, once they were written.
+fn reports() -> impl Iterator<Item = PathBuf> {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    REPORTS.into_iter().map(move |name| target.join("tmp").join(name))
+}
+
+fn tell_reports() {
+    for report in reports().filter_map(|path| path.canonicalize().ok()) {
+        eprintln!("xtask: JUnit report: {}", report.display());
+    }
 }
 
 fn step(what: &'static str, command: Command) -> Step {
