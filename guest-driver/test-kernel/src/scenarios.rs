@@ -21,6 +21,7 @@ use interrupt::MESSAGES_LOG2;
 use protocol::scenario::{ARGUMENT, Needs, SCENARIOS};
 
 use crate::bench;
+use crate::boot_info;
 use crate::check::{Failure, holds};
 use crate::lab::{File, MessageTable, Messages};
 use crate::pci::Function;
@@ -158,7 +159,7 @@ const _: () = {
 /// # Errors
 /// The first selected name that no scenario has.
 pub fn play<'a>(command_line: &'a [u8], machine: &Machine) -> Result<bool, &'a [u8]> {
-    let selection = selection(command_line);
+    let selection = boot_info::argument(command_line, ARGUMENT);
     if let Some(unknown) = selection.and_then(first_unknown) {
         return Err(unknown);
     }
@@ -199,11 +200,6 @@ fn play_one(name: &str, scenario: Play, machine: &Machine) -> bool {
             false
         }
     }
-}
-
-/// The names after the argument, up to the next space.
-fn selection(command_line: &[u8]) -> Option<&[u8]> {
-    command_line.split(|&byte| byte == b' ').find_map(|word| word.strip_prefix(ARGUMENT.as_bytes()))
 }
 
 fn split(names: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -11,8 +12,23 @@ use crate::setup;
 
 /// Tests that can't run on the virtual machine's kvm-amd: they use this machine's files or start other
 /// programs. All others of the package `tests` run there as well.
-const ONLY_HERE: [&str; 8] =
-    ["cost", "determinism", "kernel_image", "licences", "nested", "qemu", "readme", "wrong_input"];
+const ONLY_HERE: [&str; 12] = [
+    "cost",
+    "determinism",
+    "expectations",
+    "explain",
+    "kernel_image",
+    "licences",
+    "mutations",
+    "nested",
+    "qemu",
+    "questions",
+    "readme",
+    "wrong_input",
+];
+
+/// JUnit reports of the expectation files.
+const REPORTS: [&str; 2] = ["expectations.xml", "expectations-two-vcpus.xml"];
 
 /// A command that has to succeed.
 struct Step {
@@ -30,18 +46,34 @@ fn step(what: &'static str, command: Command) -> Step {
 /// The first one that fails; with CI=true also what can't run.
 pub fn run(may_set_up: bool) -> Result<(), String> {
     let skipped = what_cannot_run(may_set_up)?;
+    let steps = steps(&skipped)?;
+    for report in reports()? {
+        // Whatever is there afterwards is of this run.
+        let _ = fs::remove_file(report);
+    }
     let began = Instant::now();
-    for Step { what, mut command } in steps(&skipped)? {
+    let result = steps.into_iter().try_for_each(|Step { what, mut command }| {
         eprintln!("\n== {what}");
         let step_began = Instant::now();
         succeed(&mut command).map_err(|error| format!("{what}: {error}"))?;
         eprintln!("== {what}: {} s", step_began.elapsed().as_secs());
+        Ok(())
+    });
+    for report in reports()?.filter(|report| report.is_file()) {
+        eprintln!("\nxtask: JUnit report: {}", report.display());
     }
+    result?;
     eprintln!("\nxtask: everything passed in {} s", began.elapsed().as_secs());
     for (what, why) in skipped.iter() {
         eprintln!("xtask: NOT RUN: {what}, for want of {why}");
     }
     Ok(())
+}
+
+/// Where the test `expectations` leaves its reports: Cargo's folder for what integration tests leave.
+fn reports() -> Result<impl Iterator<Item = PathBuf>, String> {
+    let folder = cargo::target()?.join("tmp");
+    Ok(REPORTS.into_iter().map(move |name| folder.join(name)))
 }
 
 /// What is missing, by what needs it.

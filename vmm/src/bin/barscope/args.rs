@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use device_model::{Bdf, Options, catalog};
+use protocol::bug::Bug;
 
 /// Watch a PCI driver reach its device: every BAR access, from instruction to register.
 #[derive(Parser)]
@@ -172,6 +173,11 @@ pub struct Run {
           value_parser = PossibleValuesParser::new(scenario_names()))]
     pub scenarios: Vec<String>,
 
+    /// Have the test kernel's driver make this mistake, for expectations to catch
+    #[arg(long, value_name = "NAME", hide_short_help = true, conflicts_with = "kernel",
+          value_parser = PossibleValuesParser::new(bug_names()))]
+    pub bug: Option<String>,
+
     /// List the test kernel's scenarios
     #[arg(long)]
     pub list_scenarios: bool,
@@ -270,6 +276,10 @@ pub enum Clock {
 
 fn scenario_names() -> impl Iterator<Item = &'static str> {
     protocol::scenario::SCENARIOS.iter().map(|scenario| scenario.name)
+}
+
+fn bug_names() -> impl Iterator<Item = &'static str> {
+    Bug::ALL.into_iter().map(Bug::name)
 }
 
 fn device_names() -> impl Iterator<Item = &'static str> {

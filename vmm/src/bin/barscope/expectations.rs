@@ -16,6 +16,9 @@ use crate::args::Format;
 use crate::ending::{Code, Failure};
 use crate::output;
 
+/// How many clauses that are inconclusive for one reason are shown one by one.
+const FEW: usize = 3;
+
 /// Expectation files, each with its engine.
 pub struct Expectations {
     files: Vec<(PathBuf, Engine)>,
@@ -148,17 +151,13 @@ impl Outcome {
             writeln!(out, "{word}  {}  {}", path.display(), clauses[0].test)?;
             details.extend(clauses.iter().filter(|finding| !finding.verdict.passed()));
         }
+        // What the trace can't tell for one reason is told together: an early end leaves much open.
+        let mut open: Vec<(&str, Vec<&Finding>)> = Vec::new();
         for finding in details {
-            let place = match &finding.location {
-                Some(at) => format!("{}:{}", at.file, at.line),
-                None => String::new(),
-            };
-            writeln!(out)?;
             match &finding.verdict {
                 Verdict::Pass => {}
                 Verdict::Fail(failure) => {
-                    writeln!(out, "{}  {place}  {:?}", paint(AnsiColor::Red, "FAIL"), finding.test)?;
-                    quote(out, finding)?;
+                    write_heading(out, &paint(AnsiColor::Red, "FAIL"), finding)?;
                     write_window(out, &failure.window)?;
                     writeln!(out, "  {}", failure.reason)?;
                     if let Some(nearest) = &failure.nearest {
@@ -169,17 +168,25 @@ impl Outcome {
                         writeln!(out, "  {mark} {:>6}  {}", line.seq, line.text)?;
                     }
                 }
-                Verdict::Inconclusive(open) => {
-                    writeln!(
-                        out,
-                        "{}  {place}  {:?}",
-                        paint(AnsiColor::Yellow, "INCONCLUSIVE"),
-                        finding.test
-                    )?;
-                    quote(out, finding)?;
-                    write_window(out, &open.window)?;
-                    writeln!(out, "  the trace can't tell: {}", open.doubt)?;
+                Verdict::Inconclusive(one) => match open.iter_mut().find(|(doubt, _)| *doubt == one.doubt) {
+                    Some((_, findings)) => findings.push(finding),
+                    None => open.push((&one.doubt, vec![finding])),
+                },
+            }
+        }
+        for (doubt, findings) in open {
+            let word = paint(AnsiColor::Yellow, "INCONCLUSIVE");
+            if findings.len() > FEW {
+                writeln!(out, "\n{word}  {} clauses", findings.len())?;
+                writeln!(out, "  the trace can't tell: {doubt}")?;
+                continue;
+            }
+            for finding in findings {
+                write_heading(out, &word, finding)?;
+                if let Verdict::Inconclusive(one) = &finding.verdict {
+                    write_window(out, &one.window)?;
                 }
+                writeln!(out, "  the trace can't tell: {doubt}")?;
             }
         }
         let Tally { passed, failed, inconclusive } = tally;
@@ -204,6 +211,7 @@ impl Outcome {
                     Verdict::Fail(failure) => {
                         object["window"] = json!(failure.window);
                         object["reason"] = json!(failure.reason);
+                        object["record"] = json!(failure.record);
                         object["nearest"] = json!(failure.nearest);
                         object["records"] =
                             json!(failure.context.iter().map(|line| line.seq).collect::<Vec<_>>());
@@ -257,6 +265,16 @@ impl Outcome {
         let file = fs::File::create(path).map_err(failed)?;
         report.serialize(io::BufWriter::new(file)).map_err(|error| failed(io::Error::other(error)))
     }
+}
+
+/// What a clause came to, where it stands, and as it was written.
+fn write_heading(out: &mut impl Write, word: &str, finding: &Finding) -> io::Result<()> {
+    let place = match &finding.location {
+        Some(at) => format!("{}:{}", at.file, at.line),
+        None => String::new(),
+    };
+    writeln!(out, "\n{word}  {place}  {:?}", finding.test)?;
+    quote(out, finding)
 }
 
 /// The line that the clause was written in.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use device_model::Bdf;
+use protocol::bug;
 use protocol::scenario::{self, Needs};
 use trace::filter::Filter;
 use trace::print::Ending;
@@ -90,9 +91,12 @@ fn config(args: &Run) -> Result<Config, Failure> {
         config.kernel_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         config.command_line.clone_from(&args.append);
         config.clock = trace::Clock::Host;
-    } else if !args.scenarios.is_empty() {
+    } else {
         check_needs(args)?;
-        config.command_line = format!("{}{}", scenario::ARGUMENT, args.scenarios.join(","));
+        let scenarios = (!args.scenarios.is_empty()).then(|| args.scenarios.join(","));
+        let scenarios = scenarios.map(|names| format!("{}{names}", scenario::ARGUMENT));
+        let bug = args.bug.as_ref().map(|name| format!("{}{name}", bug::ARGUMENT));
+        config.command_line = scenarios.into_iter().chain(bug).collect::<Vec<_>>().join(" ");
     }
     match args.clock {
         Some(Clock::Virtual) => config.clock = trace::Clock::Virtual,

@@ -59,7 +59,7 @@ impl Findings {
     pub fn look(&mut self, view: &View) {
         for (decided, picture) in &mut self.list {
             if let Decision::Fail(details, to) = &decided.result {
-                picture.look(details, *to, view, &self.recent);
+                picture.look(details, to.unwrap_or(0), view, &self.recent);
             }
         }
         if self.recent.len() == AROUND {
@@ -112,11 +112,12 @@ fn finding(decided: Decided, picture: Picture) -> Finding {
             let (name, clause) = (test.clone(), clause.clone());
             Verdict::Inconclusive(Box::new(Open { name, window, clause, doubt }))
         }
-        Decision::Fail(details, _) => Verdict::Fail(Box::new(Failure {
+        Decision::Fail(details, record) => Verdict::Fail(Box::new(Failure {
             name: test.clone(),
             window,
             clause: clause.clone(),
             reason: details.reason,
+            record,
             nearest: details.nearest.or(picture.nearest.map(|nearest| nearest.text)),
             context: picture.context,
         })),

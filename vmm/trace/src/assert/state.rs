@@ -344,10 +344,12 @@ fn covered(coverage: &Coverage, goal: &Goal, scope: Option<&[Bdf]>) -> Option<Am
                 .missing()
                 .into_iter()
                 .filter(|missing| is_meant(&missing.function.bdf))
-                .filter(|missing| match what {
-                    "registers" => missing.field.is_none(),
-                    "fields" => missing.value.is_none(),
-                    _ => true,
+                .filter(|missing| match (what, missing.field) {
+                    ("registers", field) => field.is_none(),
+                    ("fields", None) => !missing.register.fields.is_empty(),
+                    ("fields", Some(_)) => missing.value.is_none(),
+                    (_, None) => missing.register.fields.iter().any(|field| !field.values.is_empty()),
+                    (_, Some(field)) => !field.values.is_empty(),
                 })
                 .map(|missing| missing.to_string())
                 .collect();
