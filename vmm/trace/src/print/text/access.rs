@@ -3,6 +3,7 @@
 use super::prefix;
 use crate::print::style::{KERNEL, Paint, USER};
 use crate::print::words;
+use crate::print::wrap::wrap;
 use crate::view::{AccessView, BusAddress, View};
 
 /// From here on an access has one line, if it fits.
