@@ -1,11 +1,12 @@
 //! A vCPU before its first instruction: CPUID, memory types, traps, shared registers.
 
 use kvm_bindings::{
-    CpuId, KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_X86_USER_SPACE_MSR, KVM_MAX_CPUID_ENTRIES,
-    KVM_MSR_EXIT_REASON_FILTER, Msrs, kvm_enable_cap, kvm_msr_entry,
+    KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER, Msrs,
+    kvm_enable_cap, kvm_msr_entry,
 };
 use kvm_ioctls::{Kvm, MsrFilterDefaultAction, MsrFilterRange, MsrFilterRangeFlags, SyncReg, VcpuFd, VmFd};
 
+use super::cpuid;
 use super::memory_type::{
     MSR_MTRR_DEF_TYPE, MSR_MTRR_PHYSBASE0, MSR_PAT, MTRR_DEF_TYPE_AT_BOOT, VARIABLE_RANGES,
 };
@@ -43,8 +44,8 @@ pub fn trap(vm: &VmFd) -> Result<(), HostError> {
 ///
 /// # Errors
 /// [`HostError::Ioctl`] if KVM refuses.
-pub fn prepare(kvm: &Kvm, fd: &mut VcpuFd, index: u8) -> Result<(), HostError> {
-    let cpuid = cpuid(kvm, index)?;
+pub fn prepare(kvm: &Kvm, fd: &mut VcpuFd, index: u8, cpus: u8) -> Result<(), HostError> {
+    let cpuid = cpuid::for_vcpu(kvm, index, cpus)?;
     fd.set_cpuid2(&cpuid).map_err(|source| HostError::ioctl("KVM_SET_CPUID2", source))?;
     write_msr(fd, MSR_MTRR_DEF_TYPE, MTRR_DEF_TYPE_AT_BOOT)?;
     fd.set_sync_valid_reg(SyncReg::Register);
@@ -65,19 +66,4 @@ pub fn write_msr(fd: &VcpuFd, index: u32, data: u64) -> Result<(), HostError> {
         Ok(_) => Err(failed(libc::EINVAL)),
         Err(source) => Err(HostError::ioctl("KVM_SET_MSRS", source)),
     }
-}
-
-/// What the host supports, with this vCPU's APIC id where leaves hold it (SDM volume 2, CPUID).
-fn cpuid(kvm: &Kvm, index: u8) -> Result<CpuId, HostError> {
-    let mut cpuid = kvm
-        .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
-        .map_err(|source| HostError::ioctl("KVM_GET_SUPPORTED_CPUID", source))?;
-    for entry in cpuid.as_mut_slice() {
-        match entry.function {
-            1 => entry.ebx = (entry.ebx & 0x00ff_ffff) | u32::from(index) << 24,
-            0xb | 0x1f => entry.edx = index.into(),
-            _ => {}
-        }
-    }
-    Ok(cpuid)
 }

@@ -83,9 +83,13 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(vmm::layout::CPUS))]
     pub cpus: u8,
 
-    /// Boot this kernel (64-bit ELF with a PVH note, like vmlinux) instead of the test kernel
+    /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel
     #[arg(long, value_name = "FILE", conflicts_with = "scenarios")]
     pub kernel: Option<PathBuf>,
+
+    /// The kernel's first file system, a cpio archive
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
 
     /// The kernel's command line, with --kernel
     #[arg(long, value_name = "TEXT", requires = "kernel", default_value = "", hide_default_value = true)]

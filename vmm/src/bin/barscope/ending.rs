@@ -39,9 +39,9 @@ pub enum Failure {
     /// The host failed while it ran.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// The kernel's file can't be read.
+    /// A file that the command line names can't be read.
     #[error("{}", path.display())]
-    Kernel {
+    File {
         /// The file.
         path: PathBuf,
         /// What the system said.
@@ -66,7 +66,7 @@ impl Failure {
         match self {
             Failure::Machine(MachineError::Host(error)) | Failure::Host(error) => host_code(error),
             Failure::Machine(MachineError::Boot { source: BootError::Structure { .. }, .. }) => Code::Host,
-            Failure::Machine(_) | Failure::Kernel { .. } | Failure::BusFull => Code::Usage,
+            Failure::Machine(_) | Failure::File { .. } | Failure::BusFull => Code::Usage,
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) | Failure::Print(_) => Code::Host,
@@ -88,7 +88,7 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
     let at = |place: &Place| describe(place, definitions);
     let everywhere = || places.iter().map(|place| format!("\n  {}", at(place))).collect::<String>();
     let (code, text) = match stop {
-        Stop::Exit { status: 0 } => return (Code::Passed, None),
+        Stop::Exit { status: 0 } | Stop::PowerOff => return (Code::Passed, None),
         Stop::Exit { status } => (Code::Failed, format!("the guest ended with status {status}")),
         Stop::Reset => (Code::Failed, "the guest reset the machine".to_owned()),
         Stop::TripleFault(place) => {

@@ -1,6 +1,7 @@
 //! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
@@ -75,8 +76,8 @@ fn config(args: &Run) -> Result<Config, Failure> {
         config.devices = devices(&args.devices)?;
     }
     if let Some(path) = &args.kernel {
-        config.kernel =
-            std::fs::read(path).map_err(|source| Failure::Kernel { path: path.clone(), source })?;
+        config.kernel = read(path)?;
+        config.initramfs = args.initrd.as_ref().map(read).transpose()?;
         config.kernel_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         config.command_line.clone_from(&args.append);
         config.clock = trace::Clock::Host;
@@ -89,6 +90,10 @@ fn config(args: &Run) -> Result<Config, Failure> {
         None => {}
     }
     Ok(config)
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|source| Failure::File { path: path.clone(), source })
 }
 
 /// Gives every device without an address the next free device number from 4 on, where `lab` always is.
