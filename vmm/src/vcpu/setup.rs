@@ -2,7 +2,7 @@
 
 use kvm_bindings::{
     KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER, Msrs,
-    kvm_enable_cap, kvm_msr_entry,
+    kvm_enable_cap, kvm_msr_entry, kvm_xcrs, CpuId,
 };
 use kvm_ioctls::{Kvm, MsrFilterDefaultAction, MsrFilterRange, MsrFilterRangeFlags, SyncReg, VcpuFd, VmFd};
 
@@ -47,10 +47,25 @@ pub fn trap(vm: &VmFd) -> Result<(), HostError> {
 pub fn prepare(kvm: &Kvm, fd: &mut VcpuFd, index: u8, cpus: u8) -> Result<(), HostError> {
     let cpuid = cpuid::for_vcpu(kvm, index, cpus)?;
     fd.set_cpuid2(&cpuid).map_err(|source| HostError::ioctl("KVM_SET_CPUID2", source))?;
+    switch_on_vectors(fd, &cpuid);
     write_msr(fd, MSR_MTRR_DEF_TYPE, MTRR_DEF_TYPE_AT_BOOT)?;
     fd.set_sync_valid_reg(SyncReg::Register);
     fd.set_sync_valid_reg(SyncReg::SystemRegister);
     Ok(())
+}
+
+/// Enables SSE and AVX state in XCR0, as firmware may, if there are any. A guest does so again; but an
+/// emulated processor may not tell KVM of that, whose CPUID then has the wrong size of that state.
+fn switch_on_vectors(fd: &VcpuFd, cpuid: &CpuId) {
+    const STATES: u32 = 0x7;
+    let offered = cpuid.as_slice().iter().find(|entry| entry.function == 0xd && entry.index == 0);
+    let Some(offered) = offered.filter(|entry| entry.eax & STATES != 0) else { return };
+    let mut registers = kvm_xcrs { nr_xcrs: 1, ..Default::default() };
+    registers.xcrs[0].value = u64::from(offered.eax & STATES);
+    // A KVM that refuses leaves the guest to do it alone.
+    if let Err(error) = fd.set_xcrs(&registers) {
+        log::debug!("KVM_SET_XCRS failed: {error}");
+    }
 }
 
 /// Writes a model-specific register on the guest's behalf.
