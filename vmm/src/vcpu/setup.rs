@@ -1,8 +1,8 @@
 //! A vCPU before its first instruction: CPUID, memory types, traps, shared registers.
 
 use kvm_bindings::{
-    KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER, Msrs,
-    kvm_enable_cap, kvm_msr_entry, kvm_xcrs, CpuId,
+    CpuId, KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER, Msrs,
+    kvm_enable_cap, kvm_msr_entry, kvm_xcrs,
 };
 use kvm_ioctls::{Kvm, MsrFilterDefaultAction, MsrFilterRange, MsrFilterRangeFlags, SyncReg, VcpuFd, VmFd};
 

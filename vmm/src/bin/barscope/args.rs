@@ -1,6 +1,7 @@
 //! What the command line takes.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::PossibleValuesParser;
@@ -37,6 +38,23 @@ pub enum Command {
     Run(Run),
     /// List devices with their regions, registers and options, as Markdown.
     Devices(Devices),
+    /// Run any program where /dev/kvm is kvm-amd: in the virtual machine of `run --nested`. As a runner for
+    /// `cargo test` it brings tests there.
+    Nested(Nested),
+    /// What the virtual machine of `run --nested` starts with.
+    #[command(hide = true)]
+    NestedInit,
+}
+
+/// Options of `nested`.
+#[derive(clap::Args)]
+pub struct Nested {
+    /// The program; it finds its shared libraries there, and no other files
+    #[arg(value_name = "PROGRAM")]
+    pub program: PathBuf,
+    /// Its arguments
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
 }
 
 /// Options of `devices`.
@@ -103,9 +121,26 @@ pub struct Run {
     #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]")]
     pub devices: Vec<DeviceChoice>,
 
+    /// Run in a virtual machine with an emulated AMD-V processor: no usable KVM is needed here
+    #[arg(long, conflicts_with = "kvm")]
+    pub nested: bool,
+
     /// Open this instead of /dev/kvm
     #[arg(long, value_name = "FILE", hide = true)]
     pub kvm: Option<PathBuf>,
+}
+
+/// The files that the options name: with `--nested` they travel.
+impl Run {
+    /// Those that are read.
+    pub fn inputs(&self) -> Vec<&Path> {
+        self.kernel.iter().chain(&self.initrd).map(PathBuf::as_path).collect()
+    }
+
+    /// Those that are written.
+    pub fn outputs(&self) -> Vec<&Path> {
+        vec![&self.trace]
+    }
 }
 
 /// How a trace is printed.

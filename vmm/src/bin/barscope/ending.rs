@@ -52,6 +52,9 @@ pub enum Failure {
         "more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1"
     )]
     BusFull,
+    /// `--nested` has no machine, or no answer from it.
+    #[error(transparent)]
+    Nested(#[from] crate::nested::Error),
     /// The trace can't be read back.
     #[error(transparent)]
     Read(#[from] trace::ReadError),
@@ -67,6 +70,7 @@ impl Failure {
             Failure::Machine(MachineError::Host(error)) | Failure::Host(error) => host_code(error),
             Failure::Machine(MachineError::Boot { source: BootError::Structure { .. }, .. }) => Code::Host,
             Failure::Machine(_) | Failure::File { .. } | Failure::BusFull => Code::Usage,
+            Failure::Nested(error) => error.code(),
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) | Failure::Print(_) => Code::Host,

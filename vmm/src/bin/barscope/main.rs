@@ -3,6 +3,7 @@
 mod args;
 mod devices;
 mod ending;
+mod nested;
 mod run;
 mod signals;
 
@@ -19,11 +20,17 @@ fn main() -> ExitCode {
         .format_target(false)
         .init();
     let result = match args.command() {
-        args::Command::Run(args) => run::run(&args),
-        args::Command::Devices(args) => devices::devices(&args),
+        args::Command::Run(args) if args.nested => nested::run(&args).map(ExitCode::from),
+        args::Command::Run(args) => run::run(&args).map(ExitCode::from),
+        args::Command::Devices(args) => devices::devices(&args).map(ExitCode::from),
+        args::Command::Nested(args) => nested::program(&args).map(ExitCode::from),
+        args::Command::NestedInit => {
+            nested::init::run();
+            Ok(ending::Code::Usage.into())
+        }
     };
     match result {
-        Ok(code) => code.into(),
+        Ok(code) => code,
         Err(failure) => {
             if failure.code() != ending::Code::Passed {
                 eprintln!("error: {}", ending::with_sources(&failure));

@@ -187,7 +187,7 @@ impl Live {
 }
 
 /// Columns to print in: what COLUMNS says, or the terminal's.
-fn width() -> usize {
+pub fn width() -> usize {
     let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     asked.unwrap_or_else(|| match terminal_size::terminal_size() {
         Some((width, _)) if io::stdout().is_terminal() => width.0.into(),

@@ -1,0 +1,159 @@
+//! The first process of the virtual machine: loads its modules, runs the command, sends what became of it.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::mount::{MountFlags, mount};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::system::{RebootCommand, finit_module, reboot};
+
+use super::link::{CHUNK, Message};
+use super::task::Task;
+
+/// What the kernel calls the virtio serial port.
+const PORT: &str = "/dev/vport0p1";
+/// How long the port may take to appear once its modules are loaded.
+const APPEARS: Duration = Duration::from_secs(30);
+
+/// Does all of the machine's work and switches it off. Returns only where it isn't the first process.
+pub fn run() {
+    if std::process::id() != 1 {
+        return;
+    }
+    if let Err(error) = serve() {
+        // The machine's console, which the host shows if the machine ends without an answer.
+        eprintln!("barscope: {error}");
+    }
+    if let Err(error) = reboot(RebootCommand::PowerOff) {
+        eprintln!("barscope: can't power off: {error}");
+    }
+}
+
+fn serve() -> io::Result<()> {
+    for (folder, kind) in [("/proc", "proc"), ("/sys", "sysfs"), ("/dev", "devtmpfs")] {
+        fs::create_dir_all(folder)?;
+        mount(kind, folder, kind, MountFlags::empty(), None).map_err(|error| named(folder, error.into()))?;
+    }
+    let task = Task::read()?;
+    for module in &task.modules {
+        let file = File::open(module).map_err(|error| named(module, error))?;
+        finit_module(&file, c"", 0).map_err(|error| named(module, error.into()))?;
+    }
+    let port = port()?;
+    let link = Arc::new(Mutex::new(port.try_clone()?));
+    match start(&task) {
+        Ok(child) => {
+            send(&link, &Message::Started)?;
+            let status = attend(child, &link, port)?;
+            for (index, path) in (0..).zip(&task.outputs) {
+                send_file(&link, index, path)?;
+            }
+            send(&link, &Message::Ended(code(status)))
+        }
+        Err(error) => send(&link, &Message::NotStarted(error.to_string())),
+    }
+}
+
+fn named(what: impl AsRef<Path>, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", what.as_ref().display()))
+}
+
+/// Opens the port, which the kernel makes in its own time.
+fn port() -> io::Result<File> {
+    let began = Instant::now();
+    loop {
+        match File::options().read(true).write(true).open(PORT) {
+            Err(error) if began.elapsed() > APPEARS => return Err(named(PORT, error)),
+            Err(_) => thread::sleep(Duration::from_millis(10)),
+            Ok(port) => return Ok(port),
+        }
+    }
+}
+
+fn start(task: &Task) -> io::Result<Child> {
+    Command::new(&task.program)
+        .args(&task.arguments)
+        .env_clear()
+        .envs(task.environment.iter().cloned())
+        .current_dir(&task.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| named(&task.program, error))
+}
+
+/// Passes on what the command prints and the signals that it is to get, until it ends.
+fn attend(mut child: Child, link: &Arc<Mutex<File>>, port: File) -> io::Result<ExitStatus> {
+    let pid = Pid::from_child(&child);
+    thread::spawn(move || pass_signals(pid, port));
+    let outputs = [
+        child.stdout.take().map(|pipe| forward(pipe, link, Message::Stdout)),
+        child.stderr.take().map(|pipe| forward(pipe, link, Message::Stderr)),
+    ];
+    let status = child.wait()?;
+    for output in outputs.into_iter().flatten() {
+        output.join().map_err(|_| io::Error::other("a thread panicked"))??;
+    }
+    Ok(status)
+}
+
+fn pass_signals(pid: Pid, mut port: File) {
+    while let Ok(Some(message)) = Message::receive(&mut port) {
+        if let Message::Signal(number) = message
+            && let Some(signal) = Signal::from_named_raw(number.into())
+        {
+            // It fails if the command has just ended.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+fn forward(
+    mut pipe: impl Read + Send + 'static,
+    link: &Arc<Mutex<File>>,
+    message: fn(Vec<u8>) -> Message,
+) -> JoinHandle<io::Result<()>> {
+    let link = Arc::clone(link);
+    thread::spawn(move || {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            match pipe.read(&mut buffer)? {
+                0 => return Ok(()),
+                read => send(&link, &message(buffer[..read].to_vec()))?,
+            }
+        }
+    })
+}
+
+fn send(link: &Mutex<File>, message: &Message) -> io::Result<()> {
+    message.send(&mut *link.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Sends a file, if the command has made it.
+fn send_file(link: &Mutex<File>, index: u32, path: &Path) -> io::Result<()> {
+    let mut file = match File::open(path) {
+        Ok(file) if file.metadata()?.is_file() => file,
+        _ => return Ok(()),
+    };
+    send(link, &Message::File(index))?;
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            read => send(link, &Message::Content(buffer[..read].to_vec()))?,
+        }
+    }
+}
+
+/// The exit code as shells count it.
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| Some(128 + status.signal()?));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}

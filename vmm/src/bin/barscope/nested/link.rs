@@ -1,0 +1,129 @@
+//! What host and virtual machine say to each other: messages over one virtio serial port.
+//!
+//! Of what the stock kernel has drivers for, this port alone is a stream both ways: what the command
+//! prints arrives while it runs and in its order, Ctrl-C goes the other way, and a trace follows at tens of
+//! MiB a second. A disk would have to be sized before and read after, and the UART traps for every byte.
+
+use std::io::{self, Read, Write};
+
+/// Bytes that one message carries at most.
+pub const CHUNK: usize = 64 * 1024;
+
+/// One message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Message {
+    /// The machine is up; the command starts.
+    Started,
+    /// The command can't be started, and why.
+    NotStarted(String),
+    /// The command printed this.
+    Stdout(Vec<u8>),
+    /// The command complained about this.
+    Stderr(Vec<u8>),
+    /// Content of a file follows: of the task's output with this index.
+    File(u32),
+    /// The next part of that file.
+    Content(Vec<u8>),
+    /// The command ended with this code, and its files have all been sent.
+    Ended(u8),
+    /// To the machine: send the command this signal.
+    Signal(u8),
+}
+
+impl Message {
+    /// Writes it with one call, so that nothing comes between its parts.
+    ///
+    /// # Errors
+    /// If the other side is gone.
+    pub fn send(&self, out: &mut impl Write) -> io::Result<()> {
+        let index;
+        let (kind, content): (u8, &[u8]) = match self {
+            Message::Started => (0, &[]),
+            Message::NotStarted(text) => (1, text.as_bytes()),
+            Message::Stdout(bytes) => (2, bytes),
+            Message::Stderr(bytes) => (3, bytes),
+            Message::File(number) => {
+                index = number.to_le_bytes();
+                (4, &index)
+            }
+            Message::Content(bytes) => (5, bytes),
+            Message::Ended(code) => (6, std::slice::from_ref(code)),
+            Message::Signal(signal) => (7, std::slice::from_ref(signal)),
+        };
+        let mut bytes = Vec::with_capacity(5 + content.len());
+        bytes.push(kind);
+        bytes.extend((content.len() as u32).to_le_bytes());
+        bytes.extend(content);
+        out.write_all(&bytes)
+    }
+
+    /// The next message; `None` once the other side is gone.
+    ///
+    /// # Errors
+    /// If it can't be read, or what comes is no message.
+    pub fn receive(input: &mut impl Read) -> io::Result<Option<Self>> {
+        let mut kind = [0];
+        if input.read(&mut kind)? == 0 {
+            return Ok(None);
+        }
+        let mut size = [0; 4];
+        input.read_exact(&mut size)?;
+        let size = u32::from_le_bytes(size) as usize;
+        if size > CHUNK {
+            return Err(bad());
+        }
+        let mut content = vec![0; size];
+        input.read_exact(&mut content)?;
+        Ok(Some(match kind {
+            [0] => Message::Started,
+            [1] => Message::NotStarted(String::from_utf8_lossy(&content).into_owned()),
+            [2] => Message::Stdout(content),
+            [3] => Message::Stderr(content),
+            [4] => Message::File(u32::from_le_bytes(content.try_into().map_err(|_| bad())?)),
+            [5] => Message::Content(content),
+            [6] => Message::Ended(*content.first().ok_or_else(bad)?),
+            [7] => Message::Signal(*content.first().ok_or_else(bad)?),
+            _ => return Err(bad()),
+        }))
+    }
+}
+
+fn bad() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "what came is no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_arrives_as_it_was_sent() {
+        let messages = [
+            Message::Started,
+            Message::NotStarted("no such file".to_owned()),
+            Message::Stdout(vec![0, 255, 10]),
+            Message::Stderr(Vec::new()),
+            Message::File(0x0102_0304),
+            Message::Content(vec![7; CHUNK]),
+            Message::Ended(130),
+            Message::Signal(2),
+        ];
+        let mut stream = Vec::new();
+        for message in &messages {
+            message.send(&mut stream).unwrap();
+        }
+        let mut stream = stream.as_slice();
+        for message in messages {
+            assert_eq!(Message::receive(&mut stream).unwrap(), Some(message));
+        }
+        assert_eq!(Message::receive(&mut stream).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        for stream in [&[9, 0, 0, 0, 0][..], &[2, 0, 0, 0, 1], &[4, 1, 0, 0, 0, 0], &[6, 0, 0, 0, 0], &[2, 9]]
+        {
+            assert!(Message::receive(&mut { stream }).is_err(), "{stream:?}");
+        }
+    }
+}
