@@ -141,6 +141,7 @@ impl Sample {
                 path,
                 announced: true,
                 mapping: Some(mapping),
+                process: None,
             }))
         };
         let ioremap = walk(KERNEL, IOREMAP, false, Path::Ioremap, kernel_mapping);

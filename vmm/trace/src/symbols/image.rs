@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use addr2line::Context;
 use gimli::{Dwarf, EndianArcSlice, RunTimeEndian, SectionId};
-use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind};
+use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 
 use super::{Symbol, name};
 
@@ -21,13 +21,20 @@ pub(super) struct SymbolImage {
 }
 
 impl SymbolImage {
-    /// `None` if the file is no ELF file. A guest may have given anything.
-    pub(super) fn parse(elf: &[u8]) -> Option<Self> {
-        let file = object::File::parse(elf).ok()?;
-        let segments = file
-            .segments()
-            .map(|segment| (segment.address(), segment.address().saturating_add(segment.size())))
-            .collect();
+    /// `None` if the blob is neither an ELF file nor lines of address and name. A guest may have given
+    /// anything.
+    pub(super) fn parse(blob: &[u8]) -> Option<Self> {
+        let Ok(file) = object::File::parse(blob) else { return Self::parse_lines(blob) };
+        let range = |start: u64, size: u64| (start, start.saturating_add(size));
+        let segments = match file.kind() {
+            // A module has no segments: the kernel placed its sections one by one.
+            ObjectKind::Relocatable => file
+                .sections()
+                .filter(|section| section.kind() == SectionKind::Text && section.address() != 0)
+                .map(|section| range(section.address(), section.size()))
+                .collect(),
+            _ => file.segments().map(|segment| range(segment.address(), segment.size())).collect(),
+        };
         let mut functions = file
             .symbols()
             .filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text)
@@ -35,6 +42,18 @@ impl SymbolImage {
             .collect::<Vec<_>>();
         functions.sort();
         Some(Self { segments, functions, lines: lines(&file) })
+    }
+
+    /// Functions of a kernel without a file, ascending: a line each, the address in hexadecimal and the name.
+    fn parse_lines(lines: &[u8]) -> Option<Self> {
+        let function = |line: &str| {
+            let (address, name) = line.split_once(' ')?;
+            Some((u64::from_str_radix(address, 16).ok()?, 0, name.to_owned()))
+        };
+        let functions: Vec<_> =
+            std::str::from_utf8(lines).ok()?.lines().map(function).collect::<Option<_>>()?;
+        let segments = vec![(functions.first()?.0, u64::MAX)];
+        Some(Self { segments, functions, lines: None })
     }
 
     /// The symbol of the code at `address`; `None` if it lies outside this image, or names nothing.
