@@ -11,6 +11,7 @@
 
 #![no_std]
 
+pub mod linux;
 pub mod scenario;
 
 /// The I/O port, 32 bits wide.
