@@ -9,6 +9,8 @@ use trace::symbols::Symbols;
 use trace::view::disassemble;
 use vmm::{BootError, HostError, MachineError, Place, Stop};
 
+use crate::{linux, nested};
+
 /// Exit codes of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -47,6 +49,21 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// The guest has no such scenario.
+    #[error("this guest has no scenario {name}; --list-scenarios names those that it has")]
+    Scenario {
+        /// What was asked for.
+        name: String,
+    },
+    /// An option that this guest has no use for.
+    #[error("{option} goes with --guest linux only")]
+    LinuxOnly {
+        /// The option.
+        option: &'static str,
+    },
+    /// There is no Linux guest to boot.
+    #[error(transparent)]
+    Linux(#[from] linux::Error),
     /// More devices than a bus has places.
     #[error(
         "more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1"
@@ -54,7 +71,7 @@ pub enum Failure {
     BusFull,
     /// `--nested` has no machine, or no answer from it.
     #[error(transparent)]
-    Nested(#[from] crate::nested::Error),
+    Nested(#[from] nested::Error),
     /// The trace can't be read back.
     #[error(transparent)]
     Read(#[from] trace::ReadError),
@@ -71,6 +88,8 @@ impl Failure {
             Failure::Machine(MachineError::Boot { source: BootError::Structure { .. }, .. }) => Code::Host,
             Failure::Machine(_) | Failure::File { .. } | Failure::BusFull => Code::Usage,
             Failure::Nested(error) => error.code(),
+            Failure::Linux(error) => error.code(),
+            Failure::Scenario { .. } | Failure::LinuxOnly { .. } => Code::Usage,
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) | Failure::Print(_) => Code::Host,

@@ -3,6 +3,7 @@
 mod args;
 mod devices;
 mod ending;
+mod linux;
 mod nested;
 mod run;
 mod signals;

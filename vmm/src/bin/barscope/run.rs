@@ -1,5 +1,6 @@
 //! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,14 +13,17 @@ use trace::{EventKind, Tail};
 use vmm::machine::Devices;
 use vmm::{Config, HostError, Place, Running, Stop, machine};
 
-use crate::args::{Clock, DeviceChoice, Format, Run};
+use crate::args::{Clock, DeviceChoice, Format, Guest, Run};
 use crate::ending::{Code, Failure, explain};
+use crate::linux;
 use crate::signals::Signals;
 
 /// How long the machine runs between two looks at its trace.
 const TURN: Duration = Duration::from_millis(50);
 /// Columns to print in where there is no terminal: one line an access, good for `grep`.
 const WIDE: usize = 160;
+/// How many lines of a Linux guest's console are shown if it fails.
+const CONSOLE_TAIL: usize = 12;
 
 /// Runs the command.
 ///
@@ -27,18 +31,23 @@ const WIDE: usize = 160;
 /// [`Failure`] if nothing could run or be shown.
 pub fn run(args: &Run) -> Result<Code, Failure> {
     if args.list_scenarios {
-        return list_scenarios();
+        return list_scenarios(args.guest);
     }
+    check(args)?;
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
     let mut running = machine::start(config(args)?)?;
     for descriptor in signals.descriptors() {
         running.wake_on(descriptor)?;
     }
     let mut live = Live::open(args)?;
-    let stop = drive(&mut running, &mut signals, &mut live, Duration::from_secs(args.timeout))?;
+    let stop = drive(&mut running, &mut signals, &mut live, args.time_limit())?;
     let places = running.halt();
     running.finish(stop.end())?;
-    live.finish(&stop, &places)
+    let code = live.finish(&stop, &places)?;
+    if args.guest == Guest::Linux {
+        say_of_linux(args, code, &stop);
+    }
+    Ok(code)
 }
 
 /// Gives the machine turns until it stops, and prints between them.
@@ -64,9 +73,46 @@ fn drive(
     }
 }
 
+/// Refuses what makes no sense together.
+fn check(args: &Run) -> Result<(), Failure> {
+    let known = |name: &String| args.guest.scenarios().iter().any(|scenario| scenario.name == name);
+    let foreign = args.guest == Guest::TestKernel && args.kernel.is_some();
+    if let Some(name) = args.scenarios.iter().find(|name| foreign || !known(name)) {
+        return Err(Failure::Scenario { name: name.clone() });
+    }
+    if args.guest != Guest::Linux {
+        let given = [
+            ("--module", !args.modules.is_empty()),
+            ("--program", !args.programs.is_empty()),
+            ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
+        ];
+        if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+            return Err(Failure::LinuxOnly { option });
+        }
+    }
+    Ok(())
+}
+
+/// What a Linux guest leaves besides a trace: on failure, the end of its console.
+fn say_of_linux(args: &Run, code: Code, stop: &Stop) {
+    if let Stop::NotEmulated { .. } = stop {
+        eprintln!("this KVM emulates too little to run Linux; --nested runs it in an emulated processor");
+    }
+    if matches!(code, Code::Passed | Code::Interrupted) {
+        return;
+    }
+    let console = std::fs::read(&args.console).unwrap_or_default();
+    let console = String::from_utf8_lossy(&console);
+    let lines: Vec<_> = console.lines().filter(|line| !line.trim().is_empty()).collect();
+    eprintln!("the guest's console, {}, ends:", args.console.display());
+    for line in &lines[lines.len().saturating_sub(CONSOLE_TAIL)..] {
+        eprintln!("  {}", line.trim_end());
+    }
+}
+
 fn config(args: &Run) -> Result<Config, Failure> {
     let mut config = Config::test_kernel(&args.trace);
-    config.memory_mib = args.memory;
+    config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
     config.kvm.clone_from(&args.kvm);
     if !args.quiet {
@@ -75,7 +121,9 @@ fn config(args: &Run) -> Result<Config, Failure> {
     if !args.devices.is_empty() {
         config.devices = devices(&args.devices)?;
     }
-    if let Some(path) = &args.kernel {
+    if args.guest == Guest::Linux {
+        linux_guest(args, &mut config)?;
+    } else if let Some(path) = &args.kernel {
         config.kernel = read(path)?;
         config.initramfs = args.initrd.as_ref().map(read).transpose()?;
         config.kernel_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -90,6 +138,27 @@ fn config(args: &Run) -> Result<Config, Failure> {
         None => {}
     }
     Ok(config)
+}
+
+/// A kernel, and a first file system that was made for it here or, with `--nested`, outside.
+fn linux_guest(args: &Run, config: &mut Config) -> Result<(), Failure> {
+    let (kernel, initramfs) = match (&args.kernel, &args.initrd) {
+        (Some(kernel), Some(initrd)) => (kernel.clone(), read(initrd)?),
+        _ => {
+            let guest = linux::Guest::prepare(args)?;
+            let archive = guest.archive()?;
+            (guest.kernel, archive)
+        }
+    };
+    config.kernel = read(&kernel)?;
+    config.kernel_name = kernel.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    config.initramfs = Some(initramfs);
+    config.command_line = linux::command_line(&args.append);
+    config.clock = trace::Clock::Host;
+    let console = File::create(&args.console);
+    let console = console.map_err(|source| Failure::File { path: args.console.clone(), source })?;
+    config.console = Box::new(console);
+    Ok(())
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
@@ -109,10 +178,10 @@ fn devices(choices: &[DeviceChoice]) -> Result<Devices, Failure> {
         .collect()
 }
 
-fn list_scenarios() -> Result<Code, Failure> {
-    let width = scenario::SCENARIOS.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+fn list_scenarios(guest: Guest) -> Result<Code, Failure> {
+    let width = guest.scenarios().iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
     let mut out = io::stdout().lock();
-    for scenario in scenario::SCENARIOS {
+    for scenario in guest.scenarios() {
         let needs = scenario.needs.option().map(|option| format!("  ({option})")).unwrap_or_default();
         writeln!(out, "{:width$}  {}{needs}", scenario.name, scenario.question)?;
     }
