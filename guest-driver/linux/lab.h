@@ -5,6 +5,7 @@
 
 #include <linux/completion.h>
 #include <linux/fs.h>
+#include <linux/io.h>
 #include <linux/kref.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
@@ -80,12 +81,12 @@ void lab_release(struct kref *ref);
 
 static inline u32 lab_read(struct lab *lab, u32 offset)
 {
-	return ioread32(lab->registers + offset);
+	return readl(lab->registers + offset);
 }
 
 static inline void lab_write(struct lab *lab, u32 offset, u32 value)
 {
-	iowrite32(value, lab->registers + offset);
+	writel(value, lab->registers + offset);
 }
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "lab.h"
 
-#define LAB_PATIENCE	(5 * HZ)
+#define LAB_PATIENCE	HZ
 
 /* Waits for the interrupt that ends what was just started. */
 static int lab_wait(struct lab *lab)
@@ -48,8 +48,12 @@ static int lab_transfer(struct lab *lab, struct lab_dma *request)
 	lab_write(lab, LAB_DMA_CONTROL,
 		  LAB_DMA_START | (request->to_memory ? LAB_DMA_TO_MEMORY : 0));
 	error = lab_wait(lab);
-	if (!error)
+	/* A device that may not master the bus can't send its message either. */
+	if (!error || error == -ETIMEDOUT) {
 		request->status = lab_read(lab, LAB_DMA_STATUS);
+		if (!(request->status & LAB_DMA_BUSY))
+			error = 0;
+	}
 	return error;
 }
 

@@ -35,7 +35,8 @@ fn unbind_under_a_mapping() -> Result<ExitStatus, Box<dyn std::error::Error>> {
         return Err("no pipes".into());
     };
     let mut line = String::new();
-    BufReader::new(output).read_line(&mut line)?;
+    let mut output = BufReader::new(output);
+    output.read_line(&mut line)?;
     ensure(line == "mapped\n", format!("the other process says {line:?}"))?;
     let function = Function::find(lab::VENDOR, lab::DEVICE)?;
     function.unbind()?;
@@ -45,6 +46,8 @@ fn unbind_under_a_mapping() -> Result<ExitStatus, Box<dyn std::error::Error>> {
     input.write_all(b"\n")?;
     drop(input);
     let status = child.wait()?;
+    // Until here it had somebody to talk to.
+    drop(output);
     function.write("enable", "0")?;
     Ok(status)
 }
