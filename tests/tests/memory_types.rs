@@ -11,7 +11,7 @@ use trace::event::Counted;
 fn write_combining_is_seen_on_both_paths() -> Result<()> {
     let run = play("write-combining")?;
     let scenario = run.expect("write-combining");
-    let combined = |pattern: trace::assert::Pattern| pattern.memory_type(MemoryType::WriteCombining);
+    let combined = |pattern: trace::filter::Filter| pattern.memory_type(MemoryType::WriteCombining);
     scenario
         .sequence([
             map(Path::Ioremap).mapped_by("lab::map_memory"),

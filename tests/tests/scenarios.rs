@@ -42,10 +42,10 @@ fn probe_reads_the_id_through_ioremap() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn same_register_is_one_bus_address_behind_two_virtual_ones() -> Result<()> {
     let run = play("same-register")?;
-    let kernel = |pattern: trace::assert::Pattern| {
+    let kernel = |pattern: trace::filter::Filter| {
         pattern.via(Path::Ioremap).cpl(0).gva(IOREMAP + 8).gpa(SCRATCH).uncached().announced()
     };
-    let user = |pattern: trace::assert::Pattern| {
+    let user = |pattern: trace::filter::Filter| {
         pattern.via(Path::Mmap).cpl(3).gva(MMAP + 8).gpa(SCRATCH).uncached().announced()
     };
     let same = run.expect("same-register");

@@ -20,20 +20,29 @@
 //! register that no device has, is a FAIL. Nothing passes on what wasn't seen: where events are lost or
 //! the trace ended early, what they could have changed is INCONCLUSIVE.
 
+mod chain;
+mod clause;
+mod engine;
 mod expect;
 mod failure;
-mod pattern;
-mod target;
+mod picture;
+mod state;
+mod suite;
 mod unseen;
 mod window;
 
-pub use expect::Expect;
-pub use failure::{Failure, NotPassed, Verdict};
-pub use pattern::{
-    Pattern, access, any_access, busy, change, dma, interrupt_lost, interrupt_masked, intx, map, mark, msi,
+pub use clause::{Clause, Goal, Limits, Step, Time, Within};
+pub use engine::Engine;
+pub use expect::{Expect, check};
+pub use failure::{Failure, Line, NotPassed, Verdict};
+pub use picture::{Finding, Findings};
+pub use suite::{Devices, Location, Placed, Suite, Test};
+pub use window::Window;
+
+pub use crate::filter::{
+    access, any_access, busy, change, dma, interrupt_lost, interrupt_masked, intx, map, mark, msi,
     not_emulated, page_fault, read, unmap, write,
 };
-pub use window::Window;
 
 #[cfg(test)]
 mod tests;

@@ -153,18 +153,23 @@ impl MemoryType {
     pub const fn uncached(self) -> bool {
         matches!(self, MemoryType::Uncacheable | MemoryType::UncacheableMinus)
     }
-}
 
-impl fmt::Display for MemoryType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+    /// As the manual abbreviates it.
+    pub const fn name(self) -> &'static str {
+        match self {
             MemoryType::Uncacheable => "UC",
             MemoryType::UncacheableMinus => "UC-",
             MemoryType::WriteCombining => "WC",
             MemoryType::WriteThrough => "WT",
             MemoryType::WriteProtected => "WP",
             MemoryType::WriteBack => "WB",
-        })
+        }
+    }
+}
+
+impl fmt::Display for MemoryType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
@@ -186,16 +191,23 @@ pub enum Path {
     Unknown,
 }
 
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Path {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
             Path::Ioremap => "ioremap",
             Path::Mmap => "mmap",
             Path::Sysfs => "sysfs",
             Path::DevMem => "/dev/mem",
             Path::DirectMap => "direct",
             Path::Unknown => "unknown",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

@@ -299,6 +299,23 @@ pub enum Outcome {
     Busy,
 }
 
+impl Outcome {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Unclaimed => "unclaimed",
+            Outcome::Straddles => "straddles",
+            Outcome::Reserved => "reserved",
+            Outcome::Width => "width",
+            Outcome::Alignment => "alignment",
+            Outcome::WriteOnly => "write-only",
+            Outcome::ReadOnly => "read-only",
+            Outcome::Busy => "busy",
+        }
+    }
+}
+
 impl From<Refused> for Outcome {
     fn from(refused: Refused) -> Self {
         match refused {
@@ -322,6 +339,17 @@ pub enum DmaOutcome {
     BusMasterOff,
     /// It lies outside guest memory, in part at least.
     OutOfBounds,
+}
+
+impl DmaOutcome {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DmaOutcome::Done => "done",
+            DmaOutcome::BusMasterOff => "bus-master-off",
+            DmaOutcome::OutOfBounds => "out-of-bounds",
+        }
+    }
 }
 
 /// How accesses to a route are served.

@@ -1,13 +1,16 @@
 //! MMIO traces: what they hold, the file, the reader, what the records mean, printing and assertions.
 //!
 //! A trace is a file that vCPU threads write records into while the guest runs ([`Writer`]). It is
-//! read back by [`Trace`] when it is complete, or by [`Tail`] while it grows.
+//! read back event by event by [`Stream`], whole by [`Trace`], or by [`Tail`] while it grows.
 //! Nothing here needs KVM: a trace tells everything by itself.
 
 pub mod assert;
+pub mod coverage;
 pub mod definition;
 mod definitions;
 pub mod event;
+pub mod expectation;
+pub mod filter;
 mod format;
 mod mapping;
 pub mod print;
@@ -22,5 +25,5 @@ pub use definition::Definition;
 pub use definitions::Definitions;
 pub use event::{Event, EventKind, Id};
 pub use format::{Clock, End};
-pub use reader::{Damage, DamageKind, ReadError, Tail, Trace};
+pub use reader::{Damage, DamageKind, ReadError, Stream, Tail, Trace};
 pub use writer::{Lane, WriteError, Writer};

@@ -1,6 +1,8 @@
-//! Reading a trace back: whole ([`Trace`]) or while it grows ([`Tail`]).
+//! Reading a trace back: event by event ([`Stream`]), whole ([`Trace`]), or while it
+//! grows ([`Tail`]).
 
 mod scan;
+mod stream;
 mod tail;
 mod whole;
 
@@ -8,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+pub use stream::Stream;
 pub use tail::Tail;
 pub use whole::Trace;
 
@@ -64,6 +67,8 @@ pub enum DamageKind {
     Block,
     /// A slot holds no event.
     Slot,
+    /// The file ends within a block.
+    Truncated,
     /// A definition can't be decoded. All later ones are missing as well, for want of their ids.
     Definition,
 }
@@ -74,6 +79,7 @@ impl fmt::Display for Damage {
             DamageKind::Checksum => "wrong checksum of the block",
             DamageKind::Block => "unknown kind of block",
             DamageKind::Slot => "unknown kind of event",
+            DamageKind::Truncated => "the file was cut off",
             DamageKind::Definition => "broken definition, later ones are lost",
         };
         write!(f, "{what} at byte {:#x}", self.offset)

@@ -5,9 +5,6 @@ use std::fmt;
 use crate::print::words;
 use crate::view::{View, What};
 
-/// How many events are shown on each side of the one that a failure is about.
-const AROUND: usize = 3;
-
 /// The answer to an assertion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -114,15 +111,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The events around the one at `index`, which is marked.
-pub(super) fn context(views: &[View], index: usize) -> Vec<Line> {
-    let (start, end) = (index.saturating_sub(AROUND), (index + AROUND + 1).min(views.len()));
-    let lines = views.iter().enumerate().take(end).skip(start);
-    lines.map(|(at, view)| Line { seq: view.seq, text: describe(view), marked: at == index }).collect()
-}
-
 /// An event on one line: who, and what.
-fn describe(view: &View) -> String {
+pub(super) fn describe(view: &View) -> String {
     let (way, who) = match &view.what {
         What::Access(access) => {
             let who = match access.code.as_ref().and_then(|code| code.symbol.as_ref()) {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::definition::{MemoryType, Path};
 use crate::event::{AccessEvent, Counted, EventKind, Outcome, Target};
+use crate::filter::Filter;
 use crate::format::End;
 use crate::sample::{BAR0, BAR2, MMAP, Sample};
 
@@ -99,7 +100,7 @@ fn a_sequence_has_its_order_and_may_have_gaps() {
     expect.sequence([by_kernel.clone(), by_user.clone(), by_user.clone()]).assert_passed();
     expect.sequence([mark("user:begin"), mark("user:end")]).check().unwrap();
     let backwards = failure(expect.sequence([by_user.clone(), by_kernel]));
-    assert_eq!(backwards.reason, "step 2 not found after record 4: write BAR0.SCRATCH, cpl 0");
+    assert_eq!(backwards.reason, "step 2 not found after record 4: write BAR0.SCRATCH cpl == 0");
     assert!(!expect.sequence([by_user.clone(), by_user.clone(), by_user]).passed());
 }
 
@@ -150,7 +151,7 @@ fn a_clause_has_to_hold_in_every_occurrence_of_its_window() {
     let trace = sample.finished();
     let expect = Expect::on(&trace).within(Window::marks("a", "b"));
     expect.count(read("BAR0.ID"), 1..=2).assert_passed();
-    assert_eq!(failure(expect.count(read("BAR0.ID"), 1..=1)).reason, "found 2 times");
+    assert_eq!(failure(expect.count(read("BAR0.ID"), 1..=1)).reason, "record 6 is number 2");
 }
 
 #[test]
@@ -204,13 +205,16 @@ fn nothing_passes_vacuously() {
     let reason = |verdict| failure(verdict).reason;
     let closed = expect.within(Window::scenario("probe"));
     assert_eq!(reason(closed.never(any_access())), "this never began");
-    assert_eq!(reason(expect.sequence([])), "nothing is asked for");
+    assert_eq!(reason(expect.sequence::<Filter>([])), "nothing is asked for");
     for (pattern, expected) in [
-        (read("BAR0.SCRACH"), "no device in the trace has a register BAR0.SCRACH"),
+        (
+            read("BAR0.SCRACH"),
+            "no device in the trace has a register BAR0.SCRACH; did you mean BAR0.SCRATCH?",
+        ),
         (read("BAR1.SCRATCH"), "no device in the trace has a register BAR1.SCRATCH"),
         (read("SCRATCH"), "\"SCRATCH\" names no place: BAR0, BAR0.REGISTER or BAR0+0x8 would"),
-        (read("BAR0.STATUS").field("DUNE", 1), "BAR0.STATUS has no field DUNE"),
-        (any_access().field("DONE", 1), "no register is named that could have a field DONE"),
+        (read("BAR0.STATUS").field("DUNE", 1), "STATUS has no field DUNE; did you mean DONE?"),
+        (any_access().field("DUNE", 1), "no register has a field DUNE; did you mean DONE?"),
         (read("BAR0").device("nic"), "the trace has no device nic"),
         (read("BAR0.SCRATCH").device("00:05.0"), "the trace has no device 00:05.0"),
     ] {
@@ -270,8 +274,7 @@ fn a_trace_that_ended_early_leaves_open_what_was_still_open() {
     assert!(matches!(closed.sequence([read("BAR0.ID")]), Verdict::Fail(_)));
     let open = Expect::on(&trace).within(Window::scenario("interrupt")).named("acknowledged");
     let verdict = open.sequence([msi(0)]);
-    let expected =
-        "INCONCLUSIVE  \"acknowledged\", scenario interrupt\n  msi 0\n  the trace ended early: Ctrl-C";
+    let expected = "INCONCLUSIVE  \"acknowledged\", scenario interrupt\n  msi index == 0\n  the trace ended early: Ctrl-C";
     assert_eq!(verdict.to_string(), expected);
     assert!(is_inconclusive(&open.never(msi(0))));
     let later = Expect::on(&trace).within(Window::scenario("probe"));
@@ -284,7 +287,7 @@ fn a_killed_trace_has_no_end() {
     let verdict = Expect::on(&trace).never(read("BAR0.ID"));
     assert_eq!(
         verdict.to_string(),
-        "INCONCLUSIVE  the whole trace\n  never: read BAR0.ID\n  the trace has no end"
+        "INCONCLUSIVE  the whole trace\n  never read BAR0.ID\n  the trace has no end"
     );
 }
 
@@ -308,8 +311,8 @@ fn a_failure_shows_clause_nearest_miss_and_surroundings() {
     let verdict = expect.sequence([msi(0), write("BAR0.INT_STATUS").field("ERROR", 1)]);
     let expected = "\
 FAIL  \"both are acknowledged\", scenario interrupt
-  msi 0; then write BAR0.INT_STATUS, ERROR=0x1
-  step 2 not found after record 10: write BAR0.INT_STATUS, ERROR=0x1
+  msi index == 0; then write BAR0.INT_STATUS {ERROR=0x1}
+  step 2 not found after record 10: write BAR0.INT_STATUS {ERROR=0x1}
   nearest: record 13: ERROR is 0x0, not 0x1
         10  device                            MSI vector 0x31 -> vCPU 0
         11                                    interrupt handler 0x31 begins
@@ -329,7 +332,7 @@ fn what_must_never_be_is_pointed_at() {
     let verdict = Expect::on(&trace).never(access("BAR0").cpl(0));
     let expected = "\
 FAIL  the whole trace
-  never: access BAR0, cpl 0
+  never access BAR0 cpl == 0
   record 2 is like that
          1                                    scenario same-register
   >      2  ioremap  lab::start lab.rs:17     W4 BAR0.SCRATCH 0xc0ffee01
@@ -342,7 +345,7 @@ FAIL  the whole trace
 #[test]
 fn fail_beats_inconclusive_beats_pass() {
     let trace = same_register().finished();
-    let fail = || Expect::on(&trace).sequence([]);
+    let fail = || Expect::on(&trace).sequence::<Filter>([]);
     let open = || Verdict::Inconclusive("?".into());
     assert!(matches!(open().and(fail()), Verdict::Fail(_)));
     assert!(matches!(fail().and(open()), Verdict::Fail(_)));

@@ -2,46 +2,49 @@
 
 use device_model::{Bdf, Region};
 
-use super::pattern::Pattern;
 use crate::event::{Backing, RouteChange};
+use crate::filter::Compiled;
 use crate::view::{View, What};
 
 /// The region of a function.
 type Place = (Option<Bdf>, Region);
 
-/// A region that one of `patterns` asks about and whose accesses were not all seen between the views
-/// `first` and `end`, in words.
-pub(super) fn unseen(views: &[View], first: usize, end: usize, patterns: &[Pattern]) -> Option<String> {
-    let mut hidden: Vec<(Place, Backing)> = Vec::new();
-    for (at, view) in views[..end].iter().enumerate() {
-        if at >= first
-            && let Some(words) = asked_about(&hidden, patterns)
-        {
-            return Some(words);
-        }
-        let Some((place, backing)) = change(view) else { continue };
-        hidden.retain(|(known, _)| *known != place);
-        if backing != Backing::Trapped {
-            hidden.push((place, backing));
-        }
-    }
-    asked_about(&hidden, patterns)
+/// The regions whose accesses are not all seen now.
+#[derive(Debug, Default)]
+pub(super) struct Unseen {
+    hidden: Vec<(Place, Backing)>,
 }
 
-fn asked_about(hidden: &[(Place, Backing)], patterns: &[Pattern]) -> Option<String> {
-    let asked =
-        |((_, region), _): &&(Place, Backing)| patterns.iter().any(|pattern| pattern.asks_about(*region));
-    let ((_, region), backing) = hidden.iter().find(asked)?;
-    Some(match backing {
-        Backing::Direct => format!("{region} was mapped directly: accesses to it are not seen"),
-        Backing::Doorbell => {
-            format!("doorbells in {region} were taken by KVM: writes to it are only counted")
+impl Unseen {
+    /// Takes notice of an event; whether it changed how something is served.
+    pub(super) fn notice(&mut self, view: &View) -> bool {
+        let Some((place, backing)) = change(view) else { return false };
+        self.hidden.retain(|(known, _)| *known != place);
+        if backing != Backing::Trapped {
+            self.hidden.push((place, backing));
         }
-        Backing::Coalesced => {
-            format!("writes to {region} were coalesced: nobody knows when and by whom they were made")
-        }
-        Backing::Trapped => return None,
-    })
+        true
+    }
+
+    /// A region that one of `filters` asks about and whose accesses are not all seen now, in words.
+    pub(super) fn asked_about<'a>(
+        &self,
+        filters: impl Iterator<Item = &'a Compiled> + Clone,
+    ) -> Option<String> {
+        let asked =
+            |((_, region), _): &&(Place, Backing)| filters.clone().any(|filter| filter.asks_about(*region));
+        let ((_, region), backing) = self.hidden.iter().find(asked)?;
+        Some(match backing {
+            Backing::Direct => format!("{region} was mapped directly: accesses to it are not seen"),
+            Backing::Doorbell => {
+                format!("doorbells in {region} were taken by KVM: writes to it are only counted")
+            }
+            Backing::Coalesced => {
+                format!("writes to {region} were coalesced: nobody knows when and by whom they were made")
+            }
+            Backing::Trapped => return None,
+        })
+    }
 }
 
 /// How accesses to a region are served from this event on.

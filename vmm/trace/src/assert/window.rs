@@ -1,20 +1,28 @@
-//! The part of a trace that an assertion is about.
+//! The part of a trace that a clause is about.
 
 use std::fmt;
-use std::ops::Range;
 
+use crate::definitions::Definitions;
+use crate::filter::{Compiled, Filter, Kinds, Mistake, mark};
 use crate::view::{View, What};
 
-/// A part of a trace. If it occurs several times, an assertion has to hold in each occurrence.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A part of a trace. If it occurs several times, a clause has to hold in each occurrence.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Window {
     /// All of it.
     #[default]
     Whole,
     /// From a scenario's beginning to its end.
     Scenario(String),
-    /// From a mark to the next one of another name.
-    Marks(String, String),
+    /// From an event to the next one of another kind, both included.
+    Between {
+        /// What the window is called, or nothing.
+        name: String,
+        /// What opens it.
+        from: Box<Filter>,
+        /// What closes it.
+        to: Box<Filter>,
+    },
 }
 
 impl Window {
@@ -25,44 +33,23 @@ impl Window {
 
     /// From a mark `from` to the next mark `to`.
     pub fn marks(from: &str, to: &str) -> Self {
-        Window::Marks(from.to_owned(), to.to_owned())
+        Window::between(mark(from), mark(to))
     }
 
-    /// Its occurrences.
-    pub(super) fn occurrences(&self, views: &[View]) -> Vec<Occurrence> {
-        if *self == Window::Whole {
-            return vec![Occurrence { range: 0..views.len(), closed: false }];
-        }
-        let mut found = Vec::new();
-        let mut start = None;
-        for (index, view) in views.iter().enumerate() {
-            if start.is_none() && self.opens(&view.what) {
-                start = Some(index);
-            } else if let Some(begin) = start
-                && self.closes(&view.what)
-            {
-                found.push(Occurrence { range: begin..index + 1, closed: true });
-                start = None;
+    /// From an event like `from` to the next one like `to`, both included.
+    pub fn between(from: Filter, to: Filter) -> Self {
+        Window::Between { name: String::new(), from: Box::new(from), to: Box::new(to) }
+    }
+
+    /// Holds it against a trace.
+    pub(super) fn compile(&self, definitions: &Definitions) -> Result<Bounds, Mistake> {
+        Ok(match self {
+            Window::Whole => Bounds::Whole,
+            Window::Scenario(name) => Bounds::Scenario(name.clone()),
+            Window::Between { from, to, .. } => {
+                Bounds::Between { from: from.compile(definitions)?, to: to.compile(definitions)? }
             }
-        }
-        found.extend(start.map(|begin| Occurrence { range: begin..views.len(), closed: false }));
-        found
-    }
-
-    fn opens(&self, what: &What) -> bool {
-        match (self, what) {
-            (Window::Scenario(wanted), What::ScenarioBegin { name }) => **name == **wanted,
-            (Window::Marks(wanted, _), What::Mark { text }) => **text == **wanted,
-            _ => false,
-        }
-    }
-
-    fn closes(&self, what: &What) -> bool {
-        match (self, what) {
-            (Window::Scenario(_), What::ScenarioEnd { .. }) => true,
-            (Window::Marks(_, wanted), What::Mark { text }) => **text == **wanted,
-            _ => false,
-        }
+        })
     }
 }
 
@@ -71,15 +58,44 @@ impl fmt::Display for Window {
         match self {
             Window::Whole => f.write_str("the whole trace"),
             Window::Scenario(name) => write!(f, "scenario {name}"),
-            Window::Marks(from, to) => write!(f, "marks {from:?} to {to:?}"),
+            Window::Between { name, from, to } if name.is_empty() => write!(f, "from {from} to {to}"),
+            Window::Between { name, .. } => write!(f, "window {name}"),
         }
     }
 }
 
-/// Where a window occurs.
-pub(super) struct Occurrence {
-    /// Indices of views.
-    pub(super) range: Range<usize>,
-    /// Its end was seen.
-    pub(super) closed: bool,
+/// Where a window begins and ends.
+#[derive(Debug)]
+pub(super) enum Bounds {
+    Whole,
+    Scenario(String),
+    Between { from: Compiled, to: Compiled },
+}
+
+impl Bounds {
+    pub(super) fn opens(&self, view: &View) -> bool {
+        match (self, &view.what) {
+            (Bounds::Whole, _) => true,
+            (Bounds::Scenario(wanted), What::ScenarioBegin { name }) => **name == **wanted,
+            (Bounds::Scenario(_), _) => false,
+            (Bounds::Between { from, .. }, _) => from.matches(view),
+        }
+    }
+
+    pub(super) fn closes(&self, view: &View) -> bool {
+        match (self, &view.what) {
+            (Bounds::Whole, _) => false,
+            (Bounds::Scenario(_), what) => matches!(what, What::ScenarioEnd { .. }),
+            (Bounds::Between { to, .. }, _) => to.matches(view),
+        }
+    }
+
+    /// What kinds of events may open or close it.
+    pub(super) fn kinds(&self) -> Kinds {
+        match self {
+            Bounds::Whole => Kinds::ALL,
+            Bounds::Scenario(_) => Kinds::SCENARIO,
+            Bounds::Between { from, to } => from.kinds().or(to.kinds()),
+        }
+    }
 }

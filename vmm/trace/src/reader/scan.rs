@@ -49,9 +49,23 @@ struct Progress {
     done: bool,
 }
 
+/// A block of events, by its header.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EventBlock {
+    /// Its place among the blocks of the file.
+    index: usize,
+    /// Who wrote it: a vCPU, or no one of them.
+    pub(super) lane: Option<u8>,
+    /// The sequence number of its first event.
+    pub(super) first: u64,
+    used: usize,
+    crc: Option<u32>,
+}
+
 /// The header of a block.
 struct BlockHeader {
     kind: BlockKind,
+    first: u64,
     used: usize,
     /// Its CRC, once it is closed.
     crc: Option<u32>,
@@ -116,10 +130,72 @@ impl Scanner {
         self.scan_definitions(definitions).map_err(|source| self.error(source))
     }
 
+    /// What there is: the blocks of events by their first sequence number, and all definitions.
+    pub(super) fn survey(&mut self, definitions: &mut Definitions) -> Result<Vec<EventBlock>, ReadError> {
+        let mut survey = |scanner: &mut Self| {
+            let mut found = Vec::new();
+            for index in 0..scanner.count_blocks()? {
+                let Some(header) = scanner.block_header(index)? else { continue };
+                if let BlockHeader { kind: BlockKind::Events { vcpu: lane }, first, used, crc } = header {
+                    found.push(EventBlock { index, lane, first, used, crc });
+                }
+            }
+            found.sort_by_key(|block| block.first);
+            scanner.scan_definitions(definitions)?;
+            Ok(found)
+        };
+        survey(self).map_err(|source| self.error(source))
+    }
+
+    /// The events of a block, in the order of their sequence numbers; none if it is damaged.
+    pub(super) fn events_of(&mut self, block: EventBlock) -> Result<Vec<Event>, ReadError> {
+        let EventBlock { index, used, crc, .. } = block;
+        let mut content = vec![0; CONTENT_BYTES];
+        let read = self.file.read_exact_at(&mut content, content_offset(index, 0));
+        read.map_err(|source| self.error(source))?;
+        if crc.is_some_and(|crc| crc32fast::hash(&content[..used]) != crc) {
+            self.note(Damage { offset: block_offset(index), kind: DamageKind::Checksum });
+            return Ok(Vec::new());
+        }
+        let mut events = Vec::with_capacity(BLOCK_SLOTS);
+        for (position, bytes) in content.chunks_exact(SLOT_BYTES).enumerate() {
+            if word(bytes, 0) == 0 {
+                break;
+            }
+            match slot::decode(&words(bytes)) {
+                Some(event) => events.push(event),
+                None => {
+                    let offset = content_offset(index, position * SLOT_BYTES);
+                    self.note(Damage { offset, kind: DamageKind::Slot });
+                }
+            }
+        }
+        if !events.is_sorted_by_key(|event| event.seq) {
+            events.sort_by_key(|event| event.seq);
+        }
+        Ok(events)
+    }
+
+    /// Reports damage once, however often it is met.
+    fn note(&mut self, damage: Damage) {
+        if !self.damage.contains(&damage) {
+            self.damage.push(damage);
+        }
+    }
+
+    /// How many whole blocks there are: fewer after a writer gave back what it didn't use.
+    fn count_blocks(&mut self) -> io::Result<usize> {
+        let length = self.file.metadata()?.len().saturating_sub(HEADER_BYTES);
+        let blocks = (length / BLOCK_BYTES) as usize;
+        self.blocks.resize(self.blocks.len().max(blocks), Progress::default());
+        if !length.is_multiple_of(BLOCK_BYTES) {
+            self.note(Damage { offset: HEADER_BYTES + length, kind: DamageKind::Truncated });
+        }
+        Ok(blocks)
+    }
+
     fn scan_events(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
-        let blocks = self.file.metadata()?.len().saturating_sub(HEADER_BYTES) / BLOCK_BYTES;
-        self.blocks.resize(self.blocks.len().max(blocks as usize), Progress::default());
-        for index in 0..blocks as usize {
+        for index in 0..self.count_blocks()? {
             if self.blocks[index].done {
                 continue;
             }
@@ -166,7 +242,7 @@ impl Scanner {
     /// The header of a block that was written to.
     fn block_header(&mut self, index: usize) -> io::Result<Option<BlockHeader>> {
         let mut bytes = [0; SLOT_BYTES];
-        let offset = HEADER_BYTES + index as u64 * BLOCK_BYTES;
+        let offset = block_offset(index);
         self.file.read_exact_at(&mut bytes, offset)?;
         let head = word(&bytes, block::HEAD);
         if head == 0 {
@@ -178,7 +254,8 @@ impl Scanner {
             return Ok(None);
         };
         let check = word(&bytes, block::CHECK);
-        Ok(Some(BlockHeader { kind, used, crc: (check & block::CLOSED != 0).then_some(check as u32) }))
+        let crc = (check & block::CLOSED != 0).then_some(check as u32);
+        Ok(Some(BlockHeader { kind, first: word(&bytes, block::FIRST), used, crc }))
     }
 
     fn give_up(&mut self, index: usize, offset: u64, kind: DamageKind) {
@@ -194,7 +271,7 @@ impl Scanner {
         if crc32fast::hash(&content) == crc {
             return Ok(true);
         }
-        self.give_up(index, HEADER_BYTES + index as u64 * BLOCK_BYTES, DamageKind::Checksum);
+        self.give_up(index, block_offset(index), DamageKind::Checksum);
         Ok(false)
     }
 
@@ -211,11 +288,7 @@ impl Scanner {
             self.file.read_exact_at(content, offset)?;
         }
         for (position, bytes) in content.chunks_exact(SLOT_BYTES).enumerate() {
-            let mut words = [0; SLOT_WORDS];
-            for (at, value) in words.iter_mut().enumerate() {
-                *value = word(bytes, at);
-            }
-            match slot::decode(&words) {
+            match slot::decode(&words(bytes)) {
                 Some(event) => events.push(event),
                 None => self
                     .damage
@@ -255,9 +328,19 @@ fn record(stream: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     (stream.len() >= end).then(|| (&stream[WORD..WORD + json], &stream[blob_at..blob_at + blob], end))
 }
 
+/// Where a block lies in the file.
+fn block_offset(index: usize) -> u64 {
+    HEADER_BYTES + index as u64 * BLOCK_BYTES
+}
+
 /// Where byte `at` of a block's content lies in the file.
 fn content_offset(index: usize, at: usize) -> u64 {
-    HEADER_BYTES + index as u64 * BLOCK_BYTES + (SLOT_BYTES + at) as u64
+    block_offset(index) + (SLOT_BYTES + at) as u64
+}
+
+/// The words of a slot.
+fn words(bytes: &[u8]) -> [u64; SLOT_WORDS] {
+    std::array::from_fn(|at| word(bytes, at))
 }
 
 /// The word at `index`, of bytes that hold at least as many.

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::scan::Scanner;
-use super::{Damage, ReadError};
+use super::{Damage, ReadError, Stream};
 use crate::definitions::Definitions;
 use crate::event::Event;
 use crate::format::{Clock, End};
@@ -30,21 +29,22 @@ impl Trace {
     /// It can't be read, or is no trace of this version. A damaged part is no error, see
     /// [`Trace::damage`].
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let mut scanner = Scanner::open(path)?;
-        let header = scanner.header()?;
-        let (mut events, mut definitions) = (Vec::new(), Definitions::default());
-        scanner.scan(&mut events, &mut definitions)?;
-        events.sort_by_key(|event| event.seq);
-        let last = events.last().map_or(0, |event| event.seq);
-        let expected = if header.end.is_some() { last.max(header.events) } else { last };
+        let mut stream = Stream::open(path)?;
+        let mut events = Vec::new();
+        while let Some(event) = stream.next()? {
+            events.push(event);
+        }
+        let (clock, end, lost) = (stream.clock(), stream.end().cloned(), stream.lost());
+        let damage = stream.damage().to_vec();
+        let definitions = stream.into_definitions();
         Ok(Self {
             path: path.to_owned(),
-            clock: header.clock,
-            end: header.end,
-            lost: expected.saturating_sub(events.len() as u64),
+            clock,
+            end,
             definitions,
             events,
-            damage: scanner.damage,
+            lost,
+            damage,
             views: OnceLock::new(),
         })
     }

@@ -1,0 +1,141 @@
+//! Expectation files: tests for traces, as text.
+//!
+//! A file is a list of lines; what belongs to a line is indented more than it, and `#` begins a remark. A
+//! line that ends with `\` goes on in the next one.
+//!
+//! ```text
+//! device lab at 00:04.0                  # such a device has to be there
+//! window user = mark "begin" .. mark "end"
+//!
+//! test "an interrupt is acknowledged" on lab in scenario interrupt
+//!   seq
+//!     write BAR0.OPCODE {OPCODE=FACTORIAL} as go
+//!     msi 0 within 50us caused by go as irq
+//!     read BAR0.INT_STATUS in handler caused by go within 1ms of irq
+//!   each msi 0: then write BAR0.INT_STATUS {DONE=1} within 1ms
+//!   never access BAR0 memtype WB
+//!   in user: access BAR0 by user exactly 1000 times
+//!   in user: kernel entries exactly 0 times
+//!
+//! coverage registers >= 80% fields >= 50%
+//! ```
+//!
+//! ```text
+//! file     = { "device" NAME "at" ADDRESS | "window" NAME "=" span | test | coverage }
+//! span     = filter ".." filter | "scenario" NAME
+//! test     = "test" TEXT { "on" DEVICE | "for" "each" DEVICE | "in" window } { clause }
+//! window   = NAME | "scenario" NAME | "trace"
+//! clause   = [ "in" window ":" ] [ "always" ":" ]
+//!            ( "seq" { step }
+//!            | "each" step [ "if" "any" ] ":" { "then" step }
+//!            | "never" filter
+//!            | filter amount
+//!            | "kernel" "entries" amount
+//!            | coverage )
+//! step     = filter { "as" NAME | "caused" "by" NAME | "within" TIME [ "device" | "host" ] [ "of" NAME ] }
+//! amount   = ( "at" "least" | "at" "most" | "exactly" ) NUMBER [ "times" ] | NUMBER ".." NUMBER [ "times" ]
+//! coverage = "coverage" { ( "registers" | "fields" | "values" ) ">=" PERCENT }
+//! ```
+//!
+//! Filters are those of [`crate::filter`]. What clauses mean is told at [`crate::assert`]. A time is that of
+//! the device clock unless it says `host`. Without `of`, it counts from the step before; in `each`, the first
+//! `then` counts from what triggered it. A test `on` a device, or `for each` of a name, is about events of
+//! that device and about those that are of none, like marks.
+
+mod clauses;
+mod lines;
+
+use self::clauses::Clauses;
+use self::lines::{Line, lines};
+use crate::assert::{Clause, Devices, Placed, Suite, Test, Window};
+use crate::filter::lexer::Token;
+use crate::filter::mistake::{Mistake, did_you_mean};
+use crate::filter::parser::Parser;
+
+/// What may begin a line that isn't indented.
+const ITEMS: [&str; 4] = ["test", "device", "window", "coverage"];
+
+/// Reads the tests of an expectation file. `file` is its name, for failures.
+///
+/// # Errors
+/// The first mistake, and where it is in `text`.
+pub fn parse(file: &str, text: &str) -> Result<Suite, Mistake> {
+    let mut clauses = Clauses::new(file);
+    let mut tests = Vec::new();
+    let mut common = Vec::new();
+    for line in &lines(text)? {
+        let mut parser = line.parser();
+        if parser.word("test") {
+            tests.push(test(&mut clauses, line, &mut parser)?);
+            continue;
+        }
+        if parser.at_word("coverage") {
+            common.push(clauses.placed(line, Window::Whole)?);
+            continue;
+        }
+        if parser.word("device") {
+            let name = parser.name("the device's name")?;
+            let clause = match (parser.word("at"), parser.peek()) {
+                (true, Some(Token::Address(address))) => match address.parse() {
+                    Ok(bdf) => Clause::Device { name, bdf },
+                    Err(_) => return Err(parser.expected("an address like 00:04.0")),
+                },
+                (true, _) => return Err(parser.expected("an address like 00:04.0")),
+                (false, _) => return Err(parser.expected("\"at\" and an address, like at 00:04.0")),
+            };
+            parser.advance();
+            let location = Some(clauses.location(line));
+            common.push(Placed { clause, window: Window::Whole, location });
+        } else if parser.word("window") {
+            clauses.window(&mut parser)?;
+        } else {
+            let hint = match parser.peek() {
+                Some(Token::Word(word)) => did_you_mean(word, ITEMS),
+                _ => String::new(),
+            };
+            let mistake = parser.expected("test, device, window or coverage");
+            return Err(Mistake { message: mistake.message + &hint, ..mistake });
+        }
+        line.ends(&parser)?;
+        line.has_no_children()?;
+    }
+    if !common.is_empty() {
+        let name = "devices and coverage".to_owned();
+        tests.insert(0, Test { name, devices: Devices::All, clauses: common });
+    }
+    if tests.is_empty() {
+        let end = text.len();
+        return Err(Mistake::new((end..end).into(), "no test here: a file that asks for nothing can't fail"));
+    }
+    Ok(Suite { tests })
+}
+
+/// What follows `test`.
+fn test(clauses: &mut Clauses, line: &Line, parser: &mut Parser<'_>) -> Result<Test, Mistake> {
+    let Some(Token::Text(name)) = parser.peek() else {
+        return Err(parser.expected("the test's name in quotes"));
+    };
+    parser.advance();
+    let mut devices = Devices::All;
+    let mut window = Window::Whole;
+    while !parser.is_done() {
+        if parser.word("on") {
+            devices = Devices::On(parser.device()?);
+        } else if parser.words(&["for", "each"]) {
+            devices = Devices::Each(parser.device()?);
+        } else if parser.word("in") {
+            window = clauses.window_named(parser)?;
+        } else {
+            return Err(parser.expected("on DEVICE, for each DEVICE, in WINDOW or the end of the line"));
+        }
+    }
+    if line.children.is_empty() {
+        let message = "a test needs clauses: lines below it that are indented more";
+        return Err(Mistake::new(line.span, message));
+    }
+    let placed = line.children.iter().map(|child| clauses.placed(child, window.clone()));
+    Ok(Test { name: name.clone(), devices, clauses: placed.collect::<Result<_, _>>()? })
+}
+
+#[cfg(test)]
+mod tests;

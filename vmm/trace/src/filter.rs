@@ -1,0 +1,114 @@
+//! Filters over the events of a trace: one small language for every command, and for expectations.
+//!
+//! A filter is a list of conditions that all have to hold, with `or`, `not` and brackets where that isn't
+//! enough; `and` between conditions may be left out:
+//!
+//! ```text
+//! filter     = all { "or" all }
+//! all        = unary { [ "and" ] unary }
+//! unary      = [ "not" ] ( condition | "(" filter ")" )
+//! condition  = KIND                               read, write, access, msi, msi 2, mark "begin", ..
+//!            | PLACE [ [ "&" MASK ] OP NUMBER ]   BAR0, BAR0.STATUS, BAR0+0x8, lab.BAR0.ID == 1
+//!            | PLACE "." FIELD [ OP NUMBER ]      BAR0.STATUS.DONE == 1
+//!            | "{" FIELD OP VALUE { "," .. } "}"  {DONE=1}, {OPCODE=FACTORIAL}
+//!            | PROPERTY [ [ "&" MASK ] OP VALUE ] cpl == 3, path == mmap, function ~ "lab_*", rmw
+//!            | "by" ( "kernel" | "user" )         cpl == 0, cpl == 3
+//!            | "via" PATH                         path == ..
+//!            | "in" ( "handler" | FUNCTION )      handler, function == ..
+//!            | "on" DEVICE                        on lab, on 00:04.0
+//! OP         = "==" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"
+//! ```
+//!
+//! A place is where an access begins: an access of 8 bytes at `BAR0+0x0` is at `BAR0+0x0` only. [`KINDS`]
+//! and [`FIELDS`] list what there is. An event that lacks a property fulfils no condition on it.
+
+mod build;
+mod compiled;
+mod expr;
+mod field;
+mod kind;
+pub(crate) mod lexer;
+pub(crate) mod mistake;
+pub(crate) mod parser;
+
+use std::fmt;
+
+use device_model::Bdf;
+
+pub use build::{
+    access, any_access, busy, change, dma, interrupt_lost, interrupt_masked, intx, map, mark, msi,
+    not_emulated, page_fault, read, unmap, write,
+};
+pub use compiled::Compiled;
+pub(crate) use compiled::is_called;
+pub use field::{FIELDS, Field, Type};
+pub use kind::KINDS;
+pub(crate) use kind::Kinds;
+pub use mistake::{Mistake, Span};
+
+use self::expr::Expr;
+use self::parser::Parser;
+use crate::definitions::Definitions;
+
+/// What an event has to be like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// All of these have to hold.
+    parts: Vec<Expr>,
+    /// A place that isn't one: filters made in Rust say so when they are held against a trace.
+    mistake: Option<Mistake>,
+}
+
+impl Filter {
+    /// Reads a filter.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what would be right.
+    pub fn parse(text: &str) -> Result<Self, Mistake> {
+        let lexemes = lexer::lex(text, 0, text.len())?;
+        let mut parser = Parser::new(&lexemes, text.len());
+        let filter = Self::read(&mut parser)?;
+        if parser.is_done() { Ok(filter) } else { Err(parser.expected("another condition, or the end")) }
+    }
+
+    /// Reads one that something may follow.
+    pub(crate) fn read(parser: &mut Parser<'_>) -> Result<Self, Mistake> {
+        let parts = match parser.any()? {
+            Expr::All(parts) => parts,
+            other => vec![other],
+        };
+        Ok(Self { parts, mistake: None })
+    }
+
+    /// Holds it against a trace: what it names has to exist there.
+    ///
+    /// # Errors
+    /// A device, register, field or value that the trace doesn't have, with the nearest it has.
+    pub fn compile(&self, definitions: &Definitions) -> Result<Compiled, Mistake> {
+        self.compile_for(definitions, None)
+    }
+
+    /// The same for events about the functions in `scope`, if it is told, or about no function.
+    pub(crate) fn compile_for(
+        &self,
+        definitions: &Definitions,
+        scope: Option<&[Bdf]>,
+    ) -> Result<Compiled, Mistake> {
+        match &self.mistake {
+            Some(mistake) => Err(mistake.clone()),
+            None => Compiled::new(&self.parts, definitions, scope),
+        }
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parts.as_slice() {
+            [only] => write!(f, "{only}"),
+            parts => write!(f, "{}", Expr::All(parts.to_vec())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
