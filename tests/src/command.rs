@@ -42,6 +42,11 @@ impl Session {
         Ok(path)
     }
 
+    /// Where a file of this name is in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The command with these arguments, in the folder.
     ///
     /// # Errors

@@ -9,6 +9,9 @@ const VMALLOC: u64 = 0xffff_c900_0000_0000;
 /// Size of the space for `vmalloc` and `ioremap` with 4 levels: 32 TiB.
 const VMALLOC_SIZE: u64 = 32 << 40;
 
+/// No function is longer: what comes after the last one before a gap belongs to nobody.
+const LONGEST: u64 = 1 << 20;
+
 /// Parts of the kernel's half of every address space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spaces {
@@ -60,22 +63,24 @@ impl KernelSymbols {
         self.symbols.iter().find(|(.., known)| known == name).map(|(address, ..)| *address)
     }
 
-    /// Start and end of each function: the end is where the next symbol starts, for want of a size.
+    /// Start and end of each function.
     pub fn functions(&self) -> Vec<(u64, u64)> {
-        let starts = self.symbols.iter().map(|(address, ..)| *address);
-        let ends = starts.skip(1).chain([u64::MAX]);
-        let all = self
-            .symbols
-            .iter()
-            .zip(ends)
-            .filter(|((start, kind, _), end)| *kind == Kind::Function && start < end);
-        all.map(|((start, ..), end)| (*start, end)).collect()
+        self.ranges().map(|(start, end, _)| (start, end)).collect()
     }
 
-    /// The functions as lines for a trace: address and name.
+    /// The functions as lines for a trace: address and size in hexadecimal, and the name.
     pub fn lines(&self) -> Vec<u8> {
-        let functions = self.symbols.iter().filter(|(_, kind, _)| *kind == Kind::Function);
-        functions.flat_map(|(address, _, name)| format!("{address:016x} {name}\n").into_bytes()).collect()
+        let line = |(start, end, name): (u64, u64, &str)| format!("{start:016x} {:x} {name}\n", end - start);
+        self.ranges().flat_map(|range| line(range).into_bytes()).collect()
+    }
+
+    /// Start, end and name of each function: it ends where the next symbol starts, for want of a size,
+    /// unless that is far away.
+    fn ranges(&self) -> impl Iterator<Item = (u64, u64, &str)> {
+        let starts = self.symbols.iter().map(|(address, ..)| *address);
+        let all = self.symbols.iter().zip(starts.skip(1).chain([u64::MAX]));
+        all.filter(|((start, kind, _), end)| *kind == Kind::Function && start < end)
+            .map(|((start, _, name), end)| (*start, end.min(start.saturating_add(LONGEST)), name.as_str()))
     }
 }
 
@@ -106,21 +111,21 @@ nonsense
 ";
 
     #[test]
-    fn a_function_ends_where_the_next_symbol_starts() {
+    fn a_function_ends_where_the_next_symbol_starts_if_that_is_near() {
         let symbols = KernelSymbols::parse(LINES.as_bytes());
 
         assert_eq!(
             symbols.functions(),
             [
                 (0xffff_ffff_8100_0000, 0xffff_ffff_8100_0100),
-                (0xffff_ffff_8100_0100, 0xffff_ffff_8200_0000),
-                (0xffff_ffff_c000_0000, u64::MAX)
+                (0xffff_ffff_8100_0100, 0xffff_ffff_8110_0100),
+                (0xffff_ffff_c000_0000, 0xffff_ffff_c010_0000)
             ]
         );
         assert_eq!(symbols.address("page_offset_base"), Some(0xffff_ffff_8200_0000));
         assert_eq!(symbols.address("nowhere"), None);
         let lines = String::from_utf8(symbols.lines()).unwrap();
-        assert_eq!(lines.lines().last(), Some("ffffffffc0000000 lab_irq [lab]"));
+        assert_eq!(lines.lines().last(), Some("ffffffffc0000000 100000 lab_irq [lab]"));
         assert_eq!(lines.lines().count(), 3);
     }
 

@@ -45,6 +45,8 @@ impl Entries {
     ///
     /// # Errors
     /// What the system said.
+    // Inlined, so that what `work` does goes by the name of the caller.
+    #[inline(always)]
     pub fn during(&self, mut work: impl FnMut()) -> io::Result<Counted> {
         let (faults, calls) = (value(&self.faults)?, value(&self.calls)?);
         work();
@@ -57,6 +59,7 @@ impl Entries {
     ///
     /// # Errors
     /// What the system said.
+    #[inline(always)]
     pub fn told(&self, what: &str, mut work: impl FnMut()) -> io::Result<Counted> {
         let (begins, ends) = (format!("{what}: begin"), format!("{what}: end"));
         let counted = self.during(|| {

@@ -18,6 +18,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("no-ioremap", "does mmap work in a driver that never calls ioremap?"),
     scenario("iounmap", "does a program's mapping survive the driver's iounmap?"),
     scenario("munmap", "does the driver's mapping survive a program's munmap?"),
+    scenario("small-bar", "does the driver give away a page of which its BAR is only a part?"),
     scenario(
         "write-combining",
         "what do the page tables say of a write-combining mapping, and what arrives?",

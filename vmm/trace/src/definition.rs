@@ -23,8 +23,8 @@ pub enum Definition {
     Instruction(Instruction),
     /// A mapping of device memory into an address space.
     Mapping(Mapping),
-    /// An executable with symbols; the file itself follows as a blob: an ELF file, or lines of address and
-    /// name for a kernel that has none.
+    /// An executable with symbols; the file itself follows as a blob: an ELF file, or lines of address,
+    /// size and name for a kernel that has none.
     Image(Image),
     /// A process and its address space.
     Process(Process),

@@ -1,9 +1,10 @@
 //! Two CPUs at once: one by the driver, one by a mapping.
 
-use std::thread;
+use std::{io, thread};
 
 use super::{Outcome, ensure, same};
 use crate::lab::{self, Lab};
+use crate::mapping::Mapping;
 use crate::{bench, system};
 
 /// Writes of each side.
@@ -17,20 +18,8 @@ pub fn two_cpus() -> Outcome {
     let lab = Lab::open()?;
     let registers = lab.map_registers()?;
     let (driver, program) = thread::scope(|scope| {
-        let driver = scope.spawn(|| -> std::io::Result<()> {
-            system::stay_on(0)?;
-            for turn in 0..TIMES {
-                lab.write(lab::SCRATCH, BY_DRIVER | turn)?;
-            }
-            Ok(())
-        });
-        let program = scope.spawn(|| -> std::io::Result<()> {
-            system::stay_on(1)?;
-            for turn in 0..TIMES {
-                registers.write(lab::OPERAND, BY_PROGRAM | turn);
-            }
-            Ok(())
-        });
+        let driver = scope.spawn(|| by_driver(&lab));
+        let program = scope.spawn(|| by_program(&registers));
         (driver.join(), program.join())
     });
     for side in [driver, program] {
@@ -41,4 +30,22 @@ pub fn two_cpus() -> Outcome {
     same("the program's last value", lab.read(lab::OPERAND)?, BY_PROGRAM | (TIMES - 1))?;
     ensure(thread::available_parallelism()?.get() > 1, "there is one CPU only")?;
     Ok(format!("{TIMES} writes by each of two CPUs arrived in their order"))
+}
+
+#[inline(never)]
+fn by_driver(lab: &Lab) -> io::Result<()> {
+    system::stay_on(0)?;
+    for turn in 0..TIMES {
+        lab.write(lab::SCRATCH, BY_DRIVER | turn)?;
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn by_program(registers: &Mapping) -> io::Result<()> {
+    system::stay_on(1)?;
+    for turn in 0..TIMES {
+        registers.write(lab::OPERAND, BY_PROGRAM | turn);
+    }
+    Ok(())
 }

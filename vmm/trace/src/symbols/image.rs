@@ -60,11 +60,14 @@ impl SymbolImage {
         Some(Self { segments, functions, lines: lines(&file), origin })
     }
 
-    /// Functions of a kernel without a file, ascending: a line each, the address in hexadecimal and the name.
+    /// Functions of a kernel without a file, ascending: a line each, address and size in hexadecimal, and the
+    /// name.
     fn parse_lines(lines: &[u8]) -> Option<Self> {
         let function = |line: &str| {
-            let (address, name) = line.split_once(' ')?;
-            Some((u64::from_str_radix(address, 16).ok()?, 0, name.to_owned()))
+            let (address, rest) = line.split_once(' ')?;
+            let (size, name) = rest.split_once(' ')?;
+            let number = |text| u64::from_str_radix(text, 16).ok();
+            Some((number(address)?, number(size)?, name.to_owned()))
         };
         let functions: Vec<_> =
             std::str::from_utf8(lines).ok()?.lines().map(function).collect::<Option<_>>()?;

@@ -93,8 +93,6 @@ impl Error {
 pub struct Guest {
     /// The kernel's file.
     pub kernel: PathBuf,
-    /// What it says its version is; empty for a file that doesn't say.
-    pub version: String,
     /// Its first file system.
     pub initramfs: Initramfs,
 }
@@ -116,7 +114,7 @@ impl Guest {
         };
         let version = version(&kernel)?;
         let initramfs = pack(args, &version, &kernel)?;
-        Ok(Self { kernel, version, initramfs })
+        Ok(Self { kernel, initramfs })
     }
 
     /// The first file system as an archive.
