@@ -12,7 +12,10 @@ use crate::context::{Context, Cycle};
 use crate::device::{PciDevice, Refused};
 use crate::dma::DmaError;
 use crate::effect::{Decode, Effect, Occurrence};
-use crate::header::{COMMAND, COMMAND_BUS_MASTER, ConfigHeader, STATUS_RECEIVED_MASTER_ABORT};
+use crate::header::{
+    COMMAND, COMMAND_BUS_MASTER, ConfigHeader, HEADER_TYPE, HEADER_TYPE_MULTI_FUNCTION,
+    STATUS_RECEIVED_MASTER_ABORT,
+};
 use crate::interrupt::Interrupts;
 use crate::memory::DeviceMemory;
 use crate::register::{Access, RegisterMap};
@@ -87,6 +90,16 @@ impl PciFunction {
         function.compare();
         function.effects.clear();
         function
+    }
+
+    /// Says in its header that its device number has functions beside this one: without that, software
+    /// looks for function 0 only.
+    ///
+    /// PCI Local Bus 3.0, section 6.2.1, Header Type.
+    #[must_use]
+    pub fn multi_function(mut self) -> Self {
+        self.config.define(HEADER_TYPE, &[HEADER_TYPE_MULTI_FUNCTION]);
+        self
     }
 
     /// The device's short name.

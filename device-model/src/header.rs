@@ -29,6 +29,10 @@ const COMMAND_WRITABLE: u16 = 0x0547;
 const STATUS_WRITE_ONE_TO_CLEAR: u16 = 0xf900;
 const REVISION_AND_CLASS: usize = 0x08;
 const CACHE_LINE_SIZE: usize = 0x0c;
+/// Header Type: 0, for a function that is no bridge.
+pub(crate) const HEADER_TYPE: usize = 0x0e;
+/// Header Type: there are other functions at this device number.
+pub(crate) const HEADER_TYPE_MULTI_FUNCTION: u8 = 1 << 7;
 const SUBSYSTEM: usize = 0x2c;
 const INTERRUPT_LINE: usize = 0x3c;
 const INTERRUPT_PIN: usize = 0x3d;

@@ -32,17 +32,22 @@ impl Session {
         Ok(Self { folder: TempDir::new()? })
     }
 
+    /// The path of a file in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// A file in the folder with this content.
     ///
     /// # Errors
     /// If it can't be written.
     pub fn file(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
-        let path = self.folder.path().join(name);
+        let path = self.path(name);
         std::fs::write(&path, content)?;
         Ok(path)
     }
 
-    /// Where a file of this name is in the folder.
+    /// Where a file in the folder is.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

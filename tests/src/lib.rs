@@ -16,6 +16,7 @@
 
 pub mod access_loop;
 pub mod command;
+pub mod expectations;
 pub mod instructions;
 pub mod raw_guest;
 pub mod routes;
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use device_model::{Bdf, PciDevice, catalog};
+use protocol::bug::{self, Bug};
+use protocol::scenario;
 use tempfile::TempDir;
 use trace::Trace;
 use trace::assert::{Expect, Window};
@@ -39,6 +42,7 @@ const TURN: Duration = Duration::from_millis(20);
 pub struct Bench {
     config: Config,
     scenarios: Vec<&'static str>,
+    bug: Option<Bug>,
     time_limit: Duration,
     folder: Result<TempDir, std::io::Error>,
 }
@@ -60,7 +64,13 @@ impl Bench {
     pub fn test_kernel() -> Self {
         let folder = TempDir::new();
         let path = folder.as_ref().map(|folder| folder.path().join("trace")).unwrap_or_default();
-        Self { config: Config::test_kernel(path), scenarios: Vec::new(), time_limit: TIME_LIMIT, folder }
+        Self {
+            config: Config::test_kernel(path),
+            scenarios: Vec::new(),
+            bug: None,
+            time_limit: TIME_LIMIT,
+            folder,
+        }
     }
 
     /// Any other kernel: an ELF file with a PVH note.
@@ -75,6 +85,13 @@ impl Bench {
     #[must_use]
     pub fn scenario(mut self, name: &'static str) -> Self {
         self.scenarios.push(name);
+        self
+    }
+
+    /// Has the driver of the test kernel make this mistake.
+    #[must_use]
+    pub fn bug(mut self, bug: Bug) -> Self {
+        self.bug = Some(bug);
         self
     }
 
@@ -112,11 +129,12 @@ impl Bench {
     /// # Errors
     /// If the machine can't be built, the host fails, or the trace can't be read back.
     pub fn run(self) -> Result<Run> {
-        let Self { mut config, scenarios, time_limit, folder } = self;
+        let Self { mut config, scenarios, bug, time_limit, folder } = self;
         let folder = folder.context("a folder for the trace")?;
-        if !scenarios.is_empty() {
-            config.command_line = format!("{}{}", protocol::scenario::ARGUMENT, scenarios.join(","));
-        }
+        let scenarios =
+            (!scenarios.is_empty()).then(|| format!("{}{}", scenario::ARGUMENT, scenarios.join(",")));
+        let bug = bug.map(|bug| format!("{}{}", bug::ARGUMENT, bug.name()));
+        config.command_line = scenarios.into_iter().chain(bug).collect::<Vec<_>>().join(" ");
         let path = config.trace.clone();
         let mut machine = vmm::machine::start(config)?;
         let began = Instant::now();

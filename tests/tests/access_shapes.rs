@@ -4,8 +4,10 @@
 use anyhow::Result;
 use tests::instructions::instructions;
 use tests::play;
-use trace::assert::{access, any_access};
+use trace::EventKind;
+use trace::assert::{access, any_access, map, mark, page_fault};
 use trace::definition::Path;
+use trace::event::Counted;
 
 /// Plays a scenario whose instructions have to be these, from both rings.
 fn check(scenario: &'static str, function: &str, expected: &[&str]) -> Result<()> {
@@ -161,4 +163,45 @@ fn sixteen_bytes_are_two_times_eight() -> Result<()> {
             "mov rax,[rdi+0x58]: R8 0x58=0x778899aabbccddee",
         ],
     )
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn of_an_access_that_begins_in_memory_only_the_devices_half_is_seen() -> Result<()> {
+    let run = play("half-in-memory")?;
+    let expected =
+        ["mov rax,[rdi]: R4 0x0=0x0", "mov [rdi],rax: W4 0x0=0xc0ffee1d", "mov rax,[rdi]: R4 0x0=0xc0ffee1d"];
+    assert_eq!(instructions(&run.trace, "BAR2", 0), expected);
+    let all = access("BAR2.MEMORY").via(Path::Ioremap).announced().function("edges::exchange");
+    run.expect("half-in-memory").count(all, 3..=3).assert_passed();
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn an_access_into_an_unmapped_page_faults_before_it_reaches_the_device() -> Result<()> {
+    let run = play("half-unmapped")?;
+    let scenario = run.expect("half-unmapped");
+    scenario
+        .sequence([
+            map(Path::Mmap),
+            mark("read across the end of the mapping"),
+            page_fault(Counted::FaultFatal).address(0x4000_0000_1000).error_code(4),
+        ])
+        .assert_passed();
+    scenario.never(access("BAR0")).assert_passed();
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn an_instruction_that_kvm_cannot_emulate_is_named_and_the_device_sees_nothing() -> Result<()> {
+    let run = play("not-emulated")?;
+    let refused = run.trace.events().iter().filter_map(|event| match event.kind {
+        EventKind::NotEmulated { gpa, .. } => Some(gpa),
+        _ => None,
+    });
+    assert_eq!(refused.collect::<Vec<_>>(), [0xfe00_0008]);
+    run.expect("not-emulated").never(access("BAR0")).assert_passed();
+    Ok(())
 }

@@ -5,6 +5,7 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, dx, eax, edi, edx};
 use tests::{Bench, Run, raw_guest};
 use trace::EventKind;
+use trace::assert::{Verdict, read, write};
 use trace::event::{AccessEvent, Backing, Target};
 use vmm::Stop;
 
@@ -131,6 +132,53 @@ fn memory_keeps_its_content_when_it_changes_between_trapped_and_direct() -> Resu
     assert_eq!(seen, [(true, 0x11), (false, 0x22)]);
     let pages: Vec<_> = pages_written(&run).iter().map(|(offset, pages, _)| (*offset, *pages)).collect();
     assert_eq!(pages, [(0x1000, 1)]);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn memory_stays_trapped_at_an_address_that_kvm_has_no_memory_at() -> Result<()> {
+    let run = run(&[("memory", "direct")], |a| {
+        // Decoding stays on: the upper half takes BAR2 past every processor's last address.
+        for (register, value) in [(0x1c, 0xffff_fff0_u32), (0x1c, 0)] {
+            a.mov(edx, 0xcf8)?;
+            a.mov(eax, 0x8000_2000_u32 | register)?;
+            a.out(dx, eax)?;
+            a.mov(edx, 0xcfc)?;
+            a.mov(eax, value)?;
+            a.out(dx, eax)?;
+        }
+        store(a, BAR2 + 0x1000, 0x11)?;
+        load_to_scratch(a, BAR2 + 0x1000)
+    })?;
+
+    assert_eq!(scratch(&run), [0x11]);
+    let last = backings(&run).last().copied();
+    assert_eq!(last, Some(Backing::Direct));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn the_scenario_shows_what_a_trace_can_not_see() -> Result<()> {
+    let run = tests::play("direct-memory")?;
+
+    let scenario = run.expect("direct-memory");
+    scenario
+        .sequence([
+            write("BAR2.MEMORY").value(0xc0ff_ee1b),
+            read("BAR2.MEMORY").value(0xc0ff_ee1b),
+            write("BAR0.CONTROL").field("FLIP", 1),
+            write("BAR0.CONTROL").field("FLIP", 0),
+            read("BAR2.MEMORY").value(0xc0ff_ee1c),
+        ])
+        .assert_passed();
+    assert_eq!(backings(&run), [Backing::Direct, Backing::Trapped]);
+    let pages: Vec<_> = pages_written(&run).iter().map(|(offset, pages, _)| (*offset, *pages)).collect();
+    assert_eq!(pages, [(0, 1)]);
+    // The write while it was direct is not in the trace, and the trace does not claim that there was none.
+    let unseen = scenario.never(write("BAR2.MEMORY").value(0xc0ff_ee1c));
+    assert!(matches!(unseen, Verdict::Inconclusive(_)), "{unseen:?}");
     Ok(())
 }
 

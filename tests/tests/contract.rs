@@ -107,6 +107,7 @@ fn guest_and_model_give_the_ticker_one_identity_and_the_same_registers() {
 #[test]
 fn guest_and_model_agree_on_bits_and_values() {
     assert_eq!(u64::from(guest::CONTROL_ENABLE), mask("CONTROL", "ENABLE"));
+    assert_eq!(u64::from(guest::CONTROL_FLIP), mask("CONTROL", "FLIP"));
     assert_eq!(u64::from(guest::STATUS_DONE), mask("STATUS", "DONE"));
     for register in ["INT_STATUS", "INT_MASK", "TRIGGER"] {
         assert_eq!(u64::from(guest::INT_DONE), mask(register, "DONE"));

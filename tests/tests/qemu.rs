@@ -27,14 +27,15 @@ impl Drop for Qemu {
     }
 }
 
-fn qemu(kernel: &Path) -> Command {
-    let mut command = Command::new("qemu-system-x86_64");
+fn qemu(kernel: &Path) -> Result<Command> {
+    let mut command =
+        vmm::debian::qemu().context("no qemu-system-x86_64; `cargo xtask setup` provides it")?;
     command
         .args(["-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "64", "-nodefaults", "-no-reboot"])
         .args(["-display", "none", "-serial", "stdio"])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel"])
         .arg(kernel);
-    command
+    Ok(command)
 }
 
 /// Boots the kernel; what it printed, and QEMU's exit code.
@@ -42,7 +43,7 @@ fn boot() -> Result<(String, Option<i32>)> {
     let folder = tempfile::tempdir()?;
     let kernel = folder.path().join("kernel");
     std::fs::write(&kernel, TEST_KERNEL)?;
-    let child = qemu(&kernel).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let child = qemu(&kernel)?.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut qemu = Qemu(child.context("qemu-system-x86_64")?);
     let mut output = qemu.0.stdout.take().context("stdout is piped")?;
     let (sender, receiver) = mpsc::channel();
@@ -63,7 +64,7 @@ fn listed<'a>(output: &'a str, heading: &str) -> Vec<&'a str> {
 }
 
 #[test]
-#[ignore = "needs qemu-system-x86_64"]
+#[ignore = "needs QEMU"]
 fn qemu_boots_the_kernel_which_lists_its_functions_and_ends() -> Result<()> {
     let (output, code) = boot()?;
     println!("{output}");

@@ -84,6 +84,41 @@ fn memory_out_of_range_is_answered_with_the_range() -> Result<()> {
 }
 
 #[test]
+fn a_scenario_that_needs_another_option_names_it() -> Result<()> {
+    fails(&Session::new()?, &["--scenario", "two-vcpus"], 2, &["two-vcpus needs --cpus 2"])?;
+    Ok(())
+}
+
+#[test]
+fn an_address_that_is_given_twice_is_refused() -> Result<()> {
+    let device = "lab,bdf=00:04.0,bdf=00:05.0";
+    fails(&Session::new()?, &["--device", device], 2, &["lab: bdf is given twice"])?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn addresses_that_guests_could_not_find_are_refused() -> Result<()> {
+    let session = Session::new()?;
+    fails(&session, &["--device", "lab,bdf=00:04.1"], 2, &["no function 0", "00:04.0"])?;
+    let twice = ["--device", "lab,bdf=00:04.0", "--device", "ticker,bdf=00:04.0"];
+    fails(&session, &twice, 2, &["two devices at 00:04.0"])?;
+    fails(&session, &["--device", "lab,bdf=01:00.0"], 2, &["no bus 01"])?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_guest_finds_both_functions_of_a_device() -> Result<()> {
+    let devices = ["--device", "lab,bdf=00:04.0", "--device", "ticker,bdf=00:04.1"];
+    let arguments = [&devices[..], &["--scenario", "shared-line", "--scenario", "sub-page-bar"]].concat();
+    let ended = Session::new()?.run(&arguments)?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains("2 scenarios, 2 passed"), "{}", ended.stdout);
+    Ok(())
+}
+
+#[test]
 fn scenarios_are_listed_without_a_guest() -> Result<()> {
     let ended = Session::new()?.run(&["--list-scenarios", "--kvm", "/nonexistent"])?;
     assert_eq!(ended.code, Some(0));
@@ -234,15 +269,16 @@ fn an_access_that_kvm_cannot_emulate_is_traced_and_becomes_an_invalid_opcode() -
 fn ctrl_c_ends_in_order() -> Result<()> {
     let session = Session::new()?;
     session.file("guest", &access_loop(i32::MAX, 0)?)?;
-    let mut child = session
+    let child = session
         .barscope(&["--kernel", "guest", "--quiet"])?
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()?;
     sleep(Duration::from_millis(500));
     signal(&child, "INT")?;
-    let status = child.wait()?;
-    assert_eq!(status.code(), Some(130));
+    let ended = Ended::from(child.wait_with_output()?);
+    assert_eq!(ended.code, Some(130));
+    assert!(ended.stderr.starts_with("error: stopped by Ctrl-C, at\n  vCPU 0 at "), "{}", ended.stderr);
     let trace = session.trace()?;
     assert!(matches!(trace.end(), Some(End::Interrupted(_))), "{:?}", trace.end());
     assert!(!scratch_writes(&trace).is_empty());

@@ -95,7 +95,8 @@ impl Backings {
         self.served.is_empty()
     }
 
-    /// Serves a region, that decodes `decode` now, as its function wants it. How it is served.
+    /// Serves a region, that decodes `decode` now, as its function wants it; where that can't be, it is
+    /// trapped. How it is served.
     ///
     /// # Errors
     /// [`HostError`] if KVM refuses; the region is trapped then.
@@ -212,7 +213,16 @@ impl Backings {
             self.served.iter().any(has)
         };
         let slot = (FIRST_SLOT..).find(|slot| !taken(*slot)).unwrap_or(FIRST_SLOT);
-        self.set_slot(slot, decode.base, &memory, size as u64)?;
+        match self.set_slot(slot, decode.base, &memory, size as u64) {
+            // The guest chose an address that KVM has no memory at: past the last one that a processor
+            // has, or where KVM keeps something of its own. Nothing is wrong with the host.
+            Err(HostError::Ioctl { source, .. })
+                if matches!(source.raw_os_error(), Some(libc::EINVAL | libc::EEXIST)) =>
+            {
+                return Ok(None);
+            }
+            made => made?,
+        }
         Ok(Some(How::Direct { slot, base: decode.base, memory, since: 0 }))
     }
 

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use object::{Object, ObjectSection};
+
 /// How the packages name their kernel: the one for virtual machines, which boots fastest.
 const FLAVOUR: &str = "-cloud-amd64";
 const QEMU: &str = "qemu-system-x86_64";
@@ -22,8 +24,8 @@ pub struct Kernel {
     pub image: PathBuf,
     /// Its modules: `lib/modules/VERSION`.
     modules: PathBuf,
-    /// Line by line, what each module needs.
-    dependencies: String,
+    /// Line by line, the modules' files. There is no `modules.dep` unless the kernel has been installed.
+    files: String,
     /// Line by line, the modules that are built in.
     built_in: String,
 }
@@ -48,9 +50,9 @@ fn kernels_in(root: &Path) -> Vec<Kernel> {
             let name = image.file_name().into_string().ok()?;
             let version = name.strip_prefix("vmlinuz-").filter(|version| version.ends_with(FLAVOUR))?;
             let modules = root.join("lib/modules").join(version);
-            let dependencies = fs::read_to_string(modules.join("modules.dep")).ok()?;
+            let files = fs::read_to_string(modules.join("modules.order")).ok()?;
             let built_in = fs::read_to_string(modules.join("modules.builtin")).unwrap_or_default();
-            Some(Kernel { version: version.to_owned(), image: image.path(), modules, dependencies, built_in })
+            Some(Kernel { version: version.to_owned(), image: image.path(), modules, files, built_in })
         })
         .collect()
 }
@@ -66,27 +68,40 @@ impl Kernel {
     /// # Errors
     /// The name of a module that the kernel hasn't got.
     pub fn modules<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<PathBuf>, String> {
-        let mut files: Vec<PathBuf> = Vec::new();
+        let mut files = Vec::new();
         for name in names {
-            if self.built_in.lines().any(|path| is_module(path, name)) {
-                continue;
-            }
-            // `a.ko: b.ko c.ko`, where b needs c: all that a needs, the last of them first.
-            let lines = self.dependencies.lines().filter_map(|line| line.split_once(':'));
-            let (module, needed) = lines
-                .filter(|(path, _)| is_module(path, name))
-                .map(|(path, needed)| (path, needed.split_whitespace().rev()))
-                .next()
-                .ok_or(name)?;
-            for path in needed.chain([module]) {
-                let file = self.modules.join(path);
-                if !files.contains(&file) {
-                    files.push(file);
-                }
-            }
+            self.add_module(name, &mut files)?;
         }
         Ok(files)
     }
+
+    /// Adds a module after those that it needs; they never need it in turn.
+    fn add_module(&self, name: &str, files: &mut Vec<PathBuf>) -> Result<(), String> {
+        if self.built_in.lines().any(|path| is_module(path, name)) {
+            return Ok(());
+        }
+        let path = self.files.lines().find(|path| is_module(path, name)).ok_or(name)?;
+        let file = self.modules.join(path);
+        if !files.contains(&file) {
+            for needed in needs(&file).ok_or(name)? {
+                self.add_module(&needed, files)?;
+            }
+            files.push(file);
+        }
+        Ok(())
+    }
+}
+
+/// The modules that a module needs, as it says itself.
+fn needs(file: &Path) -> Option<Vec<String>> {
+    let bytes = fs::read(file).ok()?;
+    let elf = object::File::parse(bytes.as_slice()).ok()?;
+    let information = elf.section_by_name(".modinfo")?.data().ok()?;
+    // Strings with a zero after each: `depends=kvm,irqbypass`.
+    let mut fields = information.split(|&byte| byte == 0);
+    let needed =
+        String::from_utf8_lossy(fields.find_map(|field| field.strip_prefix(b"depends="))?).into_owned();
+    Some(needed.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
 /// Whether this is the file of the module, which may be compressed. Names know no difference between `-` and `_`.
@@ -117,34 +132,47 @@ fn unpacked_qemu(root: &Path) -> Option<Command> {
 mod tests {
     use super::*;
 
-    fn kernel_with(dependencies: &str, built_in: &str) -> Kernel {
-        Kernel {
+    /// A module's file that names those that it needs, made as the kernel's build makes it.
+    fn module(needed: &str) -> Vec<u8> {
+        use object::write::Object;
+        use object::{Architecture, BinaryFormat, Endianness, SectionKind};
+        let mut elf = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+        let section = elf.add_section(Vec::new(), b".modinfo".to_vec(), SectionKind::ReadOnlyData);
+        elf.append_section_data(section, format!("license=GPL\0depends={needed}\0").as_bytes(), 1);
+        elf.write().unwrap()
+    }
+
+    /// A kernel with these modules, and one that is built in.
+    fn kernel_with(modules: &[(&str, &str)]) -> (tempfile::TempDir, Kernel) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("arch")).unwrap();
+        for (name, needed) in modules {
+            fs::write(folder.path().join(format!("arch/{name}.ko")), module(needed)).unwrap();
+        }
+        let kernel = Kernel {
             version: "6.1.0-1-cloud-amd64".to_owned(),
             image: PathBuf::new(),
-            modules: PathBuf::from("/lib/modules/6.1.0-1-cloud-amd64"),
-            dependencies: dependencies.to_owned(),
-            built_in: built_in.to_owned(),
-        }
+            modules: folder.path().to_owned(),
+            files: modules.iter().map(|(name, _)| format!("arch/{name}.ko\n")).collect(),
+            built_in: "kernel/drivers/virtio/virtio.ko\n".to_owned(),
+        };
+        (folder, kernel)
     }
 
     #[test]
     fn what_a_module_needs_is_loaded_first_and_once() {
-        let dependencies = "\
-virt/lib/irqbypass.ko:
-arch/kvm.ko: virt/lib/irqbypass.ko
-arch/kvm-amd.ko: arch/kvm.ko virt/lib/irqbypass.ko
-";
-        let files = kernel_with(dependencies, "").modules(["kvm_amd", "kvm"]).unwrap();
-        let names = files.iter().map(|file| file.strip_prefix("/lib/modules/6.1.0-1-cloud-amd64").unwrap());
-        let names: Vec<_> = names.collect();
-        assert_eq!(names, ["virt/lib/irqbypass.ko", "arch/kvm.ko", "arch/kvm-amd.ko"].map(Path::new));
+        let modules = [("kvm-amd", "kvm,irqbypass"), ("kvm", "irqbypass"), ("irqbypass", "")];
+        let (folder, kernel) = kernel_with(&modules);
+        let files = kernel.modules(["kvm_amd", "kvm"]).unwrap();
+        let expected = ["irqbypass", "kvm", "kvm-amd"];
+        assert_eq!(files, expected.map(|name| folder.path().join(format!("arch/{name}.ko"))));
     }
 
     #[test]
     fn what_is_built_in_is_not_loaded_and_what_is_missing_is_named() {
-        let kernel = kernel_with("", "kernel/drivers/virtio/virtio.ko\n");
+        let (_folder, kernel) = kernel_with(&[("virtio_pci", "virtio,virtio_ring")]);
         assert_eq!(kernel.modules(["virtio"]), Ok(Vec::new()));
-        assert_eq!(kernel.modules(["virtio", "kvm-amd"]), Err("kvm-amd".to_owned()));
+        assert_eq!(kernel.modules(["virtio_pci"]), Err("virtio_ring".to_owned()));
     }
 
     #[test]

@@ -95,17 +95,21 @@ pub fn open_kvm(path: Option<&PathBuf>) -> Result<Kvm, HostError> {
             Kvm::new_with_path(path)
         }
     };
-    let kvm = kvm.map_err(|error| match error.errno() {
-        libc::ENOENT | libc::ENODEV | libc::ENXIO => HostError::NoKvm,
-        libc::EACCES | libc::EPERM => HostError::Permission,
-        _ => HostError::Open { source: error.into() },
-    })?;
+    let kvm = kvm.map_err(|error| not_opened(error.into()))?;
     for (capability, name) in NEEDED {
         if !kvm.check_extension(capability) {
             return Err(HostError::Missing { capability: name });
         }
     }
     Ok(kvm)
+}
+
+fn not_opened(source: io::Error) -> HostError {
+    match source.raw_os_error() {
+        Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => HostError::NoKvm,
+        Some(libc::EACCES | libc::EPERM) => HostError::Permission,
+        _ => HostError::Open { source },
+    }
 }
 
 /// Creates a VM with KVM's interrupt controllers.
@@ -118,4 +122,20 @@ pub fn create_vm(kvm: &Kvm) -> Result<VmFd, HostError> {
     vm.set_tss_address(tss).map_err(|source| HostError::ioctl("KVM_SET_TSS_ADDR", source))?;
     vm.create_irq_chip().map_err(|source| HostError::ioctl("KVM_CREATE_IRQCHIP", source))?;
     Ok(vm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_kvm_from_being_opened_comes_with_what_to_do() {
+        let text = |errno| not_opened(io::Error::from_raw_os_error(errno)).to_string();
+
+        assert!(text(libc::EACCES).contains("permission denied; add yourself to group kvm"));
+        for errno in [libc::ENOENT, libc::ENODEV, libc::ENXIO] {
+            assert!(text(errno).contains("not found; load kvm_intel or kvm_amd"));
+        }
+        assert_eq!(text(libc::EBUSY), "/dev/kvm: Device or resource busy (os error 16)");
+    }
 }

@@ -30,4 +30,4 @@ pub use boot::BootError;
 pub use host::HostError;
 pub use machine::{Config, MachineError};
 pub use running::Running;
-pub use stop::{Place, Stop};
+pub use stop::{Place, Stop, signal_name};

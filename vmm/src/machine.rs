@@ -109,6 +109,14 @@ pub enum MachineError {
         /// Its bus.
         bus: u8,
     },
+    /// A function that no guest looks for.
+    #[error("no function 0 beside the device at {bdf}, so that no guest finds it; put one at {first}")]
+    NoFunctionZero {
+        /// The function's address.
+        bdf: Bdf,
+        /// Where a function has to be for that.
+        first: Bdf,
+    },
 }
 
 /// Builds a machine and starts its vCPUs.
@@ -185,5 +193,19 @@ fn functions(devices: Devices) -> Result<Vec<(Bdf, PciFunction)>, MachineError> 
             return Err(MachineError::NoBus { bdf: *bdf, bus: bdf.bus() });
         }
     }
-    Ok(all.into_iter().map(|(bdf, device)| (bdf, PciFunction::new(device))).collect())
+    let addresses: Vec<Bdf> = all.iter().map(|(bdf, _)| *bdf).collect();
+    let at_the_number_of = |bdf: Bdf| {
+        addresses.iter().filter(move |other| (other.bus(), other.device()) == (bdf.bus(), bdf.device()))
+    };
+    for &bdf in &addresses {
+        if at_the_number_of(bdf).all(|other| other.function() != 0) {
+            let first = Bdf::from_routing_id(bdf.routing_id() & !7);
+            return Err(MachineError::NoFunctionZero { bdf, first });
+        }
+    }
+    let function = |(bdf, device)| {
+        let function = PciFunction::new(device);
+        (bdf, if at_the_number_of(bdf).count() > 1 { function.multi_function() } else { function })
+    };
+    Ok(all.into_iter().map(function).collect())
 }

@@ -222,42 +222,50 @@ mod tests {
     #[derive(Clone, Debug)]
     struct Step {
         function: usize,
-        /// Page and number of pages, so few that claims often overlap.
-        claim: Option<(u64, u64)>,
+        /// Memory or ports; page and number of pages, so few that claims often overlap.
+        claim: Option<(Space, u64, u64)>,
     }
 
     fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
         use proptest::prelude::*;
-        let claim = proptest::option::of((0_u64..24, 1_u64..8));
+        let space = prop_oneof![2 => Just(Space::Memory), 1 => Just(Space::Io)];
+        let claim = proptest::option::of((space, 0_u64..24, 1_u64..8));
         let step = (0_usize..6, claim).prop_map(|(function, claim)| Step { function, claim });
         proptest::collection::vec(step, 1..60)
     }
 
     proptest::proptest! {
         /// Whatever functions claim: what is mapped never overlaps, neither each other nor memory, and
-        /// every address in it leads to its own function.
+        /// every address or port in it leads to its own function. Ports are 16 pages.
         #[test]
         fn mapped_regions_never_overlap(steps in steps()) {
             let mut routes = Routes::new(vec![(0, 0x3fff)]);
             for (id, Step { function, claim }) in (1..).zip(steps) {
                 routes.release(function, Region::Bar(0));
-                if let Some((page, pages)) = claim {
+                if let Some((space, page, pages)) = claim {
                     let base = page << 12;
                     let destination = Destination { id, function, region: Region::Bar(0), base };
-                    routes.claim(destination, memory(base, pages << 12));
+                    routes.claim(destination, Decode { space, base, size: pages << 12 });
                 }
                 let mapped: Vec<_> = routes.claims.iter().filter(|claim| claim.mapped).collect();
                 let snapshot = routes.snapshot().load_full();
-                for page in 0..40 {
+                for (page, space) in (0..40).flat_map(|page| [(page, Space::Memory), (page, Space::Io)]) {
                     let address = page << 12;
                     let inside = |claim: &&&Claim| {
-                        (claim.decode.base..claim.decode.base + claim.decode.size).contains(&address)
+                        let range = claim.decode.base..claim.decode.base + claim.decode.size;
+                        claim.decode.space == space && range.contains(&address)
                     };
                     let owners: Vec<_> = mapped.iter().filter(inside).collect();
                     proptest::prop_assert!(owners.len() <= 1, "{owners:?} at {address:#x}");
-                    proptest::prop_assert!(owners.is_empty() || address >= 0x4000);
-                    let found = owners.first().map_or(Found::Nothing, |claim| Found::Route(claim.destination));
-                    proptest::prop_assert_eq!(snapshot.memory(address, 4), found);
+                    let taken = space == Space::Memory && address < 0x4000;
+                    proptest::prop_assert!(owners.is_empty() || !taken);
+                    let expected =
+                        owners.first().map_or(Found::Nothing, |claim| Found::Route(claim.destination));
+                    let found = match space {
+                        Space::Memory => snapshot.memory(address, 4),
+                        Space::Io => u16::try_from(address).map_or(Found::Nothing, |port| snapshot.port(port, 4)),
+                    };
+                    proptest::prop_assert_eq!(found, expected);
                 }
             }
         }

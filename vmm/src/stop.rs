@@ -1,5 +1,6 @@
 //! Why a machine stopped.
 
+use signal_hook::low_level;
 use trace::End;
 
 /// Why a machine stopped.
@@ -39,6 +40,11 @@ pub enum Stop {
         /// The signal's number.
         signal: i32,
     },
+    /// Whoever looks on has seen enough.
+    Enough {
+        /// Why.
+        why: String,
+    },
     /// The host can't go on: a trace that can't be written, an ioctl that failed.
     Host(crate::host::HostError),
 }
@@ -58,13 +64,22 @@ pub struct Place {
     pub bitness: u32,
 }
 
+/// What people call a signal.
+pub fn signal_name(signal: i32) -> String {
+    match signal {
+        libc::SIGINT => "Ctrl-C".to_owned(),
+        other => low_level::signal_name(other).map_or_else(|| format!("signal {other}"), str::to_owned),
+    }
+}
+
 impl Stop {
     /// What the trace's header says of its end.
     pub fn end(&self) -> End {
         match self {
             Stop::Exit { .. } | Stop::Reset | Stop::PowerOff => End::Finished,
             Stop::Timeout => End::Interrupted("the time limit was reached".to_owned()),
-            Stop::Interrupted { signal } => End::Interrupted(format!("signal {signal}")),
+            Stop::Interrupted { signal } => End::Interrupted(signal_name(*signal)),
+            Stop::Enough { why } => End::Interrupted(why.clone()),
             Stop::TripleFault(place) => End::Failed(format!("triple fault at {:#x}", place.rip)),
             Stop::Halted(place) => End::Failed(format!("halted for good at {:#x}", place.rip)),
             Stop::NotEmulated { place, .. } => End::Failed(format!("not emulated at {:#x}", place.rip)),

@@ -34,6 +34,14 @@ fn the_header_identifies_the_function() {
 }
 
 #[test]
+fn a_function_with_others_beside_it_says_so_even_after_reset() {
+    let mut function = PciFunction::new(Box::new(Probe::new())).multi_function();
+    assert_eq!(function.config.bytes()[0x0e], 0x80);
+    function.reset();
+    assert_eq!(function.config.bytes()[0x0e], 0x80);
+}
+
+#[test]
 fn configuration_space_is_read_at_any_width_and_alignment() {
     let mut fixture = Fixture::new(Probe::new());
 
@@ -54,6 +62,16 @@ fn identity_is_read_only() {
     assert_eq!(fixture.config_read(0x00, 4), 0xabcd_1234);
     assert_eq!(fixture.config_read(0x08, 4), 0x0102_0307);
     assert_eq!(fixture.config_read(0x2c, 4), 0x9abc_5678);
+}
+
+#[test]
+fn only_the_cache_line_size_of_its_dword_is_kept() {
+    let mut fixture = Fixture::new(Probe::new());
+
+    fixture.config_write(0x0c, 4, 0xffff_ffff);
+
+    // Neither Latency Timer nor BIST: PCI Express has no use for the one, and few devices have the other.
+    assert_eq!(fixture.config_read(0x0c, 4), 0x0000_00ff);
 }
 
 #[test]

@@ -11,6 +11,7 @@
 
 #![no_std]
 
+pub mod bug;
 pub mod linux;
 pub mod scenario;
 

@@ -23,6 +23,16 @@ pub unsafe fn read64(address: u64) -> u64 {
     unsafe { core::ptr::read_volatile(address as *const u64) }
 }
 
+/// Writes 8 bits.
+///
+/// # Safety
+/// As [`write32`], at any address.
+#[inline(always)]
+pub unsafe fn write8(address: u64, value: u8) {
+    // SAFETY: the caller's promise.
+    unsafe { core::ptr::write_volatile(address as *mut u8, value) }
+}
+
 /// Writes 32 bits.
 ///
 /// # Safety

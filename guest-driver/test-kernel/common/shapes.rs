@@ -211,3 +211,21 @@ pub unsafe fn sixteen_bytes(memory: u64) -> u64 {
     wrong(run!(memory, 0u64, "mov rax, [rdi+0x50]"), VALUE)
         + wrong(run!(memory, 0u64, "mov rax, [rdi+0x58]"), !VALUE)
 }
+
+/// Reads 8 bytes at once, wherever they lie.
+///
+/// # Safety
+/// They are mapped for reading.
+#[inline(always)]
+pub unsafe fn read_unaligned(address: u64) -> u64 {
+    run!(address, 0u64, "mov rax, [rdi]")
+}
+
+/// Writes 8 bytes at once, wherever they lie.
+///
+/// # Safety
+/// They are mapped for writing, and nobody relies on what they hold.
+#[inline(always)]
+pub unsafe fn write_unaligned(address: u64, value: u64) {
+    run!(address, value, "mov [rdi], rax");
+}

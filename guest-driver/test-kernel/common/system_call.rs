@@ -104,4 +104,9 @@ pub mod routine {
     /// Maps the doorbells, as a whole page; rings the first, and reads what lies after them, with which it
     /// exits. No `value`.
     pub const RING_AND_READ_ON: u64 = 13;
+    /// Reads 8 bytes of which the last 4 lie behind the mapping, by which it has to be stopped. No
+    /// `value`.
+    pub const READ_ACROSS_END: u64 = 14;
+    /// Loads SCRATCH as a floating-point number; exits with 0 if nothing stops it. No `value`.
+    pub const FLOAT_LOAD: u64 = 15;
 }

@@ -1,5 +1,7 @@
 //! The device's registers and memory, mapped into the program.
 
+use core::arch::asm;
+
 use common::system_call::area;
 use common::{mmio, shapes};
 
@@ -41,6 +43,13 @@ impl Registers {
     pub fn scratch(self) -> u32 {
         // SAFETY: `map` has mapped it. Where the program reads it unmapped, it means to be stopped.
         unsafe { mmio::read32(self.0 + SCRATCH) }
+    }
+
+    /// Loads SCRATCH by the x87 unit, whose instructions KVM does not emulate, and drops it.
+    #[inline(always)]
+    pub fn load_scratch_as_float(self) {
+        // SAFETY: `map` has mapped it; the register stack is left as it was.
+        unsafe { asm!("fld dword ptr [{}]", "fstp st(0)", in(reg) self.0 + SCRATCH) };
     }
 
     /// Writes SCRATCH.

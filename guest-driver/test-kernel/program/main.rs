@@ -31,6 +31,8 @@ extern "C" fn _start(choice: u64, first: u64, second: u64) -> ! {
         routine::WRITE_COMBINING => user::write_combining(first, value),
         routine::COUNT_UP => user::count_up(first, value),
         routine::RING_AND_READ_ON => user::ring_and_read_on(first),
+        routine::READ_ACROSS_END => user::read_across_end(first),
+        routine::FLOAT_LOAD => user::float_load(first),
         routine::READ_PAST_END => user::read_past_end(first),
         _ => give_up(),
     };

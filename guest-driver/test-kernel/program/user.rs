@@ -160,3 +160,20 @@ pub fn ring_and_read_on(when: u64) -> u64 {
     doorbells.ring();
     u64::from(doorbells.after_the_end())
 }
+
+/// `READ_ACROSS_END`.
+#[inline(never)]
+pub fn read_across_end(when: u64) -> u64 {
+    let registers = Registers::map(when);
+    mark("read across the end of the mapping");
+    // SAFETY: the program is stopped here.
+    unsafe { shapes::read_unaligned(registers.address() + PAGE - 4) }
+}
+
+/// `FLOAT_LOAD`.
+#[inline(never)]
+pub fn float_load(when: u64) -> u64 {
+    let registers = Registers::map(when);
+    registers.load_scratch_as_float();
+    0
+}

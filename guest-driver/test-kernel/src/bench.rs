@@ -24,6 +24,11 @@ fn tell<T>(number: u32, structure: &T) {
     }
 }
 
+/// Sets a mark in the trace.
+pub fn mark(text: &[u8]) {
+    tell(request::MARK, &Mark { text: Bytes::of(text) });
+}
+
 /// A mapping to announce.
 pub struct Mapping<'a> {
     /// One of [`protocol::path`].

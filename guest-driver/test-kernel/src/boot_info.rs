@@ -38,6 +38,11 @@ impl BootInfo {
     }
 }
 
+/// What follows `prefix` in the first word of the command line that begins with it.
+pub fn argument<'a>(command_line: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
+    command_line.split(|&byte| byte == b' ').find_map(|word| word.strip_prefix(prefix.as_bytes()))
+}
+
 fn command_line(address: u64) -> Option<&'static [u8]> {
     if address == 0 {
         return None;

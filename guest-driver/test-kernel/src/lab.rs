@@ -24,13 +24,15 @@ pub use pin::{isr_on_pin, pin_causes, pins_not_ours};
 pub use registers::{PCI_ID, REGISTERS_BAR, SCRATCH};
 pub use vectors::Vectors;
 
+use crate::bug::{self, Bug};
 use crate::check::{self, Failure};
-use crate::ioremap::{self, IoMemory, ioremap};
+use crate::ioremap::{self, IoMemory, ioremap_as};
 use crate::irq;
+use crate::paging::Caching;
 use crate::pci::{Bar, Function};
 use registers::{
     CONTROL, CONTROL_ENABLE, ID, ID_VALUE, INT_DONE, INT_MASK, INT_STATUS, MEMORY_BAR, OPCODE,
-    OPCODE_FACTORIAL, OPERAND, RESULT, STATUS, STATUS_DONE, VERSION, VERSION_VALUE,
+    OPCODE_FACTORIAL, OPERAND, RESERVED, RESULT, STATUS, STATUS_DONE, VERSION, VERSION_VALUE,
 };
 
 /// What the interrupt handler found in INT_STATUS since [`wait_for_interrupt`] began.
@@ -69,6 +71,10 @@ impl Drop for Lab<'_> {
         if self.messages.is_some() {
             irq::free(irq::VECTOR);
         }
+        if bug::is(Bug::AccessAfterUnmap) {
+            ioremap::iounmap(&self.registers);
+            self.read(STATUS);
+        }
     }
 }
 
@@ -87,16 +93,21 @@ pub fn is_ioremapped(function: &Function) -> Result<bool, Failure> {
     Ok(ioremap::is_mapped(registers_bar(function)?.address))
 }
 
-/// Enables the function, maps its registers and sets up its interrupt.
+/// Enables the function, maps its registers and, if it has messages, sets up its interrupt.
 #[inline(never)]
 pub fn probe(function: &Function) -> Result<Lab<'_>, Failure> {
     let mut lab = map_registers(function, "lab::probe")?;
-    lab.messages = Messages::enable(function, irq::VECTOR, 0);
-    check::holds(lab.messages.is_some(), "no MSI capability")?;
-    irq::request(irq::VECTOR, isr, lab.registers.address())
-        .ok_or(Failure::Reason("no room for a handler"))?;
+    let vector = irq::VECTOR + u8::from(bug::is(Bug::WrongVector));
+    lab.messages = Messages::enable(function, vector, 0);
+    if lab.messages.is_some() {
+        irq::request(irq::VECTOR, isr, lab.registers.address())
+            .ok_or(Failure::Reason("no room for a handler"))?;
+    }
     check::equal("ID", u64::from(lab.read(ID)), u64::from(ID_VALUE))?;
     check::equal("VERSION", u64::from(lab.read(VERSION)), u64::from(VERSION_VALUE))?;
+    if bug::is(Bug::ReservedRegister) {
+        lab.write(RESERVED, 0);
+    }
     Ok(lab)
 }
 
@@ -108,7 +119,9 @@ pub fn attach(function: &Function) -> Result<Lab<'_>, Failure> {
 fn map_registers<'a>(function: &'a Function, who: &str) -> Result<Lab<'a>, Failure> {
     function.enable();
     let bar = registers_bar(function)?;
-    let registers = ioremap(bar.address, bar.size, who).ok_or(Failure::Reason("no room for ioremap"))?;
+    let caching = if bug::is(Bug::MappedCached) { Caching::WriteBack } else { Caching::Uncached };
+    let registers =
+        ioremap_as(caching, bar.address, bar.size, who).ok_or(Failure::Reason("no room for ioremap"))?;
     Ok(Lab { messages: None, registers })
 }
 
@@ -143,21 +156,45 @@ pub fn wait_for_interrupt(start: impl FnOnce()) -> u32 {
 
 #[inline(never)]
 fn start_factorial(lab: &Lab<'_>, operand: u32) {
+    let late = bug::is(Bug::WrongOrder);
     lab.write(CONTROL, CONTROL_ENABLE);
-    lab.write(INT_MASK, INT_DONE);
+    if !late {
+        lab.write(INT_MASK, INT_DONE);
+    }
     lab.write(OPERAND, operand);
     lab.write(OPCODE, OPCODE_FACTORIAL);
+    if late {
+        lab.write(INT_MASK, INT_DONE);
+    }
 }
 
 /// Takes the result and switches the device off.
 #[inline(never)]
 fn finish(lab: &Lab<'_>) -> Result<u32, Failure> {
     let status = lab.read(STATUS);
+    if bug::is(Bug::StatusReadTwice) {
+        lab.read(STATUS);
+    }
     let result = lab.read(RESULT);
-    lab.write(INT_MASK, 0);
-    lab.write(CONTROL, 0);
+    switch_off(lab);
     check::equal("STATUS", u64::from(status), u64::from(STATUS_DONE))?;
     Ok(result)
+}
+
+/// Switches the device off: no interrupt comes and nothing starts any more. Writes may be on their way
+/// for long; one that is read back has arrived.
+#[inline(never)]
+pub fn switch_off(lab: &Lab<'_>) {
+    lab.write(INT_MASK, 0);
+    if bug::is(Bug::WrongWidth) {
+        // SAFETY: the registers are mapped; their device refuses this, which does no harm.
+        unsafe { mmio::write8(lab.register_address(CONTROL), 0) };
+    } else {
+        lab.write(CONTROL, 0);
+    }
+    if !bug::is(Bug::MissingReadBack) {
+        lab.read(CONTROL);
+    }
 }
 
 /// The interrupt handler: asks for the causes, and acknowledges those. `registers` is where they
@@ -167,7 +204,9 @@ fn isr(registers: u64, _: u8) {
     // SAFETY: `probe` has mapped the registers, and frees the interrupt before it unmaps them.
     unsafe {
         let causes = mmio::read32(registers + INT_STATUS);
-        mmio::write32(registers + INT_STATUS, causes);
+        if !bug::is(Bug::NoAcknowledgement) {
+            mmio::write32(registers + INT_STATUS, causes);
+        }
         CAUSES.store(CAUSES.load(Relaxed) | causes, Relaxed);
     }
 }

@@ -14,6 +14,7 @@ mod acpi;
 mod apic;
 mod bench;
 mod boot_info;
+mod bug;
 mod check;
 mod cpu;
 mod field;
@@ -61,6 +62,9 @@ extern "C" fn kernel_main(start_info: u64) -> ! {
     let local_apic = apic::LocalApic::enable();
     irq::init(local_apic);
 
+    if let Err(unknown) = bug::choose(boot_info.command_line) {
+        unusable("no bug has the name ", unknown);
+    }
     let tables = acpi::Tables::find(boot_info.rsdp);
     let enhanced = tables.and_then(acpi::Tables::ecam).map(Config::enhanced);
     if !bench::is_present() {
@@ -84,15 +88,11 @@ extern "C" fn kernel_main(start_info: u64) -> ! {
     let Some(lab) = claim(lab::PCI_ID) else { stop("there is no lab function 1234:1ab0 on bus 0") };
     let ticker = claim(ticker::PCI_ID);
     let second_cpu = tables.and_then(|tables| SecondCpu::find(tables, local_apic));
-    match scenarios::play(boot_info.command_line, &Machine { lab, ticker, second_cpu }) {
+    let machine = Machine { lab, ticker, memory_end: boot_info.memory_end, second_cpu };
+    match scenarios::play(boot_info.command_line, &machine) {
         Ok(true) => machine::exit(machine::STATUS_PASSED),
         Ok(false) => machine::exit(machine::STATUS_FAILED),
-        Err(unknown) => {
-            serial::print("test kernel: no scenario has the name ");
-            serial::write(unknown);
-            serial::print("\n");
-            machine::exit(machine::STATUS_UNUSABLE)
-        }
+        Err(unknown) => unusable("no scenario has the name ", unknown),
     }
 }
 
@@ -120,8 +120,14 @@ fn list(config: Config, name: &str) {
 
 /// Says why the machine can't be used, and ends the run.
 fn stop(reason: &str) -> ! {
+    unusable(reason, &[])
+}
+
+/// The same, with a name that the reason ends with.
+fn unusable(reason: &str, name: &[u8]) -> ! {
     serial::print("test kernel: ");
     serial::print(reason);
+    serial::write(name);
     serial::print("\n");
     machine::exit(machine::STATUS_UNUSABLE)
 }

@@ -4,6 +4,7 @@
 
 mod bugs;
 mod dma;
+mod edges;
 mod independence;
 mod interrupt;
 mod limits;
@@ -15,15 +16,18 @@ mod registers;
 mod shapes;
 mod two_cpus;
 
-use Play::{Alone, OnTwoCpus, WithTicker};
+use Play::{Alone, AtMemoryEnd, OnTwoCpus, With, WithTicker};
+use interrupt::MESSAGES_LOG2;
 use protocol::scenario::{ARGUMENT, Needs, SCENARIOS};
 
 use crate::bench;
+use crate::boot_info;
 use crate::check::{Failure, holds};
-use crate::lab::File;
+use crate::lab::{File, MessageTable, Messages};
 use crate::pci::Function;
 use crate::process::{Exit, Process};
 use crate::second_cpu::SecondCpu;
+use crate::text::Text;
 
 /// A line on what a scenario showed.
 type Shown = Result<&'static str, Failure>;
@@ -34,6 +38,8 @@ pub struct Machine {
     pub lab: Function,
     /// Another device.
     pub ticker: Option<Function>,
+    /// Physical address of the first byte after memory.
+    pub memory_end: u64,
     /// Another CPU.
     pub second_cpu: Option<SecondCpu>,
 }
@@ -43,7 +49,15 @@ impl Machine {
         match needs {
             Needs::Nothing => true,
             Needs::SecondCpu => self.second_cpu.is_some(),
-            Needs::Ticker => self.ticker.is_some(),
+            Needs::Ticker => {
+                let line = self.lab.interrupt_line();
+                matches!(&self.ticker, Some(ticker) if ticker.interrupt_line() == line)
+            }
+            Needs::Message => Messages::available(&self.lab).is_some(),
+            Needs::MessageVectors => {
+                matches!(Messages::available(&self.lab), Some(it) if it.masking && it.log2 >= MESSAGES_LOG2)
+            }
+            Needs::MessageTable => MessageTable::is_available(&self.lab),
         }
     }
 }
@@ -52,6 +66,10 @@ impl Machine {
 #[derive(Clone, Copy)]
 enum Play {
     Alone(fn(&Function) -> Shown),
+    /// Alone too, if it is a function that has this.
+    With(Needs, fn(&Function) -> Shown),
+    /// With where memory ends.
+    AtMemoryEnd(fn(&Function, u64) -> Shown),
     OnTwoCpus(fn(&Function, SecondCpu) -> Shown),
     WithTicker(fn(&Function, &Function) -> Shown),
 }
@@ -59,7 +77,8 @@ enum Play {
 impl Play {
     const fn needs(self) -> Needs {
         match self {
-            Play::Alone(_) => Needs::Nothing,
+            Play::Alone(_) | Play::AtMemoryEnd(_) => Needs::Nothing,
+            Play::With(needs, _) => needs,
             Play::OnTwoCpus(_) => Needs::SecondCpu,
             Play::WithTicker(_) => Needs::Ticker,
         }
@@ -80,7 +99,7 @@ const TABLE: &[(&str, Play)] = &[
     ("map-past-end", Alone(limits::map_past_end)),
     ("supervisor-page-from-user", Alone(limits::supervisor_page_from_user)),
     ("decode-off", Alone(limits::decode_off)),
-    ("interrupt", Alone(interrupt::interrupt)),
+    ("interrupt", With(Needs::Message, interrupt::interrupt)),
     ("access-sizes", Alone(shapes::sizes)),
     ("instruction-forms", Alone(shapes::forms)),
     ("unaligned", Alone(shapes::unaligned)),
@@ -88,12 +107,16 @@ const TABLE: &[(&str, Play)] = &[
     ("string-moves", Alone(shapes::strings)),
     ("read-modify-write", Alone(shapes::read_modify_write)),
     ("sixteen-bytes", Alone(shapes::sixteen_bytes)),
+    ("half-in-memory", AtMemoryEnd(edges::half_in_memory)),
+    ("half-unmapped", Alone(edges::half_unmapped)),
+    ("not-emulated", Alone(edges::not_emulated)),
+    ("direct-memory", Alone(regions::direct_memory)),
     ("write-combining", Alone(memory_types::write_combining)),
     ("cached-mapping", Alone(memory_types::cached_mapping)),
     ("bar-moved", Alone(bugs::bar_moved)),
-    ("map-past-end-unchecked", Alone(bugs::map_past_end_unchecked)),
-    ("forgotten-acknowledgement", Alone(bugs::forgotten_acknowledgement)),
-    ("dma-both-ways", Alone(dma::both_ways)),
+    ("map-past-end-unchecked", With(Needs::MessageTable, bugs::map_past_end_unchecked)),
+    ("forgotten-acknowledgement", With(Needs::Message, bugs::forgotten_acknowledgement)),
+    ("dma-both-ways", With(Needs::Message, dma::both_ways)),
     ("dma-errors", Alone(dma::errors)),
     ("dma-without-bus-mastering", Alone(dma::without_bus_mastering)),
     ("fifo", Alone(registers::fifo)),
@@ -101,10 +124,10 @@ const TABLE: &[(&str, Play)] = &[
     ("refused-accesses", Alone(registers::refused_accesses)),
     ("io-bar", Alone(registers::io_bar)),
     ("rom", Alone(regions::rom)),
-    ("bar-overlap", Alone(regions::overlap)),
+    ("bar-overlap", With(Needs::MessageTable, regions::overlap)),
     ("bar-moved-by-halves", Alone(regions::moved_by_halves)),
-    ("msi-vectors", Alone(interrupt::message_vectors)),
-    ("msi-x", Alone(interrupt::message_table)),
+    ("msi-vectors", With(Needs::MessageVectors, interrupt::message_vectors)),
+    ("msi-x", With(Needs::MessageTable, interrupt::message_table)),
     ("d3hot", Alone(power::d3hot)),
     ("function-level-reset", Alone(power::function_reset)),
     ("shared-line", WithTicker(interrupt::shared_line)),
@@ -130,33 +153,42 @@ const _: () = {
 };
 
 /// Plays what `command_line` selects, in the order of the table: if it selects nothing, everything that
-/// the machine has what it needs for.
+/// the machine has what it needs for, with a mark for each of the others.
 /// `Ok(true)` if all passed.
 ///
 /// # Errors
 /// The first selected name that no scenario has.
 pub fn play<'a>(command_line: &'a [u8], machine: &Machine) -> Result<bool, &'a [u8]> {
-    let selection = selection(command_line);
+    let selection = boot_info::argument(command_line, ARGUMENT);
     if let Some(unknown) = selection.and_then(first_unknown) {
         return Err(unknown);
     }
     let mut all_passed = true;
     for (name, scenario) in TABLE {
-        if selection.map_or(machine.has(scenario.needs()), |names| has(names, name)) {
-            all_passed &= play_one(name, *scenario, machine);
+        match selection {
+            Some(names) if !has(names, name) => {}
+            None if !machine.has(scenario.needs()) => left_out(name, scenario.needs()),
+            _ => all_passed &= play_one(name, *scenario, machine),
         }
     }
     Ok(all_passed)
 }
 
+fn left_out(name: &str, needs: Needs) {
+    let text = Text::<128>::new().str("not played: ").str(name).str(", since ").str(needs.missing());
+    bench::mark(text.bytes());
+}
+
 fn play_one(name: &str, scenario: Play, machine: &Machine) -> bool {
     bench::scenario_begin(name);
+    let needs = scenario.needs();
     let shown = match (scenario, machine) {
-        (Alone(play), Machine { lab, .. }) => play(lab),
+        _ if !machine.has(needs) => Err(Failure::Reason(needs.missing())),
+        (Alone(play) | With(_, play), Machine { lab, .. }) => play(lab),
+        (AtMemoryEnd(play), Machine { lab, memory_end, .. }) => play(lab, *memory_end),
         (OnTwoCpus(play), Machine { lab, second_cpu: Some(second_cpu), .. }) => play(lab, *second_cpu),
-        (OnTwoCpus(_), _) => Err(Failure::Reason("there is no second CPU")),
         (WithTicker(play), Machine { lab, ticker: Some(ticker), .. }) => play(lab, ticker),
-        (WithTicker(_), _) => Err(Failure::Reason("there is no ticker")),
+        (OnTwoCpus(_) | WithTicker(_), _) => Err(Failure::Reason(needs.missing())),
     };
     match shown {
         Ok(summary) => {
@@ -168,11 +200,6 @@ fn play_one(name: &str, scenario: Play, machine: &Machine) -> bool {
             false
         }
     }
-}
-
-/// The names after the argument, up to the next space.
-fn selection(command_line: &[u8]) -> Option<&[u8]> {
-    command_line.split(|&byte| byte == b' ').find_map(|word| word.strip_prefix(ARGUMENT.as_bytes()))
 }
 
 fn split(names: &[u8]) -> impl Iterator<Item = &[u8]> {

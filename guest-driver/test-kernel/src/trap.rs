@@ -2,11 +2,13 @@
 
 use core::arch::{asm, global_asm};
 
+use protocol::{Count, counted};
+
 use crate::apic::SPURIOUS_VECTOR;
 use crate::cpu::{Cpu, DOUBLE_FAULT_STACK, KERNEL_CODE, TablePointer};
 use crate::lock::Lock;
 use crate::text::Text;
-use crate::{irq, machine, process, serial};
+use crate::{bench, irq, machine, process, serial};
 
 global_asm!(include_str!("trap.s"), options(att_syntax));
 
@@ -14,6 +16,8 @@ global_asm!(include_str!("trap.s"), options(att_syntax));
 pub mod vector {
     /// `#BP`: here, a system call.
     pub const BREAKPOINT: u64 = 3;
+    /// `#UD`.
+    pub const INVALID_OPCODE: u64 = 6;
     /// `#DF`.
     pub const DOUBLE_FAULT: u64 = 8;
     /// `#PF`.
@@ -121,8 +125,18 @@ extern "C" fn handle_trap(frame: &mut TrapFrame) {
     }
 }
 
-/// An exception in ring 0 is a bug in the kernel.
+/// An exception in ring 0 is a bug in the kernel. The trace gets to know of a page fault: it can't see
+/// accesses that reach no device.
 fn kernel_fault(frame: &TrapFrame) -> ! {
+    if frame.vector == vector::PAGE_FAULT {
+        bench::count(&Count {
+            what: counted::FAULT_FATAL,
+            value: 1,
+            address: fault_address(),
+            error_code: frame.error_code,
+            rip: frame.rip,
+        });
+    }
     let text = Text::<160>::new()
         .str("test kernel: exception ")
         .decimal(frame.vector)

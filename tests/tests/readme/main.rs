@@ -1,9 +1,12 @@
 //! Does what the README shows hold?
 
 mod counter;
+mod own_driver;
 
+use anyhow::Result;
 use counter::{Counter, OPTIONS};
 use device_model::{Fixture, Options, Region, catalog};
+use tests::command::Session;
 
 const README: &str = include_str!("../../../README.md");
 
@@ -24,6 +27,17 @@ fn the_device_in_the_readme_is_the_one_that_works() {
 }
 
 #[test]
+fn the_test_in_the_readme_is_the_one_that_compiles() {
+    let _: fn() -> Result<()> = own_driver::expectations;
+    let source = include_str!("own_driver.rs");
+    let (_, body) = source.split_once("-> Result<()> {\n").expect("the function is there");
+    let (body, _) = body.split_once("    Ok(())").expect("it ends well");
+    let shown = body.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)));
+    let shown: String = shown.collect();
+    assert!(README.contains(&shown), "README.md shows another test than tests/tests/readme/own_driver.rs");
+}
+
+#[test]
 fn the_readme_names_every_device_and_option() {
     for entry in catalog::DEVICES {
         let row = format!("| `{}` | {} |", entry.name, entry.summary);
@@ -39,4 +53,40 @@ fn the_readme_names_every_device_and_option() {
             assert!(README.contains(&row), "README.md lacks {row}");
         }
     }
+}
+
+#[test]
+fn the_readme_names_every_register() {
+    for entry in catalog::DEVICES {
+        for map in entry.with_defaults().register_maps() {
+            let registers = map.registers.iter().map(|it| format!("{} {:#x}", it.name, it.offset));
+            let row =
+                format!("| `{}` {} | {} |", entry.name, map.region, registers.collect::<Vec<_>>().join(", "));
+            assert!(README.contains(&row), "README.md lacks {row}");
+        }
+    }
+}
+
+/// A line of output without what changes with every line of code: the record's number and time, and the
+/// source line.
+fn lasting(line: &str) -> String {
+    let columns = line.split_whitespace();
+    let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = columns.clone().take_while(is_number).count();
+    let without_line = |word: &str| word.split_once(".rs:").map_or(word, |(file, _)| file).to_owned();
+    columns.skip(numbers).map(without_line).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn the_output_in_the_readme_is_what_is_printed() -> Result<()> {
+    let shown = README.split("```\n").nth(1).expect("it begins with some output");
+    let session = Session::new()?;
+    let ended = session.barscope(&["--scenario", "same-register"])?.env("COLUMNS", "80").output()?;
+    let printed = String::from_utf8(ended.stdout)?;
+    let mut lines = printed.lines().map(lasting);
+    for line in shown.lines().map(lasting) {
+        assert!(lines.any(|found| found == line), "{line:?} is not printed, or not here:\n{printed}");
+    }
+    Ok(())
 }

@@ -1,138 +1,47 @@
-//! `cargo xtask test`: everything that CI runs, the same for a person. Depends on nothing, so that it works
-//! when the rest doesn't build.
+//! `cargo xtask`: everything that CI runs, the same for a person, and what it needs. Depends on nothing, so
+//! that it works when the rest doesn't build.
+
+mod apt;
+mod cargo;
+mod headers;
+mod setup;
+mod test;
 
 use std::env;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::path::Path;
-use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: cargo xtask test
+usage: cargo xtask test [--no-setup]
+       cargo xtask setup [--unpack]
 
-Formats (check only), lints, tests, documents; what needs /dev/kvm runs too, and what needs QEMU where
-qemu-system-x86_64 is installed. With CI=true, a missing /dev/kvm is a failure.";
+test   formats (check only), lints, tests, documents. What needs /dev/kvm runs too, and what needs QEMU and
+       Debian's kernel, after `setup` where they are missing.
+       --no-setup leaves the machine alone, and says what could not run. With CI=true that is a failure.
+setup  provides Debian's packages that `barscope run --nested` and building kernel modules need: installs
+       them as root, or unpacks them into Cargo's target folder as any other user.
+       --unpack does so as root too.";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["test"] => test(),
+    let passed = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => test::run(true),
+        ["test", "--no-setup"] => test::run(false),
+        ["setup"] => setup::run(false),
+        ["setup", "--unpack"] => setup::run(true),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
-            ExitCode::SUCCESS
+            return ExitCode::SUCCESS;
         }
         _ => {
             eprintln!("{USAGE}");
-            ExitCode::from(2)
+            return ExitCode::from(2);
+        }
+    };
+    match passed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error}");
+            ExitCode::FAILURE
         }
     }
-}
-
-/// A command that has to succeed.
-struct Step {
-    what: &'static str,
-    command: Command,
-}
-
-fn test() -> ExitCode {
-    let kvm = File::options().read(true).write(true).open("/dev/kvm");
-    if let (Err(error), Some("true")) = (&kvm, env::var("CI").ok().as_deref()) {
-        eprintln!("xtask: /dev/kvm: {error}; CI has to run the tests that need it");
-        return ExitCode::FAILURE;
-    }
-    let qemu = installed("qemu-system-x86_64");
-
-    let mut steps = vec![
-        step("format", cargo(["fmt", "--all", "--check"])),
-        step("format of the devices", rustfmt_devices()),
-        step("format of the test kernel", kernel("fmt", ["--check"])),
-        step("lints", cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
-        step("lints of the test kernel", kernel("clippy", ["--", "-D", "warnings"])),
-        step("documentation", documentation()),
-    ];
-    match &kvm {
-        Ok(_) => {
-            let run =
-                ["test", "--workspace", "--", "--include-ignored", "--skip", "qemu_", "--skip", "cost_"];
-            steps.push(step("tests, those on /dev/kvm included", cargo(run)));
-            let cost = ["test", "--release", "--package", "tests", "--test", "cost", "--"];
-            let shown = ["--include-ignored", "--nocapture"];
-            steps.push(step("cost of a traced access", cargo(cost.into_iter().chain(shown))));
-        }
-        Err(_) => steps.push(step("tests that need no /dev/kvm", cargo(["test", "--workspace"]))),
-    }
-    if qemu {
-        let run = ["test", "--package", "tests", "--test", "qemu", "--", "--include-ignored"];
-        steps.push(step("the test kernel under QEMU", cargo(run)));
-    }
-
-    let began = Instant::now();
-    for Step { what, mut command } in steps {
-        eprintln!("\n== {what}");
-        match command.status() {
-            Ok(status) if status.success() => {}
-            Ok(_) => return failed(what, &command),
-            Err(error) => {
-                eprintln!("xtask: {}: {error}", command.get_program().display());
-                return ExitCode::FAILURE;
-            }
-        }
-    }
-    eprintln!("\nxtask: everything passed in {} s", began.elapsed().as_secs());
-    if let Err(error) = kvm {
-        eprintln!("xtask: NOT run, for want of /dev/kvm ({error}): the tests that boot a guest");
-    }
-    if !qemu {
-        eprintln!("xtask: NOT run, for want of qemu-system-x86_64: the test kernel under QEMU");
-    }
-    ExitCode::SUCCESS
-}
-
-fn failed(what: &str, command: &Command) -> ExitCode {
-    let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
-    eprintln!("\nxtask: FAILED: {what}\n  {} {}", command.get_program().display(), arguments.join(" "));
-    ExitCode::FAILURE
-}
-
-fn step(what: &'static str, command: Command) -> Step {
-    Step { what, command }
-}
-
-fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root()).args(arguments);
-    command
-}
-
-fn documentation() -> Command {
-    let mut command = cargo(["doc", "--workspace", "--no-deps", "--quiet"]);
-    command.env("RUSTDOCFLAGS", "-D warnings");
-    command
-}
-
-/// What Cargo's own formatter doesn't find: device modules are declared by a macro.
-fn rustfmt_devices() -> Command {
-    let mut command = Command::new("rustfmt");
-    command.current_dir(root()).args(["--check", "--edition", "2024"]);
-    let devices = std::fs::read_dir(root().join("device-model/src/devices"));
-    let files = devices.into_iter().flatten().flatten().map(|entry| entry.path());
-    command.args(files.filter(|path| path.extension() == Some(OsStr::new("rs"))));
-    command
-}
-
-/// The test kernel is a package of its own, outside the workspace.
-fn kernel<'a>(command: &'a str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-    let manifest = ["--manifest-path", "guest-driver/test-kernel/Cargo.toml"];
-    cargo([command].into_iter().chain(manifest).chain(arguments))
-}
-
-fn root() -> &'static Path {
-    // tests/xtask is two levels down.
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
-
-fn installed(program: &str) -> bool {
-    env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }

@@ -35,6 +35,7 @@ pub(super) fn function_definition(bdf: Bdf, function: &PciFunction) -> definitio
             })
             .collect(),
         msi_vectors: header.msi.map_or(0, |msi| msi.vectors),
+        msix_vectors: header.msix.map_or(0, |msix| msix.vectors),
         register_maps: function.register_maps().to_vec(),
     }
 }

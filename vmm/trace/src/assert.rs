@@ -34,7 +34,7 @@ mod window;
 pub use clause::{Clause, Goal, Limits, Step, Time, Within};
 pub use engine::Engine;
 pub use expect::{Expect, check};
-pub use failure::{Failure, Line, NotPassed, Verdict};
+pub use failure::{Failure, Line, NotPassed, Open, Verdict};
 pub use picture::{Finding, Findings};
 pub use suite::{Devices, Location, Placed, Suite, Test};
 pub use window::Window;

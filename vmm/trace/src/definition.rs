@@ -61,6 +61,8 @@ pub struct Function {
     pub bars: Vec<Bar>,
     /// Message-signalled interrupt vectors, 0 without MSI.
     pub msi_vectors: u8,
+    /// The same of MSI-X.
+    pub msix_vectors: u16,
     /// Its registers.
     pub register_maps: Vec<RegisterMap>,
 }

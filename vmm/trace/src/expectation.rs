@@ -44,6 +44,9 @@
 
 mod clauses;
 mod lines;
+mod reference;
+
+pub use reference::reference;
 
 use self::clauses::Clauses;
 use self::lines::{Line, lines};

@@ -177,6 +177,15 @@ impl End {
         }
     }
 
+    /// The name of the way it ended.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            End::Finished => "finished",
+            End::Interrupted(_) => "interrupted",
+            End::Failed(_) => "failed",
+        }
+    }
+
     /// Why it ended early; empty for a finished trace.
     pub fn reason(&self) -> &str {
         match self {

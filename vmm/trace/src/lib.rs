@@ -5,14 +5,17 @@
 //! Nothing here needs KVM: a trace tells everything by itself.
 
 pub mod assert;
+mod completeness;
 pub mod coverage;
 pub mod definition;
 mod definitions;
 pub mod event;
 pub mod expectation;
+pub mod explain;
 pub mod filter;
 mod format;
 mod mapping;
+pub mod maps;
 pub mod print;
 mod reader;
 #[cfg(test)]
@@ -21,6 +24,7 @@ pub mod symbols;
 pub mod view;
 mod writer;
 
+pub use completeness::Completeness;
 pub use definition::Definition;
 pub use definitions::Definitions;
 pub use event::{Event, EventKind, Id};

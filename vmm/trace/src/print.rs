@@ -1,10 +1,11 @@
 //! Printing traces: as text for people, as JSON for programs; while they grow, or whole.
 
-mod json;
-mod style;
+pub(crate) mod json;
+pub(crate) mod style;
 mod text;
 mod totals;
 pub(crate) mod words;
+pub(crate) mod wrap;
 
 use std::io;
 use std::path::Path;
@@ -14,18 +15,20 @@ pub use text::TextPrinter;
 pub use totals::Totals;
 
 use crate::definitions::Definitions;
-use crate::event::Event;
 use crate::format::{Clock, End};
-use crate::reader::{Damage, Tail, Trace};
+use crate::reader::{Damage, Stream, Tail, Trace};
+use crate::view::View;
 
 /// Prints events in their order, then what they come to.
 ///
 /// ```no_run
-/// # use trace::{Tail, print::Printer};
+/// # use trace::{Tail, print::Printer, view::Viewer};
 /// # fn follow(tail: &mut Tail, printer: &mut dyn Printer) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut viewer = Viewer::default();
 /// while tail.end().is_none() {
 ///     for event in tail.poll()? {
-///         printer.event(tail.definitions(), &event)?;
+///         let view = viewer.view(tail.definitions(), &event);
+///         printer.print(tail.definitions(), &view)?;
 ///     }
 /// }
 /// printer.finish(&(&*tail).into())?;
@@ -37,7 +40,10 @@ pub trait Printer {
     ///
     /// # Errors
     /// What is printed to can't be written to.
-    fn event(&mut self, definitions: &Definitions, event: &Event) -> io::Result<()>;
+    fn print(&mut self, definitions: &Definitions, view: &View) -> io::Result<()>;
+
+    /// Takes note of an event that isn't to be printed.
+    fn pass(&mut self, view: &View);
 
     /// Prints what is kept, and the end.
     ///
@@ -51,8 +57,8 @@ pub trait Printer {
 /// # Errors
 /// What is printed to can't be written to.
 pub fn print(trace: &Trace, printer: &mut dyn Printer) -> io::Result<()> {
-    for event in trace.events() {
-        printer.event(trace.definitions(), event)?;
+    for view in trace.views().all() {
+        printer.print(trace.definitions(), view)?;
     }
     printer.finish(&trace.into())
 }
@@ -96,6 +102,19 @@ impl<'a> From<&'a Tail> for Ending<'a> {
             end: tail.end(),
             lost: tail.lost(),
             damage: tail.damage(),
+        }
+    }
+}
+
+impl<'a> From<&'a Stream> for Ending<'a> {
+    fn from(stream: &'a Stream) -> Self {
+        Self {
+            path: stream.path(),
+            definitions: stream.definitions(),
+            clock: stream.clock(),
+            end: stream.end(),
+            lost: stream.lost(),
+            damage: stream.damage(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Traces made by hand, for tests: a machine with one `lab`, and a program whose functions have symbols.
 
 mod program;
+mod run;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(crate) use program::{address, program};
+pub(crate) use run::{count, run};
 
 use device_model::{Access, Bdf, Field, Region, Register, RegisterMap, Space};
 use tempfile::TempDir;
@@ -63,6 +65,25 @@ fn bar(index: u8, size: u64, wide: bool) -> Bar {
     Bar { index, space: Space::Memory, size, wide, prefetchable: wide }
 }
 
+/// A walk to the page at `page`, announced to belong to `mapping`.
+fn walk_to(cr3: u64, page: u64, user: bool, path: Path, mapping: Id) -> Walk {
+    let rights = if user { 7 } else { 3 };
+    Walk {
+        cr3,
+        page,
+        page_size: 4096,
+        entries: vec![0x7000 | rights, 0x8000 | rights, 0x9000 | rights, BAR0 | 0x18 | rights],
+        levels: 4,
+        user,
+        writable: true,
+        memory_type: MemoryType::UncacheableMinus,
+        path,
+        announced: true,
+        mapping: Some(mapping),
+        process: None,
+    }
+}
+
 /// A trace that is being made.
 pub(crate) struct Sample {
     directory: TempDir,
@@ -105,6 +126,7 @@ impl Sample {
             device: 0x1ab0,
             bars: vec![bar(0, 4096, false), bar(2, 1 << 20, true)],
             msi_vectors: 1,
+            msix_vectors: 0,
             register_maps: registers(),
         }));
         let config_data = route(Some(lab), Region::Config, Space::Io, 0xcfc, 4);
@@ -128,24 +150,9 @@ impl Sample {
         let kernel_mapping =
             mapping(Path::Ioremap, IOREMAP, None, false, "lab::probe", "ioremap(0xfe000000, 0x1000)");
         let user_mapping = mapping(Path::Mmap, MMAP, Some(USER), true, "user 1", "mmap(lab, 4096, offset 0)");
-        let walk = |cr3, page, user, path, mapping| {
-            define(Definition::Walk(Walk {
-                cr3,
-                page,
-                page_size: 4096,
-                entries: vec![0x7003, 0x8003, 0x9003, BAR0 | 0x1b],
-                levels: 4,
-                user,
-                writable: true,
-                memory_type: MemoryType::UncacheableMinus,
-                path,
-                announced: true,
-                mapping: Some(mapping),
-                process: None,
-            }))
-        };
-        let ioremap = walk(KERNEL, IOREMAP, false, Path::Ioremap, kernel_mapping);
-        let mmap = walk(USER, MMAP, true, Path::Mmap, user_mapping);
+        let walk = |walk| define(Definition::Walk(walk));
+        let ioremap = walk(walk_to(KERNEL, IOREMAP, false, Path::Ioremap, kernel_mapping));
+        let mmap = walk(walk_to(USER, MMAP, true, Path::Mmap, user_mapping));
         let lane = writer.lane(Some(0));
         Self {
             directory,
@@ -169,6 +176,17 @@ impl Sample {
 
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("t")
+    }
+
+    /// The definition of the kernel's walk.
+    pub(crate) fn ioremap_walk(&self) -> Walk {
+        walk_to(KERNEL, IOREMAP, false, Path::Ioremap, self.kernel_mapping)
+    }
+
+    /// The same walk of a guest that announces nothing.
+    pub(crate) fn inferred_walk(&self) -> Id {
+        let walk = Walk { announced: false, mapping: None, ..self.ioremap_walk() };
+        self.writer.define(&Definition::Walk(walk)).unwrap()
     }
 
     pub(crate) fn text(&self, text: &str) -> Id {

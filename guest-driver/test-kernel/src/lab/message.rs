@@ -7,10 +7,14 @@ const CAPABILITY: u8 = 0x05;
 
 /// Of the capability's first dword, whose upper half is Message Control.
 const ENABLE: u32 = 1 << 16;
+/// How many vectors it can have, as a power of two.
+const MULTIPLE_MESSAGE_CAPABLE: u32 = 7;
+const CAPABLE_SHIFT: u32 = 16 + 1;
 /// How many vectors are enabled, as a power of two.
 const MULTIPLE_MESSAGE_ENABLE: u32 = 7 << (16 + 4);
 const MULTIPLE_MESSAGE_SHIFT: u32 = 16 + 4;
 const ADDRESS_64_BIT: u32 = 1 << (16 + 7);
+const MASKING: u32 = 1 << (16 + 8);
 
 /// Offsets from the capability.
 const ADDRESS_LOW: u16 = 0x04;
@@ -21,6 +25,15 @@ const DATA_IF_64_BIT: u16 = 0x0c;
 const MASK: u16 = 0x04;
 const PENDING: u16 = 0x08;
 
+/// What messages a function has.
+#[derive(Clone, Copy)]
+pub struct Available {
+    /// How many, as a power of two.
+    pub log2: u32,
+    /// Whether each can be masked.
+    pub masking: bool,
+}
+
 /// Enabled messages; disabled when dropped.
 pub struct Messages<'a> {
     function: &'a Function,
@@ -29,6 +42,13 @@ pub struct Messages<'a> {
 }
 
 impl<'a> Messages<'a> {
+    /// What messages `function` has.
+    pub fn available(function: &Function) -> Option<Available> {
+        let control = function.read(function.capability(CAPABILITY)?);
+        let log2 = control >> CAPABLE_SHIFT & MULTIPLE_MESSAGE_CAPABLE;
+        Some(Available { log2, masking: control & MASKING != 0 })
+    }
+
     /// Has `function` send `vector` to processor 0, and those after it: `1 << log2` in all, of which
     /// `vector` is a multiple. `None` if it has no such capability.
     #[inline(never)]

@@ -29,6 +29,11 @@ pub struct MessageTable<'a> {
 }
 
 impl<'a> MessageTable<'a> {
+    /// Whether `function` has a table.
+    pub fn is_available(function: &Function) -> bool {
+        function.capability(CAPABILITY).is_some()
+    }
+
     /// Maps the table of `function` and enables it. `None` if it has no such capability, or lacks room.
     #[inline(never)]
     pub fn enable(function: &'a Function) -> Option<Self> {

@@ -6,7 +6,7 @@
 //! | 0x00   | ID         | RO     | 0x3142414c                                               |
 //! | 0x04   | VERSION    | RO     | major in the high half, minor in the low                 |
 //! | 0x08   | SCRATCH    | RW     | any value                                                |
-//! | 0x0c   | CONTROL    | RW     | bit 0 ENABLE, bit 1 RESET                                |
+//! | 0x0c   | CONTROL    | RW     | bit 0 ENABLE, bit 1 RESET, bit 2 FLIP                    |
 //! | 0x10   | STATUS     | RO     | bit 0 BUSY, bit 1 DONE, bit 2 ERROR                      |
 //! | 0x14   | INT_STATUS | W1C    | bit 0 DONE, 1 ERROR, 2 DMA, 3 DOORBELL, 4 FIFO           |
 //! | 0x18   | INT_MASK   | RW     | a one lets the interrupt of INT_STATUS's bit through     |
@@ -78,6 +78,8 @@ pub const WINDOW_DATA: u64 = 0x04;
 pub const ID_VALUE: u32 = 0x3142_414c;
 pub const VERSION_VALUE: u32 = 0x0001_0000;
 pub const CONTROL_ENABLE: u32 = 1 << 0;
+/// BAR 2 is served the other way: directly instead of access by access.
+pub const CONTROL_FLIP: u32 = 1 << 2;
 /// Of STATUS.
 pub const STATUS_DONE: u32 = 1 << 1;
 /// Of INT_STATUS and INT_MASK.

@@ -2,6 +2,7 @@
 
 use super::Shown;
 use crate::bench;
+use crate::bug::{self, Bug};
 use crate::check::{Failure, equal, holds};
 use crate::frames;
 use crate::lab::registers::*;
@@ -64,11 +65,19 @@ pub fn both_ways(function: &Function) -> Shown {
     }
     lab.write(CONTROL, CONTROL_ENABLE);
     lab.write(INT_MASK, INT_DMA);
-    let there = lab::wait_for_interrupt(|| start(&lab, buffer.0, OFFSET, LENGTH, 0));
+    let there = lab::wait_for_interrupt(|| {
+        let late = bug::is(Bug::DmaBeforeBusMastering);
+        if late {
+            function.set_command(command::BUS_MASTER, false);
+        }
+        start(&lab, buffer.0, OFFSET, LENGTH, 0);
+        if late {
+            function.set_command(command::BUS_MASTER, true);
+        }
+    });
     let back = lab::wait_for_interrupt(|| start(&lab, buffer.0 + PAGE / 2, OFFSET, LENGTH, DMA_TO_MEMORY));
     let status = lab.read(DMA_STATUS);
-    lab.write(INT_MASK, 0);
-    lab.write(CONTROL, 0);
+    lab::switch_off(&lab);
     equal("cause of the interrupt of the way there", u64::from(there), u64::from(INT_DMA))?;
     equal("cause of the interrupt of the way back", u64::from(back), u64::from(INT_DMA))?;
     equal("DMA_STATUS", u64::from(status), u64::from(DMA_DONE))?;
@@ -126,5 +135,5 @@ fn run(lab: &Lab<'_>, (address, offset, length): (u64, u32, u32), direction: u32
 
 fn finish(lab: &Lab<'_>) {
     lab.write(INT_STATUS, INT_ALL);
-    lab.write(CONTROL, 0);
+    lab::switch_off(lab);
 }

@@ -9,8 +9,8 @@ use crate::lab::{self, Lab, MessageTable, Messages, Vectors};
 use crate::pci::Function;
 use crate::ticker::{self, Ticker};
 
-/// How many messages there are, as a power of two: enough for the causes.
-const MESSAGES_LOG2: u32 = 3;
+/// How many messages it takes, as a power of two: enough for the causes.
+pub const MESSAGES_LOG2: u32 = 3;
 /// How often to look for a tick, which comes after 1 us.
 const PATIENCE: u32 = 1000;
 

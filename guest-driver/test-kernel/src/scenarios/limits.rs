@@ -9,7 +9,7 @@ use crate::pci::{Function, command};
 use crate::process::MAPPINGS_BASE;
 
 /// Page-fault error codes: bit 0 the page is present, bit 2 from ring 3.
-const USER_READ_OF_NOTHING: u64 = 4;
+pub const USER_READ_OF_NOTHING: u64 = 4;
 const USER_READ_OF_SUPERVISOR_PAGE: u64 = 5;
 
 /// Ring 3 reads SCRATCH after it gave up the mapping.

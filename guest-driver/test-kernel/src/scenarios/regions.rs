@@ -7,8 +7,8 @@ use super::{Shown, process, run_to_exit};
 use crate::check::{Failure, equal};
 use crate::ioremap::{IoMemory, ioremap};
 use crate::lab;
-use crate::lab::registers::{DOORBELL_COUNT, MEMORY_BAR, MESSAGES_BAR, REGISTERS_BAR};
-use crate::paging::PAGE;
+use crate::lab::registers::{CONTROL, CONTROL_FLIP, DOORBELL_COUNT, MEMORY_BAR, MESSAGES_BAR, REGISTERS_BAR};
+use crate::paging::{Caching, PAGE};
 use crate::pci::{Bar, Function, ROM, command};
 use crate::ticker;
 
@@ -54,6 +54,21 @@ pub fn sub_page_bar(function: &Function, ticker: &Function) -> Shown {
     equal("what lies after the doorbells", run_to_exit(&mut process)?, u64::from(ticker::PERIOD_RESET))?;
     equal("doorbells rung", u64::from(lab.read(DOORBELL_COUNT).wrapping_sub(before)), 1)?;
     Ok("ring 3 rang a doorbell, and read another device's register")
+}
+
+/// Uses the memory while the machine sees each access, while it sees none, and again.
+pub fn direct_memory(function: &Function) -> Shown {
+    let lab = lab::attach(function)?;
+    let memory = lab::map_memory(function, PAGE, Caching::Uncached)?;
+    let trapped = lab::exchange_first(&memory, 0xc0ff_ee1b);
+    lab.write(CONTROL, CONTROL_FLIP);
+    let direct = lab::exchange_first(&memory, 0xc0ff_ee1c);
+    lab.write(CONTROL, 0);
+    let trapped_again = read_word(&memory, 0);
+    equal("memory while trapped", u64::from(trapped), 0xc0ff_ee1b)?;
+    equal("memory while direct", u64::from(direct), 0xc0ff_ee1c)?;
+    equal("memory while trapped again", trapped_again, 0xc0ff_ee1c)?;
+    Ok("the memory kept its content each time")
 }
 
 /// Puts the registers where the messages are, and back.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use device_model::{Bdf, Options, catalog};
+use protocol::bug::Bug;
 use protocol::scenario::Scenario;
 
 use crate::linux::{ModuleChoice, ProgramChoice};
@@ -19,7 +20,8 @@ use crate::linux::{ModuleChoice, ProgramChoice};
     args_conflicts_with_subcommands = true,
     after_help = "\
 Without a command, barscope runs `barscope run`.
-Exit code: 0 passed, 1 a scenario or the guest failed, 2 wrong use, 3 the host can't, 130 Ctrl-C."
+Exit code: 0 passed, 1 a scenario, an expectation or the guest failed, 2 wrong use,
+3 the host can't, 4 an expectation can't be decided, 130 Ctrl-C."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -40,8 +42,18 @@ impl Args {
 pub enum Command {
     /// Boot a kernel and trace its accesses to PCI devices.
     Run(Run),
+    /// Print a trace, or the records of it that a filter selects.
+    Show(Show),
+    /// Hold expectation files against a trace.
+    Check(Check),
+    /// Tell the language of filters and expectation files, as Markdown.
+    Language,
     /// List devices with their regions, registers and options, as Markdown.
     Devices(Devices),
+    /// Explain one record of a trace layer by layer, or set two accesses side by side.
+    Explain(Explain),
+    /// Show over time which mappings led to which BAR at which address.
+    Maps(Maps),
     /// Run any program where /dev/kvm is kvm-amd: in the virtual machine of `run --nested`. As a runner for
     /// `cargo test` it brings tests there.
     Nested(Nested),
@@ -69,6 +81,94 @@ pub struct Devices {
     pub names: Vec<String>,
 }
 
+/// Options of `show`.
+#[derive(clap::Args)]
+#[command(after_help = FILTER_HELP)]
+pub struct Show {
+    /// The trace
+    pub trace: PathBuf,
+
+    /// Only records like this, as in: read BAR0.STATUS by user via mmap
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+
+    /// Only the last records, as many as this
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"])]
+    pub last: Option<u64>,
+
+    /// Only records from this sequence number on
+    #[arg(long, value_name = "SEQ")]
+    pub from: Option<u64>,
+
+    /// Only records up to this sequence number
+    #[arg(long, value_name = "SEQ")]
+    pub to: Option<u64>,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Options of `explain`.
+#[derive(clap::Args)]
+pub struct Explain {
+    /// The trace
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+
+    /// The record's sequence number
+    #[arg(value_name = "SEQ", required_unless_present = "compare")]
+    pub seq: Option<u64>,
+
+    /// Set two accesses side by side
+    #[arg(long, num_args = 2, value_names = ["SEQ", "SEQ"], conflicts_with = "seq")]
+    pub compare: Vec<u64>,
+
+    /// How to print it
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Options of `check`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exit code: 0 all hold, 1 one fails, 4 none fails but the trace can't tell about one.
+`barscope language` tells what an expectation file may say.")]
+pub struct Check {
+    /// The trace
+    pub trace: PathBuf,
+
+    /// Expectation files
+    #[arg(value_name = "EXPECT", required = true)]
+    pub expect: Vec<PathBuf>,
+
+    /// Write a JUnit report there
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Options of `maps`.
+#[derive(clap::Args)]
+pub struct Maps {
+    /// The trace
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+
+    /// How to print them
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+const FILTER_HELP: &str = "\
+A filter is a list of conditions that all have to hold; \"or\", \"not\" and brackets combine them:
+  read BAR0.STATUS by user via mmap      access memtype WC or write {DONE=1} in handler
+  bar0.STATUS and cpl==3 and value & 1 == 1                    msi 0 not delivered
+`barscope language` tells all of it.";
+
 /// Options of `run`.
 #[derive(clap::Args)]
 pub struct Run {
@@ -81,6 +181,11 @@ pub struct Run {
           value_parser = PossibleValuesParser::new(scenario_names()))]
     pub scenarios: Vec<String>,
 
+    /// Have the test kernel's driver make this mistake, for expectations to catch
+    #[arg(long, value_name = "NAME", hide_short_help = true, conflicts_with = "kernel",
+          value_parser = PossibleValuesParser::new(bug_names()))]
+    pub bug: Option<String>,
+
     /// List the guest's scenarios
     #[arg(long)]
     pub list_scenarios: bool,
@@ -92,6 +197,18 @@ pub struct Run {
     /// How to print the trace
     #[arg(long, default_value = "text")]
     pub format: Format,
+
+    /// Print only records like this, as in: "read BAR0.STATUS by user"; the trace holds all of them
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+
+    /// Hold this expectation file against the trace; may be repeated. The guest is stopped once one fails
+    #[arg(long, value_name = "FILE")]
+    pub expect: Vec<PathBuf>,
+
+    /// Write a JUnit report of the expectations there
+    #[arg(long, value_name = "FILE", requires = "expect")]
+    pub junit: Option<PathBuf>,
 
     /// Print nothing but errors
     #[arg(long, short)]
@@ -164,15 +281,13 @@ impl Run {
 
     /// Those that are read.
     pub fn inputs(&self) -> Vec<&Path> {
-        self.kernel.iter().chain(&self.initrd).map(PathBuf::as_path).collect()
+        self.kernel.iter().chain(&self.initrd).chain(&self.expect).map(PathBuf::as_path).collect()
     }
 
     /// Those that are written.
     pub fn outputs(&self) -> Vec<&Path> {
-        match self.guest {
-            Guest::Linux => vec![&self.trace, &self.console],
-            Guest::TestKernel => vec![&self.trace],
-        }
+        let console = (self.guest == Guest::Linux).then_some(&self.console);
+        [&self.trace].into_iter().chain(&self.junit).chain(console).map(PathBuf::as_path).collect()
     }
 }
 
@@ -219,6 +334,10 @@ fn scenario_names() -> impl Iterator<Item = &'static str> {
     names.into_iter()
 }
 
+fn bug_names() -> impl Iterator<Item = &'static str> {
+    Bug::ALL.into_iter().map(Bug::name)
+}
+
 fn device_names() -> impl Iterator<Item = &'static str> {
     catalog::DEVICES.iter().map(|entry| entry.name)
 }
@@ -252,6 +371,7 @@ impl FromStr for DeviceChoice {
         let mut given = Vec::new();
         for option in parts {
             match option.split_once('=') {
+                Some(("bdf", _)) if bdf.is_some() => return Err(format!("{name}: bdf is given twice")),
                 Some(("bdf", address)) => {
                     bdf = Some(address.parse().map_err(|error: device_model::BadBdf| error.to_string())?);
                 }

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use trace::Definitions;
 use trace::symbols::Symbols;
 use trace::view::disassemble;
-use vmm::{BootError, HostError, MachineError, Place, Stop};
+use vmm::{BootError, HostError, MachineError, Place, Stop, signal_name};
 
-use crate::{linux, nested};
+/// Where a processor starts.
+const RESET_VECTOR: u64 = 0xffff_fff0;
 
 /// Exit codes of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Code {
     Usage = 2,
     /// The host can't.
     Host = 3,
+    /// An expectation neither held nor failed: the trace can't tell.
+    Inconclusive = 4,
     /// Ctrl-C, as shells count it.
     Interrupted = 130,
 }
@@ -41,9 +44,28 @@ pub enum Failure {
     /// The host failed while it ran.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// The kernel's file can't be read.
+    #[error("{}", path.display())]
+    Kernel {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A file that the command line names can't be read.
     #[error("{}", path.display())]
     File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A filter or an expectation says something that can't be understood.
+    #[error("{0}")]
+    Mistake(String),
+    /// A report can't be written.
+    #[error("cannot write {}", path.display())]
+    Report {
         /// The file.
         path: PathBuf,
         /// What the system said.
@@ -63,18 +85,29 @@ pub enum Failure {
     },
     /// There is no Linux guest to boot.
     #[error(transparent)]
-    Linux(#[from] linux::Error),
+    Linux(#[from] crate::linux::Error),
     /// More devices than a bus has places.
     #[error(
         "more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1"
     )]
     BusFull,
+    /// A scenario that the machine, as asked for, can't play.
+    #[error("{scenario} needs {option}")]
+    Needs {
+        /// The scenario's name.
+        scenario: &'static str,
+        /// The option that gives what it needs.
+        option: &'static str,
+    },
     /// `--nested` has no machine, or no answer from it.
     #[error(transparent)]
-    Nested(#[from] nested::Error),
+    Nested(#[from] crate::nested::Error),
     /// The trace can't be read back.
     #[error(transparent)]
     Read(#[from] trace::ReadError),
+    /// A record can't be explained.
+    #[error(transparent)]
+    Explain(#[from] trace::explain::ExplainError),
     /// Standard output can't be written.
     #[error("can't print")]
     Print(#[from] io::Error),
@@ -86,13 +119,22 @@ impl Failure {
         match self {
             Failure::Machine(MachineError::Host(error)) | Failure::Host(error) => host_code(error),
             Failure::Machine(MachineError::Boot { source: BootError::Structure { .. }, .. }) => Code::Host,
-            Failure::Machine(_) | Failure::File { .. } | Failure::BusFull => Code::Usage,
+            Failure::Machine(_)
+            | Failure::Kernel { .. }
+            | Failure::File { .. }
+            | Failure::Mistake(_)
+            | Failure::Report { .. }
+            | Failure::Explain(_)
+            | Failure::BusFull
+            | Failure::Scenario { .. }
+            | Failure::LinuxOnly { .. }
+            | Failure::Needs { .. } => Code::Usage,
             Failure::Nested(error) => error.code(),
             Failure::Linux(error) => error.code(),
-            Failure::Scenario { .. } | Failure::LinuxOnly { .. } => Code::Usage,
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
-            Failure::Read(_) | Failure::Print(_) => Code::Host,
+            Failure::Read(_) => Code::Usage,
+            Failure::Print(_) => Code::Host,
         }
     }
 }
@@ -115,8 +157,14 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
         Stop::Exit { status } => (Code::Failed, format!("the guest ended with status {status}")),
         Stop::Reset => (Code::Failed, "the guest reset the machine".to_owned()),
         Stop::TripleFault(place) => {
-            let hint = "an exception without a handler, or a stack that isn't mapped";
-            (Code::Failed, format!("triple fault: {hint}\n  {}", at(place)))
+            let hint = "triple fault: an exception without a handler, or a stack that isn't mapped";
+            let place = if place.rip == RESET_VECTOR {
+                "where is lost, since kvm-amd resets the vCPU; the last records show how far the guest came"
+                    .to_owned()
+            } else {
+                at(place)
+            };
+            (Code::Failed, format!("{hint}\n  {place}"))
         }
         Stop::Halted(place) => {
             let why = "the guest halted with interrupts off: nothing can wake it";
@@ -131,12 +179,15 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
             (Code::Host, format!("{why} (KVM_EXIT_INTERNAL_ERROR, suberror {suberror})\n  {}", at(place)))
         }
         Stop::Unexpected { what, place } => (Code::Host, format!("{what}\n  {}", at(place))),
+        // Who saw enough says why.
+        Stop::Enough { .. } => (Code::Failed, String::new()),
         Stop::Interrupted { signal } => {
-            (Code::Interrupted, format!("stopped by signal {signal}{}", everywhere()))
+            let name = signal_name(*signal);
+            (Code::Interrupted, format!("stopped by {name}, at{}", everywhere()))
         }
         Stop::Host(error) => (host_code(error), with_sources(error)),
     };
-    (code, Some(text))
+    (code, Some(text).filter(|text| !text.is_empty()))
 }
 
 /// An error and what led to it, in one line.

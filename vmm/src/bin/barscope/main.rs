@@ -1,13 +1,21 @@
-//! `barscope`: boots a guest, traces its accesses to PCI devices and prints them.
+//! `barscope`: boots a guest, traces its accesses to PCI devices, and tells what is in a trace.
 
 mod args;
+mod check;
 mod devices;
 mod ending;
+mod expectations;
+mod explain;
 mod linux;
+mod maps;
 mod nested;
+mod output;
 mod run;
+mod show;
 mod signals;
+mod watch;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,6 +31,11 @@ fn main() -> ExitCode {
     let result = match args.command() {
         args::Command::Run(args) if args.nested => nested::run(&args).map(ExitCode::from),
         args::Command::Run(args) => run::run(&args).map(ExitCode::from),
+        args::Command::Show(args) => show::show(&args).map(ExitCode::from),
+        args::Command::Check(args) => check::check(&args).map(ExitCode::from),
+        args::Command::Language => language().map(ExitCode::from),
+        args::Command::Explain(args) => explain::explain(&args).map(ExitCode::from),
+        args::Command::Maps(args) => maps::maps(&args).map(ExitCode::from),
         args::Command::Devices(args) => devices::devices(&args).map(ExitCode::from),
         args::Command::Nested(args) => nested::program(&args).map(ExitCode::from),
         args::Command::NestedInit => {
@@ -39,4 +52,10 @@ fn main() -> ExitCode {
             failure.code().into()
         }
     }
+}
+
+/// Prints the language's reference.
+fn language() -> Result<ending::Code, ending::Failure> {
+    std::io::stdout().write_all(trace::expectation::reference().as_bytes())?;
+    Ok(ending::Code::Passed)
 }

@@ -1,27 +1,31 @@
 //! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anstream::{AutoStream, ColorChoice};
 use device_model::Bdf;
-use protocol::scenario;
-use trace::print::{JsonPrinter, Printer, TextPrinter, Totals};
-use trace::{EventKind, Tail};
+use protocol::bug;
+use protocol::scenario::{self, Needs};
+use trace::filter::Filter;
+use trace::print::Ending;
+use trace::{Event, EventKind, Tail};
 use vmm::machine::Devices;
 use vmm::{Config, HostError, Place, Running, Stop, machine};
 
 use crate::args::{Clock, DeviceChoice, Format, Guest, Run};
 use crate::ending::{Code, Failure, explain};
+use crate::expectations::Expectations;
 use crate::linux;
+use crate::output;
 use crate::signals::Signals;
+use crate::watch::{Selection, Watch, compile, filter};
 
 /// How long the machine runs between two looks at its trace.
 const TURN: Duration = Duration::from_millis(50);
-/// Columns to print in where there is no terminal: one line an access, good for `grep`.
-const WIDE: usize = 160;
+/// The same while expectations are held against it: a violation stops the guest soon.
+const SHORT_TURN: Duration = Duration::from_millis(2);
 /// How many lines of a Linux guest's console are shown if it fails.
 const CONSOLE_TAIL: usize = 12;
 
@@ -34,12 +38,14 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
         return list_scenarios(args.guest);
     }
     check(args)?;
+    let filter = filter(args.filter.as_slice())?;
+    let expectations = Expectations::read(&args.expect)?;
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
     let mut running = machine::start(config(args)?)?;
     for descriptor in signals.descriptors() {
         running.wake_on(descriptor)?;
     }
-    let mut live = Live::open(args)?;
+    let mut live = Live::open(args, filter, expectations)?;
     let stop = drive(&mut running, &mut signals, &mut live, args.time_limit())?;
     let places = running.halt();
     running.finish(stop.end())?;
@@ -58,9 +64,10 @@ fn drive(
     limit: Duration,
 ) -> Result<Stop, Failure> {
     let began = Instant::now();
+    let turn = if live.watch.expectations().is_empty() { TURN } else { SHORT_TURN };
     loop {
         let left = limit.saturating_sub(began.elapsed());
-        if let Some(stop) = running.turn(TURN.min(left))? {
+        if let Some(stop) = running.turn(turn.min(left))? {
             return Ok(stop);
         }
         if let Some(signal) = signals.received() {
@@ -70,6 +77,9 @@ fn drive(
             return Ok(Stop::Timeout);
         }
         live.follow()?;
+        if let Some((violation, _)) = live.violation() {
+            return Ok(Stop::Enough { why: format!("record {violation} broke an expectation") });
+        }
     }
 }
 
@@ -90,7 +100,7 @@ fn check(args: &Run) -> Result<(), Failure> {
             return Err(Failure::LinuxOnly { option });
         }
     }
-    Ok(())
+    check_needs(args)
 }
 
 /// What a Linux guest leaves besides a trace: on failure, the end of its console.
@@ -129,8 +139,11 @@ fn config(args: &Run) -> Result<Config, Failure> {
         config.kernel_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         config.command_line.clone_from(&args.append);
         config.clock = trace::Clock::Host;
-    } else if !args.scenarios.is_empty() {
-        config.command_line = format!("{}{}", scenario::ARGUMENT, args.scenarios.join(","));
+    } else {
+        let scenarios = (!args.scenarios.is_empty()).then(|| args.scenarios.join(","));
+        let scenarios = scenarios.map(|names| format!("{}{names}", scenario::ARGUMENT));
+        let bug = args.bug.as_ref().map(|name| format!("{}{name}", bug::ARGUMENT));
+        config.command_line = scenarios.into_iter().chain(bug).collect::<Vec<_>>().join(" ");
     }
     match args.clock {
         Some(Clock::Virtual) => config.clock = trace::Clock::Virtual,
@@ -156,13 +169,24 @@ fn linux_guest(args: &Run, config: &mut Config) -> Result<(), Failure> {
     config.command_line = linux::command_line(&args.append);
     config.clock = trace::Clock::Host;
     let console = File::create(&args.console);
-    let console = console.map_err(|source| Failure::File { path: args.console.clone(), source })?;
+    let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;
     config.console = Box::new(console);
     Ok(())
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|source| Failure::File { path: path.clone(), source })
+    std::fs::read(path).map_err(|source| Failure::Kernel { path: path.clone(), source })
+}
+
+/// Refuses a scenario that an option is missing for. What devices it needs is for the guest to find out.
+fn check_needs(args: &Run) -> Result<(), Failure> {
+    let asked = |scenario: &&scenario::Scenario| args.scenarios.iter().any(|name| name == scenario.name);
+    for scenario in args.guest.scenarios().iter().filter(asked) {
+        if let (Needs::SecondCpu, Some(option), 1) = (scenario.needs, scenario.needs.option(), args.cpus) {
+            return Err(Failure::Needs { scenario: scenario.name, option });
+        }
+    }
+    Ok(())
 }
 
 /// Gives every device without an address the next free device number from 4 on, where `lab` always is.
@@ -188,78 +212,101 @@ fn list_scenarios(guest: Guest) -> Result<Code, Failure> {
     Ok(Code::Passed)
 }
 
-/// The trace, printed while it grows.
+/// The trace, looked at while it grows.
 struct Live {
     tail: Tail,
-    totals: Totals,
-    /// `None` with `--quiet`, or once nobody reads standard output any more.
-    printer: Option<Box<dyn Printer>>,
+    watch: Watch,
+    format: Format,
+    junit: Option<PathBuf>,
 }
 
 impl Live {
-    fn open(args: &Run) -> Result<Self, Failure> {
-        let tail = Tail::open(&args.trace)?;
-        let clock = tail.clock();
-        let printer = (!args.quiet).then(|| -> Box<dyn Printer> {
-            match args.format {
-                Format::Json => Box::new(JsonPrinter::new(io::BufWriter::new(io::stdout()), clock)),
-                Format::Text => {
-                    let color = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
-                    let out = AutoStream::auto(io::stdout());
-                    Box::new(TextPrinter::new(io::BufWriter::new(out), clock, width(), color))
-                }
-            }
-        });
-        Ok(Self { tail, totals: Totals::default(), printer })
+    /// Opens the trace of a machine that was just started.
+    fn open(
+        args: &Run,
+        filter: Option<(Filter, String)>,
+        expectations: Expectations,
+    ) -> Result<Self, Failure> {
+        let mut tail = Tail::open(&args.trace)?;
+        // Its devices are defined before its first event.
+        let events = tail.poll()?;
+        let selection = compile(filter, tail.definitions())?;
+        let selection = selection.map(|like| Selection::new(like, args.format));
+        let selective = selection.is_some();
+        let printer = (!args.quiet).then(|| output::printer(args.format, tail.clock(), selective));
+        let watch = Watch::new(selection, printer, expectations);
+        let mut live = Self { tail, watch, format: args.format, junit: args.junit.clone() };
+        live.take(&events)?;
+        Ok(live)
     }
 
-    /// Prints what is new.
+    /// Takes what is new.
     fn follow(&mut self) -> Result<(), Failure> {
-        for event in self.tail.poll()? {
-            self.totals.add(&event);
+        let events = self.tail.poll()?;
+        self.take(&events)
+    }
+
+    fn take(&mut self, events: &[Event]) -> Result<(), Failure> {
+        for event in events {
             if let EventKind::Warning { text } = event.kind {
                 log::warn!("{}", self.tail.definitions().text(text));
             }
-            if let Some(printer) = &mut self.printer {
-                let printed = printer.event(self.tail.definitions(), &event);
-                self.printed(printed)?;
-            }
+            self.watch.event(self.tail.definitions(), event)?;
         }
         Ok(())
     }
 
-    /// Prints the rest and how it ended.
+    /// The record that certainly broke an expectation, and the last one so far.
+    fn violation(&mut self) -> Option<(u64, u64)> {
+        self.watch.expectations().violation()
+    }
+
+    /// Prints the rest, how it ended, and what became of expectations.
     fn finish(mut self, stop: &Stop, places: &[Place]) -> Result<Code, Failure> {
         self.follow()?;
-        if let Some(printer) = &mut self.printer {
-            let printed = printer.finish(&(&self.tail).into());
-            self.printed(printed)?;
-        }
-        let (code, text) = explain(stop, places, self.tail.definitions());
+        let Self { tail, mut watch, format, junit } = self;
+        let ending = (&tail).into();
+        watch.finish(&ending)?;
+        let (code, text) = explain(stop, places, tail.definitions());
         if let Some(text) = text {
             eprintln!("error: {text}");
         }
-        let unfinished = self.totals.scenarios != self.totals.passed;
-        Ok(if code == Code::Passed && unfinished { Code::Failed } else { code })
-    }
-
-    /// A reader that has seen enough (`| head`) ends the printing, not the run.
-    fn printed(&mut self, result: io::Result<()>) -> Result<(), Failure> {
-        match result {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                self.printer = None;
-                Ok(())
-            }
-            other => Ok(other?),
+        let totals = watch.totals();
+        let mut codes = vec![code];
+        if totals.scenarios != totals.passed && !matches!(stop, Stop::Enough { .. }) {
+            codes.push(Code::Failed);
         }
+        if !watch.expectations().is_empty() {
+            codes.push(report(&mut watch, &ending, format, junit.as_deref())?);
+        }
+        Ok(worst(&codes))
     }
 }
 
-/// Columns to print in: what COLUMNS says, or the terminal's.
-pub fn width() -> usize {
-    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    asked.unwrap_or_else(|| match terminal_size::terminal_size() {
-        Some((width, _)) if io::stdout().is_terminal() => width.0.into(),
-        _ => WIDE,
-    })
+/// Prints what became of expectations.
+fn report(
+    watch: &mut Watch,
+    ending: &Ending<'_>,
+    format: Format,
+    junit: Option<&Path>,
+) -> Result<Code, Failure> {
+    let violation = watch.expectations().violation();
+    let outcome = watch.expectations().finish(ending)?;
+    if let Some(path) = junit {
+        outcome.write_junit(path)?;
+    }
+    if format == Format::Text {
+        println!();
+    }
+    outcome.print(format)?;
+    if let (Some((broken, last)), Format::Text) = (violation, format) {
+        println!("broken by record {broken}; the guest was stopped at record {last}");
+    }
+    Ok(outcome.code())
+}
+
+/// The host's troubles and the user's come before the guest's, and what failed before what is open.
+fn worst(codes: &[Code]) -> Code {
+    let order = [Code::Host, Code::Usage, Code::Interrupted, Code::Failed, Code::Inconclusive];
+    order.into_iter().find(|code| codes.contains(code)).unwrap_or(Code::Passed)
 }

@@ -77,8 +77,9 @@ pub(super) struct Decided {
 /// What a clause came to.
 pub(super) enum Decision {
     Pass,
-    /// The window's last record comes with it.
-    Fail(Details, u64),
+    /// The record that decided it comes with it: the one that broke it, or the window's last. None did where
+    /// nothing began.
+    Fail(Details, Option<u64>),
     Inconclusive(String),
 }
 
@@ -264,7 +265,7 @@ impl ClauseRun {
         early: Option<&str>,
     ) -> Decided {
         let result = match std::mem::replace(&mut self.prepared, Err(String::new())) {
-            Err(why) => Decision::Fail(Details::because(why), last),
+            Err(why) => Decision::Fail(Details::because(why), None),
             Ok((prepared, bounds)) => {
                 if matches!(bounds, Bounds::Whole) && self.occurrences == 0 {
                     self.occurrences = 1;
@@ -279,7 +280,7 @@ impl ClauseRun {
                 match self.outcome.take() {
                     _ if self.occurrences == 0 => match damaged.or(early) {
                         Some(doubt) => Decision::Inconclusive(doubt.to_owned()),
-                        None => Decision::Fail(Details::because("this never began"), last),
+                        None => Decision::Fail(Details::because("this never began"), None),
                     },
                     None => Decision::Pass,
                     Some(outcome) => outcome.decision(damaged, early),
@@ -315,7 +316,9 @@ impl Outcome {
         let doubt = self.doubt.as_deref().or(damaged).or(early);
         match (self.amiss, doubt) {
             (Amiss::Open(why), _) => Decision::Inconclusive(why),
-            (Amiss::Broken(details), _) | (Amiss::Missing(details), None) => Decision::Fail(details, self.to),
+            (Amiss::Broken(details), _) | (Amiss::Missing(details), None) => {
+                Decision::Fail(details, Some(self.to))
+            }
             (Amiss::Unsure, None) => Decision::Pass,
             (Amiss::Missing(_) | Amiss::Unsure, Some(doubt)) => Decision::Inconclusive(doubt.to_owned()),
         }

@@ -13,8 +13,8 @@ pub enum Verdict {
     Pass,
     /// It doesn't.
     Fail(Box<Failure>),
-    /// The trace can't tell: this is why.
-    Inconclusive(String),
+    /// The trace can't tell.
+    Inconclusive(Box<Open>),
 }
 
 impl Verdict {
@@ -55,7 +55,7 @@ impl fmt::Display for Verdict {
         match self {
             Verdict::Pass => f.write_str("PASS"),
             Verdict::Fail(failure) => write!(f, "FAIL  {failure}"),
-            Verdict::Inconclusive(reason) => write!(f, "INCONCLUSIVE  {reason}"),
+            Verdict::Inconclusive(open) => write!(f, "INCONCLUSIVE  {open}"),
         }
     }
 }
@@ -64,6 +64,29 @@ impl fmt::Display for Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotPassed(pub Verdict);
+
+/// An assertion that nobody can decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The assertion's name, or empty.
+    pub name: String,
+    /// What it is about.
+    pub window: String,
+    /// What it asks for.
+    pub clause: String,
+    /// Why the trace can't tell.
+    pub doubt: String,
+}
+
+impl fmt::Display for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, window, clause, doubt } = self;
+        if !name.is_empty() {
+            write!(f, "{name:?}, ")?;
+        }
+        write!(f, "{window}\n  {clause}\n  {doubt}")
+    }
+}
 
 /// Why an assertion failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +99,9 @@ pub struct Failure {
     pub clause: String,
     /// What is wrong.
     pub reason: String,
+    /// The record that decided it: the one that broke it, or the last of the window. None did where no window
+    /// began, or where what is asked for doesn't exist.
+    pub record: Option<u64>,
     /// The event that came nearest, and how it differs.
     pub nearest: Option<String>,
     /// The events around it.

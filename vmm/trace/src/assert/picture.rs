@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::engine::{Decided, Decision};
-use super::failure::{Failure, Line, Verdict, describe};
+use super::failure::{Failure, Line, Open, Verdict, describe};
 use super::suite::Location;
 use crate::view::View;
 
@@ -59,7 +59,7 @@ impl Findings {
     pub fn look(&mut self, view: &View) {
         for (decided, picture) in &mut self.list {
             if let Decision::Fail(details, to) = &decided.result {
-                picture.look(details, *to, view, &self.recent);
+                picture.look(details, to.unwrap_or(0), view, &self.recent);
             }
         }
         if self.recent.len() == AROUND {
@@ -109,14 +109,15 @@ fn finding(decided: Decided, picture: Picture) -> Finding {
     let verdict = match result {
         Decision::Pass => Verdict::Pass,
         Decision::Inconclusive(doubt) => {
-            let name = if test.is_empty() { String::new() } else { format!("{test:?}, ") };
-            Verdict::Inconclusive(format!("{name}{window}\n  {clause}\n  {doubt}"))
+            let (name, clause) = (test.clone(), clause.clone());
+            Verdict::Inconclusive(Box::new(Open { name, window, clause, doubt }))
         }
-        Decision::Fail(details, _) => Verdict::Fail(Box::new(Failure {
+        Decision::Fail(details, record) => Verdict::Fail(Box::new(Failure {
             name: test.clone(),
             window,
             clause: clause.clone(),
             reason: details.reason,
+            record,
             nearest: details.nearest.or(picture.nearest.map(|nearest| nearest.text)),
             context: picture.context,
         })),

@@ -13,6 +13,8 @@ use crate::event::Counted;
 use crate::filter::{Compiled, Kinds, is_called};
 use crate::view::{View, What};
 
+/// How many things that aren't covered are named.
+const LISTED: usize = 12;
 /// How many events may wait for what has to follow them.
 const WAITING: usize = 1 << 16;
 
@@ -328,7 +330,6 @@ fn covered(coverage: &Coverage, goal: &Goal, scope: Option<&[Bdf]>) -> Option<Am
     let is_meant = |bdf: &Bdf| scope.is_none_or(|scope| scope.contains(bdf));
     let functions = coverage.functions().iter().filter(|function| is_meant(&function.bdf));
     let counts: Counts = functions.map(FunctionCoverage::counts).sum();
-    let missing = || coverage.missing().into_iter().filter(|missing| is_meant(&missing.function.bdf));
     let shares = [
         ("registers", counts.registers, goal.registers),
         ("fields", counts.fields, goal.fields),
@@ -339,9 +340,26 @@ fn covered(coverage: &Coverage, goal: &Goal, scope: Option<&[Bdf]>) -> Option<Am
             return Some(Amiss::Broken(Details::because(format!("there are no {what} to cover"))));
         }
         if u128::from(covered) * 100 < u128::from(of) * u128::from(wanted) {
-            let missing: Vec<_> = missing().map(|missing| missing.to_string()).collect();
-            let reason =
-                format!("{covered} of {of} {what} are covered; missing:\n    {}", missing.join("\n    "));
+            let missing: Vec<_> = coverage
+                .missing()
+                .into_iter()
+                .filter(|missing| is_meant(&missing.function.bdf))
+                .filter(|missing| match (what, missing.field) {
+                    ("registers", field) => field.is_none(),
+                    ("fields", None) => !missing.register.fields.is_empty(),
+                    ("fields", Some(_)) => missing.value.is_none(),
+                    (_, None) => missing.register.fields.iter().any(|field| !field.values.is_empty()),
+                    (_, Some(field)) => !field.values.is_empty(),
+                })
+                .map(|missing| missing.to_string())
+                .collect();
+            let more = missing.len().saturating_sub(LISTED);
+            let more = if more > 0 { format!("\n    and {more} more") } else { String::new() };
+            let missing = &missing[..missing.len().min(LISTED)];
+            let reason = format!(
+                "{covered} of {of} {what} are covered; missing:\n    {}{more}",
+                missing.join("\n    ")
+            );
             return Some(Amiss::Missing(Details::because(reason)));
         }
     }

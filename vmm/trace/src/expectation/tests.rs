@@ -316,6 +316,32 @@ FAIL  \"acknowledged\", the whole trace
 }
 
 #[test]
+fn a_failure_names_the_record_that_decided_it() {
+    let trace = story(Story::Bad).finished();
+    let record = |text: &str| match &findings(&trace, text)[0].verdict {
+        Verdict::Fail(failure) => failure.record,
+        other => panic!("{other}"),
+    };
+    assert_eq!(record("test \"t\"\n  never msi 0\n"), Some(3));
+    let last = trace.views().all().last().map(|view| view.seq);
+    assert_eq!(record("test \"t\"\n  msi 1 at least 1\n"), last);
+    assert_eq!(record("test \"t\" in scenario x\n  never msi 0\n"), None);
+}
+
+#[test]
+fn coverage_tells_what_is_missing_of_the_kind_that_it_is_about() {
+    let trace = story(Story::Good).finished();
+    for (text, told, untold) in [
+        ("coverage registers >= 100%", "BAR0.VERSION", "INT_STATUS ERROR"),
+        ("coverage fields >= 100%", "INT_STATUS ERROR", "BAR0.VERSION"),
+        ("coverage values >= 100%", "OPCODE=SQUARE", "INT_STATUS ERROR"),
+    ] {
+        let Verdict::Fail(failure) = verdict(&trace, text) else { panic!("{text} holds") };
+        assert!(failure.reason.contains(told) && !failure.reason.contains(untold), "{}", failure.reason);
+    }
+}
+
+#[test]
 fn mistakes_are_pointed_at() {
     for (text, at, message) in [
         ("", "1:1", "no test here: a file that asks for nothing can't fail"),
@@ -372,6 +398,26 @@ fn mistakes_are_pointed_at() {
         let mistake = parse("f", text).expect_err(text);
         let shown = mistake.show("f", text);
         assert_eq!(shown.lines().next(), Some(format!("f:{at}: {message}").as_str()), "{text}");
+    }
+}
+
+/// The blocks of this kind in the reference.
+fn blocks(kind: &str) -> Vec<String> {
+    let (page, fence) = (reference(), format!("```{kind}\n"));
+    page.split(&fence).skip(1).map(|part| part.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_examples_of_the_reference_hold() {
+    let trace = story(Story::Good).finished();
+    let [filters] = blocks("filter").try_into().unwrap();
+    for text in filters.lines() {
+        let filter = Filter::parse(text).unwrap_or_else(|mistake| panic!("{}", mistake.show("f", text)));
+        filter.compile(trace.definitions()).unwrap_or_else(|mistake| panic!("{}", mistake.show("f", text)));
+    }
+    let [file] = blocks("expect").try_into().unwrap();
+    for finding in findings(&trace, &file) {
+        assert!(finding.verdict.passed(), "{}", finding.verdict);
     }
 }
 

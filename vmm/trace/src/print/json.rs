@@ -4,23 +4,22 @@
 //! times, which differ from run to run, are under `host_ns` and `service_ns` and nowhere else. The first
 //! objects describe machine and devices, the last one the end.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{Ending, Printer, Totals};
 use crate::definition::Function;
 use crate::definitions::Definitions;
-use crate::event::Event;
 use crate::format::{Clock, End};
-use crate::view::{AccessView, BusAddress, Code, Place, Viewer, What};
+use crate::view::{AccessView, BusAddress, Code, Place, View, What};
 
 /// Prints a trace as JSON Lines.
 pub struct JsonPrinter<W> {
     out: W,
     clock: Clock,
-    viewer: Viewer,
     totals: Totals,
     started: bool,
 }
@@ -28,7 +27,7 @@ pub struct JsonPrinter<W> {
 impl<W: Write> JsonPrinter<W> {
     /// Prints to `out`.
     pub fn new(out: W, clock: Clock) -> Self {
-        Self { out, clock, viewer: Viewer::default(), totals: Totals::default(), started: false }
+        Self { out, clock, totals: Totals::default(), started: false }
     }
 
     fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
@@ -58,6 +57,7 @@ impl<W: Write> JsonPrinter<W> {
                 "device_id": format!("{:#06x}", function.device),
                 "bars": function.bars,
                 "msi_vectors": function.msi_vectors,
+                "msix_vectors": function.msix_vectors,
             }))?;
         }
         Ok(())
@@ -65,32 +65,20 @@ impl<W: Write> JsonPrinter<W> {
 }
 
 impl<W: Write> Printer for JsonPrinter<W> {
-    fn event(&mut self, definitions: &Definitions, event: &Event) -> io::Result<()> {
+    fn print(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         self.start(definitions)?;
-        self.totals.add(event);
-        let view = self.viewer.view(definitions, event);
-        let (kind, details) = details(&view.what);
-        self.line(&Line {
-            seq: view.seq,
-            event: kind,
-            device_ns: view.device_ns,
-            host_ns: view.host_ns,
-            vcpu: view.vcpu,
-            scenario: view.scenario.as_deref(),
-            cause: view.cause(),
-            details,
-        })
+        self.totals.add(view);
+        self.line(view)
+    }
+
+    fn pass(&mut self, view: &View) {
+        self.totals.add(view);
     }
 
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
         self.start(ending.definitions)?;
         let Totals { scenarios, passed, failed, accesses, host_ns } = self.totals;
-        let status = match ending.end {
-            Some(End::Finished) => "finished",
-            Some(End::Interrupted(_)) => "interrupted",
-            Some(End::Failed(_)) => "failed",
-            None => "unfinished",
-        };
+        let status = ending.end.map_or("unfinished", End::name);
         self.line(&json!({
             "event": "end",
             "status": status,
@@ -104,6 +92,24 @@ impl<W: Write> Printer for JsonPrinter<W> {
             "host_ns": host_ns,
         }))?;
         self.out.flush()
+    }
+}
+
+/// One object, the same wherever a record is printed as JSON.
+impl Serialize for View {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (kind, details) = details(&self.what);
+        let line = Line {
+            seq: self.seq,
+            event: kind,
+            device_ns: self.device_ns,
+            host_ns: self.host_ns,
+            vcpu: self.vcpu,
+            scenario: self.scenario.as_deref(),
+            cause: self.cause(),
+            details,
+        };
+        line.serialize(serializer)
     }
 }
 
@@ -121,8 +127,24 @@ struct Line<'a> {
     details: Value,
 }
 
-fn hex(value: u64) -> String {
+/// As addresses and values are printed.
+pub(crate) fn hex(value: u64) -> String {
     format!("{value:#x}")
+}
+
+/// The same for `serde`.
+pub(crate) fn as_hex<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{value:#x}"))
+}
+
+/// The same for a number that may be unknown.
+pub(crate) fn as_hex_or_null<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(hex).serialize(serializer)
+}
+
+/// What has a text, as that.
+pub(crate) fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 fn device(function: Option<&Function>) -> Option<&str> {

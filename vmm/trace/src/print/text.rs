@@ -4,24 +4,24 @@ mod access;
 mod effects;
 mod ending;
 mod fold;
-mod mappings;
 mod setup;
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use self::access::{access_lines, wrap};
+use self::access::access_lines;
 use self::effects::Effects;
 use self::fold::{Fold, Folded};
-use self::mappings::Mappings;
 use self::setup::Setup;
 use super::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
+use super::wrap::wrap;
 use super::{Ending, Printer, Totals, words};
 use crate::definition::Machine;
 use crate::definitions::Definitions;
-use crate::event::Event;
+use crate::event::RouteChange;
 use crate::format::Clock;
-use crate::view::{AccessView, View, Viewer, What};
+use crate::maps::Maps;
+use crate::view::{AccessView, View, What};
 
 /// Prints a trace as text.
 pub struct TextPrinter<W> {
@@ -29,13 +29,18 @@ pub struct TextPrinter<W> {
     width: usize,
     paint: Paint,
     clock: Clock,
-    viewer: Viewer,
     totals: Totals,
-    mappings: Mappings,
+    maps: Maps,
     setup: Setup,
     fold: Fold,
     effects: Effects,
     scenarios: Vec<Scenario>,
+    /// Only some events are printed: each by itself, with no picture of the whole.
+    selective: bool,
+    /// The scenario whose heading was printed last, in a selection.
+    under: Option<Arc<str>>,
+    /// How many were printed, in a selection.
+    selected: u64,
     /// The header was printed.
     started: bool,
     in_scenario: bool,
@@ -62,19 +67,28 @@ impl<W: Write> TextPrinter<W> {
             width: width.max(40),
             paint: Paint { color },
             clock,
-            viewer: Viewer::default(),
             totals: Totals::default(),
-            mappings: Mappings::default(),
+            maps: Maps::default(),
             setup: Setup::default(),
             fold: Fold::default(),
             effects: Effects::default(),
             scenarios: Vec::new(),
+            selective: false,
+            under: None,
+            selected: 0,
             started: false,
             in_scenario: false,
             inferred: false,
             last_access: None,
             last_printed: None,
         }
+    }
+
+    /// For a selection of events: whatever is printed is asked for, configuration accesses too, and what
+    /// only the whole tells is left out.
+    #[must_use]
+    pub fn selective(self) -> Self {
+        Self { selective: true, ..self }
     }
 
     fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
@@ -159,6 +173,7 @@ impl<W: Write> TextPrinter<W> {
         self.settle(definitions)?;
         self.fold.forget();
         self.last_printed = None;
+        self.selected += 1;
         for line in wrap(&prefix(view), 9, &[text], self.width) {
             let line = match view.what {
                 What::NotEmulated { .. } | What::Warning { .. } => self.paint.paint(WARNING, line),
@@ -169,18 +184,34 @@ impl<W: Write> TextPrinter<W> {
         Ok(())
     }
 
-    fn access(&mut self, definitions: &Definitions, view: View) -> io::Result<()> {
+    fn access(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         self.last_access = Some(view.clone());
-        if view.access().is_some_and(AccessView::is_configuration) {
-            self.setup.count(&view);
+        self.selected += 1;
+        if !self.selective && view.access().is_some_and(AccessView::is_configuration) {
+            self.setup.count(view);
             return Ok(());
         }
         self.start(definitions)?;
         if self.setup.is_pending() && !self.in_scenario {
             self.settle(definitions)?;
         }
-        let folded = self.fold.push(view);
+        let folded = self.fold.push(view.clone());
         self.print_folded(folded)
+    }
+
+    /// In a selection, the scenario that what follows is part of.
+    fn print_heading(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
+        if self.under == view.scenario {
+            return Ok(());
+        }
+        self.under.clone_from(&view.scenario);
+        self.settle(definitions)?;
+        self.fold.forget();
+        self.line("")?;
+        match &view.scenario {
+            Some(name) => self.line(self.paint.paint(HEADING, format!("scenario {name}"))),
+            None => Ok(()),
+        }
     }
 
     fn scenario_begin(&mut self, definitions: &Definitions, name: &Arc<str>) -> io::Result<()> {
@@ -200,6 +231,7 @@ impl<W: Write> TextPrinter<W> {
         summary: &Arc<str>,
     ) -> io::Result<()> {
         self.in_scenario = false;
+        self.selected += 1;
         self.settle(definitions)?;
         self.fold.forget();
         if let Some(scenario) = self.scenarios.last_mut() {
@@ -224,41 +256,59 @@ impl<W: Write> TextPrinter<W> {
 }
 
 impl<W: Write> Printer for TextPrinter<W> {
-    fn event(&mut self, definitions: &Definitions, event: &Event) -> io::Result<()> {
-        let view = self.viewer.view(definitions, event);
-        self.totals.add(event);
-        self.mappings.add(&view);
+    fn print(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
+        self.totals.add(view);
+        self.maps.add(view);
+        if self.selective {
+            self.print_heading(definitions, view)?;
+        }
         match &view.what {
             What::Access(_) => self.access(definitions, view),
-            What::ScenarioBegin { name } => self.scenario_begin(definitions, &Arc::clone(name)),
-            What::ScenarioEnd { passed, summary, .. } => {
-                self.scenario_end(definitions, *passed, &Arc::clone(summary))
-            }
-            What::Map { mapping: Some(mapping), .. } if view.scenario.is_some() => {
+            What::ScenarioBegin { .. } if self.selective => Ok(()),
+            What::ScenarioBegin { name } => self.scenario_begin(definitions, name),
+            What::ScenarioEnd { passed, summary, .. } => self.scenario_end(definitions, *passed, summary),
+            What::Map { mapping: Some(mapping), .. } if view.scenario.is_some() || self.selective => {
                 let fault = if mapping.on_fault { ", on first touch" } else { "" };
                 let text = format!("map    {} by {}{fault}", mapping.call, mapping.who);
-                self.print_single(definitions, &view, text)
+                self.print_single(definitions, view, text)
             }
-            What::Unmap { mapping: Some(mapping), .. } if view.scenario.is_some() => {
+            What::Unmap { mapping: Some(mapping), .. } if view.scenario.is_some() || self.selective => {
                 let text = format!("unmap  {} by {}", mapping.call, mapping.who);
-                self.print_single(definitions, &view, text)
+                self.print_single(definitions, view, text)
             }
             What::Mark { .. } | What::Count { .. } | What::NotEmulated { .. } | What::Warning { .. } => {
-                let text = words::summary(&view);
-                self.print_single(definitions, &view, text)
+                self.print_single(definitions, view, words::summary(view))
             }
             // What follows from them is told where it shows: in the accesses of handlers and in times.
-            What::IsrEnter { .. } | What::IsrExit { .. } | What::ClockJump { .. } => Ok(()),
-            What::Map { .. } | What::Unmap { .. } => Ok(()),
+            What::IsrEnter { .. }
+            | What::IsrExit { .. }
+            | What::ClockJump { .. }
+            | What::Map { .. }
+            | What::Unmap { .. } => {
+                if self.selective {
+                    self.print_single(definitions, view, words::summary(view))
+                } else {
+                    Ok(())
+                }
+            }
             _ => self.effect(definitions, view),
+        }
+    }
+
+    fn pass(&mut self, view: &View) {
+        self.totals.add(view);
+        if let What::Route { route: Some(route), change, .. } = &view.what {
+            self.setup.reroute(route, *change == RouteChange::Added);
         }
     }
 
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
         self.in_scenario = false;
         self.settle(ending.definitions)?;
-        self.print_mappings()?;
-        self.print_scenarios()?;
+        if !self.selective {
+            self.print_mappings()?;
+            self.print_scenarios()?;
+        }
         self.print_end(ending)?;
         self.out.flush()
     }

@@ -1,6 +1,6 @@
 //! What a trace comes to in numbers.
 
-use crate::event::{Event, EventKind};
+use crate::view::{View, What};
 
 /// Counts over the events of a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,13 +19,13 @@ pub struct Totals {
 
 impl Totals {
     /// Counts an event.
-    pub fn add(&mut self, event: &Event) {
-        self.host_ns = self.host_ns.max(event.host_ns);
-        match event.kind {
-            EventKind::Access(_) => self.accesses += 1,
-            EventKind::ScenarioBegin { .. } => self.scenarios += 1,
-            EventKind::ScenarioEnd { passed: true, .. } => self.passed += 1,
-            EventKind::ScenarioEnd { passed: false, .. } => self.failed += 1,
+    pub fn add(&mut self, view: &View) {
+        self.host_ns = self.host_ns.max(view.host_ns);
+        match view.what {
+            What::Access(_) => self.accesses += 1,
+            What::ScenarioBegin { .. } => self.scenarios += 1,
+            What::ScenarioEnd { passed: true, .. } => self.passed += 1,
+            What::ScenarioEnd { passed: false, .. } => self.failed += 1,
             _ => (),
         }
     }

@@ -3,6 +3,7 @@
 use device_model::Register;
 
 use crate::event::{Backing, Counted, DmaOutcome, Outcome, RouteChange};
+use crate::format::End;
 use crate::view::{AccessView, BusAddress, View, What, describe_value};
 
 /// `1,131`.
@@ -40,6 +41,16 @@ pub(crate) fn time(ns: u64) -> String {
     match ns % 1000 {
         0 => format!("{} us", ns / 1000),
         rest => format!("{}.{rest:03} us", ns / 1000),
+    }
+}
+
+/// How a trace ended; `None` if it is finished.
+pub(crate) fn early_end(end: Option<&End>) -> Option<String> {
+    match end {
+        Some(End::Finished) => None,
+        Some(End::Interrupted(reason)) => Some(format!("interrupted: {reason}")),
+        Some(End::Failed(reason)) => Some(format!("failed: {reason}")),
+        None => Some("unfinished: still running, or its writer was killed".to_owned()),
     }
 }
 

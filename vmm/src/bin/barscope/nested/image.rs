@@ -7,9 +7,10 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use anstream::{AutoStream, ColorChoice};
 use vmm::debian::Kernel;
 use vmm::initramfs::Initramfs;
+
+use crate::output;
 
 use super::Error;
 use super::libraries::libraries;
@@ -99,11 +100,11 @@ fn environment(libraries: &BTreeSet<PathBuf>) -> Vec<(OsString, OsString)> {
         set("LD_LIBRARY_PATH", &path);
     }
     // There, standard output is a pipe.
-    if AutoStream::choice(&io::stdout()) != ColorChoice::Never {
+    if output::color() {
         set("CLICOLOR_FORCE", OsStr::new("1"));
     }
     if io::stdout().is_terminal() {
-        set("COLUMNS", OsStr::new(&crate::run::width().to_string()));
+        set("COLUMNS", OsStr::new(&output::width().to_string()));
     }
     variables
 }

@@ -20,15 +20,19 @@ use super::task::Task;
 const PORT: &str = "/dev/vport0p1";
 /// How long the port may take to appear once its modules are loaded.
 const APPEARS: Duration = Duration::from_secs(30);
+/// How long messages may be on their way.
+const DELIVERED: Duration = Duration::from_secs(60);
 
 /// Does all of the machine's work and switches it off. Returns only where it isn't the first process.
 pub fn run() {
     if std::process::id() != 1 {
         return;
     }
-    if let Err(error) = serve() {
+    match serve() {
+        // The kernel takes messages faster than the host. Having got the last one, that ends the machine.
+        Ok(()) => thread::sleep(DELIVERED),
         // The machine's console, which the host shows if the machine ends without an answer.
-        eprintln!("barscope: {error}");
+        Err(error) => eprintln!("barscope: {error}"),
     }
     if let Err(error) = reboot(RebootCommand::PowerOff) {
         eprintln!("barscope: can't power off: {error}");
@@ -38,12 +42,12 @@ pub fn run() {
 fn serve() -> io::Result<()> {
     for (folder, kind) in [("/proc", "proc"), ("/sys", "sysfs"), ("/dev", "devtmpfs")] {
         fs::create_dir_all(folder)?;
-        mount(kind, folder, kind, MountFlags::empty(), None).map_err(|error| named(folder, error.into()))?;
+        mount(kind, folder, kind, MountFlags::empty(), None).map_err(at(folder))?;
     }
     let task = Task::read()?;
     for module in &task.modules {
-        let file = File::open(module).map_err(|error| named(module, error))?;
-        finit_module(&file, c"", 0).map_err(|error| named(module, error.into()))?;
+        let file = File::open(module).map_err(at(module))?;
+        finit_module(&file, c"", 0).map_err(at(module))?;
     }
     let port = port()?;
     let link = Arc::new(Mutex::new(port.try_clone()?));
@@ -60,8 +64,12 @@ fn serve() -> io::Result<()> {
     }
 }
 
-fn named(what: impl AsRef<Path>, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", what.as_ref().display()))
+/// Names the file that a failure is about.
+fn at<E: Into<io::Error>>(path: &(impl AsRef<Path> + ?Sized)) -> impl FnOnce(E) -> io::Error {
+    move |error| {
+        let error = error.into();
+        io::Error::new(error.kind(), format!("{}: {error}", path.as_ref().display()))
+    }
 }
 
 /// Opens the port, which the kernel makes in its own time.
@@ -69,7 +77,7 @@ fn port() -> io::Result<File> {
     let began = Instant::now();
     loop {
         match File::options().read(true).write(true).open(PORT) {
-            Err(error) if began.elapsed() > APPEARS => return Err(named(PORT, error)),
+            Err(error) if began.elapsed() > APPEARS => return Err(at(PORT)(error)),
             Err(_) => thread::sleep(Duration::from_millis(10)),
             Ok(port) => return Ok(port),
         }
@@ -86,7 +94,7 @@ fn start(task: &Task) -> io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| named(&task.program, error))
+        .map_err(at(&task.program))
 }
 
 /// Passes on what the command prints and the signals that it is to get, until it ends.

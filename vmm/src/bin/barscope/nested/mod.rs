@@ -134,7 +134,8 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     for (option, path) in [("--kernel", guest.kernel.as_path()), ("--initrd", archive.path())] {
         errand.arguments.extend([option.into(), path.into()]);
     }
-    errand.inputs = vec![&guest.kernel, archive.path()];
+    errand.inputs = args.expect.iter().map(PathBuf::as_path).collect();
+    errand.inputs.extend([guest.kernel.as_path(), archive.path()]);
     send(errand, args.quiet)
 }
 
@@ -251,7 +252,8 @@ impl Visit {
             }
             Message::NotStarted(why) => return Err(Error::NotStarted { why }.into()),
             Message::Stdout(bytes) => self.print(&bytes)?,
-            Message::Stderr(bytes) => io::stderr().write_all(&bytes)?,
+            // Nobody to tell if it fails.
+            Message::Stderr(bytes) => drop(io::stderr().write_all(&bytes)),
             Message::File(index) => {
                 let path = self.outputs.get(index as usize).cloned().unwrap_or_default();
                 let file = File::create(&path);

@@ -5,6 +5,7 @@ use crate::event::{AccessEvent, EventKind};
 use crate::print::print;
 use crate::reader::{Tail, Trace};
 use crate::sample::Sample;
+use crate::view::Viewer;
 
 fn printed(trace: &Trace) -> Vec<String> {
     let mut out = Vec::new();
@@ -119,9 +120,11 @@ fn a_growing_trace_prints_the_same() {
     let mut tail = Tail::open(&sample.path()).unwrap();
     let mut out = Vec::new();
     let mut printer = JsonPrinter::new(&mut out, tail.clock());
+    let mut viewer = Viewer::default();
     let mut poll = |tail: &mut Tail| {
         for event in tail.poll().unwrap() {
-            printer.event(tail.definitions(), &event).unwrap();
+            let view = viewer.view(tail.definitions(), &event);
+            printer.print(tail.definitions(), &view).unwrap();
         }
     };
     poll(&mut tail);

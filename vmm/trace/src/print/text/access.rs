@@ -1,8 +1,9 @@
-//! The line, or the two lines, of an access.
+//! The lines of an access: one or two, seldom more.
 
 use super::prefix;
 use crate::print::style::{KERNEL, Paint, USER};
 use crate::print::words;
+use crate::print::wrap::wrap;
 use crate::view::{AccessView, BusAddress, View};
 
 /// From here on an access has one line, if it fits.
@@ -10,7 +11,8 @@ const ONE_LINE: usize = 140;
 /// From here on there is room for longer names of functions.
 const ROOMY: usize = 160;
 
-/// The lines of an access: who made it and how, then where it went and with what.
+/// The lines of an access: who made it and how, then where it went and with what; more of them if that is
+/// longer than `width`.
 pub(super) fn access_lines(view: &View, access: &AccessView, width: usize, paint: Paint) -> Vec<String> {
     let style = if access.cpl == 3 { USER } else { KERNEL };
     let path = format!("{:<8}", words::path(access));
@@ -31,7 +33,13 @@ pub(super) fn access_lines(view: &View, access: &AccessView, width: usize, paint
     if width >= ONE_LINE && fits(&line_of("")) {
         return vec![who + &line_of(""), format!("    {caused_by}")];
     }
-    vec![format!("{who}{function}  {line}{caused_by}"), format!("      {target}")]
+    // Colours take no columns.
+    let mut lines = wrap(&plain, 6, &[format!("{function}  {line}{caused_by}")], width);
+    if let Some(first) = lines.first_mut() {
+        *first = first.replacen(&plain, &who, 1);
+    }
+    lines.extend(wrap("      ", 8, &[target], width));
+    lines
 }
 
 fn code(access: &AccessView) -> (String, String) {
@@ -64,30 +72,4 @@ fn target(access: &AccessView) -> String {
         words::direction(access),
         words::value(access)
     )
-}
-
-/// `items`, separated by commas, after `head`, on as many lines as they need; all but the first are
-/// indented by `indent`. Lines break between items, or between words where an item is too long.
-pub(super) fn wrap(head: &str, indent: usize, items: &[String], width: usize) -> Vec<String> {
-    let columns = |text: &str| text.chars().count();
-    let mut lines = vec![head.to_owned()];
-    let mut at_start = true;
-    for (at, item) in items.iter().enumerate() {
-        let comma = if at + 1 < items.len() { "," } else { "" };
-        let item = format!("{item}{comma}");
-        let room = width.saturating_sub(if at == 0 { columns(head) } else { indent });
-        let pieces = if columns(&item) <= room { vec![item.as_str()] } else { item.split(' ').collect() };
-        for piece in pieces {
-            let Some(line) = lines.last_mut() else { break };
-            let space = if at_start { "" } else { " " };
-            if columns(line) + space.len() + columns(piece) <= width {
-                *line += space;
-                *line += piece;
-            } else {
-                lines.push(" ".repeat(indent) + piece);
-            }
-            at_start = false;
-        }
-    }
-    lines
 }

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::access::wrap;
 use super::{TextPrinter, prefix};
 use crate::definitions::Definitions;
 use crate::event::RouteChange;
 use crate::print::words;
+use crate::print::wrap::wrap;
 use crate::view::{AccessView, View, What};
 
 /// Effects of one access that go on one line; why it was refused is one of them.
@@ -31,17 +31,18 @@ impl Effects {
 
 impl<W: Write> TextPrinter<W> {
     /// Takes what a device did.
-    pub(super) fn effect(&mut self, definitions: &Definitions, view: View) -> io::Result<()> {
+    pub(super) fn effect(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         if let What::Route { function: Some(_), route: Some(route), change, .. } = &view.what {
             self.setup.reroute(route, *change == RouteChange::Added);
-            if view.scenario.is_none() && *change != RouteChange::Refused {
+            if !self.selective && view.scenario.is_none() && *change != RouteChange::Refused {
                 return Ok(());
             }
         }
-        if self.stores_what_was_written(&view) {
+        if self.stores_what_was_written(view) {
             return Ok(());
         }
         let Some(words) = words::effect(&view.what) else { return Ok(()) };
+        self.selected += 1;
         let cause = view.cause();
         if cause.is_some() && self.effects.cause() == cause {
             self.effects.words.push(words);
@@ -54,7 +55,7 @@ impl<W: Write> TextPrinter<W> {
         if self.last_access.as_ref().is_some_and(configured) {
             self.print_setup()?;
         }
-        self.effects = Effects::new(view, words);
+        self.effects = Effects::new(view.clone(), words);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::print::{Ending, Totals, words};
 impl<W: Write> TextPrinter<W> {
     /// The picture of the mappings.
     pub(super) fn print_mappings(&mut self) -> io::Result<()> {
-        let lines = self.mappings.lines(self.width);
+        let lines = self.maps.picture(self.width);
         if !lines.is_empty() {
             self.line("")?;
             self.line(self.paint.paint(HEADING, "mappings"))?;
@@ -55,18 +55,14 @@ impl<W: Write> TextPrinter<W> {
         for damage in ending.damage {
             self.line(self.paint.paint(FAIL, format!("damaged trace: {damage}")))?;
         }
-        match ending.end {
-            Some(End::Finished) => (),
-            Some(End::Interrupted(reason)) => {
-                self.line(self.paint.paint(WARNING, format!("interrupted: {reason}")))?;
-            }
-            Some(End::Failed(reason)) => self.line(self.paint.paint(FAIL, format!("failed: {reason}")))?,
-            None => {
-                self.line(self.paint.paint(WARNING, "unfinished: still running, or its writer was killed"))?;
-            }
+        if let Some(text) = words::early_end(ending.end) {
+            let style = if let Some(End::Failed(_)) = ending.end { FAIL } else { WARNING };
+            self.line(self.paint.paint(style, text))?;
         }
         let mut parts = Vec::new();
-        if scenarios > 0 {
+        if self.selective {
+            parts.push(format!("{} shown", words::counted(self.selected, "record", "records")));
+        } else if scenarios > 0 {
             let all = words::counted(scenarios, "scenario", "scenarios");
             let style = if passed == scenarios { PASS } else { FAIL };
             parts.push(format!("{all}, {}", self.paint.paint(style, format!("{passed} passed"))));

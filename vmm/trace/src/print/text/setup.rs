@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use device_model::{Region, Space};
 
-use super::access::wrap;
 use crate::definition::{Function, Route};
 use crate::event::Id;
 use crate::print::words;
+use crate::print::wrap::wrap;
 use crate::view::{BusAddress, View};
 
 /// Where BARs are, and configuration accesses that no line was printed about yet.
@@ -80,6 +80,9 @@ impl Setup {
             .collect::<Vec<_>>();
         if function.msi_vectors > 0 {
             items.push("MSI".to_owned());
+        }
+        if function.msix_vectors > 0 {
+            items.push("MSI-X".to_owned());
         }
         let items = if items.is_empty() { vec![String::new()] } else { items };
         wrap(&format!("{head}  "), 9, &items, width)

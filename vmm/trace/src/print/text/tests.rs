@@ -1,47 +1,18 @@
 //! Whole outputs, as literals.
 
-use device_model::Region;
-
 use super::*;
-use crate::event::{Counted, EventKind, RouteChange};
+use crate::definition::{Definition, Route};
+use crate::event::{AccessEvent, Counted, EventKind, RouteChange};
 use crate::format::End;
 use crate::print::print;
 use crate::reader::Trace;
-use crate::sample::{MMAP, Sample};
+use crate::sample::{MMAP, Sample, count, run};
 
 /// What is printed, without the trace's path.
 fn printed(trace: &Trace, width: usize, color: bool) -> String {
     let mut out = Vec::new();
     print(trace, &mut TextPrinter::new(&mut out, Clock::Virtual, width, color)).unwrap();
     String::from_utf8(out).unwrap().replace(&trace.path().display().to_string(), "t")
-}
-
-fn count(sample: &mut Sample, what: Counted, value: u64, address: u64) {
-    sample.event(EventKind::Count { what, value, address, error_code: 6, rip: 0 });
-}
-
-/// Setup, a register reached both ways, an interrupt.
-fn run() -> Trace {
-    let mut sample = Sample::new();
-    let decode = sample.configuration(4, 6);
-    sample.add_routes(decode);
-    sample.event(EventKind::Map { mapping: sample.kernel_mapping });
-    sample.scenario_begin("same-register");
-    let write = sample.kernel_write(8, 0xc0ff_ee01);
-    let cause = sample.access(write);
-    let (function, region) = (sample.lab, Region::Bar(0));
-    sample.event(EventKind::Change { function, region, offset: 8, old: 0, new: 0xc0ff_ee01, cause });
-    sample.event(EventKind::Map { mapping: sample.user_mapping });
-    count(&mut sample, Counted::FaultResolved, 1, MMAP + 8);
-    let read = sample.user_read(8, 0xc0ff_ee01);
-    sample.access(read);
-    count(&mut sample, Counted::KernelEntries, 0, 0);
-    sample.event(EventKind::Unmap { mapping: sample.user_mapping });
-    sample.scenario_end(true, "both reached 0xfe000008");
-    sample.scenario_begin("interrupt");
-    sample.computation();
-    sample.scenario_end(true, "");
-    sample.finished()
 }
 
 /// Wider than this test's lines may be, but that is what it is about.
@@ -118,6 +89,56 @@ trace: t
 }
 
 #[test]
+fn what_is_longer_than_the_width_is_broken_between_words() {
+    let mut sample = Sample::new();
+    let decode = sample.configuration(4, 6);
+    sample.add_routes(decode);
+    let read = sample.user_read(0x14, 0x1);
+    sample.access(read);
+    let trace = sample.finished();
+    for width in [52, 60, 70, 80] {
+        let text = printed(&trace, width, false);
+        let accesses = text.split("\n\n").next().unwrap();
+        let longest = accesses.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(width), "{width}: {text}");
+    }
+    // Colours are no words of the text.
+    assert!(printed(&trace, 60, true).contains("mmap    \u{1b}[0m"));
+}
+
+/// One BAR after the other has the same address: each mapping's accesses count for what they reached.
+#[test]
+fn accesses_belong_to_the_bar_that_they_reached() {
+    let mut sample = Sample::new();
+    let decode = sample.configuration(4, 6);
+    sample.add_routes(decode);
+    sample.event(EventKind::Map { mapping: sample.kernel_mapping });
+    let read = sample.kernel_read(8, 1);
+    sample.access(read);
+    let (function, region, space) = (Some(sample.lab), Region::Bar(2), device_model::Space::Memory);
+    let moved = Route { function, region, space, base: 0xfe00_0000, size: 1 << 20 };
+    let moved = sample.writer.define(&Definition::Route(moved)).unwrap();
+    for (route, change) in [
+        (sample.bar2, RouteChange::Removed),
+        (sample.bar0, RouteChange::Removed),
+        (moved, RouteChange::Added),
+    ] {
+        sample.event(EventKind::Route { route, change, cause: decode });
+    }
+    sample.access(AccessEvent { route: moved, ..read });
+    sample.access(AccessEvent { route: moved, ..read });
+    let text = printed(&sample.finished(), 80, false);
+    let mappings = text.split("\nmappings\n").nth(1).unwrap();
+    let expected = "  \
+  00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
+    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 1 access
+  00:04.0 lab BAR2 = 0xfe000000 -> fe000000-fe0fffff, 1 MiB
+    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 2 accesses
+";
+    assert!(mappings.starts_with(expected), "{mappings}");
+}
+
+#[test]
 fn an_access_takes_one_line_in_140_columns() {
     assert_eq!(printed(&run(), 140, false).split("\nmappings\n").next(), Some(ON_ONE_LINE));
 }
@@ -187,7 +208,7 @@ scenario interrupt
 
 mappings
   00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
-    kernel  ioremap   ffffc90000001000  UC-, 1 access
+    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 1 access
 
 scenarios
   FAIL  decode-off  the read gave 0xfe, which isn't all-ones: something answer..

@@ -1,0 +1,62 @@
+//! What the test kernel's driver can get wrong when it is told to, for expectations to catch.
+
+/// A mistake that drivers make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Bug {
+    /// The handler of a message leaves its cause pending.
+    NoAcknowledgement,
+    /// STATUS is read once more than needed.
+    StatusReadTwice,
+    /// A register of 32 bits is written as one of 8, which the device refuses.
+    WrongWidth,
+    /// A computation starts before its interrupt is let through.
+    WrongOrder,
+    /// The write that switches the device off isn't read back.
+    MissingReadBack,
+    /// Probing writes to where no register is.
+    ReservedRegister,
+    /// The registers are mapped cached.
+    MappedCached,
+    /// Messages have another vector than the handler.
+    WrongVector,
+    /// A transfer starts before the function may be a bus master.
+    DmaBeforeBusMastering,
+    /// A register is read after its mapping is gone.
+    AccessAfterUnmap,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Bug; 10] = [
+        Bug::NoAcknowledgement,
+        Bug::StatusReadTwice,
+        Bug::WrongWidth,
+        Bug::WrongOrder,
+        Bug::MissingReadBack,
+        Bug::ReservedRegister,
+        Bug::MappedCached,
+        Bug::WrongVector,
+        Bug::DmaBeforeBusMastering,
+        Bug::AccessAfterUnmap,
+    ];
+
+    /// Its name, as in `--bug NAME`: lower case, words joined by `-`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Bug::NoAcknowledgement => "no-acknowledgement",
+            Bug::StatusReadTwice => "status-read-twice",
+            Bug::WrongWidth => "wrong-width",
+            Bug::WrongOrder => "wrong-order",
+            Bug::MissingReadBack => "missing-read-back",
+            Bug::ReservedRegister => "reserved-register",
+            Bug::MappedCached => "mapped-cached",
+            Bug::WrongVector => "wrong-vector",
+            Bug::DmaBeforeBusMastering => "dma-before-bus-mastering",
+            Bug::AccessAfterUnmap => "access-after-unmap",
+        }
+    }
+}
+
+/// The prefix of the kernel's command line argument that asks for one: `bug=NAME`.
+pub const ARGUMENT: &str = "bug=";

@@ -1,0 +1,73 @@
+//! The test kernel's scenarios, held by expectation files. Each run leaves a JUnit report in Cargo's folder for
+//! what integration tests leave, `target/tmp`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use protocol::scenario::SCENARIOS;
+use quick_junit::{Report, TestCaseStatus};
+use tests::command::{Ended, Session};
+use tests::expectations::{TWO_VCPUS, files, root};
+use trace::assert::{Suite, Window};
+use trace::expectation;
+
+fn suite(file: &str) -> Result<Suite> {
+    let text = fs::read_to_string(root().join(file))?;
+    expectation::parse(file, &text).map_err(|mistake| anyhow::anyhow!(mistake.show(file, &text)))
+}
+
+/// Runs the test kernel with `files` and `options`; every test has to pass, and the report to say so.
+fn hold(files: &[String], options: &[&str], report: &str) -> Result<()> {
+    let session = Session::new()?;
+    let report = Path::new(env!("CARGO_TARGET_TMPDIR")).join(report);
+    let trace = session.path("barscope.trace");
+    let mut command = session.barscope(&["run", "--quiet"])?;
+    command.current_dir(root()).args(options).arg("--trace").arg(trace).arg("--junit").arg(&report);
+    for file in files {
+        command.args(["--expect", file]);
+    }
+    let Ended { code, stdout, stderr } = command.output()?.into();
+    ensure!(code == Some(0), "exit code {code:?}\n{stdout}{stderr}");
+
+    let report = Report::deserialize_from_str(&fs::read_to_string(report)?)?;
+    ensure!(report.test_suites.len() == files.len(), "{} suites", report.test_suites.len());
+    for (file, junit) in files.iter().zip(&report.test_suites) {
+        let expected: Vec<_> = suite(file)?.tests.into_iter().map(|test| test.name).collect();
+        let reported: Vec<_> = junit.test_cases.iter().map(|case| case.name.as_str()).collect();
+        ensure!(junit.name.as_str() == file && reported == expected, "{}: {reported:?}", junit.name);
+        let passed = |case: &quick_junit::TestCase| matches!(case.status, TestCaseStatus::Success { .. });
+        ensure!(junit.test_cases.iter().all(passed), "{file} is reported as failed");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn the_scenarios_are_as_expected() -> Result<()> {
+    hold(&files()?, &[], "expectations.xml")
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn the_scenario_of_two_vcpus_is_as_expected() -> Result<()> {
+    let options = ["--cpus", "2", "--scenario", "two-vcpus"];
+    hold(&[TWO_VCPUS.to_owned()], &options, "expectations-two-vcpus.xml")
+}
+
+#[test]
+fn every_scenario_is_held_by_an_expectation() -> Result<()> {
+    let mut held = BTreeSet::new();
+    for file in files()?.iter().map(String::as_str).chain([TWO_VCPUS]) {
+        let clauses =
+            suite(file).context("an expectation file")?.tests.into_iter().flat_map(|test| test.clauses);
+        held.extend(clauses.filter_map(|placed| match placed.window {
+            Window::Scenario(name) => Some(name),
+            _ => None,
+        }));
+    }
+    let all: BTreeSet<_> = SCENARIOS.iter().map(|scenario| scenario.name.to_owned()).collect();
+    assert_eq!(held, all);
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! The test in the README, for it to compile; `my-kernel` is the reader's.
+
+use anyhow::Result;
+use tests::Bench;
+use trace::assert::{Expect, access, msi, read, write};
+use trace::definition::Path;
+
+pub fn expectations() -> Result<()> {
+    let run = Bench::kernel(std::fs::read("my-kernel")?).run()?;
+    let expect = Expect::on(&run.trace);
+    expect
+        .sequence([
+            write("BAR0.INT_MASK").field("DONE", 1),
+            write("BAR0.OPCODE").cpl(0).via(Path::Ioremap).uncached(),
+            msi(0).delivered(true),
+            read("BAR0.INT_STATUS").in_handler(),
+            write("BAR0.INT_STATUS").field("DONE", 1).in_handler(),
+        ])
+        .assert_passed();
+    expect.never(access("BAR0").via(Path::Mmap)).assert_passed();
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Commands of Cargo, and where its files are.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The repository.
+pub fn root() -> &'static Path {
+    // tests/xtask is two levels down.
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// A program that Cargo builds beside this one.
+pub fn built(program: &str) -> Result<PathBuf, String> {
+    let this = env::current_exe().map_err(|error| format!("xtask's own file: {error}"))?;
+    Ok(this.with_file_name(program))
+}
+
+/// Cargo's target folder: this program is in a profile's folder there.
+pub fn target() -> Result<PathBuf, String> {
+    built("..")?.canonicalize().map_err(|error| format!("Cargo's target folder: {error}"))
+}
+
+/// Cargo with these arguments, in the repository.
+pub fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(arguments);
+    command
+}
+
+/// The test kernel is a package of its own, outside the workspace.
+pub fn kernel<'a>(command: &'a str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let manifest = ["--manifest-path", "guest-driver/test-kernel/Cargo.toml"];
+    cargo([command].into_iter().chain(manifest).chain(arguments))
+}
+
+/// `cargo doc`, where warnings are errors.
+pub fn documentation() -> Command {
+    let mut command = cargo(["doc", "--workspace", "--no-deps", "--quiet"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    command
+}
+
+/// What Cargo's own formatter doesn't find: device modules are declared by a macro.
+pub fn rustfmt_devices() -> Command {
+    let mut command = Command::new("rustfmt");
+    command.current_dir(root()).args(["--check", "--edition", "2024"]);
+    let devices = std::fs::read_dir(root().join("device-model/src/devices"));
+    let files = devices.into_iter().flatten().flatten().map(|entry| entry.path());
+    command.args(files.filter(|path| path.extension() == Some(OsStr::new("rs"))));
+    command
+}
+
+/// A command has to succeed.
+///
+/// # Errors
+/// The command, if it doesn't.
+pub fn succeed(command: &mut Command) -> Result<(), String> {
+    let status = command.status();
+    let program = command.get_program().display();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => {
+            let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+            Err(format!("FAILED: {program} {}", arguments.join(" ")))
+        }
+        Err(error) => Err(format!("{program}: {error}")),
+    }
+}

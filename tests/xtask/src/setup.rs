@@ -1,0 +1,94 @@
+//! `cargo xtask setup`: which of Debian's packages the project uses, and whether they are here.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use crate::{apt, cargo};
+
+/// The folder in Cargo's target folder where packages are unpacked; `vmm::debian` looks there too.
+const UNPACKED: &str = "debian";
+
+/// A package, and why it is needed.
+pub struct Package {
+    pub name: &'static str,
+    why: &'static str,
+    /// The folder and the beginning and end of a name in it by which it is known to be there.
+    known_by: (&'static str, &'static str, &'static str),
+}
+
+const PACKAGES: [Package; 5] = [
+    Package {
+        name: "qemu-system-x86",
+        why: "the virtual machine of `barscope run --nested`; runs the test kernel without the bench",
+        known_by: ("usr/bin", "qemu-system-x86_64", ""),
+    },
+    Package {
+        name: "linux-image-cloud-amd64",
+        why: "the kernel in that machine, with kvm-amd",
+        known_by: ("boot", "vmlinuz-", "-cloud-amd64"),
+    },
+    Package {
+        name: "linux-headers-cloud-amd64",
+        why: "to build kernel modules for that kernel",
+        known_by: ("usr/src", "linux-headers-", "-cloud-amd64"),
+    },
+    Package { name: "make", why: "to build kernel modules", known_by: ("usr/bin", "make", "") },
+    Package { name: "gcc", why: "to build kernel modules", known_by: ("usr/bin", "gcc", "") },
+];
+
+impl Package {
+    fn is_in(&self, root: &Path) -> bool {
+        let (folder, start, end) = self.known_by;
+        let files = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+        files.map(|file| file.file_name().to_string_lossy().into_owned()).any(|name| {
+            // Without an end the name is whole: gcc is there, not gcc-ar.
+            if end.is_empty() { name == start } else { name.starts_with(start) && name.ends_with(end) }
+        })
+    }
+}
+
+/// The packages that are neither installed nor unpacked.
+///
+/// # Errors
+/// If Cargo's target folder can't be found.
+pub fn missing() -> Result<Vec<&'static Package>, String> {
+    let roots = [PathBuf::from("/"), cargo::target()?.join(UNPACKED)];
+    Ok(PACKAGES.iter().filter(|package| !roots.iter().any(|root| package.is_in(root))).collect())
+}
+
+/// Provides what is missing.
+///
+/// # Errors
+/// What doesn't work, and what to do instead.
+pub fn run(unpack: bool) -> Result<(), String> {
+    let packages = missing()?;
+    if packages.is_empty() {
+        eprintln!("xtask: nothing to set up: QEMU, Debian's kernel and what builds its modules are here");
+        return Ok(());
+    }
+    let names: Vec<_> = packages.iter().map(|package| package.name).collect();
+    let unpacked = cargo::target()?.join(UNPACKED);
+    let root = apt::is_root().map_err(|error| no_apt(&names, &error))?;
+    let place = if root && !unpack { "installed here".to_owned() } else { unpacked.display().to_string() };
+    eprintln!("== set-up: packages of Debian ({place})");
+    for package in &packages {
+        eprintln!("  {:26} {}", package.name, package.why);
+    }
+    let done = if root && !unpack { apt::install(&names) } else { apt::unpack(&names, &unpacked) };
+    done.map_err(|error| no_apt(&names, &error))?;
+    match missing()?.as_slice() {
+        [] => Ok(()),
+        left => {
+            let left: Vec<_> = left.iter().map(|package| package.name).collect();
+            let error = io::Error::other(format!("not there afterwards: {}", left.join(", ")));
+            Err(no_apt(&names, &error))
+        }
+    }
+}
+
+fn no_apt(names: &[&str], error: &dyn std::fmt::Display) -> String {
+    let names = names.join(" ");
+    format!(
+        "set-up: {error}\n  needed are these packages of Debian 12 or newer, from wherever you get them: {names}"
+    )
+}

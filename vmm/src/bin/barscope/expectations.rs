@@ -1,0 +1,324 @@
+//! Expectation files: read, held against a trace, and what came of them.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anstyle::{AnsiColor, Style};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use serde_json::json;
+use trace::assert::{Engine, Finding, Findings, Verdict};
+use trace::print::Ending;
+use trace::view::{View, Viewer};
+use trace::{Definitions, Stream, expectation};
+
+use crate::args::Format;
+use crate::ending::{Code, Failure};
+use crate::output;
+
+/// How many clauses that are inconclusive for one reason are shown one by one.
+const FEW: usize = 3;
+
+/// Expectation files, each with its engine.
+pub struct Expectations {
+    files: Vec<(PathBuf, Engine)>,
+}
+
+/// What became of expectation files.
+pub struct Outcome {
+    files: Vec<(PathBuf, Vec<Finding>)>,
+}
+
+/// How many clauses, or tests, came out each way.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    inconclusive: usize,
+}
+
+impl Expectations {
+    /// None.
+    pub fn none() -> Self {
+        Self { files: Vec::new() }
+    }
+
+    /// Reads files.
+    ///
+    /// # Errors
+    /// The first that can't be read, or the first mistake in one.
+    pub fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
+        let engine = |path: &PathBuf| {
+            let text =
+                fs::read_to_string(path).map_err(|source| Failure::File { path: path.clone(), source })?;
+            let name = path.display().to_string();
+            match expectation::parse(&name, &text) {
+                Ok(suite) => Ok((path.clone(), Engine::new(suite))),
+                Err(mistake) => Err(Failure::Mistake(mistake.show(&name, &text))),
+            }
+        };
+        Ok(Self { files: paths.iter().map(engine).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Takes the next event.
+    pub fn take(&mut self, definitions: &Definitions, view: &View) {
+        for (_, engine) in &mut self.files {
+            engine.take(definitions, view);
+        }
+    }
+
+    /// The record that certainly broke one, if one did, and the last record that was looked at.
+    pub fn violation(&self) -> Option<(u64, u64)> {
+        let violations =
+            self.files.iter().filter_map(|(_, engine)| Some((engine.violation()?, engine.last_seq())));
+        violations.min()
+    }
+
+    /// Decides all, and looks at the trace once more for what surrounds failures.
+    ///
+    /// # Errors
+    /// The trace can't be read.
+    pub fn finish(&mut self, ending: &Ending<'_>) -> Result<Outcome, Failure> {
+        let files = std::mem::take(&mut self.files);
+        let mut files: Vec<(PathBuf, Findings)> =
+            files.into_iter().map(|(path, engine)| (path, engine.finish(ending))).collect();
+        if files.iter().any(|(_, findings)| findings.need_pictures()) {
+            let mut stream = Stream::open(ending.path)?;
+            let mut viewer = Viewer::default();
+            while let Some(event) = stream.next()? {
+                let view = viewer.view(stream.definitions(), &event);
+                files.iter_mut().for_each(|(_, findings)| findings.look(&view));
+            }
+        }
+        let files = files.into_iter().map(|(path, findings)| (path, findings.into_list()));
+        Ok(Outcome { files: files.collect() })
+    }
+}
+
+impl Outcome {
+    /// What it means for the exit code.
+    pub fn code(&self) -> Code {
+        let Tally { failed, inconclusive, .. } = self.tests().map(|(.., verdict)| verdict).collect();
+        match (failed, inconclusive) {
+            (0, 0) => Code::Passed,
+            (0, _) => Code::Inconclusive,
+            _ => Code::Failed,
+        }
+    }
+
+    /// Each test with its file, its clauses and what they come to.
+    fn tests(&self) -> impl Iterator<Item = (&Path, &[Finding], Verdict)> {
+        self.files.iter().flat_map(|(path, findings)| {
+            findings.chunk_by(|one, next| one.test == next.test).map(|clauses| {
+                let all = clauses.iter().map(|finding| finding.verdict.clone());
+                (path.as_path(), clauses, all.fold(Verdict::Pass, Verdict::and))
+            })
+        })
+    }
+
+    /// Prints it.
+    ///
+    /// # Errors
+    /// Standard output can't be written.
+    pub fn print(&self, format: Format) -> io::Result<()> {
+        let mut out = output::buffered();
+        match format {
+            Format::Text => self.print_text(&mut out)?,
+            Format::Json => self.print_json(&mut out)?,
+        }
+        out.flush()
+    }
+
+    fn print_text(&self, out: &mut impl Write) -> io::Result<()> {
+        let paint = |color: AnsiColor, text: &str| {
+            let style = Style::new().bold().fg_color(Some(color.into()));
+            format!("{style}{text}{style:#}")
+        };
+        let mut tally = Tally::default();
+        let mut details = Vec::new();
+        for (path, clauses, verdict) in self.tests() {
+            tally.extend([verdict.clone()]);
+            let word = match verdict {
+                Verdict::Pass => paint(AnsiColor::Green, "PASS"),
+                Verdict::Fail(_) => paint(AnsiColor::Red, "FAIL"),
+                Verdict::Inconclusive(_) => paint(AnsiColor::Yellow, "INCONCLUSIVE"),
+            };
+            writeln!(out, "{word}  {}  {}", path.display(), clauses[0].test)?;
+            details.extend(clauses.iter().filter(|finding| !finding.verdict.passed()));
+        }
+        // What the trace can't tell for one reason is told together: an early end leaves much open.
+        let mut open: Vec<(&str, Vec<&Finding>)> = Vec::new();
+        for finding in details {
+            match &finding.verdict {
+                Verdict::Pass => {}
+                Verdict::Fail(failure) => {
+                    write_heading(out, &paint(AnsiColor::Red, "FAIL"), finding)?;
+                    write_window(out, &failure.window)?;
+                    writeln!(out, "  {}", failure.reason)?;
+                    if let Some(nearest) = &failure.nearest {
+                        writeln!(out, "  nearest: {nearest}")?;
+                    }
+                    for line in &failure.context {
+                        let mark = if line.marked { '>' } else { ' ' };
+                        writeln!(out, "  {mark} {:>6}  {}", line.seq, line.text)?;
+                    }
+                }
+                Verdict::Inconclusive(one) => match open.iter_mut().find(|(doubt, _)| *doubt == one.doubt) {
+                    Some((_, findings)) => findings.push(finding),
+                    None => open.push((&one.doubt, vec![finding])),
+                },
+            }
+        }
+        for (doubt, findings) in open {
+            let word = paint(AnsiColor::Yellow, "INCONCLUSIVE");
+            if findings.len() > FEW {
+                writeln!(out, "\n{word}  {} clauses", findings.len())?;
+                writeln!(out, "  the trace can't tell: {doubt}")?;
+                continue;
+            }
+            for finding in findings {
+                write_heading(out, &word, finding)?;
+                if let Verdict::Inconclusive(one) = &finding.verdict {
+                    write_window(out, &one.window)?;
+                }
+                writeln!(out, "  the trace can't tell: {doubt}")?;
+            }
+        }
+        let Tally { passed, failed, inconclusive } = tally;
+        writeln!(out, "\n{failed} failed, {passed} passed, {inconclusive} inconclusive")
+    }
+
+    fn print_json(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut tally = Tally::default();
+        for (path, clauses, verdict) in self.tests() {
+            tally.extend([verdict]);
+            for finding in clauses {
+                let mut object = json!({
+                    "event": "clause",
+                    "file": path,
+                    "line": finding.location.as_ref().map(|at| at.line),
+                    "test": finding.test,
+                    "clause": finding.clause,
+                    "verdict": word(&finding.verdict),
+                });
+                match &finding.verdict {
+                    Verdict::Pass => {}
+                    Verdict::Fail(failure) => {
+                        object["window"] = json!(failure.window);
+                        object["reason"] = json!(failure.reason);
+                        object["record"] = json!(failure.record);
+                        object["nearest"] = json!(failure.nearest);
+                        object["records"] =
+                            json!(failure.context.iter().map(|line| line.seq).collect::<Vec<_>>());
+                    }
+                    Verdict::Inconclusive(open) => {
+                        object["window"] = json!(open.window);
+                        object["reason"] = json!(open.doubt);
+                    }
+                }
+                writeln!(out, "{object}")?;
+            }
+        }
+        let Tally { passed, failed, inconclusive } = tally;
+        let sum = json!({
+            "event": "tests", "passed": passed, "failed": failed, "inconclusive": inconclusive,
+        });
+        writeln!(out, "{sum}")
+    }
+
+    /// Writes a JUnit report: a suite for each file, a case for each test. What is inconclusive is an error.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn write_junit(&self, path: &Path) -> Result<(), Failure> {
+        let mut report = Report::new("barscope");
+        for (file, _) in &self.files {
+            let mut suite = TestSuite::new(file.display().to_string());
+            for (_, clauses, verdict) in self.tests().filter(|(of, ..)| of == file) {
+                let kind = match verdict {
+                    Verdict::Pass => None,
+                    Verdict::Fail(_) => Some(NonSuccessKind::Failure),
+                    Verdict::Inconclusive(_) => Some(NonSuccessKind::Error),
+                };
+                let status = match kind {
+                    None => TestCaseStatus::success(),
+                    Some(kind) => {
+                        let not_passed = clauses.iter().filter(|finding| !finding.verdict.passed());
+                        let texts: Vec<_> = not_passed.map(|finding| finding.verdict.to_string()).collect();
+                        let mut status = TestCaseStatus::non_success(kind);
+                        status.set_message(word(&verdict)).set_description(texts.join("\n\n"));
+                        status
+                    }
+                };
+                let mut case = TestCase::new(clauses[0].test.clone(), status);
+                case.set_classname(file.display().to_string());
+                suite.add_test_case(case);
+            }
+            report.add_test_suite(suite);
+        }
+        let failed = |source| Failure::Report { path: path.to_owned(), source };
+        let file = fs::File::create(path).map_err(failed)?;
+        report.serialize(io::BufWriter::new(file)).map_err(|error| failed(io::Error::other(error)))
+    }
+}
+
+/// What a clause came to, where it stands, and as it was written.
+fn write_heading(out: &mut impl Write, word: &str, finding: &Finding) -> io::Result<()> {
+    let place = match &finding.location {
+        Some(at) => format!("{}:{}", at.file, at.line),
+        None => String::new(),
+    };
+    writeln!(out, "\n{word}  {place}  {:?}", finding.test)?;
+    quote(out, finding)
+}
+
+/// The line that the clause was written in.
+fn quote(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+    match &finding.location {
+        Some(at) => {
+            for (number, line) in (at.line..).zip(at.text.lines()) {
+                writeln!(out, "  {number} | {}", line.trim())?;
+            }
+            Ok(())
+        }
+        None => writeln!(out, "  {}", finding.clause),
+    }
+}
+
+/// In which part of the trace, if it isn't all of it.
+fn write_window(out: &mut impl Write, window: &str) -> io::Result<()> {
+    if window == "the whole trace" { Ok(()) } else { writeln!(out, "  in {window}:") }
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail(_) => "fail",
+        Verdict::Inconclusive(_) => "inconclusive",
+    }
+}
+
+impl Extend<Verdict> for Tally {
+    fn extend<T: IntoIterator<Item = Verdict>>(&mut self, verdicts: T) {
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Pass => self.passed += 1,
+                Verdict::Fail(_) => self.failed += 1,
+                Verdict::Inconclusive(_) => self.inconclusive += 1,
+            }
+        }
+    }
+}
+
+impl FromIterator<Verdict> for Tally {
+    fn from_iter<T: IntoIterator<Item = Verdict>>(verdicts: T) -> Self {
+        let mut tally = Self::default();
+        tally.extend(verdicts);
+        tally
+    }
+}

@@ -1,0 +1,49 @@
+//! Whether all that happened is in a trace, for results that are drawn from it.
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use crate::format::End;
+use crate::print::words;
+use crate::reader::{Damage, Stream};
+
+/// How a trace ended, and what is missing from it.
+#[derive(Clone, Debug, Default)]
+pub struct Completeness {
+    /// How it ended; `None` if it is still being written, or its writer was killed.
+    pub end: Option<End>,
+    /// How many events are missing.
+    pub lost: u64,
+    /// Parts of the file that can't be trusted.
+    pub damage: Vec<Damage>,
+}
+
+impl Completeness {
+    /// Of a trace that was read to its end.
+    pub fn of(stream: &Stream) -> Self {
+        Self { end: stream.end().cloned(), lost: stream.lost(), damage: stream.damage().to_vec() }
+    }
+
+    /// What a reader should know of it, a line each; nothing if all is there.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<_> = self.damage.iter().map(|damage| format!("damaged trace: {damage}")).collect();
+        if self.lost > 0 {
+            let lost = words::counted(self.lost, "record is", "records are");
+            notes.push(format!("{lost} lost: what is shown may lack a part"));
+        }
+        notes.extend(words::early_end(self.end.as_ref()));
+        notes
+    }
+}
+
+impl Serialize for Completeness {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Completeness", 4)?;
+        object.serialize_field("status", self.end.as_ref().map_or("unfinished", End::name))?;
+        object.serialize_field("reason", self.end.as_ref().map_or("", End::reason))?;
+        object.serialize_field("lost", &self.lost)?;
+        let damage: Vec<_> = self.damage.iter().map(ToString::to_string).collect();
+        object.serialize_field("damage", &damage)?;
+        object.end()
+    }
+}
