@@ -1,7 +1,9 @@
-//! Compiles the test kernel into `OUT_DIR/test-kernel`.
+//! Compiles what guests run: the test kernel into `OUT_DIR/test-kernel`, and the first process of Linux
+//! guests into `OUT_DIR/init`.
 //!
-//! Not by Cargo: its sources need a linker script, no SSE and a code model of their own, and a fresh
-//! machine has the host's target only. So this calls `rustc` itself, crate by crate.
+//! Not by Cargo: the kernel's sources need a linker script, no SSE and a code model of their own, the
+//! process is linked statically, and a fresh machine has the host's target only. So this calls `rustc`
+//! itself, crate by crate.
 
 use std::env;
 use std::error::Error;
@@ -31,8 +33,21 @@ const LINK: &[&str] = &[
     "link-arg=-Wl,--build-id=none",
 ];
 
+/// Flags of Linux's first process: one file, and at an address where no other program is.
+const STATIC: &[&str] = &[
+    "target-feature=+crt-static",
+    "relocation-model=static",
+    "panic=abort",
+    "opt-level=2",
+    "codegen-units=1",
+    "debuginfo=line-tables-only",
+    "symbol-mangling-version=v0",
+    "link-arg=-Wl,--image-base=0x5b5c0000",
+    "link-arg=-Wl,--build-id=none",
+];
+
 fn main() -> ExitCode {
-    match build_test_kernel() {
+    match Build::new().and_then(|build| build_test_kernel(&build).and_then(|()| build_init(&build))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not by returning it: that would print the compiler's lines as one escaped string.
@@ -42,8 +57,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn build_test_kernel() -> Result<(), Box<dyn Error>> {
-    let build = Build::new()?;
+fn build_test_kernel(build: &Build) -> Result<(), Box<dyn Error>> {
     build.crate_named("protocol", "guest-driver/protocol/src/lib.rs").library()?;
     build.crate_named("common", "guest-driver/test-kernel/common/lib.rs").uses("protocol").library()?;
     let program = build
@@ -58,6 +72,17 @@ fn build_test_kernel() -> Result<(), Box<dyn Error>> {
         .environment("TEST_KERNEL_PROGRAM", program)
         .program("guest-driver/test-kernel/link/kernel.ld", "test-kernel")?;
     Ok(())
+}
+
+fn build_init(build: &Build) -> Result<(), Box<dyn Error>> {
+    let library = build.out.join("static");
+    std::fs::create_dir_all(&library)?;
+    build.plain_crate("protocol", "guest-driver/protocol/src/lib.rs").library_in(&library)?;
+    let mut program = build.plain_crate("init", "guest-driver/init/src/main.rs").codegen_all(STATIC);
+    let protocol = library.join("libprotocol.rlib");
+    program.command.arg("--extern").arg(format!("protocol={}", protocol.display()));
+    program.command.arg("--crate-type=bin").arg("-o").arg(build.out.join("init"));
+    program.run()
 }
 
 /// What all compilations share.
@@ -78,6 +103,7 @@ impl Build {
             "test-kernel/link",
             "test-kernel/src",
             "test-kernel/program",
+            "init/src",
         ] {
             println!("cargo:rerun-if-changed={}", root.join("guest-driver").join(sources).display());
         }
@@ -86,15 +112,22 @@ impl Build {
         Ok(Self { rustc, target: env::var("TARGET")?, root, out: env::var("OUT_DIR")?.into() })
     }
 
-    /// Begins the compilation of the crate whose root is `source`, relative to the repository.
+    /// Begins the compilation of a crate of the test kernel.
     fn crate_named(&self, name: &'static str, source: &str) -> Compilation<'_> {
+        let mut compilation = self.plain_crate(name, source).codegen_all(CODEGEN);
+        compilation.command.arg("-L").arg(&self.out);
+        compilation
+    }
+
+    /// Begins the compilation of the crate whose root is `source`, relative to the repository.
+    fn plain_crate(&self, name: &'static str, source: &str) -> Compilation<'_> {
         let mut command = Command::new(&self.rustc);
         command.current_dir(&self.root).arg(source).args(["--crate-name", name, "--edition=2024"]);
-        command.args(["--target", &self.target]).arg("-L").arg(&self.out);
+        command.args(["--target", &self.target]);
         // No path of this machine in the image: equal sources give equal images.
         command.arg(format!("--remap-path-prefix={}=.", self.root.display()));
         command.arg(format!("--remap-path-prefix={}=out", self.out.display()));
-        Compilation { build: self, name, command }.codegen_all(CODEGEN)
+        Compilation { build: self, name, command }
     }
 }
 
@@ -127,8 +160,13 @@ impl Compilation<'_> {
         self
     }
 
-    fn library(mut self) -> Result<(), Box<dyn Error>> {
-        self.command.arg("--crate-type=rlib").arg("--out-dir").arg(&self.build.out);
+    fn library(self) -> Result<(), Box<dyn Error>> {
+        let out = self.build.out.clone();
+        self.library_in(&out)
+    }
+
+    fn library_in(mut self, folder: &Path) -> Result<(), Box<dyn Error>> {
+        self.command.arg("--crate-type=rlib").arg("--out-dir").arg(folder);
         self.run()
     }
 
@@ -149,6 +187,6 @@ impl Compilation<'_> {
             return Ok(());
         }
         let errors = String::from_utf8_lossy(&output.stderr);
-        Err(format!("the test kernel's crate {} does not compile:\n{errors}", self.name).into())
+        Err(format!("the guest's crate {} does not compile:\n{errors}", self.name).into())
     }
 }

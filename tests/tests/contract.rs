@@ -167,6 +167,9 @@ fn requests_are_laid_out_as_the_host_reads_them() {
     assert_eq!(words!(Count: what, value, address, error_code, rip), [0, 1, 2, 3, 4]);
     assert_eq!(words!(Exit: status), [0]);
     assert_eq!(words!(Isr: vector), [0]);
+    assert_eq!(words!(Symbols: lines), [0]);
+    assert_eq!(words!(Module: name, elf, sections), [0, 2, 4]);
+    assert_eq!(words!(Process: pid, name), [0, 1]);
 }
 
 #[test]
@@ -179,6 +182,9 @@ fn requests_have_the_sizes_that_the_host_insists_on() {
     assert_eq!(size_of::<protocol::Count>(), 40);
     assert_eq!(size_of::<protocol::Exit>(), 8);
     assert_eq!(size_of::<protocol::Isr>(), 8);
+    assert_eq!(size_of::<protocol::Symbols>(), 16);
+    assert_eq!(size_of::<protocol::Module>(), 48);
+    assert_eq!(size_of::<protocol::Process>(), 24);
 }
 
 #[test]
@@ -189,6 +195,7 @@ fn numbers_that_a_guest_binary_holds_do_not_change() {
     assert_eq!([request::MARK, request::MAP, request::UNMAP, request::IMAGE], [1, 2, 3, 4]);
     assert_eq!([request::SCENARIO_BEGIN, request::SCENARIO_END, request::COUNT], [5, 6, 7]);
     assert_eq!([request::IDLE, request::EXIT, request::ISR_ENTER, request::ISR_EXIT], [8, 9, 10, 11]);
+    assert_eq!([request::SYMBOLS, request::MODULE, request::PROCESS], [12, 13, 14]);
     assert_eq!([path::IOREMAP, path::MMAP, path::SYSFS, path::DEV_MEM, path::DIRECT_MAP], [1, 2, 3, 4, 5]);
     assert_eq!([counted::KERNEL_ENTRIES, counted::FAULT_RESOLVED, counted::FAULT_FATAL], [1, 2, 3]);
 }

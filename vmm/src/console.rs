@@ -1,32 +1,36 @@
-//! The first serial port: a 16550 whose output goes to a writer of the host. It raises no interrupts:
-//! guests poll it.
+//! The first serial port: a 16550 whose output goes to a writer of the host. Its interrupt is an edge on
+//! an input of the IOAPIC; guests that don't enable it poll.
 
-use std::convert::Infallible;
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::Arc;
 
+use kvm_ioctls::VmFd;
 use vm_superio::serial::NoEvents;
 use vm_superio::{Serial, Trigger};
 
 use crate::layout;
 
-/// Swallows the port's interrupt.
-struct NoInterrupt;
+/// The input of the IOAPIC that the port's interrupt is wired to.
+struct Line(Arc<VmFd>);
 
-impl Trigger for NoInterrupt {
-    type E = Infallible;
+impl Trigger for Line {
+    type E = io::Error;
 
-    fn trigger(&self) -> Result<(), Infallible> {
+    fn trigger(&self) -> Result<(), io::Error> {
+        for level in [true, false] {
+            self.0.set_irq_line(layout::SERIAL_GSI.into(), level)?;
+        }
         Ok(())
     }
 }
 
 /// The serial port.
-pub struct Console<W: Write>(Serial<NoInterrupt, NoEvents, W>);
+pub struct Console<W: Write>(Serial<Line, NoEvents, W>);
 
 impl<W: Write> Console<W> {
-    /// A port that writes to `out`.
-    pub fn new(out: W) -> Self {
-        Self(Serial::new(NoInterrupt, out))
+    /// A port of `vm` that writes to `out`.
+    pub fn new(vm: Arc<VmFd>, out: W) -> Self {
+        Self(Serial::new(Line(vm), out))
     }
 
     /// Reads the register at `port`.

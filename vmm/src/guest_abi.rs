@@ -1,11 +1,13 @@
 //! The guest ABI port: what the guest tells the bench. See the crate `protocol` for the requests.
 
 use protocol::request;
-use trace::definition::{Image, Mapping, Path};
+use trace::definition::{Image, Mapping, Path, Process};
 use trace::event::Counted;
 use trace::{EventKind, Lane, WriteError};
 
 use crate::host::HostError;
+use crate::kernel_module;
+use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::shared::Shared;
 use crate::stop::Stop;
 use crate::vcpu::{Registers, read_virtual};
@@ -63,7 +65,10 @@ impl Words<'_> {
 
     /// An address space: 0 stands for the kernel's part.
     fn address_space(&self, index: usize) -> Option<u64> {
-        Some(self.at(index) & 0x000f_ffff_ffff_f000).filter(|cr3| *cr3 != 0)
+        match self.at(index) {
+            protocol::OWN_ADDRESS_SPACE => Some(self.registers.address_space()),
+            cr3 => Some(cr3 & 0x000f_ffff_ffff_f000).filter(|cr3| *cr3 != 0),
+        }
     }
 }
 
@@ -136,6 +141,14 @@ fn try_serve(
             EventKind::Unmap { mapping }
         }
         request::IMAGE => return image(shared, &words).map(|()| None),
+        request::SYMBOLS => return symbols(shared, &words).map(|()| None),
+        request::MODULE => return module(shared, &words).map(|()| None),
+        request::PROCESS => {
+            let process =
+                Process { address_space: registers.address_space(), pid: words.at(0), name: words.text(1)? };
+            shared.interned().process(process)?;
+            return Ok(None);
+        }
         request::COUNT => EventKind::Count {
             what: counted(&words)?,
             value: words.at(1),
@@ -167,6 +180,9 @@ fn size_of_request(number: u32) -> Option<usize> {
         request::COUNT => size_of::<protocol::Count>(),
         request::EXIT => size_of::<protocol::Exit>(),
         request::ISR_ENTER | request::ISR_EXIT => size_of::<protocol::Isr>(),
+        request::SYMBOLS => size_of::<protocol::Symbols>(),
+        request::MODULE => size_of::<protocol::Module>(),
+        request::PROCESS => size_of::<protocol::Process>(),
         request::IDLE => 0,
         _ => return None,
     })
@@ -217,6 +233,34 @@ fn image(shared: &Shared, words: &Words<'_>) -> Result<(), BadRequest> {
     let elf = words.bytes(2, protocol::MAX_IMAGE)?;
     let image = Image { name: name.clone(), address_space: words.address_space(4) };
     if shared.interned().image(image, &elf)? { Ok(()) } else { Err(BadRequest::Image(name)) }
+}
+
+/// The fields of `protocol::Symbols`: the kernel's functions, and where it says that things are.
+fn symbols(shared: &Shared, words: &Words<'_>) -> Result<(), BadRequest> {
+    let lines = words.bytes(0, protocol::MAX_IMAGE)?;
+    let kernel = KernelSymbols::parse(&lines);
+    let variable = |name: &str| {
+        let mut bytes = [0; 8];
+        let address = kernel.address(name)?;
+        let read = read_virtual(&shared.memory, words.registers, address, &mut bytes);
+        (read == bytes.len()).then(|| u64::from_le_bytes(bytes))
+    };
+    let spaces = Spaces::of_linux(variable("page_offset_base"), variable("vmalloc_base"));
+    Ok(shared.interned().kernel_symbols(&kernel, spaces)?)
+}
+
+/// The fields of `protocol::Module`, in their order.
+fn module(shared: &Shared, words: &Words<'_>) -> Result<(), BadRequest> {
+    let name = words.text(0)?;
+    let mut elf = words.bytes(2, protocol::MAX_IMAGE)?;
+    let sections = words.bytes(4, protocol::MAX_IMAGE)?;
+    let image = Image { name: name.clone(), address_space: None };
+    let placed = kernel_module::place(&mut elf, &String::from_utf8_lossy(&sections));
+    if placed.is_some() && shared.interned().image(image, &elf)? {
+        Ok(())
+    } else {
+        Err(BadRequest::Image(name))
+    }
 }
 
 fn counted(words: &Words<'_>) -> Result<Counted, BadRequest> {

@@ -25,16 +25,22 @@ impl Images {
             .map(|symbol| (symbol.address(), symbol.address().saturating_add(symbol.size())))
             .collect();
         functions.sort_unstable();
+        self.add_functions(address_space, functions);
+        true
+    }
+
+    /// Takes in functions: start and end of each, in ascending order.
+    pub fn add_functions(&mut self, address_space: Option<u64>, functions: Vec<(u64, u64)>) {
         self.0.retain(|image| address_space.is_none() || image.address_space != address_space);
         self.0.push(Image { address_space, functions });
-        true
     }
 }
 
 impl FunctionStarts for Images {
     fn function_start(&self, cr3: u64, rip: u64) -> Option<u64> {
         let visible = |image: &&Image| image.address_space.is_none_or(|space| space == cr3);
-        self.0.iter().filter(visible).find_map(|image| {
+        // What was loaded last is what is there: a module may get the place of one that went.
+        self.0.iter().rev().filter(visible).find_map(|image| {
             let after = image.functions.partition_point(|(start, _)| *start <= rip);
             let (start, end) = *image.functions[..after].last()?;
             (rip < end).then_some(start)

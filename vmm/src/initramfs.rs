@@ -16,7 +16,12 @@ pub struct Initramfs {
 
 enum Entry {
     Folder,
-    File { content: Content, mode: u32 },
+    /// `/dev/console`: without it the first process has no standard output.
+    Console,
+    File {
+        content: Content,
+        mode: u32,
+    },
 }
 
 enum Content {
@@ -52,6 +57,23 @@ impl Initramfs {
         self.add(path, Entry::File { content: Content::Bytes(content), mode: 0o644 })
     }
 
+    /// Adds a program with this content.
+    ///
+    /// # Errors
+    /// [`PackError`] if the path isn't UTF-8 or the content 4 GiB or more.
+    pub fn program(&mut self, path: &Path, content: Vec<u8>) -> Result<(), PackError> {
+        size(content.len() as u64).map_err(|source| PackError { path: path.to_owned(), source })?;
+        self.add(path, Entry::File { content: Content::Bytes(content), mode: 0o755 })
+    }
+
+    /// Adds the device file that the kernel opens for the first process.
+    ///
+    /// # Errors
+    /// None: its path is UTF-8.
+    pub fn console(&mut self) -> Result<(), PackError> {
+        self.add(Path::new("/dev/console"), Entry::Console)
+    }
+
     /// Adds a file of the host, which anyone in the guest may execute.
     ///
     /// # Errors
@@ -82,9 +104,14 @@ impl Initramfs {
         for (index, (path, entry)) in (1..).zip(&self.entries) {
             let header = Builder::new(path).ino(index).mode(entry.mode());
             let header = header.set_mode_file_type(entry.file_type());
+            let header = match entry {
+                // Linux's devices.txt: character device 5, 1.
+                Entry::Console => header.rdev_major(5).rdev_minor(1),
+                _ => header,
+            };
             let mut file = header.write(&mut out, entry.size());
             match entry {
-                Entry::Folder => {}
+                Entry::Folder | Entry::Console => {}
                 Entry::File { content: Content::Bytes(bytes), .. } => {
                     file.write_all(bytes).map_err(written)?;
                 }
@@ -132,7 +159,7 @@ impl Entry {
         match self {
             Entry::File { content: Content::Bytes(bytes), .. } => bytes.len() as u32,
             Entry::File { content: Content::Host { size, .. }, .. } => *size,
-            Entry::Folder => 0,
+            Entry::Folder | Entry::Console => 0,
         }
     }
 
@@ -140,6 +167,7 @@ impl Entry {
         match self {
             Entry::File { mode, .. } => *mode,
             Entry::Folder => 0o755,
+            Entry::Console => 0o600,
         }
     }
 
@@ -147,6 +175,7 @@ impl Entry {
         match self {
             Entry::File { .. } => ModeFileType::Regular,
             Entry::Folder => ModeFileType::Directory,
+            Entry::Console => ModeFileType::Char,
         }
     }
 }
@@ -219,6 +248,16 @@ mod tests {
     fn a_folder_of_the_host_is_no_file() {
         let error = Initramfs::default().host_file(Path::new("/a"), Path::new("/")).unwrap_err();
         assert_eq!(error.source.to_string(), "not a regular file");
+    }
+
+    #[test]
+    fn the_console_is_a_character_device() {
+        let mut files = Initramfs::default();
+        files.console().unwrap();
+        assert_eq!(
+            unpacked(&files),
+            [("dev".to_owned(), 0o040_755, Vec::new()), ("dev/console".to_owned(), 0o020_600, Vec::new())]
+        );
     }
 
     #[test]

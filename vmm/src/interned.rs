@@ -7,12 +7,9 @@ use trace::event::Id;
 use trace::{WriteError, Writer};
 
 use crate::images::Images;
+use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::vcpu::{ACCESSED_DIRTY, Located, MAX_LENGTH, PageWalk};
 
-/// Where Linux, and our test kernel, put `ioremap` mappings (x86_64 `mm.rst`: vmalloc/ioremap space).
-const IOREMAP_SPACE: std::ops::Range<u64> = 0xffff_c900_0000_0000..0xffff_e900_0000_0000;
-/// The linear mapping of physical memory (`page_offset_base`).
-const DIRECT_MAP: std::ops::Range<u64> = 0xffff_8880_0000_0000..0xffff_c880_0000_0000;
 /// Start of the kernel's half of an address space.
 const KERNEL_HALF: u64 = 1 << 63;
 
@@ -38,6 +35,10 @@ pub struct Interned {
     texts: FxHashMap<String, Id>,
     /// The guest's number for each mapping that exists, its definition's id and itself.
     mappings: Vec<(u64, Id, definition::Mapping)>,
+    /// The process that each address space is known to belong to.
+    processes: FxHashMap<u64, Id>,
+    /// Where the kernel's parts of all address spaces are.
+    spaces: Spaces,
     /// Executables that the guest or the loader named.
     pub images: Images,
 }
@@ -52,6 +53,8 @@ impl Interned {
             instructions: FxHashMap::default(),
             texts: FxHashMap::default(),
             mappings: Vec::new(),
+            processes: FxHashMap::default(),
+            spaces: Spaces::default(),
             images: Images::default(),
         }
     }
@@ -69,7 +72,7 @@ impl Interned {
         if let Some(id) = self.recent.get(&key) {
             return Ok(*id);
         }
-        let (path, mapping) = self.path(walk);
+        let (path, mapping) = self.path(walk, memory_type);
         let definition = definition::Walk {
             cr3: walk.cr3,
             page: walk.page,
@@ -82,6 +85,7 @@ impl Interned {
             path,
             announced: mapping.is_some(),
             mapping,
+            process: self.processes.get(&walk.cr3).copied().filter(|_| walk.user()),
         };
         let id = match self.walks.get(&definition) {
             Some(id) => *id,
@@ -160,9 +164,33 @@ impl Interned {
         Ok(true)
     }
 
+    /// The kernel's functions by name, and where its parts of the address space are.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn kernel_symbols(&mut self, symbols: &KernelSymbols, spaces: Spaces) -> Result<(), WriteError> {
+        self.images.add_functions(None, symbols.functions());
+        self.spaces = spaces;
+        self.recent.clear();
+        let image = definition::Image { name: "kernel".to_owned(), address_space: None };
+        self.writer.define_with_blob(&Definition::Image(image), &symbols.lines()).map(drop)
+    }
+
+    /// An address space belongs to a process from here on.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn process(&mut self, process: definition::Process) -> Result<(), WriteError> {
+        let address_space = process.address_space;
+        let id = self.writer.define(&Definition::Process(process))?;
+        self.processes.insert(address_space, id);
+        self.recent.clear();
+        Ok(())
+    }
+
     /// How the page came to lead to a device: the announced mapping that holds it, or a guess by the
     /// walk and where in the address space it lies.
-    fn path(&self, walk: &PageWalk) -> (Path, Option<Id>) {
+    fn path(&self, walk: &PageWalk, memory_type: MemoryType) -> (Path, Option<Id>) {
         let holds = |mapping: &definition::Mapping| {
             mapping.address_space.is_none_or(|space| space == walk.cr3)
                 && walk.page < mapping.virtual_address.saturating_add(mapping.length)
@@ -173,9 +201,12 @@ impl Interned {
         }
         let guess = if walk.user() {
             Path::Mmap
-        } else if IOREMAP_SPACE.contains(&walk.page) {
+        } else if self.spaces.ioremap.contains(&walk.page) {
             Path::Ioremap
-        } else if DIRECT_MAP.contains(&walk.page) {
+        } else if walk.page >= KERNEL_HALF && memory_type != MemoryType::WriteBack {
+            // A kernel that chose its spaces anew and didn't say where: its memory is all cached.
+            Path::Ioremap
+        } else if self.spaces.direct_map.contains(&walk.page) {
             Path::DirectMap
         } else {
             Path::Unknown

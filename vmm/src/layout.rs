@@ -8,8 +8,16 @@ pub const CPUS: std::ops::RangeInclusive<i64> = 1..=8;
 
 /// PVH start info, its memory map and the command line: below 64 KiB, that kernels leave alone.
 pub const PVH_START_INFO: u64 = 0x6000;
+/// The list of modules that the start info points at: one, the initramfs.
+pub const PVH_MODULES: u64 = 0x6800;
 /// The memory map that the start info points at.
 pub const PVH_MEMORY_MAP: u64 = 0x7000;
+/// The boot parameters of Linux's own protocol, a page; PVH's are not there then.
+pub const ZERO_PAGE: u64 = 0x6000;
+/// Segment descriptors of the 64-bit Linux protocol.
+pub const BOOT_GDT: u64 = 0x9000;
+/// Page tables of the 64-bit Linux protocol: six pages that map the first 4 GiB to themselves.
+pub const BOOT_PAGE_TABLES: u64 = 0xa000;
 /// The kernel's command line, NUL-terminated.
 pub const COMMAND_LINE: u64 = 0x8000;
 /// The longest command line in bytes, its NUL included.
@@ -50,6 +58,20 @@ pub const SERIAL_PORTS: std::ops::RangeInclusive<u16> = 0x3f8..=0x3ff;
 pub const RESET_PORT: u16 = 0xcf9;
 /// The bit of it that resets the processor.
 pub const RESET_BIT: u32 = 1 << 2;
+/// What the FADT says to write there: the bit, and that it is a cold reset.
+pub const RESET_VALUE: u8 = 0x6;
+
+/// ACPI's sleep control register (ACPI 6.5, section 4.8.3.7); the status register is the port after it.
+pub const SLEEP_PORT: u16 = 0x600;
+/// The sleep type of soft-off, as `_S5` gives it.
+pub const SLEEP_OFF: u8 = 5;
+/// SLP_EN: go to sleep now, and where the type lies.
+pub const SLEEP_ENABLE: u32 = 1 << 5;
+/// Where the sleep type begins, three bits wide.
+pub const SLEEP_TYPE_SHIFT: u32 = 2;
+
+/// The first serial port's interrupt, an edge.
+pub const SERIAL_GSI: u8 = 4;
 
 /// The IOAPIC's first input for interrupt pins; the ISA interrupts are below.
 const FIRST_PIN_GSI: u8 = 16;

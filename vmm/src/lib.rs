@@ -14,6 +14,8 @@ mod host;
 mod images;
 pub mod initramfs;
 mod interned;
+mod kernel_module;
+mod kernel_symbols;
 pub mod layout;
 mod lines;
 pub mod machine;

@@ -11,7 +11,7 @@ use vmm_sys_util::epoll::Epoll;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use crate::backing::Backings;
-use crate::boot::{self, BootError};
+use crate::boot::{self, BootError, Payload};
 use crate::clock::DeviceClock;
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
@@ -31,8 +31,10 @@ pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;
 
 /// What to build a machine from.
 pub struct Config {
-    /// What to boot: an ELF file with a PVH note.
+    /// What to boot: an ELF file with a PVH note, or a Linux bzImage.
     pub kernel: Vec<u8>,
+    /// What a kernel takes as its first file system.
+    pub initramfs: Option<Vec<u8>>,
     /// What to call it in the trace.
     pub kernel_name: String,
     /// The kernel's command line.
@@ -58,6 +60,7 @@ impl Config {
     pub fn test_kernel(trace: impl Into<PathBuf>) -> Self {
         Self {
             kernel: TEST_KERNEL.to_vec(),
+            initramfs: None,
             kernel_name: "test kernel".to_owned(),
             command_line: String::new(),
             memory_mib: 32,
@@ -124,7 +127,12 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let kvm = host::open_kvm(config.kvm.as_ref())?;
     let memory = GuestMemory::new(config.memory_mib << 20)?;
     let cpus = config.cpus;
-    let protocol = boot::load(&memory, &config.kernel, &config.command_line, cpus)
+    let payload = Payload {
+        kernel: &config.kernel,
+        initramfs: config.initramfs.as_deref(),
+        command_line: &config.command_line,
+    };
+    let protocol = boot::load(&memory, &payload, cpus)
         .map_err(|source| MachineError::Boot { kernel: config.kernel_name.clone(), source })?;
     let functions = functions(config.devices)?;
 
@@ -155,12 +163,12 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let image = definition::Image { name: config.kernel_name, address_space: None };
     interned.image(image, &config.kernel).map_err(HostError::from)?;
 
-    let console = Console::new(config.console);
+    let console = Console::new(Arc::clone(&vm), config.console);
     let shared = Arc::new(Shared::new(dispatcher, memory, interned, console, cpus));
     let mut vcpus = Vec::new();
     for index in 0..cpus {
         let lane = writer.lane(Some(index));
-        vcpus.push(Vcpu::new(&kvm, &vm, index, Arc::clone(&shared), lane)?);
+        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), Arc::clone(&shared), lane)?);
     }
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;

@@ -11,8 +11,10 @@ pub enum Stop {
         /// 0 if all went well for it.
         status: u64,
     },
-    /// The guest asked for a reset or to be switched off.
+    /// The guest asked for a reset.
     Reset,
+    /// The guest switched itself off.
+    PowerOff,
     /// A fault while handling a double fault, at this place.
     TripleFault(Place),
     /// It halted with interrupts off: nothing wakes it any more.
@@ -74,7 +76,7 @@ impl Stop {
     /// What the trace's header says of its end.
     pub fn end(&self) -> End {
         match self {
-            Stop::Exit { .. } | Stop::Reset => End::Finished,
+            Stop::Exit { .. } | Stop::Reset | Stop::PowerOff => End::Finished,
             Stop::Timeout => End::Interrupted("the time limit was reached".to_owned()),
             Stop::Interrupted { signal } => End::Interrupted(signal_name(*signal)),
             Stop::Enough { why } => End::Interrupted(why.clone()),

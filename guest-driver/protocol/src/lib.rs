@@ -12,6 +12,7 @@
 #![no_std]
 
 pub mod bug;
+pub mod linux;
 pub mod scenario;
 
 /// The I/O port, 32 bits wide.
@@ -50,7 +51,17 @@ pub mod request {
     pub const ISR_ENTER: u32 = 10;
     /// An interrupt handler is done: [`super::Isr`].
     pub const ISR_EXIT: u32 = 11;
+    /// The symbols of Linux: [`super::Symbols`].
+    pub const SYMBOLS: u32 = 12;
+    /// A module that Linux loaded: [`super::Module`].
+    pub const MODULE: u32 = 13;
+    /// The caller's address space is that of a process: [`super::Process`].
+    pub const PROCESS: u32 = 14;
 }
+
+/// Stands for the caller's own address space, whose CR3 a program doesn't know ([`Map::address_space`],
+/// [`Image::address_space`]).
+pub const OWN_ADDRESS_SPACE: u64 = u64::MAX;
 
 /// Bytes in the caller's address space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,7 +116,7 @@ pub struct Map {
     pub physical_address: u64,
     /// Length in bytes.
     pub length: u64,
-    /// The address space: a CR3, or 0 for one in the kernel's part, that all share.
+    /// The address space: a CR3, [`OWN_ADDRESS_SPACE`], or 0 for one in the kernel's part, that all share.
     pub address_space: u64,
     /// 1 if the page tables fill on first touch, 0 if they are filled already.
     pub on_fault: u64,
@@ -131,7 +142,7 @@ pub struct Image {
     pub name: Bytes,
     /// The whole file.
     pub elf: Bytes,
-    /// The address space it is in: a CR3, or 0 for the kernel's part.
+    /// The address space it is in: a CR3, [`OWN_ADDRESS_SPACE`], or 0 for the kernel's part.
     pub address_space: u64,
 }
 
@@ -185,4 +196,34 @@ pub struct Exit {
 pub struct Isr {
     /// The interrupt's vector.
     pub vector: u64,
+}
+
+/// [`request::SYMBOLS`]: what code and data of the kernel are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Symbols {
+    /// Lines as `/proc/kallsyms` has them: address, kind and name.
+    pub lines: Bytes,
+}
+
+/// [`request::MODULE`]: a module, and where its sections are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Module {
+    /// Its name; UTF-8.
+    pub name: Bytes,
+    /// The whole file, a relocatable ELF file.
+    pub elf: Bytes,
+    /// A line for each section: its name, a space, its address in hexadecimal.
+    pub sections: Bytes,
+}
+
+/// [`request::PROCESS`]: whose address space the caller is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Process {
+    /// Its number.
+    pub pid: u64,
+    /// The name of its command; UTF-8.
+    pub name: Bytes,
 }

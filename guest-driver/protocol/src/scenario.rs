@@ -55,7 +55,7 @@ const fn scenario(name: &'static str, question: &'static str) -> Scenario {
 }
 
 impl Scenario {
-    const fn that_needs(self, needs: Needs) -> Self {
+    pub(crate) const fn that_needs(self, needs: Needs) -> Self {
         Self { needs, ..self }
     }
 }

@@ -3,10 +3,11 @@
 //! ignores it (PCI Firmware 3.3, section 4.1.2).
 
 use acpi_tables::aml::{
-    AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Memory32Fixed, Name, PackageBuilder,
-    ResourceTemplate, Scope,
+    AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Interrupt, Memory32Fixed, Name, Package,
+    PackageBuilder, ResourceTemplate, Scope,
 };
-use acpi_tables::fadt::{FADTBuilder, Flags};
+use acpi_tables::fadt::{FADT, FADTBuilder, Flags};
+use acpi_tables::gas::{AccessSize, AddressSpace as Space, GAS};
 use acpi_tables::madt::{EnabledStatus, IoApic, LocalInterruptController, MADT, ProcessorLocalApic};
 use acpi_tables::mcfg::MCFG;
 use acpi_tables::rsdp::Rsdp;
@@ -23,18 +24,17 @@ const OEM: [u8; 6] = *b"BARSCP";
 const OEM_TABLE: [u8; 8] = *b"BARSCOPE";
 const OEM_REVISION: u32 = 1;
 
+/// Of the FADT's IAPC_BOOT_ARCH: a PC without display adapter and clock chip. It says nothing of a
+/// keyboard controller, so there is none.
+const NO_VGA: u16 = 1 << 2;
+const NO_CMOS_CLOCK: u16 = 1 << 5;
+
 /// Writes all tables; the RSDP's physical address.
 pub(super) fn write(memory: &GuestMemory, cpus: u8) -> Result<u64, BootError> {
     let mut tables = Tables { memory, next: layout::ACPI_BASE + 64 };
 
     let dsdt = tables.add(&dsdt())?;
-    let fadt = FADTBuilder::new(OEM, OEM_TABLE, OEM_REVISION)
-        .dsdt_64(dsdt)
-        .flag(Flags::HwReducedAcpi)
-        .flag(Flags::PwrButton)
-        .flag(Flags::SlpButton)
-        .finalize();
-    let fadt = tables.add(&fadt)?;
+    let fadt = tables.add(&fadt(dsdt))?;
     let madt = tables.add(&madt(cpus))?;
     let mut mcfg = MCFG::new(OEM, OEM_TABLE, OEM_REVISION);
     mcfg.add_ecam(layout::ECAM_BASE, 0, 0, 0);
@@ -76,6 +76,24 @@ impl Tables<'_> {
             .map_err(|_| BootError::Structure { what: "an ACPI table" })?;
         Ok(length)
     }
+}
+
+/// No ACPI hardware but a register to switch off by and one to reset by.
+fn fadt(dsdt: u64) -> FADT {
+    let port = |port: u16| GAS::new(Space::SystemIo, 8, 0, AccessSize::ByteAccess, port.into());
+    let mut fadt = FADTBuilder::new(OEM, OEM_TABLE, OEM_REVISION)
+        .dsdt_64(dsdt)
+        .flag(Flags::HwReducedAcpi)
+        .flag(Flags::PwrButton)
+        .flag(Flags::SlpButton)
+        .flag(Flags::Headless)
+        .flag(Flags::ResetRegSup);
+    fadt.iapc_boot_arch = (NO_VGA | NO_CMOS_CLOCK).into();
+    fadt.reset_reg = port(layout::RESET_PORT);
+    fadt.reset_value = layout::RESET_VALUE;
+    fadt.sleep_control_reg = port(layout::SLEEP_PORT);
+    fadt.sleep_status_reg = port(layout::SLEEP_PORT + 1);
+    fadt.finalize()
 }
 
 fn madt(cpus: u8) -> MADT {
@@ -127,6 +145,12 @@ fn dsdt() -> Sdt {
     let windows = ResourceTemplate::new(vec![&buses, &config_ports, &ports, &memory_32, &memory_64]);
     let ecam = Memory32Fixed::new(true, layout::ECAM_BASE as u32, layout::ECAM_SIZE as u32);
     let reserved = ResourceTemplate::new(vec![&ecam]);
+    let (first, last) = (*layout::SERIAL_PORTS.start(), *layout::SERIAL_PORTS.end());
+    let serial_ports = IO::new(first, first, 1, (last - first + 1) as u8);
+    let serial_interrupt = Interrupt::new(true, true, false, false, layout::SERIAL_GSI.into());
+    let serial = ResourceTemplate::new(vec![&serial_ports, &serial_interrupt]);
+    let soft_off = Package::new(vec![&layout::SLEEP_OFF]);
+    Name::new("_S5_".into(), &soft_off).to_aml_bytes(&mut code);
     Scope::new(
         "_SB_".into(),
         vec![
@@ -147,6 +171,14 @@ fn dsdt() -> Sdt {
                 vec![
                     &Name::new("_HID".into(), &EISAName::new("PNP0C02")),
                     &Name::new("_CRS".into(), &reserved),
+                ],
+            ),
+            &Device::new(
+                "COM1".into(),
+                vec![
+                    &Name::new("_HID".into(), &EISAName::new("PNP0501")),
+                    &Name::new("_UID".into(), &aml::ZERO),
+                    &Name::new("_CRS".into(), &serial),
                 ],
             ),
         ],

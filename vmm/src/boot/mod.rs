@@ -1,6 +1,7 @@
 //! How a kernel gets into guest memory and how its first vCPU starts.
 
 mod acpi;
+mod linux;
 mod pvh;
 
 use std::io::Cursor;
@@ -10,7 +11,7 @@ use kvm_bindings::kvm_sregs;
 use linux_loader::loader::elf::{Elf, Error as ElfError, PvhBootCapability};
 use linux_loader::loader::{Error as LoaderError, KernelLoader};
 use object::{Object, ObjectSegment};
-use vm_memory::GuestAddress;
+use vm_memory::{Bytes, GuestAddress};
 
 use crate::layout;
 use crate::memory::GuestMemory;
@@ -21,8 +22,11 @@ const ELF_32_BIT: &[u8] = b"\x7fELF\x01";
 /// A file can't be booted.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
-    /// The file is no 64-bit ELF kernel.
-    #[error("no kernel: {reason}; barscope boots 64-bit ELF files with a PVH entry note, like vmlinux")]
+    /// The file is neither a 64-bit ELF kernel nor a bzImage.
+    #[error(
+        "no kernel: {reason}; barscope boots Linux bzImages (vmlinuz), and 64-bit ELF files with a PVH entry \
+         note, like vmlinux"
+    )]
     NoKernel {
         /// What is wrong with it.
         reason: String,
@@ -35,6 +39,17 @@ pub enum BootError {
     /// It doesn't fit into guest memory.
     #[error("the kernel doesn't fit into {mib} MiB of guest memory; try a larger --memory")]
     TooLarge {
+        /// Guest memory in MiB.
+        mib: u64,
+    },
+    /// The initramfs doesn't fit beside the kernel.
+    #[error(
+        "an initramfs of {size_mib} MiB doesn't fit beside the kernel into {mib} MiB of guest memory; try a \
+         larger --memory"
+    )]
+    InitramfsTooLarge {
+        /// Its size in MiB.
+        size_mib: u64,
         /// Guest memory in MiB.
         mib: u64,
     },
@@ -52,6 +67,17 @@ pub enum BootError {
     },
 }
 
+/// What a guest is booted from.
+#[derive(Clone, Copy)]
+pub struct Payload<'a> {
+    /// The kernel's file: an ELF file with a PVH note, or a Linux bzImage.
+    pub kernel: &'a [u8],
+    /// Its first file system.
+    pub initramfs: Option<&'a [u8]>,
+    /// Its command line.
+    pub command_line: &'a str,
+}
+
 /// How a kernel expects to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BootProtocol {
@@ -60,18 +86,35 @@ pub enum BootProtocol {
         /// Physical address of the entry.
         entry: u64,
     },
+    /// Linux's own, for a bzImage: long mode, boot parameters in RSI.
+    Linux {
+        /// Physical address of the entry.
+        entry: u64,
+    },
 }
 
-/// Loads the ELF file `kernel` and everything that it expects to find at its start.
+/// Loads a kernel and everything that it expects to find at its start.
 ///
 /// # Errors
 /// [`BootError`], with what is wrong with the file.
-pub fn load(
-    memory: &GuestMemory,
-    kernel: &[u8],
-    command_line: &str,
-    cpus: u8,
-) -> Result<BootProtocol, BootError> {
+pub fn load(memory: &GuestMemory, payload: &Payload<'_>, cpus: u8) -> Result<BootProtocol, BootError> {
+    if payload.command_line.len() as u64 >= layout::COMMAND_LINE_MAX {
+        return Err(BootError::CommandLine { length: payload.command_line.len() });
+    }
+    if linux::is_bzimage(payload.kernel) {
+        let rsdp = acpi::write(memory, cpus)?;
+        return linux::load(memory, payload, rsdp);
+    }
+    let (entry, kernel_end) = load_elf(memory, payload.kernel)?;
+    let rsdp = acpi::write(memory, cpus)?;
+    let initramfs = load_initramfs(memory, payload.initramfs, kernel_end, memory.size())?;
+    pvh::write(memory, initramfs, rsdp)?;
+    write_command_line(memory, payload.command_line)?;
+    Ok(BootProtocol::Pvh { entry })
+}
+
+/// Loads an ELF file; its PVH entry and the end of its last segment.
+fn load_elf(memory: &GuestMemory, kernel: &[u8]) -> Result<(u64, u64), BootError> {
     let no_kernel = |reason: &str| BootError::NoKernel { reason: reason.to_owned() };
     let too_large = BootError::TooLarge { mib: memory.size() >> 20 };
     if kernel.starts_with(ELF_32_BIT) {
@@ -88,16 +131,44 @@ pub fn load(
             return Err(too_large);
         }
         Err(LoaderError::Elf(ElfError::ReadElfHeader | ElfError::InvalidElfMagicNumber)) => {
-            return Err(no_kernel("it doesn't start like an ELF file"));
+            return Err(no_kernel("it starts neither like an ELF file nor like a bzImage"));
         }
         Err(other) => return Err(no_kernel(&other.to_string())),
     };
-    let PvhBootCapability::PvhEntryPresent(GuestAddress(entry)) = loaded.pvh_boot_cap else {
-        return Err(BootError::NoPvhNote);
+    match loaded.pvh_boot_cap {
+        PvhBootCapability::PvhEntryPresent(GuestAddress(entry)) => Ok((entry, loaded.kernel_end)),
+        _ => Err(BootError::NoPvhNote),
+    }
+}
+
+/// Puts the initramfs as high as it may lie, below `limit`; its address and size, both 0 for none. What a
+/// kernel takes for itself ends at `kernel_end`.
+fn load_initramfs(
+    memory: &GuestMemory,
+    initramfs: Option<&[u8]>,
+    kernel_end: u64,
+    limit: u64,
+) -> Result<(u64, u64), BootError> {
+    let Some(bytes) = initramfs else { return Ok((0, 0)) };
+    let size = bytes.len() as u64;
+    let too_large = BootError::InitramfsTooLarge { size_mib: size >> 20, mib: memory.size() >> 20 };
+    let place = limit.min(memory.size()).checked_sub(size).map(|address| address & !0xfff);
+    let address = match place {
+        Some(address) if address >= kernel_end => address,
+        _ => return Err(too_large),
     };
-    let rsdp = acpi::write(memory, cpus)?;
-    pvh::write(memory, command_line, rsdp)?;
-    Ok(BootProtocol::Pvh { entry })
+    memory.regions().write_slice(bytes, GuestAddress(address)).map_err(|_| too_large)?;
+    Ok((address, size))
+}
+
+/// Writes the command line and its NUL.
+fn write_command_line(memory: &GuestMemory, command_line: &str) -> Result<(), BootError> {
+    let mut text = command_line.as_bytes().to_vec();
+    text.push(0);
+    memory
+        .regions()
+        .write_slice(&text, GuestAddress(layout::COMMAND_LINE))
+        .map_err(|_| BootError::Structure { what: "the command line" })
 }
 
 /// Whether a segment's bytes are not all in the file. The loader gives the same error for that and for a
@@ -111,6 +182,7 @@ impl BootProtocol {
     pub fn start(self, general: &mut kvm_regs, system: &mut kvm_sregs) {
         match self {
             BootProtocol::Pvh { entry } => pvh::start(entry, general, system),
+            BootProtocol::Linux { entry } => linux::start(entry, general, system),
         }
     }
 }

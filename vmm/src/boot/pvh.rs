@@ -4,8 +4,8 @@
 use kvm_bindings::{kvm_regs, kvm_segment, kvm_sregs};
 use linux_loader::configurator::pvh::PvhBootConfigurator;
 use linux_loader::configurator::{BootConfigurator, BootParams};
-use linux_loader::loader::elf::start_info::{hvm_memmap_table_entry, hvm_start_info};
-use vm_memory::{Bytes, GuestAddress};
+use linux_loader::loader::elf::start_info::{hvm_memmap_table_entry, hvm_modlist_entry, hvm_start_info};
+use vm_memory::GuestAddress;
 
 use super::BootError;
 use crate::layout;
@@ -15,18 +15,12 @@ const START_MAGIC: u32 = 0x336e_c578;
 const MEMORY: u32 = 1;
 const RESERVED: u32 = 2;
 
-/// Writes the start info and what it points at.
-pub(super) fn write(memory: &GuestMemory, command_line: &str, rsdp: u64) -> Result<(), BootError> {
-    if command_line.len() as u64 >= layout::COMMAND_LINE_MAX {
-        return Err(BootError::CommandLine { length: command_line.len() });
-    }
-    let mut text = command_line.as_bytes().to_vec();
-    text.push(0);
-    memory
-        .regions()
-        .write_slice(&text, GuestAddress(layout::COMMAND_LINE))
-        .map_err(|_| BootError::Structure { what: "the command line" })?;
-
+/// Writes the start info and what it points at, the command line aside.
+pub(super) fn write(
+    memory: &GuestMemory,
+    (initramfs, initramfs_size): (u64, u64),
+    rsdp: u64,
+) -> Result<(), BootError> {
     let entry = |addr, end, type_| hvm_memmap_table_entry { addr, size: end - addr, type_, reserved: 0 };
     let map = [
         entry(0, layout::LEGACY_HOLE, MEMORY),
@@ -34,9 +28,13 @@ pub(super) fn write(memory: &GuestMemory, command_line: &str, rsdp: u64) -> Resu
         entry(layout::HIGH_MEMORY, memory.size(), MEMORY),
         entry(layout::ECAM_BASE, layout::ECAM_BASE + layout::ECAM_SIZE, RESERVED),
     ];
+    let module = hvm_modlist_entry { paddr: initramfs, size: initramfs_size, cmdline_paddr: 0, reserved: 0 };
+    let modules = if initramfs_size == 0 { 0 } else { 1 };
     let start_info = hvm_start_info {
         magic: START_MAGIC,
         version: 1,
+        nr_modules: modules,
+        modlist_paddr: if modules == 0 { 0 } else { layout::PVH_MODULES },
         cmdline_paddr: layout::COMMAND_LINE,
         rsdp_paddr: rsdp,
         memmap_paddr: layout::PVH_MEMORY_MAP,
@@ -45,6 +43,9 @@ pub(super) fn write(memory: &GuestMemory, command_line: &str, rsdp: u64) -> Resu
     };
     let mut parameters = BootParams::new::<hvm_start_info>(&start_info, GuestAddress(layout::PVH_START_INFO));
     parameters.set_sections(&map, GuestAddress(layout::PVH_MEMORY_MAP));
+    if modules != 0 {
+        parameters.set_modules(&[module], GuestAddress(layout::PVH_MODULES));
+    }
     PvhBootConfigurator::write_bootparams(&parameters, memory.regions())
         .map_err(|_| BootError::Structure { what: "the PVH start info" })
 }

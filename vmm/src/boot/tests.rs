@@ -39,8 +39,12 @@ fn memory() -> GuestMemory {
     GuestMemory::new(16 * MIB).unwrap()
 }
 
+fn load_with(memory: &GuestMemory, kernel: &[u8], command_line: &str) -> Result<BootProtocol, BootError> {
+    load(memory, &Payload { kernel, initramfs: None, command_line }, 1)
+}
+
 fn try_load(file: &[u8]) -> Result<BootProtocol, BootError> {
-    load(&memory(), file, "", 1)
+    load_with(&memory(), file, "")
 }
 
 #[track_caller]
@@ -55,7 +59,7 @@ fn reason(file: &[u8]) -> String {
 fn a_kernel_is_loaded_and_entered_where_its_note_says() {
     let memory = memory();
 
-    let protocol = load(&memory, &kernel(), "scenario=probe", 1).unwrap();
+    let protocol = load_with(&memory, &kernel(), "scenario=probe").unwrap();
 
     assert_eq!(protocol, BootProtocol::Pvh { entry: MIB });
     let mut code = [0];
@@ -70,7 +74,7 @@ fn a_kernel_is_loaded_and_entered_where_its_note_says() {
 #[test]
 fn the_start_info_leads_to_command_line_memory_map_and_rsdp() {
     let memory = memory();
-    load(&memory, &kernel(), "scenario=probe", 1).unwrap();
+    load_with(&memory, &kernel(), "scenario=probe").unwrap();
     let words = |address: u64, count: usize| {
         let mut bytes = vec![0; count * 8];
         assert!(memory.read_physical(address, &mut bytes));
@@ -93,7 +97,7 @@ fn the_start_info_leads_to_command_line_memory_map_and_rsdp() {
 #[test]
 fn what_does_not_start_like_an_elf_file_is_no_kernel() {
     for file in [&b""[..], b"#!/bin/sh\n", &[b'x'; 100], b"\x7fELF\x02\x01\x01"] {
-        assert_eq!(reason(file), "it doesn't start like an ELF file");
+        assert_eq!(reason(file), "it starts neither like an ELF file nor like a bzImage");
     }
 }
 
@@ -132,7 +136,7 @@ fn a_segment_outside_memory_is_too_large() {
 
 #[test]
 fn a_command_line_has_to_leave_room_for_its_nul() {
-    let with_length = |length| load(&memory(), &kernel(), &"x".repeat(length), 1);
+    let with_length = |length| load_with(&memory(), &kernel(), &"x".repeat(length));
 
     assert!(with_length(4095).is_ok());
     assert!(matches!(with_length(4096), Err(BootError::CommandLine { length: 4096 })));
@@ -143,14 +147,14 @@ fn no_truncated_or_damaged_file_panics() {
     let memory = memory();
     let file = kernel();
     for length in 0..file.len() {
-        assert!(load(&memory, &file[..length], "", 1).is_err(), "{length} bytes");
+        assert!(load_with(&memory, &file[..length], "").is_err(), "{length} bytes");
     }
     for offset in 0..file.len() {
         for value in [0x00, 0x01, 0x7f, 0x80, 0xff] {
             let mut damaged = file.clone();
             damaged[offset] = value;
             // What it gives is of no interest.
-            let _ = load(&memory, &damaged, "", 1);
+            let _ = load_with(&memory, &damaged, "");
         }
     }
 }

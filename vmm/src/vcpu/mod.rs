@@ -1,5 +1,6 @@
 //! A vCPU: runs the guest, and turns what KVM stops for into accesses, requests and reasons to stop.
 
+mod cpuid;
 mod exit;
 #[cfg(test)]
 mod fixture;
@@ -55,14 +56,20 @@ pub struct Vcpu {
 }
 
 impl Vcpu {
-    /// Creates the vCPU with number `index`.
+    /// Creates the vCPU with number `index` of `cpus`.
     ///
     /// # Errors
     /// [`HostError::Ioctl`] if KVM refuses.
-    pub fn new(kvm: &Kvm, vm: &VmFd, index: u8, shared: Arc<Shared>, lane: Lane) -> Result<Self, HostError> {
+    pub fn new(
+        kvm: &Kvm,
+        vm: &VmFd,
+        (index, cpus): (u8, u8),
+        shared: Arc<Shared>,
+        lane: Lane,
+    ) -> Result<Self, HostError> {
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
-        setup::prepare(kvm, &mut fd, index)?;
+        setup::prepare(kvm, &mut fd, index, cpus)?;
         if kvm.check_extension(Cap::CoalescedMmio) {
             fd.map_coalesced_mmio_ring()
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
@@ -202,6 +209,7 @@ impl Vcpu {
                 (layout::RESET_PORT, Some(value)) if exit.size == 1 && value & layout::RESET_BIT != 0 => {
                     return Ok(Some(Stop::Reset));
                 }
+                (layout::SLEEP_PORT, Some(value)) if switches_off(value) => return Ok(Some(Stop::PowerOff)),
                 (port, written) if self.shared.dispatcher.claims_port(port) => {
                     self.pci_port(port, exit.size, written)?
                 }
@@ -266,6 +274,12 @@ impl Vcpu {
         let shared = self.fd.sync_regs();
         Registers { general: shared.regs, system: shared.sregs }
     }
+}
+
+/// Whether a write to the sleep control register asks for soft-off.
+fn switches_off(value: u32) -> bool {
+    let sleep_type = (value >> layout::SLEEP_TYPE_SHIFT) & 7;
+    value & layout::SLEEP_ENABLE != 0 && sleep_type == u32::from(layout::SLEEP_OFF)
 }
 
 fn place(vcpu: u8, shared: &Shared, registers: &Registers) -> Place {

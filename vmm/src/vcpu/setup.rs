@@ -1,11 +1,12 @@
 //! A vCPU before its first instruction: CPUID, memory types, traps, shared registers.
 
 use kvm_bindings::{
-    CpuId, KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_X86_USER_SPACE_MSR, KVM_MAX_CPUID_ENTRIES,
-    KVM_MSR_EXIT_REASON_FILTER, Msrs, kvm_enable_cap, kvm_msr_entry,
+    CpuId, KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER, Msrs,
+    kvm_enable_cap, kvm_msr_entry, kvm_xcrs,
 };
 use kvm_ioctls::{Kvm, MsrFilterDefaultAction, MsrFilterRange, MsrFilterRangeFlags, SyncReg, VcpuFd, VmFd};
 
+use super::cpuid;
 use super::memory_type::{
     MSR_MTRR_DEF_TYPE, MSR_MTRR_PHYSBASE0, MSR_PAT, MTRR_DEF_TYPE_AT_BOOT, VARIABLE_RANGES,
 };
@@ -43,13 +44,28 @@ pub fn trap(vm: &VmFd) -> Result<(), HostError> {
 ///
 /// # Errors
 /// [`HostError::Ioctl`] if KVM refuses.
-pub fn prepare(kvm: &Kvm, fd: &mut VcpuFd, index: u8) -> Result<(), HostError> {
-    let cpuid = cpuid(kvm, index)?;
+pub fn prepare(kvm: &Kvm, fd: &mut VcpuFd, index: u8, cpus: u8) -> Result<(), HostError> {
+    let cpuid = cpuid::for_vcpu(kvm, index, cpus)?;
     fd.set_cpuid2(&cpuid).map_err(|source| HostError::ioctl("KVM_SET_CPUID2", source))?;
+    switch_on_vectors(fd, &cpuid);
     write_msr(fd, MSR_MTRR_DEF_TYPE, MTRR_DEF_TYPE_AT_BOOT)?;
     fd.set_sync_valid_reg(SyncReg::Register);
     fd.set_sync_valid_reg(SyncReg::SystemRegister);
     Ok(())
+}
+
+/// Enables SSE and AVX state in XCR0, as firmware may, if there are any. A guest does so again; but an
+/// emulated processor may not tell KVM of that, whose CPUID then has the wrong size of that state.
+fn switch_on_vectors(fd: &VcpuFd, cpuid: &CpuId) {
+    const STATES: u32 = 0x7;
+    let offered = cpuid.as_slice().iter().find(|entry| entry.function == 0xd && entry.index == 0);
+    let Some(offered) = offered.filter(|entry| entry.eax & STATES != 0) else { return };
+    let mut registers = kvm_xcrs { nr_xcrs: 1, ..Default::default() };
+    registers.xcrs[0].value = u64::from(offered.eax & STATES);
+    // A KVM that refuses leaves the guest to do it alone.
+    if let Err(error) = fd.set_xcrs(&registers) {
+        log::debug!("KVM_SET_XCRS failed: {error}");
+    }
 }
 
 /// Writes a model-specific register on the guest's behalf.
@@ -65,19 +81,4 @@ pub fn write_msr(fd: &VcpuFd, index: u32, data: u64) -> Result<(), HostError> {
         Ok(_) => Err(failed(libc::EINVAL)),
         Err(source) => Err(HostError::ioctl("KVM_SET_MSRS", source)),
     }
-}
-
-/// What the host supports, with this vCPU's APIC id where leaves hold it (SDM volume 2, CPUID).
-fn cpuid(kvm: &Kvm, index: u8) -> Result<CpuId, HostError> {
-    let mut cpuid = kvm
-        .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
-        .map_err(|source| HostError::ioctl("KVM_GET_SUPPORTED_CPUID", source))?;
-    for entry in cpuid.as_mut_slice() {
-        match entry.function {
-            1 => entry.ebx = (entry.ebx & 0x00ff_ffff) | u32::from(index) << 24,
-            0xb | 0x1f => entry.edx = index.into(),
-            _ => {}
-        }
-    }
-    Ok(cpuid)
 }

@@ -23,8 +23,11 @@ pub enum Definition {
     Instruction(Instruction),
     /// A mapping of device memory into an address space.
     Mapping(Mapping),
-    /// An executable with symbols; the file itself follows as a blob.
+    /// An executable with symbols; the file itself follows as a blob: an ELF file, or lines of address,
+    /// size and name for a kernel that has none.
     Image(Image),
+    /// A process and its address space.
+    Process(Process),
     /// A text.
     Text {
         /// The text.
@@ -119,6 +122,9 @@ pub struct Walk {
     pub announced: bool,
     /// The announced mapping's definition.
     pub mapping: Option<Id>,
+    /// The definition of the process whose address space it is, if the guest said so and ring 3 may use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Id>,
 }
 
 /// An effective memory type, as x86 names it; Intel SDM volume 3, section "Memory Cache Control".
@@ -239,6 +245,17 @@ pub struct Mapping {
     pub who: String,
     /// The call that made it.
     pub call: String,
+}
+
+/// A process, as the guest announced it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its address space: a CR3.
+    pub address_space: u64,
+    /// Its number.
+    pub pid: u64,
+    /// The name of its command.
+    pub name: String,
 }
 
 /// An executable whose symbols and lines name code.

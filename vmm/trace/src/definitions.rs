@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use device_model::{Region, Space};
 
-use crate::definition::{Definition, Function, Image, Instruction, Machine, Mapping, Route, Walk};
+use crate::definition::{Definition, Function, Image, Instruction, Machine, Mapping, Process, Route, Walk};
 use crate::event::Id;
 
 /// All definitions that a trace holds, or held so far.
@@ -48,6 +48,8 @@ impl Definitions {
         instruction: Instruction => Instruction;
         /// The mapping with this id.
         mapping: Mapping => Mapping;
+        /// The process with this id.
+        process: Process => Process;
     }
 
     /// The text with this id; empty if there is none.

@@ -80,6 +80,7 @@ fn walk_to(cr3: u64, page: u64, user: bool, path: Path, mapping: Id) -> Walk {
         path,
         announced: true,
         mapping: Some(mapping),
+        process: None,
     }
 }
 

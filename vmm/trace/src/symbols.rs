@@ -11,7 +11,7 @@ use crate::definitions::Definitions;
 use crate::event::Id;
 
 /// Where an instruction comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Symbol {
     /// The function whose code it is, like `lab::probe`: what was inlined into it goes by its name.
     pub function: String,
@@ -20,11 +20,25 @@ pub struct Symbol {
     /// The line within `function` itself: that of the call, if the instruction was inlined from another
     /// function.
     pub line: Option<u32>,
+    /// The kernel's module that the function is in.
+    pub module: Option<String>,
+    /// How far into the function, where the image is one that a kernel loaded or told of: a disassembly of
+    /// a module goes by that.
+    pub offset: Option<u64>,
+}
+
+impl Symbol {
+    /// The function as Linux names it: `lab_irq+0x12 [lab]`; just its name where there is no offset.
+    pub fn name(&self) -> String {
+        let offset = self.offset.map(|offset| format!("+{offset:#x}")).unwrap_or_default();
+        let module = self.module.as_ref().map(|module| format!(" [{module}]")).unwrap_or_default();
+        format!("{}{offset}{module}", self.function)
+    }
 }
 
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.function)?;
+        f.write_str(&self.name())?;
         match (&self.file, self.line) {
             (Some(file), Some(line)) => write!(f, " {file}:{line}"),
             (Some(file), None) => write!(f, " {file}"),
@@ -73,7 +87,8 @@ impl Symbols {
             .map(|(id, _)| id)
             .partition(|id| *id < before);
         earlier.into_iter().chain(later).find_map(|id| {
-            let parse = || SymbolImage::parse(definitions.blob(id));
+            let name = definitions.images().find(|(image, _)| *image == id).map(|(_, image)| &*image.name);
+            let parse = || SymbolImage::parse(definitions.blob(id), name.unwrap_or_default());
             self.images.entry(id).or_insert_with(parse).as_ref()?.find(rip)
         })
     }

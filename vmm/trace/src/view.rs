@@ -13,7 +13,7 @@ pub use code::{Code, disassemble};
 pub use place::{Place, describe_value};
 pub use viewer::Viewer;
 
-use crate::definition::{Function, Mapping, MemoryType, Path, Route, Walk};
+use crate::definition::{Function, Mapping, MemoryType, Path, Process, Route, Walk};
 use crate::event::{Backing, Counted, DmaOutcome, Id, Outcome, RouteChange};
 
 /// An event, resolved.
@@ -315,6 +315,9 @@ pub struct AccessView {
     pub walk: Option<Arc<Walk>>,
     /// The mapping that the virtual address belongs to, if the guest announced it.
     pub mapping: Option<Arc<Mapping>>,
+    /// The process whose address space it came through, if the guest told whose that is and it came from
+    /// ring 3.
+    pub process: Option<Arc<Process>>,
     /// The address on the bus.
     pub address: BusAddress,
     /// What it leads to; `None` if nothing claims it.

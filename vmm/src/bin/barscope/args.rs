@@ -3,11 +3,15 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use device_model::{Bdf, Options, catalog};
 use protocol::bug::Bug;
+use protocol::scenario::Scenario;
+
+use crate::linux::{ModuleChoice, ProgramChoice};
 
 /// Watch a PCI driver reach its device: every BAR access, from instruction to register.
 #[derive(Parser)]
@@ -168,7 +172,11 @@ A filter is a list of conditions that all have to hold; \"or\", \"not\" and brac
 /// Options of `run`.
 #[derive(clap::Args)]
 pub struct Run {
-    /// Play only this scenario of the test kernel; may be repeated
+    /// What to boot
+    #[arg(long, default_value = "test-kernel")]
+    pub guest: Guest,
+
+    /// Play only this scenario of the guest; may be repeated
     #[arg(long = "scenario", value_name = "NAME", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(scenario_names()))]
     pub scenarios: Vec<String>,
@@ -178,7 +186,7 @@ pub struct Run {
           value_parser = PossibleValuesParser::new(bug_names()))]
     pub bug: Option<String>,
 
-    /// List the test kernel's scenarios
+    /// List the guest's scenarios
     #[arg(long)]
     pub list_scenarios: bool,
 
@@ -206,25 +214,41 @@ pub struct Run {
     #[arg(long, short)]
     pub quiet: bool,
 
-    /// Stop the guest after this many seconds
-    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: u64,
+    /// Stop the guest after this many seconds [default: 60, for Linux 300]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
 
-    /// Guest memory in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = memory())]
-    pub memory: u64,
+    /// Guest memory in MiB [default: 32, for Linux 512]
+    #[arg(long, value_name = "MIB", value_parser = memory())]
+    pub memory: Option<u64>,
 
     /// Number of vCPUs; more than one makes traces differ from run to run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(vmm::layout::CPUS))]
     pub cpus: u8,
 
-    /// Boot this kernel (64-bit ELF with a PVH note, like vmlinux) instead of the test kernel
-    #[arg(long, value_name = "FILE", conflicts_with = "scenarios")]
+    /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel
+    #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
 
-    /// The kernel's command line, with --kernel
-    #[arg(long, value_name = "TEXT", requires = "kernel", default_value = "", hide_default_value = true)]
+    /// The kernel's first file system, a cpio archive
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
+
+    /// The kernel's command line, with --kernel; more of it, with --guest linux
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub append: String,
+
+    /// Load this kernel module instead of the driver for lab, with --guest linux; may be repeated
+    #[arg(long = "module", value_name = "FILE[ PARAMETERS]")]
+    pub modules: Vec<ModuleChoice>,
+
+    /// Run this program instead of scenarios, with --guest linux; may be repeated
+    #[arg(long = "program", value_name = "FILE[ ARGUMENTS]", conflicts_with = "scenarios")]
+    pub programs: Vec<ProgramChoice>,
+
+    /// Where to write the guest's console, with --guest linux
+    #[arg(long, value_name = "FILE", default_value = "barscope.console")]
+    pub console: PathBuf,
 
     /// The clock that devices see; virtual for the test kernel, host for others
     #[arg(long)]
@@ -245,14 +269,44 @@ pub struct Run {
 
 /// The files that the options name: with `--nested` they travel.
 impl Run {
+    /// Guest memory in MiB.
+    pub fn memory_mib(&self) -> u64 {
+        self.memory.unwrap_or(if self.guest == Guest::Linux { 512 } else { 32 })
+    }
+
+    /// How long the guest may take.
+    pub fn time_limit(&self) -> Duration {
+        Duration::from_secs(self.timeout.unwrap_or(if self.guest == Guest::Linux { 300 } else { 60 }))
+    }
+
     /// Those that are read.
     pub fn inputs(&self) -> Vec<&Path> {
-        self.kernel.iter().chain(&self.expect).map(PathBuf::as_path).collect()
+        self.kernel.iter().chain(&self.initrd).chain(&self.expect).map(PathBuf::as_path).collect()
     }
 
     /// Those that are written.
     pub fn outputs(&self) -> Vec<&Path> {
-        [&self.trace].into_iter().chain(&self.junit).map(PathBuf::as_path).collect()
+        let console = (self.guest == Guest::Linux).then_some(&self.console);
+        [&self.trace].into_iter().chain(&self.junit).chain(console).map(PathBuf::as_path).collect()
+    }
+}
+
+/// What is booted.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Guest {
+    /// The small kernel inside barscope, or the one that --kernel names.
+    TestKernel,
+    /// Linux, with a driver for lab and programs.
+    Linux,
+}
+
+impl Guest {
+    /// The scenarios that it can play.
+    pub fn scenarios(self) -> &'static [Scenario] {
+        match self {
+            Guest::TestKernel => protocol::scenario::SCENARIOS,
+            Guest::Linux => protocol::linux::SCENARIOS,
+        }
     }
 }
 
@@ -275,7 +329,9 @@ pub enum Clock {
 }
 
 fn scenario_names() -> impl Iterator<Item = &'static str> {
-    protocol::scenario::SCENARIOS.iter().map(|scenario| scenario.name)
+    let all = Guest::value_variants().iter().flat_map(|guest| guest.scenarios());
+    let names: std::collections::BTreeSet<_> = all.map(|scenario| scenario.name).collect();
+    names.into_iter()
 }
 
 fn bug_names() -> impl Iterator<Item = &'static str> {

@@ -71,6 +71,21 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// The guest has no such scenario.
+    #[error("this guest has no scenario {name}; --list-scenarios names those that it has")]
+    Scenario {
+        /// What was asked for.
+        name: String,
+    },
+    /// An option that this guest has no use for.
+    #[error("{option} goes with --guest linux only")]
+    LinuxOnly {
+        /// The option.
+        option: &'static str,
+    },
+    /// There is no Linux guest to boot.
+    #[error(transparent)]
+    Linux(#[from] crate::linux::Error),
     /// More devices than a bus has places.
     #[error(
         "more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1"
@@ -111,8 +126,11 @@ impl Failure {
             | Failure::Report { .. }
             | Failure::Explain(_)
             | Failure::BusFull
+            | Failure::Scenario { .. }
+            | Failure::LinuxOnly { .. }
             | Failure::Needs { .. } => Code::Usage,
             Failure::Nested(error) => error.code(),
+            Failure::Linux(error) => error.code(),
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
@@ -135,7 +153,7 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
     let at = |place: &Place| describe(place, definitions);
     let everywhere = || places.iter().map(|place| format!("\n  {}", at(place))).collect::<String>();
     let (code, text) = match stop {
-        Stop::Exit { status: 0 } => return (Code::Passed, None),
+        Stop::Exit { status: 0 } | Stop::PowerOff => return (Code::Passed, None),
         Stop::Exit { status } => (Code::Failed, format!("the guest ended with status {status}")),
         Stop::Reset => (Code::Failed, "the guest reset the machine".to_owned()),
         Stop::TripleFault(place) => {

@@ -6,6 +6,7 @@ mod devices;
 mod ending;
 mod expectations;
 mod explain;
+mod linux;
 mod maps;
 mod nested;
 mod output;

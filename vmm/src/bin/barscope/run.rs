@@ -1,5 +1,6 @@
 //! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,9 +14,10 @@ use trace::{Event, EventKind, Tail};
 use vmm::machine::Devices;
 use vmm::{Config, HostError, Place, Running, Stop, machine};
 
-use crate::args::{Clock, DeviceChoice, Format, Run};
+use crate::args::{Clock, DeviceChoice, Format, Guest, Run};
 use crate::ending::{Code, Failure, explain};
 use crate::expectations::Expectations;
+use crate::linux;
 use crate::output;
 use crate::signals::Signals;
 use crate::watch::{Selection, Watch, compile, filter};
@@ -24,6 +26,8 @@ use crate::watch::{Selection, Watch, compile, filter};
 const TURN: Duration = Duration::from_millis(50);
 /// The same while expectations are held against it: a violation stops the guest soon.
 const SHORT_TURN: Duration = Duration::from_millis(2);
+/// How many lines of a Linux guest's console are shown if it fails.
+const CONSOLE_TAIL: usize = 12;
 
 /// Runs the command.
 ///
@@ -31,8 +35,9 @@ const SHORT_TURN: Duration = Duration::from_millis(2);
 /// [`Failure`] if nothing could run or be shown.
 pub fn run(args: &Run) -> Result<Code, Failure> {
     if args.list_scenarios {
-        return list_scenarios();
+        return list_scenarios(args.guest);
     }
+    check(args)?;
     let filter = filter(args.filter.as_slice())?;
     let expectations = Expectations::read(&args.expect)?;
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
@@ -41,10 +46,14 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
         running.wake_on(descriptor)?;
     }
     let mut live = Live::open(args, filter, expectations)?;
-    let stop = drive(&mut running, &mut signals, &mut live, Duration::from_secs(args.timeout))?;
+    let stop = drive(&mut running, &mut signals, &mut live, args.time_limit())?;
     let places = running.halt();
     running.finish(stop.end())?;
-    live.finish(&stop, &places)
+    let code = live.finish(&stop, &places)?;
+    if args.guest == Guest::Linux {
+        say_of_linux(args, code, &stop);
+    }
+    Ok(code)
 }
 
 /// Gives the machine turns until it stops, and prints between them.
@@ -74,9 +83,46 @@ fn drive(
     }
 }
 
+/// Refuses what makes no sense together.
+fn check(args: &Run) -> Result<(), Failure> {
+    let known = |name: &String| args.guest.scenarios().iter().any(|scenario| scenario.name == name);
+    let foreign = args.guest == Guest::TestKernel && args.kernel.is_some();
+    if let Some(name) = args.scenarios.iter().find(|name| foreign || !known(name)) {
+        return Err(Failure::Scenario { name: name.clone() });
+    }
+    if args.guest != Guest::Linux {
+        let given = [
+            ("--module", !args.modules.is_empty()),
+            ("--program", !args.programs.is_empty()),
+            ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
+        ];
+        if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+            return Err(Failure::LinuxOnly { option });
+        }
+    }
+    check_needs(args)
+}
+
+/// What a Linux guest leaves besides a trace: on failure, the end of its console.
+fn say_of_linux(args: &Run, code: Code, stop: &Stop) {
+    if let Stop::NotEmulated { .. } = stop {
+        eprintln!("this KVM emulates too little to run Linux; --nested runs it in an emulated processor");
+    }
+    if matches!(code, Code::Passed | Code::Interrupted) {
+        return;
+    }
+    let console = std::fs::read(&args.console).unwrap_or_default();
+    let console = String::from_utf8_lossy(&console);
+    let lines: Vec<_> = console.lines().filter(|line| !line.trim().is_empty()).collect();
+    eprintln!("the guest's console, {}, ends:", args.console.display());
+    for line in &lines[lines.len().saturating_sub(CONSOLE_TAIL)..] {
+        eprintln!("  {}", line.trim_end());
+    }
+}
+
 fn config(args: &Run) -> Result<Config, Failure> {
     let mut config = Config::test_kernel(&args.trace);
-    config.memory_mib = args.memory;
+    config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
     config.kvm.clone_from(&args.kvm);
     if !args.quiet {
@@ -85,14 +131,15 @@ fn config(args: &Run) -> Result<Config, Failure> {
     if !args.devices.is_empty() {
         config.devices = devices(&args.devices)?;
     }
-    if let Some(path) = &args.kernel {
-        config.kernel =
-            std::fs::read(path).map_err(|source| Failure::Kernel { path: path.clone(), source })?;
+    if args.guest == Guest::Linux {
+        linux_guest(args, &mut config)?;
+    } else if let Some(path) = &args.kernel {
+        config.kernel = read(path)?;
+        config.initramfs = args.initrd.as_ref().map(read).transpose()?;
         config.kernel_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         config.command_line.clone_from(&args.append);
         config.clock = trace::Clock::Host;
     } else {
-        check_needs(args)?;
         let scenarios = (!args.scenarios.is_empty()).then(|| args.scenarios.join(","));
         let scenarios = scenarios.map(|names| format!("{}{names}", scenario::ARGUMENT));
         let bug = args.bug.as_ref().map(|name| format!("{}{name}", bug::ARGUMENT));
@@ -106,10 +153,35 @@ fn config(args: &Run) -> Result<Config, Failure> {
     Ok(config)
 }
 
+/// A kernel, and a first file system that was made for it here or, with `--nested`, outside.
+fn linux_guest(args: &Run, config: &mut Config) -> Result<(), Failure> {
+    let (kernel, initramfs) = match (&args.kernel, &args.initrd) {
+        (Some(kernel), Some(initrd)) => (kernel.clone(), read(initrd)?),
+        _ => {
+            let guest = linux::Guest::prepare(args)?;
+            let archive = guest.archive()?;
+            (guest.kernel, archive)
+        }
+    };
+    config.kernel = read(&kernel)?;
+    config.kernel_name = kernel.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    config.initramfs = Some(initramfs);
+    config.command_line = linux::command_line(&args.append);
+    config.clock = trace::Clock::Host;
+    let console = File::create(&args.console);
+    let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;
+    config.console = Box::new(console);
+    Ok(())
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|source| Failure::Kernel { path: path.clone(), source })
+}
+
 /// Refuses a scenario that an option is missing for. What devices it needs is for the guest to find out.
 fn check_needs(args: &Run) -> Result<(), Failure> {
     let asked = |scenario: &&scenario::Scenario| args.scenarios.iter().any(|name| name == scenario.name);
-    for scenario in scenario::SCENARIOS.iter().filter(asked) {
+    for scenario in args.guest.scenarios().iter().filter(asked) {
         if let (Needs::SecondCpu, Some(option), 1) = (scenario.needs, scenario.needs.option(), args.cpus) {
             return Err(Failure::Needs { scenario: scenario.name, option });
         }
@@ -130,10 +202,10 @@ fn devices(choices: &[DeviceChoice]) -> Result<Devices, Failure> {
         .collect()
 }
 
-fn list_scenarios() -> Result<Code, Failure> {
-    let width = scenario::SCENARIOS.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+fn list_scenarios(guest: Guest) -> Result<Code, Failure> {
+    let width = guest.scenarios().iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
     let mut out = io::stdout().lock();
-    for scenario in scenario::SCENARIOS {
+    for scenario in guest.scenarios() {
         let needs = scenario.needs.option().map(|option| format!("  ({option})")).unwrap_or_default();
         writeln!(out, "{:width$}  {}{needs}", scenario.name, scenario.question)?;
     }

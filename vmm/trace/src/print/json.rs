@@ -266,6 +266,7 @@ fn access(access: &AccessView) -> Value {
             "memory_type": walk.memory_type,
         })),
         "mapping": access.mapping.as_deref().map(mapping_fields),
+        "process": access.process.as_ref().map(|process| json!({ "pid": process.pid, "name": process.name })),
         "write": access.write,
         "size": access.size,
         "value": hex(access.value),
@@ -311,6 +312,8 @@ fn code_fields(code: &Code) -> Value {
         "function": symbol.map(|symbol| &symbol.function),
         "file": symbol.and_then(|symbol| symbol.file.as_ref()),
         "line": symbol.and_then(|symbol| symbol.line),
+        "module": symbol.and_then(|symbol| symbol.module.as_ref()),
+        "offset": symbol.and_then(|symbol| symbol.offset).map(hex),
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use addr2line::Context;
 use gimli::{Dwarf, EndianArcSlice, RunTimeEndian, SectionId};
-use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind};
+use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 
 use super::{Symbol, name};
 
@@ -18,23 +18,61 @@ pub(super) struct SymbolImage {
     functions: Vec<(u64, u64, String)>,
     /// Lines; `None` without usable debug information.
     lines: Option<Context<Reader>>,
+    origin: Origin,
+}
+
+/// What kind of image it is.
+enum Origin {
+    /// A linked program or kernel.
+    Linked,
+    /// A module of the kernel, by name.
+    Module(String),
+    /// What the kernel says of itself and its modules.
+    Kernel,
 }
 
 impl SymbolImage {
-    /// `None` if the file is no ELF file. A guest may have given anything.
-    pub(super) fn parse(elf: &[u8]) -> Option<Self> {
-        let file = object::File::parse(elf).ok()?;
-        let segments = file
-            .segments()
-            .map(|segment| (segment.address(), segment.address().saturating_add(segment.size())))
-            .collect();
+    /// `None` if the blob is neither an ELF file nor lines of address and name. A guest may have given
+    /// anything.
+    pub(super) fn parse(blob: &[u8], image: &str) -> Option<Self> {
+        let Ok(file) = object::File::parse(blob) else { return Self::parse_lines(blob) };
+        let range = |start: u64, size: u64| (start, start.saturating_add(size));
+        let (segments, origin) = match file.kind() {
+            // A module has no segments: the kernel placed its sections one by one.
+            ObjectKind::Relocatable => {
+                let placed = file
+                    .sections()
+                    .filter(|section| section.kind() == SectionKind::Text && section.address() != 0);
+                let placed = placed.map(|section| range(section.address(), section.size())).collect();
+                (placed, Origin::Module(image.to_owned()))
+            }
+            _ => {
+                let linked = file.segments().map(|segment| range(segment.address(), segment.size()));
+                (linked.collect(), Origin::Linked)
+            }
+        };
         let mut functions = file
             .symbols()
             .filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text)
             .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?.to_owned())))
             .collect::<Vec<_>>();
         functions.sort();
-        Some(Self { segments, functions, lines: lines(&file) })
+        Some(Self { segments, functions, lines: lines(&file), origin })
+    }
+
+    /// Functions of a kernel without a file, ascending: a line each, address and size in hexadecimal, and the
+    /// name.
+    fn parse_lines(lines: &[u8]) -> Option<Self> {
+        let function = |line: &str| {
+            let (address, rest) = line.split_once(' ')?;
+            let (size, name) = rest.split_once(' ')?;
+            let number = |text| u64::from_str_radix(text, 16).ok();
+            Some((number(address)?, number(size)?, name.to_owned()))
+        };
+        let functions: Vec<_> =
+            std::str::from_utf8(lines).ok()?.lines().map(function).collect::<Option<_>>()?;
+        let segments = vec![(functions.first()?.0, u64::MAX)];
+        Some(Self { segments, functions, lines: None, origin: Origin::Kernel })
     }
 
     /// The symbol of the code at `address`; `None` if it lies outside this image, or names nothing.
@@ -43,15 +81,26 @@ impl SymbolImage {
             return None;
         }
         let (outermost, file, line) = self.outermost_frame(address).unwrap_or_default();
-        let function = self.function(address).or(outermost.as_deref())?;
-        Some(Symbol { function: name::short(function), file, line })
+        let known = self.function(address);
+        let function = known.map(|(_, name)| name).or(outermost.as_deref())?;
+        let offset = known.map(|(start, _)| address - start);
+        let (function, module, offset) = match &self.origin {
+            Origin::Linked => (function, None, None),
+            Origin::Module(name) => (function, Some(name.clone()), offset),
+            // `lab_irq [lab]`
+            Origin::Kernel => match function.split_once(" [") {
+                Some((function, module)) => (function, Some(module.trim_end_matches(']').to_owned()), offset),
+                None => (function, None, offset),
+            },
+        };
+        Some(Symbol { function: name::short(function), file, line, module, offset })
     }
 
-    /// The symbol that `address` lies in.
-    fn function(&self, address: u64) -> Option<&str> {
+    /// Start and name of the symbol that `address` lies in.
+    fn function(&self, address: u64) -> Option<(u64, &str)> {
         let after = self.functions.partition_point(|(start, ..)| *start <= address);
         let (start, size, name) = self.functions[..after].last()?;
-        (*size == 0 || address - start < *size).then_some(name)
+        (*size == 0 || address - start < *size).then_some((*start, name))
     }
 
     /// Name, file and line of the frame that everything else at `address` was inlined into.

@@ -20,7 +20,12 @@ fn an_inlined_read_goes_by_the_line_of_its_call() {
     let mut definitions = Definitions::default();
     image(&mut definitions, None, program());
     let mut symbols = Symbols::default();
-    let expected = Symbol { function: "lab::probe".into(), file: Some("lab.rs".into()), line: Some(13) };
+    let expected = Symbol {
+        function: "lab::probe".into(),
+        file: Some("lab.rs".into()),
+        line: Some(13),
+        ..Symbol::default()
+    };
     assert_eq!(symbols.address(&definitions, rip, 0x7000), Some(expected.clone()));
     assert_eq!(expected.to_string(), "lab::probe lab.rs:13");
     let id = instruction(&mut definitions, rip, 0x7000);
@@ -60,4 +65,17 @@ fn files_that_are_no_images_name_nothing() {
         image(&mut definitions, None, broken);
         assert_eq!(Symbols::default().address(&definitions, 0xdead_0000, 0), None);
     }
+}
+
+#[test]
+fn a_kernel_without_a_file_names_its_functions_and_its_modules() {
+    let lines = b"ffffffff81000000 40 ioread32\nffffffffc0000000 40 lab_irq [lab]\n";
+    let mut definitions = Definitions::default();
+    image(&mut definitions, None, lines);
+    let mut symbols = Symbols::default();
+    let mut named = |rip| symbols.address(&definitions, rip, 0x7000).map(|symbol| symbol.to_string());
+    assert_eq!(named(0xffff_ffff_8100_0010).as_deref(), Some("ioread32+0x10"));
+    assert_eq!(named(0xffff_ffff_c000_0012).as_deref(), Some("lab_irq+0x12 [lab]"));
+    assert_eq!(named(0xffff_ffff_8100_0040), None, "between two functions");
+    assert_eq!(named(0x1000), None);
 }

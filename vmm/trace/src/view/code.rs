@@ -31,6 +31,7 @@ impl Code {
             symbol: symbol.map(|symbol| Symbol {
                 function: printable(&symbol.function),
                 file: symbol.file.as_deref().map(printable),
+                module: symbol.module.as_deref().map(printable),
                 ..symbol
             }),
         }

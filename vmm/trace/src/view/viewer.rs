@@ -6,7 +6,7 @@ use std::sync::Arc;
 use device_model::{Bdf, Region};
 
 use super::{AccessView, BusAddress, Code, Place, View, What};
-use crate::definition::{Function, Mapping, Route, Walk};
+use crate::definition::{Function, Mapping, Process, Route, Walk};
 use crate::definitions::Definitions;
 use crate::event::{AccessEvent, Event, EventKind, Id, Target};
 use crate::symbols::Symbols;
@@ -24,6 +24,7 @@ pub struct Viewer {
     codes: Shared<Code>,
     walks: Shared<Walk>,
     mappings: Shared<Mapping>,
+    processes: Shared<Process>,
     functions: Shared<Function>,
     routes: Shared<Route>,
     texts: Shared<str>,
@@ -182,12 +183,14 @@ impl Viewer {
     fn access(&mut self, definitions: &Definitions, vcpu: Option<u8>, access: &AccessEvent) -> AccessView {
         let walk = self.walk(definitions, access.walk);
         let mapping_id = walk.as_ref().and_then(|walk| walk.mapping).unwrap_or(0);
+        let process = walk.as_ref().and_then(|walk| walk.process).filter(|_| access.cpl == 3).unwrap_or(0);
         let caused_by = self.handlers.get(&vcpu).and_then(|inside| inside.last()?.1);
         AccessView {
             cpl: access.cpl,
             code: self.code(definitions, access.instruction),
             walk,
             mapping: self.mapping(definitions, mapping_id),
+            process: self.process(definitions, process),
             address: match access.target {
                 Target::Memory(address) => BusAddress::Memory(address),
                 Target::Port { port, .. } => BusAddress::Port(port),
@@ -236,6 +239,13 @@ impl Viewer {
             let mapping = definitions.mapping(id)?;
             let (who, call) = (printable(&mapping.who), printable(&mapping.call));
             Some(Arc::new(Mapping { who, call, ..mapping.clone() }))
+        })
+    }
+
+    fn process(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Process>> {
+        self.processes.get(id, || {
+            let process = definitions.process(id)?;
+            Some(Arc::new(Process { name: printable(&process.name), ..process.clone() }))
         })
     }
 

@@ -3,22 +3,25 @@
 
 mod image;
 pub mod init;
-mod libraries;
+pub mod libraries;
 mod link;
 mod qemu;
 mod task;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use tempfile::NamedTempFile;
 use vmm::debian;
 use vmm::initramfs::PackError;
 
-use crate::args::{Nested, Run};
+use crate::args::{Guest, Nested, Run};
 use crate::ending::{Code, Failure};
+use crate::linux;
 use crate::signals::Signals;
 use image::Errand;
 use link::Message;
@@ -112,14 +115,43 @@ impl Error {
 /// # Errors
 /// [`Failure`] if there is no machine to run it in, or no answer.
 pub fn run(args: &Run) -> Result<u8, Failure> {
-    let errand = Errand {
+    let mut errand = Errand {
         program: None,
         arguments: std::env::args_os().skip(1).filter(|argument| argument != "--nested").collect(),
         inputs: args.inputs(),
         outputs: args.outputs(),
-        memory_mib: args.memory,
+        memory_mib: args.memory_mib(),
     };
+    if args.guest != Guest::Linux || args.initrd.is_some() {
+        return send(errand, args.quiet);
+    }
+    // What goes into the guest is put together here, where compiler, headers and programs are.
+    let guest = linux::Guest::prepare(args)?;
+    let system = |what| move |source| Error::System { what, source };
+    let archive = NamedTempFile::with_prefix("barscope-").map_err(system("a file for the guest"))?;
+    guest.archive_to(archive.path())?;
+    errand.arguments = without(errand.arguments, &["--kernel", "--module", "--program"]);
+    for (option, path) in [("--kernel", guest.kernel.as_path()), ("--initrd", archive.path())] {
+        errand.arguments.extend([option.into(), path.into()]);
+    }
+    errand.inputs = args.expect.iter().map(PathBuf::as_path).collect();
+    errand.inputs.extend([guest.kernel.as_path(), archive.path()]);
     send(errand, args.quiet)
+}
+
+/// The arguments without these options and their values.
+fn without(arguments: Vec<OsString>, options: &[&str]) -> Vec<OsString> {
+    let mut kept = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy();
+        if options.iter().any(|option| text == *option) {
+            arguments.next();
+        } else if !options.iter().any(|option| text.starts_with(&format!("{option}="))) {
+            kept.push(argument);
+        }
+    }
+    kept
 }
 
 /// Runs any program there; gives its exit code.

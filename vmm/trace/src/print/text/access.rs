@@ -18,7 +18,10 @@ pub(super) fn access_lines(view: &View, access: &AccessView, width: usize, paint
     let path = format!("{:<8}", words::path(access));
     let [plain, who] = [path.clone(), paint.paint(style, path)]
         .map(|path| format!("{}ring {}  {path} ", prefix(view), access.cpl));
-    let (function, line) = code(access);
+    let (mut function, line) = code(access);
+    if let Some(process) = &access.process {
+        function += &format!(" [{} {}]", process.name, process.pid);
+    }
     let caused_by = access.caused_by.map(|cause| format!("  (caused by {cause})")).unwrap_or_default();
     let target = target(access);
     let room = if width >= ROOMY { 24 } else { 18 };
@@ -45,7 +48,7 @@ fn code(access: &AccessView) -> (String, String) {
         Some(symbol) => {
             let line = symbol.line.map(|line| format!(":{line}")).unwrap_or_default();
             let file = symbol.file.clone().unwrap_or_default();
-            (symbol.function.clone(), file + &line)
+            (symbol.name(), file + &line)
         }
         None => (format!("{:#x}", code.rip), String::new()),
     }

@@ -44,7 +44,8 @@ fn likeness(view: &View) -> Option<Likeness> {
     };
     Some(Likeness {
         code: access.code.as_ref().map(|code| match &code.symbol {
-            Some(symbol) => (Some(symbol.clone()), 0),
+            // A loop that the compiler unrolled is one all the same.
+            Some(symbol) => (Some(Symbol { offset: None, ..symbol.clone() }), 0),
             None => (None, code.rip),
         }),
         spot,

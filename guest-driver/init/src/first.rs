@@ -1,0 +1,129 @@
+//! Process 1: sets the system up, does its task, reports, switches the machine off.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::process::{Command, Stdio};
+
+use protocol::linux::SCENARIOS;
+use protocol::scenario::Needs;
+
+use crate::modules::{self, Modules};
+use crate::scenarios::{Entry, Loaded};
+use crate::task::Task;
+use crate::{bench, scenarios, symbols, system};
+
+const MOUNTS: [(&str, &str); 5] = [
+    ("proc", "/proc"),
+    ("sysfs", "/sys"),
+    ("devtmpfs", "/dev"),
+    ("tracefs", "/sys/kernel/tracing"),
+    ("tmpfs", "/tmp"),
+];
+const CONSOLE: &str = "/dev/ttyS0";
+
+/// Does everything, and doesn't return.
+pub fn run() -> ! {
+    let passed = work().unwrap_or_else(|error| {
+        eprintln!("init: {error}");
+        false
+    });
+    bench::exit(u64::from(!passed));
+    eprintln!("init: can't power off: {}", system::power_off());
+    loop {
+        std::thread::park();
+    }
+}
+
+fn work() -> io::Result<bool> {
+    for (kind, target) in MOUNTS {
+        fs::create_dir_all(target)?;
+        system::mount_kind(kind, target).map_err(|error| named(target, &error))?;
+    }
+    system::use_as_terminal(&OpenOptions::new().read(true).write(true).open(CONSOLE)?)?;
+    bench::open("init")?;
+    symbols::tell_kernel()?;
+    let task = Task::read()?;
+    if task.modules.is_empty() && task.programs.is_empty() {
+        return play_all(&task.scenarios);
+    }
+    for (path, parameters) in &task.modules {
+        if let Err(error) = modules::load(path, parameters) {
+            return Err(io::Error::other(format!("{path}: {error}: {}", last_log_line())));
+        }
+    }
+    for program in &task.programs {
+        let Some((path, arguments)) = program.split_first() else { continue };
+        bench::begin(path.rsplit('/').next().unwrap_or(path));
+        let status = Command::new(path).args(arguments).status().map_err(|error| named(path, &error))?;
+        bench::end(status.success(), &status.to_string());
+        if !status.success() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn named(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// What the kernel logged last, which is why a module wasn't loaded.
+fn last_log_line() -> String {
+    let log = Command::new("/proc/self/exe").arg("log").stdout(Stdio::piped()).output();
+    let text = log.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.trim_end().lines().next_back().unwrap_or("the kernel says nothing of it").to_owned()
+}
+
+/// Plays scenarios: those named, or all that can be played here.
+fn play_all(names: &[String]) -> io::Result<bool> {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut modules = Modules::default();
+    let mut passed = true;
+    fs::create_dir_all("/bin")?;
+    for scenario in SCENARIOS {
+        let asked = names.iter().any(|name| name == scenario.name);
+        let possible = scenario.needs == Needs::Nothing || cpus > 1;
+        let chosen = if names.is_empty() { possible } else { asked };
+        if !chosen {
+            continue;
+        }
+        let entry = scenarios::named(scenario.name)
+            .ok_or_else(|| io::Error::other(format!("nobody plays {}", scenario.name)))?;
+        passed &= play(&mut modules, scenario.name, &entry);
+    }
+    modules.unload_lab()?;
+    Ok(passed)
+}
+
+fn play(modules: &mut Modules, name: &str, entry: &Entry) -> bool {
+    let (before, after) = match entry.driver {
+        Loaded::Before(parameters) => (Some(parameters), None),
+        Loaded::Within(parameters) => (None, Some(parameters)),
+    };
+    let loaded = modules.lab(before);
+    bench::begin(name);
+    let loaded = loaded.and_then(|()| if after.is_some() { modules.lab(after) } else { Ok(()) });
+    let (passed, summary) = match loaded.and_then(|()| run_program(name)) {
+        Ok(result) => result,
+        Err(error) => (false, error.to_string()),
+    };
+    bench::end(passed, &summary);
+    if !passed || entry.leaves_it_changed {
+        // The next one finds the device as at the beginning.
+        modules.unload_lab().ok();
+    }
+    passed
+}
+
+/// Starts this file as the program `name`; whether it passed, and what it showed.
+fn run_program(name: &str) -> io::Result<(bool, String)> {
+    let path = format!("/bin/{name}");
+    if File::open(&path).is_err() {
+        std::os::unix::fs::symlink("/init", &path)?;
+    }
+    let output = Command::new(&path).stdout(Stdio::piped()).stderr(Stdio::inherit()).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let summary = said.trim_end().lines().next_back().unwrap_or_default();
+    let summary = if summary.is_empty() { output.status.to_string() } else { summary.to_owned() };
+    Ok((output.status.success(), summary))
+}

@@ -1,0 +1,29 @@
+//! The first process of a Linux guest, and the programs that it plays.
+//!
+//! One file is both: as process 1 it sets the system up, plays what it is told to and switches the machine
+//! off; started by another name it is the program of that name. It tells barscope what a trace can't see
+//! (symbols, mappings, counts) through the guest ABI's port, which programs may use as well as kernels.
+
+mod bench;
+mod count;
+mod first;
+mod lab;
+mod mapping;
+mod modules;
+mod pci;
+mod scenarios;
+mod symbols;
+mod system;
+mod task;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if std::process::id() == 1 {
+        first::run();
+    }
+    let name = arguments.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    scenarios::program(&name.to_string_lossy(), &arguments[1..])
+}

@@ -1,0 +1,53 @@
+//! What code in this guest is called, told to the bench.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use crate::bench;
+
+/// Variables that say where parts of the address space are.
+const BASES: [&str; 2] = ["page_offset_base", "vmalloc_base"];
+
+/// The kernel's functions, and this program's own.
+///
+/// # Errors
+/// What the system said.
+pub fn tell_kernel() -> io::Result<()> {
+    bench::image("init", &fs::read("/proc/self/exe")?);
+    let mut wanted = Vec::new();
+    for line in BufReader::new(fs::File::open("/proc/kallsyms")?).lines() {
+        let line = line?;
+        let mut words = line.split_whitespace().skip(1);
+        let function = words.next().is_some_and(|kind| matches!(kind, "t" | "T" | "w" | "W"));
+        if function || words.next().is_some_and(|name| BASES.contains(&name)) {
+            wanted.extend(line.as_bytes());
+            wanted.push(b'\n');
+        }
+    }
+    bench::symbols(&wanted);
+    Ok(())
+}
+
+/// Where the sections of a loaded module are: a line each.
+///
+/// # Errors
+/// What the system said.
+pub fn sections(module: &str) -> io::Result<String> {
+    let mut sections = String::new();
+    for entry in fs::read_dir(Path::new("/sys/module").join(module).join("sections"))? {
+        let entry = entry?;
+        let address = fs::read_to_string(entry.path())?;
+        sections += &format!("{} {}\n", entry.file_name().to_string_lossy(), address.trim());
+    }
+    Ok(sections)
+}
+
+/// A loaded module's functions and lines.
+///
+/// # Errors
+/// What the system said.
+pub fn tell_module(name: &str, file: &Path, sections: &str) -> io::Result<()> {
+    bench::module(name, &fs::read(file)?, sections);
+    Ok(())
+}

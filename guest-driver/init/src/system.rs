@@ -1,0 +1,182 @@
+//! System calls that the standard library has no names for. The C library is linked, so its functions are
+//! there; this declares them.
+
+use std::ffi::{CString, c_char, c_int, c_long, c_ulong, c_void};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+unsafe extern "C" {
+    fn mount(
+        source: *const c_char,
+        target: *const c_char,
+        kind: *const c_char,
+        flags: c_ulong,
+        data: *const c_void,
+    ) -> c_int;
+    fn ioperm(from: c_ulong, count: c_ulong, on: c_int) -> c_int;
+    fn dup2(from: c_int, to: c_int) -> c_int;
+    fn reboot(command: c_int) -> c_int;
+    fn syscall(number: c_long, ...) -> c_long;
+    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
+    fn mmap(
+        address: *mut c_void,
+        length: usize,
+        protection: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: i64,
+    ) -> *mut c_void;
+    fn munmap(address: *mut c_void, length: usize) -> c_int;
+    fn poll(fds: *mut PollFd, count: c_ulong, timeout: c_int) -> c_int;
+    fn sched_setaffinity(pid: c_int, size: usize, mask: *const u64) -> c_int;
+}
+
+const SYS_FINIT_MODULE: c_long = 313;
+const SYS_DELETE_MODULE: c_long = 176;
+const SYS_PERF_EVENT_OPEN: c_long = 298;
+const POWER_OFF: c_int = 0x4321_fedc;
+const O_NONBLOCK: c_long = 0o4000;
+const READ_WRITE: c_int = 3;
+const SHARED: c_int = 1;
+/// Something can be read.
+pub const POLL_IN: i16 = 1;
+
+#[repr(C)]
+struct PollFd {
+    fd: c_int,
+    events: i16,
+    returned: i16,
+}
+
+fn text(text: impl AsRef<[u8]>) -> io::Result<CString> {
+    CString::new(text.as_ref()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
+}
+
+fn check(result: impl Into<i64>) -> io::Result<i64> {
+    let result = result.into();
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Mounts a file system that needs no device.
+///
+/// # Errors
+/// What the system said.
+pub fn mount_kind(kind: &str, target: &str) -> io::Result<()> {
+    let (kind, target) = (text(kind)?, text(target)?);
+    // SAFETY: NUL-terminated strings that live through the call; no data.
+    check(unsafe { mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) }).map(drop)
+}
+
+/// Lets this process and its children use ports.
+///
+/// # Errors
+/// What the system said.
+pub fn allow_ports(from: u16, count: u16) -> io::Result<()> {
+    // SAFETY: plain numbers.
+    check(unsafe { ioperm(from.into(), count.into(), 1) }).map(drop)
+}
+
+/// Makes a file standard input, output and error.
+///
+/// # Errors
+/// What the system said.
+pub fn use_as_terminal(file: &File) -> io::Result<()> {
+    for standard in 0..3 {
+        // SAFETY: plain numbers; nothing owns the three.
+        check(unsafe { dup2(file.as_raw_fd(), standard) })?;
+    }
+    Ok(())
+}
+
+/// Switches the machine off. Returns only if that fails.
+pub fn power_off() -> io::Error {
+    // SAFETY: a plain number; file systems here are in memory, so nothing is to be written back.
+    unsafe { reboot(POWER_OFF) };
+    io::Error::last_os_error()
+}
+
+/// Loads a kernel module.
+///
+/// # Errors
+/// What the system said.
+pub fn load_module(path: &Path, parameters: &str) -> io::Result<()> {
+    let file = File::open(path)?;
+    let parameters = text(parameters)?;
+    // SAFETY: an open file and a NUL-terminated string that live through the call.
+    check(unsafe { syscall(SYS_FINIT_MODULE, file.as_raw_fd(), parameters.as_ptr(), 0) }).map(drop)
+}
+
+/// Unloads a kernel module.
+///
+/// # Errors
+/// What the system said.
+pub fn unload_module(name: &str) -> io::Result<()> {
+    let name = text(name)?;
+    // SAFETY: a NUL-terminated string that lives through the call.
+    check(unsafe { syscall(SYS_DELETE_MODULE, name.as_ptr(), O_NONBLOCK) }).map(drop)
+}
+
+/// An `ioctl` whose argument is a structure that the kernel reads and writes.
+///
+/// # Errors
+/// What the system said.
+pub fn control<T: Copy>(file: &File, request: u32, argument: &mut T) -> io::Result<()> {
+    let pointer: *mut T = argument;
+    // SAFETY: the request's number holds the size of `T`, which the callers in `lab` see to: the kernel
+    // touches no more than that.
+    check(unsafe { ioctl(file.as_raw_fd(), request.into(), pointer) }).map(drop)
+}
+
+/// Maps a file, shared and writable.
+///
+/// # Errors
+/// What the system said.
+pub fn map(file: &File, offset: u64, length: usize) -> io::Result<*mut u8> {
+    let offset = i64::try_from(offset).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // SAFETY: the kernel chooses the place, where nothing is yet.
+    let address = unsafe { mmap(std::ptr::null_mut(), length, READ_WRITE, SHARED, file.as_raw_fd(), offset) };
+    if address as isize == -1 { Err(io::Error::last_os_error()) } else { Ok(address.cast()) }
+}
+
+/// Undoes [`map`].
+///
+/// # Safety
+/// Nothing may use the mapping any more.
+pub unsafe fn unmap(address: *mut u8, length: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { munmap(address.cast(), length) };
+}
+
+/// Waits up to a time for something to read; what the kernel says is ready.
+///
+/// # Errors
+/// What the system said.
+pub fn wait_readable(file: &File, milliseconds: i32) -> io::Result<i16> {
+    let mut one = PollFd { fd: file.as_raw_fd(), events: POLL_IN, returned: 0 };
+    // SAFETY: one structure, that lives through the call.
+    check(unsafe { poll(&raw mut one, 1, milliseconds) })?;
+    Ok(one.returned)
+}
+
+/// Keeps the calling thread on one CPU.
+///
+/// # Errors
+/// What the system said.
+pub fn stay_on(cpu: u32) -> io::Result<()> {
+    let mask = 1_u64 << cpu;
+    // SAFETY: one word, that lives through the call.
+    check(unsafe { sched_setaffinity(0, size_of::<u64>(), &raw const mask) }).map(drop)
+}
+
+/// Opens a counter of events in this thread, as `attributes` describes them (`perf_event_attr`).
+///
+/// # Errors
+/// What the system said.
+pub fn open_counter(attributes: &[u64]) -> io::Result<c_int> {
+    let pointer = attributes.as_ptr();
+    // SAFETY: the structure holds its own size, that of the slice, which lives through the call.
+    let fd = unsafe { syscall(SYS_PERF_EVENT_OPEN, pointer, 0, -1, -1, 0) };
+    Ok(check(fd)? as c_int)
+}

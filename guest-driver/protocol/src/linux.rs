@@ -1,0 +1,39 @@
+//! What a Linux guest can play, in the order in which it does.
+
+use crate::scenario::{Needs, Scenario};
+
+const fn scenario(name: &'static str, question: &'static str) -> Scenario {
+    Scenario { name, question, needs: Needs::Nothing }
+}
+
+/// All of them. A name is also that of the program that plays it, so at most 15 bytes.
+pub const SCENARIOS: &[Scenario] = &[
+    scenario("probe", "can the driver read the device's ID through ioremap?"),
+    scenario("ioctl-and-mmap", "do both ways reach the same register, and what does each cost?"),
+    scenario(
+        "calls-or-loads",
+        "how often do read and write enter the kernel, and how often loads and stores?",
+    ),
+    scenario("mmap-by-fault", "what does a mapping cost that is filled page by page?"),
+    scenario("no-ioremap", "does mmap work in a driver that never calls ioremap?"),
+    scenario("iounmap", "does a program's mapping survive the driver's iounmap?"),
+    scenario("munmap", "does the driver's mapping survive a program's munmap?"),
+    scenario("small-bar", "does the driver give away a page of which its BAR is only a part?"),
+    scenario(
+        "write-combining",
+        "what do the page tables say of a write-combining mapping, and what arrives?",
+    ),
+    scenario("sysfs", "what can be mapped through sysfs, with a driver and without?"),
+    scenario("dev-mem", "when does /dev/mem give away a BAR?"),
+    scenario("file-mapping", "does a mapped file reach the device?"),
+    scenario("msi-x", "does a vector of its own wake the program?"),
+    scenario("msi", "does the one message wake the program?"),
+    scenario("intx", "does the pin wake the program?"),
+    scenario("dma", "does DMA arrive in both directions, and only while bus mastering is on?"),
+    scenario("taken-back", "what becomes of a mapping when its driver takes it back?"),
+    scenario("outlives-driver", "what does a mapping reach after its driver went?"),
+    scenario("rescan", "does the driver find the device again after its removal?"),
+    scenario("two-cpus", "is anything lost when two CPUs use both ways at once?")
+        .that_needs(Needs::SecondCpu),
+    scenario("memcpy", "what does the C library's memcpy do to device memory?"),
+];

@@ -1,0 +1,214 @@
+//! A Linux guest: its kernel, its driver, its first file system.
+
+mod choice;
+mod driver;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use vmm::debian;
+use vmm::initramfs::{Initramfs, PackError};
+
+use crate::args::Run;
+use crate::ending::Code;
+use crate::nested::libraries::libraries;
+
+pub use choice::{ModuleChoice, ProgramChoice};
+
+/// The first process, compiled with this program.
+const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
+/// What every Linux guest is told: a console, no more of it than warnings, and to stop when it panics.
+const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1";
+/// Where a bzImage says where its version is (Linux's `boot.rst`, `kernel_version`).
+const VERSION_POINTER: usize = 0x20e;
+
+/// There is no guest to boot.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No kernel was named, and none is here.
+    #[error(
+        "no Linux kernel for virtual machines here: `cargo xtask setup` brings Debian's; or name one with --kernel"
+    )]
+    NoKernel,
+    /// The headers of the kernel are not here.
+    #[error(
+        "{}: no headers of kernel {version} to compile the driver with; `cargo xtask setup` brings those of \
+         Debian's kernel; or give a driver with --module", folder.display()
+    )]
+    NoHeaders {
+        /// The kernel's version.
+        version: String,
+        /// Where they should be.
+        folder: PathBuf,
+    },
+    /// The driver doesn't compile.
+    #[error("the driver doesn't compile against the headers of kernel {version}:\n{said}")]
+    Driver {
+        /// The kernel's version.
+        version: String,
+        /// The compiler's last lines.
+        said: String,
+    },
+    /// A program can't be taken along.
+    #[error("{}: its shared libraries", program.display())]
+    Libraries {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file can't be packed.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// A file, a folder or a process can't be had.
+    #[error("{what}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The kernel's file can't be read.
+    #[error("{}", path.display())]
+    Kernel {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// The exit code that it ends with.
+    pub fn code(&self) -> Code {
+        match self {
+            Error::Libraries { .. } | Error::Pack(_) | Error::Kernel { .. } => Code::Usage,
+            _ => Code::Host,
+        }
+    }
+}
+
+/// What to boot.
+pub struct Guest {
+    /// The kernel's file.
+    pub kernel: PathBuf,
+    /// Its first file system.
+    pub initramfs: Initramfs,
+}
+
+/// The kernel's command line: what every guest is told, and what the user adds.
+pub fn command_line(append: &str) -> String {
+    format!("{COMMAND_LINE} {append}").trim_end().to_owned()
+}
+
+impl Guest {
+    /// Finds the kernel, compiles the driver if no other is named, and packs what the guest needs.
+    ///
+    /// # Errors
+    /// [`Error`] if something is missing or can't be read.
+    pub fn prepare(args: &Run) -> Result<Self, Error> {
+        let kernel = match &args.kernel {
+            Some(path) => path.clone(),
+            None => debian::kernel().ok_or(Error::NoKernel)?.image,
+        };
+        let version = version(&kernel)?;
+        let initramfs = pack(args, &version, &kernel)?;
+        Ok(Self { kernel, initramfs })
+    }
+
+    /// The first file system as an archive.
+    ///
+    /// # Errors
+    /// [`Error`] if a file can't be read any more.
+    pub fn archive(&self) -> Result<Vec<u8>, Error> {
+        let mut archive = Vec::new();
+        self.initramfs.write(&mut archive, Path::new("the initramfs"))?;
+        Ok(archive)
+    }
+
+    /// The same, as a file.
+    ///
+    /// # Errors
+    /// [`Error`] if it can't be written.
+    pub fn archive_to(&self, path: &Path) -> Result<(), Error> {
+        let out = File::create(path).map_err(|source| PackError { path: path.to_owned(), source })?;
+        Ok(self.initramfs.write(io::BufWriter::new(out), path)?)
+    }
+}
+
+fn pack(args: &Run, version: &str, kernel: &Path) -> Result<Initramfs, Error> {
+    let mut files = Initramfs::default();
+    let mut task = String::new();
+    files.console()?;
+    files.program(Path::new("/init"), INIT.to_vec())?;
+    for module in &args.modules {
+        let place = Path::new("/modules").join(module.file.file_name().unwrap_or_default());
+        files.host_file(&place, &module.file)?;
+        task += &format!("module {} {}\n", place.display(), module.parameters);
+    }
+    for program in &args.programs {
+        let place = Path::new("/programs").join(program.file.file_name().unwrap_or_default());
+        files.host_file(&place, &program.file)?;
+        let found = libraries(&program.file)
+            .map_err(|source| Error::Libraries { program: program.file.clone(), source })?;
+        for library in found {
+            files.host_file(&library, &library)?;
+        }
+        task += &format!("program {} {}\n", place.display(), program.arguments);
+    }
+    if args.modules.is_empty() {
+        files.file(Path::new("/lab.ko"), driver::module(version, &headers(version, kernel))?)?;
+        if !args.programs.is_empty() {
+            task.insert_str(0, "module /lab.ko\n");
+        }
+    }
+    for scenario in &args.scenarios {
+        task += &format!("scenario {scenario}\n");
+    }
+    files.file(Path::new("/task"), task.into_bytes())?;
+    Ok(files)
+}
+
+/// Where the headers of a kernel are: beside its modules, on this machine or where its packages were
+/// unpacked.
+fn headers(version: &str, kernel: &Path) -> PathBuf {
+    let beside = kernel.parent().and_then(Path::parent).map(|root| root.join("lib/modules"));
+    let modules = beside.filter(|modules| modules.join(version).is_dir());
+    modules.unwrap_or_else(|| PathBuf::from("/lib/modules")).join(version).join("build")
+}
+
+/// The version that a bzImage holds: `uname -r` of the kernel in it.
+fn version(kernel: &Path) -> Result<String, Error> {
+    let file = fs::read(kernel).map_err(|source| Error::Kernel { path: kernel.to_owned(), source })?;
+    Ok(version_in(&file).unwrap_or_default())
+}
+
+fn version_in(file: &[u8]) -> Option<String> {
+    let pointer = file.get(VERSION_POINTER..VERSION_POINTER + 2)?;
+    let at = usize::from(u16::from_le_bytes(pointer.try_into().ok()?)) + 0x200;
+    let text = file.get(at..)?;
+    let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
+    String::from_utf8(text[..end].to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_first_word_that_the_pointer_leads_to() {
+        let mut file = vec![0; 0x400];
+        file[VERSION_POINTER] = 0x10;
+        file[0x210..0x22a].copy_from_slice(b"6.1.0-9-cloud-amd64 (some)");
+        assert_eq!(version_in(&file).as_deref(), Some("6.1.0-9-cloud-amd64"));
+        assert_eq!(version_in(&file[..0x220]), None);
+        assert_eq!(version_in(b""), None);
+    }
+
+    #[test]
+    fn what_the_user_adds_comes_last() {
+        assert_eq!(command_line(""), "console=ttyS0 quiet panic=-1");
+        assert_eq!(command_line("iomem=relaxed"), "console=ttyS0 quiet panic=-1 iomem=relaxed");
+    }
+}
