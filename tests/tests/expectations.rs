@@ -57,6 +57,19 @@ fn the_scenario_of_two_vcpus_is_as_expected() -> Result<()> {
 }
 
 #[test]
+#[ignore = "needs QEMU and Debian's kernel"]
+fn nested_the_scenarios_are_as_expected() -> Result<()> {
+    hold(&files()?, &["--nested"], "expectations-nested.xml")
+}
+
+#[test]
+#[ignore = "needs QEMU and Debian's kernel"]
+fn nested_the_scenario_of_two_vcpus_is_as_expected() -> Result<()> {
+    let options = ["--nested", "--cpus", "2", "--scenario", "two-vcpus"];
+    hold(&[TWO_VCPUS.to_owned()], &options, "expectations-nested-two-vcpus.xml")
+}
+
+#[test]
 fn every_scenario_is_held_by_an_expectation() -> Result<()> {
     let mut held = BTreeSet::new();
     for file in files()?.iter().map(String::as_str).chain([TWO_VCPUS]) {
