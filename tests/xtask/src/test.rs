@@ -52,7 +52,7 @@ pub fn run(may_set_up: bool) -> Result<(), String> {
         let _ = fs::remove_file(report);
     }
     let began = Instant::now();
-    let result = steps.into_iter().try_for_each(|Step { what, mut command }| {
+    let result: Result<(), String> = steps.into_iter().try_for_each(|Step { what, mut command }| {
         eprintln!("\n== {what}");
         let step_began = Instant::now();
         succeed(&mut command).map_err(|error| format!("{what}: {error}"))?;
