@@ -31,7 +31,7 @@ use crate::irq;
 use crate::paging::Caching;
 use crate::pci::{Bar, Function};
 use registers::{
-    CONTROL, CONTROL_ENABLE, ID, ID_VALUE, INT_DONE, INT_MASK, INT_STATUS, MEMORY_BAR, OPCODE,
+    CONTROL, CONTROL_ENABLE, CONTROL_FLIP, ID, ID_VALUE, INT_DONE, INT_MASK, INT_STATUS, MEMORY_BAR, OPCODE,
     OPCODE_FACTORIAL, OPERAND, RESERVED, RESULT, STATUS, STATUS_DONE, VERSION, VERSION_VALUE,
 };
 
@@ -179,6 +179,13 @@ fn finish(lab: &Lab<'_>) -> Result<u32, Failure> {
     switch_off(lab);
     check::equal("STATUS", u64::from(status), u64::from(STATUS_DONE))?;
     Ok(result)
+}
+
+/// Has BAR2 mapped directly, or trapped; once that is read back, it is.
+#[inline(never)]
+pub fn serve_memory_directly(lab: &Lab<'_>, directly: bool) {
+    lab.write(CONTROL, if directly { CONTROL_FLIP } else { 0 });
+    lab.read(CONTROL);
 }
 
 /// Switches the device off: no interrupt comes and nothing starts any more. Writes may be on their way
