@@ -284,7 +284,7 @@ fn two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
             views.all().iter().filter(|view| view.scenario.as_deref() == Some("two-cpus")).filter_map(
                 |view| {
                     let What::Access(access) = &view.what else { return None };
-                    let named = access.place.as_ref().and_then(|place| place.register_name()).as_deref()
+                    let named = access.place.as_ref().and_then(trace::view::Place::register_name).as_deref()
                         == Some(register);
                     (named && access.write && access.cpl == level).then_some((view.vcpu, access.value))
                 },
