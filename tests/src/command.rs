@@ -47,11 +47,6 @@ impl Session {
         Ok(path)
     }
 
-    /// Where a file in the folder is.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// The command with these arguments, in the folder.
     ///
     /// # Errors
