@@ -36,7 +36,7 @@ fn hold(files: &[String], options: &[&str], report: &str) -> Result<()> {
     for (file, junit) in files.iter().zip(&report.test_suites) {
         let expected: Vec<_> = suite(file)?.tests.into_iter().map(|test| test.name).collect();
         let reported: Vec<_> = junit.test_cases.iter().map(|case| case.name.as_str()).collect();
-        ensure!(junit.name.as_str() == file && reported == expected, "{}: {reported:?}", junit.name);
+        ensure!(junit.name.as_str() == file && reported == expected, "{file}: {reported:?}");
         let passed = |case: &quick_junit::TestCase| matches!(case.status, TestCaseStatus::Success { .. });
         ensure!(junit.test_cases.iter().all(passed), "{file} is reported as failed");
     }
@@ -54,6 +54,19 @@ fn the_scenarios_are_as_expected() -> Result<()> {
 fn the_scenario_of_two_vcpus_is_as_expected() -> Result<()> {
     let options = ["--cpus", "2", "--scenario", "two-vcpus"];
     hold(&[TWO_VCPUS.to_owned()], &options, "expectations-two-vcpus.xml")
+}
+
+#[test]
+#[ignore = "needs QEMU and Debian's kernel"]
+fn nested_the_scenarios_are_as_expected() -> Result<()> {
+    hold(&files()?, &["--nested"], "expectations-nested.xml")
+}
+
+#[test]
+#[ignore = "needs QEMU and Debian's kernel"]
+fn nested_the_scenario_of_two_vcpus_is_as_expected() -> Result<()> {
+    let options = ["--nested", "--cpus", "2", "--scenario", "two-vcpus"];
+    hold(&[TWO_VCPUS.to_owned()], &options, "expectations-nested-two-vcpus.xml")
 }
 
 #[test]

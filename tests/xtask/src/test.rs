@@ -52,7 +52,7 @@ pub fn run(may_set_up: bool) -> Result<(), String> {
         let _ = fs::remove_file(report);
     }
     let began = Instant::now();
-    let result = steps.into_iter().try_for_each(|Step { what, mut command }| {
+    let result: Result<(), String> = steps.into_iter().try_for_each(|Step { what, mut command }| {
         eprintln!("\n== {what}");
         let step_began = Instant::now();
         succeed(&mut command).map_err(|error| format!("{what}: {error}"))?;
@@ -133,9 +133,11 @@ fn steps(skipped: &Skipped) -> Result<Vec<Step>, String> {
         steps.push(step("tests that need no /dev/kvm", cargo(["test", "--workspace"])));
     }
     if skipped.nested.is_none() {
-        let test = |name| cargo(["test", "--package", "tests", "--test", name, "--", "--include-ignored"]);
-        steps.push(step("the test kernel under QEMU", test("qemu")));
-        steps.push(step("barscope run --nested", test("nested")));
+        let qemu = ["test", "--package", "tests", "--test", "qemu", "--", "--include-ignored"];
+        steps.push(step("the test kernel under QEMU", cargo(qemu)));
+        let run = ["test", "--package", "tests", "--test", "nested", "--test", "expectations", "--"];
+        let nested = ["--include-ignored", "nested_"];
+        steps.push(step("barscope run --nested", cargo(run.into_iter().chain(nested))));
         steps.push(step("tests on kvm-amd, nested", on_kvm_amd()?));
     }
     Ok(steps)
