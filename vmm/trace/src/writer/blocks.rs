@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FallocateFlags, fallocate};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::WriteError;
 use crate::format::{
@@ -25,7 +25,8 @@ const CHUNK_BLOCKS: usize = (CHUNK_BYTES / BLOCK_BYTES) as usize;
 /// # Errors
 /// There isn't enough: better here than as SIGBUS at a store to a mapped hole.
 pub(super) fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
-    match fallocate(file, FallocateFlags::empty(), offset, length) {
+    // Signals, which take vCPUs out of their guest, interrupt it too.
+    match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), offset, length)) {
         // Some file systems (NFS before 4.2, for one) can't promise space; writing takes it.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
             let mut at = offset;
