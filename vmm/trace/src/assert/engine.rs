@@ -150,8 +150,11 @@ impl Engine {
     }
 }
 
+/// The functions that a test is about, `None` for all; or why there are none.
+type Scope = Result<Option<Vec<Bdf>>, String>;
+
 /// The functions that a test is run for, with its name for each run. `Err` for one that isn't there.
-fn scopes(test: &Test, definitions: &Definitions) -> Vec<(String, Result<Option<Vec<Bdf>>, String>)> {
+fn scopes(test: &Test, definitions: &Definitions) -> Vec<(String, Scope)> {
     let named = |name: &String| {
         let functions = definitions.functions().map(|(_, function)| function);
         let found = functions.filter(|function| is_called(function, name));
@@ -172,12 +175,7 @@ fn scopes(test: &Test, definitions: &Definitions) -> Vec<(String, Result<Option<
 }
 
 impl ClauseRun {
-    fn new(
-        test: &str,
-        placed: &Placed,
-        definitions: &Definitions,
-        scope: Result<Option<Vec<Bdf>>, String>,
-    ) -> Self {
+    fn new(test: &str, placed: &Placed, definitions: &Definitions, scope: Scope) -> Self {
         let Placed { clause, window, location } = placed;
         let prepared = scope.and_then(|scope| {
             let bounds = window.compile(definitions).map_err(|mistake| mistake.message)?;
@@ -229,7 +227,7 @@ impl ClauseRun {
         }
         let Some(occurrence) = &mut self.open else { return false };
         if (opening || served_otherwise) && occurrence.doubt.is_none() {
-            occurrence.doubt = unseen.asked_about(prepared.filters().into_iter());
+            occurrence.doubt = unseen.asked_about(&prepared.filters());
         }
         let decided = occurrence.state.take(prepared, view);
         let closes = !opening && bounds.closes(view);
@@ -237,10 +235,11 @@ impl ClauseRun {
             let doubt = occurrence.doubt.take();
             self.open = None;
             self.settle(Outcome { amiss, doubt, closed: true, to: view.seq });
-        } else if closes && let Some(Occurrence { from, state, doubt }) = self.open.take() {
-            if let Some(amiss) = state.end(prepared, from) {
-                self.settle(Outcome { amiss, doubt, closed: true, to: view.seq });
-            }
+        } else if closes
+            && let Some(Occurrence { from, state, doubt }) = self.open.take()
+            && let Some(amiss) = state.end(prepared, from)
+        {
+            self.settle(Outcome { amiss, doubt, closed: true, to: view.seq });
         }
         if opening || self.open.is_none() {
             self.listen();
@@ -272,7 +271,7 @@ impl ClauseRun {
                     self.open = Some(Occurrence { from: 1, state: prepared.begin(definitions), doubt: None });
                 }
                 if let Some(Occurrence { from, state, doubt }) = self.open.take() {
-                    let doubt = doubt.or_else(|| unseen.asked_about(prepared.filters().into_iter()));
+                    let doubt = doubt.or_else(|| unseen.asked_about(&prepared.filters()));
                     if let Some(amiss) = state.end(&prepared, from) {
                         self.settle(Outcome { amiss, doubt, closed: false, to: last });
                     }

@@ -281,7 +281,7 @@ fn take_each(
         *triggers += 1;
         // With one step to come that says nothing of causes, the first that waits speaks for all.
         let alike = chain.len() == 2 && !chain.names_causes();
-        if !(alike && !waiting.is_empty()) {
+        if !alike || waiting.is_empty() {
             waiting.push_back(Waiting { trigger: now, progress: chain.started(now) });
         }
         if waiting.len() > WAITING {

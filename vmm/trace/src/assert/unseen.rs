@@ -27,12 +27,9 @@ impl Unseen {
     }
 
     /// A region that one of `filters` asks about and whose accesses are not all seen now, in words.
-    pub(super) fn asked_about<'a>(
-        &self,
-        filters: impl Iterator<Item = &'a Compiled> + Clone,
-    ) -> Option<String> {
+    pub(super) fn asked_about(&self, filters: &[&Compiled]) -> Option<String> {
         let asked =
-            |((_, region), _): &&(Place, Backing)| filters.clone().any(|filter| filter.asks_about(*region));
+            |((_, region), _): &&(Place, Backing)| filters.iter().any(|filter| filter.asks_about(*region));
         let ((_, region), backing) = self.hidden.iter().find(asked)?;
         Some(match backing {
             Backing::Direct => format!("{region} was mapped directly: accesses to it are not seen"),

@@ -164,6 +164,7 @@ mod tests {
             path: Path::Unknown,
             announced: false,
             mapping: None,
+            process: None,
         }
     }
 
