@@ -266,10 +266,10 @@ fn a_stream_of_a_trace_with_random_damage_ends() {
             random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
             let place = (random >> 33) as usize;
             // Mostly headers: what lies in a block is under a checksum.
-            let offset = if place % 3 == 0 {
+            let offset = if place.is_multiple_of(3) {
                 place % content.len()
             } else {
-                4096 + (place % 6 << 16) + place / 8 % 32
+                4096 + ((place % 6) << 16) + place / 8 % 32
             };
             content[offset] = (random >> 20) as u8;
         }
