@@ -150,10 +150,10 @@ impl Engine {
     }
 }
 
-/// The functions that a test is about, if not all; or that there are none.
+/// The functions that a test is about, `None` for all; or why there are none.
 type Scope = Result<Option<Vec<Bdf>>, String>;
 
-/// The functions that a test is run for, with its name for each run.
+/// The functions that a test is run for, with its name for each run. `Err` for one that isn't there.
 fn scopes(test: &Test, definitions: &Definitions) -> Vec<(String, Scope)> {
     let named = |name: &String| {
         let functions = definitions.functions().map(|(_, function)| function);

@@ -330,13 +330,19 @@ fn a_failure_names_the_record_that_decided_it() {
 
 #[test]
 fn coverage_tells_what_is_missing_of_the_kind_that_it_is_about() {
-    let trace = story(Story::Good).finished();
-    for (text, told, untold) in [
-        ("coverage registers >= 100%", "BAR0.VERSION", "INT_STATUS ERROR"),
-        ("coverage fields >= 100%", "INT_STATUS ERROR", "BAR0.VERSION"),
-        ("coverage values >= 100%", "OPCODE=SQUARE", "INT_STATUS ERROR"),
+    let mut sample = Sample::new();
+    let acknowledgement = sample.kernel_write(0x14, 1);
+    sample.access(acknowledgement);
+    let trace = sample.finished();
+    for (goal, told, untold) in [
+        ("registers", "BAR0.SCRATCH", "INT_STATUS"),
+        ("fields", "BAR0.INT_STATUS ERROR", "BAR0.SCRATCH"),
+        ("values", "BAR0.OPCODE", "BAR0.STATUS"),
     ] {
-        let Verdict::Fail(failure) = verdict(&trace, text) else { panic!("{text} holds") };
+        let text = format!("test \"t\"\n  coverage {goal} >= 100%\n");
+        let Verdict::Fail(failure) = &findings(&trace, &text)[0].verdict else {
+            panic!("{goal} are covered")
+        };
         assert!(failure.reason.contains(told) && !failure.reason.contains(untold), "{}", failure.reason);
     }
 }

@@ -165,6 +165,7 @@ mod tests {
             announced: false,
             process: None,
             mapping: None,
+            process: None,
         }
     }
 
