@@ -93,6 +93,7 @@ impl<'a> Guest<'a> {
                 path,
                 announced: true,
                 mapping: Some(mapping),
+                process: None,
             }))
         };
         let walks =

@@ -163,6 +163,7 @@ mod tests {
             memory_type: MemoryType::WriteCombining,
             path: Path::Unknown,
             announced: false,
+            process: None,
             mapping: None,
         }
     }

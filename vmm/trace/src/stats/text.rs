@@ -8,7 +8,7 @@ use device_model::Region;
 
 use self::page::{Column, Page, short};
 use super::{Accesses, Histogram, LoopEnd, Source, SourceEnd, Stats, Table};
-use crate::coverage::{Counts, FunctionCoverage, Share};
+use crate::coverage::{Counts, FunctionCoverage, Missing, Share};
 use crate::print::style::{ASIDE, FAIL, PASS, WARNING};
 use crate::print::words::{counted, number};
 
@@ -105,11 +105,11 @@ fn percentiles(histogram: &Histogram) -> [String; 3] {
 }
 
 /// The `top` rows with most accesses, in their own order, and how many others there are.
-fn busiest<'a, K: Ord, V>(
-    table: &'a Table<K, V>,
+fn busiest<K: Ord, V>(
+    table: &Table<K, V>,
     top: usize,
     count: impl Fn(&V) -> u64,
-) -> (Vec<(&'a K, &'a V)>, usize) {
+) -> (Vec<(&K, &V)>, usize) {
     let mut rows: Vec<_> = table.rows().collect();
     rows.sort_by_key(|(key, value)| (Reverse(count(value)), *key));
     let others = rows.len().saturating_sub(top);
@@ -302,7 +302,7 @@ fn missing(page: &mut Page, function: &FunctionCoverage, region: Region, top: us
     let names: Vec<_> = missing
         .iter()
         .filter(|missing| missing.region.region == region)
-        .map(|missing| missing.within_region())
+        .map(Missing::within_region)
         .collect();
     if names.is_empty() {
         return;
