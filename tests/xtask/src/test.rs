@@ -12,7 +12,7 @@ use crate::setup;
 
 /// Tests that can't run on the virtual machine's kvm-amd: they use this machine's files or start other
 /// programs. All others of the package `tests` run there as well.
-const ONLY_HERE: [&str; 12] = [
+const ONLY_HERE: [&str; 13] = [
     "cost",
     "determinism",
     "expectations",
@@ -24,6 +24,7 @@ const ONLY_HERE: [&str; 12] = [
     "qemu",
     "questions",
     "readme",
+    "sample",
     "wrong_input",
 ];
 

@@ -4,9 +4,9 @@
 //! them. Three things are counted, each as a [`Share`] of all that there are:
 //!
 //! * **Registers**: all in the register maps of BARs, ranges of device memory aside. Bytes that no map
-//!   describes (reserved ones, an MSI-X table), the ROM and configuration space are in no count. A register
-//!   is covered once the device answered an access whose first byte belongs to it, read or write, of
-//!   whatever width and by whomever; or once the guest rang it as a doorbell that KVM took.
+//!   describes, the ROM and configuration space are in no count. A register is covered once the device
+//!   answered an access whose first byte belongs to it, read or write, of whatever width and by whomever; or
+//!   once the guest rang it as a doorbell that KVM took.
 //! * **Fields**: all of those registers. A field is covered once an answered access carried a bit of it
 //!   that is one, read or written. So a field that was only ever zero isn't.
 //! * **Values**: all enumerated values of those fields. One is covered once an answered access carried the
@@ -29,7 +29,7 @@ pub use share::{Counts, Share};
 use crate::definition::Function;
 use crate::definitions::Definitions;
 use crate::event::Outcome;
-use crate::view::{Place, View, What};
+use crate::view::{Place, View, What, printable};
 
 /// What was covered, of every function that is known.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -241,7 +241,7 @@ impl FunctionCoverage {
         });
         Self {
             bdf: definition.bdf,
-            name: definition.name.clone(),
+            name: printable(&definition.name),
             regions: regions.filter(|region| !region.registers.is_empty()).collect(),
             definition: Arc::clone(definition),
         }
@@ -252,8 +252,9 @@ impl FunctionCoverage {
         self.regions.iter().map(RegionCoverage::counts).sum()
     }
 
-    fn missing(&self) -> impl Iterator<Item = Missing<'_>> {
-        self.regions.iter().flat_map(move |region| {
+    /// What isn't covered of it; see [`Coverage::missing`].
+    pub fn missing(&self) -> Vec<Missing<'_>> {
+        let all = self.regions.iter().flat_map(move |region| {
             region.registers.iter().flat_map(move |register| {
                 let missing = |field, value| Missing { function: self, region, register, field, value };
                 let mut list = Vec::new();
@@ -273,7 +274,8 @@ impl FunctionCoverage {
                 }
                 list
             })
-        })
+        });
+        all.collect()
     }
 
     fn merge(&mut self, other: &Self) {
@@ -296,7 +298,7 @@ impl RegisterCoverage {
     fn new(register: &Register) -> Self {
         let fields: Vec<_> = register.fields.iter().map(FieldCoverage::new).collect();
         Self {
-            name: register.name.to_string(),
+            name: printable(&register.name),
             offset: register.offset,
             size: register.size,
             covered: false,
@@ -355,11 +357,11 @@ impl FieldCoverage {
     fn new(field: &Field) -> Self {
         let value = |(value, name): &(u64, std::borrow::Cow<'static, str>)| ValueCoverage {
             value: *value,
-            name: name.to_string(),
+            name: printable(name),
             covered: false,
         };
         Self {
-            name: field.name.to_string(),
+            name: printable(&field.name),
             covered: false,
             values: field.values.iter().map(value).collect(),
             field: field.clone(),
@@ -393,15 +395,28 @@ pub struct Missing<'a> {
     pub value: Option<&'a ValueCoverage>,
 }
 
+impl Missing<'_> {
+    /// The same without the function, for where that is said: `BAR0.OPCODE`.
+    pub fn within_function(&self) -> String {
+        format!("{}.{}", self.region.region, self.within_region())
+    }
+
+    /// The same without the BAR: `OPCODE`, `DMA_STATUS REASON=LENGTH`; `OPCODE=SQUARE` for a register that is
+    /// one field of the same name.
+    pub fn within_region(&self) -> String {
+        let register = &self.register.name;
+        match (self.field, self.value) {
+            (Some(field), Some(value)) if field.name == *register => format!("{register}={}", value.name),
+            (Some(field), Some(value)) => format!("{register} {}={}", field.name, value.name),
+            (Some(field), None) => format!("{register} {}", field.name),
+            (None, _) => register.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Missing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { function, region, register, field, value } = self;
-        write!(f, "{} {} {}.{}", function.bdf, function.name, region.region, register.name)?;
-        match (field, value) {
-            (Some(field), Some(value)) => write!(f, " {}={}", field.name, value.name),
-            (Some(field), None) => write!(f, " {}", field.name),
-            (None, _) => Ok(()),
-        }
+        write!(f, "{} {} {}", self.function.bdf, self.function.name, self.within_function())
     }
 }
 

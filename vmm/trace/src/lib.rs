@@ -20,6 +20,7 @@ pub mod print;
 mod reader;
 #[cfg(test)]
 mod sample;
+pub mod stats;
 pub mod symbols;
 pub mod view;
 mod writer;

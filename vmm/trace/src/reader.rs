@@ -1,7 +1,9 @@
 //! Reading a trace back: event by event ([`Stream`]), whole ([`Trace`]), or while it
 //! grows ([`Tail`]).
 
+mod packed;
 mod scan;
+mod slots;
 mod stream;
 mod tail;
 mod whole;

@@ -16,6 +16,7 @@ use crate::linux::{ModuleChoice, ProgramChoice};
 /// Watch a PCI driver reach its device: every BAR access, from instruction to register.
 #[derive(Parser)]
 #[command(
+    name = "barscope",
     version,
     args_conflicts_with_subcommands = true,
     after_help = "\
@@ -54,12 +55,50 @@ pub enum Command {
     Explain(Explain),
     /// Show over time which mappings led to which BAR at which address.
     Maps(Maps),
+    /// Count and time what traces hold: registers, paths, polling loops, coverage, kernel entries.
+    Stats(Stats),
+    /// Print completions for a shell.
+    Completions(Completions),
+    /// Print the manual page, or write those of all commands.
+    Man(Man),
     /// Run any program where /dev/kvm is kvm-amd: in the virtual machine of `run --nested`. As a runner for
     /// `cargo test` it brings tests there.
     Nested(Nested),
     /// What the virtual machine of `run --nested` starts with.
     #[command(hide = true)]
     NestedInit,
+}
+
+/// Options of `stats`.
+#[derive(clap::Args)]
+pub struct Stats {
+    /// The traces; several add up
+    #[arg(value_name = "TRACE", required = true)]
+    pub traces: Vec<PathBuf>,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+
+    /// The most rows of each list, in text
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub top: usize,
+}
+
+/// Options of `completions`.
+#[derive(clap::Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Options of `man`.
+#[derive(clap::Args)]
+pub struct Man {
+    /// Write a page for each command to this folder, like share/man/man1
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
 }
 
 /// Options of `nested`.

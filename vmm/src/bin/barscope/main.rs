@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod completions;
 mod devices;
 mod ending;
 mod expectations;
@@ -13,6 +14,7 @@ mod output;
 mod run;
 mod show;
 mod signals;
+mod stats;
 mod watch;
 
 use std::io::Write;
@@ -36,6 +38,9 @@ fn main() -> ExitCode {
         args::Command::Language => language().map(ExitCode::from),
         args::Command::Explain(args) => explain::explain(&args).map(ExitCode::from),
         args::Command::Maps(args) => maps::maps(&args).map(ExitCode::from),
+        args::Command::Stats(args) => stats::stats(&args).map(ExitCode::from),
+        args::Command::Completions(args) => completions::completions(&args).map(ExitCode::from),
+        args::Command::Man(args) => completions::man(&args).map(ExitCode::from),
         args::Command::Devices(args) => devices::devices(&args).map(ExitCode::from),
         args::Command::Nested(args) => nested::program(&args).map(ExitCode::from),
         args::Command::NestedInit => {

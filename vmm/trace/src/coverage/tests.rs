@@ -63,7 +63,7 @@ fn a_field_needs_a_one_and_a_value_itself() {
         "00:04.0 lab BAR0.STATUS DONE",
         "00:04.0 lab BAR0.STATUS ERROR",
         "00:04.0 lab BAR0.INT_STATUS DONE",
-        "00:04.0 lab BAR0.OPCODE OPCODE=FACTORIAL",
+        "00:04.0 lab BAR0.OPCODE=FACTORIAL",
         "00:04.0 lab BAR0.RESULT",
     ];
     assert_eq!(missing(&coverage), expected);

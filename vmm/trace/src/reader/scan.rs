@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{Damage, DamageKind, ReadError};
+use super::slots::Slots;
+use super::{Damage, DamageKind, ReadError, packed};
 use crate::definition::Definition;
 use crate::definitions::Definitions;
 use crate::event::Event;
@@ -73,14 +74,17 @@ struct BlockHeader {
 
 impl Scanner {
     pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
-        let file = File::open(path).map_err(|source| ReadError::Read { path: path.to_owned(), source })?;
+        let opened =
+            packed::open(path).map_err(|source| ReadError::Read { path: path.to_owned(), source })?;
+        let (file, cut_off) = opened;
+        let damage = cut_off.map(|offset| Damage { offset, kind: DamageKind::Truncated });
         Ok(Self {
             file,
             path: path.to_owned(),
             blocks: Vec::new(),
             stream: Vec::new(),
             stream_broken: false,
-            damage: Vec::new(),
+            damage: damage.into_iter().collect(),
         })
     }
 
@@ -147,33 +151,24 @@ impl Scanner {
         survey(self).map_err(|source| self.error(source))
     }
 
-    /// The events of a block, in the order of their sequence numbers; none if it is damaged.
-    pub(super) fn events_of(&mut self, block: EventBlock) -> Result<Vec<Event>, ReadError> {
+    /// The events of a block, in the order of their sequence numbers; none if it is damaged. `buffer` is
+    /// memory to use.
+    pub(super) fn slots_of(&mut self, block: EventBlock, mut buffer: Vec<u8>) -> Result<Slots, ReadError> {
         let EventBlock { index, used, crc, .. } = block;
-        let mut content = vec![0; CONTENT_BYTES];
-        let read = self.file.read_exact_at(&mut content, content_offset(index, 0));
+        buffer.resize(CONTENT_BYTES, 0);
+        let read = self.file.read_exact_at(&mut buffer, content_offset(index, 0));
         read.map_err(|source| self.error(source))?;
-        if crc.is_some_and(|crc| crc32fast::hash(&content[..used]) != crc) {
+        if crc.is_some_and(|crc| crc32fast::hash(&buffer[..used]) != crc) {
             self.note(Damage { offset: block_offset(index), kind: DamageKind::Checksum });
-            return Ok(Vec::new());
+            buffer.clear();
         }
-        let mut events = Vec::with_capacity(BLOCK_SLOTS);
-        for (position, bytes) in content.chunks_exact(SLOT_BYTES).enumerate() {
-            if word(bytes, 0) == 0 {
-                break;
-            }
-            match slot::decode(&words(bytes)) {
-                Some(event) => events.push(event),
-                None => {
-                    let offset = content_offset(index, position * SLOT_BYTES);
-                    self.note(Damage { offset, kind: DamageKind::Slot });
-                }
-            }
-        }
-        if !events.is_sorted_by_key(|event| event.seq) {
-            events.sort_by_key(|event| event.seq);
-        }
-        Ok(events)
+        Ok(Slots::new(buffer, |at| self.broken_slot(block, at)))
+    }
+
+    /// Reports that the slot at byte `at` of a block's content holds no event.
+    #[cold]
+    pub(super) fn broken_slot(&mut self, block: EventBlock, at: usize) {
+        self.note(Damage { offset: content_offset(block.index, at), kind: DamageKind::Slot });
     }
 
     /// Reports damage once, however often it is met.
@@ -339,11 +334,11 @@ fn content_offset(index: usize, at: usize) -> u64 {
 }
 
 /// The words of a slot.
-fn words(bytes: &[u8]) -> [u64; SLOT_WORDS] {
+pub(super) fn words(bytes: &[u8]) -> [u64; SLOT_WORDS] {
     std::array::from_fn(|at| word(bytes, at))
 }
 
 /// The word at `index`, of bytes that hold at least as many.
-fn word(bytes: &[u8], index: usize) -> u64 {
+pub(super) fn word(bytes: &[u8], index: usize) -> u64 {
     bytes[index * WORD..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
 }

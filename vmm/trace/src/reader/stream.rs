@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::scan::{EventBlock, Scanner};
+use super::slots::{Next, Slots};
 use super::{Damage, ReadError};
 use crate::definitions::Definitions;
 use crate::event::Event;
@@ -35,6 +36,8 @@ pub struct Stream {
     opened: usize,
     /// Blocks with events that weren't returned. The one that is read from is the last.
     open: Vec<OpenBlock>,
+    /// Memory of blocks that were read to their end.
+    spare: Vec<Vec<u8>>,
     /// The last of `open` is read from up to this sequence number, which another block may have.
     limit: u64,
     /// The sequence number that comes next if nothing is lost.
@@ -44,12 +47,13 @@ pub struct Stream {
 
 /// A block whose events are being returned.
 struct OpenBlock {
-    events: std::vec::IntoIter<Event>,
+    block: EventBlock,
+    slots: Slots,
 }
 
 impl OpenBlock {
     fn next_seq(&self) -> u64 {
-        self.events.as_slice().first().map_or(u64::MAX, |event| event.seq)
+        self.slots.next_seq()
     }
 }
 
@@ -73,6 +77,7 @@ impl Stream {
             blocks,
             opened: 0,
             open: Vec::new(),
+            spare: Vec::new(),
             limit: 0,
             expected: 1,
             lost: 0,
@@ -89,17 +94,23 @@ impl Stream {
     )]
     pub fn next(&mut self) -> Result<Option<Event>, ReadError> {
         loop {
-            if let Some(block) = self.open.last_mut()
-                && block.next_seq() < self.limit
-                && let Some(event) = block.events.next()
+            if let Some(OpenBlock { block, slots }) = self.open.last_mut()
+                && slots.next_seq() < self.limit
             {
-                if event.seq < self.expected {
+                match slots.next() {
                     // A damaged header led here too late: the order can't be mended.
-                    continue;
+                    Next::Event(event) if event.seq < self.expected => continue,
+                    Next::Event(event) => {
+                        self.lost += event.seq - self.expected;
+                        self.expected = event.seq + 1;
+                        return Ok(Some(event));
+                    }
+                    Next::Broken(at) => {
+                        self.scanner.broken_slot(*block, at);
+                        continue;
+                    }
+                    Next::End => (),
                 }
-                self.lost += event.seq - self.expected;
-                self.expected = event.seq + 1;
-                return Ok(Some(event));
             }
             if !self.turn_to_next_block()? {
                 self.lost += (self.handed_out + 1).saturating_sub(self.expected);
@@ -111,7 +122,9 @@ impl Stream {
 
     /// Puts the block with the next event last, and says how far it may be read; false if there is none.
     fn turn_to_next_block(&mut self) -> Result<bool, ReadError> {
-        self.open.retain(|block| block.next_seq() != u64::MAX);
+        for read in self.open.extract_if(.., |block| block.next_seq() == u64::MAX) {
+            self.spare.push(read.slots.into_buffer());
+        }
         loop {
             self.open.sort_unstable_by_key(|block| std::cmp::Reverse(block.next_seq()));
             let lowest = self.open.last().map(OpenBlock::next_seq);
@@ -127,9 +140,11 @@ impl Stream {
                 }
                 (_, Some(block)) => {
                     self.opened += 1;
-                    let events = self.scanner.events_of(block)?;
-                    if !events.is_empty() {
-                        self.open.push(OpenBlock { events: events.into_iter() });
+                    let slots = self.scanner.slots_of(block, self.spare.pop().unwrap_or_default())?;
+                    if slots.next_seq() == u64::MAX {
+                        self.spare.push(slots.into_buffer());
+                    } else {
+                        self.open.push(OpenBlock { block, slots });
                     }
                 }
                 (Some(_), None) => unreachable!("no unopened block is none before the lowest"),
@@ -170,8 +185,8 @@ impl Stream {
         }
         let mut last = 0;
         for block in last_of_lane.into_values() {
-            let events = self.scanner.events_of(block)?;
-            last = last.max(events.last().map_or(block.first, |event| event.seq));
+            let slots = self.scanner.slots_of(block, Vec::new())?;
+            last = last.max(slots.last_seq().unwrap_or(block.first));
         }
         Ok(last)
     }

@@ -320,3 +320,40 @@ fn lanes_of_several_threads_merge_while_a_tail_follows() {
     assert_eq!((trace.definitions().iter().count(), tail.definitions().iter().count()), (60, 60));
     assert!((1..=60).all(|id| trace.definitions().blob(id) == tail.definitions().blob(id)));
 }
+
+fn packed(fixture: &Fixture) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &fs::read(fixture.path()).unwrap()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_compressed_trace_is_read_like_any_other() {
+    let fixture = Fixture::new();
+    let mut lane = fixture.writer.lane(Some(0));
+    (0..2000).for_each(|_| fixture.record(&mut lane));
+    fixture.writer.finish(End::Finished).unwrap();
+    let plain = fixture.open();
+    fs::write(fixture.path(), packed(&fixture)).unwrap();
+    let trace = fixture.open();
+    assert_eq!(trace.events(), plain.events());
+    assert_eq!((trace.end(), trace.lost(), trace.damage()), (Some(&End::Finished), 0, &[][..]));
+}
+
+#[test]
+fn a_compressed_trace_that_was_cut_off_gives_what_is_there() {
+    let fixture = Fixture::new();
+    let mut lane = fixture.writer.lane(Some(0));
+    (0..5000).for_each(|_| fixture.record(&mut lane));
+    fixture.writer.finish(End::Finished).unwrap();
+    let packed = packed(&fixture);
+    fs::write(fixture.path(), &packed[..packed.len() / 2]).unwrap();
+    let trace = fixture.open();
+    let events = trace.events().len() as u64;
+    assert!(events >= 1023 && events < 5000, "{events}");
+    assert_eq!(trace.lost(), 5000 - events);
+    assert_eq!(trace.damage()[0].kind, DamageKind::Truncated);
+    // Nothing of it, not even the header.
+    fs::write(fixture.path(), &packed[..12]).unwrap();
+    assert!(matches!(Trace::open(&fixture.path()), Err(ReadError::Foreign { .. })));
+}

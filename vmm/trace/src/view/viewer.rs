@@ -1,6 +1,5 @@
 //! Resolves events one after the other; the one place where views are built.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use device_model::{Bdf, Region};
@@ -30,31 +29,59 @@ pub struct Viewer {
     texts: Shared<str>,
     scenario: Option<Arc<str>>,
     /// For each vector, the access that led to its last interrupt.
-    interrupts: HashMap<u8, u64>,
+    interrupts: Vec<Option<u64>>,
     /// The access that led to the last assertion of an interrupt pin.
     pin: Option<u64>,
-    /// For each vCPU, the handlers that it is in: vector and the access that led there.
-    handlers: HashMap<Option<u8>, Vec<(u8, Option<u64>)>>,
+    /// For each vCPU, none of them first, the handlers that it is in: vector and the access that led there.
+    handlers: Vec<Vec<(u8, Option<u64>)>>,
 }
 
-/// Definitions in use, shared by all views.
-struct Shared<T: ?Sized>(HashMap<Id, Arc<T>>);
+/// The most handlers that a vCPU is followed into: a guest may begin some and never end them.
+const DEEPEST: usize = 256;
+
+/// Definitions in use by their ids, shared by all views. Ids are dense, and only those that are defined are
+/// ever held.
+struct Shared<T: ?Sized>(Vec<Option<Arc<T>>>);
 
 impl<T: ?Sized> Default for Shared<T> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(Vec::new())
     }
 }
 
 impl<T: ?Sized> Shared<T> {
     fn get(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<Arc<T>> {
-        if let Some(known) = self.0.get(&id) {
-            return Some(Arc::clone(known));
-        }
-        let made = make()?;
-        self.0.insert(id, Arc::clone(&made));
-        Some(made)
+        self.borrow(id, make).cloned()
     }
+
+    fn borrow(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<&Arc<T>> {
+        let at = id as usize;
+        if self.0.get(at).is_none_or(Option::is_none) {
+            self.insert(at, make()?);
+        }
+        self.0.get(at)?.as_ref()
+    }
+
+    #[cold]
+    fn insert(&mut self, at: usize, made: Arc<T>) {
+        if at >= self.0.len() {
+            self.0.resize(at + 1, None);
+        }
+        self.0[at] = Some(made);
+    }
+}
+
+/// The element at `at`, which is made if it isn't there.
+fn slot<T: Default>(list: &mut Vec<T>, at: usize) -> &mut T {
+    if at >= list.len() {
+        list.resize_with(at + 1, T::default);
+    }
+    &mut list[at]
+}
+
+/// The index of what belongs to a vCPU.
+fn index(vcpu: Option<u8>) -> usize {
+    vcpu.map_or(0, |vcpu| usize::from(vcpu) + 1)
 }
 
 impl Viewer {
@@ -92,7 +119,7 @@ impl Viewer {
                 cause,
             },
             EventKind::Msi { function, index, address, data, delivered, cause } => {
-                self.interrupts.insert(data as u8, cause);
+                *slot(&mut self.interrupts, (data & 0xff) as usize) = Some(cause);
                 let function = self.function(definitions, function);
                 What::Msi { function, index, address, data, delivered, cause }
             }
@@ -148,13 +175,17 @@ impl Viewer {
             }
             EventKind::IsrEnter { vector } => {
                 // A vector that no message had is a pin's.
-                let cause = self.interrupts.get(&vector).copied().or(self.pin);
+                let cause = self.interrupts.get(usize::from(vector)).copied().flatten().or(self.pin);
                 let caused_by = cause.filter(|cause| *cause != 0);
-                self.handlers.entry(event.vcpu).or_default().push((vector, caused_by));
+                let handlers = slot(&mut self.handlers, index(event.vcpu));
+                if handlers.len() == DEEPEST {
+                    handlers.remove(0);
+                }
+                handlers.push((vector, caused_by));
                 What::IsrEnter { vector, caused_by }
             }
             EventKind::IsrExit { vector } => {
-                let handlers = self.handlers.entry(event.vcpu).or_default();
+                let handlers = slot(&mut self.handlers, index(event.vcpu));
                 if let Some(entered) = handlers.iter().rposition(|(known, _)| *known == vector) {
                     handlers.truncate(entered);
                 }
@@ -184,7 +215,7 @@ impl Viewer {
         let walk = self.walk(definitions, access.walk);
         let mapping_id = walk.as_ref().and_then(|walk| walk.mapping).unwrap_or(0);
         let process = walk.as_ref().and_then(|walk| walk.process).filter(|_| access.cpl == 3).unwrap_or(0);
-        let caused_by = self.handlers.get(&vcpu).and_then(|inside| inside.last()?.1);
+        let caused_by = self.handlers.get(index(vcpu)).and_then(|inside| inside.last()?.1);
         AccessView {
             cpl: access.cpl,
             code: self.code(definitions, access.instruction),
@@ -210,10 +241,14 @@ impl Viewer {
     }
 
     fn place(&mut self, definitions: &Definitions, access: &AccessEvent) -> Option<Place> {
-        let Some(route) = self.route(definitions, access.route) else {
+        let make = || definitions.route(access.route).cloned().map(Arc::new);
+        let Some(route) = self.routes.borrow(access.route, make) else {
             return unclaimed_configuration(definitions, access.target);
         };
-        let function = route.function.and_then(|id| self.function(definitions, id));
+        let functions = &mut self.functions;
+        let function = route
+            .function
+            .and_then(|id| functions.get(id, || definitions.function(id).cloned().map(Arc::new)));
         let bdf = function.as_ref().map(|function| function.bdf);
         let offset = match access.target {
             Target::Memory(address) => address.wrapping_sub(route.base),
@@ -258,17 +293,18 @@ impl Viewer {
     }
 
     fn text(&mut self, definitions: &Definitions, id: Id) -> Arc<str> {
-        self.texts.get(id, || Some(Arc::from(printable(definitions.text(id))))).unwrap_or_default()
+        let make = || definitions.get(id).map(|_| Arc::from(printable(definitions.text(id))));
+        self.texts.get(id, make).unwrap_or_default()
     }
 }
 
 /// `text` without control characters: guests choose texts, and terminals obey some of them.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '.' } else { character }).collect()
 }
 
 /// An access to the configuration space of a function that isn't there.
-fn unclaimed_configuration(definitions: &Definitions, target: Target) -> Option<Place> {
+pub(crate) fn unclaimed_configuration(definitions: &Definitions, target: Target) -> Option<Place> {
     let (routing_id, offset) = match target {
         Target::Port { port, routing_id, offset } if CONFIG_DATA.contains(&port) => {
             (routing_id, offset.into())

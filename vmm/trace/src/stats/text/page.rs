@@ -1,0 +1,139 @@
+//! Lines with aligned figures.
+
+use std::fmt::Write;
+
+use anstyle::Style;
+
+use crate::print::style::{ASIDE, HEADING, Paint};
+use crate::print::words::number;
+
+/// A column of figures, aligned right: heading and width.
+#[derive(Clone, Copy)]
+pub(super) struct Column(pub(super) &'static str, pub(super) usize);
+
+/// Text that grows.
+pub(super) struct Page {
+    out: String,
+    width: usize,
+    paint: Paint,
+}
+
+impl Page {
+    pub(super) fn new(width: usize, color: bool) -> Self {
+        Self { out: String::new(), width, paint: Paint { color } }
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.out
+    }
+
+    pub(super) fn paint(&self, style: Style, text: impl std::fmt::Display) -> String {
+        self.paint.paint(style, text)
+    }
+
+    pub(super) fn line(&mut self, text: impl AsRef<str>) {
+        self.out += text.as_ref().trim_end();
+        self.out.push('\n');
+    }
+
+    /// A table begins, or a paragraph.
+    pub(super) fn heading(&mut self, text: &str, columns: &[Column]) {
+        self.line("");
+        let titles: Vec<_> = columns.iter().map(|column| column.0.to_owned()).collect();
+        let line = self.aligned(text, columns, &titles);
+        let line = self.paint.paint(HEADING, line.trim_end());
+        self.line(line);
+    }
+
+    /// A row of a table: a name, which gives way, and figures.
+    pub(super) fn row(&mut self, name: &str, columns: &[Column], figures: &[String]) {
+        let line = self.aligned(name, columns, figures);
+        self.line(line);
+    }
+
+    /// How many rows were left out, if any.
+    pub(super) fn others(&mut self, count: usize) {
+        if count > 0 {
+            let line = format!("  and {} more", number(count as u64));
+            let line = self.paint.paint(ASIDE, line);
+            self.line(line);
+        }
+    }
+
+    /// Words that go on in the next line, each line indented.
+    pub(super) fn wrapped(&mut self, indent: usize, text: &str, style: Style) {
+        let mut line = String::new();
+        for word in text.split(' ') {
+            if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > self.width {
+                self.indented(indent, &line, style);
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line += word;
+        }
+        self.indented(indent, &line, style);
+    }
+
+    fn indented(&mut self, indent: usize, text: &str, style: Style) {
+        let text = self.paint.paint(style, text);
+        self.line(format!("{:indent$}{text}", ""));
+    }
+
+    fn aligned(&self, name: &str, columns: &[Column], figures: &[String]) -> String {
+        let taken: usize = columns.iter().map(|column| column.1).sum();
+        let room = self.width.saturating_sub(taken).min(60);
+        let mut line = name.to_owned();
+        if !columns.is_empty() {
+            line = format!("{:<room$}", shortened(name, room));
+        }
+        for (Column(_, width), figure) in columns.iter().zip(figures) {
+            // Writing to a string can't fail.
+            let _ = write!(line, "{figure:>width$}");
+        }
+        line
+    }
+}
+
+/// `text` in at most `room` columns: what a path of names begins with goes first.
+fn shortened(text: &str, room: usize) -> String {
+    let length = text.chars().count();
+    if length <= room {
+        return text.to_owned();
+    }
+    let indent = text.chars().take_while(|character| *character == ' ').count();
+    let kept: String = text.chars().skip(length - room.saturating_sub(indent + 2)).collect();
+    format!("{:indent$}..{kept}", "")
+}
+
+/// A time in three digits or so: `412 ns`, `1.30 us`, `21.0 ms`, `187 s`.
+pub(super) fn short(ns: u64) -> String {
+    let units = [(1, "ns"), (1000, "us"), (1_000_000, "ms"), (1_000_000_000, "s")];
+    let (unit, name) = units.into_iter().rev().find(|(unit, _)| ns >= *unit).unwrap_or((1, "ns"));
+    let (whole, hundredths) = (ns / unit, u128::from(ns % unit) * 100 / u128::from(unit));
+    match whole {
+        _ if unit == 1 => format!("{ns} ns"),
+        0..10 => format!("{whole}.{hundredths:02} {name}"),
+        10..100 => format!("{whole}.{} {name}", hundredths / 10),
+        _ => format!("{whole} {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_three_digits() {
+        let shown = [0, 999, 1000, 1305, 21_070, 999_999, 1_000_000, 61_000_000_000].map(short);
+        let expected = ["0 ns", "999 ns", "1.00 us", "1.30 us", "21.0 us", "999 us", "1.00 ms", "61.0 s"];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn long_names_keep_their_end() {
+        assert_eq!(shortened("  a::very::long::name", 12), "  ..ng::name");
+        assert_eq!(shortened("  short", 12), "  short");
+    }
+}
