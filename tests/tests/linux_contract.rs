@@ -27,13 +27,13 @@ fn definitions(header: &'static str) -> HashMap<&'static str, &'static str> {
 fn number(definitions: &HashMap<&str, &str>, name: &str) -> u64 {
     let text = definitions.get(name).unwrap_or_else(|| panic!("no {name}"));
     let hexadecimal = text.strip_prefix("0x");
-    hexadecimal.map_or_else(|| text.parse(), |digits| u64::from_str_radix(digits, 16)).unwrap()
+    hexadecimal.map_or_else(|| text.parse(), |digits| u64::from_str_radix(digits, 16)).expect("a number")
 }
 
 /// Size in bytes of a structure of the header.
 fn size(name: &str) -> u32 {
     let start = UAPI.find(&format!("struct {name} {{")).unwrap_or_else(|| panic!("no struct {name}"));
-    let body = UAPI[start..].split('}').next().unwrap();
+    let body = UAPI[start..].split('}').next().expect("a body");
     let words = body.matches("__u32 ").count() + body.matches("__u32\t").count();
     let long_words = body.matches("__u64 ").count() + body.matches("__u64\t").count();
     (words * 4 + long_words * 8) as u32

@@ -40,6 +40,7 @@ impl Args {
 
 /// What to do.
 #[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Command {
     /// Boot a kernel and trace its accesses to PCI devices.
     Run(Run),

@@ -105,11 +105,7 @@ fn percentiles(histogram: &Histogram) -> [String; 3] {
 }
 
 /// The `top` rows with most accesses, in their own order, and how many others there are.
-fn busiest<K: Ord, V>(
-    table: &Table<K, V>,
-    top: usize,
-    count: impl Fn(&V) -> u64,
-) -> (Vec<(&K, &V)>, usize) {
+fn busiest<K: Ord, V>(table: &Table<K, V>, top: usize, count: impl Fn(&V) -> u64) -> (Vec<(&K, &V)>, usize) {
     let mut rows: Vec<_> = table.rows().collect();
     rows.sort_by_key(|(key, value)| (Reverse(count(value)), *key));
     let others = rows.len().saturating_sub(top);
