@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use super::{Outcome, ensure, errno, refused, same};
+use super::{Outcome, errno, refused, same};
 use crate::bench;
 use crate::lab::{self, Lab};
 use crate::mapping::{Mapping, Source};

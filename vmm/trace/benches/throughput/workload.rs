@@ -62,6 +62,7 @@ impl<'a> Guest<'a> {
             device: 0x1ab0,
             bars: vec![Bar { index: 0, space: Space::Memory, size: 4096, wide: false, prefetchable: false }],
             msi_vectors: 8,
+            msix_vectors: 8,
             register_maps: model.register_maps().to_vec(),
         }))?;
         let route = |region, space, base, size| {
