@@ -165,7 +165,6 @@ mod tests {
             announced: false,
             process: None,
             mapping: None,
-            process: None,
         }
     }
 
