@@ -350,7 +350,7 @@ fn a_compressed_trace_that_was_cut_off_gives_what_is_there() {
     fs::write(fixture.path(), &packed[..packed.len() / 2]).unwrap();
     let trace = fixture.open();
     let events = trace.events().len() as u64;
-    assert!(events >= 1023 && events < 5000, "{events}");
+    assert!((1023..5000).contains(&events), "{events}");
     assert_eq!(trace.lost(), 5000 - events);
     assert_eq!(trace.damage()[0].kind, DamageKind::Truncated);
     // Nothing of it, not even the header.

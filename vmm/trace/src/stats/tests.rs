@@ -5,7 +5,7 @@ use crate::event::{AccessEvent, Counted, EventKind, Outcome, Target};
 use crate::format::End;
 use crate::sample::Sample;
 
-fn stats(sample: Sample) -> Stats {
+fn stats(sample: &Sample) -> Stats {
     sample.writer.finish(End::Finished).unwrap();
     Stats::of(&sample.path()).unwrap()
 }
@@ -41,7 +41,7 @@ fn accesses_are_counted_by_register_path_function_and_vcpu() {
     }
     sample.unclaimed_read();
     sample.configuration(4, 6);
-    let stats = stats(sample);
+    let stats = stats(&sample);
     assert_eq!((stats.records, stats.accesses, stats.instructions), (8, 8, 8));
     assert_eq!(counts(register(&stats, "BAR0.ID")), (2, 0, 0));
     assert_eq!(counts(register(&stats, "BAR0.SCRATCH")), (0, 1, 0));
@@ -68,7 +68,7 @@ fn accesses_are_counted_by_register_path_function_and_vcpu() {
 fn an_interrupt_is_timed_from_its_message_to_the_handlers_first_access() {
     let mut sample = Sample::new();
     sample.computation();
-    let stats = stats(sample);
+    let stats = stats(&sample);
     let (device, busy) = stats.busy.rows().next().unwrap();
     assert_eq!((device.bdf.as_str(), device.device.as_str()), ("00:04.0", "lab"));
     assert_eq!((busy.count(), busy.total()), (1, 20_000));
@@ -102,7 +102,7 @@ fn interrupts_that_do_not_arrive_are_told_apart() {
     sample.event(EventKind::IsrEnter { vector: 0x40 });
     let read = sample.kernel_read(0x14, 0);
     sample.access(read);
-    let stats = stats(sample);
+    let stats = stats(&sample);
     let rows = stats
         .interrupts
         .rows()
@@ -127,7 +127,7 @@ fn a_polling_loop_ends_by_its_value_or_by_another_access() {
     // Twice is no loop.
     sample.access(first);
     sample.access(first);
-    let polling = stats(sample).polling;
+    let polling = stats(&sample).polling;
     assert_eq!((polling.loops, polling.reads), (2, 8));
     let long = &polling.longest[0];
     assert_eq!((long.reads, long.first, long.last, long.value), (5, began, ended, 2));
@@ -151,7 +151,7 @@ fn a_loop_outlasts_the_handlers_of_interrupts_but_not_its_own() {
     sample.access(poll);
     sample.access(poll);
     sample.access(poll);
-    let polling = stats(sample).polling;
+    let polling = stats(&sample).polling;
     let found: Vec<_> = polling.longest.iter().map(|found| (found.reads, found.end)).collect();
     assert_eq!(found, [(4, LoopEnd::Trace), (3, LoopEnd::Handler)]);
 }
@@ -163,7 +163,7 @@ fn parts_of_one_instruction_are_no_loop() {
     for fragment in 0..8 {
         sample.event(EventKind::Access(AccessEvent { instance: 7, fragment, ..poll }));
     }
-    let stats = stats(sample);
+    let stats = stats(&sample);
     assert_eq!((stats.accesses, stats.instructions, stats.polling.loops), (8, 1, 0));
 }
 
@@ -196,7 +196,7 @@ fn what_the_guest_counted_belongs_to_scenarios_and_marks() {
         Window { kernel_entries: Some(5), faults_resolved: 1, ..window("outside", false, 1, 1) },
         Window { kernel_entries: Some(0), faults_fatal: 2, ..window("no-kernel-entry", true, 2, 0) },
     ];
-    assert_eq!(stats(sample).windows.all(), expected);
+    assert_eq!(stats(&sample).windows.all(), expected);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn several_traces_add_up() {
             sample.access(poll);
         });
         sample.scenario_end(true, "");
-        stats(sample)
+        stats(&sample)
     };
     let (one, mut both) = (trace(), Stats::default());
     both.merge(trace());
@@ -249,7 +249,7 @@ fn text_keeps_to_eighty_columns_and_has_colours_only_if_asked() {
     (0..20_000).for_each(|_| {
         sample.access(poll);
     });
-    let stats = stats(sample);
+    let stats = stats(&sample);
     let text = stats.text(80, 20, false);
     let body = || text.lines().skip(1);
     assert!(body().all(|line| line.chars().count() <= 80), "{text}");
@@ -262,7 +262,7 @@ fn text_keeps_to_eighty_columns_and_has_colours_only_if_asked() {
 
 #[test]
 fn nothing_comes_to_nothing() {
-    let stats = stats(Sample::new());
+    let stats = stats(&Sample::new());
     assert_eq!((stats.records, stats.accesses), (0, 0));
     let text = stats.text(80, 20, false);
     assert!(text.contains("0 records"), "{text}");
@@ -274,7 +274,7 @@ fn json_holds_keys_and_figures_side_by_side() {
     let mut sample = Sample::new();
     let read = AccessEvent { service_ns: 100, ..sample.kernel_read(0, 0x3142_414c) };
     sample.access(read);
-    let json = serde_json::to_value(stats(sample)).unwrap();
+    let json = serde_json::to_value(stats(&sample)).unwrap();
     let expected = serde_json::json!({
         "bdf": "00:04.0", "device": "lab", "region": "BAR0", "offset": 0, "register": "ID",
         "reads": 1, "writes": 0, "refused": 0,
