@@ -2,7 +2,7 @@
 //!
 //! [`explain`] reads the trace once from its start and keeps only that: for an access the instruction and its
 //! other parts, the mapping and who made it, the page walk, the exit, route and register, what the device
-//! did and what the interrupt handler answered. [`print`] draws it; [`Comparison`] sets two accesses side by
+//! did and what the interrupt handler answered. [`print()`] draws it; [`Comparison`] sets two accesses side by
 //! side.
 
 mod compare;
