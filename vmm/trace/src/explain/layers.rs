@@ -72,7 +72,9 @@ fn code(view: &View, access: &AccessView, layers: &Layers) -> Vec<Row> {
         3 => "ring 3, user".to_owned(),
         other => format!("ring {other}"),
     };
-    rows.push(Row::words("privilege", ring));
+    let mut items = vec![ring.clone()];
+    items.extend(access.process.as_ref().map(|process| format!("{} {}", process.name, process.pid)));
+    rows.push(Row::new("privilege", items, Likeness::Key(ring)));
     if let Some(cause) = access.caused_by {
         let why = format!("interrupt caused by record {cause}");
         rows.push(Row::new("handler", vec![why], Likeness::Key("handler".to_owned())));
