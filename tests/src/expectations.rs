@@ -28,3 +28,8 @@ pub fn files() -> Result<Vec<String>> {
     files.sort();
     Ok(files)
 }
+
+/// The file for a scenario of the Linux guest.
+pub fn linux_file(scenario: &str) -> String {
+    format!("tests/expect/linux/{scenario}.expect")
+}

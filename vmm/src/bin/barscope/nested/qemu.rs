@@ -17,6 +17,10 @@ use super::Error;
 use super::image::INIT;
 use super::link::Message;
 
+/// What Debian's kernel is told. On a busy host, emulated timers are late: Linux would take the IO-APIC for
+/// broken and panic.
+const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
+
 /// Arguments that are always the same. The port is QEMU's standard input and output.
 const ARGUMENTS: &[&str] = &[
     "-M",
@@ -131,7 +135,7 @@ fn start(mut command: Command, kernel: &Kernel, folder: &Path, memory: u64) -> i
         .arg("-kernel")
         .arg(&kernel.image)
         .arg("-append")
-        .arg(format!("console=ttyS0 quiet panic=-1 rdinit={INIT} -- nested-init"))
+        .arg(format!("{COMMAND_LINE} rdinit={INIT} -- nested-init"))
         // Paths in QEMU's options would need quoting; those of this folder don't.
         .current_dir(folder)
         .stdin(Stdio::piped())
