@@ -77,8 +77,8 @@ pub(super) struct Decided {
 /// What a clause came to.
 pub(super) enum Decision {
     Pass,
-    /// The record that decided it comes with it: the one that broke it, or the window's last. None did where
-    /// nothing began.
+    /// The record that decided it comes with it: the one that broke it, or that closed the window. None if
+    /// that was the end of the trace.
     Fail(Details, Option<u64>),
     Inconclusive(String),
 }
@@ -316,7 +316,7 @@ impl Outcome {
         match (self.amiss, doubt) {
             (Amiss::Open(why), _) => Decision::Inconclusive(why),
             (Amiss::Broken(details), _) | (Amiss::Missing(details), None) => {
-                Decision::Fail(details, Some(self.to))
+                Decision::Fail(details, self.closed.then_some(self.to))
             }
             (Amiss::Unsure, None) => Decision::Pass,
             (Amiss::Missing(_) | Amiss::Unsure, Some(doubt)) => Decision::Inconclusive(doubt.to_owned()),

@@ -99,8 +99,8 @@ pub struct Failure {
     pub clause: String,
     /// What is wrong.
     pub reason: String,
-    /// The record that decided it: the one that broke it, or the last of the window. None did where no window
-    /// began, or where what is asked for doesn't exist.
+    /// The record that decided it: the one that broke it, or that closed the window. None if that was the end
+    /// of the trace.
     pub record: Option<u64>,
     /// The event that came nearest, and how it differs.
     pub nearest: Option<String>,

@@ -59,7 +59,7 @@ impl Findings {
     pub fn look(&mut self, view: &View) {
         for (decided, picture) in &mut self.list {
             if let Decision::Fail(details, to) = &decided.result {
-                picture.look(details, to.unwrap_or(0), view, &self.recent);
+                picture.look(details, to.unwrap_or(u64::MAX), view, &self.recent);
             }
         }
         if self.recent.len() == AROUND {

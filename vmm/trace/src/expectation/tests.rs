@@ -323,8 +323,10 @@ fn a_failure_names_the_record_that_decided_it() {
         other => panic!("{other}"),
     };
     assert_eq!(record("test \"t\"\n  never msi 0\n"), Some(3));
+    // The scenario's end is the last record.
     let last = trace.views().all().last().map(|view| view.seq);
-    assert_eq!(record("test \"t\"\n  msi 1 at least 1\n"), last);
+    assert_eq!(record("test \"t\" in scenario s\n  msi 1 at least 1\n"), last);
+    assert_eq!(record("test \"t\"\n  msi 1 at least 1\n"), None);
     assert_eq!(record("test \"t\" in scenario x\n  never msi 0\n"), None);
 }
 
