@@ -55,7 +55,7 @@ fn scenario(name: &str) -> Result<Expect<'static>> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
+fn on_linux_the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
     let run = all()?;
     ensure!(run.ended.code == Some(0), "{}\n{}", run.ended.stdout, run.ended.stderr);
     ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
@@ -68,7 +68,7 @@ fn the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn the_driver_reads_the_id_through_ioremap_uncached() -> Result<()> {
+fn on_linux_the_driver_reads_the_id_through_ioremap_uncached() -> Result<()> {
     let probe = scenario("probe")?;
     let id = || read("BAR0.ID").value(ID).width(4).cpl(0).via(Path::Ioremap);
     let whose = id().memory_type(MemoryType::UncacheableMinus).function("lab_probe");
@@ -81,7 +81,7 @@ fn the_driver_reads_the_id_through_ioremap_uncached() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn ioctl_and_mmap_reach_one_register() -> Result<()> {
+fn on_linux_ioctl_and_mmap_reach_one_register() -> Result<()> {
     let both = scenario("ioctl-and-mmap")?;
     let driver =
         |filter: trace::filter::Filter| filter.cpl(0).via(Path::Ioremap).uncached().function("lab_ioctl");
@@ -112,7 +112,7 @@ fn ioctl_and_mmap_reach_one_register() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn a_call_enters_the_kernel_and_a_load_does_not() -> Result<()> {
+fn on_linux_a_call_enters_the_kernel_and_a_load_does_not() -> Result<()> {
     let window = |name: &str| -> Result<Expect<'static>> {
         let (from, to) = (format!("{name}: begin"), format!("{name}: end"));
         Ok(Expect::on(&all()?.trace).within(Window::marks(&from, &to)))
@@ -131,7 +131,7 @@ fn a_call_enters_the_kernel_and_a_load_does_not() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn a_mapping_filled_by_faults_costs_one() -> Result<()> {
+fn on_linux_a_mapping_filled_by_faults_costs_one() -> Result<()> {
     let by_fault = scenario("mmap-by-fault")?;
     by_fault.count(page_fault(Counted::FaultResolved), 1..=1).assert_passed();
     by_fault.kernel_entries(1..=1).assert_passed();
@@ -141,7 +141,7 @@ fn a_mapping_filled_by_faults_costs_one() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn each_mapping_lives_without_the_other() -> Result<()> {
+fn on_linux_each_mapping_lives_without_the_other() -> Result<()> {
     let without = scenario("no-ioremap")?;
     without.count(read("BAR0.ID").cpl(3).value(ID), 1..=1).assert_passed();
     without.never(access("BAR0").via(Path::Ioremap)).assert_passed();
@@ -168,7 +168,7 @@ fn each_mapping_lives_without_the_other() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn a_small_bar_comes_with_its_neighbours() -> Result<()> {
+fn on_linux_a_small_bar_comes_with_its_neighbours() -> Result<()> {
     let small = scenario("small-bar")?;
     small.count(map(Path::Mmap), 1..=1).assert_passed();
     small.count(write("BAR5.DOORBELL0").cpl(3), 1..=1).assert_passed();
@@ -177,7 +177,7 @@ fn a_small_bar_comes_with_its_neighbours() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn write_combining_is_in_the_page_tables_and_every_store_arrives() -> Result<()> {
+fn on_linux_write_combining_is_in_the_page_tables_and_every_store_arrives() -> Result<()> {
     let combining = scenario("write-combining")?;
     let word = |filter: trace::filter::Filter| filter.cpl(3).width(4).memory_type(MemoryType::WriteCombining);
     combining.count(word(write("BAR2")), 16..=16).assert_passed();
@@ -188,7 +188,7 @@ fn write_combining_is_in_the_page_tables_and_every_store_arrives() -> Result<()>
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn sysfs_and_dev_mem_give_a_bar_away_once_its_driver_is_gone() -> Result<()> {
+fn on_linux_sysfs_and_dev_mem_give_a_bar_away_once_its_driver_is_gone() -> Result<()> {
     for (name, path) in [("sysfs", Path::Sysfs), ("dev-mem", Path::DevMem)] {
         let window = scenario(name)?;
         window
@@ -205,14 +205,14 @@ fn sysfs_and_dev_mem_give_a_bar_away_once_its_driver_is_gone() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn a_mapped_file_reaches_no_device() -> Result<()> {
+fn on_linux_a_mapped_file_reaches_no_device() -> Result<()> {
     scenario("file-mapping")?.never(any_access()).assert_passed();
     Ok(())
 }
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn the_handler_acknowledges_whatever_way_the_interrupt_comes() -> Result<()> {
+fn on_linux_the_handler_acknowledges_whatever_way_the_interrupt_comes() -> Result<()> {
     let handled = || {
         [
             read("BAR0.INT_STATUS").cpl(0).via(Path::Ioremap).function("lab_irq"),
@@ -236,7 +236,7 @@ fn the_handler_acknowledges_whatever_way_the_interrupt_comes() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn dma_moves_both_ways_and_not_without_bus_mastering() -> Result<()> {
+fn on_linux_dma_moves_both_ways_and_not_without_bus_mastering() -> Result<()> {
     let transfers = scenario("dma")?;
     let done = || dma().dma_outcome(DmaOutcome::Done);
     transfers
@@ -259,7 +259,7 @@ fn dma_moves_both_ways_and_not_without_bus_mastering() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn a_mapping_goes_with_its_driver_only_if_the_driver_takes_it_back() -> Result<()> {
+fn on_linux_a_mapping_goes_with_its_driver_only_if_the_driver_takes_it_back() -> Result<()> {
     let id = || read("BAR0.ID").cpl(3).via(Path::Mmap);
     scenario("taken-back")?.count(id(), 1..=1).assert_passed();
     let outlived = scenario("outlives-driver")?;
@@ -276,7 +276,7 @@ fn a_mapping_goes_with_its_driver_only_if_the_driver_takes_it_back() -> Result<(
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
+fn on_linux_two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
     const TIMES: u64 = 200;
     let views = all()?.trace.views();
     for (register, level, first) in [("SCRATCH", 0, 0xd000_0000), ("OPERAND", 3, 0xa000_0000)] {
@@ -301,7 +301,7 @@ fn two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn a_vector_load_from_device_memory_is_shown_as_what_it_is() -> Result<()> {
+fn on_linux_a_vector_load_from_device_memory_is_shown_as_what_it_is() -> Result<()> {
     // What memcpy picks depends on the processor: wide loads are shown where KVM can't emulate them, others
     // arrive in parts.
     let memcpy = scenario("memcpy")?;
@@ -313,7 +313,7 @@ fn a_vector_load_from_device_memory_is_shown_as_what_it_is() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn user_accesses_name_their_process() -> Result<()> {
+fn on_linux_user_accesses_name_their_process() -> Result<()> {
     let trace = &all()?.trace;
     let mut processes = trace.views().all().iter().filter_map(|view| view.access()?.process.clone());
     let first = processes.next();
@@ -325,7 +325,7 @@ fn user_accesses_name_their_process() -> Result<()> {
 /// processor's bugs, and clocks.
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn linux_does_not_complain_of_the_machine_and_relaxed_dev_mem_works_beside_a_driver() -> Result<()> {
+fn on_linux_linux_does_not_complain_of_the_machine_and_relaxed_dev_mem_works_beside_a_driver() -> Result<()> {
     let run = run(&["--scenario", "dev-mem", "--append", "loglevel=5 iomem=relaxed"])?;
     ensure!(run.ended.code == Some(0), "{}\n{}", run.ended.stdout, run.ended.stderr);
     let relaxed = Expect::on(&run.trace).within(Window::scenario("dev-mem"));
