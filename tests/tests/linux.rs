@@ -62,7 +62,8 @@ fn every_scenario_has_an_expectation_file() -> Result<()> {
     for scenario in SCENARIOS {
         let file = linux_file(scenario.name);
         let text = std::fs::read_to_string(root().join(&file))?;
-        let suite = trace::expectation::parse(&file, &text).map_err(|mistake| anyhow!(mistake.show(&file, &text)))?;
+        let suite =
+            trace::expectation::parse(&file, &text).map_err(|mistake| anyhow!(mistake.show(&file, &text)))?;
         let own = Window::scenario(scenario.name);
         let is_held = suite.tests.iter().flat_map(|test| &test.clauses).any(|placed| placed.window == own);
         ensure!(is_held, "{file} asks nothing of scenario {}", scenario.name);
@@ -72,7 +73,7 @@ fn every_scenario_has_an_expectation_file() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
+fn on_linux_the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
     let run = all()?;
     ensure!(run.ended.code == Some(0), "{}\n{}", run.ended.stdout, run.ended.stderr);
     ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
@@ -87,7 +88,7 @@ fn the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
+fn on_linux_two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
     const TIMES: u64 = 200;
     let views = all()?.trace.views();
     for (register, level, first) in [("SCRATCH", 0, 0xd000_0000), ("OPERAND", 3, 0xa000_0000)] {
@@ -112,7 +113,7 @@ fn two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
 
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn user_accesses_name_their_process() -> Result<()> {
+fn on_linux_user_accesses_name_their_process() -> Result<()> {
     let trace = &all()?.trace;
     let mut processes = trace.views().all().iter().filter_map(|view| view.access()?.process.clone());
     let first = processes.next();
@@ -124,7 +125,7 @@ fn user_accesses_name_their_process() -> Result<()> {
 /// processor's bugs, and clocks.
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
-fn linux_does_not_complain_of_the_machine_and_relaxed_dev_mem_works_beside_a_driver() -> Result<()> {
+fn on_linux_nothing_is_said_against_the_machine_and_relaxed_dev_mem_works_beside_a_driver() -> Result<()> {
     let run = run(&["--scenario", "dev-mem", "--append", "loglevel=5 iomem=relaxed"])?;
     ensure!(run.ended.code == Some(0), "{}\n{}", run.ended.stdout, run.ended.stderr);
     let relaxed = Expect::on(&run.trace).within(Window::scenario("dev-mem"));

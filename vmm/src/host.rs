@@ -32,6 +32,12 @@ pub enum HostError {
         /// The capability's name in KVM's API.
         capability: &'static str,
     },
+    /// KVM can't run Linux.
+    #[error(
+        "this KVM emulates ring 0 in software, and too few of its instructions to run Linux; add --nested to \
+         run it in an emulated processor"
+    )]
+    NoLinux,
     /// A KVM ioctl failed.
     #[error("{ioctl} failed: {source}")]
     Ioctl {

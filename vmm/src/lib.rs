@@ -5,6 +5,7 @@
 
 mod backing;
 mod boot;
+mod capable;
 mod clock;
 mod console;
 pub mod debian;

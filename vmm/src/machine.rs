@@ -11,7 +11,8 @@ use vmm_sys_util::epoll::Epoll;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use crate::backing::Backings;
-use crate::boot::{self, BootError, Payload};
+use crate::boot::{self, BootError, BootProtocol, Payload};
+use crate::capable;
 use crate::clock::DeviceClock;
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
@@ -134,6 +135,9 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     };
     let protocol = boot::load(&memory, &payload, cpus)
         .map_err(|source| MachineError::Boot { kernel: config.kernel_name.clone(), source })?;
+    if matches!(protocol, BootProtocol::Linux { .. }) && !capable::runs_linux(&kvm)? {
+        return Err(HostError::NoLinux.into());
+    }
     let functions = functions(config.devices)?;
 
     let vm = Arc::new(host::create_vm(&kvm)?);

@@ -12,13 +12,15 @@ use crate::setup;
 
 /// Tests that can't run on the virtual machine's kvm-amd: they use this machine's files or start other
 /// programs. All others of the package `tests` run there as well.
-const ONLY_HERE: [&str; 13] = [
+const ONLY_HERE: [&str; 15] = [
     "cost",
     "determinism",
     "expectations",
     "explain",
     "kernel_image",
     "licences",
+    "linux",
+    "linux_contract",
     "mutations",
     "nested",
     "qemu",
@@ -125,7 +127,7 @@ fn steps(skipped: &Skipped) -> Result<Vec<Step>, String> {
     ];
     if skipped.kvm.is_none() {
         let run = ["test", "--workspace", "--", "--include-ignored"];
-        let elsewhere = ["--skip", "qemu_", "--skip", "nested_", "--skip", "cost_"];
+        let elsewhere = ["--skip", "qemu_", "--skip", "nested_", "--skip", "on_linux_", "--skip", "cost_"];
         steps.push(step("tests, those on /dev/kvm included", cargo(run.into_iter().chain(elsewhere))));
         let cost = ["test", "--release", "--package", "tests", "--test", "cost", "--"];
         let shown = ["--include-ignored", "--nocapture"];
@@ -139,6 +141,8 @@ fn steps(skipped: &Skipped) -> Result<Vec<Step>, String> {
         let run = ["test", "--package", "tests", "--test", "nested", "--test", "expectations", "--"];
         let nested = ["--include-ignored", "nested_"];
         steps.push(step("barscope run --nested", cargo(run.into_iter().chain(nested))));
+        let linux = ["test", "--package", "tests", "--test", "linux", "--", "--include-ignored"];
+        steps.push(step("Linux with its driver, nested", cargo(linux)));
         steps.push(step("tests on kvm-amd, nested", on_kvm_amd()?));
     }
     Ok(steps)

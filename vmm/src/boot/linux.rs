@@ -94,7 +94,10 @@ pub(super) fn load(
 }
 
 /// Segment descriptors, and page tables that map the first gigabytes to themselves.
-fn write_tables(memory: &GuestMemory) -> Result<(), vm_memory::GuestMemoryError> {
+///
+/// # Errors
+/// If guest memory ends before them.
+pub fn write_tables(memory: &GuestMemory) -> Result<(), vm_memory::GuestMemoryError> {
     let write = |at: u64, entry: u64| memory.regions().write_obj(entry, GuestAddress(at));
     for (index, descriptor) in (0..).zip(GDT) {
         write(layout::BOOT_GDT + index * 8, descriptor)?;

@@ -13,6 +13,7 @@ use linux_loader::loader::{Error as LoaderError, KernelLoader};
 use object::{Object, ObjectSegment};
 use vm_memory::{Bytes, GuestAddress};
 
+pub use self::linux::write_tables as write_first_tables;
 use crate::layout;
 use crate::memory::GuestMemory;
 

@@ -114,6 +114,9 @@ fn say_of_linux(args: &Run, code: Code, stop: &Stop) {
     let console = std::fs::read(&args.console).unwrap_or_default();
     let console = String::from_utf8_lossy(&console);
     let lines: Vec<_> = console.lines().filter(|line| !line.trim().is_empty()).collect();
+    if lines.is_empty() {
+        return;
+    }
     eprintln!("the guest's console, {}, ends:", args.console.display());
     for line in &lines[lines.len().saturating_sub(CONSOLE_TAIL)..] {
         eprintln!("  {}", line.trim_end());

@@ -18,8 +18,9 @@ pub use choice::{ModuleChoice, ProgramChoice};
 
 /// The first process, compiled with this program.
 const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
-/// What every Linux guest is told: a console, no more of it than warnings, and to stop when it panics.
-const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
+/// What every Linux guest is told: a console, no more of it than errors, and to reset the machine when it
+/// panics, by the register for that.
+const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check";
 /// Where a bzImage says where its version is (Linux's `boot.rst`, `kernel_version`).
 const VERSION_POINTER: usize = 0x20e;
 
@@ -208,7 +209,10 @@ mod tests {
 
     #[test]
     fn what_the_user_adds_comes_last() {
-        assert_eq!(command_line(""), "console=ttyS0 quiet panic=-1 no_timer_check");
-        assert_eq!(command_line("iomem=relaxed"), "console=ttyS0 quiet panic=-1 no_timer_check iomem=relaxed");
+        assert_eq!(command_line(""), "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check");
+        assert_eq!(
+            command_line("iomem=relaxed"),
+            "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check iomem=relaxed"
+        );
     }
 }
