@@ -1,12 +1,17 @@
 //! Kernel modules: loading, unloading, and telling the bench where they are.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::{symbols, system};
 
 /// The module for the lab function.
 const LAB: &str = "/lab.ko";
+
+/// Whether drivers get devices by themselves; the device that is to get one; all devices.
+const AUTOPROBE: &str = "/sys/bus/pci/drivers_autoprobe";
+const PROBE: &str = "/sys/bus/pci/drivers_probe";
+const DEVICES: &str = "/sys/bus/pci/devices";
 
 /// Which modules are loaded.
 #[derive(Default)]
@@ -28,14 +33,16 @@ impl Modules {
         }
         self.unload_lab()?;
         let Some(parameters) = parameters else { return Ok(()) };
-        system::load_module(Path::new(LAB), parameters)?;
-        self.lab = Some(parameters.to_owned());
-        let sections = symbols::sections("lab")?;
-        if sections != self.told {
-            symbols::tell_module("lab", Path::new(LAB), &sections)?;
-            self.told = sections;
-        }
-        Ok(())
+        without_probing(|| {
+            system::load_module(Path::new(LAB), parameters)?;
+            self.lab = Some(parameters.to_owned());
+            let sections = symbols::sections("lab")?;
+            if sections != self.told {
+                symbols::tell_module("lab", Path::new(LAB), &sections)?;
+                self.told = sections;
+            }
+            Ok(())
+        })
     }
 
     /// Unloads the lab module, if it is loaded.
@@ -56,9 +63,30 @@ impl Modules {
 /// What the system said.
 pub fn load(path: &str, parameters: &str) -> io::Result<()> {
     let path = PathBuf::from(path);
-    system::load_module(&path, parameters)?;
+    without_probing(|| load_and_tell(&path, parameters))
+}
+
+fn load_and_tell(path: &Path, parameters: &str) -> io::Result<()> {
+    system::load_module(path, parameters)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().replace('-', "_");
     // A module may come without sections to tell of; it is traced all the same.
-    symbols::sections(&name).and_then(|sections| symbols::tell_module(&name, &path, &sections)).ok();
+    symbols::sections(&name).and_then(|sections| symbols::tell_module(&name, path, &sections)).ok();
+    Ok(())
+}
+
+/// Loads a module in `load`, and has its driver probe its devices only after that: what probing accesses is
+/// recorded when the bench knows the module's functions.
+fn without_probing(load: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    fs::write(AUTOPROBE, "0")?;
+    let loaded = load();
+    fs::write(AUTOPROBE, "1")?;
+    loaded?;
+    for device in fs::read_dir(DEVICES)? {
+        let device = device?;
+        if !device.path().join("driver").exists() {
+            // It fails for a device that no driver is for.
+            fs::write(PROBE, device.file_name().as_encoded_bytes()).ok();
+        }
+    }
     Ok(())
 }
