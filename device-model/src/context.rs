@@ -26,6 +26,8 @@ pub struct Context<'a> {
     pub(crate) memory: &'a dyn DmaMemory,
     pub(crate) timers: &'a mut Timers,
     pub(crate) effects: &'a mut Vec<Effect>,
+    /// Interrupt causes that arose anew.
+    pub(crate) repeated: u32,
 }
 
 impl Context<'_> {
@@ -47,6 +49,12 @@ impl Context<'_> {
     /// Stops timer `index`, if it runs.
     pub fn cancel_timer(&mut self, index: u8) {
         self.timers.cancel(index);
+    }
+
+    /// Has interrupt causes (bit n is cause n) count as arisen anew, if they are pending after this call:
+    /// a message leaves for each once more, though it was pending before. The pin is a level and stays.
+    pub fn repeat_interrupts(&mut self, causes: u32) {
+        self.repeated |= causes;
     }
 
     /// Fills `data` from guest physical `address`.

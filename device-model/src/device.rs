@@ -26,7 +26,8 @@ pub trait PciDevice: Send {
     /// Reads `size` bytes (1, 2, 4 or 8) at `offset`; the whole access lies in the region.
     ///
     /// # Errors
-    /// [`Refused`] if the device doesn't answer such a read: the guest sees all-ones.
+    /// [`Refused`] if the device doesn't answer such a read: the guest sees what
+    /// [`PciDevice::refused_read`] says.
     fn read(
         &mut self,
         context: &mut Context<'_>,
@@ -34,6 +35,13 @@ pub trait PciDevice: Send {
         offset: u64,
         size: u8,
     ) -> Result<u64, Refused>;
+
+    /// What the guest sees of a read that [`PciDevice::read`] refused: all-ones as on a bus where nobody
+    /// answers, unless the device is known for something else.
+    fn refused_read(&self, region: Region, offset: u64, size: u8) -> u64 {
+        let _ = (region, offset, size);
+        u64::MAX
+    }
 
     /// Writes the low `size` bytes (1, 2, 4 or 8) of `value` at `offset`.
     ///
@@ -95,8 +103,8 @@ pub trait PciDevice: Send {
     fn restore(&mut self, state: Value) -> Result<(), BadState>;
 }
 
-/// Why a device didn't answer an access. Not an error of the VMM: the guest sees all-ones, or its
-/// write is dropped, and the trace says why.
+/// Why a device didn't answer an access. Not an error of the VMM: the guest reads all-ones (or what
+/// [`PciDevice::refused_read`] says), or its write is dropped, and the trace says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// No register there.
@@ -117,4 +125,7 @@ pub enum Refused {
     /// The device is in a state that ignores it (busy).
     #[error("ignored while busy")]
     Busy,
+    /// It would start something beyond what the device has.
+    #[error("out of range")]
+    Range,
 }

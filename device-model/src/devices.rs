@@ -25,4 +25,5 @@ macro_rules! devices {
 devices! {
     lab::Lab: "computes, interrupts, moves memory by DMA: what the test kernel drives",
     ticker::Ticker: "interrupts every so often, by a pin that it may share",
+    edu::Edu: "QEMU's device for teaching: computes, interrupts, copies by DMA",
 }

@@ -12,7 +12,7 @@ use crate::effect::{Effect, Occurrence};
 use crate::function::PciFunction;
 use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
 
-/// Bytes of guest memory, from address 0.
+/// Bytes of guest memory, from address 0, without being told.
 const MEMORY_SIZE: usize = 0x1_0000;
 const CAPABILITIES_POINTER: u64 = 0x34;
 const MSI: u64 = 0x05;
@@ -71,6 +71,13 @@ impl Fixture {
             accesses: 0,
             occurrences: Vec::new(),
         }
+    }
+
+    /// The same fixture with `size` bytes of zeroed guest memory.
+    #[must_use]
+    pub fn with_memory(mut self, size: usize) -> Self {
+        self.memory = Memory(RefCell::new(vec![0; size]));
+        self
     }
 
     /// The function, to ask it for what it decodes or to reset it.
@@ -272,22 +279,24 @@ fn accepted<T>(answer: Result<T, Refused>, region: Region, offset: u64) -> T {
 /// Guest memory from address 0.
 struct Memory(RefCell<Vec<u8>>);
 
-impl Memory {
-    fn range(&self, address: u64, length: usize) -> Result<Range<usize>, DmaError> {
-        let start = usize::try_from(address).map_err(|_| DmaError::OutOfBounds)?;
-        let end = start.checked_add(length).filter(|&end| end <= MEMORY_SIZE);
-        Ok(start..end.ok_or(DmaError::OutOfBounds)?)
-    }
-}
-
 impl DmaMemory for Memory {
     fn read(&self, address: u64, data: &mut [u8]) -> Result<(), DmaError> {
-        data.copy_from_slice(&self.0.borrow()[self.range(address, data.len())?]);
+        let bytes = self.0.borrow();
+        data.copy_from_slice(&bytes[range(address, data.len(), bytes.len())?]);
         Ok(())
     }
 
     fn write(&self, address: u64, data: &[u8]) -> Result<(), DmaError> {
-        self.0.borrow_mut()[self.range(address, data.len())?].copy_from_slice(data);
+        let mut bytes = self.0.borrow_mut();
+        let range = range(address, data.len(), bytes.len())?;
+        bytes[range].copy_from_slice(data);
         Ok(())
     }
+}
+
+/// The `length` bytes from `address` on, of which there are `size`.
+fn range(address: u64, length: usize, size: usize) -> Result<Range<usize>, DmaError> {
+    let start = usize::try_from(address).map_err(|_| DmaError::OutOfBounds)?;
+    let end = start.checked_add(length).filter(|&end| end <= size);
+    Ok(start..end.ok_or(DmaError::OutOfBounds)?)
 }

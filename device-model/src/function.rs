@@ -147,7 +147,7 @@ impl PciFunction {
     /// fired ([`PciFunction::advance`]).
     ///
     /// # Errors
-    /// [`Refused`] if nothing answers: the guest sees all-ones.
+    /// [`Refused`] if nothing answers: the guest sees what [`PciFunction::refused_read`] says.
     pub fn read(
         &mut self,
         cycle: &mut Cycle<'_>,
@@ -163,6 +163,16 @@ impl PciFunction {
         }
         let (now, cause) = (cycle.now, cycle.cause);
         self.call(cycle, now, cause, |device, context| device.read(context, region, offset, size))
+    }
+
+    /// What the guest sees of a read that [`PciFunction::read`] refused; its low `size` bytes count.
+    pub fn refused_read(&self, region: Region, offset: u64, size: u8) -> u64 {
+        let msix = self.capabilities.msix.as_ref().is_some_and(|msix| msix.claims(region, offset));
+        if region == Region::Config || msix {
+            u64::MAX
+        } else {
+            self.device.refused_read(region, offset, size)
+        }
     }
 
     /// Writes the low `size` bytes of `value`; otherwise like [`PciFunction::read`].
@@ -269,8 +279,11 @@ impl PciFunction {
             memory: cycle.memory,
             timers: &mut self.timers,
             effects: &mut self.effects,
+            repeated: 0,
         };
         let result = body(&mut *self.device, &mut context);
+        // So that they differ from what is pending now.
+        self.interrupts.causes &= !context.repeated;
         if self.effects.iter().any(is_master_abort) {
             let bit = STATUS_RECEIVED_MASTER_ABORT.to_le_bytes();
             self.config.assign(STATUS, bit, bit);

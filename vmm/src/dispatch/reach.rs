@@ -172,7 +172,10 @@ fn perform(
         };
         let value = result.unwrap_or_else(|refused: Refused| {
             answer.outcome = refused.into();
-            access.written.map_or(u64::MAX, |value| value >> shift)
+            match access.written {
+                Some(value) => value >> shift,
+                None => function.refused_read(region, at, part),
+            }
         });
         answer.value |= (value & ones(part)) << shift;
         done += part;

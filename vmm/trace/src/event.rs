@@ -297,6 +297,8 @@ pub enum Outcome {
     ReadOnly,
     /// See [`Refused::Busy`].
     Busy,
+    /// See [`Refused::Range`].
+    Range,
 }
 
 impl Outcome {
@@ -312,6 +314,7 @@ impl Outcome {
             Outcome::WriteOnly => "write-only",
             Outcome::ReadOnly => "read-only",
             Outcome::Busy => "busy",
+            Outcome::Range => "range",
         }
     }
 }
@@ -325,6 +328,7 @@ impl From<Refused> for Outcome {
             Refused::WriteOnly => Outcome::WriteOnly,
             Refused::ReadOnly => Outcome::ReadOnly,
             Refused::Busy => Outcome::Busy,
+            Refused::Range => Outcome::Range,
         }
     }
 }

@@ -95,6 +95,7 @@ const OUTCOMES: &[&str] = &[
     Outcome::WriteOnly.name(),
     Outcome::ReadOnly.name(),
     Outcome::Busy.name(),
+    Outcome::Range.name(),
     DmaOutcome::Done.name(),
     DmaOutcome::BusMasterOff.name(),
     DmaOutcome::OutOfBounds.name(),

@@ -367,6 +367,7 @@ codes!(Outcome, outcome_code, outcome_from_code, {
     6 => Outcome::WriteOnly,
     7 => Outcome::ReadOnly,
     8 => Outcome::Busy,
+    9 => Outcome::Range,
 });
 codes!(DmaOutcome, dma_code, dma_from_code, {
     0 => DmaOutcome::Done,

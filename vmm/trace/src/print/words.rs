@@ -96,8 +96,14 @@ pub(crate) fn refusal(access: &AccessView) -> Option<String> {
         Outcome::WriteOnly => "write-only",
         Outcome::ReadOnly => "read-only",
         Outcome::Busy => "ignored while busy",
+        Outcome::Range => "out of range",
     };
-    Some(format!("{why}: {}", if access.write { "dropped" } else { "reads all-ones" }))
+    let came_of_it = match (access.write, access.value) {
+        (true, _) => "dropped",
+        (false, 0) => "reads 0",
+        (false, _) => "reads all-ones",
+    };
+    Some(format!("{why}: {came_of_it}"))
 }
 
 /// The path, `?` after one that was inferred.

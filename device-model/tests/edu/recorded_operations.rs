@@ -1,0 +1,158 @@
+//! Every operation of the recordings, in their order: what it reads, which level the pin gets, what is in
+//! guest memory.
+
+use device_model::{Effect, Fixture, Hex, Region};
+use serde::Deserialize;
+
+use crate::deviations;
+
+const REGISTERS: Region = Region::Bar(0);
+const STATUS: u64 = 0x20;
+const COMPUTING: u64 = 1;
+
+/// The machine that was recorded.
+#[derive(Deserialize)]
+struct Head {
+    hdr: Machine,
+}
+
+#[derive(Deserialize)]
+struct Machine {
+    bar0: u64,
+    ram: usize,
+    command: u64,
+    ops: usize,
+}
+
+#[derive(Deserialize)]
+struct Recorded {
+    #[serde(flatten)]
+    operation: Operation,
+    /// Changes of the pin's level meanwhile.
+    #[serde(default)]
+    irq: Vec<(Level, u8)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Raise,
+    Lower,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+enum Operation {
+    R { w: u8, off: u64, val: u64 },
+    W { w: u8, off: u64, val: u64 },
+    CfgR { w: u8, off: u64, val: u64 },
+    CfgW { w: u8, off: u64, val: u64 },
+    RamR { addr: u64, len: usize, hex: Hex },
+    RamW { addr: u64, hex: Hex },
+    Step { ms: u64 },
+    WaitFact { val: u64 },
+}
+
+/// The model, and what it did.
+struct Replay {
+    fixture: Fixture,
+    undecoded_reads: usize,
+}
+
+impl Replay {
+    fn new(machine: &Machine) -> Self {
+        let mut fixture = crate::fixture(machine.ram);
+        fixture.config_write(0x10, 4, machine.bar0);
+        fixture.config_write(0x04, 2, machine.command);
+        Self { fixture, undecoded_reads: 0 }
+    }
+
+    /// Does it; panics if anything that it reads is not what was recorded.
+    fn perform(&mut self, operation: &Operation) {
+        match *operation {
+            Operation::R { w, off, val } if self.decoded() => assert_eq!(self.read(off, w), val),
+            Operation::R { val, .. } => {
+                assert_eq!(val, deviations::UNDECODED_READ);
+                self.undecoded_reads += 1;
+            }
+            // What came of it, later reads tell.
+            Operation::W { w, off, val } if self.decoded() => {
+                self.fixture.write(REGISTERS, off, w, val).ok();
+            }
+            Operation::W { .. } => {}
+            Operation::CfgR { w, off, val } => assert_eq!(self.fixture.config_read(off, w), val),
+            Operation::CfgW { w, off, val } => self.fixture.config_write(off, w, val),
+            Operation::RamR { addr, len, ref hex } => {
+                let mut found = vec![0; len];
+                self.fixture.memory().read(addr, &mut found).unwrap();
+                assert_eq!(Hex(found), *hex);
+            }
+            Operation::RamW { addr, ref hex } => self.fixture.memory().write(addr, &hex.0).unwrap(),
+            Operation::Step { ms } => self.fixture.advance(ms * 1_000_000),
+            Operation::WaitFact { val } => {
+                while self.read(STATUS, 4) & COMPUTING != 0 {
+                    self.fixture.advance(1_000);
+                }
+                assert_eq!(self.read(STATUS, 4), val);
+            }
+        }
+    }
+
+    /// What a guest reads.
+    fn read(&mut self, offset: u64, size: u8) -> u64 {
+        self.fixture.read(REGISTERS, offset, size).unwrap_or_else(|_| {
+            self.fixture.function().refused_read(REGISTERS, offset, size) & u64::MAX >> (64 - 8 * size)
+        })
+    }
+
+    fn decoded(&mut self) -> bool {
+        !self.fixture.function().decoding().is_empty()
+    }
+
+    /// The changes of the pin's level since the last call. Messages go to guest memory, where the recording
+    /// has them.
+    fn levels(&mut self) -> Vec<Level> {
+        let mut levels = Vec::new();
+        for effect in self.fixture.take_effects() {
+            match effect {
+                Effect::Intx { asserted } => levels.push(if asserted { Level::Raise } else { Level::Lower }),
+                Effect::Msi { address, data, .. } => {
+                    self.fixture.memory().write(address, &data.to_le_bytes()).unwrap();
+                }
+                _ => {}
+            }
+        }
+        levels
+    }
+}
+
+/// Plays a recording; how many reads met a BAR that isn't decoded.
+fn replay(recording: &str) -> usize {
+    let mut lines = recording.lines();
+    let Head { hdr: machine } = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let mut replay = Replay::new(&machine);
+    replay.levels();
+    let mut played = 0;
+    for line in lines {
+        played += 1;
+        let Recorded { operation, irq } = serde_json::from_str(line).unwrap();
+        let number = played + 1;
+        // Shown if anything below fails.
+        println!("line {number}: {line}");
+        replay.perform(&operation);
+        let recorded: Vec<Level> = irq.into_iter().map(|(level, _)| level).collect();
+        assert_eq!(replay.levels(), recorded, "levels of the pin");
+    }
+    assert_eq!(played, machine.ops);
+    replay.undecoded_reads
+}
+
+#[test]
+fn the_first_recording_is_met() {
+    assert_eq!(replay(include_str!("../data/edu/operations1.jsonl")), 2);
+}
+
+#[test]
+fn the_second_recording_is_met() {
+    assert_eq!(replay(include_str!("../data/edu/operations2.jsonl")), 6);
+}
