@@ -4,29 +4,29 @@
 //!
 //! BAR0, 1 MiB, 32-bit: registers.
 //!
-//! | offset | bits | name            | access | reset     | meaning |
+//! | offset | bits  | name            | access | reset     | meaning |
 //! |---|---|---|---|---|---|
-//! | 0x00   | 31:0 | ID              | RO     | 0x10000ed | what it is, and its version |
-//! |        | 7:0  | SIGNATURE       |        |           | 0xed |
+//! | 0x00   | 31:0  | ID              | RO     | 0x10000ed | what it is, and its version |
+//! |        | 7:0   | SIGNATURE       |        |           | 0xed |
 //! |        | 23:16 | MINOR           |        |           | minor version |
 //! |        | 31:24 | MAJOR           |        |           | major version |
-//! | 0x04   | 31:0 | LIVENESS        | RW     | 0x0       | reads as what was written, inverted |
-//! | 0x08   | 31:0 | FACTORIAL       | RW     | 0x0       | an operand; its factorial, once computed |
-//! | 0x20   | 31:0 | STATUS          | RW     | 0x0       | about the computation |
-//! |        | 0    | COMPUTING       |        |           | it runs (read-only) |
-//! |        | 7    | INTERRUPT       |        |           | raise FACTORIAL at its end |
-//! | 0x24   | 31:0 | INT_STATUS      | RO     | 0x0       | what was raised and not acknowledged; interrupts unless 0 |
-//! |        | 0    | FACTORIAL       |        |           | a computation ended |
-//! |        | 8    | DMA             |        |           | a transfer ended |
-//! | 0x60   | 31:0 | INT_RAISE       | WO     | 0x0       | sets bits of INT_STATUS |
-//! | 0x64   | 31:0 | INT_ACKNOWLEDGE | WO     | 0x0       | clears bits of INT_STATUS |
-//! | 0x80   | 63:0 | DMA_SOURCE      | RW     | 0x0       | address that a transfer reads |
-//! | 0x88   | 63:0 | DMA_DESTINATION | RW     | 0x0       | address that a transfer writes |
-//! | 0x90   | 63:0 | DMA_COUNT       | RW     | 0x0       | its length in bytes |
-//! | 0x98   | 63:0 | DMA_COMMAND     | RW     | 0x0       | starts a transfer; dropped without START |
-//! |        | 0    | START           |        |           | set until the transfer ends |
-//! |        | 1    | TO_MEMORY       |        |           | from the buffer to guest memory, not the other way |
-//! |        | 2    | INTERRUPT       |        |           | raise DMA at its end |
+//! | 0x04   | 31:0  | LIVENESS        | RW     | 0x0       | reads as what was written, inverted |
+//! | 0x08   | 31:0  | FACTORIAL       | RW     | 0x0       | an operand; its factorial, once computed |
+//! | 0x20   | 31:0  | STATUS          | RW     | 0x0       | about the computation |
+//! |        | 0     | COMPUTING       |        |           | it runs (read-only) |
+//! |        | 7     | INTERRUPT       |        |           | raise FACTORIAL at its end |
+//! | 0x24   | 31:0  | INT_STATUS      | RO     | 0x0       | what was raised and not acknowledged; interrupts unless 0 |
+//! |        | 0     | FACTORIAL       |        |           | a computation ended |
+//! |        | 8     | DMA             |        |           | a transfer ended |
+//! | 0x60   | 31:0  | INT_RAISE       | WO     | 0x0       | sets bits of INT_STATUS |
+//! | 0x64   | 31:0  | INT_ACKNOWLEDGE | WO     | 0x0       | clears bits of INT_STATUS |
+//! | 0x80   | 63:0  | DMA_SOURCE      | RW     | 0x0       | address that a transfer reads |
+//! | 0x88   | 63:0  | DMA_DESTINATION | RW     | 0x0       | address that a transfer writes |
+//! | 0x90   | 63:0  | DMA_COUNT       | RW     | 0x0       | its length in bytes |
+//! | 0x98   | 63:0  | DMA_COMMAND     | RW     | 0x0       | starts a transfer; dropped without START |
+//! |        | 0     | START           |        |           | set until the transfer ends |
+//! |        | 1     | TO_MEMORY       |        |           | from the buffer to guest memory, not the other way |
+//! |        | 2     | INTERRUPT       |        |           | raise DMA at its end |
 //!
 //! Registers take aligned accesses of 4 bytes, those from 0x80 up also of 8; a write of 4 bytes zeroes the
 //! upper half there, which can't be accessed alone. An unaligned access falls into the largest aligned
@@ -46,8 +46,8 @@
 //!
 //! What QEMU does otherwise (its device under a Q35 or i440FX):
 //!
-//! - A transfer that doesn't lie in the buffer is refused when it is started. QEMU 7.2 aborts at its end,
-//!   and for one of 0 bytes, or up to the buffer's last byte, too; later versions take these, as here.
+//! - A transfer that doesn't lie in the buffer is refused when it is started, with "out of range" in the
+//!   trace. QEMU 7.2 aborts when it would end, even of one of 0 bytes or up to the buffer's last byte.
 //! - A transfer outside guest memory moves nothing and sets Received Master Abort in the Status register.
 //!   QEMU moves what lies in memory, reaches other devices, and sets nothing.
 //! - With memory decoding off, reads give all-ones; QEMU's give 0.
@@ -135,7 +135,12 @@ static REGISTER_MAPS: [RegisterMap; 1] = [RegisterMap {
             .reset_to(ID_RESET as u64)
             .with_fields(ID_FIELDS),
         Register::new32("LIVENESS", LIVENESS, Access::ReadWrite, "reads as what was written, inverted"),
-        Register::new32("FACTORIAL", FACTORIAL, Access::ReadWrite, "an operand; its factorial, once computed"),
+        Register::new32(
+            "FACTORIAL",
+            FACTORIAL,
+            Access::ReadWrite,
+            "an operand; its factorial, once computed",
+        ),
         Register::new32("STATUS", STATUS, Access::ReadWrite, "about the computation")
             .with_fields(STATUS_FIELDS),
         Register::new32(
@@ -148,7 +153,12 @@ static REGISTER_MAPS: [RegisterMap; 1] = [RegisterMap {
         Register::new32("INT_RAISE", INT_RAISE, Access::WriteOnly, "sets bits of INT_STATUS"),
         Register::new32("INT_ACKNOWLEDGE", INT_ACKNOWLEDGE, Access::WriteOnly, "clears bits of INT_STATUS"),
         Register::new64("DMA_SOURCE", DMA_SOURCE, Access::ReadWrite, "address that a transfer reads"),
-        Register::new64("DMA_DESTINATION", DMA_DESTINATION, Access::ReadWrite, "address that a transfer writes"),
+        Register::new64(
+            "DMA_DESTINATION",
+            DMA_DESTINATION,
+            Access::ReadWrite,
+            "address that a transfer writes",
+        ),
         Register::new64("DMA_COUNT", DMA_COUNT, Access::ReadWrite, "its length in bytes"),
         Register::new64(
             "DMA_COMMAND",
@@ -223,8 +233,8 @@ impl PciDevice for Edu {
         let mut refused = Refused::Width;
         for part in bytes::aligned_parts(offset, size) {
             let register = Self::register(part.offset, part.size, size);
-            let content = register
-                .and_then(|register| self.registers.value(register.offset).ok_or(Refused::WriteOnly));
+            let content =
+                register.and_then(|register| self.registers.value(register.offset).ok_or(Refused::WriteOnly));
             value |= part.place(content.unwrap_or(unanswered(part.size)));
             match content {
                 Ok(_) => answered = true,
@@ -250,8 +260,7 @@ impl PciDevice for Edu {
         let mut outcome = Err(Refused::Width);
         for part in bytes::aligned_parts(offset, size) {
             let register = Self::register(part.offset, part.size, size);
-            let written =
-                register.and_then(|_| self.registers.write(context, part.offset, part.cut(value)));
+            let written = register.and_then(|_| self.registers.write(context, part.offset, part.cut(value)));
             outcome = outcome.or(written);
         }
         outcome

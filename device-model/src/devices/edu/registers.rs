@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BUFFER_SIZE, COMMAND_INTERRUPT, COMMAND_START, COMMAND_TO_MEMORY, DMA_COMMAND, DMA_COUNT, DMA_DESTINATION,
-    DMA_SOURCE, FACTORIAL, ID, ID_RESET, INT_ACKNOWLEDGE, INT_DMA, INT_FACTORIAL, INT_RAISE, INT_STATUS,
-    LIVENESS, STATUS, STATUS_COMPUTING, STATUS_INTERRUPT,
+    BUFFER_SIZE, COMMAND_INTERRUPT, COMMAND_START, COMMAND_TO_MEMORY, DMA_COMMAND, DMA_COUNT,
+    DMA_DESTINATION, DMA_SOURCE, FACTORIAL, ID, ID_RESET, INT_ACKNOWLEDGE, INT_DMA, INT_FACTORIAL, INT_RAISE,
+    INT_STATUS, LIVENESS, STATUS, STATUS_COMPUTING, STATUS_INTERRUPT,
 };
 use crate::context::Context;
 use crate::device::Refused;
@@ -56,7 +56,12 @@ impl Registers {
     }
 
     /// Writes the register at `offset`, all of it.
-    pub(super) fn write(&mut self, context: &mut Context<'_>, offset: u64, value: u64) -> Result<(), Refused> {
+    pub(super) fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        offset: u64,
+        value: u64,
+    ) -> Result<(), Refused> {
         let low = value as u32;
         match offset {
             LIVENESS => self.liveness = !low,
