@@ -89,7 +89,10 @@ fn capabilities(header: &ConfigHeader) -> Vec<String> {
     let all = [
         header.interrupt_pin.map(|pin| format!("INT{pin:?}#")),
         switch(header.power_management, "power management (D0, D3hot)"),
-        header.msi.map(|msi| format!("MSI ({} vectors)", msi.vectors)),
+        header.msi.map(|msi| match msi.vectors {
+            1 => "MSI (1 vector)".to_owned(),
+            vectors => format!("MSI ({vectors} vectors)"),
+        }),
         header.msix.map(|msix| {
             let (table, pending) = (msix.table, msix.pending);
             format!(

@@ -15,7 +15,7 @@
 //! | 0x20   | 31:0  | STATUS          | RW     | 0x0       | about the computation |
 //! |        | 0     | COMPUTING       |        |           | it runs (read-only) |
 //! |        | 7     | INTERRUPT       |        |           | raise FACTORIAL at its end |
-//! | 0x24   | 31:0  | INT_STATUS      | RO     | 0x0       | what was raised and not acknowledged; interrupts unless 0 |
+//! | 0x24   | 31:0  | INT_STATUS      | RO     | 0x0       | raised and not acknowledged; interrupts unless 0 |
 //! |        | 0     | FACTORIAL       |        |           | a computation ended |
 //! |        | 8     | DMA             |        |           | a transfer ended |
 //! | 0x60   | 31:0  | INT_RAISE       | WO     | 0x0       | sets bits of INT_STATUS |
@@ -25,7 +25,7 @@
 //! | 0x90   | 63:0  | DMA_COUNT       | RW     | 0x0       | its length in bytes |
 //! | 0x98   | 63:0  | DMA_COMMAND     | RW     | 0x0       | starts a transfer; dropped without START |
 //! |        | 0     | START           |        |           | set until the transfer ends |
-//! |        | 1     | TO_MEMORY       |        |           | from the buffer to guest memory, not the other way |
+//! |        | 1     | TO_MEMORY       |        |           | out of the buffer, not into it |
 //! |        | 2     | INTERRUPT       |        |           | raise DMA at its end |
 //!
 //! Registers take aligned accesses of 4 bytes, those from 0x80 up also of 8; a write of 4 bytes zeroes the
@@ -124,7 +124,7 @@ const INT_STATUS_FIELDS: &[Field] =
     &[Field::bit("FACTORIAL", 0, "a computation ended"), Field::bit("DMA", 8, "a transfer ended")];
 const COMMAND_FIELDS: &[Field] = &[
     Field::bit("START", 0, "set until the transfer ends"),
-    Field::bit("TO_MEMORY", 1, "from the buffer to guest memory, not the other way"),
+    Field::bit("TO_MEMORY", 1, "out of the buffer, not into it"),
     Field::bit("INTERRUPT", 2, "raise DMA at its end"),
 ];
 
@@ -147,7 +147,7 @@ static REGISTER_MAPS: [RegisterMap; 1] = [RegisterMap {
             "INT_STATUS",
             INT_STATUS,
             Access::ReadOnly,
-            "what was raised and not acknowledged; interrupts unless 0",
+            "raised and not acknowledged; interrupts unless 0",
         )
         .with_fields(INT_STATUS_FIELDS),
         Register::new32("INT_RAISE", INT_RAISE, Access::WriteOnly, "sets bits of INT_STATUS"),
