@@ -24,11 +24,12 @@ struct Written {
 }
 
 fn recorded() -> Recorded {
-    serde_json::from_str(RECORDED).unwrap()
+    serde_json::from_str(RECORDED).expect("the recording is as its README says")
 }
 
 fn number(text: &str) -> u32 {
-    u32::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
+    let digits = text.strip_prefix("0x").expect("a number begins with 0x");
+    u32::from_str_radix(digits, 16).expect("a number is hexadecimal")
 }
 
 fn fixture() -> Fixture {

@@ -7,7 +7,7 @@ use device_model::{Fixture, catalog};
 
 /// After reset, with `memory` bytes of guest memory.
 fn fixture(memory: usize) -> Fixture {
-    Fixture::boxed(catalog::named("edu").unwrap().with_defaults()).with_memory(memory)
+    Fixture::boxed(catalog::named("edu").expect("the catalog has it").with_defaults()).with_memory(memory)
 }
 
 /// Where the model answers otherwise on purpose; the device's documentation says so too. Each has to be

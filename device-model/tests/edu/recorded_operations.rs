@@ -3,6 +3,7 @@
 
 use device_model::{Effect, Fixture, Hex, Region};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::deviations;
 
@@ -84,10 +85,12 @@ impl Replay {
             Operation::CfgW { w, off, val } => self.fixture.config_write(off, w, val),
             Operation::RamR { addr, len, ref hex } => {
                 let mut found = vec![0; len];
-                self.fixture.memory().read(addr, &mut found).unwrap();
+                self.fixture.memory().read(addr, &mut found).expect("memory is there");
                 assert_eq!(Hex(found), *hex);
             }
-            Operation::RamW { addr, ref hex } => self.fixture.memory().write(addr, &hex.0).unwrap(),
+            Operation::RamW { addr, ref hex } => {
+                self.fixture.memory().write(addr, &hex.0).expect("memory is there");
+            }
             Operation::Step { ms } => self.fixture.advance(ms * 1_000_000),
             Operation::WaitFact { val } => {
                 while self.read(STATUS, 4) & COMPUTING != 0 {
@@ -117,7 +120,7 @@ impl Replay {
             match effect {
                 Effect::Intx { asserted } => levels.push(if asserted { Level::Raise } else { Level::Lower }),
                 Effect::Msi { address, data, .. } => {
-                    self.fixture.memory().write(address, &data.to_le_bytes()).unwrap();
+                    self.fixture.memory().write(address, &data.to_le_bytes()).expect("memory is there");
                 }
                 _ => {}
             }
@@ -126,16 +129,20 @@ impl Replay {
     }
 }
 
+fn parse<T: DeserializeOwned>(line: &str) -> T {
+    serde_json::from_str(line).expect("a line is as the README says")
+}
+
 /// Plays a recording; how many operations it has, and how many of them are reads of a BAR that isn't decoded.
 fn replay(recording: &str) -> (usize, usize) {
     let mut lines = recording.lines();
-    let Head { hdr: machine } = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let Head { hdr: machine } = parse(lines.next().unwrap_or_default());
     let mut replay = Replay::new(&machine);
     replay.levels();
     let mut played = 0;
     for line in lines {
         played += 1;
-        let Recorded { operation, irq } = serde_json::from_str(line).unwrap();
+        let Recorded { operation, irq } = parse(line);
         let number = played + 1;
         // Shown if anything below fails.
         println!("line {number}: {line}");
