@@ -99,6 +99,8 @@ pub struct Dispatcher {
     backings: Mutex<Backings>,
     /// Held by the vCPU that reads KVM's ring of coalesced writes.
     coalesced: Mutex<()>,
+    /// Held while doorbells that rang are told to devices: who comes later sees what came of them.
+    rung: Mutex<()>,
     /// Whether any region isn't trapped: nothing has to be collected without.
     untrapped: AtomicBool,
     writer: Writer,
@@ -166,6 +168,7 @@ impl Dispatcher {
             vm,
             backings: Mutex::new(backings),
             coalesced: Mutex::new(()),
+            rung: Mutex::new(()),
             untrapped: AtomicBool::new(false),
             writer,
             deadline_bound: AtomicU64::new(u64::MAX),

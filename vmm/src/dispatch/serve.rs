@@ -119,6 +119,7 @@ impl Dispatcher {
         if !self.untrapped.load(Ordering::Acquire) {
             return Ok(());
         }
+        let _told = lock(&self.rung);
         let rung = lock(&self.backings).rung();
         for bell in rung {
             let now = self.clock.tick();
