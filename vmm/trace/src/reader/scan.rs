@@ -61,6 +61,18 @@ pub(super) struct EventBlock {
     pub(super) first: u64,
     used: usize,
     crc: Option<u32>,
+    /// How many bytes of content the file has.
+    available: usize,
+}
+
+impl EventBlock {
+    /// `None` if it is a block of something else.
+    fn new(index: usize, header: &BlockHeader, available: usize) -> Option<Self> {
+        let BlockHeader { kind: BlockKind::Events { vcpu: lane }, first, used, crc } = *header else {
+            return None;
+        };
+        Some(Self { index, lane, first, used, crc, available })
+    }
 }
 
 /// The header of a block.
@@ -138,11 +150,20 @@ impl Scanner {
     pub(super) fn survey(&mut self, definitions: &mut Definitions) -> Result<Vec<EventBlock>, ReadError> {
         let mut survey = |scanner: &mut Self| {
             let mut found = Vec::new();
-            for index in 0..scanner.count_blocks()? {
+            let whole = scanner.count_blocks()?;
+            for index in 0..whole {
                 let Some(header) = scanner.block_header(index)? else { continue };
-                if let BlockHeader { kind: BlockKind::Events { vcpu: lane }, first, used, crc } = header {
-                    found.push(EventBlock { index, lane, first, used, crc });
+                found.extend(EventBlock::new(index, &header, CONTENT_BYTES));
+            }
+            let cut_off = scanner.cut_off_slots()?;
+            if cut_off > 0 {
+                // Its checksum is of more than is there; slots are whole or not there, each by itself.
+                scanner.blocks.push(Progress::default());
+                if let Some(header) = scanner.block_header(whole)? {
+                    let header = BlockHeader { crc: None, ..header };
+                    found.extend(EventBlock::new(whole, &header, cut_off * SLOT_BYTES));
                 }
+                scanner.blocks.truncate(whole);
             }
             found.sort_by_key(|block| block.first);
             scanner.scan_definitions(definitions)?;
@@ -154,8 +175,8 @@ impl Scanner {
     /// The events of a block, in the order of their sequence numbers; none if it is damaged. `buffer` is
     /// memory to use.
     pub(super) fn slots_of(&mut self, block: EventBlock, mut buffer: Vec<u8>) -> Result<Slots, ReadError> {
-        let EventBlock { index, used, crc, .. } = block;
-        buffer.resize(CONTENT_BYTES, 0);
+        let EventBlock { index, used, crc, available, .. } = block;
+        buffer.resize(available, 0);
         let read = self.file.read_exact_at(&mut buffer, content_offset(index, 0));
         read.map_err(|source| self.error(source))?;
         if crc.is_some_and(|crc| crc32fast::hash(&buffer[..used]) != crc) {
@@ -187,6 +208,12 @@ impl Scanner {
             self.note(Damage { offset: HEADER_BYTES + length, kind: DamageKind::Truncated });
         }
         Ok(blocks)
+    }
+
+    /// How many slots there are of a last block that was cut off.
+    fn cut_off_slots(&self) -> io::Result<usize> {
+        let rest = self.file.metadata()?.len().saturating_sub(HEADER_BYTES) % BLOCK_BYTES;
+        Ok((rest as usize / SLOT_BYTES).saturating_sub(1))
     }
 
     fn scan_events(&mut self, events: &mut Vec<Event>) -> io::Result<()> {

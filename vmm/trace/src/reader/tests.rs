@@ -125,6 +125,23 @@ fn a_torn_tail_is_tolerated() {
 }
 
 #[test]
+fn of_a_block_that_was_cut_off_the_whole_slots_are_read() {
+    let fixture = Fixture::new();
+    let mut lane = fixture.writer.lane(Some(0));
+    for _ in 0..1500 {
+        fixture.record(&mut lane);
+    }
+    fixture.writer.finish(End::Finished).unwrap();
+    // 100 slots of the second block, and a part of one more.
+    let length = 4096 + 65536 + 64 * 101 + 40;
+    OpenOptions::new().write(true).open(fixture.path()).unwrap().set_len(length).unwrap();
+    let trace = fixture.open();
+    assert_eq!(sequence(trace.events()), (1..=1123).collect::<Vec<_>>());
+    assert_eq!((trace.lost(), trace.end()), (1500 - 1123, Some(&End::Finished)));
+    assert_eq!(trace.damage(), [Damage { offset: length, kind: DamageKind::Truncated }]);
+}
+
+#[test]
 fn the_reason_of_the_end_is_kept() {
     for end in [End::Interrupted("Ctrl-C".into()), End::Failed("triple fault at 0x1234".into())] {
         let fixture = Fixture::new();
