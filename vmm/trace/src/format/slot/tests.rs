@@ -100,8 +100,8 @@ fn every_kind_comes_back_as_it_went_in() {
 
 #[test]
 fn every_outcome_and_every_absent_vcpu_comes_back() {
-    let outcomes = (0..=8).filter_map(outcome_from_code).collect::<Vec<_>>();
-    assert_eq!(outcomes.len(), 9);
+    let outcomes = (0..=9).filter_map(outcome_from_code).collect::<Vec<_>>();
+    assert_eq!(outcomes.len(), 10);
     for outcome in outcomes {
         let mut event = event(EventKind::Access(AccessEvent { outcome, ..access() }));
         event.vcpu = None;
@@ -125,7 +125,7 @@ fn a_long_service_time_saturates() {
 
 #[test]
 fn unknown_codes_are_refused() {
-    for head in [0, 200, 1 | 9 << 24, 2 | 8 << 16, 6 | 3 << 24, 7 | 3 << 24, 13 | 3 << 24] {
+    for head in [0, 200, 1 | 10 << 24, 2 | 8 << 16, 6 | 3 << 24, 7 | 3 << 24, 13 | 3 << 24] {
         assert_eq!(decode(&[head, 1, 0, 0, 0, 0, 0, 0]), None, "{head:#x}");
     }
 }
