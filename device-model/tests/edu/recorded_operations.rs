@@ -10,6 +10,9 @@ use crate::deviations;
 const REGISTERS: Region = Region::Bar(0);
 const STATUS: u64 = 0x20;
 const COMPUTING: u64 = 1;
+/// STATUS is read this often, and no longer than that.
+const POLL_NS: u64 = 1_000;
+const PATIENCE_NS: u64 = 10_000_000;
 
 /// The machine that was recorded.
 #[derive(Deserialize)]
@@ -93,8 +96,9 @@ impl Replay {
             }
             Operation::Step { ms } => self.fixture.advance(ms * 1_000_000),
             Operation::WaitFact { val } => {
-                while self.read(STATUS, 4) & COMPUTING != 0 {
-                    self.fixture.advance(1_000);
+                let patience = self.fixture.now() + PATIENCE_NS;
+                while self.read(STATUS, 4) & COMPUTING != 0 && self.fixture.now() < patience {
+                    self.fixture.advance(POLL_NS);
                 }
                 assert_eq!(self.read(STATUS, 4), val);
             }
