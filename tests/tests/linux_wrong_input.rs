@@ -158,7 +158,15 @@ fn on_linux_a_guest_that_panics_is_told_with_its_reason() -> Result<()> {
 fn on_linux_a_guest_that_hangs_is_stopped_by_the_time_limit_and_located() -> Result<()> {
     let arguments = ["--timeout", "12", "--program", "/usr/bin/sleep 1000"];
     let words = ["did not end in time", "--timeout S", "vCPU 0 at "];
-    let trace = fails_nested(&Session::new()?, &arguments, 1, &words)?;
+    let session = Session::new()?;
+    let mut command = session.barscope(&[&LINUX[..], &["--nested"], &arguments].concat())?;
+    // As if standard error were a terminal.
+    let ended = Ended::from(command.env("BARSCOPE_PROGRESS", "1").output()?);
+    failed(&ended, 1, &words);
+    for stage in ["booting Linux .. 1 s", "program 1 of 1 sleep .. "] {
+        assert!(ended.stderr.contains(stage), "no {stage:?} in: {}", ended.stderr);
+    }
+    let trace = session.trace()?;
     ensure!(matches!(trace.end(), Some(End::Interrupted(_))), "{:?}", trace.end());
     Ok(())
 }

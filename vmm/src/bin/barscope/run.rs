@@ -260,7 +260,7 @@ impl Live {
     fn follow(&mut self) -> Result<(), Failure> {
         let events = self.tail.poll()?;
         if let Some(progress) = &mut self.progress {
-            progress.take(&events, self.tail.definitions());
+            progress.take(&events, self.tail.definitions(), self.watch.is_read());
         }
         self.take(&events)?;
         if let Some(progress) = &mut self.progress {

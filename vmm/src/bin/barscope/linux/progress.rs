@@ -16,6 +16,8 @@ use crate::args::{Guest, Run};
 pub const VARIABLE: &str = "BARSCOPE_PROGRESS";
 /// Goes to the beginning of the line and leaves nothing of it.
 const CLEAR: &str = "\r\x1b[K";
+/// The image that the guest's first process tells of: from then on the kernel is up.
+const FIRST: &str = "init";
 /// How often seconds are counted.
 const TURN: Duration = Duration::from_millis(500);
 
@@ -40,15 +42,17 @@ pub struct Progress {
     /// How many have begun.
     begun: usize,
     stage: Stage,
-    /// When the line was last written, if it is there.
-    written: Option<Instant>,
+    /// The line is on the terminal.
+    is_there: bool,
+    /// When it is written next.
+    due: Instant,
 }
 
 /// Where the guest is.
 #[derive(Clone, PartialEq)]
 enum Stage {
     Booting,
-    /// What it does is told to barscope; no scenario has begun.
+    /// The first process runs; no scenario has begun.
     Preparing,
     /// This scenario or program.
     Playing(String),
@@ -65,12 +69,13 @@ impl Progress {
             (programs, _) => ("program", programs),
         };
         let began = Instant::now();
-        shown.then_some(Self { began, of, what, begun: 0, stage: Stage::Booting, written: None })
+        let line = Self { began, of, what, begun: 0, stage: Stage::Booting, is_there: false, due: began };
+        shown.then_some(line)
     }
 
-    /// Takes what happened, before it is printed.
-    pub fn take(&mut self, events: &[Event], definitions: &Definitions) {
-        if self.stage == Stage::Booting && definitions.images().count() > 0 {
+    /// Takes what happened, before it is printed, if anything is.
+    pub fn take(&mut self, events: &[Event], definitions: &Definitions, is_printed: bool) {
+        if self.stage == Stage::Booting && definitions.images().any(|(_, image)| image.name == FIRST) {
             self.go_on(Stage::Preparing);
         }
         for event in events {
@@ -79,24 +84,25 @@ impl Progress {
                 self.go_on(Stage::Playing(definitions.text(name).to_owned()));
             }
         }
-        if !events.is_empty() && self.written.take().is_some() {
+        if is_printed && !events.is_empty() && self.is_there {
             clear();
+            (self.is_there, self.due) = (false, Instant::now());
         }
     }
 
     fn go_on(&mut self, stage: Stage) {
         self.stage = stage;
-        if self.written.take().is_some() {
-            clear();
-        }
+        // It is due.
+        self.due = Instant::now();
     }
 
     /// Shows how far it is, unless that was done just now.
     pub fn show(&mut self) {
-        if self.written.is_some_and(|written| written.elapsed() < TURN) {
+        let now = Instant::now();
+        if now < self.due {
             return;
         }
-        self.written = Some(Instant::now());
+        (self.is_there, self.due) = (true, now + TURN);
         let _ = io::stderr().write_all(format!("{CLEAR}{}", self.text()).as_bytes());
     }
 
@@ -113,7 +119,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.written.is_some() {
+        if self.is_there {
             clear();
         }
     }
@@ -127,8 +133,8 @@ mod tests {
     fn the_line_says_where_the_guest_is() {
         let stages = [Stage::Booting, Stage::Preparing, Stage::Playing("iounmap".to_owned())];
         let lines = stages.map(|stage| {
-            let what = "scenario";
-            Progress { began: Instant::now(), of: 21, what, begun: 5, stage, written: None }.text()
+            let (began, what) = (Instant::now(), "scenario");
+            Progress { began, of: 21, what, begun: 5, stage, is_there: false, due: began }.text()
         });
         assert_eq!(
             lines,

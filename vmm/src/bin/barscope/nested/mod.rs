@@ -133,7 +133,8 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     let system = |what| move |source| Error::System { what, source };
     let archive = NamedTempFile::with_prefix("barscope-").map_err(system("a file for the guest"))?;
     guest.archive_to(archive.path())?;
-    errand.arguments = without(errand.arguments, &["--kernel", "--module", "--program"]);
+    // Programs are named still: how many there are is shown.
+    errand.arguments = without(errand.arguments, &["--kernel", "--module"]);
     for (option, path) in [("--kernel", guest.kernel.as_path()), ("--initrd", archive.path())] {
         errand.arguments.extend([option.into(), path.into()]);
     }
