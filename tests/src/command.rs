@@ -84,8 +84,21 @@ impl From<Output> for Ended {
     }
 }
 
+/// Where packages of Debian are: on this machine, and where `cargo xtask setup` unpacks them for a user who
+/// may not install.
+///
+/// # Errors
+/// If the command can't be built, beside which that is.
+pub fn debian() -> Result<Vec<PathBuf>> {
+    let unpacked = binary()?.ancestors().skip(1).take(3).map(|folder| folder.join("debian"));
+    Ok([PathBuf::from("/")].into_iter().chain(unpacked.filter(|folder| folder.is_dir())).collect())
+}
+
 /// The command's file, built once.
-fn binary() -> Result<&'static Path> {
+///
+/// # Errors
+/// If it can't be built.
+pub fn binary() -> Result<&'static Path> {
     static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match BINARY.get_or_init(|| build().map_err(|error| format!("{error:#}"))) {
         Ok(path) => Ok(path),

@@ -5,11 +5,12 @@
 //! able to run Linux; with `BARSCOPE_LINUX=direct` it runs on that. A scenario passes if the accesses that
 //! prove it are in the trace, and those that would disprove it aren't: the guest's verdict isn't enough.
 
+use std::path::{self, PathBuf};
 use std::sync::OnceLock;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use protocol::linux::SCENARIOS;
-use tests::command::{Ended, Session};
+use tests::command::{Ended, Session, debian};
 use tests::expectations::{linux_file, root};
 use trace::Trace;
 use trace::assert::{Expect, Window, read};
@@ -38,6 +39,12 @@ fn run(arguments: &[&str]) -> Result<Run> {
     let mut command = session.barscope(&all)?;
     command.current_dir(root()).arg("--trace").arg(session.path("barscope.trace"));
     command.arg("--console").arg(&console);
+    // What is unpacked has its libraries beside it.
+    let libraries = debian()?.into_iter().skip(1).map(|root| root.join("usr/lib/x86_64-linux-gnu"));
+    let libraries: Vec<_> = libraries.collect();
+    if !libraries.is_empty() {
+        command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?);
+    }
     let ended = Ended::from(command.output()?);
     let trace = session.trace().map_err(|error| anyhow!("{error:#}\n{}", ended.stderr))?;
     Ok(Run { ended, trace, console: std::fs::read_to_string(console)? })
@@ -76,6 +83,8 @@ fn every_scenario_has_an_expectation_file() -> Result<()> {
 fn on_linux_the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
     let run = all()?;
     ensure!(run.ended.code == Some(0), "{}\n{}", run.ended.stdout, run.ended.stderr);
+    // How far it is, is for terminals only.
+    ensure!(!run.ended.stderr.contains("\x1b["), "{:?}", run.ended.stderr);
     ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
     for scenario in SCENARIOS {
         let passed = format!("PASS  {}", scenario.name);
@@ -148,3 +157,59 @@ fn on_linux_nothing_is_said_against_the_machine_and_relaxed_dev_mem_works_beside
 
 /// Warnings that are not about the machine: the processor's known bugs, which it shares with the host's.
 const KNOWN: [&str; 2] = ["zen1", "speculative return stack overflow"];
+
+/// What `lspci -vvv -nn` says of the lab function, with the driver bound: its first line, and parts of others.
+const LSPCI: [&str; 24] = [
+    "00:04.0 Class [ff00]: Device [1234:1ab0] (rev 01)",
+    "Subsystem: Device [1234:1ab0]",
+    "Control: I/O+ Mem+ BusMaster+",
+    "Interrupt: pin A routed to IRQ ",
+    "Region 0: Memory at ",
+    "(32-bit, non-prefetchable) [size=4K]",
+    "Region 1: I/O ports at ",
+    "[size=16]",
+    "Region 2: Memory at ",
+    "(64-bit, prefetchable) [size=1M]",
+    "Region 4: Memory at ",
+    "Region 5: Memory at ",
+    "(32-bit, non-prefetchable) [size=256]",
+    "Expansion ROM at ",
+    "[disabled] [size=4K]",
+    "Power Management version 3",
+    "MSI: Enable- Count=1/8 Maskable+ 64bit+",
+    "MSI-X: Enable+ Count=8 Masked-",
+    "Vector table: BAR=4 offset=00000000",
+    "PBA: BAR=4 offset=00000800",
+    "Express (v2) Root Complex Integrated Endpoint",
+    "FLReset+",
+    "Vendor Specific Information: Len=08",
+    "Kernel driver in use: lab",
+];
+
+#[test]
+#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+fn on_linux_lspci_shows_the_device_as_designed() -> Result<()> {
+    let program = path::absolute(in_debian("usr/bin/lspci")?)?;
+    let run = run(&["--quiet", "--program", &format!("{} -vvv -nn", program.display())])?;
+    ensure!(run.ended.code == Some(0), "{}\n{}", run.ended.stdout, run.ended.stderr);
+    // A paragraph for each function.
+    let said = run.console.replace('\r', "");
+    let lab = said.split("\n\n").find(|text| text.contains(LSPCI[0]));
+    let lab = lab.with_context(|| format!("no lab in:\n{said}"))?;
+    // They come in this order.
+    let mut rest = lab;
+    for part in LSPCI {
+        let at = rest.find(part).with_context(|| format!("no {part:?}, or not in its place, in:\n{lab}"))?;
+        rest = &rest[at + part.len()..];
+    }
+    for wrong in ["<unassigned>", "<ignored>", "rev ff", "access denied", "Unknown header", "<chain "] {
+        ensure!(!said.contains(wrong), "{wrong:?} in:\n{said}");
+    }
+    Ok(())
+}
+
+/// A file of a package of Debian.
+fn in_debian(file: &str) -> Result<PathBuf> {
+    let found = debian()?.into_iter().map(|root| root.join(file)).find(|path| path.is_file());
+    found.with_context(|| format!("no {file}: cargo xtask setup"))
+}

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use protocol::linux::SCENARIOS;
 use protocol::scenario::Needs;
 
+use crate::log::Log;
 use crate::modules::{self, Modules};
 use crate::scenarios::{Entry, Loaded};
 use crate::task::Task;
@@ -47,14 +48,21 @@ fn work() -> io::Result<bool> {
         return play_all(&task.scenarios);
     }
     for (path, parameters) in &task.modules {
+        let mut log = Log::from_now()?;
         if let Err(error) = modules::load(path, parameters) {
-            return Err(io::Error::other(format!("{path}: {error}: {}", last_log_line())));
+            let why = log.last().unwrap_or_else(|| "the kernel says nothing of it".to_owned());
+            return Err(io::Error::other(format!("{path}: {error}: {why}")));
         }
     }
     for program in &task.programs {
         let Some((path, arguments)) = program.split_first() else { continue };
         bench::begin(path.rsplit('/').next().unwrap_or(path));
-        let status = Command::new(path).args(arguments).status().map_err(|error| named(path, &error))?;
+        let libraries = ("LD_LIBRARY_PATH", &task.libraries);
+        let status = Command::new(path)
+            .args(arguments)
+            .envs([libraries])
+            .status()
+            .map_err(|error| named(path, &error))?;
         bench::end(status.success(), &status.to_string());
         if !status.success() {
             return Ok(false);
@@ -65,13 +73,6 @@ fn work() -> io::Result<bool> {
 
 fn named(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
-}
-
-/// What the kernel logged last, which is why a module wasn't loaded.
-fn last_log_line() -> String {
-    let log = Command::new("/proc/self/exe").arg("log").stdout(Stdio::piped()).output();
-    let text = log.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    text.trim_end().lines().next_back().unwrap_or("the kernel says nothing of it").to_owned()
 }
 
 /// Plays scenarios: those named, or all that can be played here.

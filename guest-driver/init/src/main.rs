@@ -8,6 +8,7 @@ mod bench;
 mod count;
 mod first;
 mod lab;
+mod log;
 mod mapping;
 mod modules;
 mod pci;

@@ -71,7 +71,6 @@ pub fn program(name: &str, arguments: &[String]) -> ExitCode {
         // What a scenario wants done in a process of its own, which may not survive it.
         [part] if part == "touch" => lifetime::touch(),
         [part] if part == "copy" => memory::copy(),
-        [part] if part == "log" => log(),
         _ => Err("no such argument".into()),
     });
     match played {
@@ -84,22 +83,6 @@ pub fn program(name: &str, arguments: &[String]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The kernel's log as it stands.
-fn log() -> Outcome {
-    use std::io::Read;
-    use std::os::unix::fs::OpenOptionsExt;
-    const O_NONBLOCK: i32 = 0o4000;
-    let mut file = std::fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open("/dev/kmsg")?;
-    let mut last = String::new();
-    let mut record = vec![0; 8192];
-    while let Ok(length) = file.read(&mut record) {
-        let text = String::from_utf8_lossy(&record[..length]);
-        let line = text.lines().next().unwrap_or_default();
-        last = line.split_once(';').map_or(line, |(_, message)| message).to_owned();
-    }
-    Ok(last)
 }
 
 /// What didn't hold, unless it did.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `module PATH PARAMETERS` | load this module |
 //! | `program PATH ARGUMENTS` | run this program, after all modules |
+//! | `libraries PATH:..` | where programs find shared libraries, besides where they always do |
 //! | `scenario NAME` | play this scenario; without any, all of them |
 
 use std::{fs, io};
@@ -17,6 +18,8 @@ pub struct Task {
     pub modules: Vec<(String, String)>,
     /// Programs and their arguments.
     pub programs: Vec<Vec<String>>,
+    /// Folders of their shared libraries, as the loader takes them.
+    pub libraries: String,
     /// Scenarios by name.
     pub scenarios: Vec<String>,
 }
@@ -40,6 +43,7 @@ impl Task {
                     task.modules.push((path.to_owned(), parameters.to_owned()));
                 }
                 "program" => task.programs.push(rest.split_whitespace().map(str::to_owned).collect()),
+                "libraries" => rest.clone_into(&mut task.libraries),
                 "scenario" => task.scenarios.push(rest.to_owned()),
                 _ => return Err(io::Error::other(format!("{FILE}: {line:?} means nothing"))),
             }

@@ -16,7 +16,7 @@ pub struct Package {
     known_by: (&'static str, &'static str, &'static str),
 }
 
-const PACKAGES: [Package; 5] = [
+const PACKAGES: [Package; 6] = [
     Package {
         name: "qemu-system-x86",
         why: "the virtual machine of `barscope run --nested`; runs the test kernel without the bench",
@@ -34,6 +34,11 @@ const PACKAGES: [Package; 5] = [
     },
     Package { name: "make", why: "to build kernel modules", known_by: ("usr/bin", "make", "") },
     Package { name: "gcc", why: "to build kernel modules", known_by: ("usr/bin", "gcc", "") },
+    Package {
+        name: "pciutils",
+        why: "lspci, which tests run in the Linux guest: does it see the device as designed?",
+        known_by: ("usr/bin", "lspci", ""),
+    },
 ];
 
 impl Package {

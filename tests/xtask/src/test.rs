@@ -12,7 +12,7 @@ use crate::setup;
 
 /// Tests that can't run on the virtual machine's kvm-amd: they use this machine's files or start other
 /// programs. All others of the package `tests` run there as well.
-const ONLY_HERE: [&str; 15] = [
+const ONLY_HERE: [&str; 16] = [
     "cost",
     "determinism",
     "expectations",
@@ -21,6 +21,7 @@ const ONLY_HERE: [&str; 15] = [
     "licences",
     "linux",
     "linux_contract",
+    "linux_wrong_input",
     "mutations",
     "nested",
     "qemu",
@@ -141,8 +142,9 @@ fn steps(skipped: &Skipped) -> Result<Vec<Step>, String> {
         let run = ["test", "--package", "tests", "--test", "nested", "--test", "expectations", "--"];
         let nested = ["--include-ignored", "nested_"];
         steps.push(step("barscope run --nested", cargo(run.into_iter().chain(nested))));
-        let linux = ["test", "--package", "tests", "--test", "linux", "--", "--include-ignored"];
-        steps.push(step("Linux with its driver, nested", cargo(linux)));
+        let linux = ["test", "--package", "tests", "--test", "linux", "--test", "linux_wrong_input", "--"];
+        let shown = ["--include-ignored"];
+        steps.push(step("Linux with its driver, nested", cargo(linux.into_iter().chain(shown))));
         steps.push(step("tests on kvm-amd, nested", on_kvm_amd()?));
     }
     Ok(steps)

@@ -17,7 +17,7 @@ use vmm::{Config, HostError, Place, Running, Stop, machine};
 use crate::args::{Clock, DeviceChoice, Format, Guest, Run};
 use crate::ending::{Code, Failure, explain};
 use crate::expectations::Expectations;
-use crate::linux;
+use crate::linux::{self, Progress};
 use crate::output;
 use crate::signals::Signals;
 use crate::watch::{Selection, Watch, compile, filter};
@@ -28,6 +28,8 @@ const TURN: Duration = Duration::from_millis(50);
 const SHORT_TURN: Duration = Duration::from_millis(2);
 /// How many lines of a Linux guest's console are shown if it fails.
 const CONSOLE_TAIL: usize = 12;
+/// How the line begins that says why a kernel panics; a page of what led to it follows.
+const PANIC: &str = "Kernel panic - not syncing";
 
 /// Runs the command.
 ///
@@ -117,8 +119,12 @@ fn say_of_linux(args: &Run, code: Code, stop: &Stop) {
     if lines.is_empty() {
         return;
     }
+    let (before, end) = lines.split_at(lines.len().saturating_sub(CONSOLE_TAIL));
+    if let Some(panic) = before.iter().rfind(|line| line.contains(PANIC)) {
+        eprintln!("the guest's kernel panicked:\n  {}", panic.trim_end());
+    }
     eprintln!("the guest's console, {}, ends:", args.console.display());
-    for line in &lines[lines.len().saturating_sub(CONSOLE_TAIL)..] {
+    for line in end {
         eprintln!("  {}", line.trim_end());
     }
 }
@@ -221,6 +227,7 @@ struct Live {
     watch: Watch,
     format: Format,
     junit: Option<PathBuf>,
+    progress: Option<Progress>,
 }
 
 impl Live {
@@ -238,7 +245,13 @@ impl Live {
         let selective = selection.is_some();
         let printer = (!args.quiet).then(|| output::printer(args.format, tail.clock(), selective));
         let watch = Watch::new(selection, printer, expectations);
-        let mut live = Self { tail, watch, format: args.format, junit: args.junit.clone() };
+        let mut live = Self {
+            tail,
+            watch,
+            format: args.format,
+            junit: args.junit.clone(),
+            progress: Progress::of(args),
+        };
         live.take(&events)?;
         Ok(live)
     }
@@ -246,7 +259,14 @@ impl Live {
     /// Takes what is new.
     fn follow(&mut self) -> Result<(), Failure> {
         let events = self.tail.poll()?;
-        self.take(&events)
+        if let Some(progress) = &mut self.progress {
+            progress.take(&events, self.tail.definitions(), self.watch.is_read());
+        }
+        self.take(&events)?;
+        if let Some(progress) = &mut self.progress {
+            progress.show();
+        }
+        Ok(())
     }
 
     fn take(&mut self, events: &[Event]) -> Result<(), Failure> {
@@ -266,8 +286,10 @@ impl Live {
 
     /// Prints the rest, how it ended, and what became of expectations.
     fn finish(mut self, stop: &Stop, places: &[Place]) -> Result<Code, Failure> {
+        // The line goes before the rest is printed.
+        self.progress = None;
         self.follow()?;
-        let Self { tail, mut watch, format, junit } = self;
+        let Self { tail, mut watch, format, junit, .. } = self;
         let ending = (&tail).into();
         watch.finish(&ending)?;
         let (code, text) = explain(stop, places, tail.definitions());

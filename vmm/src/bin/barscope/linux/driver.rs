@@ -65,7 +65,10 @@ fn compile(version: &str, headers: &Path, folder: &Path) -> Result<(), Error> {
         .arg(format!("M={}", folder.display()))
         .arg("modules")
         .output()
-        .map_err(system("make"))?;
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => Error::NoMake,
+            _ => Error::System { what: "make", source },
+        })?;
     if output.status.success() {
         return Ok(());
     }

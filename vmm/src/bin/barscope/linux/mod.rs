@@ -2,7 +2,9 @@
 
 mod choice;
 mod driver;
+mod progress;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use crate::ending::Code;
 use crate::nested::libraries::libraries;
 
 pub use choice::{ModuleChoice, ProgramChoice};
+pub use progress::{Progress, VARIABLE, clear, is_shown};
 
 /// The first process, compiled with this program.
 const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
@@ -23,6 +26,11 @@ const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check";
 /// Where a bzImage says where its version is (Linux's `boot.rst`, `kernel_version`).
 const VERSION_POINTER: usize = 0x20e;
+/// What a bzImage is known by, and where it is (the same, `header`).
+const MAGIC: &[u8] = b"HdrS";
+const MAGIC_OFFSET: usize = 0x202;
+/// What a vmlinux has before its version.
+const BANNER: &[u8] = b"Linux version ";
 
 /// There is no guest to boot.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +40,20 @@ pub enum Error {
         "no Linux kernel for virtual machines here: `cargo xtask setup` brings Debian's; or name one with --kernel"
     )]
     NoKernel,
+    /// Nobody knows whose headers to take.
+    #[error(
+        "{}: neither a bzImage (vmlinuz) nor a vmlinux that says its version, so no driver can be compiled \
+         for it; name another with --kernel, or a driver with --module", path.display()
+    )]
+    NoVersion {
+        /// The kernel's file.
+        path: PathBuf,
+    },
+    /// There is no make.
+    #[error(
+        "no make here to compile the driver with; `cargo xtask setup` brings it; or give a driver with --module"
+    )]
+    NoMake,
     /// The headers of the kernel are not here.
     #[error(
         "{}: no headers of kernel {version} to compile the driver with; `cargo xtask setup` brings those of \
@@ -84,7 +106,9 @@ impl Error {
     /// The exit code that it ends with.
     pub fn code(&self) -> Code {
         match self {
-            Error::Libraries { .. } | Error::Pack(_) | Error::Kernel { .. } => Code::Usage,
+            Error::Libraries { .. } | Error::Pack(_) | Error::Kernel { .. } | Error::NoVersion { .. } => {
+                Code::Usage
+            }
             _ => Code::Host,
         }
     }
@@ -114,7 +138,7 @@ impl Guest {
             None => debian::kernel().ok_or(Error::NoKernel)?.image,
         };
         let version = version(&kernel)?;
-        let initramfs = pack(args, &version, &kernel)?;
+        let initramfs = pack(args, version, &kernel)?;
         Ok(Self { kernel, initramfs })
     }
 
@@ -138,9 +162,10 @@ impl Guest {
     }
 }
 
-fn pack(args: &Run, version: &str, kernel: &Path) -> Result<Initramfs, Error> {
+fn pack(args: &Run, version: Option<String>, kernel: &Path) -> Result<Initramfs, Error> {
     let mut files = Initramfs::default();
     let mut task = String::new();
+    let mut folders = BTreeSet::new();
     files.console()?;
     files.program(Path::new("/init"), INIT.to_vec())?;
     for module in &args.modules {
@@ -155,11 +180,15 @@ fn pack(args: &Run, version: &str, kernel: &Path) -> Result<Initramfs, Error> {
             .map_err(|source| Error::Libraries { program: program.file.clone(), source })?;
         for library in found {
             files.host_file(&library, &library)?;
+            folders.extend(library.parent().map(|folder| folder.display().to_string()));
         }
         task += &format!("program {} {}\n", place.display(), program.arguments);
     }
+    // Nothing is registered there, as it is here.
+    task += &format!("libraries {}\n", Vec::from_iter(folders).join(":"));
     if args.modules.is_empty() {
-        files.file(Path::new("/lab.ko"), driver::module(version, &headers(version, kernel))?)?;
+        let version = version.ok_or_else(|| Error::NoVersion { path: kernel.to_owned() })?;
+        files.file(Path::new("/lab.ko"), driver::module(&version, &headers(&version, kernel))?)?;
         if !args.programs.is_empty() {
             task.insert_str(0, "module /lab.ko\n");
         }
@@ -179,16 +208,21 @@ fn headers(version: &str, kernel: &Path) -> PathBuf {
     modules.unwrap_or_else(|| PathBuf::from("/lib/modules")).join(version).join("build")
 }
 
-/// The version that a bzImage holds: `uname -r` of the kernel in it.
-fn version(kernel: &Path) -> Result<String, Error> {
+/// The version of a kernel, as its `uname -r` says it.
+fn version(kernel: &Path) -> Result<Option<String>, Error> {
     let file = fs::read(kernel).map_err(|source| Error::Kernel { path: kernel.to_owned(), source })?;
-    Ok(version_in(&file).unwrap_or_default())
+    Ok(version_in(&file))
 }
 
 fn version_in(file: &[u8]) -> Option<String> {
-    let pointer = file.get(VERSION_POINTER..VERSION_POINTER + 2)?;
-    let at = usize::from(u16::from_le_bytes(pointer.try_into().ok()?)) + 0x200;
-    let text = file.get(at..)?;
+    let text = if file.starts_with(b"\x7fELF") {
+        let at = file.windows(BANNER.len()).position(|bytes| bytes == BANNER)?;
+        &file[at + BANNER.len()..]
+    } else {
+        file.get(MAGIC_OFFSET..).filter(|file| file.starts_with(MAGIC))?;
+        let pointer = file.get(VERSION_POINTER..VERSION_POINTER + 2)?;
+        file.get(usize::from(u16::from_le_bytes(pointer.try_into().ok()?)) + 0x200..)?
+    };
     let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
     String::from_utf8(text[..end].to_vec()).ok()
 }
@@ -200,11 +234,16 @@ mod tests {
     #[test]
     fn the_version_is_the_first_word_that_the_pointer_leads_to() {
         let mut file = vec![0; 0x400];
+        file[MAGIC_OFFSET..MAGIC_OFFSET + 4].copy_from_slice(MAGIC);
         file[VERSION_POINTER] = 0x10;
         file[0x210..0x22a].copy_from_slice(b"6.1.0-9-cloud-amd64 (some)");
         assert_eq!(version_in(&file).as_deref(), Some("6.1.0-9-cloud-amd64"));
         assert_eq!(version_in(&file[..0x220]), None);
         assert_eq!(version_in(b""), None);
+        file[MAGIC_OFFSET] = b'h';
+        assert_eq!(version_in(&file), None);
+        let vmlinux = b"\x7fELF .. Linux version 6.1.0 (somebody)\0";
+        assert_eq!(version_in(vmlinux).as_deref(), Some("6.1.0"));
     }
 
     #[test]

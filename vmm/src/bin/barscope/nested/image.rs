@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use vmm::debian::Kernel;
 use vmm::initramfs::Initramfs;
 
+use crate::linux;
 use crate::output;
 
 use super::Error;
@@ -98,6 +99,9 @@ fn environment(libraries: &BTreeSet<PathBuf>) -> Vec<(OsString, OsString)> {
     set("TMPDIR", OsStr::new("/tmp"));
     if let Ok(path) = env::join_paths(libraries) {
         set("LD_LIBRARY_PATH", &path);
+    }
+    if linux::is_shown() {
+        set(linux::VARIABLE, OsStr::new("1"));
     }
     // There, standard output is a pipe.
     if output::color() {

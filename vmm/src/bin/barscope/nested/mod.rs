@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -125,12 +126,15 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     if args.guest != Guest::Linux || args.initrd.is_some() {
         return send(errand, args.quiet);
     }
+    // Before the longer way.
+    qemu()?;
     // What goes into the guest is put together here, where compiler, headers and programs are.
     let guest = linux::Guest::prepare(args)?;
     let system = |what| move |source| Error::System { what, source };
     let archive = NamedTempFile::with_prefix("barscope-").map_err(system("a file for the guest"))?;
     guest.archive_to(archive.path())?;
-    errand.arguments = without(errand.arguments, &["--kernel", "--module", "--program"]);
+    // Programs are named still: how many there are is shown.
+    errand.arguments = without(errand.arguments, &["--kernel", "--module"]);
     for (option, path) in [("--kernel", guest.kernel.as_path()), ("--initrd", archive.path())] {
         errand.arguments.extend([option.into(), path.into()]);
     }
@@ -171,7 +175,7 @@ pub fn program(args: &Nested) -> Result<u8, Failure> {
 
 fn send(errand: Errand<'_>, quiet: bool) -> Result<u8, Failure> {
     let mut signals = Signals::catch().map_err(|source| Error::System { what: "signals", source })?;
-    let qemu = debian::qemu().ok_or(Error::Missing { what: "qemu-system-x86_64" })?;
+    let qemu = qemu()?;
     let kernel =
         debian::kernel().ok_or(Error::Missing { what: "Debian's kernel linux-image-cloud-amd64" })?;
     let outputs: Vec<PathBuf> = errand.outputs.iter().map(|&path| path.to_owned()).collect();
@@ -185,6 +189,10 @@ fn send(errand: Errand<'_>, quiet: bool) -> Result<u8, Failure> {
     }
     let qemu = Qemu::start(qemu, &kernel, &files, memory)?;
     Visit { qemu, outputs, file: None, stdout: true, started: None, quiet }.attend(&mut signals)
+}
+
+fn qemu() -> Result<Command, Error> {
+    debian::qemu().ok_or(Error::Missing { what: "qemu-system-x86_64" })
 }
 
 /// Finds out before the long way that a file can't be written.
@@ -276,6 +284,10 @@ impl Visit {
     fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
         if !self.stdout {
             return Ok(());
+        }
+        if linux::is_shown() {
+            // What the command shows of its progress may be on this line.
+            linux::clear();
         }
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
