@@ -46,25 +46,25 @@ pub enum Command {
     Run(Run),
     /// Print a trace, or the records of it that a filter selects.
     Show(Show),
-    /// Hold expectation files against a trace.
-    Check(Check),
-    /// Tell the language of filters and expectation files, as Markdown.
-    Language,
-    /// List devices with their regions, registers and options, as Markdown.
-    Devices(Devices),
     /// Explain one record of a trace layer by layer, or set two accesses side by side.
     Explain(Explain),
     /// Show over time which mappings led to which BAR at which address.
     Maps(Maps),
     /// Count and time what traces hold: registers, paths, polling loops, coverage, kernel entries.
     Stats(Stats),
+    /// Hold expectation files against a trace.
+    Check(Check),
+    /// Tell the language of filters and expectation files, as Markdown.
+    Language,
+    /// List devices with their regions, registers and options, as Markdown.
+    Devices(Devices),
+    /// Run any program where /dev/kvm is kvm-amd: in the virtual machine of `run --nested`. As a runner for
+    /// `cargo test` it brings tests there.
+    Nested(Nested),
     /// Print completions for a shell.
     Completions(Completions),
     /// Print the manual page, or write those of all commands.
     Man(Man),
-    /// Run any program where /dev/kvm is kvm-amd: in the virtual machine of `run --nested`. As a runner for
-    /// `cargo test` it brings tests there.
-    Nested(Nested),
     /// What the virtual machine of `run --nested` starts with.
     #[command(hide = true)]
     NestedInit,
