@@ -62,7 +62,7 @@ fn packages() -> Result<Vec<Package>> {
 /// Whether the licence expression can be satisfied with what is [`ALLOWED`].
 fn is_allowed(licence: &str) -> bool {
     let allowed: Vec<_> = ALLOWED.iter().filter_map(|name| Licensee::parse(name).ok()).collect();
-    // Lax: crates.io has packages that still write `MIT/Apache-2.0`.
+    // Lax: some packages still write `MIT/Apache-2.0`.
     Expression::parse_mode(licence, ParseMode::LAX).is_ok_and(|expression| {
         expression.evaluate(|required| allowed.iter().any(|one| one.satisfies(required)))
     })

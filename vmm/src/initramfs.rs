@@ -215,13 +215,13 @@ mod tests {
     #[test]
     fn folders_come_before_what_is_in_them() {
         let mut files = Initramfs::default();
-        files.file(Path::new("/work/here/spec"), b"text".to_vec()).unwrap();
-        files.file(Path::new("/work/a"), Vec::new()).unwrap();
+        files.file(Path::new("/srv/here/spec"), b"text".to_vec()).unwrap();
+        files.file(Path::new("/srv/a"), Vec::new()).unwrap();
         let expected = [
-            ("work", 0o040_755, &b""[..]),
-            ("work/a", 0o100_644, b""),
-            ("work/here", 0o040_755, b""),
-            ("work/here/spec", 0o100_644, b"text"),
+            ("srv", 0o040_755, &b""[..]),
+            ("srv/a", 0o100_644, b""),
+            ("srv/here", 0o040_755, b""),
+            ("srv/here/spec", 0o100_644, b"text"),
         ];
         let expected: Vec<_> = expected
             .into_iter()
@@ -233,9 +233,9 @@ mod tests {
     #[test]
     fn a_path_through_the_parent_leads_to_the_same_file_in_the_guest() {
         let mut files = Initramfs::default();
-        files.file(Path::new("/work/here/../kernel"), b"elf".to_vec()).unwrap();
+        files.file(Path::new("/srv/here/../kernel"), b"elf".to_vec()).unwrap();
         let names: Vec<_> = unpacked(&files).into_iter().map(|(name, ..)| name).collect();
-        assert_eq!(names, ["work", "work/here", "work/kernel"]);
+        assert_eq!(names, ["srv", "srv/here", "srv/kernel"]);
     }
 
     #[test]
