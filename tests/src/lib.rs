@@ -158,7 +158,7 @@ impl Bench {
 /// If it doesn't, or can't be run.
 pub fn play(scenario: &'static str) -> Result<Run> {
     let run = Bench::test_kernel().scenario(scenario).run()?;
-    ensure!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
+    ensure!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?} at {:?}", run.stop, run.places);
     ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
     Ok(run)
 }

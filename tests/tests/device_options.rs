@@ -24,7 +24,12 @@ fn with_any_option_of_the_lab_every_scenario_passes_or_is_left_out() -> Result<(
         for value in option.values {
             let run = Bench::test_kernel().device("lab", &[(option.name, value)])?.run()?;
             let told = (option.name, value);
-            assert!(matches!(run.stop, Stop::Exit { status: 0 }), "{told:?}: {:?}", run.stop);
+            assert!(
+                matches!(run.stop, Stop::Exit { status: 0 }),
+                "{told:?}: {:?} at {:?}",
+                run.stop,
+                run.places
+            );
             assert_eq!(run.trace.lost(), 0, "{told:?}");
         }
     }

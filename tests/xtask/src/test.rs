@@ -11,10 +11,11 @@ use crate::cargo::{self, cargo, documentation, kernel, rustfmt_devices, succeed}
 use crate::setup;
 
 /// Tests that can't run on the virtual machine's kvm-amd: they use this machine's files or start other
-/// programs. All others of the package `tests` run there as well.
-const ONLY_HERE: [&str; 16] = [
+/// programs, or play every scenario dozens of times. All others of the package `tests` run there as well.
+const ONLY_HERE: [&str; 17] = [
     "cost",
     "determinism",
+    "device_options",
     "expectations",
     "explain",
     "kernel_image",
