@@ -113,8 +113,8 @@ impl Stream {
                 }
             }
             if !self.turn_to_next_block()? {
-                self.lost += (self.handed_out + 1).saturating_sub(self.expected);
-                self.expected = self.expected.max(self.handed_out + 1);
+                self.lost += self.handed_out.saturating_add(1).saturating_sub(self.expected);
+                self.expected = self.expected.max(self.handed_out.saturating_add(1));
                 return Ok(None);
             }
         }

@@ -66,7 +66,7 @@ impl Tail {
             ready.push(first.remove());
         }
         if header.end.is_some() && self.end.is_none() {
-            self.lost += (header.events + 1).saturating_sub(self.next);
+            self.lost += header.events.saturating_add(1).saturating_sub(self.next);
             self.end = header.end;
         }
         Ok(ready)
