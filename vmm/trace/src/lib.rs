@@ -5,6 +5,7 @@
 //! Nothing here needs KVM: a trace tells everything by itself.
 
 pub mod assert;
+mod capability;
 mod completeness;
 pub mod coverage;
 pub mod definition;
@@ -25,6 +26,7 @@ pub mod symbols;
 pub mod view;
 mod writer;
 
+pub use capability::{Capabilities, Capability, Knowledge};
 pub use completeness::Completeness;
 pub use definition::Definition;
 pub use definitions::Definitions;

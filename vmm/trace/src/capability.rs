@@ -1,0 +1,152 @@
+//! Capabilities of a trace: what it can tell, and what nobody told it.
+//!
+//! A BAR access shows itself. Who handles an interrupt, which call made a mapping, how often a kernel was entered
+//! is known only if the guest announces it, or if it can be inferred. A statement about something that a trace
+//! can't tell is neither true nor false of it.
+
+/// A property of a guest that a trace may or may not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// Beginnings and ends of interrupt handlers.
+    Handlers,
+    /// The path of an access: `ioremap`, `mmap`, ..
+    Paths,
+    /// Mappings that the kernel makes for itself, with their owners and calls.
+    KernelMappings,
+    /// Mappings of programs, with their owners and calls.
+    UserMappings,
+    /// Entries into the kernel, counted by the guest.
+    KernelEntries,
+    /// Page faults.
+    PageFaults,
+    /// Names of functions, and source lines.
+    Functions,
+    /// Processes by number and name.
+    Processes,
+    /// Call stacks.
+    Stacks,
+}
+
+/// How a trace comes to tell a property.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Knowledge {
+    /// It doesn't.
+    #[default]
+    Unknown,
+    /// barscope inferred it.
+    Inferred,
+    /// The guest said so.
+    Announced,
+}
+
+impl Capability {
+    /// All of them.
+    pub const ALL: [Capability; 9] = [
+        Capability::Handlers,
+        Capability::Paths,
+        Capability::KernelMappings,
+        Capability::UserMappings,
+        Capability::KernelEntries,
+        Capability::PageFaults,
+        Capability::Functions,
+        Capability::Processes,
+        Capability::Stacks,
+    ];
+
+    /// Its name in the file and for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Capability::Handlers => "handlers",
+            Capability::Paths => "paths",
+            Capability::KernelMappings => "kernel-mappings",
+            Capability::UserMappings => "user-mappings",
+            Capability::KernelEntries => "kernel-entries",
+            Capability::PageFaults => "page-faults",
+            Capability::Functions => "functions",
+            Capability::Processes => "processes",
+            Capability::Stacks => "stacks",
+        }
+    }
+
+    /// The capability of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| capability.name() == name)
+    }
+}
+
+impl Knowledge {
+    /// Its name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Knowledge::Unknown => "unknown",
+            Knowledge::Inferred => "inferred",
+            Knowledge::Announced => "announced",
+        }
+    }
+
+    /// Its code in the file, never 0.
+    pub(crate) const fn code(self) -> u64 {
+        match self {
+            Knowledge::Unknown => 1,
+            Knowledge::Inferred => 2,
+            Knowledge::Announced => 3,
+        }
+    }
+
+    pub(crate) const fn from_code(code: u64) -> Option<Self> {
+        match code {
+            1 => Some(Knowledge::Unknown),
+            2 => Some(Knowledge::Inferred),
+            3 => Some(Knowledge::Announced),
+            _ => None,
+        }
+    }
+}
+
+/// What a trace can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities([Knowledge; Capability::ALL.len()]);
+
+impl Capabilities {
+    /// Everything is announced.
+    pub const COMPLETE: Capabilities = Capabilities([Knowledge::Announced; Capability::ALL.len()]);
+
+    /// How the trace comes to tell this.
+    pub fn of(&self, capability: Capability) -> Knowledge {
+        self.0[capability as usize]
+    }
+
+    /// Sets how the trace comes to tell this.
+    pub fn set(&mut self, capability: Capability, knowledge: Knowledge) {
+        self.0[capability as usize] = knowledge;
+    }
+
+    /// Whether the trace tells this.
+    pub fn tells(&self, capability: Capability) -> bool {
+        self.of(capability) != Knowledge::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_codes_lead_back() {
+        for capability in Capability::ALL {
+            assert_eq!(Capability::named(capability.name()), Some(capability));
+        }
+        for knowledge in [Knowledge::Unknown, Knowledge::Inferred, Knowledge::Announced] {
+            assert_eq!(Knowledge::from_code(knowledge.code()), Some(knowledge));
+        }
+    }
+
+    #[test]
+    fn what_nobody_set_is_unknown() {
+        let mut known = Capabilities::default();
+        assert!(!known.tells(Capability::Handlers));
+        known.set(Capability::Handlers, Knowledge::Inferred);
+        assert!(known.tells(Capability::Handlers) && !known.tells(Capability::Stacks));
+        assert!(Capability::ALL.iter().all(|capability| Capabilities::COMPLETE.tells(*capability)));
+    }
+}
