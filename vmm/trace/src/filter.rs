@@ -20,12 +20,15 @@
 //! ```
 //!
 //! A place is where an access begins: an access of 8 bytes at `BAR0+0x0` is at `BAR0+0x0` only. [`KINDS`]
-//! and [`FIELDS`] list what there is. An event that lacks a property fulfils no condition on it.
+//! and [`FIELDS`] list what there is. An event that lacks a property fulfils no condition on it. A filter that
+//! no event can fulfil (`read write`, `cpl == 7`, `mark on lab`) is a mistake, as is an alternative that none can.
 
 mod build;
 mod compiled;
+mod contradiction;
 mod expr;
 mod field;
+mod holders;
 mod kind;
 pub(crate) mod lexer;
 pub(crate) mod mistake;
@@ -63,7 +66,7 @@ impl Filter {
     /// Reads a filter.
     ///
     /// # Errors
-    /// What is wrong, where, and what would be right.
+    /// What is wrong, where, and what would be right; conditions that no record can fulfil together.
     pub fn parse(text: &str) -> Result<Self, Mistake> {
         let lexemes = lexer::lex(text, 0, text.len())?;
         let mut parser = Parser::new(&lexemes, text.len());
@@ -77,6 +80,7 @@ impl Filter {
             Expr::All(parts) => parts,
             other => vec![other],
         };
+        contradiction::check(&parts, &|_| None)?;
         Ok(Self { parts, mistake: None })
     }
 

@@ -2,6 +2,7 @@
 
 use device_model::{Bdf, Region, Register};
 
+use super::contradiction;
 use super::expr::{Expr, Op, Operand, Spot, Target, Term, shown};
 use super::field::{Field, Type, Value, place, value};
 use super::kind::Kinds;
@@ -47,12 +48,30 @@ enum Node {
 
 /// Offsets of a region.
 #[derive(Clone, Debug)]
-struct Area {
+pub(super) struct Area {
     /// `None` for any function.
     bdf: Option<Bdf>,
     region: Region,
     first: u64,
     last: u64,
+}
+
+impl Area {
+    /// What is in both.
+    pub(super) fn common(&self, other: &Area) -> Option<Area> {
+        let (first, last) = (self.first.max(other.first), self.last.min(other.last));
+        let apart = matches!((self.bdf, other.bdf), (Some(one), Some(another)) if one != another);
+        let exists = self.region == other.region && !apart && first <= last;
+        exists.then_some(Area { bdf: self.bdf.or(other.bdf), region: self.region, first, last })
+    }
+
+    /// Whether all of it is in `other`.
+    pub(super) fn within(&self, other: &Area) -> bool {
+        self.region == other.region
+            && (other.bdf.is_none() || other.bdf == self.bdf)
+            && other.first <= self.first
+            && self.last <= other.last
+    }
 }
 
 /// Resolves names.
@@ -72,11 +91,20 @@ impl Compiled {
         definitions: &Definitions,
         scope: Option<&[Bdf]>,
     ) -> Result<Self, Mistake> {
-        let functions = definitions.functions().map(|(_, function)| function);
-        let functions = functions.filter(|function| scope.is_none_or(|scope| scope.contains(&function.bdf)));
-        let resolver = Resolver { definitions, functions: functions.collect(), registers: Vec::new() };
+        let resolved = Self::resolved(parts, definitions, scope)?;
+        let resolver = Resolver::new(definitions, scope);
+        contradiction::check(parts, &|target| resolver.areas(target, Span::default()).ok())?;
+        Ok(resolved)
+    }
+
+    /// The same for what may contradict itself.
+    pub(super) fn resolved(
+        parts: &[Expr],
+        definitions: &Definitions,
+        scope: Option<&[Bdf]>,
+    ) -> Result<Self, Mistake> {
         let all = Expr::All(parts.to_vec());
-        let nodes = resolver.all(parts)?;
+        let nodes = Resolver::new(definitions, scope).all(parts)?;
         let mut resolved: Vec<_> = parts.iter().cloned().zip(nodes).collect();
         if let Some(scope) = scope {
             let nothing_to_say = Expr::All(Vec::new());
@@ -86,6 +114,12 @@ impl Compiled {
         collect_regions(&all, &mut regions);
         let kinds = resolved.iter().fold(Kinds::ALL, |kinds, (_, node)| kinds.and(node.kinds()));
         Ok(Self { kinds, parts: resolved, regions })
+    }
+
+    /// Where a target is, if it is anywhere.
+    #[cfg(test)]
+    pub(super) fn areas(target: &Target, definitions: &Definitions) -> Option<Vec<Area>> {
+        Resolver::new(definitions, None).areas(target, Span::default()).ok()
     }
 
     /// Whether the event is like this.
@@ -127,6 +161,12 @@ fn collect_regions(expr: &Expr, regions: &mut Vec<Region>) {
 }
 
 impl<'d> Resolver<'d> {
+    fn new(definitions: &'d Definitions, scope: Option<&[Bdf]>) -> Self {
+        let functions = definitions.functions().map(|(_, function)| function);
+        let functions = functions.filter(|function| scope.is_none_or(|scope| scope.contains(&function.bdf)));
+        Self { definitions, functions: functions.collect(), registers: Vec::new() }
+    }
+
     /// Conditions that hold together: what one says of the device and the place, it says for all.
     fn all(&self, parts: &[Expr]) -> Result<Vec<Node>, Mistake> {
         let mut narrowed = Resolver {

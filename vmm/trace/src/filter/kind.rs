@@ -92,6 +92,13 @@ impl Kinds {
     /// Beginnings and ends of scenarios.
     pub(crate) const SCENARIO: Kinds = SCENARIO_BEGIN.or(SCENARIO_END);
 
+    /// Every kind that an event can be of.
+    pub(crate) const EVERY: Kinds = Kinds((1 << 26) - 1);
+    /// DMA transfers.
+    pub(crate) const DMA: Kinds = DMA;
+    /// Named points.
+    pub(crate) const MARK: Kinds = MARK;
+
     /// What is in either.
     pub(crate) const fn or(self, other: Kinds) -> Kinds {
         Kinds(self.0 | other.0)
@@ -100,6 +107,11 @@ impl Kinds {
     /// What is in both.
     pub(crate) const fn and(self, other: Kinds) -> Kinds {
         Kinds(self.0 & other.0)
+    }
+
+    /// What is in this one only.
+    pub(crate) const fn without(self, other: Kinds) -> Kinds {
+        Kinds(self.0 & !other.0)
     }
 
     /// Whether they have some in common.
