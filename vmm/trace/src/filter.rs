@@ -24,6 +24,7 @@
 //! no event can fulfil (`read write`, `cpl == 7`, `mark on lab`) is a mistake, as is an alternative that none can.
 
 mod build;
+mod check;
 mod compiled;
 mod contradiction;
 mod expr;

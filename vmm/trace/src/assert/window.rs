@@ -23,6 +23,13 @@ pub enum Window {
         /// What closes it.
         to: Box<Filter>,
     },
+    /// From an event to the end of the trace, whichever way that ends.
+    From {
+        /// What the window is called, or nothing.
+        name: String,
+        /// What opens it.
+        from: Box<Filter>,
+    },
 }
 
 impl Window {
@@ -49,6 +56,7 @@ impl Window {
             Window::Between { from, to, .. } => {
                 Bounds::Between { from: from.compile(definitions)?, to: to.compile(definitions)? }
             }
+            Window::From { from, .. } => Bounds::From { from: from.compile(definitions)? },
         })
     }
 }
@@ -59,7 +67,8 @@ impl fmt::Display for Window {
             Window::Whole => f.write_str("the whole trace"),
             Window::Scenario(name) => write!(f, "scenario {name}"),
             Window::Between { name, from, to } if name.is_empty() => write!(f, "from {from} to {to}"),
-            Window::Between { name, .. } => write!(f, "window {name}"),
+            Window::From { name, from } if name.is_empty() => write!(f, "from {from} to the end"),
+            Window::Between { name, .. } | Window::From { name, .. } => write!(f, "window {name}"),
         }
     }
 }
@@ -70,6 +79,7 @@ pub(super) enum Bounds {
     Whole,
     Scenario(String),
     Between { from: Compiled, to: Compiled },
+    From { from: Compiled },
 }
 
 impl Bounds {
@@ -78,13 +88,13 @@ impl Bounds {
             (Bounds::Whole, _) => true,
             (Bounds::Scenario(wanted), What::ScenarioBegin { name }) => **name == **wanted,
             (Bounds::Scenario(_), _) => false,
-            (Bounds::Between { from, .. }, _) => from.matches(view),
+            (Bounds::Between { from, .. } | Bounds::From { from }, _) => from.matches(view),
         }
     }
 
     pub(super) fn closes(&self, view: &View) -> bool {
         match (self, &view.what) {
-            (Bounds::Whole, _) => false,
+            (Bounds::Whole | Bounds::From { .. }, _) => false,
             (Bounds::Scenario(_), what) => matches!(what, What::ScenarioEnd { .. }),
             (Bounds::Between { to, .. }, _) => to.matches(view),
         }
@@ -96,6 +106,7 @@ impl Bounds {
             Bounds::Whole => Kinds::ALL,
             Bounds::Scenario(_) => Kinds::SCENARIO,
             Bounds::Between { from, to } => from.kinds().or(to.kinds()),
+            Bounds::From { from } => from.kinds(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use device_model::{Bdf, Region, Register};
 
+use super::check::{self, Context};
 use super::contradiction;
 use super::expr::{Expr, Op, Operand, Spot, Target, Term, shown};
 use super::field::{Field, Type, Value, place, value};
@@ -180,21 +181,64 @@ impl<'d> Resolver<'d> {
             }
         }
         for part in parts {
-            if let Expr::Is(Term::At(target), span) = part
-                && let Spot::Register { .. } = target.spot
-            {
+            let Expr::Is(Term::At(target), span) = part else { continue };
+            narrowed.check_place(target, *span)?;
+            if let Spot::Register { .. } = target.spot {
                 narrowed.registers =
                     narrowed.registers_at(target, *span)?.into_iter().map(|(_, found)| found).collect();
             }
         }
+        narrowed.check_properties(parts)?;
         parts.iter().map(|part| narrowed.node(part)).collect()
+    }
+
+    /// Whether there is such a place.
+    fn check_place(&self, target: &Target, span: Span) -> Result<(), Mistake> {
+        let functions = match &target.device {
+            Some(device) => self.called(device, span)?,
+            None => self.functions.clone(),
+        };
+        match target.spot {
+            Spot::Register { .. } => {
+                let found = self.registers_at(target, span)?;
+                check::behind(found.into_iter().map(|(_, register)| register), target, span)
+            }
+            _ => check::place(self.definitions, &functions, target, span),
+        }
+    }
+
+    /// Whether what properties are compared with exists, in conditions that hold together or are denied.
+    fn check_properties(&self, parts: &[Expr]) -> Result<(), Mistake> {
+        let named = parts.iter().find_map(|part| match part {
+            Expr::Is(Term::At(Target { device: Some(device), .. }), span) => Some((device, *span)),
+            _ => None,
+        });
+        let functions = match named {
+            Some((device, span)) => self.called(device, span)?,
+            None => self.functions.clone(),
+        };
+        let context = Context {
+            definitions: self.definitions,
+            functions: &functions,
+            beside: parts,
+            registers: &self.registers,
+        };
+        parts.iter().try_for_each(|part| match part {
+            Expr::Is(term, span) => check::property(&context, term, *span),
+            Expr::Not(inner) => match &**inner {
+                Expr::Is(term, span) => check::property(&context, term, *span),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        })
     }
 
     fn node(&self, expr: &Expr) -> Result<Node, Mistake> {
         Ok(match expr {
             Expr::All(parts) => Node::All(self.all(parts)?),
             Expr::Any(parts) => {
-                Node::Any(parts.iter().map(|part| self.node(part)).collect::<Result<_, _>>()?)
+                let alternative = |part| Ok(Node::All(self.all(std::slice::from_ref(part))?));
+                Node::Any(parts.iter().map(alternative).collect::<Result<_, _>>()?)
             }
             Expr::Not(part) => Node::Not(Box::new(self.node(part)?)),
             Expr::Is(term, span) => self.term(term, *span)?,
@@ -204,12 +248,15 @@ impl<'d> Resolver<'d> {
     fn term(&self, term: &Term, span: Span) -> Result<Node, Mistake> {
         Ok(match term {
             Term::Kind(kinds) => Node::Kind(*kinds),
-            Term::At(target) => Node::At(self.areas(target, span)?),
+            Term::At(target) => {
+                self.check_place(target, span)?;
+                Node::At(self.areas(target, span)?)
+            }
             Term::Field { field, mask, op, operand } => {
                 Node::Field { field, mask: mask.unwrap_or(u64::MAX), op: *op, operand: operand.clone() }
             }
             Term::Register { name, op, operand } => {
-                self.check_field(name, operand, span)?;
+                self.check_field(name, *op, operand, span)?;
                 Node::Register { name: name.clone(), op: *op, operand: operand.clone() }
             }
             Term::Device(name) => {
@@ -284,7 +331,7 @@ impl<'d> Resolver<'d> {
     }
 
     /// Whether there is such a field, with such a value.
-    fn check_field(&self, name: &str, operand: &Operand, span: Span) -> Result<(), Mistake> {
+    fn check_field(&self, name: &str, op: Op, operand: &Operand, span: Span) -> Result<(), Mistake> {
         let everywhere = || {
             self.functions
                 .iter()
@@ -311,7 +358,7 @@ impl<'d> Resolver<'d> {
                 return Err(Mistake::new(span, format!("{name} has no value called {wanted}{hint}")));
             }
         }
-        Ok(())
+        check::width(&fields, op, operand, span)
     }
 }
 

@@ -96,6 +96,8 @@ impl Kinds {
     pub(crate) const EVERY: Kinds = Kinds((1 << 26) - 1);
     /// DMA transfers.
     pub(crate) const DMA: Kinds = DMA;
+    /// Message-signalled interrupts.
+    pub(crate) const MSI: Kinds = MSI;
     /// Named points.
     pub(crate) const MARK: Kinds = MARK;
 
