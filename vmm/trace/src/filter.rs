@@ -32,6 +32,7 @@ mod field;
 mod holders;
 mod kind;
 pub(crate) mod lexer;
+mod mentions;
 pub(crate) mod mistake;
 pub(crate) mod parser;
 
@@ -48,6 +49,7 @@ pub(crate) use compiled::is_called;
 pub use field::{FIELDS, Field, Type};
 pub use kind::KINDS;
 pub(crate) use kind::Kinds;
+pub use mentions::{Mentions, Wanted};
 pub use mistake::{Mistake, Span};
 
 use self::expr::Expr;

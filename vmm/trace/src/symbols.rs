@@ -2,11 +2,13 @@
 
 mod image;
 mod name;
+mod names;
 
 use std::collections::HashMap;
 use std::fmt;
 
 use self::image::SymbolImage;
+pub use self::names::Names;
 use crate::definitions::Definitions;
 use crate::event::Id;
 

@@ -10,7 +10,7 @@ use super::kind::Kinds;
 use super::mistake::{Mistake, Span, did_you_mean};
 use crate::definition::Function;
 use crate::definitions::Definitions;
-use crate::view::View;
+use crate::view::{Place, View};
 
 /// A filter for the events of one trace.
 #[derive(Clone, Debug)]
@@ -58,6 +58,13 @@ pub(super) struct Area {
 }
 
 impl Area {
+    fn contains(&self, place: &Place) -> bool {
+        self.region == place.region
+            && self.first <= place.offset
+            && place.offset <= self.last
+            && self.bdf.is_none_or(|bdf| place.bdf == Some(bdf))
+    }
+
     /// What is in both.
     pub(super) fn common(&self, other: &Area) -> Option<Area> {
         let (first, last) = (self.first.max(other.first), self.last.min(other.last));
@@ -142,6 +149,19 @@ impl Compiled {
             .map(|(expr, node)| miss(expr, node, view))
             .collect();
         (self.parts.len() - misses.len(), misses)
+    }
+
+    /// How near an event is that isn't like this: 2 at a place that is asked for, 1 beside it or of the kind. One
+    /// that shares neither isn't, nor is an access to configuration space that nothing asks for.
+    pub(crate) fn nearness(&self, view: &View) -> Option<u8> {
+        let of_kind = self.kinds.meets(Kinds::of(view)).then_some(1);
+        let place = place(view);
+        if self.regions.is_empty() {
+            return of_kind.filter(|_| place.is_none_or(|place| !place.is_configuration()));
+        }
+        let place = place.filter(|place| self.regions.contains(&place.region))?;
+        let there = self.parts.iter().any(|(_, node)| node.is_about(place));
+        if there { Some(2) } else { of_kind }
     }
 
     /// Whether accesses to a region may be like this, and nothing but accesses.
@@ -368,6 +388,15 @@ pub(crate) fn is_called(function: &Function, name: &str) -> bool {
 }
 
 impl Node {
+    /// Whether it asks for this place.
+    fn is_about(&self, place: &Place) -> bool {
+        match self {
+            Node::All(parts) | Node::Any(parts) => parts.iter().any(|part| part.is_about(place)),
+            Node::At(areas) => areas.iter().any(|area| area.contains(place)),
+            _ => false,
+        }
+    }
+
     fn kinds(&self) -> Kinds {
         match self {
             Node::All(parts) => parts.iter().fold(Kinds::ALL, |kinds, part| kinds.and(part.kinds())),

@@ -123,7 +123,7 @@ impl Op {
 }
 
 /// Whether `text` is like `pattern`, in which `*` stands for anything and `?` for one character.
-fn like(text: &str, pattern: &str) -> bool {
+pub(super) fn like(text: &str, pattern: &str) -> bool {
     // Where to go on if what follows the last `*` doesn't fit: one character later.
     let (text, pattern): (Vec<_>, Vec<_>) = (text.chars().collect(), pattern.chars().collect());
     let (mut at, mut next, mut star) = (0, 0, None);

@@ -98,6 +98,12 @@ impl Kinds {
     pub(crate) const DMA: Kinds = DMA;
     /// Message-signalled interrupts.
     pub(crate) const MSI: Kinds = MSI;
+    /// Beginnings and ends of interrupt handlers.
+    pub(crate) const HANDLER: Kinds = ISR.or(ISR_EXIT);
+    /// Page faults.
+    pub(crate) const PAGE_FAULT: Kinds = FAULT_RESOLVED.or(FAULT_FATAL);
+    /// Mappings made and undone.
+    pub(crate) const MAPPING: Kinds = MAP.or(UNMAP);
     /// Named points.
     pub(crate) const MARK: Kinds = MARK;
 

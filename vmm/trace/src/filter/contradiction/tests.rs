@@ -76,7 +76,7 @@ fn term(random: &mut Random) -> Term {
         1 => Term::Kind(*random.of(&kinds[..5])),
         2 => {
             let places = ["BAR0", "BAR2", "BAR0+8", "BAR0+0x10", "BAR0.SCRATCH", "BAR0.STATUS", "CONFIG"];
-            Term::At(Target::parse(*random.of::<&str>(&places)).unwrap().0)
+            Term::At(Target::parse(random.of::<&str>(&places)).unwrap().0)
         }
         3 => {
             let name = (*random.of(&["DONE", "BUSY", "ERROR"])).to_owned();
