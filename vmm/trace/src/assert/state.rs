@@ -7,6 +7,7 @@ use device_model::Bdf;
 
 use super::chain::{Chain, Moment, Progress};
 use super::clause::{Clause, Goal, Limits, Step};
+use super::picture::Late;
 use crate::coverage::{Counts, Coverage, FunctionCoverage, Share};
 use crate::definitions::Definitions;
 use crate::event::Counted;
@@ -53,6 +54,8 @@ pub(super) struct Details {
     pub(super) at: Option<u64>,
     /// What to look for the nearest to, after which record.
     pub(super) look: Option<(Arc<Compiled>, u64)>,
+    /// What was awaited within a time, and may have come later.
+    pub(super) late: Option<Late>,
 }
 
 impl Details {
@@ -318,10 +321,11 @@ fn unmet(chain: &Chain, progress: &Progress, from: u64, reason: String) -> Detai
             reason,
             nearest: Some(format!("record {}: {}", near.seq, near.why)),
             at: Some(near.seq),
-            look: None,
+            ..Details::default()
         },
         None => {
-            Details { reason, nearest: None, at: after, look: Some((Arc::clone(chain.filter(step)), from)) }
+            let look = Some((Arc::clone(chain.filter(step)), from));
+            Details { reason, at: after, look, ..Details::default() }
         }
     }
 }
