@@ -183,3 +183,6 @@ fn finding(decided: Decided, picture: Picture) -> Finding {
     };
     Finding { test, clause, location, verdict }
 }
+
+#[cfg(test)]
+mod tests;
