@@ -15,6 +15,7 @@ pub mod expectation;
 pub mod explain;
 pub mod filter;
 mod format;
+mod interrupts;
 mod mapping;
 pub mod maps;
 pub mod print;

@@ -30,8 +30,20 @@ pub struct View {
     pub vcpu: Option<u8>,
     /// The scenario that it is part of; its beginning and its end belong to it.
     pub scenario: Option<Arc<str>>,
+    /// What of it isn't certain, since records before it are missing.
+    pub uncertain: Uncertain,
     /// What happened.
     pub what: What,
+}
+
+/// What of a view may depend on records that are missing. Whatever they were, the rest is as it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uncertain {
+    /// The scenario, and the name of one that ends.
+    pub scenario: bool,
+    /// The cause of an access or of a handler's beginning, and whether the access is in a handler. What a
+    /// device did has its cause recorded.
+    pub cause: bool,
 }
 
 impl View {
