@@ -13,7 +13,8 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use device_model::{Bdf, Region, Space};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use self::gather::Index;
 use crate::Completeness;
@@ -108,6 +109,7 @@ pub struct KernelEntries {
     #[serde(serialize_with = "as_hex_or_null")]
     pub address_space: Option<u64>,
     /// The process, if the guest announced it.
+    #[serde(serialize_with = "who")]
     pub process: Option<Process>,
     /// How many.
     pub entries: u64,
@@ -166,6 +168,12 @@ pub struct MappingUse {
     /// Its definition.
     #[serde(skip)]
     pub(crate) id: Option<Id>,
+}
+
+/// A process as accesses have it.
+fn who<S: Serializer>(process: &Option<Process>, serializer: S) -> Result<S::Ok, S::Error> {
+    let who = process.as_ref().map(|process| json!({ "pid": process.pid, "name": process.name }));
+    who.serialize(serializer)
 }
 
 impl Maps {

@@ -219,13 +219,16 @@ impl Maps {
         counted.last = view.seq;
     }
 
-    /// The mapping that exists now and holds virtual `address`, and the bus address there.
+    /// The mapping that exists now and holds virtual `address`, and the bus address there; `None` also if
+    /// several address spaces have one.
     pub(crate) fn alive_at(&self, address: u64) -> Option<(Id, u64)> {
-        self.index.alive.iter().rev().find_map(|(id, mapping, _)| {
+        let mut found = self.index.alive.iter().rev().filter_map(|(id, mapping, _)| {
             let within = address.checked_sub(mapping.virtual_address)?;
             let physical = mapping.physical_address.checked_add(within)?;
-            (within < mapping.length).then_some((*id, physical))
-        })
+            (within < mapping.length).then_some((*id, physical, mapping.address_space))
+        });
+        let (id, physical, space) = found.next()?;
+        found.all(|(.., other)| other == space).then_some((id, physical))
     }
 
     fn fault(&mut self, address: u64, fatal: bool) {

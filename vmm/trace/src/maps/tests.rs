@@ -314,3 +314,28 @@ fn configuration_accesses_are_none_of_a_bar_that_was_there() {
     sample.writer.finish(End::Finished).unwrap();
     assert!(read(&sample).resources[0].mappings.is_empty());
 }
+
+#[test]
+fn a_page_fault_at_an_address_of_two_programs_is_neithers() {
+    let mut sample = Sample::new();
+    sample.add_routes(0);
+    let other = Mapping {
+        path: Path::Mmap,
+        virtual_address: MMAP,
+        physical_address: BAR0,
+        length: 4096,
+        address_space: Some(0x9000),
+        on_fault: true,
+        who: "user 2".into(),
+        call: "mmap(lab, 4096, offset 0)".into(),
+    };
+    let other = sample.writer.define(&Definition::Mapping(other)).unwrap();
+    sample.event(EventKind::Map { mapping: sample.user_mapping });
+    sample.event(EventKind::Map { mapping: other });
+    count(&mut sample, Counted::FaultResolved, 1, MMAP);
+    sample.event(EventKind::Unmap { mapping: other });
+    count(&mut sample, Counted::FaultResolved, 1, MMAP);
+    sample.writer.finish(End::Finished).unwrap();
+    let maps = read(&sample);
+    assert_eq!(maps.resources[0].mappings.iter().map(|row| row.faults).collect::<Vec<_>>(), [1, 0]);
+}
