@@ -139,8 +139,11 @@ fn a_trace_without_any_says_so() {
     assert_eq!(printed(&Sample::new()), "no BAR was decoded, and nothing was mapped\n");
 }
 
-/// What a count of kernel entries is booked to: the mapping's, then scenario, window and address space.
-fn booked(sample: &Sample) -> (Vec<Option<u64>>, Vec<(Option<String>, Option<String>, Option<u64>, u64)>) {
+/// Scenario, window and address space of a count, and how many.
+type Booked = (Option<String>, Option<String>, Option<u64>, u64);
+
+/// Kernel entries of programs' mappings, and where all were counted.
+fn booked(sample: &Sample) -> (Vec<Option<u64>>, Vec<Booked>) {
     sample.writer.finish(End::Finished).unwrap();
     let maps = read(sample);
     let rows = maps.resources.iter().flat_map(|resource| &resource.mappings);
