@@ -103,7 +103,7 @@ pub struct Use {
 pub struct KernelEntries {
     /// The scenario, if there was one and that is certain.
     pub scenario: Option<String>,
-    /// What stands before `: begin` and `: end` in the marks around it.
+    /// What stands before `begin` and `end` in the marks around it.
     pub window: Option<String>,
     /// The address space of the program that was counted; `None` if the trace doesn't tell.
     #[serde(serialize_with = "as_hex_or_null")]

@@ -1,7 +1,7 @@
 //! Entries into the kernel that the guest counted: what they were counted around.
 //!
 //! A count says how many, and comes from a vCPU. It is about what that vCPU did between two marks,
-//! `NAME: begin` and `NAME: end`; without those, since the scenario, the last mark or the last count. Whose
+//! `NAME begin` and `NAME end`; without those, since the scenario, the last mark or the last count. Whose
 //! entries they are shows only if one program accessed devices meanwhile, and not the kernel: system calls
 //! that reach the device have the kernel access it.
 
@@ -10,9 +10,15 @@ use std::sync::Arc;
 use crate::definition::Process;
 use crate::view::{AccessView, View, What};
 
-/// How marks around what is counted end.
-const BEGIN: &str = ": begin";
-const END: &str = ": end";
+/// How marks around what is counted end, after its name and, with some guests, a colon.
+const BEGIN: &str = " begin";
+const END: &str = " end";
+
+/// The name in a mark that ends so.
+fn name<'a>(mark: &'a str, ending: &str) -> Option<&'a str> {
+    let name = mark.strip_suffix(ending)?;
+    Some(name.strip_suffix(':').unwrap_or(name))
+}
 
 /// What vCPUs did since they last counted; `T` tells mappings apart.
 pub(crate) struct Sections<T> {
@@ -83,12 +89,12 @@ impl<T: Copy + PartialEq> Sections<T> {
     }
 
     fn mark(&mut self, vcpu: Option<u8>, text: &str) {
-        if let Some(name) = text.strip_suffix(BEGIN) {
+        if let Some(name) = name(text, BEGIN) {
             let name = Some(Arc::from(name));
             *self.of(vcpu) = Section { name, state: State::Begun, ..Section::default() };
             return;
         }
-        let Some(name) = text.strip_suffix(END) else {
+        let Some(name) = name(text, END) else {
             // Others say nothing of what goes on between two that belong together.
             if self.of(vcpu).state != State::Begun {
                 *self.of(vcpu) = Section::default();

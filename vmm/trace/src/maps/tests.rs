@@ -213,11 +213,11 @@ fn kernel_entries_of_two_programs_are_neithers() {
     let mut sample = used_mapping();
     let walk = Walk { cr3: 0x9000, user: true, mapping: None, ..sample.ioremap_walk() };
     let walk = sample.writer.define(&Definition::Walk(walk)).unwrap();
-    sample.mark("both: begin");
+    sample.mark("both begin");
     let read = sample.user_read(8, 0);
     sample.access(read);
     sample.access(AccessEvent { walk, ..read });
-    sample.mark("both: end");
+    sample.mark("both end");
     count(&mut sample, Counted::KernelEntries, 100, 0);
     let (rows, counts) = booked(&sample);
     assert_eq!(rows, [Some(0), None]);
