@@ -33,6 +33,9 @@ pub enum Definition {
         /// The text.
         text: String,
     },
+    /// Something that this program doesn't know: a later one wrote it.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The machine.

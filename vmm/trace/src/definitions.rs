@@ -14,6 +14,7 @@ pub struct Definitions {
     blobs: BTreeMap<Id, Vec<u8>>,
     images: Vec<Id>,
     ecam_base: Option<u64>,
+    unknown: u64,
 }
 
 /// A getter for each kind: `None` for an id of another kind as well as for an unknown one.
@@ -50,6 +51,16 @@ impl Definitions {
         mapping: Mapping => Mapping;
         /// The process with this id.
         process: Process => Process;
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.list.len() as u64
+    }
+
+    /// How many of them are of kinds that this program doesn't know.
+    pub(crate) fn unknown(&self) -> u64 {
+        self.unknown
     }
 
     /// The text with this id; empty if there is none.
@@ -109,6 +120,7 @@ impl Definitions {
         let id = self.list.len() as Id + 1;
         match &definition {
             Definition::Image(_) => self.images.push(id),
+            Definition::Unknown => self.unknown += 1,
             Definition::Route(route) => self.ecam_base = self.ecam_base.or_else(|| self.ecam_behind(route)),
             _ => (),
         }

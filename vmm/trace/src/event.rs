@@ -3,6 +3,8 @@
 use device_model::{Refused, Region};
 use serde::{Deserialize, Serialize};
 
+use crate::definition::MemoryType;
+
 /// The id of an interned [`crate::definition::Definition`]; they count from 1 across all kinds.
 pub type Id = u32;
 
@@ -250,6 +252,13 @@ pub struct AccessEvent {
     pub fragment: u8,
     /// Time that the dispatcher and the device took, in host nanoseconds (saturates at 2^24 - 1).
     pub service_ns: u32,
+    /// The call stack's definition; 0 if none was taken.
+    pub stack: Id,
+    /// The memory type that the page table asks for through PAT; `None` if that isn't known.
+    pub pat: Option<MemoryType>,
+    /// The memory type that the access had, which MTRRs and the hypervisor decide as well; `None` if that isn't
+    /// known. Never UC-.
+    pub effective: Option<MemoryType>,
 }
 
 /// The address that an access carries.

@@ -14,12 +14,14 @@ pub(crate) use run::{count, run};
 use device_model::{Access, Bdf, Field, Region, Register, RegisterMap, Space};
 use tempfile::TempDir;
 
+use crate::capability::{Capabilities, Capability};
 use crate::definition::{
     Bar, Definition, Function, Image, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
 use crate::event::{AccessEvent, Event, EventKind, Id, Outcome, RouteChange, Target};
 use crate::format::{Clock, End};
-use crate::reader::Trace;
+use crate::reader::{Stream, Trace};
+use crate::rewrite;
 use crate::writer::{Lane, Writer};
 
 /// Guest physical addresses of `lab`'s BARs, and where ECAM begins.
@@ -108,7 +110,8 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// A machine with `lab` at 00:04.0, BAR0 mapped by `ioremap` and by `mmap`. Nothing happened so far.
+    /// A machine with `lab` at 00:04.0, BAR0 mapped by `ioremap` and by `mmap`, of which everything is announced.
+    /// Nothing happened so far.
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let writer = Writer::create(&directory.path().join("t"), Clock::Virtual).unwrap();
@@ -154,7 +157,7 @@ impl Sample {
         let ioremap = walk(walk_to(KERNEL, IOREMAP, false, Path::Ioremap, kernel_mapping));
         let mmap = walk(walk_to(USER, MMAP, true, Path::Mmap, user_mapping));
         let lane = writer.lane(Some(0));
-        Self {
+        let sample = Self {
             directory,
             lane,
             lab,
@@ -171,7 +174,30 @@ impl Sample {
             instance: 0,
             device_ns: 0,
             codes: RefCell::default(),
+        };
+        sample.knowing(Capabilities::COMPLETE)
+    }
+
+    /// The same of a guest of which the trace tells this.
+    pub(crate) fn knowing(self, capabilities: Capabilities) -> Self {
+        for capability in Capability::ALL {
+            self.writer.know(capability, capabilities.of(capability));
         }
+        self
+    }
+
+    /// Loses a record: a sequence number that was handed out and never written, which is returned.
+    pub(crate) fn lose(&self) -> u64 {
+        self.writer.reserve()
+    }
+
+    /// The finished trace with records lost that have these sequence numbers.
+    pub(crate) fn without(self, seqs: &[u64]) -> Trace {
+        self.writer.finish(End::Finished).unwrap();
+        let path = self.directory.path().join("without");
+        let keep = |event: &Event| (!seqs.contains(&event.seq)).then_some(*event);
+        rewrite::copy(&mut Stream::open(&self.path()).unwrap(), &path, keep).unwrap();
+        Trace::open(&path).unwrap()
     }
 
     pub(crate) fn path(&self) -> PathBuf {

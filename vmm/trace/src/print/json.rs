@@ -88,6 +88,7 @@ impl<W: Write> Printer for JsonPrinter<W> {
             "failed": failed,
             "accesses": accesses,
             "lost": ending.lost,
+            "unknown_kinds": ending.unknown_kinds,
             "damage": ending.damage.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "host_ns": host_ns,
         }))?;

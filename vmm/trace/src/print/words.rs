@@ -54,6 +54,12 @@ pub(crate) fn early_end(end: Option<&End>) -> Option<String> {
     }
 }
 
+/// What was skipped of a trace that a later program wrote; `None` if nothing was.
+pub(crate) fn skipped(unknown_kinds: u64) -> Option<String> {
+    let what = counted(unknown_kinds, "record of an unknown kind was", "records of unknown kinds were");
+    (unknown_kinds > 0).then(|| format!("{what} skipped; a newer barscope reads them"))
+}
+
 /// `R4` or `W4`.
 pub(crate) fn direction(access: &AccessView) -> String {
     format!("{}{}", if access.write { 'W' } else { 'R' }, access.size)
