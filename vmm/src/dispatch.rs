@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use device_model::{Bdf, ConfigAddress, Cycle, PciFunction, Region, Space};
 use kvm_ioctls::VmFd;
-use trace::definition::{self, Definition};
+use trace::definition::{self, Definition, MemoryType};
 use trace::event::{Id, Target};
-use trace::{Clock, Event, EventKind, Lane, WriteError, Writer};
+use trace::{Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Writer};
 use vmm_sys_util::eventfd::EventFd;
 
 use self::describe::{function_definition, route_definition};
@@ -61,6 +61,8 @@ pub struct Origin {
     pub cpl: u8,
     /// The page walk's definition, 0 if unresolved.
     pub walk: Id,
+    /// The memory type that the page asks for through PAT, if it is known.
+    pub pat: Option<MemoryType>,
     /// The instruction's definition, 0 if unresolved.
     pub instruction: Id,
     /// Counts executed instructions.
@@ -217,6 +219,11 @@ impl Dispatcher {
                 self.reach(lane, access, now, target, found, |_| offset.into())
             }
         }
+    }
+
+    /// Notes that the guest tells this itself.
+    pub fn announced(&self, capability: Capability) {
+        self.writer.know(capability, Knowledge::Announced);
     }
 
     /// Whether guest physical `address` belongs to a function.

@@ -94,7 +94,7 @@ impl Vcpu {
     pub fn run(mut self) -> Report {
         let mut stop = None;
         while stop.is_none() && !self.shared.stopping() {
-            stop = self.step().unwrap_or_else(|error| Some(Stop::Host(error)));
+            stop = self.step().unwrap_or_else(|error| Some(error.into()));
         }
         Report { stop, place: self.place() }
     }

@@ -72,7 +72,9 @@ impl Tracker {
         let walk_id = interned.walk(walk, memory_type)?;
         let instruction = interned.instruction(registers.address_space(), &located)?;
         drop(interned);
+        let pat = Some(self.memory_types.page_type(walk.leaf(), walk.page_size));
         let origin = self.resolved(registers, exit, &located, &operand, walk_id, instruction);
+        let origin = Origin { pat, ..origin };
         if operand.read_modify_write && exit.written.is_none() {
             self.half_done = Some(HalfDone { next_rip: located.decoded.next_ip(), exit: *exit, origin });
         }
@@ -131,6 +133,7 @@ impl Tracker {
         Origin {
             cpl: registers.cpl(),
             walk,
+            pat: None,
             instruction,
             instance: self.instances,
             fragment: u8::try_from(operand.offset).unwrap_or(u8::MAX),

@@ -14,6 +14,7 @@ use trace::{Definitions, Stream, expectation};
 
 use crate::args::Format;
 use crate::ending::{Code, Failure};
+use crate::files::read_text;
 use crate::output;
 
 /// How many clauses that are inconclusive for one reason are shown one by one.
@@ -49,8 +50,7 @@ impl Expectations {
     /// The first that can't be read, or the first mistake in one.
     pub fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
         let engine = |path: &PathBuf| {
-            let text =
-                fs::read_to_string(path).map_err(|source| Failure::File { path: path.clone(), source })?;
+            let text = read_text(path)?;
             let name = path.display().to_string();
             match expectation::parse(&name, &text) {
                 Ok(suite) => Ok((path.clone(), Engine::new(suite))),

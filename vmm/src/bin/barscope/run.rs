@@ -10,7 +10,7 @@ use protocol::bug;
 use protocol::scenario::{self, Needs};
 use trace::filter::Filter;
 use trace::print::Ending;
-use trace::{Event, EventKind, Tail};
+use trace::{Event, EventKind, Tail, Writer};
 use vmm::machine::Devices;
 use vmm::{Config, HostError, Place, Running, Stop, machine};
 
@@ -40,6 +40,7 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
         return list_scenarios(args.guest);
     }
     check(args)?;
+    check_trace(args)?;
     let filter = filter(args.filter.as_slice())?;
     let expectations = Expectations::read(&args.expect)?;
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
@@ -83,6 +84,14 @@ fn drive(
             return Ok(Stop::Enough { why: format!("record {violation} broke an expectation") });
         }
     }
+}
+
+/// Refuses to overwrite what is no trace, before the long way to a guest.
+///
+/// # Errors
+/// [`HostError::Trace`].
+pub fn check_trace(args: &Run) -> Result<(), Failure> {
+    Ok(Writer::check(&args.trace, args.trace_options()).map_err(HostError::from)?)
 }
 
 /// Refuses what makes no sense together.
@@ -131,6 +140,7 @@ fn say_of_linux(args: &Run, code: Code, stop: &Stop) {
 
 fn config(args: &Run) -> Result<Config, Failure> {
     let mut config = Config::test_kernel(&args.trace);
+    config.trace_options = args.trace_options();
     config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
     config.kvm.clone_from(&args.kvm);
@@ -176,6 +186,7 @@ fn linux_guest(args: &Run, config: &mut Config) -> Result<(), Failure> {
     config.kernel_name = kernel.file_name().unwrap_or_default().to_string_lossy().into_owned();
     config.initramfs = Some(initramfs);
     config.command_line = linux::command_line(&args.append);
+    config.foreign_programs = !args.programs.is_empty();
     config.clock = trace::Clock::Host;
     let console = File::create(&args.console);
     let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;

@@ -223,9 +223,10 @@ mod tests {
         for name in names.chain(Capability::ALL.map(Capability::name)) {
             assert!((1..=NAME_WORDS * WORD).contains(&name.len()), "{name}");
         }
-        assert!(
-            CAPABILITIES + CAPABILITIES_MAX * ENTRY_WORDS <= REASON && REASON * WORD + REASON_MAX <= 4096
-        );
+        const {
+            assert!(CAPABILITIES + CAPABILITIES_MAX * ENTRY_WORDS <= REASON);
+            assert!(REASON * WORD + REASON_MAX <= 4096);
+        }
     }
 
     #[test]
