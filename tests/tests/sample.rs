@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tests::command::{Ended, Session};
 use trace::view::What;
-use trace::{End, Trace};
+use trace::{Capability, End, Knowledge, Trace};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample.trace.gz");
 
@@ -21,6 +21,10 @@ fn on_sample(command: &[&str], rest: &[&str]) -> Result<Ended> {
 fn the_sample_is_whole_and_of_this_version() -> Result<()> {
     let trace = Trace::open(Path::new(SAMPLE)).context("make it anew with `cargo xtask sample`")?;
     assert_eq!((trace.end(), trace.lost(), trace.damage()), (Some(&End::Finished), 0, &[][..]));
+    for capability in Capability::ALL {
+        let told = trace.capabilities().of(capability) == Knowledge::Announced;
+        assert_eq!(told, capability != Capability::Stacks, "{capability:?}");
+    }
     let views = trace.views().all();
     let passed: Vec<_> = views
         .iter()
