@@ -389,6 +389,23 @@ fn a_guest_that_announces_nothing_leaves_a_trace_that_says_so() -> Result<()> {
     Ok(())
 }
 
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn what_any_guest_announces_its_trace_can_tell_from_then_on() -> Result<()> {
+    // Another file, so that nothing is known of it beforehand.
+    let kernel = [vmm::machine::TEST_KERNEL, b" "].concat();
+    let trace = Bench::kernel(kernel).run()?.trace;
+    for capability in Capability::ALL {
+        let expected = match capability {
+            Capability::Paths => Knowledge::Inferred,
+            Capability::Stacks => Knowledge::Unknown,
+            _ => Knowledge::Announced,
+        };
+        assert_eq!(trace.capabilities().of(capability), expected, "{capability:?}");
+    }
+    Ok(())
+}
+
 fn signal(child: &std::process::Child, name: &str) -> Result<()> {
     let status = std::process::Command::new("kill").args(["-s", name, &child.id().to_string()]).status()?;
     status.success().then_some(()).context("kill failed")
