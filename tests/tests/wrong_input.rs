@@ -398,7 +398,8 @@ fn what_any_guest_announces_its_trace_can_tell_from_then_on() -> Result<()> {
     for capability in Capability::ALL {
         let expected = match capability {
             Capability::Paths => Knowledge::Inferred,
-            Capability::Stacks => Knowledge::Unknown,
+            // This kernel makes no such request.
+            Capability::Processes | Capability::Stacks => Knowledge::Unknown,
             _ => Knowledge::Announced,
         };
         assert_eq!(trace.capabilities().of(capability), expected, "{capability:?}");
