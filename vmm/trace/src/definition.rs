@@ -127,6 +127,13 @@ pub struct Walk {
     pub process: Option<Id>,
 }
 
+impl Walk {
+    /// Virtual address of guest physical `address`, which lies in the page.
+    pub fn virtual_address(&self, address: u64) -> u64 {
+        self.page | address & self.page_size.wrapping_sub(1)
+    }
+}
+
 /// An effective memory type, as x86 names it; Intel SDM volume 3, section "Memory Cache Control".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MemoryType {
@@ -224,6 +231,17 @@ pub struct Instruction {
     pub cr3: u64,
     /// Decoding backwards found more than one candidate that fits.
     pub ambiguous: bool,
+    /// Width of the code in bits, as a decoder needs it: 16, 32 or 64.
+    #[serde(default = "sixty_four")]
+    pub code_size: u8,
+    /// The definition of the image that held the address when this was defined. Without one, the first
+    /// image that comes later and holds it names the code: symbols may arrive late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Id>,
+}
+
+fn sixty_four() -> u8 {
+    64
 }
 
 /// A mapping that the guest announced.

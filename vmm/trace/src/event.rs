@@ -203,20 +203,39 @@ pub enum EventKind {
         /// Device time in nanoseconds that it jumped to.
         to: u64,
     },
-    /// KVM could not emulate an instruction that touched device memory; the guest got `#UD`.
+    /// KVM could not emulate an instruction that touched device memory; the guest got `#UD`, and the device
+    /// saw nothing.
     NotEmulated {
+        /// Current privilege level of the vCPU, 0 to 3.
+        cpl: u8,
         /// The instruction's definition, or 0.
         instruction: Id,
         /// The definition of the walk of its memory operand, or 0.
         walk: Id,
-        /// Guest physical address of its memory operand.
-        gpa: u64,
+        /// The definition of the route that its memory operand leads to, or 0.
+        route: Id,
+        /// Guest physical address of the first byte of its memory operand that a device decodes; `None` if
+        /// the operand's address could not be told.
+        gpa: Option<u64>,
+        /// What the instruction does with that operand.
+        operand: MemoryOperand,
     },
     /// The guest asked for something malformed, or the host met something worth knowing.
     Warning {
         /// The text's definition.
         text: Id,
     },
+}
+
+/// What an instruction does with an operand in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryOperand {
+    /// It reads it.
+    pub reads: bool,
+    /// It writes it, after the read if it does both.
+    pub writes: bool,
+    /// Size in bytes; 0 if unknown.
+    pub size: u8,
 }
 
 /// One access, or one part of an access that KVM hands over in parts.

@@ -102,6 +102,8 @@ pub(crate) struct Sample {
     /// The mappings.
     pub(crate) kernel_mapping: Id,
     pub(crate) user_mapping: Id,
+    /// The image that all code is of.
+    program: Id,
     instance: u32,
     device_ns: u64,
     codes: RefCell<BTreeMap<u64, Id>>,
@@ -134,7 +136,7 @@ impl Sample {
         let bar0 = route(Some(lab), Region::Bar(0), Space::Memory, BAR0, 4096);
         let bar2 = route(Some(lab), Region::Bar(2), Space::Memory, BAR2, 1 << 20);
         let image = |address_space| Definition::Image(Image { name: "program".into(), address_space });
-        writer.define_with_blob(&image(None), program()).unwrap();
+        let program = writer.define_with_blob(&image(None), program()).unwrap();
         let mapping = |path, virtual_address, address_space, on_fault, who: &str, call: &str| {
             define(Definition::Mapping(Mapping {
                 path,
@@ -167,6 +169,7 @@ impl Sample {
             mmap,
             kernel_mapping,
             user_mapping,
+            program,
             writer,
             instance: 0,
             device_ns: 0,
@@ -198,7 +201,8 @@ impl Sample {
         let bytes = if write { vec![0x89, 0x07] } else { vec![0x8b, 0x07] };
         let rip = address(function, line);
         let define = || {
-            let code = Instruction { rip, bytes, cr3: 0, ambiguous: false };
+            let image = Some(self.program);
+            let code = Instruction { rip, bytes, cr3: 0, ambiguous: false, code_size: 64, image };
             self.writer.define(&Definition::Instruction(code)).unwrap()
         };
         *self.codes.borrow_mut().entry(rip).or_insert_with(define)

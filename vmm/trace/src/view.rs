@@ -1,6 +1,7 @@
 //! Events with everything resolved that they refer to: what printers print and assertions look at.
 
 mod code;
+mod instruction;
 mod place;
 mod viewer;
 
@@ -15,7 +16,7 @@ pub use viewer::Viewer;
 pub(crate) use viewer::{printable, unclaimed_configuration};
 
 use crate::definition::{Function, Mapping, MemoryType, Path, Process, Route, Walk};
-use crate::event::{Backing, Counted, DmaOutcome, Id, Outcome, RouteChange};
+use crate::event::{Backing, Counted, DmaOutcome, Id, MemoryOperand, Outcome, RouteChange};
 
 /// An event, resolved.
 #[derive(Clone, Debug)]
@@ -66,7 +67,9 @@ impl View {
     /// The function that it is about: that was accessed, or did something.
     pub fn function(&self) -> Option<&Function> {
         match &self.what {
-            What::Access(access) => access.place.as_ref()?.function.as_deref(),
+            What::Access(AccessView { place, .. }) | What::NotEmulated { place, .. } => {
+                place.as_ref()?.function.as_deref()
+            }
             What::Change { place, .. } | What::Doorbell { place, .. } => place.function.as_deref(),
             What::Busy { function, .. }
             | What::Msi { function, .. }
@@ -289,14 +292,24 @@ pub enum What {
         /// Device time in nanoseconds that it jumped to.
         to: u64,
     },
-    /// KVM could not emulate an instruction that touched device memory.
+    /// KVM could not emulate an instruction that touched device memory: the device saw nothing of it.
     NotEmulated {
+        /// Current privilege level, 0 to 3.
+        cpl: u8,
         /// The instruction, if it was found.
         code: Option<Arc<Code>>,
         /// The walk of its memory operand, if it was found.
         walk: Option<Arc<Walk>>,
-        /// Guest physical address of its memory operand.
-        gpa: u64,
+        /// The mapping that the operand's address belongs to, if the guest announced it.
+        mapping: Option<Arc<Mapping>>,
+        /// The process whose address space it was in, if the guest told whose that is and it was in ring 3.
+        process: Option<Arc<Process>>,
+        /// Guest physical address of the first byte of its memory operand that a device decodes, if known.
+        gpa: Option<u64>,
+        /// What that leads to; `None` if nothing claims it.
+        place: Option<Place>,
+        /// What the instruction does with that operand.
+        operand: MemoryOperand,
     },
     /// Something worth knowing.
     Warning {
@@ -365,8 +378,7 @@ impl AccessView {
 
     /// Guest virtual address of its first byte.
     pub fn gva(&self) -> Option<u64> {
-        let walk = self.walk.as_ref()?;
-        Some(walk.page | self.gpa()? & walk.page_size.wrapping_sub(1))
+        Some(self.walk.as_ref()?.virtual_address(self.gpa()?))
     }
 
     /// How its virtual address came to lead to the device.

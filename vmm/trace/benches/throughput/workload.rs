@@ -104,6 +104,8 @@ impl<'a> Guest<'a> {
             bytes: vec![0x8b, 0x07],
             cr3: 0,
             ambiguous: false,
+            code_size: 64,
+            image: None,
         };
         let codes: Result<Vec<_>, _> =
             (0..CODES).map(|at| define(Definition::Instruction(code(at)))).collect();

@@ -51,7 +51,7 @@ mod kind {
     pub(super) const DOORBELL: u8 = 23;
 }
 
-/// Flags of an access; other kinds have at most one, bit 0.
+/// Flags of an access; other kinds have at most one, bit 0, where not said otherwise.
 mod flag {
     pub(super) const WRITE: u8 = 1 << 0;
     pub(super) const READ_MODIFY_WRITE: u8 = 1 << 1;
@@ -59,6 +59,28 @@ mod flag {
     /// Bits 4:3 hold the privilege level.
     pub(super) const CPL_SHIFT: u32 = 3;
     pub(super) const COALESCED: u8 = 1 << 5;
+}
+
+/// Flags of an instruction that wasn't emulated; its privilege level is where an access has it.
+mod not_emulated {
+    use crate::event::MemoryOperand;
+
+    const WRITES: u8 = 1 << 0;
+    const READS: u8 = 1 << 1;
+    /// Its operand's address is known.
+    pub(super) const GPA: u8 = 1 << 2;
+
+    pub(super) fn flags(cpl: u8, gpa: Option<u64>, operand: MemoryOperand) -> u8 {
+        let when = |condition, flag| if condition { flag } else { 0 };
+        (cpl & 3) << super::flag::CPL_SHIFT
+            | when(operand.writes, WRITES)
+            | when(operand.reads, READS)
+            | when(gpa.is_some(), GPA)
+    }
+
+    pub(super) fn operand(flags: u8, size: u8) -> MemoryOperand {
+        MemoryOperand { reads: flags & READS != 0, writes: flags & WRITES != 0, size }
+    }
 }
 
 /// Word 0 and words 4 to 7.
@@ -183,9 +205,14 @@ fn body(event: &EventKind) -> Body {
         EventKind::IsrEnter { vector } => Body { kind: kind::ISR_ENTER, a: vector, ..empty },
         EventKind::IsrExit { vector } => Body { kind: kind::ISR_EXIT, a: vector, ..empty },
         EventKind::ClockJump { to } => Body { kind: kind::CLOCK_JUMP, payload: [to, 0, 0, 0], ..empty },
-        EventKind::NotEmulated { instruction, walk, gpa } => {
-            Body { kind: kind::NOT_EMULATED, id: instruction, payload: [gpa, 0, u64::from(walk), 0], ..empty }
-        }
+        EventKind::NotEmulated { cpl, instruction, walk, route, gpa, operand } => Body {
+            kind: kind::NOT_EMULATED,
+            flags: not_emulated::flags(cpl, gpa, operand),
+            a: operand.size,
+            id: instruction,
+            payload: [gpa.unwrap_or(0), u64::from(route), u64::from(walk), 0],
+            ..empty
+        },
         EventKind::Warning { text } => Body { kind: kind::WARNING, id: text, ..empty },
     }
 }
@@ -275,7 +302,14 @@ fn event_kind(body: &Body) -> Option<EventKind> {
         kind::ISR_ENTER => EventKind::IsrEnter { vector: body.a },
         kind::ISR_EXIT => EventKind::IsrExit { vector: body.a },
         kind::CLOCK_JUMP => EventKind::ClockJump { to: p0 },
-        kind::NOT_EMULATED => EventKind::NotEmulated { instruction: id, walk: p2 as u32, gpa: p0 },
+        kind::NOT_EMULATED => EventKind::NotEmulated {
+            cpl: body.flags >> flag::CPL_SHIFT & 3,
+            instruction: id,
+            walk: p2 as u32,
+            route: p1 as u32,
+            gpa: (body.flags & not_emulated::GPA != 0).then_some(p0),
+            operand: not_emulated::operand(body.flags, body.a),
+        },
         kind::WARNING => EventKind::Warning { text: id },
         kind::INTERRUPT_MASKED => EventKind::InterruptMasked { function: id, index: p2 as u16, cause },
         kind::INTX => EventKind::Intx { function: id, asserted: flagged, gsi: body.a, cause },

@@ -192,11 +192,20 @@ impl Viewer {
                 What::IsrExit { vector }
             }
             EventKind::ClockJump { to } => What::ClockJump { to },
-            EventKind::NotEmulated { instruction, walk, gpa } => What::NotEmulated {
-                code: self.code(definitions, instruction),
-                walk: self.walk(definitions, walk),
-                gpa,
-            },
+            EventKind::NotEmulated { cpl, instruction, walk, route, gpa, operand } => {
+                let walk = self.walk(definitions, walk);
+                let (mapping, process) = self.owners(definitions, walk.as_deref(), cpl);
+                What::NotEmulated {
+                    cpl,
+                    code: self.code(definitions, instruction),
+                    walk,
+                    mapping,
+                    process,
+                    gpa,
+                    place: gpa.and_then(|gpa| self.place(definitions, route, Target::Memory(gpa))),
+                    operand,
+                }
+            }
             EventKind::Warning { text } => What::Warning { text: self.text(definitions, text) },
         }
     }
@@ -213,20 +222,19 @@ impl Viewer {
 
     fn access(&mut self, definitions: &Definitions, vcpu: Option<u8>, access: &AccessEvent) -> AccessView {
         let walk = self.walk(definitions, access.walk);
-        let mapping_id = walk.as_ref().and_then(|walk| walk.mapping).unwrap_or(0);
-        let process = walk.as_ref().and_then(|walk| walk.process).filter(|_| access.cpl == 3).unwrap_or(0);
+        let (mapping, process) = self.owners(definitions, walk.as_deref(), access.cpl);
         let caused_by = self.handlers.get(index(vcpu)).and_then(|inside| inside.last()?.1);
         AccessView {
             cpl: access.cpl,
             code: self.code(definitions, access.instruction),
             walk,
-            mapping: self.mapping(definitions, mapping_id),
-            process: self.process(definitions, process),
+            mapping,
+            process,
             address: match access.target {
                 Target::Memory(address) => BusAddress::Memory(address),
                 Target::Port { port, .. } => BusAddress::Port(port),
             },
-            place: self.place(definitions, access),
+            place: self.place(definitions, access.route, access.target),
             write: access.write,
             size: access.size,
             value: access.value,
@@ -240,17 +248,30 @@ impl Viewer {
         }
     }
 
-    fn place(&mut self, definitions: &Definitions, access: &AccessEvent) -> Option<Place> {
-        let make = || definitions.route(access.route).cloned().map(Arc::new);
-        let Some(route) = self.routes.borrow(access.route, make) else {
-            return unclaimed_configuration(definitions, access.target);
+    /// The mapping that a walk belongs to, and the process whose code at this privilege level it is.
+    fn owners(
+        &mut self,
+        definitions: &Definitions,
+        walk: Option<&Walk>,
+        cpl: u8,
+    ) -> (Option<Arc<Mapping>>, Option<Arc<Process>>) {
+        let Some(walk) = walk else { return (None, None) };
+        let process = walk.process.filter(|_| cpl == 3);
+        let mapping = walk.mapping.and_then(|id| self.mapping(definitions, id));
+        (mapping, process.and_then(|id| self.process(definitions, id)))
+    }
+
+    fn place(&mut self, definitions: &Definitions, route: Id, target: Target) -> Option<Place> {
+        let make = || definitions.route(route).cloned().map(Arc::new);
+        let Some(route) = self.routes.borrow(route, make) else {
+            return unclaimed_configuration(definitions, target);
         };
         let functions = &mut self.functions;
         let function = route
             .function
             .and_then(|id| functions.get(id, || definitions.function(id).cloned().map(Arc::new)));
         let bdf = function.as_ref().map(|function| function.bdf);
-        let offset = match access.target {
+        let offset = match target {
             Target::Memory(address) => address.wrapping_sub(route.base),
             Target::Port { offset, .. } => offset.into(),
         };

@@ -3,6 +3,7 @@
 use device_model::Region;
 
 use super::*;
+use crate::event::MemoryOperand;
 
 fn event(kind: EventKind) -> Event {
     Event { seq: 0x1234_5678_9abc, host_ns: u64::MAX - 1, device_ns: 77, vcpu: Some(255), kind }
@@ -85,7 +86,22 @@ fn one_of_each() -> Vec<EventKind> {
         EventKind::IsrEnter { vector: 0x31 },
         EventKind::IsrExit { vector: 0xff },
         EventKind::ClockJump { to: 40_000 },
-        EventKind::NotEmulated { instruction: 9, walk: 10, gpa: 0xfe00_0000 },
+        EventKind::NotEmulated {
+            cpl: 3,
+            instruction: 9,
+            walk: 10,
+            route: 11,
+            gpa: Some(0),
+            operand: MemoryOperand { reads: true, writes: false, size: 32 },
+        },
+        EventKind::NotEmulated {
+            cpl: 0,
+            instruction: u32::MAX,
+            walk: 0,
+            route: 0,
+            gpa: None,
+            operand: MemoryOperand { reads: false, writes: true, size: 0 },
+        },
         EventKind::Warning { text: 11 },
     ]
 }
