@@ -224,6 +224,14 @@ impl Dispatcher {
         self.mapped.load().memory(address, 1) != Found::Nothing
     }
 
+    /// The definition of the route that guest physical `address` leads to; 0 if none does.
+    pub fn route_to(&self, address: u64) -> Id {
+        match self.mapped.load().memory(address, 1) {
+            Found::Route(destination) | Found::Straddles(destination) => destination.id,
+            Found::Nothing => 0,
+        }
+    }
+
     /// Records something that is not an access, with the next sequence number.
     ///
     /// # Errors

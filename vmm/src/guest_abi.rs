@@ -232,7 +232,10 @@ fn image(shared: &Shared, words: &Words<'_>) -> Result<(), BadRequest> {
     }
     let elf = words.bytes(2, protocol::MAX_IMAGE)?;
     let image = Image { name: name.clone(), address_space: words.address_space(4) };
-    if shared.interned().image(image, &elf)? { Ok(()) } else { Err(BadRequest::Image(name)) }
+    match shared.interned().image(image, &elf)? {
+        Some(_) => Ok(()),
+        None => Err(BadRequest::Image(name)),
+    }
 }
 
 /// The fields of `protocol::Symbols`: the kernel's functions, and where it says that things are.
@@ -254,9 +257,12 @@ fn module(shared: &Shared, words: &Words<'_>) -> Result<(), BadRequest> {
     let name = words.text(0)?;
     let mut elf = words.bytes(2, protocol::MAX_IMAGE)?;
     let sections = words.bytes(4, protocol::MAX_IMAGE)?;
-    let image = Image { name: name.clone(), address_space: None };
     let placed = kernel_module::place(&mut elf, &String::from_utf8_lossy(&sections));
-    if placed.is_some() && shared.interned().image(image, &elf)? {
+    let own_name = kernel_module::name(&elf).unwrap_or_else(|| name.clone());
+    let read = |address, data: &mut [u8]| {
+        read_virtual(&shared.memory, words.registers, address, data) == data.len()
+    };
+    if placed.is_some() && shared.interned().module(&read, own_name, &elf)? {
         Ok(())
     } else {
         Err(BadRequest::Image(name))

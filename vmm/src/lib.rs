@@ -21,6 +21,7 @@ pub mod layout;
 mod lines;
 pub mod machine;
 mod memory;
+mod modules;
 mod routes;
 mod running;
 mod shared;

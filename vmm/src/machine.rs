@@ -166,6 +166,9 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let mut interned = Interned::new(writer.clone());
     let image = definition::Image { name: config.kernel_name, address_space: None };
     interned.image(image, &config.kernel).map_err(HostError::from)?;
+    if let Some(initramfs) = &config.initramfs {
+        interned.modules.take_files(initramfs);
+    }
 
     let console = Console::new(Arc::clone(&vm), config.console);
     let shared = Arc::new(Shared::new(dispatcher, memory, interned, console, cpus));
