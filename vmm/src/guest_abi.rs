@@ -259,10 +259,9 @@ fn module(shared: &Shared, words: &Words<'_>) -> Result<(), BadRequest> {
     let sections = words.bytes(4, protocol::MAX_IMAGE)?;
     let placed = kernel_module::place(&mut elf, &String::from_utf8_lossy(&sections));
     let own_name = kernel_module::name(&elf).unwrap_or_else(|| name.clone());
-    let read = |address, data: &mut [u8]| {
-        read_virtual(&shared.memory, words.registers, address, data) == data.len()
-    };
-    if placed.is_some() && shared.interned().module(&read, own_name, &elf)? {
+    let read =
+        |address, data: &mut [u8]| read_virtual(&shared.memory, words.registers, address, data) == data.len();
+    if placed.is_some() && shared.interned().module(&read, &own_name, &elf)? {
         Ok(())
     } else {
         Err(BadRequest::Image(name))

@@ -192,16 +192,16 @@ impl Interned {
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
-    pub fn module(&mut self, read: Read<'_>, name: String, elf: &[u8]) -> Result<bool, WriteError> {
+    pub fn module(&mut self, read: Read<'_>, name: &str, elf: &[u8]) -> Result<bool, WriteError> {
         self.follow_modules(read)?;
         let Some(code) = Code::of(elf) else { return Ok(false) };
-        let known = self.modules.image(&name).and_then(|id| self.images.code(id));
+        let known = self.modules.image(name).and_then(|id| self.images.code(id));
         if known.is_some_and(|known| known.covers(&code)) {
             return Ok(true);
         }
-        let image = definition::Image { name: name.clone(), address_space: None };
+        let image = definition::Image { name: name.to_owned(), address_space: None };
         if let Some(id) = self.image(image, elf)?
-            && let Some(before) = self.modules.announced(&name, id)
+            && let Some(before) = self.modules.announced(name, id)
         {
             self.images.remove(before);
         }
@@ -212,11 +212,7 @@ impl Interned {
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
-    pub fn notice_modules(
-        &mut self,
-        memory: &GuestMemory,
-        registers: &Registers,
-    ) -> Result<(), WriteError> {
+    pub fn notice_modules(&mut self, memory: &GuestMemory, registers: &Registers) -> Result<(), WriteError> {
         let rip = registers.linear_rip();
         if registers.cpl() == 3 || !self.modules.may_hold(rip) {
             return Ok(());

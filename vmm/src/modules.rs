@@ -32,6 +32,9 @@ pub type Read<'a> = &'a dyn Fn(u64, &mut [u8]) -> bool;
 /// What tells a loaded module from every other: its place in the list and its name.
 type Stamp = [u8; 16 + NAME_LENGTH];
 
+/// Both ends of the list, and the address and stamp of each module in it.
+type List = ([u64; 2], Vec<(u64, Stamp)>);
+
 /// A module in the list.
 struct Loaded {
     /// Its `struct module`.
@@ -118,7 +121,8 @@ impl Modules {
             };
             now.iter().any(same)
         };
-        let (still, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.loaded).into_iter().partition(is_still);
+        let (still, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.loaded).into_iter().partition(is_still);
         changes.gone.extend(gone.into_iter().filter_map(|loaded| loaded.image));
         self.loaded = still;
         for (address, stamp) in now {
@@ -158,8 +162,7 @@ impl Modules {
         self.heads.iter().find_map(|head| ends(read, *head))
     }
 
-    /// Both ends of the list, and the address and stamp of each module in it.
-    fn list(&self, read: Read<'_>) -> Option<([u64; 2], Vec<(u64, Stamp)>)> {
+    fn list(&self, read: Read<'_>) -> Option<List> {
         let head = *self.heads.iter().find(|head| ends(read, **head).is_some())?;
         let ends = ends(read, head)?;
         let mut list = Vec::new();

@@ -85,10 +85,7 @@ impl ModuleFile {
     }
 }
 
-fn reference(
-    file: &object::File<'_>,
-    (offset, relocation): (u64, object::Relocation),
-) -> Option<Reference> {
+fn reference(file: &object::File<'_>, (offset, relocation): (u64, object::Relocation)) -> Option<Reference> {
     let RelocationFlags::Elf { r_type } = relocation.flags() else { return None };
     let kind = match r_type {
         elf::R_X86_64_64 => Kind::Whole,

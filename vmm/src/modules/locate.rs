@@ -28,7 +28,9 @@ fn places(file: &ModuleFile, address: u64, read: Read<'_>) -> Vec<(u64, u64)> {
     let mut votes: HashMap<usize, HashMap<u64, usize>> = HashMap::new();
     while !waiting.is_empty() {
         for index in std::mem::take(&mut waiting) {
-            let (Some(section), Some(base)) = (file.sections.get(index), places.get(&index)) else { continue };
+            let (Some(section), Some(base)) = (file.sections.get(index), places.get(&index)) else {
+                continue;
+            };
             for reference in &section.references {
                 let Some(target) = file.sections.get(reference.section) else { continue };
                 let at = base.wrapping_add(reference.offset);

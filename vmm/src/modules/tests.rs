@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use object::write::{Object as Writer, Relocation, SectionId, StandardSection, Symbol, SymbolId, SymbolSection};
+use object::write::{
+    Object as Writer, Relocation, SectionId, StandardSection, Symbol, SymbolId, SymbolSection,
+};
 use object::{
     Architecture, BinaryFormat, Endianness, Object, ObjectSymbol, RelocationEncoding, RelocationFlags,
     RelocationKind, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
@@ -28,10 +30,12 @@ impl Memory {
 
     fn read(&self, address: u64, data: &mut [u8]) -> bool {
         let bytes = self.0.borrow();
-        (address..).zip(data).all(|(at, byte)| bytes.get(&at).is_some_and(|held| {
-            *byte = *held;
-            true
-        }))
+        (address..).zip(data).all(|(at, byte)| {
+            bytes.get(&at).is_some_and(|held| {
+                *byte = *held;
+                true
+            })
+        })
     }
 
     /// The list holds modules whose structures are here, in this order.

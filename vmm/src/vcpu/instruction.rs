@@ -5,8 +5,8 @@
 //! exit's physical address, and its width and value fit. A repeated string store leaves RIP on itself.
 
 use iced_x86::{
-    Code, CodeSize, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpAccess,
-    OpKind, UsedMemory,
+    Code, CodeSize, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, MemorySize, Mnemonic,
+    OpAccess, OpKind, UsedMemory,
 };
 use rustc_hash::FxHashMap;
 use trace::event::MemoryOperand;

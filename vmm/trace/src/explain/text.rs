@@ -189,7 +189,8 @@ fn not_emulated(view: &View) -> Vec<(&'static str, Vec<String>)> {
     rows.push(("privilege", items));
     if let (Some(virtual_address), Some(walk)) = (view.gva(), view.walk()) {
         let path = format!("{}{}", walk.path, if walk.announced { "" } else { ", inferred" });
-        let items = vec![format!("{virtual_address:016x}"), path, format!("memory type {}", walk.memory_type)];
+        let items =
+            vec![format!("{virtual_address:016x}"), path, format!("memory type {}", walk.memory_type)];
         rows.push(("virtual", items));
     }
     if let Some(address) = view.gpa() {

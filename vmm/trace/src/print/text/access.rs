@@ -32,19 +32,12 @@ pub(super) fn not_emulated_lines(
     lines(view, &words::path_of(view.walk()), &target, "", width, paint)
 }
 
-fn lines(
-    view: &View,
-    path: &str,
-    target: &str,
-    caused_by: &str,
-    width: usize,
-    paint: Paint,
-) -> Vec<String> {
+fn lines(view: &View, path: &str, target: &str, caused_by: &str, width: usize, paint: Paint) -> Vec<String> {
     let cpl = view.cpl().unwrap_or(0);
     let style = if cpl == 3 { USER } else { KERNEL };
     let path = format!("{path:<8}");
-    let [plain, who] = [path.clone(), paint.paint(style, path)]
-        .map(|path| format!("{}ring {cpl}  {path} ", prefix(view)));
+    let [plain, who] =
+        [path.clone(), paint.paint(style, path)].map(|path| format!("{}ring {cpl}  {path} ", prefix(view)));
     let (mut function, line) = code(view);
     if let Some(process) = view.process() {
         function += &format!(" [{} {}]", process.name, process.pid);
