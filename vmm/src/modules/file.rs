@@ -10,6 +10,8 @@ use crate::kernel_module;
 
 /// The section that is the kernel's `struct module`.
 const THIS_MODULE: &str = ".gnu.linkonce.this_module";
+/// How the names begin of what only `init` needs.
+const INIT: &str = ".init";
 /// What Linux puts elsewhere: a copy for each CPU.
 const PER_CPU: &str = ".data..percpu";
 
@@ -30,8 +32,12 @@ pub struct ModuleFile {
 pub struct Section {
     /// It is loaded, once.
     pub is_loaded: bool,
+    /// Code that stays: neither data nor what only `init` needs.
+    pub is_core_code: bool,
     /// Its alignment in bytes; a power of two.
     pub alignment: u64,
+    /// Size in bytes.
+    pub size: u64,
     /// What it refers to.
     pub references: Vec<Reference>,
 }
@@ -75,9 +81,14 @@ impl ModuleFile {
                 sections.resize(index + 1, Section::default());
             }
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
+            let has = |flag: elf::SectionFlags| sh_flags.0 & flag.0 != 0;
+            let section_name = section.name().unwrap_or_default();
+            let is_loaded = has(elf::SHF_ALLOC) && section_name != PER_CPU;
             sections[index] = Section {
-                is_loaded: sh_flags.0 & elf::SHF_ALLOC.0 != 0 && section.name() != Ok(PER_CPU),
+                is_loaded,
+                is_core_code: is_loaded && has(elf::SHF_EXECINSTR) && !section_name.starts_with(INIT),
                 alignment: section.align().max(1),
+                size: section.size(),
                 references: section.relocations().filter_map(|found| reference(&file, found)).collect(),
             };
         }

@@ -51,9 +51,29 @@ fn places(file: &ModuleFile, address: u64, read: Read<'_>) -> Vec<(u64, u64)> {
             }
         }
     }
+    for (index, address) in core_code(file, &places) {
+        places.entry(index).or_insert(address);
+    }
     let mut places: Vec<_> = places.into_iter().map(|(index, address)| (index as u64, address)).collect();
     places.sort_unstable();
     places
+}
+
+/// The sections with code that stays, each with its address: Linux puts them one after the other, in the order
+/// of the file, from the start of a page on. So one that was found tells of those that nothing refers to.
+fn core_code(file: &ModuleFile, places: &HashMap<usize, u64>) -> Vec<(usize, u64)> {
+    const PAGE: u64 = 4096;
+    let mut end = 0_u64;
+    let mut offsets = Vec::new();
+    for (index, section) in file.sections.iter().enumerate().filter(|(_, section)| section.is_core_code) {
+        let start = end.checked_next_multiple_of(section.alignment).unwrap_or(end);
+        offsets.push((index, start));
+        end = start.saturating_add(section.size);
+    }
+    let start = |(index, offset): &(usize, u64)| places.get(index)?.checked_sub(*offset);
+    let start = offsets.iter().filter_map(start).find(|start| start.is_multiple_of(PAGE));
+    let Some(start) = start else { return Vec::new() };
+    offsets.into_iter().map(|(index, offset)| (index, start.saturating_add(offset))).collect()
 }
 
 /// The address that the word at `at` holds.

@@ -100,6 +100,31 @@ fn file(name: &str) -> ModuleFile {
     ModuleFile::parse(file.write().unwrap()).unwrap()
 }
 
+/// A module whose `init` calls nothing of its own: what its code is called only its `exit` gives away, which
+/// comes after it.
+fn file_with_exit(name: &str) -> ModuleFile {
+    let mut file = Writer::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+    let text = file.section_id(StandardSection::Text);
+    file.append_section_data(text, &[0x90; 0x23], 16);
+    let exit = file.add_section(Vec::new(), b".exit.text".to_vec(), SectionKind::Text);
+    file.append_section_data(exit, &[0x90; 0x10], 16);
+    let this_module = b".gnu.linkonce.this_module".to_vec();
+    let this_module = file.add_section(Vec::new(), this_module, SectionKind::Data);
+    file.append_section_data(this_module, &[0; 0x200], 64);
+    let information = file.add_section(Vec::new(), b".modinfo".to_vec(), SectionKind::ReadOnlyData);
+    file.append_section_data(information, format!("name={name}\0").as_bytes(), 1);
+    function(&mut file, "read_id", text, 0x10);
+    let cleanup_module = function(&mut file, "cleanup_module", exit, 4);
+    let flags = RelocationFlags::Generic {
+        kind: RelocationKind::Absolute,
+        encoding: RelocationEncoding::Generic,
+        size: 64,
+    };
+    let relocation = Relocation { offset: 0x180, symbol: cleanup_module, addend: 0, flags };
+    file.add_relocation(this_module, relocation).unwrap();
+    ModuleFile::parse(file.write().unwrap()).unwrap()
+}
+
 fn modules(names: &[&str]) -> Modules {
     let files = names.iter().map(|name| file(name)).collect();
     // The first is some other variable of this name.
@@ -149,6 +174,26 @@ fn a_module_that_took_the_place_of_another_is_noticed() {
     let changes = modules.follow(read);
     assert_eq!(changes.gone, [7]);
     assert_eq!((changes.new[0].1.as_str(), read_id(&changes.new[0].2)), ("new", TEXT + 0x1010));
+}
+
+#[test]
+fn code_that_nothing_refers_to_is_found_by_what_lies_beside_it() {
+    let memory = Memory::default();
+    memory.link(&[(MODULE, "quiet")]);
+    memory.write(MODULE + 0x180, &(TEXT + 0x34).to_le_bytes());
+    let files = vec![file_with_exit("quiet")];
+    let mut modules = Modules { files, heads: vec![HEAD], ..Modules::default() };
+    let changes = modules.follow(&|address, data| memory.read(address, data));
+    assert_eq!(read_id(&changes.new[0].2), TEXT + 0x10);
+
+    // Not where a page would begin: memory that holds something else.
+    let memory = Memory::default();
+    memory.link(&[(MODULE, "quiet")]);
+    memory.write(MODULE + 0x180, &(TEXT + 0x74).to_le_bytes());
+    let files = vec![file_with_exit("quiet")];
+    let mut modules = Modules { files, heads: vec![HEAD], ..Modules::default() };
+    let changes = modules.follow(&|address, data| memory.read(address, data));
+    assert_eq!(read_id(&changes.new[0].2), 0x10);
 }
 
 #[test]
