@@ -257,7 +257,7 @@ fn an_access_that_kvm_cannot_emulate_is_traced_and_becomes_an_invalid_opcode() -
     )?;
     let trace = session.trace()?;
     let not_emulated = trace.events().iter().find_map(|event| match event.kind {
-        EventKind::NotEmulated { gpa, .. } => Some(gpa),
+        EventKind::NotEmulated { gpa, .. } => gpa,
         _ => None,
     });
     assert_eq!(not_emulated, Some(SCRATCH));
