@@ -176,7 +176,7 @@ fn on_linux_a_module_in_the_place_of_another_goes_by_its_own_name() -> Result<()
     fs::rename(session.path("one.ko"), session.path("renamed.ko"))?;
     let program = session.file("swap.c", SWAP.as_bytes())?;
     compile_program(&program, &session.path("swap"))?;
-    let arguments = ["--module", "renamed.ko", "--module", "two.ko", "--program", "swap"];
+    let arguments = ["--module", "renamed.ko", "--module", "two.ko", "--program", "./swap"];
     let (live, later) = reads_of_id(&session, &arguments)?;
     assert_eq!(live, later);
     let found = live.iter().map(|line| code(line)).collect::<Result<Vec<_>>>()?;
