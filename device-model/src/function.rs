@@ -6,6 +6,7 @@ use std::mem;
 
 use crate::address::Region;
 use crate::backing::Backing;
+use crate::bar::BarSpec;
 use crate::capability::Capabilities;
 use crate::config::{ConfigSpace, STATUS};
 use crate::context::{Context, Cycle};
@@ -43,6 +44,7 @@ pub struct PciFunction {
     timers: Timers,
     watched: Vec<Watched>,
     backings: Vec<(Region, Backing)>,
+    untrapped: Vec<Region>,
     /// Empty between calls; kept for its allocation.
     effects: Vec<Effect>,
 }
@@ -60,7 +62,7 @@ impl PciFunction {
     /// # Panics
     /// If the device's header can't exist: a BAR's size is no power of two or out of range, BARs
     /// overlap or lie out of order, the class exceeds 24 bits, a capability does not fit.
-    pub fn new(device: Box<dyn PciDevice>) -> Self {
+    pub fn new(mut device: Box<dyn PciDevice>) -> Self {
         let header = device.header();
         let mut config = ConfigSpace::new();
         header.define(&mut config);
@@ -74,6 +76,10 @@ impl PciFunction {
             .map(|(region, register)| Watched { region, offset: register.offset, last: None })
             .collect();
         let backings = header.bars.iter().map(|bar| (bar.region(), Backing::Trapped)).collect();
+        let regions = header.bars.iter().map(BarSpec::region);
+        let untrapped = regions
+            .filter(|region| device.memory(*region).is_some() || device.backing(*region) != Backing::Trapped)
+            .collect();
         let mut function = Self {
             register_maps: register_maps(&*device, &header),
             device,
@@ -85,6 +91,7 @@ impl PciFunction {
             timers: Timers::default(),
             watched,
             backings,
+            untrapped,
             effects: Vec::new(),
         };
         function.compare();
@@ -115,6 +122,11 @@ impl PciFunction {
     /// The registers, one map a region: the device's, and those of MSI-X.
     pub fn register_maps(&self) -> &[RegisterMap] {
         &self.register_maps
+    }
+
+    /// Regions that may be served otherwise than [`Backing::Trapped`], now or later.
+    pub fn untrapped(&self) -> &[Region] {
+        &self.untrapped
     }
 
     /// How accesses to `region` are to be served now.

@@ -17,7 +17,9 @@
 pub mod access_loop;
 pub mod command;
 pub mod expectations;
+pub mod falsify;
 pub mod instructions;
+pub mod mutation;
 pub mod raw_guest;
 pub mod routes;
 

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use protocol::linux::SCENARIOS;
 use tests::command::{Ended, Session, debian};
 use tests::expectations::{linux_file, root};
+use tests::falsify::each_clause_can_fail;
 use trace::Trace;
 use trace::assert::{Expect, Window, read};
 use trace::definition::Path;
@@ -92,6 +93,22 @@ fn on_linux_the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
     }
     let held = format!("0 failed, {} passed, 0 inconclusive", SCENARIOS.len());
     ensure!(run.ended.stdout.contains(&held), "no {held:?} in:\n{}", run.ended.stdout);
+    Ok(())
+}
+
+/// As `expectation_mutations.rs` asks it of the files for the test kernel.
+#[test]
+#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+fn on_linux_each_clause_can_fail() -> Result<()> {
+    let trace = &all()?.trace;
+    let mut wrong = Vec::new();
+    for scenario in SCENARIOS {
+        match each_clause_can_fail(trace, &linux_file(scenario.name)) {
+            Ok(report) => println!("{report}"),
+            Err(error) => wrong.push(format!("{error:#}")),
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
 

@@ -181,7 +181,7 @@ fn mistakes_are_told_with_their_place() -> Result<()> {
     is_wrong(&session, &["check", "none.trace", "missing.expect"], &["missing.expect", "No such file"])?;
     is_wrong(&session, &["show", "missing.trace"], &["missing.trace", "No such file"])?;
     is_wrong(&session, &["show", "none.trace"], &["none.trace is no barscope trace"])?;
-    is_wrong(&session, &["show", "future.trace"], &["has version 9, this program reads version 1"])?;
+    is_wrong(&session, &["show", "future.trace"], &["has format version 9, this program reads version 2"])?;
     is_wrong(&session, &["show", "none.trace", "cpl", "==", "user"], &["filter:1:8", "expected a number"])?;
     is_wrong(&session, &["run", "--filter", "wirte"], &["did you mean write?"])?;
     is_wrong(&session, &["run", "--expect", "bad.expect"], &["bad.expect:2:9"])

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tests::command::{Ended, Session};
 use trace::view::What;
-use trace::{End, Trace};
+use trace::{Capability, End, Knowledge, Trace};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample.trace.gz");
 
@@ -21,6 +21,10 @@ fn on_sample(command: &[&str], rest: &[&str]) -> Result<Ended> {
 fn the_sample_is_whole_and_of_this_version() -> Result<()> {
     let trace = Trace::open(Path::new(SAMPLE)).context("make it anew with `cargo xtask sample`")?;
     assert_eq!((trace.end(), trace.lost(), trace.damage()), (Some(&End::Finished), 0, &[][..]));
+    for capability in Capability::ALL {
+        let told = trace.capabilities().of(capability) == Knowledge::Announced;
+        assert_eq!(told, !matches!(capability, Capability::Processes | Capability::Stacks), "{capability:?}");
+    }
     let views = trace.views().all();
     let passed: Vec<_> = views
         .iter()
@@ -54,6 +58,14 @@ fn the_sample_is_small_and_names_no_machine() -> Result<()> {
 fn records_of_the_sample_are_shown() -> Result<()> {
     let shown = on_sample(&["show"], &["bar0.SCRATCH and path==mmap"])?;
     assert!(shown.stdout.contains("BAR0+0x008 SCRATCH"), "{}", shown.stdout);
+    Ok(())
+}
+
+#[test]
+fn kernel_entries_of_the_sample_are_those_of_the_program_that_counted() -> Result<()> {
+    let maps = on_sample(&["maps"], &[])?.stdout;
+    let rows: Vec<_> = maps.lines().filter(|line| line.contains("kernel entr")).collect();
+    assert!(matches!(rows[..], [row] if row.ends_with("1,000  UC-  user 4, 0 kernel entries")), "{maps}");
     Ok(())
 }
 

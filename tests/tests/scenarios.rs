@@ -3,7 +3,7 @@
 use anyhow::Result;
 use protocol::scenario::{Needs, SCENARIOS};
 use tests::Bench;
-use trace::assert::any_access;
+use trace::filter::Filter;
 use vmm::Stop;
 
 #[test]
@@ -30,8 +30,9 @@ fn every_access_of_the_test_kernel_is_resolved_to_instruction_function_and_mappi
 fn all_scenarios_pass_in_one_run() -> Result<()> {
     let run = Bench::test_kernel().run()?;
     assert!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
+    let passed = Filter::parse("scenario-end passed").unwrap();
     for scenario in SCENARIOS.iter().filter(|scenario| scenario.needs != Needs::SecondCpu) {
-        run.expect(scenario.name).count(any_access(), ..).assert_passed();
+        run.expect(scenario.name).count(passed.clone(), 1..=1).assert_passed();
     }
     Ok(())
 }

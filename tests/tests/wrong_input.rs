@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, dx, eax, edi, edx};
+use tests::Bench;
 use tests::access_loop::{SCRATCH, access_loop};
 use tests::command::{Ended, Session};
 use tests::raw_guest::assemble;
+use trace::definition::MemoryType;
 use trace::event::Target;
-use trace::{End, EventKind, Trace};
+use trace::{Capability, End, EventKind, Knowledge, Trace};
 
 /// Runs the command; it has to fail with `code` and one error that contains every one of `words`.
 fn fails(session: &Session, arguments: &[&str], code: i32, words: &[&str]) -> Result<Ended> {
@@ -257,7 +259,7 @@ fn an_access_that_kvm_cannot_emulate_is_traced_and_becomes_an_invalid_opcode() -
     )?;
     let trace = session.trace()?;
     let not_emulated = trace.events().iter().find_map(|event| match event.kind {
-        EventKind::NotEmulated { gpa, .. } => Some(gpa),
+        EventKind::NotEmulated { gpa, .. } => gpa,
         _ => None,
     });
     assert_eq!(not_emulated, Some(SCRATCH));
@@ -298,6 +300,110 @@ fn a_killed_run_leaves_a_readable_trace() -> Result<()> {
     let trace = session.trace()?;
     assert_eq!(trace.end(), None);
     assert!(scratch_writes(&trace).len() > 100);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_file_that_is_no_trace_is_replaced_by_force_only() -> Result<()> {
+    let session = Session::new()?;
+    session.file("notes.txt", b"dear diary")?;
+    let run = ["--trace", "notes.txt", "--quiet", "--scenario", "probe"];
+    for arguments in [&run[..], &[&run[..], &["--nested"]].concat()] {
+        fails(&session, arguments, 2, &["notes.txt is no trace", "--trace FILE", "--force"])?;
+        assert_eq!(std::fs::read(session.path("notes.txt"))?, b"dear diary");
+    }
+    let forced = session.run(&[&run[..], &["--force"]].concat())?;
+    assert_eq!((forced.code, forced.stderr.as_str()), (Some(0), ""));
+    // Now it is one.
+    assert_eq!(session.run(&run)?.code, Some(0));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_trace_that_reaches_its_limit_ends_the_run_and_is_whole() -> Result<()> {
+    const LIMIT: u64 = 2 << 20;
+    let session = Session::new()?;
+    let guest = assemble(|a| {
+        write_scratch(a, 1)?;
+        let mut again = a.create_label();
+        a.set_label(&mut again)?;
+        a.mov(dword_ptr(edi), 7)?;
+        a.jmp(again)
+    })?;
+    session.file("guest", &guest)?;
+    let arguments = ["--kernel", "guest", "--quiet", "--trace-limit", "2M"];
+    let ended =
+        fails(&session, &arguments, 1, &["barscope.trace reached its limit of 2 MiB", "--trace-limit"])?;
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    let length = std::fs::metadata(session.path("barscope.trace"))?.len();
+    assert!((LIMIT - (1 << 18)..=LIMIT).contains(&length), "{length}");
+    let trace = session.trace()?;
+    assert_eq!((trace.lost(), trace.damage()), (0, &[][..]));
+    assert_eq!(trace.end(), Some(&End::Interrupted("the trace reached its limit".to_owned())));
+    let shown = session.run(&["show", "barscope.trace", "--last", "1"])?;
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_trace_limit_that_leaves_no_room_is_refused() -> Result<()> {
+    for limit in ["0", "1K", "much"] {
+        fails(&Session::new()?, &["--trace-limit", limit], 2, &["--trace-limit"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn expectations_and_traces_that_are_no_files_are_refused_at_once() -> Result<()> {
+    let session = Session::new()?;
+    assert!(std::process::Command::new("mkfifo").arg(session.path("pipe")).status()?.success());
+    session.file("long.expect", &vec![b'#'; (16 << 20) + 1])?;
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample.trace.gz");
+    let began = Instant::now();
+    for file in ["/dev/zero", "pipe", "."] {
+        fails(&session, &["check", sample, file], 2, &[file, "is no regular file"])?;
+        fails(&session, &["run", "--expect", file], 2, &[file, "is no regular file"])?;
+        fails(&session, &["show", file], 2, &[file, "is no regular file"])?;
+    }
+    fails(&session, &["check", sample, "long.expect"], 2, &["has more than 16777216 bytes"])?;
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_guest_that_announces_nothing_leaves_a_trace_that_says_so() -> Result<()> {
+    let run = Bench::kernel(access_loop(2, 3)?).run()?;
+    let known = run.trace.capabilities();
+    assert_eq!(known.of(Capability::Paths), Knowledge::Inferred);
+    let told = Capability::ALL.into_iter().filter(|capability| known.tells(*capability)).count();
+    assert_eq!(told, 1, "{known:?}");
+    let access = run.trace.events().iter().find_map(|event| match event.kind {
+        EventKind::Access(access) if access.target == Target::Memory(SCRATCH) => Some(access),
+        _ => None,
+    });
+    let access = access.context("no access")?;
+    assert_eq!((access.pat, access.effective, access.stack), (Some(MemoryType::UncacheableMinus), None, 0));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn what_any_guest_announces_its_trace_can_tell_from_then_on() -> Result<()> {
+    // Another file, so that nothing is known of it beforehand.
+    let kernel = [vmm::machine::TEST_KERNEL, b" "].concat();
+    let trace = Bench::kernel(kernel).run()?.trace;
+    for capability in Capability::ALL {
+        let expected = match capability {
+            Capability::Paths => Knowledge::Inferred,
+            // This kernel makes no such request.
+            Capability::Processes | Capability::Stacks => Knowledge::Unknown,
+            _ => Knowledge::Announced,
+        };
+        assert_eq!(trace.capabilities().of(capability), expected, "{capability:?}");
+    }
     Ok(())
 }
 

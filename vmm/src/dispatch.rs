@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use device_model::{Bdf, ConfigAddress, Cycle, PciFunction, Region, Space};
 use kvm_ioctls::VmFd;
-use trace::definition::{self, Definition};
+use trace::definition::{self, Definition, MemoryType};
 use trace::event::{Id, Target};
-use trace::{Clock, Event, EventKind, Lane, WriteError, Writer};
+use trace::{Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Writer};
 use vmm_sys_util::eventfd::EventFd;
 
 use self::describe::{function_definition, route_definition};
@@ -61,6 +61,8 @@ pub struct Origin {
     pub cpl: u8,
     /// The page walk's definition, 0 if unresolved.
     pub walk: Id,
+    /// The memory type that the page asks for through PAT, if it is known.
+    pub pat: Option<MemoryType>,
     /// The instruction's definition, 0 if unresolved.
     pub instruction: Id,
     /// Counts executed instructions.
@@ -219,9 +221,22 @@ impl Dispatcher {
         }
     }
 
+    /// Notes that the guest tells this itself.
+    pub fn announced(&self, capability: Capability) {
+        self.writer.know(capability, Knowledge::Announced);
+    }
+
     /// Whether guest physical `address` belongs to a function.
     pub fn is_device_memory(&self, address: u64) -> bool {
         self.mapped.load().memory(address, 1) != Found::Nothing
+    }
+
+    /// The definition of the route that guest physical `address` leads to; 0 if none does.
+    pub fn route_to(&self, address: u64) -> Id {
+        match self.mapped.load().memory(address, 1) {
+            Found::Route(destination) | Found::Straddles(destination) => destination.id,
+            Found::Nothing => 0,
+        }
     }
 
     /// Records something that is not an access, with the next sequence number.

@@ -3,7 +3,7 @@
 use protocol::request;
 use trace::definition::{Image, Mapping, Path, Process};
 use trace::event::Counted;
-use trace::{EventKind, Lane, WriteError};
+use trace::{Capability, EventKind, Lane, WriteError};
 
 use crate::host::HostError;
 use crate::kernel_module;
@@ -121,9 +121,17 @@ fn try_serve(
     number: u32,
 ) -> Result<Option<Stop>, BadRequest> {
     let words = Words { request: number, words: read_words(shared, registers, number)?, shared, registers };
+    let stop = answer(shared, lane, vcpu, &words)?;
+    if let Some(capability) = capability(shared, &words) {
+        shared.dispatcher.announced(capability);
+    }
+    Ok(stop)
+}
+
+fn answer(shared: &Shared, lane: &mut Lane, vcpu: u8, words: &Words<'_>) -> Result<Option<Stop>, BadRequest> {
     // What was written unseen belongs before the point that the guest names now.
     shared.dispatcher.collect_written(lane)?;
-    let kind = match number {
+    let kind = match words.request {
         request::MARK => EventKind::Mark { text: shared.interned().text(&words.text(0)?)? },
         request::SCENARIO_BEGIN => {
             EventKind::ScenarioBegin { name: shared.interned().text(&words.text(0)?)? }
@@ -133,24 +141,27 @@ fn try_serve(
             summary: shared.interned().text(&words.text(1)?)?,
         },
         request::MAP => {
-            let mapping = mapping(&words)?;
+            let mapping = mapping(words)?;
             EventKind::Map { mapping: shared.interned().map(words.at(0), mapping)? }
         }
         request::UNMAP => {
             let mapping = shared.interned().unmap(words.at(0)).ok_or_else(|| words.bad("id", 0))?;
             EventKind::Unmap { mapping }
         }
-        request::IMAGE => return image(shared, &words).map(|()| None),
-        request::SYMBOLS => return symbols(shared, &words).map(|()| None),
-        request::MODULE => return module(shared, &words).map(|()| None),
+        request::IMAGE => return image(shared, words).map(|()| None),
+        request::SYMBOLS => return symbols(shared, words).map(|()| None),
+        request::MODULE => return module(shared, words).map(|()| None),
         request::PROCESS => {
-            let process =
-                Process { address_space: registers.address_space(), pid: words.at(0), name: words.text(1)? };
+            let process = Process {
+                address_space: words.registers.address_space(),
+                pid: words.at(0),
+                name: words.text(1)?,
+            };
             shared.interned().process(process)?;
             return Ok(None);
         }
         request::COUNT => EventKind::Count {
-            what: counted(&words)?,
+            what: counted(words)?,
             value: words.at(1),
             address: words.at(2),
             error_code: words.at(3) as u32,
@@ -167,6 +178,23 @@ fn try_serve(
     };
     shared.record(lane, vcpu, kind)?;
     Ok(None)
+}
+
+/// What the guest tells of itself by making this request.
+fn capability(shared: &Shared, words: &Words<'_>) -> Option<Capability> {
+    Some(match words.request {
+        request::ISR_ENTER | request::ISR_EXIT => Capability::Handlers,
+        request::MAP if words.address_space(5).is_none() => Capability::KernelMappings,
+        // Those of a program that announces none would be missing.
+        request::MAP if !shared.foreign_programs => Capability::UserMappings,
+        request::COUNT => match counted(words).ok()? {
+            Counted::KernelEntries => Capability::KernelEntries,
+            Counted::FaultResolved | Counted::FaultFatal => Capability::PageFaults,
+        },
+        request::IMAGE | request::SYMBOLS | request::MODULE => Capability::Functions,
+        request::PROCESS => Capability::Processes,
+        _ => return None,
+    })
 }
 
 /// Size in bytes of the structure that a request points at.
@@ -232,7 +260,10 @@ fn image(shared: &Shared, words: &Words<'_>) -> Result<(), BadRequest> {
     }
     let elf = words.bytes(2, protocol::MAX_IMAGE)?;
     let image = Image { name: name.clone(), address_space: words.address_space(4) };
-    if shared.interned().image(image, &elf)? { Ok(()) } else { Err(BadRequest::Image(name)) }
+    match shared.interned().image(image, &elf)? {
+        Some(_) => Ok(()),
+        None => Err(BadRequest::Image(name)),
+    }
 }
 
 /// The fields of `protocol::Symbols`: the kernel's functions, and where it says that things are.
@@ -254,9 +285,11 @@ fn module(shared: &Shared, words: &Words<'_>) -> Result<(), BadRequest> {
     let name = words.text(0)?;
     let mut elf = words.bytes(2, protocol::MAX_IMAGE)?;
     let sections = words.bytes(4, protocol::MAX_IMAGE)?;
-    let image = Image { name: name.clone(), address_space: None };
     let placed = kernel_module::place(&mut elf, &String::from_utf8_lossy(&sections));
-    if placed.is_some() && shared.interned().image(image, &elf)? {
+    let own_name = kernel_module::name(&elf).unwrap_or_else(|| name.clone());
+    let read =
+        |address, data: &mut [u8]| read_virtual(&shared.memory, words.registers, address, data) == data.len();
+    if placed.is_some() && shared.interned().module(&read, &own_name, &elf)? {
         Ok(())
     } else {
         Err(BadRequest::Image(name))

@@ -6,9 +6,11 @@ use trace::definition::{self, Definition, MemoryType, Path};
 use trace::event::Id;
 use trace::{WriteError, Writer};
 
-use crate::images::Images;
+use crate::images::{Code, Images};
 use crate::kernel_symbols::{KernelSymbols, Spaces};
-use crate::vcpu::{ACCESSED_DIRTY, Located, MAX_LENGTH, PageWalk};
+use crate::memory::GuestMemory;
+use crate::modules::{Modules, Placed, Read};
+use crate::vcpu::{ACCESSED_DIRTY, Located, MAX_LENGTH, PageWalk, Registers, read_virtual};
 
 /// Start of the kernel's half of an address space.
 const KERNEL_HALF: u64 = 1 << 63;
@@ -22,8 +24,8 @@ struct WalkKey {
     memory_type: MemoryType,
 }
 
-/// An instruction as the trace sees it: address, address space, encoding, ambiguity.
-type InstructionKey = (u64, u64, [u8; MAX_LENGTH], bool);
+/// An instruction as the trace sees it: address, address space, encoding, ambiguity, width of the code.
+type InstructionKey = (u64, u64, [u8; MAX_LENGTH], bool, u8);
 
 /// The definitions made so far.
 pub struct Interned {
@@ -31,16 +33,21 @@ pub struct Interned {
     /// Walks that occurred since a mapping last came or went.
     recent: FxHashMap<WalkKey, Id>,
     walks: FxHashMap<definition::Walk, Id>,
-    instructions: FxHashMap<InstructionKey, Id>,
+    /// Instructions that occurred since an image last came or went.
+    current: FxHashMap<InstructionKey, Id>,
+    /// All of them, each with the image that held it.
+    instructions: FxHashMap<(InstructionKey, Option<Id>), Id>,
     texts: FxHashMap<String, Id>,
     /// The guest's number for each mapping that exists, its definition's id and itself.
     mappings: Vec<(u64, Id, definition::Mapping)>,
-    /// The process that each address space is known to belong to.
-    processes: FxHashMap<u64, Id>,
+    /// The definition and the number of the process that each address space is known to belong to.
+    processes: FxHashMap<u64, (Id, u64)>,
     /// Where the kernel's parts of all address spaces are.
     spaces: Spaces,
     /// Executables that the guest or the loader named.
     pub images: Images,
+    /// The modules of a Linux guest.
+    pub modules: Modules,
 }
 
 impl Interned {
@@ -50,12 +57,14 @@ impl Interned {
             writer,
             recent: FxHashMap::default(),
             walks: FxHashMap::default(),
+            current: FxHashMap::default(),
             instructions: FxHashMap::default(),
             texts: FxHashMap::default(),
             mappings: Vec::new(),
             processes: FxHashMap::default(),
             spaces: Spaces::default(),
             images: Images::default(),
+            modules: Modules::default(),
         }
     }
 
@@ -85,7 +94,7 @@ impl Interned {
             path,
             announced: mapping.is_some(),
             mapping,
-            process: self.processes.get(&walk.cr3).copied().filter(|_| walk.user()),
+            process: self.processes.get(&walk.cr3).map(|(id, _)| *id).filter(|_| walk.user()),
         };
         let id = match self.walks.get(&definition) {
             Some(id) => *id,
@@ -109,14 +118,27 @@ impl Interned {
         let cr3 = if rip >= KERNEL_HALF { 0 } else { cr3 };
         let mut encoding = [0; MAX_LENGTH];
         encoding[..located.bytes().len()].copy_from_slice(located.bytes());
-        let key = (rip, cr3, encoding, located.ambiguous);
-        if let Some(id) = self.instructions.get(&key) {
+        let key = (rip, cr3, encoding, located.ambiguous, located.code_size());
+        if let Some(id) = self.current.get(&key) {
             return Ok(*id);
         }
-        let bytes = located.bytes().to_vec();
-        let definition = definition::Instruction { rip, bytes, cr3, ambiguous: located.ambiguous };
-        let id = self.writer.define(&Definition::Instruction(definition))?;
-        self.instructions.insert(key, id);
+        let image = self.images.at(cr3, rip);
+        let id = match self.instructions.get(&(key, image)) {
+            Some(id) => *id,
+            None => {
+                let id = self.writer.define(&Definition::Instruction(definition::Instruction {
+                    rip,
+                    bytes: located.bytes().to_vec(),
+                    cr3,
+                    ambiguous: located.ambiguous,
+                    code_size: located.code_size(),
+                    image,
+                }))?;
+                self.instructions.insert((key, image), id);
+                id
+            }
+        };
+        self.current.insert(key, id);
         Ok(id)
     }
 
@@ -152,16 +174,72 @@ impl Interned {
         Some(self.mappings.remove(index).1)
     }
 
-    /// An executable with symbols: a text for people, and a file for resolvers.
+    /// An executable with symbols: a text for people, and a file for resolvers. Its id; `None` if it is no
+    /// ELF file.
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
-    pub fn image(&mut self, image: definition::Image, elf: &[u8]) -> Result<bool, WriteError> {
-        if !self.images.add(image.address_space, elf) {
-            return Ok(false);
+    pub fn image(&mut self, image: definition::Image, elf: &[u8]) -> Result<Option<Id>, WriteError> {
+        let Some(code) = Code::of(elf) else { return Ok(None) };
+        let address_space = image.address_space;
+        let id = self.writer.define_with_blob(&Definition::Image(image), elf)?;
+        self.images.add(id, address_space, code);
+        self.current.clear();
+        Ok(Some(id))
+    }
+
+    /// A module that the guest tells of, its sections in their places; `false` if it is no ELF file.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn module(&mut self, read: Read<'_>, name: &str, elf: &[u8]) -> Result<bool, WriteError> {
+        self.follow_modules(read)?;
+        let Some(code) = Code::of(elf) else { return Ok(false) };
+        let known = self.modules.image(name).and_then(|id| self.images.code(id));
+        if known.is_some_and(|known| known.covers(&code)) {
+            return Ok(true);
         }
-        self.writer.define_with_blob(&Definition::Image(image), elf)?;
+        let image = definition::Image { name: name.to_owned(), address_space: None };
+        if let Some(id) = self.image(image, elf)?
+            && let Some(before) = self.modules.announced(name, id)
+        {
+            self.images.remove(before);
+        }
         Ok(true)
+    }
+
+    /// Looks whether the code that runs is that of a module which came, or took the place of one that went.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn notice_modules(&mut self, memory: &GuestMemory, registers: &Registers) -> Result<(), WriteError> {
+        let rip = registers.linear_rip();
+        if registers.cpl() == 3 || !self.modules.may_hold(rip) {
+            return Ok(());
+        }
+        let read = |address, data: &mut [u8]| read_virtual(memory, registers, address, data) == data.len();
+        if self.modules.may_have_changed(&read, rip, self.images.at(0, rip)) {
+            self.follow_modules(&read)?;
+            if self.images.at(0, rip).is_none() {
+                self.modules.set_unknown(rip);
+            }
+        }
+        Ok(())
+    }
+
+    fn follow_modules(&mut self, read: Read<'_>) -> Result<(), WriteError> {
+        let changes = self.modules.follow(read);
+        for gone in changes.gone {
+            self.images.remove(gone);
+            self.current.clear();
+        }
+        for (index, name, Placed(elf)) in changes.new {
+            let image = definition::Image { name, address_space: None };
+            if let Some(id) = self.image(image, &elf)? {
+                self.modules.set_image(index, id);
+            }
+        }
+        Ok(())
     }
 
     /// The kernel's functions by name, and where its parts of the address space are.
@@ -169,11 +247,14 @@ impl Interned {
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
     pub fn kernel_symbols(&mut self, symbols: &KernelSymbols, spaces: Spaces) -> Result<(), WriteError> {
-        self.images.add_functions(None, symbols.functions());
         self.spaces = spaces;
         self.recent.clear();
+        self.modules.set_heads(symbols.addresses("modules"));
         let image = definition::Image { name: "kernel".to_owned(), address_space: None };
-        self.writer.define_with_blob(&Definition::Image(image), &symbols.lines()).map(drop)
+        let id = self.writer.define_with_blob(&Definition::Image(image), &symbols.lines())?;
+        self.images.add(id, None, Code::functions(symbols.functions()));
+        self.current.clear();
+        Ok(())
     }
 
     /// An address space belongs to a process from here on.
@@ -181,9 +262,14 @@ impl Interned {
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
     pub fn process(&mut self, process: definition::Process) -> Result<(), WriteError> {
-        let address_space = process.address_space;
+        let (address_space, pid) = (process.address_space, process.pid);
         let id = self.writer.define(&Definition::Process(process))?;
-        self.processes.insert(address_space, id);
+        let before = self.processes.insert(address_space, (id, pid));
+        // Its page tables lie where another's were.
+        if before.is_some_and(|(_, other)| other != pid) {
+            self.images.clear(address_space);
+            self.current.clear();
+        }
         self.recent.clear();
         Ok(())
     }

@@ -2,6 +2,20 @@
 //! symbols get their addresses, and debug information points there. ELF-64, System V ABI with its x86-64
 //! supplement.
 
+use object::{Object, ObjectSection};
+
+/// Where a module says what it is: texts like `name=lab`, each with a NUL at its end.
+const INFORMATION: &str = ".modinfo";
+
+/// The name of a module, as its file says it: it may have been renamed. `None` if it says none.
+pub fn name(elf: &[u8]) -> Option<String> {
+    let file = object::File::parse(elf).ok()?;
+    let information = file.section_by_name(INFORMATION)?.data().ok()?;
+    let texts = information.split(|byte| *byte == 0);
+    let name = texts.filter_map(|text| text.strip_prefix(b"name=")).next()?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
 /// Sizes of the file's records.
 const SECTION: u64 = 64;
 const SYMBOL: u64 = 24;
@@ -35,16 +49,23 @@ struct Section {
 /// Places the sections of `elf` as `addresses` says: a line each, name and hexadecimal address. `None` if
 /// the file is no module, or damaged.
 pub fn place(elf: &mut [u8], addresses: &str) -> Option<()> {
+    let mut places = Vec::new();
+    for line in addresses.lines() {
+        let (name, address) = line.split_once(' ')?;
+        let address = u64::from_str_radix(address.trim().trim_start_matches("0x"), 16).ok()?;
+        places.extend(File(elf).section_named(name).map(|index| (index, address)));
+    }
+    place_sections(elf, &places)
+}
+
+/// Places the sections of `elf`, each by its index. `None` if the file is no module, or damaged.
+pub fn place_sections(elf: &mut [u8], places: &[(u64, u64)]) -> Option<()> {
     if !elf.starts_with(b"\x7fELF\x02\x01") {
         return None;
     }
     let mut file = File(elf);
-    for line in addresses.lines() {
-        let (name, address) = line.split_once(' ')?;
-        let address = u64::from_str_radix(address.trim().trim_start_matches("0x"), 16).ok()?;
-        if let Some(index) = file.section_named(name) {
-            file.put(file.header(index)? + 16, 8, address)?;
-        }
+    for (index, address) in places {
+        file.put(file.header(*index)? + 16, 8, *address)?;
     }
     let sections: Vec<Section> =
         (0..file.sections()?).map(|index| file.section(index)).collect::<Option<_>>()?;
@@ -194,6 +215,17 @@ mod tests {
         assert_eq!(symbol.address(), 0xffff_ffff_c000_1010);
         let debug = file.section_by_name(".debug_addr").unwrap().data().unwrap();
         assert_eq!(debug, 0xffff_ffff_c000_1014_u64.to_le_bytes());
+    }
+
+    #[test]
+    fn a_module_has_the_name_that_it_says_and_not_its_files() {
+        let mut file = Writer::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+        let information = file.add_section(Vec::new(), b".modinfo".to_vec(), SectionKind::ReadOnlyData);
+        file.append_section_data(information, b"license=GPL\0filename=no\0name=my_driver\0", 1);
+
+        assert_eq!(name(&file.write().unwrap()).as_deref(), Some("my_driver"));
+        assert_eq!(name(&module()), None);
+        assert_eq!(name(b"#!/bin/sh"), None);
     }
 
     #[test]

@@ -63,6 +63,11 @@ impl KernelSymbols {
         self.symbols.iter().find(|(.., known)| known == name).map(|(address, ..)| *address)
     }
 
+    /// The addresses of all symbols of this name.
+    pub fn addresses(&self, name: &str) -> Vec<u64> {
+        self.symbols.iter().filter(|(.., known)| known == name).map(|(address, ..)| *address).collect()
+    }
+
     /// Start and end of each function.
     pub fn functions(&self) -> Vec<(u64, u64)> {
         self.ranges().map(|(start, end, _)| (start, end)).collect()

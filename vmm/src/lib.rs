@@ -21,6 +21,7 @@ pub mod layout;
 mod lines;
 pub mod machine;
 mod memory;
+mod modules;
 mod routes;
 mod running;
 mod shared;
@@ -29,6 +30,7 @@ mod vcpu;
 
 pub use boot::BootError;
 pub use host::HostError;
+pub use kernel_module::name as module_name;
 pub use machine::{Config, MachineError};
 pub use running::Running;
 pub use stop::{Place, Stop, signal_name};

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use device_model::{Bdf, PciDevice, PciFunction, catalog};
+use object::{Object, ObjectSymbol, SymbolKind};
 use trace::definition::{self, Definition};
-use trace::{Clock, Writer};
+use trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
 use vmm_sys_util::epoll::Epoll;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
@@ -50,6 +51,10 @@ pub struct Config {
     pub clock: Clock,
     /// Where the trace goes.
     pub trace: PathBuf,
+    /// How long it may become, and what it may replace.
+    pub trace_options: WriteOptions,
+    /// Programs run in the guest that don't announce their mappings.
+    pub foreign_programs: bool,
     /// Where the serial port's output goes.
     pub console: Box<dyn Write + Send>,
     /// What to open instead of `/dev/kvm`.
@@ -69,6 +74,8 @@ impl Config {
             devices: default_devices(),
             clock: Clock::Virtual,
             trace: trace.into(),
+            trace_options: WriteOptions::default(),
+            foreign_programs: false,
             console: Box::new(std::io::sink()),
             kvm: None,
         }
@@ -144,7 +151,9 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     vcpu::trap(&vm)?;
     memory.register(&vm)?;
 
-    let writer = Writer::create(&config.trace, config.clock).map_err(HostError::from)?;
+    let writer = Writer::create_with(&config.trace, config.clock, config.trace_options);
+    let writer = writer.map_err(HostError::from)?;
+    tell_capabilities(&writer, &config.kernel);
     let machine =
         definition::Machine { guest: config.kernel_name.clone(), vcpus: cpus, memory: memory.size() };
     writer.define(&Definition::Machine(machine)).map_err(HostError::from)?;
@@ -166,9 +175,13 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let mut interned = Interned::new(writer.clone());
     let image = definition::Image { name: config.kernel_name, address_space: None };
     interned.image(image, &config.kernel).map_err(HostError::from)?;
+    if let Some(initramfs) = &config.initramfs {
+        interned.modules.take_files(initramfs);
+    }
 
     let console = Console::new(Arc::clone(&vm), config.console);
-    let shared = Arc::new(Shared::new(dispatcher, memory, interned, console, cpus));
+    let foreign_programs = config.foreign_programs;
+    let shared = Arc::new(Shared::new(dispatcher, memory, interned, console, cpus, foreign_programs));
     let mut vcpus = Vec::new();
     for index in 0..cpus {
         let lane = writer.lane(Some(index));
@@ -178,6 +191,35 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
         first.start_at(protocol)?;
     }
     Ok(Running::start(vcpus, shared, writer, epoll, deadline_changed)?)
+}
+
+/// What the test kernel announces.
+const ANNOUNCED_BY_TEST_KERNEL: [Capability; 7] = [
+    Capability::Handlers,
+    Capability::Paths,
+    Capability::KernelMappings,
+    Capability::UserMappings,
+    Capability::KernelEntries,
+    Capability::PageFaults,
+    Capability::Functions,
+];
+
+/// What the trace can tell from the beginning. Other guests announce what they announce; their mappings' paths are
+/// inferred.
+fn tell_capabilities(writer: &Writer, kernel: &[u8]) {
+    if kernel == TEST_KERNEL {
+        for capability in ANNOUNCED_BY_TEST_KERNEL {
+            writer.know(capability, Knowledge::Announced);
+        }
+        return;
+    }
+    writer.know(Capability::Paths, Knowledge::Inferred);
+    let names_functions = |file: object::File<'_>| {
+        file.symbols().any(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0)
+    };
+    if object::File::parse(kernel).is_ok_and(names_functions) {
+        writer.know(Capability::Functions, Knowledge::Announced);
+    }
 }
 
 /// The host bridge at 00:00.0 and the devices, in the order of their addresses.

@@ -120,8 +120,13 @@ impl Running {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(source) => return Err(HostError::system("epoll_wait", source)),
         }
-        self.shared.dispatcher.collect_rung(&mut self.lane)?;
-        self.serve_deadlines()?;
+        let served =
+            self.shared.dispatcher.collect_rung(&mut self.lane).and_then(|()| self.serve_deadlines());
+        match served.map_err(Stop::from) {
+            Ok(()) => {}
+            Err(Stop::Host(error)) => return Err(error),
+            Err(stop) => return Ok(Some(stop)),
+        }
         if let Ok(report) = self.reports.try_recv()
             && let Some(stop) = report.stop
         {
@@ -184,7 +189,10 @@ impl Running {
         // A trace that can't be written any more is finished all the same.
         let collected = self.shared.dispatcher.collect_written(&mut self.lane);
         self.writer.finish(end)?;
-        collected
+        match collected.map_err(Stop::from) {
+            Err(Stop::Host(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Shared {
     pub dispatcher: Dispatcher,
     /// Guest memory.
     pub memory: GuestMemory,
+    /// Programs run in the guest that don't announce their mappings.
+    pub foreign_programs: bool,
     interned: Mutex<Interned>,
     console: Mutex<Console<Box<dyn Write + Send>>>,
     stopping: AtomicBool,
@@ -32,10 +34,12 @@ impl Shared {
         interned: Interned,
         console: Console<Box<dyn Write + Send>>,
         cpus: u8,
+        foreign_programs: bool,
     ) -> Self {
         Self {
             dispatcher,
             memory,
+            foreign_programs,
             interned: Mutex::new(interned),
             console: Mutex::new(console),
             stopping: AtomicBool::new(false),

@@ -1,7 +1,11 @@
 //! Why a machine stopped.
 
+use std::path::PathBuf;
+
 use signal_hook::low_level;
-use trace::End;
+use trace::{End, WriteError};
+
+use crate::host::HostError;
 
 /// Why a machine stopped.
 #[derive(Debug)]
@@ -35,6 +39,13 @@ pub enum Stop {
     },
     /// It took longer than it may.
     Timeout,
+    /// The trace is as long as it may become.
+    TraceLimit {
+        /// The trace.
+        path: PathBuf,
+        /// Its limit in bytes.
+        limit: u64,
+    },
     /// Somebody asked for it, with this signal.
     Interrupted {
         /// The signal's number.
@@ -46,7 +57,7 @@ pub enum Stop {
         why: String,
     },
     /// The host can't go on: a trace that can't be written, an ioctl that failed.
-    Host(crate::host::HostError),
+    Host(HostError),
 }
 
 /// Where a vCPU was.
@@ -72,12 +83,23 @@ pub fn signal_name(signal: i32) -> String {
     }
 }
 
+impl From<HostError> for Stop {
+    /// A trace at its limit is whole, and nothing failed.
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Trace(WriteError::Limit { path, limit }) => Stop::TraceLimit { path, limit },
+            error => Stop::Host(error),
+        }
+    }
+}
+
 impl Stop {
     /// What the trace's header says of its end.
     pub fn end(&self) -> End {
         match self {
             Stop::Exit { .. } | Stop::Reset | Stop::PowerOff => End::Finished,
             Stop::Timeout => End::Interrupted("the time limit was reached".to_owned()),
+            Stop::TraceLimit { .. } => End::Interrupted("the trace reached its limit".to_owned()),
             Stop::Interrupted { signal } => End::Interrupted(signal_name(*signal)),
             Stop::Enough { why } => End::Interrupted(why.clone()),
             Stop::TripleFault(place) => End::Failed(format!("triple fault at {:#x}", place.rip)),

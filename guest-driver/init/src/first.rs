@@ -47,16 +47,16 @@ fn work() -> io::Result<bool> {
     if task.modules.is_empty() && task.programs.is_empty() {
         return play_all(&task.scenarios);
     }
-    for (path, parameters) in &task.modules {
+    for module in &task.modules {
         let mut log = Log::from_now()?;
-        if let Err(error) = modules::load(path, parameters) {
+        if let Err(error) = modules::load(module) {
             let why = log.last().unwrap_or_else(|| "the kernel says nothing of it".to_owned());
-            return Err(io::Error::other(format!("{path}: {error}: {why}")));
+            return Err(io::Error::other(format!("{}: {error}: {why}", module.path)));
         }
     }
     for program in &task.programs {
-        let Some((path, arguments)) = program.split_first() else { continue };
-        bench::begin(path.rsplit('/').next().unwrap_or(path));
+        let [name, path, arguments @ ..] = program.as_slice() else { continue };
+        bench::begin(name);
         let libraries = ("LD_LIBRARY_PATH", &task.libraries);
         let status = Command::new(path)
             .args(arguments)

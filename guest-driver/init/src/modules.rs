@@ -1,8 +1,9 @@
 //! Kernel modules: loading, unloading, and telling the bench where they are.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
+use crate::task::Module;
 use crate::{symbols, system};
 
 /// The module for the lab function.
@@ -61,16 +62,15 @@ impl Modules {
 ///
 /// # Errors
 /// What the system said.
-pub fn load(path: &str, parameters: &str) -> io::Result<()> {
-    let path = PathBuf::from(path);
-    without_probing(|| load_and_tell(&path, parameters))
+pub fn load(module: &Module) -> io::Result<()> {
+    without_probing(|| load_and_tell(module))
 }
 
-fn load_and_tell(path: &Path, parameters: &str) -> io::Result<()> {
+fn load_and_tell(Module { path, name, parameters }: &Module) -> io::Result<()> {
+    let path = Path::new(path);
     system::load_module(path, parameters)?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().replace('-', "_");
     // A module may come without sections to tell of; it is traced all the same.
-    symbols::sections(&name).and_then(|sections| symbols::tell_module(&name, path, &sections)).ok();
+    symbols::sections(name).and_then(|sections| symbols::tell_module(name, path, &sections)).ok();
     Ok(())
 }
 

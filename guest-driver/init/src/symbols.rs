@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::bench;
 
-/// Variables that say where parts of the address space are.
-const BASES: [&str; 2] = ["page_offset_base", "vmalloc_base"];
+/// Variables that say where parts of the address space are, and the list of modules.
+const VARIABLES: [&str; 3] = ["page_offset_base", "vmalloc_base", "modules"];
 
 /// The kernel's functions, and this program's own.
 ///
@@ -20,7 +20,7 @@ pub fn tell_kernel() -> io::Result<()> {
         let line = line?;
         let mut words = line.split_whitespace().skip(1);
         let function = words.next().is_some_and(|kind| matches!(kind, "t" | "T" | "w" | "W"));
-        if function || words.next().is_some_and(|name| BASES.contains(&name)) {
+        if function || words.next().is_some_and(|name| VARIABLES.contains(&name)) {
             wanted.extend(line.as_bytes());
             wanted.push(b'\n');
         }

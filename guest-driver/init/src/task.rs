@@ -2,8 +2,8 @@
 //!
 //! | line | meaning |
 //! |---|---|
-//! | `module PATH PARAMETERS` | load this module |
-//! | `program PATH ARGUMENTS` | run this program, after all modules |
+//! | `module PATH NAME PARAMETERS` | load this module, which the kernel knows by this name |
+//! | `program NAME PATH ARGUMENTS` | run this program, which people know by this name, after all modules |
 //! | `libraries PATH:..` | where programs find shared libraries, besides where they always do |
 //! | `scenario NAME` | play this scenario; without any, all of them |
 
@@ -14,14 +14,24 @@ const FILE: &str = "/task";
 /// What to do.
 #[derive(Default)]
 pub struct Task {
-    /// Modules and their parameters.
-    pub modules: Vec<(String, String)>,
-    /// Programs and their arguments.
+    /// Modules.
+    pub modules: Vec<Module>,
+    /// Programs: the name, the path, the arguments.
     pub programs: Vec<Vec<String>>,
     /// Folders of their shared libraries, as the loader takes them.
     pub libraries: String,
     /// Scenarios by name.
     pub scenarios: Vec<String>,
+}
+
+/// A module to load.
+pub struct Module {
+    /// Its file.
+    pub path: String,
+    /// The kernel's name for it.
+    pub name: String,
+    /// Its parameters.
+    pub parameters: String,
 }
 
 impl Task {
@@ -39,8 +49,9 @@ impl Task {
             let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
             match kind {
                 "module" => {
-                    let (path, parameters) = rest.split_once(' ').unwrap_or((rest, ""));
-                    task.modules.push((path.to_owned(), parameters.to_owned()));
+                    let mut words = rest.splitn(3, ' ').map(str::to_owned);
+                    let mut next = || words.next().unwrap_or_default();
+                    task.modules.push(Module { path: next(), name: next(), parameters: next() });
                 }
                 "program" => task.programs.push(rest.split_whitespace().map(str::to_owned).collect()),
                 "libraries" => rest.clone_into(&mut task.libraries),

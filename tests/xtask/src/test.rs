@@ -12,16 +12,18 @@ use crate::setup;
 
 /// Tests that can't run on the virtual machine's kvm-amd: they use this machine's files or start other
 /// programs, or play every scenario dozens of times. All others of the package `tests` run there as well.
-const ONLY_HERE: [&str; 17] = [
+const ONLY_HERE: [&str; 19] = [
     "cost",
     "determinism",
     "device_options",
+    "expectation_mutations",
     "expectations",
     "explain",
     "kernel_image",
     "licences",
     "linux",
     "linux_contract",
+    "linux_names",
     "linux_wrong_input",
     "mutations",
     "nested",
@@ -143,8 +145,8 @@ fn steps(skipped: &Skipped) -> Result<Vec<Step>, String> {
         let run = ["test", "--package", "tests", "--test", "nested", "--test", "expectations", "--"];
         let nested = ["--include-ignored", "nested_"];
         steps.push(step("barscope run --nested", cargo(run.into_iter().chain(nested))));
-        let linux = ["test", "--package", "tests", "--test", "linux", "--test", "linux_wrong_input", "--"];
-        let shown = ["--include-ignored"];
+        let linux = ["test", "--package", "tests", "--test", "linux", "--test", "linux_names"];
+        let shown = ["--test", "linux_wrong_input", "--", "--include-ignored"];
         steps.push(step("Linux with its driver, nested", cargo(linux.into_iter().chain(shown))));
         steps.push(step("tests on kvm-amd, nested", on_kvm_amd()?));
     }

@@ -37,5 +37,6 @@ pub(super) fn function_definition(bdf: Bdf, function: &PciFunction) -> definitio
         msi_vectors: header.msi.map_or(0, |msi| msi.vectors),
         msix_vectors: header.msix.map_or(0, |msix| msix.vectors),
         register_maps: function.register_maps().to_vec(),
+        untrapped: function.untrapped().to_vec(),
     }
 }

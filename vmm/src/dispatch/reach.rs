@@ -143,6 +143,10 @@ impl Dispatcher {
             instance: access.origin.instance,
             fragment: access.origin.fragment,
             service_ns,
+            stack: 0,
+            pat: access.origin.pat,
+            // What it is in truth, MTRRs and the hypervisor decide as well.
+            effective: None,
         });
         lane.record(&Event { seq, host_ns, device_ns, vcpu: Some(access.vcpu), kind })
     }

@@ -26,9 +26,14 @@ impl Dispatcher {
                     EventKind::Change { function, region, offset, old, new, cause }
                 }
                 Effect::Busy { until } => EventKind::Busy { function, until, cause },
+                // A vCPU may be in the handler before the interrupt's call returns: the interrupt's number
+                // comes first, so that the trace has the cause before the handler.
                 Effect::Msi { index, address, data } => {
+                    let seq = self.writer.reserve();
                     let delivered = self.signal(address, data);
-                    EventKind::Msi { function, index, address, data, delivered, cause }
+                    let kind = EventKind::Msi { function, index, address, data, delivered, cause };
+                    self.record_as(lane, seq, at, kind)?;
+                    continue;
                 }
                 Effect::InterruptLost { index } => EventKind::InterruptLost { function, index, cause },
                 Effect::Dma { to_memory, address, length, outcome } => {
@@ -42,8 +47,10 @@ impl Dispatcher {
                 Effect::InterruptMasked { index } => EventKind::InterruptMasked { function, index, cause },
                 Effect::Intx { asserted } => {
                     let gsi = self.functions[index].gsi;
+                    let seq = self.writer.reserve();
                     self.lines.set(gsi, index, asserted);
-                    EventKind::Intx { function, asserted, gsi, cause }
+                    self.record_as(lane, seq, at, EventKind::Intx { function, asserted, gsi, cause })?;
+                    continue;
                 }
                 Effect::Decode { region, to, .. } => {
                     self.stop_serving(lane, index, region, (at, cause))?;

@@ -5,10 +5,11 @@
 //! exit's physical address, and its width and value fit. A repeated string store leaves RIP on itself.
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpAccess,
-    OpKind, UsedMemory,
+    Code, CodeSize, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, MemorySize, Mnemonic,
+    OpAccess, OpKind, UsedMemory,
 };
 use rustc_hash::FxHashMap;
+use trace::event::MemoryOperand;
 
 use super::registers::Registers;
 use super::walk::{PageWalk, read_virtual, walk};
@@ -51,6 +52,15 @@ impl Located {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.decoded.len()]
     }
+
+    /// Width of the code that it is part of: 16, 32 or 64 bits.
+    pub fn code_size(&self) -> u8 {
+        match self.decoded.code_size() {
+            CodeSize::Code16 => 16,
+            CodeSize::Code32 => 32,
+            CodeSize::Code64 | CodeSize::Unknown => 64,
+        }
+    }
 }
 
 /// The part of an instruction's memory operand that an exit carries.
@@ -62,6 +72,15 @@ pub struct Operand {
     pub offset: u64,
     /// The instruction reads the operand and then writes it.
     pub read_modify_write: bool,
+}
+
+/// A memory operand of an instruction, and where it leads.
+pub struct Reached {
+    /// What the instruction does with it.
+    pub operand: MemoryOperand,
+    /// The walk to each page that it lies in, with the physical address of its first byte there, as far as
+    /// they succeed.
+    pub pages: Vec<(PageWalk, u64)>,
 }
 
 /// Where functions start: what tells two candidates apart.
@@ -139,20 +158,30 @@ impl Locator {
         at.or(before).map(|located| Located { ambiguous, ..located })
     }
 
-    /// Walks of every explicit memory operand of `instruction`, each with its physical address.
+    /// The memory operands of the instruction, whatever it does with them.
     pub fn operands(
         &mut self,
         memory: &GuestMemory,
         registers: &Registers,
         instruction: &Instruction,
-    ) -> Vec<(PageWalk, u64)> {
+    ) -> Vec<Reached> {
         let used = self.info.info(instruction).used_memory();
-        used.iter()
-            .filter_map(|used| used.virtual_address(0, |register, _, _| registers.value(register)))
-            .filter_map(|address| {
+        let directed = used.iter().filter_map(|used| Some((used, directions(used.access())?)));
+        let reached = directed.map(|(used, (reads, writes))| {
+            let size = match used.memory_size() {
+                MemorySize::Unknown => instruction.memory_size().size(),
+                known => known.size(),
+            };
+            let address = used.virtual_address(0, |register, _, _| registers.value(register));
+            let size = u8::try_from(size).unwrap_or(0);
+            let last = address.map(|first| first.wrapping_add(u64::from(size.max(1)) - 1));
+            let second_page = last.map(|last| last & !0xfff).filter(|page| Some(*page) > address);
+            let walks = [address, second_page].into_iter().flatten().filter_map(|address| {
                 walk(memory, registers, address).map(|walk| (walk, walk.translate(address)))
-            })
-            .collect()
+            });
+            Reached { operand: MemoryOperand { reads, writes, size }, pages: walks.collect() }
+        });
+        reached.collect()
     }
 
     fn search(
@@ -343,11 +372,12 @@ fn decode_at(memory: &GuestMemory, registers: &Registers, address: u64) -> Optio
     (decoded.code() != Code::INVALID).then_some(Located { bytes, decoded, ambiguous: false })
 }
 
-/// Whether guest memory still holds the instruction.
+/// Whether guest memory still holds the instruction, for code of the same width.
 fn unchanged(memory: &GuestMemory, registers: &Registers, known: &Located) -> bool {
     let mut bytes = [0; MAX_LENGTH];
     let length = known.decoded.len();
-    read_virtual(memory, registers, known.decoded.ip(), &mut bytes[..length]) == length
+    u32::from(known.code_size()) == registers.bitness()
+        && read_virtual(memory, registers, known.decoded.ip(), &mut bytes[..length]) == length
         && bytes[..length] == *known.bytes()
 }
 

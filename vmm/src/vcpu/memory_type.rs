@@ -69,12 +69,16 @@ impl MemoryTypes {
 
     /// The effective memory type of a page at `physical`, whose leaf `entry` maps `page_size` bytes.
     pub fn effective(&self, entry: u64, page_size: u64, physical: u64) -> MemoryType {
+        combine(self.page_type(entry, page_size), self.range_type(physical))
+    }
+
+    /// The memory type that a leaf `entry`, which maps `page_size` bytes, asks for through PAT.
+    pub fn page_type(&self, entry: u64, page_size: u64) -> MemoryType {
         let pat_bit = if page_size == 4096 { PAT_4K } else { PAT_LARGE };
         let index = u64::from(entry & PWT != 0)
             | u64::from(entry & PCD != 0) << 1
             | u64::from(entry & pat_bit != 0) << 2;
-        let page = pat_type((self.pat >> (index * 8)) & 7);
-        combine(page, self.range_type(physical))
+        pat_type((self.pat >> (index * 8)) & 7)
     }
 
     /// What the MTRRs say of `physical`. Where ranges overlap, UC wins, then WT.
@@ -177,6 +181,7 @@ mod tests {
         types.write(0x201, 0x000f_ffff_fe00_0800);
         assert_eq!(types.effective(0, 4096, 0xfe00_1000), MemoryType::Uncacheable);
         assert_eq!(types.effective(0, 4096, 0x10_0000), MemoryType::WriteBack);
+        assert_eq!(types.page_type(0, 4096), MemoryType::WriteBack);
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Vcpu {
     pub fn run(mut self) -> Report {
         let mut stop = None;
         while stop.is_none() && !self.shared.stopping() {
-            stop = self.step().unwrap_or_else(|error| Some(Stop::Host(error)));
+            stop = self.step().unwrap_or_else(|error| Some(error.into()));
         }
         Report { stop, place: self.place() }
     }
@@ -236,26 +236,37 @@ impl Vcpu {
         Ok(self.shared.dispatcher.access(&mut self.lane, &access)? as u32)
     }
 
-    /// KVM can't emulate the instruction. If that touched a device, the guest gets `#UD`, as KVM would
-    /// have given it by itself; everything else is the end.
+    /// KVM can't emulate the instruction. If that touches a device, the guest gets `#UD`, as KVM would
+    /// have given it by itself; everything else is the end. One that may have touched a device is recorded
+    /// all the same.
     fn not_emulated(&mut self, suberror: u32) -> Result<Option<Stop>, HostError> {
         let registers = self.registers();
+        let stop = Stop::NotEmulated { place: self.place(), suberror };
         let memory = &self.shared.memory;
-        let device_operand = self.tracker.locator.at_rip(memory, &registers).and_then(|located| {
-            let operands = self.tracker.locator.operands(memory, &registers, &located.decoded);
-            let touches_device = |(_, gpa): &(PageWalk, u64)| self.shared.dispatcher.is_device_memory(*gpa);
-            operands.into_iter().find(touches_device).map(|(walk, gpa)| (located, walk, gpa))
+        let Some(located) = self.tracker.locator.at_rip(memory, &registers) else { return Ok(Some(stop)) };
+        let operands = self.tracker.locator.operands(memory, &registers, &located.decoded);
+        let on_device = operands.iter().find_map(|reached| {
+            let is_device = |(_, gpa): &&(PageWalk, u64)| self.shared.dispatcher.is_device_memory(*gpa);
+            reached.pages.iter().find(is_device).map(|found| (reached.operand, found))
         });
-        let Some((located, walk, gpa)) = device_operand else {
-            return Ok(Some(Stop::NotEmulated { place: self.place(), suberror }));
+        let (operand, found) = match (on_device, operands.iter().find(|reached| reached.pages.is_empty())) {
+            (Some((operand, found)), _) => (operand, Some(found)),
+            (None, Some(unknown)) => (unknown.operand, None),
+            (None, None) => return Ok(Some(stop)),
         };
-        let memory_type = self.tracker.memory_types.effective(walk.leaf(), walk.page_size, walk.physical);
-        let mut interned = self.shared.interned();
-        let walk = interned.walk(&walk, memory_type)?;
-        let instruction = interned.instruction(registers.address_space(), &located)?;
-        drop(interned);
-        let kind = EventKind::NotEmulated { instruction, walk, gpa };
+        let origin = self.tracker.not_emulated(&self.shared, &registers, &located, found)?;
+        let kind = EventKind::NotEmulated {
+            cpl: origin.cpl,
+            instruction: origin.instruction,
+            walk: origin.walk,
+            route: found.map_or(0, |(_, gpa)| self.shared.dispatcher.route_to(*gpa)),
+            gpa: found.map(|(_, gpa)| *gpa),
+            operand,
+        };
         self.shared.record(&mut self.lane, self.index, kind)?;
+        if found.is_none() {
+            return Ok(Some(stop));
+        }
         self.inject_invalid_opcode()?;
         Ok(None)
     }

@@ -6,6 +6,7 @@ use trace::event::Id;
 use super::instruction::{Located, Locator, MemoryExit, Operand};
 use super::memory_type::MemoryTypes;
 use super::registers::Registers;
+use super::walk::PageWalk;
 use crate::dispatch::Origin;
 use crate::shared::Shared;
 
@@ -63,6 +64,7 @@ impl Tracker {
             return Ok(origin);
         }
         let mut interned = shared.interned();
+        interned.notice_modules(&shared.memory, registers)?;
         let found = self.locator.locate(&shared.memory, registers, &interned.images, exit);
         let Some((located, operand)) = found else {
             return Ok(self.unresolved(registers));
@@ -72,7 +74,9 @@ impl Tracker {
         let walk_id = interned.walk(walk, memory_type)?;
         let instruction = interned.instruction(registers.address_space(), &located)?;
         drop(interned);
+        let pat = Some(self.memory_types.page_type(walk.leaf(), walk.page_size));
         let origin = self.resolved(registers, exit, &located, &operand, walk_id, instruction);
+        let origin = Origin { pat, ..origin };
         if operand.read_modify_write && exit.written.is_none() {
             self.half_done = Some(HalfDone { next_rip: located.decoded.next_ip(), exit: *exit, origin });
         }
@@ -92,7 +96,31 @@ impl Tracker {
     ) -> Result<Origin, WriteError> {
         let mut origin = self.unresolved(registers);
         let Some(located) = self.locator.port(&shared.memory, registers, write) else { return Ok(origin) };
-        origin.instruction = shared.interned().instruction(registers.address_space(), &located)?;
+        let mut interned = shared.interned();
+        interned.notice_modules(&shared.memory, registers)?;
+        origin.instruction = interned.instruction(registers.address_space(), &located)?;
+        Ok(origin)
+    }
+
+    /// Who could not make an access: the instruction at RIP, whose operand the walk leads to, if it is known.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn not_emulated(
+        &mut self,
+        shared: &Shared,
+        registers: &Registers,
+        located: &Located,
+        found: Option<&(PageWalk, u64)>,
+    ) -> Result<Origin, WriteError> {
+        let mut origin = self.unresolved(registers);
+        let mut interned = shared.interned();
+        interned.notice_modules(&shared.memory, registers)?;
+        if let Some((walk, _)) = found {
+            let memory_type = self.memory_types.effective(walk.leaf(), walk.page_size, walk.physical);
+            origin.walk = interned.walk(walk, memory_type)?;
+        }
+        origin.instruction = interned.instruction(registers.address_space(), located)?;
         Ok(origin)
     }
 
@@ -131,6 +159,7 @@ impl Tracker {
         Origin {
             cpl: registers.cpl(),
             walk,
+            pat: None,
             instruction,
             instance: self.instances,
             fragment: u8::try_from(operand.offset).unwrap_or(u8::MAX),

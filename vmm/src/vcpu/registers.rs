@@ -59,11 +59,16 @@ impl Registers {
 
     /// Width of the code that runs, for a decoder: 16, 32 or 64.
     pub fn bitness(&self) -> u32 {
-        match (self.system.cs.l, self.system.cs.db) {
-            (0, 0) => 16,
-            (0, _) => 32,
-            _ => 64,
+        match (self.runs_64_bit_code(), self.system.cs.db) {
+            (true, _) => 64,
+            (false, 0) => 16,
+            (false, _) => 32,
         }
+    }
+
+    /// CS.L means something in long mode only (SDM volume 3, section 3.4.5).
+    fn runs_64_bit_code(&self) -> bool {
+        self.system.efer & EFER_LMA != 0 && self.system.cs.l != 0
     }
 
     /// Whether the vCPU takes interrupts.
@@ -73,10 +78,10 @@ impl Registers {
 
     /// Linear address of RIP.
     pub fn linear_rip(&self) -> u64 {
-        if self.system.cs.l != 0 {
+        if self.runs_64_bit_code() {
             self.general.rip
         } else {
-            self.system.cs.base.wrapping_add(self.general.rip)
+            self.system.cs.base.wrapping_add(self.general.rip) & 0xffff_ffff
         }
     }
 
@@ -131,7 +136,7 @@ impl Registers {
 
     /// In 64-bit mode only FS and GS have a base (SDM volume 1, section 3.4.4).
     fn effective_base(&self, register: Register, segment: &kvm_segment) -> u64 {
-        if self.system.cs.l != 0 && !matches!(register, Register::FS | Register::GS) {
+        if self.runs_64_bit_code() && !matches!(register, Register::FS | Register::GS) {
             0
         } else {
             segment.base

@@ -22,13 +22,19 @@
 
 mod chain;
 mod clause;
+mod covered;
 mod engine;
 mod expect;
 mod failure;
+mod needs;
 mod picture;
+#[cfg(test)]
+mod reference;
+mod run;
 mod state;
 mod suite;
 mod unseen;
+mod watchlist;
 mod window;
 
 pub use clause::{Clause, Goal, Limits, Step, Time, Within};

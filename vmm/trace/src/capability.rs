@@ -68,6 +68,47 @@ impl Capability {
         }
     }
 
+    /// What it is about, for people.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Capability::Handlers => "when its interrupt handlers run",
+            Capability::Paths => "how an address came to lead to a device",
+            Capability::KernelMappings => "its kernel's mappings",
+            Capability::UserMappings => "its programs' mappings",
+            Capability::KernelEntries => "how often its kernel is entered",
+            Capability::PageFaults => "its page faults",
+            Capability::Functions => "the names of its functions",
+            Capability::Processes => "its processes",
+            Capability::Stacks => "its call stacks",
+        }
+    }
+
+    /// What to do for a trace that tells it, in a clause that may follow a colon.
+    pub const fn how_to_get(self) -> &'static str {
+        match self {
+            Capability::Handlers => {
+                "announce handlers by ISR_ENTER and ISR_EXIT (guest-driver/protocol), or ask for the handler's \
+                 function instead"
+            }
+            Capability::Paths => "announce mappings by MAP and UNMAP (guest-driver/protocol)",
+            Capability::KernelMappings => {
+                "announce the kernel's mappings by MAP and UNMAP (guest-driver/protocol)"
+            }
+            Capability::UserMappings => {
+                "announce programs' mappings by MAP and UNMAP (guest-driver/protocol)"
+            }
+            Capability::KernelEntries => {
+                "count them in the guest and report them by COUNT of KERNEL_ENTRIES (guest-driver/protocol)"
+            }
+            Capability::PageFaults => {
+                "report them by COUNT of FAULT_RESOLVED and FAULT_FATAL (guest-driver/protocol)"
+            }
+            Capability::Functions => "hand over symbols by IMAGE, SYMBOLS and MODULE (guest-driver/protocol)",
+            Capability::Processes => "announce them by PROCESS (guest-driver/protocol)",
+            Capability::Stacks => "build the guest's kernel with frame pointers",
+        }
+    }
+
     /// The capability of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|capability| capability.name() == name)
@@ -134,6 +175,8 @@ mod tests {
     #[test]
     fn names_and_codes_lead_back() {
         for capability in Capability::ALL {
+            let clause = capability.how_to_get();
+            assert!(!clause.ends_with('.') && !clause.contains("  "), "{clause}");
             assert_eq!(Capability::named(capability.name()), Some(capability));
         }
         for knowledge in [Knowledge::Unknown, Knowledge::Inferred, Knowledge::Announced] {

@@ -16,12 +16,19 @@ pub struct Completeness {
     pub lost: u64,
     /// Parts of the file that can't be trusted.
     pub damage: Vec<Damage>,
+    /// How many records and definitions were skipped because this program doesn't know their kinds.
+    pub unknown_kinds: u64,
 }
 
 impl Completeness {
     /// Of a trace that was read to its end.
     pub fn of(stream: &Stream) -> Self {
-        Self { end: stream.end().cloned(), lost: stream.lost(), damage: stream.damage().to_vec() }
+        Self {
+            end: stream.end().cloned(),
+            lost: stream.lost(),
+            damage: stream.damage().to_vec(),
+            unknown_kinds: stream.unknown_kinds(),
+        }
     }
 
     /// What a reader should know of it, a line each; nothing if all is there.
@@ -31,6 +38,7 @@ impl Completeness {
             let lost = words::counted(self.lost, "record is", "records are");
             notes.push(format!("{lost} lost: what is shown may lack a part"));
         }
+        notes.extend(words::skipped(self.unknown_kinds));
         notes.extend(words::early_end(self.end.as_ref()));
         notes
     }
@@ -38,10 +46,11 @@ impl Completeness {
 
 impl Serialize for Completeness {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Completeness", 4)?;
+        let mut object = serializer.serialize_struct("Completeness", 5)?;
         object.serialize_field("status", self.end.as_ref().map_or("unfinished", End::name))?;
         object.serialize_field("reason", self.end.as_ref().map_or("", End::reason))?;
         object.serialize_field("lost", &self.lost)?;
+        object.serialize_field("unknown_kinds", &self.unknown_kinds)?;
         let damage: Vec<_> = self.damage.iter().map(ToString::to_string).collect();
         object.serialize_field("damage", &damage)?;
         object.end()

@@ -33,6 +33,9 @@ pub enum Definition {
         /// The text.
         text: String,
     },
+    /// Something that this program doesn't know: a later one wrote it.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The machine.
@@ -65,6 +68,9 @@ pub struct Function {
     pub msix_vectors: u16,
     /// Its registers.
     pub register_maps: Vec<RegisterMap>,
+    /// Regions whose accesses may be served otherwise than one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untrapped: Vec<Region>,
 }
 
 /// A BAR of a function.
@@ -125,6 +131,13 @@ pub struct Walk {
     /// The definition of the process whose address space it is, if the guest said so and ring 3 may use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Id>,
+}
+
+impl Walk {
+    /// Virtual address of guest physical `address`, which lies in the page.
+    pub fn virtual_address(&self, address: u64) -> u64 {
+        self.page | address & self.page_size.wrapping_sub(1)
+    }
 }
 
 /// An effective memory type, as x86 names it; Intel SDM volume 3, section "Memory Cache Control".
@@ -224,6 +237,17 @@ pub struct Instruction {
     pub cr3: u64,
     /// Decoding backwards found more than one candidate that fits.
     pub ambiguous: bool,
+    /// Width of the code in bits, as a decoder needs it: 16, 32 or 64.
+    #[serde(default = "sixty_four")]
+    pub code_size: u8,
+    /// The definition of the image that held the address when this was defined. Without one, the first
+    /// image that comes later and holds it names the code: symbols may arrive late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Id>,
+}
+
+fn sixty_four() -> u8 {
+    64
 }
 
 /// A mapping that the guest announced.

@@ -13,7 +13,9 @@ pub struct Definitions {
     list: Vec<Definition>,
     blobs: BTreeMap<Id, Vec<u8>>,
     images: Vec<Id>,
+    functions: Vec<Id>,
     ecam_base: Option<u64>,
+    unknown: u64,
 }
 
 /// A getter for each kind: `None` for an id of another kind as well as for an unknown one.
@@ -52,6 +54,16 @@ impl Definitions {
         process: Process => Process;
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.list.len() as u64
+    }
+
+    /// How many of them are of kinds that this program doesn't know.
+    pub(crate) fn unknown(&self) -> u64 {
+        self.unknown
+    }
+
     /// The text with this id; empty if there is none.
     pub fn text(&self, id: Id) -> &str {
         match self.get(id) {
@@ -75,10 +87,7 @@ impl Definitions {
 
     /// The PCI functions, with their ids.
     pub fn functions(&self) -> impl Iterator<Item = (Id, &Function)> {
-        self.iter().filter_map(|(id, definition)| match definition {
-            Definition::Function(function) => Some((id, function)),
-            _ => None,
-        })
+        self.functions.iter().filter_map(|id| Some((*id, self.function(*id)?)))
     }
 
     /// The images, with their ids.
@@ -109,6 +118,8 @@ impl Definitions {
         let id = self.list.len() as Id + 1;
         match &definition {
             Definition::Image(_) => self.images.push(id),
+            Definition::Function(_) => self.functions.push(id),
+            Definition::Unknown => self.unknown += 1,
             Definition::Route(route) => self.ecam_base = self.ecam_base.or_else(|| self.ecam_behind(route)),
             _ => (),
         }

@@ -3,6 +3,8 @@
 use device_model::{Refused, Region};
 use serde::{Deserialize, Serialize};
 
+use crate::definition::MemoryType;
+
 /// The id of an interned [`crate::definition::Definition`]; they count from 1 across all kinds.
 pub type Id = u32;
 
@@ -203,20 +205,39 @@ pub enum EventKind {
         /// Device time in nanoseconds that it jumped to.
         to: u64,
     },
-    /// KVM could not emulate an instruction that touched device memory; the guest got `#UD`.
+    /// KVM could not emulate an instruction that touched device memory; the guest got `#UD`, and the device
+    /// saw nothing.
     NotEmulated {
+        /// Current privilege level of the vCPU, 0 to 3.
+        cpl: u8,
         /// The instruction's definition, or 0.
         instruction: Id,
         /// The definition of the walk of its memory operand, or 0.
         walk: Id,
-        /// Guest physical address of its memory operand.
-        gpa: u64,
+        /// The definition of the route that its memory operand leads to, or 0.
+        route: Id,
+        /// Guest physical address of the first byte of its memory operand that a device decodes; `None` if
+        /// the operand's address could not be told.
+        gpa: Option<u64>,
+        /// What the instruction does with that operand.
+        operand: MemoryOperand,
     },
     /// The guest asked for something malformed, or the host met something worth knowing.
     Warning {
         /// The text's definition.
         text: Id,
     },
+}
+
+/// What an instruction does with an operand in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryOperand {
+    /// It reads it.
+    pub reads: bool,
+    /// It writes it, after the read if it does both.
+    pub writes: bool,
+    /// Size in bytes; 0 if unknown.
+    pub size: u8,
 }
 
 /// One access, or one part of an access that KVM hands over in parts.
@@ -250,6 +271,13 @@ pub struct AccessEvent {
     pub fragment: u8,
     /// Time that the dispatcher and the device took, in host nanoseconds (saturates at 2^24 - 1).
     pub service_ns: u32,
+    /// The call stack's definition; 0 if none was taken.
+    pub stack: Id,
+    /// The memory type that the page table asks for through PAT; `None` if that isn't known.
+    pub pat: Option<MemoryType>,
+    /// The memory type that the access had, which MTRRs and the hypervisor decide as well; `None` if that isn't
+    /// known. Never UC-.
+    pub effective: Option<MemoryType>,
 }
 
 /// The address that an access carries.

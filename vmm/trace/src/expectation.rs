@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! device lab at 00:04.0                  # such a device has to be there
+//! mark "given up"                        # such a mark may be absent
 //! window user = mark "begin" .. mark "end"
 //!
 //! test "an interrupt is acknowledged" on lab in scenario interrupt
@@ -21,8 +22,9 @@
 //! ```
 //!
 //! ```text
-//! file     = { "device" NAME "at" ADDRESS | "window" NAME "=" span | test | coverage }
-//! span     = filter ".." filter | "scenario" NAME
+//! file     = { "device" NAME "at" ADDRESS | "window" NAME "=" span | "mark" TEXT | "scenario" NAME
+//!            | test | coverage }
+//! span     = filter ".." ( filter | "end" ) | "scenario" NAME
 //! test     = "test" TEXT { "on" DEVICE | "for" "each" DEVICE | "in" window } { clause }
 //! window   = NAME | "scenario" NAME | "trace"
 //! clause   = [ "in" window ":" ] [ "always" ":" ]
@@ -36,6 +38,10 @@
 //! amount   = ( "at" "least" | "at" "most" | "exactly" ) NUMBER [ "times" ] | NUMBER ".." NUMBER [ "times" ]
 //! coverage = "coverage" { ( "registers" | "fields" | "values" ) ">=" PERCENT }
 //! ```
+//!
+//! Names of tests differ, as do those of steps in a clause. What asks for nothing (`at least 0`) is a mistake. A
+//! window that is to stay open until the trace's end says `.. end`. `mark` and `scenario` at the margin declare
+//! that these may be absent: a clause that holds because there are none passes then.
 //!
 //! Filters are those of [`crate::filter`]. What clauses mean is told at [`crate::assert`]. A time is that of
 //! the device clock unless it says `host`. Without `of`, it counts from the step before; in `each`, the first
@@ -56,7 +62,7 @@ use crate::filter::mistake::{Mistake, did_you_mean};
 use crate::filter::parser::Parser;
 
 /// What may begin a line that isn't indented.
-const ITEMS: [&str; 4] = ["test", "device", "window", "coverage"];
+const ITEMS: [&str; 6] = ["test", "device", "window", "coverage", "mark", "scenario"];
 
 /// Reads the tests of an expectation file. `file` is its name, for failures.
 ///
@@ -66,10 +72,16 @@ pub fn parse(file: &str, text: &str) -> Result<Suite, Mistake> {
     let mut clauses = Clauses::new(file);
     let mut tests = Vec::new();
     let mut common = Vec::new();
+    let (mut declared_marks, mut declared_scenarios) = (Vec::new(), Vec::new());
     for line in &lines(text)? {
         let mut parser = line.parser();
         if parser.word("test") {
-            tests.push(test(&mut clauses, line, &mut parser)?);
+            let span = parser.span();
+            let test = test(&mut clauses, line, &mut parser)?;
+            if tests.iter().any(|known: &Test| known.name == test.name) {
+                return Err(Mistake::new(span, format!("there is a test {:?} already", test.name)));
+            }
+            tests.push(test);
             continue;
         }
         if parser.at_word("coverage") {
@@ -91,12 +103,16 @@ pub fn parse(file: &str, text: &str) -> Result<Suite, Mistake> {
             common.push(Placed { clause, window: Window::Whole, location });
         } else if parser.word("window") {
             clauses.window(&mut parser)?;
+        } else if parser.word("mark") {
+            declared_marks.push(parser.text("the mark's text in quotes")?);
+        } else if parser.word("scenario") {
+            declared_scenarios.push(parser.name("the scenario's name")?);
         } else {
             let hint = match parser.peek() {
                 Some(Token::Word(word)) => did_you_mean(word, ITEMS),
                 _ => String::new(),
             };
-            let mistake = parser.expected("test, device, window or coverage");
+            let mistake = parser.expected("test, device, window, coverage, mark or scenario");
             return Err(Mistake { message: mistake.message + &hint, ..mistake });
         }
         line.ends(&parser)?;
@@ -110,15 +126,12 @@ pub fn parse(file: &str, text: &str) -> Result<Suite, Mistake> {
         let end = text.len();
         return Err(Mistake::new((end..end).into(), "no test here: a file that asks for nothing can't fail"));
     }
-    Ok(Suite { tests })
+    Ok(Suite { tests, declared_marks, declared_scenarios })
 }
 
 /// What follows `test`.
 fn test(clauses: &mut Clauses, line: &Line, parser: &mut Parser<'_>) -> Result<Test, Mistake> {
-    let Some(Token::Text(name)) = parser.peek() else {
-        return Err(parser.expected("the test's name in quotes"));
-    };
-    parser.advance();
+    let name = parser.text("the test's name in quotes")?;
     let mut devices = Devices::All;
     let mut window = Window::Whole;
     while !parser.is_done() {
@@ -137,7 +150,7 @@ fn test(clauses: &mut Clauses, line: &Line, parser: &mut Parser<'_>) -> Result<T
         return Err(Mistake::new(line.span, message));
     }
     let placed = line.children.iter().map(|child| clauses.placed(child, window.clone()));
-    Ok(Test { name: name.clone(), devices, clauses: placed.collect::<Result<_, _>>()? })
+    Ok(Test { name, devices, clauses: placed.collect::<Result<_, _>>()? })
 }
 
 #[cfg(test)]

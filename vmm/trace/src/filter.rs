@@ -20,16 +20,25 @@
 //! ```
 //!
 //! A place is where an access begins: an access of 8 bytes at `BAR0+0x0` is at `BAR0+0x0` only. [`KINDS`]
-//! and [`FIELDS`] list what there is. An event that lacks a property fulfils no condition on it.
+//! and [`FIELDS`] list what there is. An event that lacks a property fulfils no condition on it. A filter that
+//! no event can fulfil (`read write`, `cpl == 7`, `mark on lab`) is a mistake, as is an alternative that none can.
 
 mod build;
+mod check;
 mod compiled;
+mod contradiction;
 mod expr;
 mod field;
+mod holders;
+mod interest;
 mod kind;
 pub(crate) mod lexer;
+mod mentions;
 pub(crate) mod mistake;
+mod node;
 pub(crate) mod parser;
+mod resolver;
+mod truth;
 
 use std::fmt;
 
@@ -40,11 +49,15 @@ pub use build::{
     not_emulated, page_fault, read, unmap, write,
 };
 pub use compiled::Compiled;
-pub(crate) use compiled::is_called;
 pub use field::{FIELDS, Field, Type};
+pub(crate) use interest::{Interest, Interests, Seen};
 pub use kind::KINDS;
 pub(crate) use kind::Kinds;
+pub use mentions::{Mentions, Wanted};
 pub use mistake::{Mistake, Span};
+pub(crate) use node::Hidden;
+pub(crate) use resolver::is_called;
+pub(crate) use truth::Truth;
 
 use self::expr::Expr;
 use self::parser::Parser;
@@ -63,7 +76,7 @@ impl Filter {
     /// Reads a filter.
     ///
     /// # Errors
-    /// What is wrong, where, and what would be right.
+    /// What is wrong, where, and what would be right; conditions that no record can fulfil together.
     pub fn parse(text: &str) -> Result<Self, Mistake> {
         let lexemes = lexer::lex(text, 0, text.len())?;
         let mut parser = Parser::new(&lexemes, text.len());
@@ -77,7 +90,13 @@ impl Filter {
             Expr::All(parts) => parts,
             other => vec![other],
         };
+        contradiction::check(&parts, &|_| None)?;
         Ok(Self { parts, mistake: None })
+    }
+
+    /// The kinds of events that may be like it.
+    pub(crate) fn kinds(&self) -> Kinds {
+        self.parts.iter().fold(Kinds::ALL, |kinds, part| kinds.and(part.kinds()))
     }
 
     /// Holds it against a trace: what it names has to exist there.

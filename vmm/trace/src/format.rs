@@ -2,36 +2,53 @@
 //!
 //! The file is the ring that vCPU threads write into: they store records straight into mapped pages,
 //! and whatever they stored is in the file even if the process is killed the next moment. All words
-//! are 64 bits, little-endian.
+//! are 64 bits, little-endian; all checksums are CRC-32 (IEEE 802.3).
 //!
 //! ```text
 //! 0        header page, 4096 bytes
 //! 4096     blocks of 64 KiB, each of 1024 slots of 64 bytes; slot 0 is the block's header
 //! ```
 //!
-//! **Header page**, in words: 0 magic `BARSCOPE`, 1 version, 2 clock (1 virtual, 2 host), 3 status (1
-//! running, 2 finished, 3 interrupted, 4 failed), 4 sequence numbers handed out, 5 length of the reason
-//! in bytes, 6.. the reason in UTF-8. Words 4 and up are valid once the status isn't *running*.
+//! **Header page**, see [`header`]: clock, end, how much of everything there has to be, the kinds of records with
+//! their sizes, and what the trace can tell. It is sealed when the trace ends: a reader that finds the seal intact
+//! knows of every block and every definition whether it is missing.
 //!
-//! **Block header**, in words: 0 kind (byte 0: 1 events, 2 definitions) and vCPU (byte 1 plus one, 0 for
-//! none), 1 the first event's sequence number, 2 bytes used after the header, 3 CRC-32 of those bytes
-//! with bit 32 set once the block is closed. Word 0 is stored last; it is zero in a block that nothing
-//! was written to, which readers skip: the file grows ahead of what is used.
+//! **Block header**, in words:
 //!
-//! **Event**: one slot, see [`slot`]. Its word 0 is not zero and is stored last, so that a slot is there
-//! or not, never torn. Word 2 of the block header holds good for events only once the block is closed.
+//! | word | content |
+//! |---|---|
+//! | 0 | kind (byte 0: 1 events, 2 definitions) and vCPU (byte 1 plus one, 0 for none) |
+//! | 1 | events: the first one's sequence number; definitions: the block's place among those of definitions, from 0 |
+//! | 2 | bytes used after the header |
+//! | 3 | the block's place in the file, from 0 |
+//! | 4 | checksum of words 0 to 3 and of the bytes used, with bit 32 set once the block is closed |
+//! | 5-7 | 0 |
+//!
+//! Word 0 is stored last; it is zero in a block that nothing was written to: the file grows ahead of what is used.
+//! Blocks are begun in the order of the file, so that an empty one before one that isn't was lost. In a trace that
+//! has ended, all blocks that the header page counts are closed; what lies behind them means nothing.
+//!
+//! **Event**: a record of one or more slots, see [`slot`]. Its word 0 is not zero and is stored last, so that a
+//! record is there or not, never torn. A record that doesn't fit into what is left of a block goes to the next one:
+//! slots that stay empty end a block early. Word 2 of the block header holds good for events only once the block is
+//! closed.
 //!
 //! **Definitions**: the bytes of all blocks of this kind, in the order of the file, are one stream of
 //! records: length of the JSON text (32 bits), length of the blob (32 bits), text, blob, the latter two
-//! padded with zeros to 8 bytes. Word 2 of the block header is stored after the bytes that it counts.
-//! The n-th record defines id n.
+//! padded with zeros to 8 bytes. Word 2 of the block header is stored after the bytes that it counts. A block that
+//! isn't full is the last that holds any. The n-th record defines id n; one whose `define` a reader doesn't know
+//! only takes its number.
 
+mod end;
+pub(crate) mod header;
 pub(crate) mod slot;
+
+pub use end::{Clock, End};
 
 /// First word of the file.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"BARSCOPE");
-/// Goes up with each change that an older reader would misread.
-pub(crate) const VERSION: u64 = 1;
+/// Goes up with each change that an older reader would misread. A new kind of record is none.
+pub(crate) const VERSION: u64 = 2;
 /// Size of the header page in bytes.
 pub(crate) const HEADER_BYTES: u64 = 4096;
 /// Size of a block in bytes.
@@ -47,27 +64,26 @@ pub(crate) const BLOCK_SLOTS: usize = BLOCK_BYTES as usize / SLOT_BYTES;
 /// Words in a block.
 pub(crate) const BLOCK_WORDS: usize = BLOCK_SLOTS * SLOT_WORDS;
 
-/// Words of the header page.
-pub(crate) mod header {
-    pub(crate) const MAGIC: usize = 0;
-    pub(crate) const VERSION: usize = 1;
-    pub(crate) const CLOCK: usize = 2;
-    pub(crate) const STATUS: usize = 3;
-    pub(crate) const EVENTS: usize = 4;
-    pub(crate) const REASON_LENGTH: usize = 5;
-    pub(crate) const REASON: usize = 6;
-    /// The longest reason in bytes; more is cut off.
-    pub(crate) const REASON_MAX: usize = 1024;
-}
-
 /// Words of a block's header.
 pub(crate) mod block {
     pub(crate) const HEAD: usize = 0;
     pub(crate) const FIRST: usize = 1;
     pub(crate) const USED: usize = 2;
-    pub(crate) const CHECK: usize = 3;
-    /// In the word CHECK: the block is closed and the CRC valid.
-    pub(crate) const CLOSED: u64 = 1 << 32;
+    pub(crate) const INDEX: usize = 3;
+    pub(crate) const CHECK: usize = 4;
+}
+
+/// In a word that holds a checksum: what it is of is complete, and the checksum valid.
+pub(crate) const SEALED: u64 = 1 << 32;
+
+/// Checksum of a block: of its header's words before the checksum, then of the bytes used.
+pub(crate) fn block_checksum(header: [u64; block::CHECK], used: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for word in header {
+        hasher.update(&word.to_le_bytes());
+    }
+    hasher.update(used);
+    hasher.finalize()
 }
 
 /// What a block holds.
@@ -108,97 +124,4 @@ fn vcpu_code(vcpu: Option<u8>) -> u64 {
 
 fn vcpu_from_code(code: u64) -> Option<u8> {
     code.checked_sub(1).and_then(|index| u8::try_from(index).ok())
-}
-
-/// What the device clock of a trace is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
-    /// Each access advances it by a fixed step, and it jumps to the next deadline when the guest is
-    /// idle: equal runs give equal traces.
-    Virtual,
-    /// The host's monotonic clock.
-    Host,
-}
-
-impl Clock {
-    pub(crate) fn code(self) -> u64 {
-        match self {
-            Clock::Virtual => 1,
-            Clock::Host => 2,
-        }
-    }
-
-    pub(crate) fn from_code(code: u64) -> Option<Self> {
-        match code {
-            1 => Some(Clock::Virtual),
-            2 => Some(Clock::Host),
-            _ => None,
-        }
-    }
-
-    /// How people call it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Clock::Virtual => "virtual",
-            Clock::Host => "host",
-        }
-    }
-}
-
-/// Status of a trace that is being written, or whose writer was killed.
-pub(crate) const RUNNING: u64 = 1;
-
-/// How a trace ended. The texts are one line for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The guest was done.
-    Finished,
-    /// Somebody stopped it: Ctrl-C, a time limit.
-    Interrupted(String),
-    /// It could not go on: the guest or the host failed.
-    Failed(String),
-}
-
-impl End {
-    pub(crate) fn code(&self) -> u64 {
-        match self {
-            End::Finished => 2,
-            End::Interrupted(_) => 3,
-            End::Failed(_) => 4,
-        }
-    }
-
-    pub(crate) fn from_code(code: u64, reason: String) -> Option<Self> {
-        match code {
-            2 => Some(End::Finished),
-            3 => Some(End::Interrupted(reason)),
-            4 => Some(End::Failed(reason)),
-            _ => None,
-        }
-    }
-
-    /// The name of the way it ended.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            End::Finished => "finished",
-            End::Interrupted(_) => "interrupted",
-            End::Failed(_) => "failed",
-        }
-    }
-
-    /// Why it ended early; empty for a finished trace.
-    pub fn reason(&self) -> &str {
-        match self {
-            End::Finished => "",
-            End::Interrupted(reason) | End::Failed(reason) => reason,
-        }
-    }
-
-    /// The same, for keeps.
-    pub(crate) fn into_reason(self) -> String {
-        match self {
-            End::Finished => String::new(),
-            End::Interrupted(reason) | End::Failed(reason) => reason,
-        }
-    }
 }

@@ -15,10 +15,12 @@ pub mod expectation;
 pub mod explain;
 pub mod filter;
 mod format;
+mod interrupts;
 mod mapping;
 pub mod maps;
 pub mod print;
 mod reader;
+pub mod rewrite;
 #[cfg(test)]
 mod sample;
 pub mod stats;
@@ -33,4 +35,4 @@ pub use definitions::Definitions;
 pub use event::{Event, EventKind, Id};
 pub use format::{Clock, End};
 pub use reader::{Damage, DamageKind, ReadError, Stream, Tail, Trace};
-pub use writer::{Lane, WriteError, Writer};
+pub use writer::{Lane, WriteError, WriteOptions, Writer};

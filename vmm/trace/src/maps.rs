@@ -3,6 +3,7 @@
 //!
 //! [`Maps`] is the one model of it: the picture at the end of a run and the command `maps` print it.
 
+mod entries;
 mod gather;
 mod picture;
 mod table;
@@ -12,17 +13,19 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use device_model::{Bdf, Region, Space};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use self::gather::Index;
 use crate::Completeness;
-use crate::definition::{Function, Mapping, MemoryType, Path, Route};
+use crate::definition::{Function, Mapping, MemoryType, Path, Process, Route};
 use crate::event::{Backing, Id};
 use crate::print::json::{as_hex, as_hex_or_null, as_text};
 use crate::reader::{ReadError, Stream};
 use crate::view::Viewer;
 
-pub use table::print;
+pub(crate) use self::entries::Sections;
+pub use self::table::print;
 
 /// Resources and their mappings, gathered record by record with [`Maps::add`].
 #[derive(Default, Serialize)]
@@ -31,6 +34,8 @@ pub struct Maps {
     pub resources: Vec<Resource>,
     /// Mappings that lead to nothing that was ever decoded.
     pub elsewhere: Vec<MappingUse>,
+    /// What the guest counted, by scenario, marks and process.
+    pub kernel_entries: Vec<KernelEntries>,
     #[serde(skip)]
     index: Index,
 }
@@ -93,6 +98,32 @@ pub struct Use {
     pub last: Option<u64>,
 }
 
+/// Entries into the kernel that the guest counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KernelEntries {
+    /// The scenario, if there was one and that is certain.
+    pub scenario: Option<String>,
+    /// What stands before `begin` and `end` in the marks around it.
+    pub window: Option<String>,
+    /// The address space of the program that was counted; `None` if the trace doesn't tell.
+    #[serde(serialize_with = "as_hex_or_null")]
+    pub address_space: Option<u64>,
+    /// The process, if the guest announced it.
+    #[serde(serialize_with = "who")]
+    pub process: Option<Process>,
+    /// How many.
+    pub entries: u64,
+    /// How often it was counted.
+    pub counts: u64,
+    /// The first count's record.
+    pub first: u64,
+    /// The last count's record.
+    pub last: u64,
+    /// They are told at a mapping.
+    #[serde(skip)]
+    pub(crate) at_mapping: bool,
+}
+
 /// A mapping and what it was used for.
 #[derive(Clone, Debug, Serialize)]
 pub struct MappingUse {
@@ -132,11 +163,17 @@ pub struct MappingUse {
     pub faults: u64,
     /// Page faults that stopped a program.
     pub fatal_faults: u64,
-    /// What the guest counted while a program used it.
+    /// What the guest counted while one program used it, and nothing else, through this mapping alone.
     pub kernel_entries: Option<u64>,
     /// Its definition.
     #[serde(skip)]
     pub(crate) id: Option<Id>,
+}
+
+/// A process as accesses have it.
+fn who<S: Serializer>(process: &Option<Process>, serializer: S) -> Result<S::Ok, S::Error> {
+    let who = process.as_ref().map(|process| json!({ "pid": process.pid, "name": process.name }));
+    who.serialize(serializer)
 }
 
 impl Maps {

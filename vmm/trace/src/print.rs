@@ -14,6 +14,7 @@ pub use json::JsonPrinter;
 pub use text::TextPrinter;
 pub use totals::Totals;
 
+use crate::capability::Capabilities;
 use crate::definitions::Definitions;
 use crate::format::{Clock, End};
 use crate::reader::{Damage, Stream, Tail, Trace};
@@ -78,6 +79,10 @@ pub struct Ending<'a> {
     pub lost: u64,
     /// Parts of the file that can't be trusted.
     pub damage: &'a [Damage],
+    /// What the trace can tell.
+    pub capabilities: Capabilities,
+    /// How many records and definitions were skipped because this program doesn't know their kinds.
+    pub unknown_kinds: u64,
 }
 
 impl<'a> From<&'a Trace> for Ending<'a> {
@@ -89,6 +94,8 @@ impl<'a> From<&'a Trace> for Ending<'a> {
             end: trace.end(),
             lost: trace.lost(),
             damage: trace.damage(),
+            capabilities: trace.capabilities(),
+            unknown_kinds: trace.unknown_kinds(),
         }
     }
 }
@@ -102,6 +109,8 @@ impl<'a> From<&'a Tail> for Ending<'a> {
             end: tail.end(),
             lost: tail.lost(),
             damage: tail.damage(),
+            capabilities: tail.capabilities(),
+            unknown_kinds: tail.unknown_kinds(),
         }
     }
 }
@@ -115,6 +124,8 @@ impl<'a> From<&'a Stream> for Ending<'a> {
             end: stream.end(),
             lost: stream.lost(),
             damage: stream.damage(),
+            capabilities: stream.capabilities(),
+            unknown_kinds: stream.unknown_kinds(),
         }
     }
 }

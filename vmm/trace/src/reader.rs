@@ -1,17 +1,20 @@
 //! Reading a trace back: event by event ([`Stream`]), whole ([`Trace`]), or while it
 //! grows ([`Tail`]).
 
+mod damage;
+mod definitions;
 mod packed;
 mod scan;
 mod slots;
+mod sparse;
 mod stream;
 mod tail;
 mod whole;
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+pub use damage::{Damage, DamageKind};
 pub use stream::Stream;
 pub use tail::Tail;
 pub use whole::Trace;
@@ -27,6 +30,28 @@ pub enum ReadError {
         /// What the system says.
         source: io::Error,
     },
+    /// A folder, a device or a pipe: traces are read here and there.
+    #[error("{} is no regular file: a trace can't be read from it", path.display())]
+    NoFile {
+        /// What it is called.
+        path: PathBuf,
+    },
+    /// It is compressed, and there is no room for what it unpacks to.
+    #[error("cannot unpack the trace {}; set TMPDIR to a folder with more room", path.display())]
+    Unpack {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is compressed, and unpacks to more than any trace should be.
+    #[error("the trace {} unpacks to more than {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is unpacked.
+        limit: u64,
+    },
     /// It doesn't begin as traces do.
     #[error("{} is no barscope trace", path.display())]
     Foreign {
@@ -34,7 +59,11 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// A layout of another version.
-    #[error("the trace {} has version {version}, this program reads version {supported}", path.display())]
+    #[error(
+        "the trace {} has format version {version}, this program reads version {supported}; record it again with \
+         this program, or read it with the barscope that wrote it",
+        path.display()
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -43,49 +72,6 @@ pub enum ReadError {
         /// The version of this program.
         supported: u64,
     },
-    /// The header page holds what no writer puts there.
-    #[error("the header of the trace {} is damaged", path.display())]
-    Header {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// A part of the file that can't be trusted. What it held is missing from the trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// Where it is in the file, in bytes; for a definition, before which byte.
-    pub offset: u64,
-    /// What is wrong there.
-    pub kind: DamageKind,
-}
-
-/// What is wrong with a part of a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DamageKind {
-    /// The checksum of a block doesn't fit its content.
-    Checksum,
-    /// A block's header makes no sense.
-    Block,
-    /// A slot holds no event.
-    Slot,
-    /// The file ends within a block.
-    Truncated,
-    /// A definition can't be decoded. All later ones are missing as well, for want of their ids.
-    Definition,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            DamageKind::Checksum => "wrong checksum of the block",
-            DamageKind::Block => "unknown kind of block",
-            DamageKind::Slot => "unknown kind of event",
-            DamageKind::Truncated => "the file was cut off",
-            DamageKind::Definition => "broken definition, later ones are lost",
-        };
-        write!(f, "{what} at byte {:#x}", self.offset)
-    }
 }
 
 #[cfg(test)]

@@ -14,12 +14,14 @@ pub(crate) use run::{count, run};
 use device_model::{Access, Bdf, Field, Region, Register, RegisterMap, Space};
 use tempfile::TempDir;
 
+use crate::capability::{Capabilities, Capability};
 use crate::definition::{
     Bar, Definition, Function, Image, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
 use crate::event::{AccessEvent, Event, EventKind, Id, Outcome, RouteChange, Target};
 use crate::format::{Clock, End};
-use crate::reader::Trace;
+use crate::reader::{Stream, Trace};
+use crate::rewrite;
 use crate::writer::{Lane, Writer};
 
 /// Guest physical addresses of `lab`'s BARs, and where ECAM begins.
@@ -102,13 +104,16 @@ pub(crate) struct Sample {
     /// The mappings.
     pub(crate) kernel_mapping: Id,
     pub(crate) user_mapping: Id,
+    /// The image that all code is of.
+    program: Id,
     instance: u32,
     device_ns: u64,
     codes: RefCell<BTreeMap<u64, Id>>,
 }
 
 impl Sample {
-    /// A machine with `lab` at 00:04.0, BAR0 mapped by `ioremap` and by `mmap`. Nothing happened so far.
+    /// A machine with `lab` at 00:04.0, BAR0 mapped by `ioremap` and by `mmap`, of which everything is announced.
+    /// Nothing happened so far.
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let writer = Writer::create(&directory.path().join("t"), Clock::Virtual).unwrap();
@@ -128,13 +133,14 @@ impl Sample {
             msi_vectors: 1,
             msix_vectors: 0,
             register_maps: registers(),
+            untrapped: vec![Region::Bar(2)],
         }));
         let config_data = route(Some(lab), Region::Config, Space::Io, 0xcfc, 4);
         let ecam = route(Some(lab), Region::Config, Space::Memory, ECAM + 0x2_0000, 4096);
         let bar0 = route(Some(lab), Region::Bar(0), Space::Memory, BAR0, 4096);
         let bar2 = route(Some(lab), Region::Bar(2), Space::Memory, BAR2, 1 << 20);
         let image = |address_space| Definition::Image(Image { name: "program".into(), address_space });
-        writer.define_with_blob(&image(None), program()).unwrap();
+        let program = writer.define_with_blob(&image(None), program()).unwrap();
         let mapping = |path, virtual_address, address_space, on_fault, who: &str, call: &str| {
             define(Definition::Mapping(Mapping {
                 path,
@@ -154,7 +160,7 @@ impl Sample {
         let ioremap = walk(walk_to(KERNEL, IOREMAP, false, Path::Ioremap, kernel_mapping));
         let mmap = walk(walk_to(USER, MMAP, true, Path::Mmap, user_mapping));
         let lane = writer.lane(Some(0));
-        Self {
+        let sample = Self {
             directory,
             lane,
             lab,
@@ -167,11 +173,35 @@ impl Sample {
             mmap,
             kernel_mapping,
             user_mapping,
+            program,
             writer,
             instance: 0,
             device_ns: 0,
             codes: RefCell::default(),
+        };
+        sample.knowing(Capabilities::COMPLETE)
+    }
+
+    /// The same of a guest of which the trace tells this.
+    pub(crate) fn knowing(self, capabilities: Capabilities) -> Self {
+        for capability in Capability::ALL {
+            self.writer.know(capability, capabilities.of(capability));
         }
+        self
+    }
+
+    /// Loses a record: a sequence number that was handed out and never written, which is returned.
+    pub(crate) fn lose(&self) -> u64 {
+        self.writer.reserve()
+    }
+
+    /// The finished trace with records lost that have these sequence numbers.
+    pub(crate) fn without(self, seqs: &[u64]) -> Trace {
+        self.writer.finish(End::Finished).unwrap();
+        let path = self.directory.path().join("without");
+        let keep = |event: &Event| (!seqs.contains(&event.seq)).then_some(*event);
+        rewrite::copy(&mut Stream::open(&self.path()).unwrap(), &path, keep).unwrap();
+        Trace::open(&path).unwrap()
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -189,6 +219,13 @@ impl Sample {
         self.writer.define(&Definition::Walk(walk)).unwrap()
     }
 
+    /// The walk of a program's page of a guest that announces nothing.
+    pub(crate) fn inferred_user_walk(&self) -> Id {
+        let known = walk_to(USER, MMAP, true, Path::Mmap, self.user_mapping);
+        let walk = Walk { announced: false, mapping: None, ..known };
+        self.writer.define(&Definition::Walk(walk)).unwrap()
+    }
+
     pub(crate) fn text(&self, text: &str) -> Id {
         self.writer.define(&Definition::Text { text: text.into() }).unwrap()
     }
@@ -198,7 +235,8 @@ impl Sample {
         let bytes = if write { vec![0x89, 0x07] } else { vec![0x8b, 0x07] };
         let rip = address(function, line);
         let define = || {
-            let code = Instruction { rip, bytes, cr3: 0, ambiguous: false };
+            let image = Some(self.program);
+            let code = Instruction { rip, bytes, cr3: 0, ambiguous: false, code_size: 64, image };
             self.writer.define(&Definition::Instruction(code)).unwrap()
         };
         *self.codes.borrow_mut().entry(rip).or_insert_with(define)

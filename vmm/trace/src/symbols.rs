@@ -2,11 +2,14 @@
 
 mod image;
 mod name;
+mod names;
 
 use std::collections::HashMap;
 use std::fmt;
 
 use self::image::SymbolImage;
+pub use self::names::Names;
+use crate::definition::{Definition, Image};
 use crate::definitions::Definitions;
 use crate::event::Id;
 
@@ -64,34 +67,43 @@ impl Symbols {
         if let Some(known) = self.instructions.get(&instruction) {
             return known.clone();
         }
-        let found = definitions
-            .instruction(instruction)
-            .and_then(|code| self.resolve(definitions, code.rip, code.cr3, instruction));
+        let found = definitions.instruction(instruction).and_then(|code| match code.image {
+            Some(image) => self.image(definitions, image)?.find(code.rip),
+            None => {
+                let visible = visible(definitions, code.cr3);
+                let later = visible.filter(|id| *id > instruction).collect::<Vec<_>>();
+                self.first(definitions, later, code.rip)
+            }
+        });
         self.instructions.insert(instruction, found.clone());
         found
     }
 
     /// The symbol of address `rip` in address space `cr3`, as things stand now.
     pub fn address(&mut self, definitions: &Definitions, rip: u64, cr3: u64) -> Option<Symbol> {
-        self.resolve(definitions, rip, cr3, Id::MAX)
+        let latest_first = visible(definitions, cr3).rev().collect::<Vec<_>>();
+        self.first(definitions, latest_first, rip)
     }
 
-    /// An address space may have held several images in turn: the one that was there when something
-    /// was defined is the latest that was defined before it.
-    fn resolve(&mut self, definitions: &Definitions, rip: u64, cr3: u64, before: Id) -> Option<Symbol> {
-        let own = |space: Option<u64>| space.is_some_and(|space| (space ^ cr3) & ADDRESS_SPACE == 0);
-        let (earlier, later): (Vec<_>, Vec<_>) = definitions
-            .images()
-            .rev()
-            .filter(|(_, image)| image.address_space.is_none() || own(image.address_space))
-            .map(|(id, _)| id)
-            .partition(|id| *id < before);
-        earlier.into_iter().chain(later).find_map(|id| {
-            let name = definitions.images().find(|(image, _)| *image == id).map(|(_, image)| &*image.name);
-            let parse = || SymbolImage::parse(definitions.blob(id), name.unwrap_or_default());
-            self.images.entry(id).or_insert_with(parse).as_ref()?.find(rip)
-        })
+    /// What the first of these images that holds `rip` calls it.
+    fn first(&mut self, definitions: &Definitions, images: Vec<Id>, rip: u64) -> Option<Symbol> {
+        images.into_iter().find_map(|id| {
+            let image = self.image(definitions, id)?;
+            image.holds(rip).then(|| image.find(rip))
+        })?
     }
+
+    fn image(&mut self, definitions: &Definitions, id: Id) -> Option<&SymbolImage> {
+        let Some(Definition::Image(Image { name, .. })) = definitions.get(id) else { return None };
+        let parse = || SymbolImage::parse(definitions.blob(id), name);
+        self.images.entry(id).or_insert_with(parse).as_ref()
+    }
+}
+
+/// The images that code in address space `cr3` may be of, oldest first.
+fn visible(definitions: &Definitions, cr3: u64) -> impl DoubleEndedIterator<Item = Id> {
+    let own = move |space: u64| (space ^ cr3) & ADDRESS_SPACE == 0;
+    definitions.images().filter(move |(_, image)| image.address_space.is_none_or(own)).map(|(id, _)| id)
 }
 
 #[cfg(test)]

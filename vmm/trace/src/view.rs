@@ -1,6 +1,7 @@
 //! Events with everything resolved that they refer to: what printers print and assertions look at.
 
 mod code;
+mod instruction;
 mod place;
 mod viewer;
 
@@ -15,7 +16,7 @@ pub use viewer::Viewer;
 pub(crate) use viewer::{printable, unclaimed_configuration};
 
 use crate::definition::{Function, Mapping, MemoryType, Path, Process, Route, Walk};
-use crate::event::{Backing, Counted, DmaOutcome, Id, Outcome, RouteChange};
+use crate::event::{Backing, Counted, DmaOutcome, Id, MemoryOperand, Outcome, RouteChange};
 
 /// An event, resolved.
 #[derive(Clone, Debug)]
@@ -30,8 +31,20 @@ pub struct View {
     pub vcpu: Option<u8>,
     /// The scenario that it is part of; its beginning and its end belong to it.
     pub scenario: Option<Arc<str>>,
+    /// What of it isn't certain, since records before it are missing.
+    pub uncertain: Uncertain,
     /// What happened.
     pub what: What,
+}
+
+/// What of a view may depend on records that are missing. Whatever they were, the rest is as it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uncertain {
+    /// The scenario, and the name of one that ends.
+    pub scenario: bool,
+    /// The cause of an access or of a handler's beginning, and whether the access is in a handler. What a
+    /// device did has its cause recorded.
+    pub cause: bool,
 }
 
 impl View {
@@ -63,10 +76,18 @@ impl View {
         (cause != 0).then_some(cause)
     }
 
+    /// Whether [`View::cause`] is certain: records that are missing might say otherwise, and nobody knows who made
+    /// an access that KVM gathered.
+    pub fn knows_cause(&self) -> bool {
+        !self.uncertain.cause && self.access().is_none_or(|access| !access.coalesced)
+    }
+
     /// The function that it is about: that was accessed, or did something.
     pub fn function(&self) -> Option<&Function> {
         match &self.what {
-            What::Access(access) => access.place.as_ref()?.function.as_deref(),
+            What::Access(AccessView { place, .. }) | What::NotEmulated { place, .. } => {
+                place.as_ref()?.function.as_deref()
+            }
             What::Change { place, .. } | What::Doorbell { place, .. } => place.function.as_deref(),
             What::Busy { function, .. }
             | What::Msi { function, .. }
@@ -289,14 +310,24 @@ pub enum What {
         /// Device time in nanoseconds that it jumped to.
         to: u64,
     },
-    /// KVM could not emulate an instruction that touched device memory.
+    /// KVM could not emulate an instruction that touched device memory: the device saw nothing of it.
     NotEmulated {
+        /// Current privilege level, 0 to 3.
+        cpl: u8,
         /// The instruction, if it was found.
         code: Option<Arc<Code>>,
         /// The walk of its memory operand, if it was found.
         walk: Option<Arc<Walk>>,
-        /// Guest physical address of its memory operand.
-        gpa: u64,
+        /// The mapping that the operand's address belongs to, if the guest announced it.
+        mapping: Option<Arc<Mapping>>,
+        /// The process whose address space it was in, if the guest told whose that is and it was in ring 3.
+        process: Option<Arc<Process>>,
+        /// Guest physical address of the first byte of its memory operand that a device decodes, if known.
+        gpa: Option<u64>,
+        /// What that leads to; `None` if nothing claims it.
+        place: Option<Place>,
+        /// What the instruction does with that operand.
+        operand: MemoryOperand,
     },
     /// Something worth knowing.
     Warning {
@@ -365,8 +396,7 @@ impl AccessView {
 
     /// Guest virtual address of its first byte.
     pub fn gva(&self) -> Option<u64> {
-        let walk = self.walk.as_ref()?;
-        Some(walk.page | self.gpa()? & walk.page_size.wrapping_sub(1))
+        Some(self.walk.as_ref()?.virtual_address(self.gpa()?))
     }
 
     /// How its virtual address came to lead to the device.

@@ -3,8 +3,9 @@
 mod blocks;
 mod stream;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +15,10 @@ use rustix::fs::{FlockOperation, flock};
 
 use self::blocks::{Block, Blocks};
 use self::stream::DefinitionStream;
+use crate::capability::{Capability, Knowledge};
 use crate::definition::Definition;
 use crate::event::{Event, Id};
-use crate::format::{
-    BLOCK_SLOTS, BlockKind, Clock, End, HEADER_BYTES, MAGIC, RUNNING, SLOT_WORDS, VERSION, header, slot,
-};
+use crate::format::{BLOCK_SLOTS, BlockKind, Clock, End, HEADER_BYTES, MAGIC, SLOT_WORDS, header, slot};
 use crate::mapping::Mapping;
 
 /// A trace file that is being written. Clones write to the same one.
@@ -41,15 +41,46 @@ struct Shared {
     definitions: Mutex<DefinitionStream>,
 }
 
+/// How to create a trace.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteOptions {
+    /// The most bytes that the file may take, [`WriteOptions::LIMIT_LEAST`] at least.
+    pub limit: u64,
+    /// Whether a file that is no trace may be replaced.
+    pub force: bool,
+}
+
+impl WriteOptions {
+    /// The limit unless told otherwise: 4 GiB.
+    pub const LIMIT: u64 = 4 << 30;
+    /// The least limit that leaves room for definitions of a machine and its kernel: 1 MiB.
+    pub const LIMIT_LEAST: u64 = 1 << 20;
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { limit: Self::LIMIT, force: false }
+    }
+}
+
 impl Writer {
-    /// Creates the file at `path`, or empties the one that is there.
+    /// Creates the file at `path`, or empties the trace that is there.
     ///
     /// # Errors
-    /// The file can't be created, locked, or given space.
+    /// The file can't be created, locked, or given space; it is there and no trace.
     pub fn create(path: &Path, clock: Clock) -> Result<Self, WriteError> {
+        Self::create_with(path, clock, WriteOptions::default())
+    }
+
+    /// The same, told how.
+    ///
+    /// # Errors
+    /// As [`Writer::create`].
+    pub fn create_with(path: &Path, clock: Clock, options: WriteOptions) -> Result<Self, WriteError> {
         let create = |source| WriteError::Create { path: path.to_owned(), source };
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = file.map_err(create)?;
+        check_replaceable(&file, path, options.force)?;
         // Another writer's mapping would be cut off by emptying the file: SIGBUS over there.
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
             rustix::io::Errno::WOULDBLOCK => WriteError::InUse { path: path.to_owned() },
@@ -59,20 +90,32 @@ impl Writer {
         let grow = |source| WriteError::Grow { path: path.to_owned(), source };
         blocks::allocate(&file, 0, HEADER_BYTES).map_err(grow)?;
         let header = Mapping::new(&file, 0, HEADER_BYTES).map_err(grow)?;
-        let words = header.words();
-        words[header::VERSION].store(VERSION, Ordering::Relaxed);
-        words[header::CLOCK].store(clock.code(), Ordering::Relaxed);
-        words[header::STATUS].store(RUNNING, Ordering::Relaxed);
-        words[header::MAGIC].store(MAGIC, Ordering::Release);
+        // The magic word comes last.
+        for (word, value) in header.words().iter().zip(header::new(clock)).rev() {
+            word.store(value, Ordering::Release);
+        }
         Ok(Self(Arc::new(Shared {
             path: path.to_owned(),
             began: Instant::now(),
             header,
             next_seq: AtomicU64::new(1),
             finished: AtomicBool::new(false),
-            blocks: Mutex::new(Blocks::new(file, path.to_owned())),
+            blocks: Mutex::new(Blocks::new(file, path.to_owned(), options.limit)),
             definitions: Mutex::default(),
         })))
+    }
+
+    /// Whether a trace may be created at `path` without `force`: nothing is there, or a trace of any version.
+    ///
+    /// # Errors
+    /// [`WriteError::Foreign`] or [`WriteError::NoFile`] if not. A file that can't be looked at is left to
+    /// [`Writer::create`].
+    pub fn check(path: &Path, options: WriteOptions) -> Result<(), WriteError> {
+        // Opening anything but a file may have effects.
+        match path.metadata() {
+            Ok(found) if !found.is_file() => Err(WriteError::NoFile { path: path.to_owned() }),
+            _ => File::open(path).map_or(Ok(()), |file| check_replaceable(&file, path, options.force)),
+        }
     }
 
     /// Where the file lies.
@@ -95,18 +138,37 @@ impl Writer {
     pub fn define_with_blob(&self, definition: &Definition, blob: &[u8]) -> Result<Id, WriteError> {
         let mut definitions = lock(&self.0.definitions);
         self.0.check_open()?;
-        definitions.push(definition, blob, || self.0.take_block(None, BlockKind::Definitions, 0))
+        definitions.push(definition, blob, |place| self.0.take_for_definitions(place))
+    }
+
+    /// Says how the trace comes to tell something.
+    pub fn know(&self, capability: Capability, knowledge: Knowledge) {
+        let word = &self.0.header.words()[header::knowledge_word(capability)];
+        if word.load(Ordering::Relaxed) == knowledge.code() {
+            return;
+        }
+        // Whoever seals the page holds it.
+        let _unsealed = lock(&self.0.definitions);
+        if self.0.check_open().is_ok() {
+            word.store(knowledge.code(), Ordering::Release);
+        }
     }
 
     /// A lane to record events through, each thread its own. `vcpu` is whose thread it is; it is
     /// only noted, the events say themselves where they happened.
     pub fn lane(&self, vcpu: Option<u8>) -> Lane {
-        Lane { shared: Arc::clone(&self.0), vcpu, block: None, next: 0 }
+        lock(&self.0.blocks).promise_first();
+        Lane { shared: Arc::clone(&self.0), vcpu, block: None, next: 0, promised: true }
     }
 
     /// Takes the next sequence number. Each has to be recorded: a missing one counts as a lost event.
     pub fn reserve(&self) -> u64 {
         self.0.next_seq.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Leaves out the sequence numbers up to `seq`: those that weren't recorded count as lost.
+    pub(crate) fn skip_to(&self, seq: u64) {
+        self.0.next_seq.fetch_max(seq + 1, Ordering::Relaxed);
     }
 
     /// The last sequence number that was taken, 0 before the first.
@@ -125,7 +187,7 @@ impl Writer {
     /// # Errors
     /// The file can't be cut to its length; its content is complete even so.
     pub fn finish(&self, end: End) -> Result<(), WriteError> {
-        let _no_definition_underway = lock(&self.0.definitions);
+        let definitions = lock(&self.0.definitions);
         let mut blocks = lock(&self.0.blocks);
         if self.0.finished.swap(true, Ordering::SeqCst) {
             return Ok(());
@@ -136,10 +198,39 @@ impl Writer {
         let mut reason = end.into_reason().into_bytes();
         reason.truncate(header::REASON_MAX);
         blocks::store_bytes(&words[header::REASON..], &reason);
-        words[header::REASON_LENGTH].store(reason.len() as u64, Ordering::Relaxed);
-        words[header::EVENTS].store(self.0.next_seq.load(Ordering::SeqCst) - 1, Ordering::Relaxed);
+        let counts = [
+            (header::REASON_LENGTH, reason.len() as u64),
+            (header::EVENTS, self.0.next_seq.load(Ordering::SeqCst) - 1),
+            (header::DEFINITIONS, definitions.count().into()),
+            (header::BLOCKS, blocks.taken() as u64),
+        ];
+        for (at, count) in counts {
+            words[at].store(count, Ordering::Relaxed);
+        }
+        let mut page = Vec::with_capacity(HEADER_BYTES as usize);
+        for (at, word) in words.iter().enumerate() {
+            let word = if at == header::STATUS { code } else { word.load(Ordering::Relaxed) };
+            page.extend_from_slice(&word.to_le_bytes());
+        }
+        words[header::SEAL].store(header::seal(&page), Ordering::Release);
         words[header::STATUS].store(code, Ordering::Release);
         result.map_err(|source| WriteError::Finish { path: self.0.path.clone(), source })
+    }
+}
+
+/// Refuses a file that is there, holds something, and isn't a trace.
+fn check_replaceable(file: &File, path: &Path, force: bool) -> Result<(), WriteError> {
+    let create = |source| WriteError::Create { path: path.to_owned(), source };
+    let found = file.metadata().map_err(create)?;
+    if !found.is_file() {
+        return Err(WriteError::NoFile { path: path.to_owned() });
+    }
+    let mut magic = [0; size_of::<u64>()];
+    let mut is_trace = || file.read_exact_at(&mut magic, 0).is_ok() && u64::from_le_bytes(magic) == MAGIC;
+    if force || found.len() == 0 || is_trace() {
+        Ok(())
+    } else {
+        Err(WriteError::Foreign { path: path.to_owned() })
     }
 }
 
@@ -148,15 +239,36 @@ impl Shared {
         if self.finished.load(Ordering::Acquire) { Err(WriteError::Finished) } else { Ok(()) }
     }
 
-    /// Closes `full` and takes the next block.
-    fn take_block(&self, full: Option<&Block>, kind: BlockKind, first: u64) -> Result<Block, WriteError> {
+    /// Closes `full` and takes the block that a lane was promised, or another one.
+    fn take_for_lane(
+        &self,
+        full: Option<&Block>,
+        vcpu: Option<u8>,
+        first: u64,
+        promised: &mut bool,
+    ) -> Result<Block, WriteError> {
         let mut blocks = lock(&self.blocks);
         self.check_open()?;
+        if !*promised {
+            blocks.check_room()?;
+        }
         let block = blocks.take()?;
+        if std::mem::take(promised) {
+            blocks.release();
+        }
         if let Some(full) = full {
             full.close();
         }
-        block.publish(kind, first);
+        block.publish(BlockKind::Events { vcpu }, first);
+        Ok(block)
+    }
+
+    /// Takes the next block for definitions, which has this place among them.
+    fn take_for_definitions(&self, place: u64) -> Result<Block, WriteError> {
+        let mut blocks = lock(&self.blocks);
+        blocks.check_room()?;
+        let block = blocks.take()?;
+        block.publish(BlockKind::Definitions, place);
         Ok(block)
     }
 }
@@ -169,30 +281,49 @@ pub struct Lane {
     block: Option<Block>,
     /// The next slot in `block`.
     next: usize,
+    /// The block after it is kept for this lane.
+    promised: bool,
 }
 
 impl Lane {
     /// Records `event`, whose sequence number comes from [`Writer::reserve`].
     ///
     /// # Errors
-    /// The file can't grow, or the trace is finished. The event is lost then.
+    /// The file can't grow, or the trace is finished. The event is lost then. [`WriteError::Limit`] comes one event
+    /// early: this one is in the trace, the next one won't be.
     pub fn record(&mut self, event: &Event) -> Result<(), WriteError> {
         self.shared.check_open()?;
-        if self.block.is_none() || self.next == BLOCK_SLOTS {
-            let kind = BlockKind::Events { vcpu: self.vcpu };
-            self.block = Some(self.shared.take_block(self.block.as_ref(), kind, event.seq)?);
+        let record = slot::encode(event);
+        if self.block.is_none() || self.next + record.slots > BLOCK_SLOTS {
+            let full = self.block.as_ref();
+            self.block = Some(self.shared.take_for_lane(full, self.vcpu, event.seq, &mut self.promised)?);
             self.next = 1;
         }
-        if let Some(block) = &self.block {
-            let [head, rest @ ..] = slot::encode(event);
-            let words = &block.words()[self.next * SLOT_WORDS..][..SLOT_WORDS];
-            for (word, value) in words[1..].iter().zip(rest) {
-                word.store(value, Ordering::Relaxed);
-            }
-            words[0].store(head, Ordering::Release);
-            self.next += 1;
+        let Some(block) = &self.block else { return Ok(()) };
+        let [head, rest @ ..] = record.words;
+        let words = &block.words()[self.next * SLOT_WORDS..][..record.slots * SLOT_WORDS];
+        for (word, value) in words[1..].iter().zip(rest) {
+            word.store(value, Ordering::Relaxed);
+        }
+        if let Some(word) = words.get(SLOT_WORDS) {
+            // What follows is zero, as the file grew.
+            word.store(record.more, Ordering::Relaxed);
+        }
+        words[0].store(head, Ordering::Release);
+        self.next += record.slots;
+        if !self.promised && BLOCK_SLOTS - self.next < slot::SLOTS_MAX {
+            lock(&self.shared.blocks).promise()?;
+            self.promised = true;
         }
         Ok(())
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if self.promised {
+            lock(&self.shared.blocks).release();
+        }
     }
 }
 
@@ -232,6 +363,33 @@ pub enum WriteError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// What is there is no trace.
+    #[error(
+        "{} is no trace and would be overwritten; name another file with --trace FILE, or replace it with --force",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is there is no file.
+    #[error("{} is no regular file; name another with --trace FILE", path.display())]
+    NoFile {
+        /// What it is called.
+        path: PathBuf,
+    },
+    /// The file is as long as it may become.
+    #[error(
+        "the trace {} reached its limit of {}; give it more with --trace-limit SIZE",
+        path.display(),
+        crate::print::words::size(*limit)
+    )]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
     },
     /// It can't be cut to the length that is used.
     #[error("cannot cut the trace {} to its length; it is complete even so", path.display())]

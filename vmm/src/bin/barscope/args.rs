@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use device_model::{Bdf, Options, catalog};
 use protocol::bug::Bug;
 use protocol::scenario::Scenario;
+use trace::WriteOptions;
 
 use crate::linux::{ModuleChoice, ProgramChoice};
 
@@ -234,6 +235,14 @@ pub struct Run {
     #[arg(long, value_name = "FILE", default_value = "barscope.trace")]
     pub trace: PathBuf,
 
+    /// Stop the guest once the trace is this long, as in 512M or 16G
+    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = trace_limit)]
+    pub trace_limit: u64,
+
+    /// Replace the file at --trace even if it is no trace
+    #[arg(long)]
+    pub force: bool,
+
     /// How to print the trace
     #[arg(long, default_value = "text")]
     pub format: Format,
@@ -319,6 +328,11 @@ impl Run {
         Duration::from_secs(self.timeout.unwrap_or(if self.guest == Guest::Linux { 300 } else { 60 }))
     }
 
+    /// How long the trace may become, and what it may replace.
+    pub fn trace_options(&self) -> WriteOptions {
+        WriteOptions { limit: self.trace_limit, force: self.force }
+    }
+
     /// Those that are read.
     pub fn inputs(&self) -> Vec<&Path> {
         self.kernel.iter().chain(&self.initrd).chain(&self.expect).map(PathBuf::as_path).collect()
@@ -382,6 +396,24 @@ fn device_names() -> impl Iterator<Item = &'static str> {
     catalog::DEVICES.iter().map(|entry| entry.name)
 }
 
+/// A size in bytes, with K, M or G for its unit.
+fn trace_limit(text: &str) -> Result<u64, String> {
+    let unit =
+        text.chars().last().map(|unit| (unit.to_ascii_uppercase(), &text[..text.len() - unit.len_utf8()]));
+    let (number, shift) = match unit {
+        Some(('K', number)) => (number, 10),
+        Some(('M', number)) => (number, 20),
+        Some(('G', number)) => (number, 30),
+        _ => (text, 0),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("no size: {text:?}; write it like 512M or 16G"))?;
+    let bytes = number.checked_mul(1 << shift).ok_or("that is more than any file may have")?;
+    if bytes < WriteOptions::LIMIT_LEAST {
+        return Err("a trace takes 1M at least".to_owned());
+    }
+    Ok(bytes)
+}
+
 fn memory() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(vmm::layout::MEMORY_MIB)
 }
@@ -421,5 +453,21 @@ impl FromStr for DeviceChoice {
         }
         let options = entry.options(&given).map_err(|error| error.to_string())?;
         Ok(Self { entry, options, bdf })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_limit_has_a_unit_or_is_in_bytes() {
+        assert_eq!(trace_limit("4G"), Ok(4 << 30));
+        assert_eq!(trace_limit("16m"), Ok(16 << 20));
+        assert_eq!(trace_limit("1024K"), Ok(1 << 20));
+        assert_eq!(trace_limit("5000000"), Ok(5_000_000));
+        for wrong in ["", "G", "0", "0G", "1023K", "4T", "-1G", "4 G", "18446744073709551615G", "1é"] {
+            assert!(trace_limit(wrong).is_err(), "{wrong}");
+        }
     }
 }

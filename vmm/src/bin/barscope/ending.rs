@@ -4,9 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use trace::Definitions;
 use trace::symbols::Symbols;
 use trace::view::disassemble;
+use trace::{Definitions, WriteError};
 use vmm::{BootError, HostError, MachineError, Place, Stop, signal_name};
 
 /// Where a processor starts.
@@ -141,9 +141,11 @@ impl Failure {
 
 /// A trace path that can't be written is the user's to mend, everything else the host's.
 fn host_code(error: &HostError) -> Code {
-    use trace::WriteError::{Create, InUse};
+    use WriteError::{Create, Foreign, InUse, Limit, NoFile};
     match error {
-        HostError::Trace(Create { .. } | InUse { .. }) => Code::Usage,
+        HostError::Trace(Create { .. } | InUse { .. } | Foreign { .. } | NoFile { .. } | Limit { .. }) => {
+            Code::Usage
+        }
         _ => Code::Host,
     }
 }
@@ -173,6 +175,9 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
         Stop::Timeout => {
             let why = "the guest did not end in time; give it longer with --timeout S, or look where it is:";
             (Code::Failed, format!("{why}{}", everywhere()))
+        }
+        Stop::TraceLimit { path, limit } => {
+            (Code::Failed, WriteError::Limit { path: path.clone(), limit: *limit }.to_string())
         }
         Stop::NotEmulated { place, suberror } => {
             let why = "KVM can't emulate this instruction here";

@@ -7,21 +7,28 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
-use trace::assert::{Engine, Finding, Findings, Verdict};
-use trace::print::Ending;
+use trace::assert::{Engine, Finding, Findings, Suite, Verdict};
 use trace::view::{View, Viewer};
-use trace::{Definitions, Stream, expectation};
+use trace::{Capabilities, Definitions, Stream, expectation};
 
 use crate::args::Format;
 use crate::ending::{Code, Failure};
+use crate::files::read_text;
 use crate::output;
 
 /// How many clauses that are inconclusive for one reason are shown one by one.
 const FEW: usize = 3;
 
-/// Expectation files, each with its engine.
+/// Expectation files.
 pub struct Expectations {
-    files: Vec<(PathBuf, Engine)>,
+    files: Vec<Expected>,
+}
+
+/// A file, and how it fares while the guest runs.
+struct Expected {
+    path: PathBuf,
+    suite: Suite,
+    live: Engine,
 }
 
 /// What became of expectation files.
@@ -48,16 +55,15 @@ impl Expectations {
     /// # Errors
     /// The first that can't be read, or the first mistake in one.
     pub fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let engine = |path: &PathBuf| {
-            let text =
-                fs::read_to_string(path).map_err(|source| Failure::File { path: path.clone(), source })?;
+        let expected = |path: &PathBuf| {
+            let text = read_text(path)?;
             let name = path.display().to_string();
             match expectation::parse(&name, &text) {
-                Ok(suite) => Ok((path.clone(), Engine::new(suite))),
+                Ok(suite) => Ok(Expected { path: path.clone(), live: Engine::new(suite.clone()), suite }),
                 Err(mistake) => Err(Failure::Mistake(mistake.show(&name, &text))),
             }
         };
-        Ok(Self { files: paths.iter().map(engine).collect::<Result<_, _>>()? })
+        Ok(Self { files: paths.iter().map(expected).collect::<Result<_, _>>()? })
     }
 
     /// Whether there are none.
@@ -65,38 +71,46 @@ impl Expectations {
         self.files.is_empty()
     }
 
-    /// Takes the next event.
+    /// Takes the next event while the guest runs.
     pub fn take(&mut self, definitions: &Definitions, view: &View) {
-        for (_, engine) in &mut self.files {
-            engine.take(definitions, view);
+        for file in &mut self.files {
+            file.live.take(definitions, view);
         }
     }
 
     /// The record that certainly broke one, if one did, and the last record that was looked at.
-    pub fn violation(&self) -> Option<(u64, u64)> {
-        let violations =
-            self.files.iter().filter_map(|(_, engine)| Some((engine.violation()?, engine.last_seq())));
+    pub fn violation(&self, capabilities: &Capabilities, names_come_late: bool) -> Option<(u64, u64)> {
+        let violations = self.files.iter().filter_map(|Expected { live, .. }| {
+            Some((live.violation(capabilities, names_come_late)?, live.last_seq()))
+        });
         violations.min()
     }
 
-    /// Decides all, and looks at the trace once more for what surrounds failures.
+    /// Holds all against the trace at `path`. A trace that was watched while it grew is read anew: what its guest
+    /// told late is known then, and the verdict is the one that everybody gets who reads the trace.
     ///
     /// # Errors
     /// The trace can't be read.
-    pub fn finish(&mut self, ending: &Ending<'_>) -> Result<Outcome, Failure> {
-        let files = std::mem::take(&mut self.files);
-        let mut files: Vec<(PathBuf, Findings)> =
-            files.into_iter().map(|(path, engine)| (path, engine.finish(ending))).collect();
-        if files.iter().any(|(_, findings)| findings.need_pictures()) {
-            let mut stream = Stream::open(ending.path)?;
+    pub fn judge(&self, path: &Path) -> Result<Outcome, Failure> {
+        let mut engines: Vec<_> = self.files.iter().map(|file| Engine::new(file.suite.clone())).collect();
+        let mut stream = Stream::open(path)?;
+        let mut viewer = Viewer::default();
+        while let Some(event) = stream.next()? {
+            let view = viewer.view(stream.definitions(), &event);
+            engines.iter_mut().for_each(|engine| engine.take(stream.definitions(), &view));
+        }
+        let ending = (&stream).into();
+        let mut findings: Vec<_> = engines.into_iter().map(|engine| engine.finish(&ending)).collect();
+        if findings.iter().any(Findings::need_pictures) {
+            let mut stream = Stream::open(path)?;
             let mut viewer = Viewer::default();
             while let Some(event) = stream.next()? {
                 let view = viewer.view(stream.definitions(), &event);
-                files.iter_mut().for_each(|(_, findings)| findings.look(&view));
+                findings.iter_mut().for_each(|findings| findings.look(&view));
             }
         }
-        let files = files.into_iter().map(|(path, findings)| (path, findings.into_list()));
-        Ok(Outcome { files: files.collect() })
+        let paths = self.files.iter().map(|file| file.path.clone());
+        Ok(Outcome { files: paths.zip(findings.into_iter().map(Findings::into_list)).collect() })
     }
 }
 

@@ -7,6 +7,7 @@ mod devices;
 mod ending;
 mod expectations;
 mod explain;
+mod files;
 mod linux;
 mod maps;
 mod nested;

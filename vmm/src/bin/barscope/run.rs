@@ -9,8 +9,7 @@ use device_model::Bdf;
 use protocol::bug;
 use protocol::scenario::{self, Needs};
 use trace::filter::Filter;
-use trace::print::Ending;
-use trace::{Event, EventKind, Tail};
+use trace::{Event, EventKind, Tail, Writer};
 use vmm::machine::Devices;
 use vmm::{Config, HostError, Place, Running, Stop, machine};
 
@@ -40,6 +39,7 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
         return list_scenarios(args.guest);
     }
     check(args)?;
+    check_trace(args)?;
     let filter = filter(args.filter.as_slice())?;
     let expectations = Expectations::read(&args.expect)?;
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
@@ -83,6 +83,14 @@ fn drive(
             return Ok(Stop::Enough { why: format!("record {violation} broke an expectation") });
         }
     }
+}
+
+/// Refuses to overwrite what is no trace, before the long way to a guest.
+///
+/// # Errors
+/// [`HostError::Trace`].
+pub fn check_trace(args: &Run) -> Result<(), Failure> {
+    Ok(Writer::check(&args.trace, args.trace_options()).map_err(HostError::from)?)
 }
 
 /// Refuses what makes no sense together.
@@ -131,6 +139,7 @@ fn say_of_linux(args: &Run, code: Code, stop: &Stop) {
 
 fn config(args: &Run) -> Result<Config, Failure> {
     let mut config = Config::test_kernel(&args.trace);
+    config.trace_options = args.trace_options();
     config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
     config.kvm.clone_from(&args.kvm);
@@ -176,6 +185,7 @@ fn linux_guest(args: &Run, config: &mut Config) -> Result<(), Failure> {
     config.kernel_name = kernel.file_name().unwrap_or_default().to_string_lossy().into_owned();
     config.initramfs = Some(initramfs);
     config.command_line = linux::command_line(&args.append);
+    config.foreign_programs = !args.programs.is_empty();
     config.clock = trace::Clock::Host;
     let console = File::create(&args.console);
     let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;
@@ -228,6 +238,8 @@ struct Live {
     format: Format,
     junit: Option<PathBuf>,
     progress: Option<Progress>,
+    /// Linux tells its symbols once it has booted, and those of programs when they start.
+    names_come_late: bool,
 }
 
 impl Live {
@@ -251,6 +263,7 @@ impl Live {
             format: args.format,
             junit: args.junit.clone(),
             progress: Progress::of(args),
+            names_come_late: args.guest == Guest::Linux || args.kernel.is_some(),
         };
         live.take(&events)?;
         Ok(live)
@@ -281,7 +294,8 @@ impl Live {
 
     /// The record that certainly broke an expectation, and the last one so far.
     fn violation(&mut self) -> Option<(u64, u64)> {
-        self.watch.expectations().violation()
+        let capabilities = self.tail.capabilities();
+        self.watch.expectations().violation(&capabilities, self.names_come_late)
     }
 
     /// Prints the rest, how it ended, and what became of expectations.
@@ -289,6 +303,7 @@ impl Live {
         // The line goes before the rest is printed.
         self.progress = None;
         self.follow()?;
+        let violation = self.violation();
         let Self { tail, mut watch, format, junit, .. } = self;
         let ending = (&tail).into();
         watch.finish(&ending)?;
@@ -302,7 +317,7 @@ impl Live {
             codes.push(Code::Failed);
         }
         if !watch.expectations().is_empty() {
-            codes.push(report(&mut watch, &ending, format, junit.as_deref())?);
+            codes.push(report(&mut watch, tail.path(), violation, format, junit.as_deref())?);
         }
         Ok(worst(&codes))
     }
@@ -311,12 +326,12 @@ impl Live {
 /// Prints what became of expectations.
 fn report(
     watch: &mut Watch,
-    ending: &Ending<'_>,
+    trace: &Path,
+    violation: Option<(u64, u64)>,
     format: Format,
     junit: Option<&Path>,
 ) -> Result<Code, Failure> {
-    let violation = watch.expectations().violation();
-    let outcome = watch.expectations().finish(ending)?;
+    let outcome = watch.expectations().judge(trace)?;
     if let Some(path) = junit {
         outcome.write_junit(path)?;
     }

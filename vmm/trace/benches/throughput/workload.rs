@@ -64,6 +64,7 @@ impl<'a> Guest<'a> {
             msi_vectors: 8,
             msix_vectors: 8,
             register_maps: model.register_maps().to_vec(),
+            untrapped: Vec::new(),
         }))?;
         let route = |region, space, base, size| {
             define(Definition::Route(Route { function: Some(lab), region, space, base, size }))
@@ -104,6 +105,8 @@ impl<'a> Guest<'a> {
             bytes: vec![0x8b, 0x07],
             cr3: 0,
             ambiguous: false,
+            code_size: 64,
+            image: None,
         };
         let codes: Result<Vec<_>, _> =
             (0..CODES).map(|at| define(Definition::Instruction(code(at)))).collect();

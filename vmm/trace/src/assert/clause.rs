@@ -161,6 +161,11 @@ impl Limits {
         };
         Self { low, high }
     }
+
+    /// Whether any count is within them.
+    pub fn asks_nothing(&self) -> bool {
+        self.low == 0 && self.high.is_none()
+    }
 }
 
 impl fmt::Display for Clause {

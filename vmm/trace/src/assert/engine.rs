@@ -1,138 +1,166 @@
 //! Decides clauses while events come, holding none of them.
 
+use std::sync::Arc;
+
 use device_model::Bdf;
 
+use super::chain::Moment;
+use super::needs::FreeNames;
 use super::picture::Findings;
-use super::state::{Amiss, Details, Prepared, State};
-use super::suite::{Devices, Location, Placed, Suite, Test};
+use super::run::ClauseRun;
+use super::suite::{Devices, Suite, Test};
 use super::unseen::Unseen;
-use super::window::{Bounds, Window};
+use super::watchlist::Watchlist;
+use crate::capability::Capabilities;
 use crate::definitions::Definitions;
-use crate::filter::{Kinds, is_called};
+use crate::filter::{Seen, is_called};
 use crate::format::End;
 use crate::print::Ending;
-use crate::view::View;
+use crate::symbols::Names;
+use crate::view::{View, What};
 
 /// Holds tests against a trace, event by event: while it grows, or afterwards. Memory doesn't grow with the
-/// trace.
+/// trace, but for records that wait for what has to follow them.
+///
+/// A verdict is certain or it is INCONCLUSIVE: PASS and FAIL hold whatever records are missing, whatever the trace
+/// can't tell, and however it would have gone on.
 #[derive(Debug)]
 pub struct Engine {
     suite: Suite,
     /// Empty until the first event: devices aren't known before.
     runs: Vec<ClauseRun>,
+    watchlist: Watchlist,
     unseen: Unseen,
     prepared: bool,
-    last_seq: u64,
-    violation: Option<u64>,
-}
-
-/// A clause under way.
-#[derive(Debug)]
-struct ClauseRun {
-    /// The test's name, with the device where it is run for several.
-    test: String,
-    clause: String,
-    window: Window,
-    location: Option<Location>,
-    /// The clause and its window; or what is wrong with it.
-    prepared: Result<(Prepared, Bounds), String>,
-    /// The kinds of events that matter to it, now.
-    kinds: Kinds,
-    open: Option<Occurrence>,
-    occurrences: u64,
-    /// The worst of what it came to so far.
-    outcome: Option<Outcome>,
-}
-
-/// The window is open.
-#[derive(Debug)]
-struct Occurrence {
-    from: u64,
-    state: State,
-    /// Why not everything was seen, if it wasn't.
-    doubt: Option<String>,
-}
-
-/// What an occurrence came to.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) amiss: Amiss,
-    /// Why not everything was seen, if it wasn't.
-    pub(super) doubt: Option<String>,
-    /// The window closed; if it didn't, an early end of the trace leaves things open.
-    pub(super) closed: bool,
-    /// The last record of the window.
-    pub(super) to: u64,
-}
-
-/// A clause, decided.
-pub(super) struct Decided {
-    pub(super) test: String,
-    pub(super) clause: String,
-    pub(super) window: String,
-    pub(super) location: Option<Location>,
-    pub(super) result: Decision,
-}
-
-/// What a clause came to.
-pub(super) enum Decision {
-    Pass,
-    /// The record that decided it comes with it: the one that broke it, or that closed the window. None if
-    /// that was the end of the trace.
-    Fail(Details, Option<u64>),
-    Inconclusive(String),
+    /// The last record that was taken, at the latest time so far.
+    last: Moment,
+    lost: u64,
+    names: FreeNames,
+    /// Clauses that are broken, each with the record that broke it.
+    broken: Vec<(u64, usize)>,
 }
 
 impl Engine {
     /// Nothing happened so far.
     pub fn new(suite: Suite) -> Self {
+        let names = FreeNames {
+            declared_marks: suite.declared_marks.iter().cloned().collect(),
+            declared_scenarios: suite.declared_scenarios.iter().cloned().collect(),
+            ..FreeNames::default()
+        };
         Self {
             suite,
             runs: Vec::new(),
+            watchlist: Watchlist::default(),
             unseen: Unseen::default(),
             prepared: false,
-            last_seq: 0,
-            violation: None,
+            last: Moment { seq: 0, device_ns: 0, host_ns: 0 },
+            lost: 0,
+            names,
+            broken: Vec::new(),
         }
     }
 
     /// Takes the next event.
     pub fn take(&mut self, definitions: &Definitions, view: &View) {
         self.prepare(definitions);
-        self.last_seq = view.seq;
-        let served_otherwise = self.unseen.notice(view);
-        let kind = Kinds::of(view);
-        for run in &mut self.runs {
-            if run.kinds.meets(kind) || served_otherwise {
-                let decided = run.take(definitions, view, &self.unseen, served_otherwise);
-                if decided && self.violation.is_none() {
-                    self.violation = Some(view.seq);
-                }
+        let missing = view.seq.saturating_sub(self.last.seq + 1);
+        if missing > 0 {
+            self.lose(missing, view.seq);
+            self.unseen.lose(definitions);
+            self.look();
+        }
+        self.last = Moment {
+            seq: view.seq,
+            device_ns: view.device_ns.max(self.last.device_ns),
+            host_ns: view.host_ns.max(self.last.host_ns),
+        };
+        match &view.what {
+            What::Mark { text } if !self.names.marks.contains(text) => {
+                self.names.marks.insert(Arc::clone(text));
             }
+            What::ScenarioBegin { name } if !self.names.scenarios.contains(name) => {
+                self.names.scenarios.insert(Arc::clone(name));
+            }
+            _ => {}
+        }
+        if self.unseen.notice(view) {
+            self.look();
+        }
+        let seen = Seen::of(view, self.last.device_ns, self.last.host_ns);
+        let mut from = 0;
+        while let Some((at, next)) = self.watchlist.next(from, seen) {
+            from = next;
+            let run = &mut self.runs[at];
+            run.take(definitions, view, self.last);
+            if run.is_broken() {
+                self.broken.push((view.seq, at));
+            }
+            self.watchlist.set(at, run.interests());
         }
     }
 
-    /// The record by which a clause was certainly broken, if one was: whatever comes, it fails.
-    pub fn violation(&self) -> Option<u64> {
-        self.violation
+    /// The first record by which a clause was certainly broken, if one was: whatever comes, it fails. That takes
+    /// what the trace can tell so far; where `names_come_late`, code may get a name after it made an access.
+    pub fn violation(&self, capabilities: &Capabilities, names_come_late: bool) -> Option<u64> {
+        let certain = |at: usize| self.runs[at].is_certain(capabilities, names_come_late);
+        self.broken.iter().find(|(_, at)| certain(*at)).map(|(seq, _)| *seq)
     }
 
     /// The last record that was taken.
     pub fn last_seq(&self) -> u64 {
-        self.last_seq
+        self.last.seq
     }
 
     /// Decides what is left when there are no more events.
     pub fn finish(mut self, ending: &Ending<'_>) -> Findings {
         self.prepare(ending.definitions);
         let finished = ending.end == Some(&End::Finished);
-        let damaged = lost_or_damaged(ending);
-        let last = self.last_seq;
-        let decided = self.runs.into_iter().map(|run| {
-            let early = (!finished).then(|| early(ending));
-            run.decide(ending.definitions, &self.unseen, last, damaged.as_deref(), early.as_deref())
-        });
+        if let Some(damage) = ending.damage.first() {
+            self.doubt(&format!("the trace is damaged: {damage}"));
+        }
+        if ending.unknown_kinds > 0 {
+            let count = ending.unknown_kinds;
+            self.doubt(&format!(
+                "{count} records or definitions are of kinds that this program doesn't know"
+            ));
+        }
+        if ending.lost > self.lost {
+            let missing = ending.lost - self.lost;
+            self.lose(missing, self.last.seq + missing + 1);
+        }
+        if !finished {
+            self.doubt(&early(ending));
+        }
+        let names = Names::new(ending.definitions);
+        let decided = self.runs.into_iter().map(|run| run.decide(&self.names, &names, ending));
         Findings::new(decided.collect())
+    }
+
+    /// Has all clauses look at how accesses are served from here on.
+    fn look(&mut self) {
+        for (at, run) in self.runs.iter_mut().enumerate() {
+            run.look(&self.unseen);
+            self.watchlist.set(at, run.interests());
+        }
+    }
+
+    /// Records are missing before the record `next`.
+    fn lose(&mut self, missing: u64, next: u64) {
+        self.lost += missing;
+        let reason = match missing {
+            1 => format!("record {} is lost", next - 1),
+            _ => format!("records {} to {} are lost", next - missing, next - 1),
+        };
+        self.doubt(&reason);
+    }
+
+    /// Anything may have happened since the last record.
+    fn doubt(&mut self, reason: &str) {
+        for (at, run) in self.runs.iter_mut().enumerate() {
+            run.lose(reason);
+            self.watchlist.set(at, run.interests());
+        }
     }
 
     fn prepare(&mut self, definitions: &Definitions) {
@@ -143,7 +171,10 @@ impl Engine {
         for test in std::mem::take(&mut self.suite.tests) {
             for (name, scope) in scopes(&test, definitions) {
                 for placed in &test.clauses {
-                    self.runs.push(ClauseRun::new(&name, placed, definitions, scope.clone()));
+                    let run = ClauseRun::new(&name, placed, definitions, scope.clone());
+                    self.watchlist.add(run.most_interests());
+                    self.watchlist.set(self.runs.len(), run.interests());
+                    self.runs.push(run);
                 }
             }
         }
@@ -151,7 +182,7 @@ impl Engine {
 }
 
 /// The functions that a test is about, `None` for all; or why there are none.
-type Scope = Result<Option<Vec<Bdf>>, String>;
+pub(super) type Scope = Result<Option<Vec<Bdf>>, String>;
 
 /// The functions that a test is run for, with its name for each run. `Err` for one that isn't there.
 fn scopes(test: &Test, definitions: &Definitions) -> Vec<(String, Scope)> {
@@ -172,164 +203,6 @@ fn scopes(test: &Test, definitions: &Definitions) -> Vec<(String, Scope)> {
             Err(why) => vec![(test.name.clone(), Err(why))],
         },
     }
-}
-
-impl ClauseRun {
-    fn new(test: &str, placed: &Placed, definitions: &Definitions, scope: Scope) -> Self {
-        let Placed { clause, window, location } = placed;
-        let prepared = scope.and_then(|scope| {
-            let bounds = window.compile(definitions).map_err(|mistake| mistake.message)?;
-            Ok((Prepared::new(clause, definitions, scope.as_deref())?, bounds))
-        });
-        let mut run = Self {
-            test: test.to_owned(),
-            clause: clause.to_string(),
-            window: window.clone(),
-            location: location.clone(),
-            prepared,
-            kinds: Kinds::NONE,
-            open: None,
-            occurrences: 0,
-            outcome: None,
-        };
-        run.listen();
-        run
-    }
-
-    /// Notes what kinds of events matter from here on.
-    fn listen(&mut self) {
-        let Ok((prepared, bounds)) = &self.prepared else { return };
-        self.kinds = match (&self.outcome, &self.open, bounds) {
-            (Some(outcome), ..) if outcome.is_final() => Kinds::NONE,
-            (_, Some(_), Bounds::Whole) => prepared.kinds(),
-            (_, Some(_), bounds) => prepared.kinds().or(bounds.kinds()),
-            (_, None, bounds) => bounds.kinds(),
-        };
-    }
-
-    /// Takes an event; whether the clause is broken for certain by it.
-    fn take(
-        &mut self,
-        definitions: &Definitions,
-        view: &View,
-        unseen: &Unseen,
-        served_otherwise: bool,
-    ) -> bool {
-        let Ok((prepared, bounds)) = &self.prepared else { return false };
-        if self.outcome.as_ref().is_some_and(Outcome::is_final) {
-            return false;
-        }
-        let opening = self.open.is_none() && bounds.opens(view);
-        if opening {
-            self.occurrences += 1;
-            let state = prepared.begin(definitions);
-            self.open = Some(Occurrence { from: view.seq, state, doubt: None });
-        }
-        let Some(occurrence) = &mut self.open else { return false };
-        if (opening || served_otherwise) && occurrence.doubt.is_none() {
-            occurrence.doubt = unseen.asked_about(&prepared.filters());
-        }
-        let decided = occurrence.state.take(prepared, view);
-        let closes = !opening && bounds.closes(view);
-        if let Some(amiss) = decided {
-            let doubt = occurrence.doubt.take();
-            self.open = None;
-            self.settle(Outcome { amiss, doubt, closed: true, to: view.seq });
-        } else if closes
-            && let Some(Occurrence { from, state, doubt }) = self.open.take()
-            && let Some(amiss) = state.end(prepared, from)
-        {
-            self.settle(Outcome { amiss, doubt, closed: true, to: view.seq });
-        }
-        if opening || self.open.is_none() {
-            self.listen();
-        }
-        self.outcome.as_ref().is_some_and(Outcome::is_final)
-    }
-
-    /// Keeps the worse outcome.
-    fn settle(&mut self, new: Outcome) {
-        let worse = self.outcome.as_ref().is_none_or(|known| new.rank() > known.rank());
-        if worse {
-            self.outcome = Some(new);
-        }
-    }
-
-    fn decide(
-        mut self,
-        definitions: &Definitions,
-        unseen: &Unseen,
-        last: u64,
-        damaged: Option<&str>,
-        early: Option<&str>,
-    ) -> Decided {
-        let result = match std::mem::replace(&mut self.prepared, Err(String::new())) {
-            Err(why) => Decision::Fail(Details::because(why), None),
-            Ok((prepared, bounds)) => {
-                if matches!(bounds, Bounds::Whole) && self.occurrences == 0 {
-                    self.occurrences = 1;
-                    self.open = Some(Occurrence { from: 1, state: prepared.begin(definitions), doubt: None });
-                }
-                if let Some(Occurrence { from, state, doubt }) = self.open.take() {
-                    let doubt = doubt.or_else(|| unseen.asked_about(&prepared.filters()));
-                    if let Some(amiss) = state.end(&prepared, from) {
-                        self.settle(Outcome { amiss, doubt, closed: false, to: last });
-                    }
-                }
-                match self.outcome.take() {
-                    _ if self.occurrences == 0 => match damaged.or(early) {
-                        Some(doubt) => Decision::Inconclusive(doubt.to_owned()),
-                        None => Decision::Fail(Details::because("this never began"), None),
-                    },
-                    None => Decision::Pass,
-                    Some(outcome) => outcome.decision(damaged, early),
-                }
-            }
-        };
-        let Self { test, clause, window, location, .. } = self;
-        Decided { test, clause, window: window.to_string(), location, result }
-    }
-}
-
-impl Outcome {
-    /// Whether it is a failure whatever comes.
-    fn is_final(&self) -> bool {
-        matches!((&self.amiss, &self.doubt), (Amiss::Broken(_), _) | (Amiss::Missing(_), None))
-    }
-
-    /// The worse, the higher.
-    fn rank(&self) -> u8 {
-        match (&self.amiss, &self.doubt) {
-            (Amiss::Broken(_), _) => 4,
-            (Amiss::Missing(_), None) => 3,
-            (Amiss::Open(_), _) | (Amiss::Missing(_), Some(_)) => 2,
-            (Amiss::Unsure, Some(_)) => 1,
-            (Amiss::Unsure, None) => 0,
-        }
-    }
-
-    /// What it is in the end: with events lost or damaged anywhere, and if the trace ended before the window
-    /// closed, what isn't there may have been.
-    fn decision(self, damaged: Option<&str>, early: Option<&str>) -> Decision {
-        let early = early.filter(|_| !self.closed);
-        let doubt = self.doubt.as_deref().or(damaged).or(early);
-        match (self.amiss, doubt) {
-            (Amiss::Open(why), _) => Decision::Inconclusive(why),
-            (Amiss::Broken(details), _) | (Amiss::Missing(details), None) => {
-                Decision::Fail(details, self.closed.then_some(self.to))
-            }
-            (Amiss::Unsure, None) => Decision::Pass,
-            (Amiss::Missing(_) | Amiss::Unsure, Some(doubt)) => Decision::Inconclusive(doubt.to_owned()),
-        }
-    }
-}
-
-/// Why events may be missing anywhere, if they may.
-fn lost_or_damaged(ending: &Ending<'_>) -> Option<String> {
-    if ending.lost > 0 {
-        return Some(format!("{} events are lost", ending.lost));
-    }
-    ending.damage.first().map(|damage| format!("the trace is damaged: {damage}"))
 }
 
 /// Why a trace that isn't finished may be missing its end.

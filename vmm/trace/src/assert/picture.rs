@@ -1,10 +1,14 @@
 //! What failures show: what came nearest, and what happened around it. That takes another look at the trace.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::engine::{Decided, Decision};
+use super::clause::Time;
 use super::failure::{Failure, Line, Open, Verdict, describe};
+use super::run::{Decided, Decision};
+use super::state::Details;
 use super::suite::Location;
+use crate::filter::Compiled;
 use crate::view::View;
 
 /// How many events are shown on each side of the one that a failure is about.
@@ -40,8 +44,36 @@ struct Picture {
 
 /// The event that came nearest to what was looked for.
 struct Nearest {
-    held: usize,
+    rank: (u8, usize),
     text: String,
+}
+
+/// The rank of what was looked for and came too late: nothing is nearer.
+const LATE: (u8, usize) = (u8::MAX, 0);
+
+/// What was awaited within a time.
+#[derive(Clone, Debug)]
+pub(super) struct Late {
+    /// What it is like.
+    pub(super) filter: Arc<Compiled>,
+    /// The record that the time counts from, and when that was.
+    pub(super) since: u64,
+    pub(super) since_ns: u64,
+    /// How long there was, of which time.
+    pub(super) limit_ns: u64,
+    pub(super) time: Time,
+}
+
+impl Late {
+    /// How long after the time's beginning an event came that would have been the one, but for that.
+    fn delay(&self, view: &View) -> Option<u64> {
+        let now = match self.time {
+            Time::Device => view.device_ns,
+            Time::Host => view.host_ns,
+        };
+        let delay = now.checked_sub(self.since_ns).filter(|delay| *delay > self.limit_ns)?;
+        (view.seq > self.since && self.filter.matches(view)).then_some(delay)
+    }
 }
 
 impl Findings {
@@ -75,18 +107,33 @@ impl Findings {
 }
 
 impl Picture {
-    fn look(&mut self, details: &super::state::Details, to: u64, view: &View, recent: &VecDeque<View>) {
+    fn look(&mut self, details: &Details, to: u64, view: &View, recent: &VecDeque<View>) {
         if self.after > 0 {
             self.after -= 1;
             self.context.push(Line { seq: view.seq, text: describe(view), marked: false });
         }
+        let rank = self.nearest.as_ref().map_or((0, 0), |nearest| nearest.rank);
+        if rank == LATE {
+            return;
+        }
+        if let Some(late) = &details.late
+            && let Some(delay) = late.delay(view)
+        {
+            let text = format!("record {}: it came {} after record {}", view.seq, rounded(delay), late.since);
+            self.nearest = Some(Nearest { rank: LATE, text });
+            self.take(view, recent);
+            return;
+        }
+        // The record that something was awaited after isn't what was awaited.
         if let Some((filter, from)) = &details.look
             && (*from..=to).contains(&view.seq)
+            && details.at != Some(view.seq)
+            && let Some(nearness) = filter.nearness(view)
         {
             let (held, misses) = filter.compare(view);
-            if held > self.nearest.as_ref().map_or(0, |nearest| nearest.held) && !misses.is_empty() {
+            if (nearness, held) > rank && !misses.is_empty() {
                 let text = format!("record {}: {}", view.seq, misses.join(", "));
-                self.nearest = Some(Nearest { held, text });
+                self.nearest = Some(Nearest { rank: (nearness, held), text });
                 self.take(view, recent);
             }
         }
@@ -104,8 +151,20 @@ impl Picture {
     }
 }
 
+/// A time in the largest unit that it fills, to a tenth.
+fn rounded(ns: u64) -> String {
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1000, "us"), (1, "ns")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| ns >= *unit).unwrap_or((1, "ns"));
+    match (ns / unit, ns % unit * 10 / unit) {
+        (whole, 0) => format!("{whole}{name}"),
+        (whole, tenths) => format!("{whole}.{tenths}{name}"),
+    }
+}
+
 fn finding(decided: Decided, picture: Picture) -> Finding {
     let Decided { test, clause, window, location, result } = decided;
+    let late = picture.nearest.as_ref().is_some_and(|nearest| nearest.rank == LATE);
+    let nearest = picture.nearest.map(|nearest| nearest.text);
     let verdict = match result {
         Decision::Pass => Verdict::Pass,
         Decision::Inconclusive(doubt) => {
@@ -118,9 +177,12 @@ fn finding(decided: Decided, picture: Picture) -> Finding {
             clause: clause.clone(),
             reason: details.reason,
             record,
-            nearest: details.nearest.or(picture.nearest.map(|nearest| nearest.text)),
+            nearest: if late { nearest } else { details.nearest.or(nearest) },
             context: picture.context,
         })),
     };
     Finding { test, clause, location, verdict }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,23 @@
 //! How a clause fares in one occurrence of its window.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use device_model::Bdf;
+use rustc_hash::FxHashSet;
 
-use super::chain::{Chain, Moment, Progress};
+use super::chain::{Chain, Matcher, Moment, Unfollowed};
 use super::clause::{Clause, Goal, Limits, Step};
-use crate::coverage::{Counts, Coverage, FunctionCoverage, Share};
+use super::covered::covered;
+use super::picture::Late;
+use crate::coverage::Coverage;
 use crate::definitions::Definitions;
 use crate::event::Counted;
-use crate::filter::{Compiled, Kinds, is_called};
+use crate::filter::{Compiled, Interest, Interests, Kinds, Truth, is_called};
 use crate::view::{View, What};
 
-/// How many things that aren't covered are named.
-const LISTED: usize = 12;
-/// How many events may wait for what has to follow them.
-const WAITING: usize = 1 << 16;
+/// Why a chain that was given up is open.
+const CROWDED: &str =
+    "too many candidates: say more precisely which records the steps are about, or bound them in time";
 
 /// A clause, held against a trace.
 #[derive(Debug)]
@@ -30,15 +31,28 @@ pub(super) enum Prepared {
     Device { exists: bool },
 }
 
-/// What a clause comes to in one occurrence, where it doesn't pass.
+/// What an event means for a clause, for certain.
 #[derive(Debug)]
-pub(super) enum Amiss {
-    /// It is broken whatever else may have happened.
+pub(super) enum Turn {
+    /// It is broken, whatever else happened or happens.
     Broken(Details),
-    /// It is broken unless something happened that the trace doesn't show.
-    Missing(Details),
-    /// It holds unless something happened that the trace doesn't show.
-    Unsure,
+    /// It holds in this occurrence, whatever else happened or happens.
+    Held,
+    /// The event may be one that the clause is about: nobody knows what it is.
+    Doubt(String),
+}
+
+/// What a clause comes to at the end of an occurrence.
+#[derive(Debug)]
+pub(super) enum Finish {
+    /// It holds, whatever else happened.
+    Held,
+    /// It holds, unless something happened that the trace doesn't show.
+    Holds,
+    /// It is broken, unless something happened that the trace doesn't show.
+    Lacks(Details),
+    /// It is broken, whatever else happened.
+    Broken(Details),
     /// Nobody can tell, for this reason.
     Open(String),
 }
@@ -53,17 +67,23 @@ pub(super) struct Details {
     pub(super) at: Option<u64>,
     /// What to look for the nearest to, after which record.
     pub(super) look: Option<(Arc<Compiled>, u64)>,
+    /// What was awaited within a time, and may have come later.
+    pub(super) late: Option<Late>,
 }
 
 impl Details {
     pub(super) fn because(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), ..Self::default() }
     }
+
+    fn about(seq: u64, reason: String) -> Self {
+        Self { at: Some(seq), ..Self::because(reason) }
+    }
 }
 
 impl Prepared {
     /// Resolves what a clause names, for events about `scope`, if it is told. The error says what doesn't
-    /// exist.
+    /// exist, or that nothing is asked for.
     pub(super) fn new(
         clause: &Clause,
         definitions: &Definitions,
@@ -73,15 +93,18 @@ impl Prepared {
             filter.compile_for(definitions, scope).map(Arc::new).map_err(|mistake| mistake.message)
         };
         Ok(match clause {
-            Clause::Sequence(steps) if steps.is_empty() => return Err("nothing is asked for".to_owned()),
+            Clause::Sequence(steps) if steps.is_empty() => return Err(NOTHING.to_owned()),
+            Clause::Each { then, .. } if then.is_empty() => return Err(NOTHING.to_owned()),
+            Clause::Count(_, limits) | Clause::KernelEntries(limits) if limits.asks_nothing() => {
+                return Err(NOTHING.to_owned());
+            }
             Clause::Sequence(steps) => {
                 let steps: Vec<_> = steps.iter().collect();
-                Prepared::Sequence(Chain::new(&steps, definitions, scope)?)
+                Prepared::Sequence(Chain::new(&steps, false, definitions, scope)?)
             }
-            Clause::Each { then, .. } if then.is_empty() => return Err("nothing is asked for".to_owned()),
             Clause::Each { trigger, then, if_any } => {
                 let steps: Vec<&Step> = std::iter::once(trigger).chain(then).collect();
-                let chain = Chain::new(&steps, definitions, scope)?;
+                let chain = Chain::new(&steps, true, definitions, scope)?;
                 Prepared::Each { chain, if_any: *if_any, text: trigger.filter.to_string() }
             }
             Clause::Never(filter) => Prepared::Never(compile(filter)?),
@@ -105,88 +128,121 @@ impl Prepared {
         }
     }
 
-    /// The kinds of events that matter to it.
-    pub(super) fn kinds(&self) -> Kinds {
-        match self {
-            Prepared::Sequence(chain) => chain.kinds(),
-            // Time passes with every event.
-            Prepared::Each { .. } => Kinds::ALL,
-            Prepared::Never(filter) | Prepared::Count(filter, _) => filter.kinds(),
-            Prepared::KernelEntries(_) => Kinds::KERNEL_ENTRIES,
-            Prepared::Coverage(..) => Kinds::ACCESS.or(Kinds::DOORBELL),
-            Prepared::Device { .. } => Kinds::NONE,
+    /// The events that matter to it, in this state.
+    pub(super) fn interests(&self, state: &State, all: &mut Interests) {
+        match (self, state) {
+            (Prepared::Each { chain, .. }, State::Chain(matcher)) => {
+                all.extend(chain.filters().map(Compiled::interest));
+                if let Some((device_ns, host_ns)) = matcher.next_deadline(chain.plan()) {
+                    all.push(Interest::after(device_ns, host_ns));
+                }
+            }
+            (Prepared::Sequence(chain) | Prepared::Each { chain, .. }, _) => {
+                all.extend(chain.filters().map(Compiled::interest));
+            }
+            (Prepared::Never(filter) | Prepared::Count(filter, _), _) => all.push(filter.interest()),
+            (Prepared::KernelEntries(_), _) => all.push(Interest::of(Kinds::KERNEL_ENTRIES)),
+            (Prepared::Coverage(..), _) => all.push(Interest::of(Kinds::ACCESS.or(Kinds::DOORBELL))),
+            (Prepared::Device { .. }, _) => {}
         }
     }
 
     pub(super) fn begin(&self, definitions: &Definitions) -> State {
         match self {
-            Prepared::Sequence(chain) => State::Sequence { progress: chain.start(), complete: false },
-            Prepared::Each { .. } => State::Each { waiting: VecDeque::new(), triggers: 0 },
+            Prepared::Sequence(chain) | Prepared::Each { chain, .. } => {
+                State::Chain(Box::new(Matcher::new(chain.plan())))
+            }
             Prepared::Never(_) | Prepared::Device { .. } => State::Nothing,
-            Prepared::Count(..) => State::Count { count: 0, instances: HashMap::new() },
+            Prepared::Count(..) => State::Count { count: 0, instances: FxHashSet::default() },
             Prepared::KernelEntries(_) => State::Entries { sum: 0, last: None },
             Prepared::Coverage(..) => State::Coverage(Box::new(Coverage::new(definitions))),
         }
     }
 }
 
+const NOTHING: &str = "nothing is asked for";
+
 /// What was seen so far.
 #[derive(Debug)]
 pub(super) enum State {
-    Sequence { progress: Progress, complete: bool },
-    Each { waiting: VecDeque<Waiting>, triggers: u64 },
+    Chain(Box<Matcher>),
     Nothing,
-    Count { count: u64, instances: HashMap<Option<u8>, VecDeque<u32>> },
+    Count { count: u64, instances: FxHashSet<(Option<u8>, u32)> },
     Entries { sum: u64, last: Option<u64> },
     Coverage(Box<Coverage>),
 }
 
-/// An event that has to be followed.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    trigger: Moment,
-    progress: Progress,
-}
-
 impl State {
-    /// Takes an event; what is decided by it, whatever comes.
-    pub(super) fn take(&mut self, prepared: &Prepared, view: &View) -> Option<Amiss> {
+    /// Takes an event.
+    pub(super) fn take(&mut self, prepared: &Prepared, view: &View, now: Moment) -> Option<Turn> {
         match (self, prepared) {
-            (State::Sequence { progress, complete }, Prepared::Sequence(chain)) => {
-                if !*complete {
-                    let hits = chain.hits(view);
-                    *complete = !hits.is_empty() && chain.advance(progress, view, &hits);
+            (State::Chain(matcher), Prepared::Sequence(chain)) => {
+                let hits = chain.hits(view);
+                if !hits.steps.is_empty() && matcher.take(chain.plan(), &hits.steps, now, view.cause()) {
+                    return Some(Turn::Held);
                 }
-                None
+                if matcher.is_crowded() {
+                    return Some(Turn::Doubt(CROWDED.to_owned()));
+                }
+                hits.maybe.then(|| Turn::Doubt(unclear(view)))
             }
-            (State::Each { waiting, triggers }, Prepared::Each { chain, text, .. }) => {
-                take_each(chain, text, waiting, triggers, view)
+            (State::Chain(matcher), Prepared::Each { chain, text, .. }) => {
+                let hits = chain.hits(view);
+                if hits.maybe {
+                    self::forget(matcher);
+                }
+                if !hits.steps.is_empty() {
+                    matcher.take(chain.plan(), &hits.steps, now, view.cause());
+                }
+                if let Some(unfollowed) = matcher.overdue(chain.plan(), now) {
+                    let details =
+                        not_followed(chain, text, matcher, unfollowed, "was not followed in time by");
+                    return Some(Turn::Broken(details));
+                }
+                if matcher.is_crowded() {
+                    return Some(Turn::Doubt(CROWDED.to_owned()));
+                }
+                hits.maybe.then(|| Turn::Doubt(unclear(view)))
             }
-            (State::Nothing, Prepared::Never(filter)) => filter.matches(view).then(|| {
-                let reason = format!("record {} is like that", view.seq);
-                Amiss::Broken(Details { at: Some(view.seq), ..Details::because(reason) })
-            }),
+            (State::Nothing, Prepared::Never(filter)) => match filter.test(view) {
+                Truth::No => None,
+                Truth::Maybe => Some(Turn::Doubt(unclear(view))),
+                Truth::Yes => {
+                    let reason = format!("record {} is like that", view.seq);
+                    Some(Turn::Broken(Details::about(view.seq, reason)))
+                }
+            },
             (State::Count { count, instances }, Prepared::Count(filter, limits)) => {
-                if !filter.matches(view) {
-                    return None;
+                match filter.test(view) {
+                    Truth::No => return None,
+                    Truth::Maybe => return Some(Turn::Doubt(unclear(view))),
+                    Truth::Yes => {}
                 }
                 // 0 stands for an instruction that wasn't counted.
-                if let Some(access) = view.access().filter(|access| access.instance != 0)
-                    && !is_new(instances.entry(view.vcpu).or_default(), access.instance)
-                {
+                let instance = view.access().map_or(0, |access| access.instance);
+                if instance != 0 && !instances.insert((view.vcpu, instance)) {
                     return None;
                 }
                 *count += 1;
-                let surplus = limits.high.is_some_and(|high| *count > high);
-                surplus.then(|| {
-                    let reason = format!("record {} is number {count}", view.seq);
-                    Amiss::Broken(Details { at: Some(view.seq), ..Details::because(reason) })
-                })
+                match limits.high {
+                    Some(high) if *count > high => {
+                        let reason = format!("record {} is number {count}", view.seq);
+                        Some(Turn::Broken(Details::about(view.seq, reason)))
+                    }
+                    None if *count >= limits.low => Some(Turn::Held),
+                    _ => None,
+                }
             }
-            (State::Entries { sum, last }, _) => {
+            (State::Entries { sum, last }, Prepared::KernelEntries(limits)) => {
                 if let What::Count { what: Counted::KernelEntries, value, .. } = view.what {
                     *sum = sum.saturating_add(value);
                     *last = Some(view.seq);
+                    if limits.high.is_some_and(|high| *sum > high) {
+                        return Some(Turn::Broken(Details::about(
+                            view.seq,
+                            format!("the guest counted {sum}"),
+                        )));
+                    }
                 }
                 None
             }
@@ -198,170 +254,110 @@ impl State {
         }
     }
 
+    /// Something may have happened here that isn't seen: what waits for a record may have had it.
+    pub(super) fn doubt(&mut self, prepared: &Prepared) {
+        if let (State::Chain(matcher), Prepared::Each { .. }) = (self, prepared) {
+            forget(matcher);
+        }
+    }
+
     /// What it came to by the end of the window, which began with the record `from`.
-    pub(super) fn end(self, prepared: &Prepared, from: u64) -> Option<Amiss> {
+    pub(super) fn end(self, prepared: &Prepared, from: u64) -> Finish {
         match (self, prepared) {
-            (State::Sequence { complete: true, .. }, _) => None,
-            (State::Sequence { progress, .. }, Prepared::Sequence(chain)) => {
-                Some(not_found(chain, &progress, from))
-            }
-            (State::Each { waiting, triggers }, Prepared::Each { chain, if_any, text }) => {
-                if let Some(Waiting { trigger, progress }) = waiting.front() {
-                    return Some(not_followed(chain, text, *trigger, progress, "was never followed by"));
+            (State::Chain(mut matcher), Prepared::Each { chain, if_any, text }) => {
+                if matcher.is_crowded() {
+                    return Finish::Open(CROWDED.to_owned());
                 }
-                let vacuous = triggers == 0 && !if_any;
-                Some(if vacuous {
-                    let reason = format!("there was no {text}: say \"if any\" if that is all right");
-                    let look = Some((Arc::clone(chain.filter(0)), from));
-                    Amiss::Missing(Details { look, ..Details::because(reason) })
-                } else {
-                    Amiss::Unsure
-                })
+                if let Some(unfollowed) = matcher.unfollowed(chain.plan()) {
+                    let how = "was never followed by";
+                    return Finish::Lacks(not_followed(chain, text, &matcher, unfollowed, how));
+                }
+                if matcher.triggers() > 0 || *if_any {
+                    return Finish::Holds;
+                }
+                let reason = format!("there was no {text}: say \"if any\" if that is all right");
+                let look = Some((Arc::clone(chain.filter(0)), from));
+                Finish::Lacks(Details { look, ..Details::because(reason) })
             }
-            (State::Nothing, Prepared::Device { exists }) => (!exists)
-                .then(|| Amiss::Broken(Details::because("the trace has no such device at that address"))),
-            (State::Nothing, _) => Some(Amiss::Unsure),
+            (State::Chain(matcher), Prepared::Sequence(chain)) => {
+                if matcher.is_crowded() {
+                    return Finish::Open(CROWDED.to_owned());
+                }
+                Finish::Lacks(not_found(chain, &matcher, from))
+            }
+            (State::Nothing, Prepared::Device { exists: true }) => Finish::Held,
+            (State::Nothing, Prepared::Device { exists: false }) => {
+                Finish::Broken(Details::because("the trace has no such device at that address"))
+            }
             (State::Count { count, .. }, Prepared::Count(filter, limits)) => {
                 if count >= limits.low {
-                    return limits.high.map(|_| Amiss::Unsure);
+                    return if limits.high.is_some() { Finish::Holds } else { Finish::Held };
                 }
                 let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
                 let look = Some((Arc::clone(filter), from));
-                Some(Amiss::Missing(Details { look, ..Details::because(format!("found {times}")) }))
+                Finish::Lacks(Details { look, ..Details::because(format!("found {times}")) })
             }
             (State::Entries { sum, last }, Prepared::KernelEntries(limits)) => {
                 let Some(last) = last else {
-                    return Some(Amiss::Missing(Details::because("the guest reported no count")));
+                    return Finish::Lacks(Details::because("the guest reported no count"));
                 };
-                let details =
-                    Details { at: Some(last), ..Details::because(format!("the guest counted {sum}")) };
-                match limits.high {
-                    Some(high) if sum > high => Some(Amiss::Broken(details)),
-                    _ if sum < limits.low => Some(Amiss::Missing(details)),
-                    Some(_) => Some(Amiss::Unsure),
-                    None => None,
+                if sum < limits.low {
+                    return Finish::Lacks(Details::about(last, format!("the guest counted {sum}")));
                 }
+                if limits.high.is_some() { Finish::Holds } else { Finish::Held }
             }
             (State::Coverage(coverage), Prepared::Coverage(goal, scope)) => {
                 covered(&coverage, goal, scope.as_deref())
             }
-            _ => None,
+            _ => Finish::Holds,
         }
     }
 }
 
-/// Whether an instruction isn't among the last ones of its vCPU: between the parts of one there may be
-/// those of an interrupt handler.
-fn is_new(last: &mut VecDeque<u32>, instance: u32) -> bool {
-    if last.contains(&instance) {
-        return false;
-    }
-    if last.len() == 8 {
-        last.pop_front();
-    }
-    last.push_back(instance);
-    true
+fn forget(matcher: &mut Matcher) {
+    matcher.clear();
 }
 
-fn take_each(
-    chain: &Chain,
-    text: &str,
-    waiting: &mut VecDeque<Waiting>,
-    triggers: &mut u64,
-    view: &View,
-) -> Option<Amiss> {
-    let now = Moment::of(view);
-    let hits = chain.hits(view);
-    let later: Vec<_> = hits.iter().copied().filter(|step| *step > 0).collect();
-    waiting.retain_mut(|one| !chain.advance(&mut one.progress, view, &later));
-    if let Some(Waiting { trigger, progress }) = waiting.iter().find(|one| one.progress.is_hopeless()) {
-        return Some(not_followed(chain, text, *trigger, progress, "was not followed in time by"));
-    }
-    if hits.contains(&0) {
-        *triggers += 1;
-        // With one step to come that says nothing of causes, the first that waits speaks for all.
-        let alike = chain.len() == 2 && !chain.names_causes();
-        if !alike || waiting.is_empty() {
-            waiting.push_back(Waiting { trigger: now, progress: chain.started(now) });
+/// Why an event that may be one that the clause is about leaves it open.
+fn unclear(view: &View) -> String {
+    match view.what {
+        What::NotEmulated { .. } => {
+            format!(
+                "record {} is an instruction that KVM couldn't emulate: what it would have done isn't known",
+                view.seq
+            )
         }
-        if waiting.len() > WAITING {
-            return Some(Amiss::Open(format!("more than {WAITING} events wait for what has to follow them")));
-        }
+        _ => format!("record {} may be one of these: not all is known of it", view.seq),
     }
-    None
 }
 
-fn not_followed(chain: &Chain, text: &str, trigger: Moment, progress: &Progress, how: &str) -> Amiss {
-    if progress.is_crowded() {
-        return Amiss::Open("there are too many ways to read the steps".to_owned());
-    }
-    let (step, _) = progress.stuck();
+fn not_followed(chain: &Chain, text: &str, matcher: &Matcher, unfollowed: Unfollowed, how: &str) -> Details {
+    let Unfollowed { trigger, step } = unfollowed;
     let reason = format!("record {} ({text}) {how}: {}", trigger.seq, chain.text(step));
-    Amiss::Missing(unmet(chain, progress, trigger.seq, reason))
+    let since = |wanted: usize| match wanted {
+        0 => Some(trigger),
+        _ => matcher.representative(chain.plan(), step, wanted),
+    };
+    let details = Details { late: chain.late(step, since), ..Details::because(reason) };
+    unmet(chain, matcher, step, trigger.seq + 1, details)
 }
 
-fn not_found(chain: &Chain, progress: &Progress, from: u64) -> Amiss {
-    if progress.is_crowded() {
-        return Amiss::Open("there are too many ways to read the steps".to_owned());
-    }
-    let (step, after) = progress.stuck();
+fn not_found(chain: &Chain, matcher: &Matcher, from: u64) -> Details {
+    let (step, after) = matcher.stuck();
     let place = after.map_or_else(String::new, |after| format!(" after record {after}"));
     let reason = format!("step {} not found{place}: {}", step + 1, chain.text(step));
-    Amiss::Missing(unmet(chain, progress, after.map_or(from, |after| after + 1), reason))
+    let late = chain.late(step, |wanted| matcher.representative(chain.plan(), step, wanted));
+    let details = Details { late, at: after, ..Details::because(reason) };
+    unmet(chain, matcher, step, after.map_or(from, |after| after + 1), details)
 }
 
 /// The details of a step that wasn't found from the record `from` on.
-fn unmet(chain: &Chain, progress: &Progress, from: u64, reason: String) -> Details {
-    let (step, after) = progress.stuck();
-    match progress.nearly() {
-        Some(near) => Details {
-            reason,
-            nearest: Some(format!("record {}: {}", near.seq, near.why)),
-            at: Some(near.seq),
-            look: None,
-        },
-        None => {
-            Details { reason, nearest: None, at: after, look: Some((Arc::clone(chain.filter(step)), from)) }
+fn unmet(chain: &Chain, matcher: &Matcher, step: usize, from: u64, details: Details) -> Details {
+    match matcher.nearly(step).filter(|_| details.late.is_none()) {
+        Some(near) => {
+            let nearest = Some(format!("record {}: {}", near.seq, near.why));
+            Details { nearest, at: Some(near.seq), ..details }
         }
+        None => Details { look: Some((Arc::clone(chain.filter(step)), from)), ..details },
     }
-}
-
-fn covered(coverage: &Coverage, goal: &Goal, scope: Option<&[Bdf]>) -> Option<Amiss> {
-    let is_meant = |bdf: &Bdf| scope.is_none_or(|scope| scope.contains(bdf));
-    let functions = coverage.functions().iter().filter(|function| is_meant(&function.bdf));
-    let counts: Counts = functions.map(FunctionCoverage::counts).sum();
-    let shares = [
-        ("registers", counts.registers, goal.registers),
-        ("fields", counts.fields, goal.fields),
-        ("values", counts.values, goal.values),
-    ];
-    for (what, Share { covered, of }, wanted) in shares {
-        if wanted > 0 && of == 0 {
-            return Some(Amiss::Broken(Details::because(format!("there are no {what} to cover"))));
-        }
-        if u128::from(covered) * 100 < u128::from(of) * u128::from(wanted) {
-            let missing: Vec<_> = coverage
-                .missing()
-                .into_iter()
-                .filter(|missing| is_meant(&missing.function.bdf))
-                .filter(|missing| match (what, missing.field) {
-                    ("registers", field) => field.is_none(),
-                    ("fields", None) => !missing.register.fields.is_empty(),
-                    ("fields", Some(_)) => missing.value.is_none(),
-                    (_, None) => missing.register.fields.iter().any(|field| !field.values.is_empty()),
-                    (_, Some(field)) => !field.values.is_empty(),
-                })
-                .map(|missing| missing.to_string())
-                .collect();
-            let more = missing.len().saturating_sub(LISTED);
-            let more = if more > 0 { format!("\n    and {more} more") } else { String::new() };
-            let missing = &missing[..missing.len().min(LISTED)];
-            let reason = format!(
-                "{covered} of {of} {what} are covered; missing:\n    {}{more}",
-                missing.join("\n    ")
-            );
-            return Some(Amiss::Missing(Details::because(reason)));
-        }
-    }
-    None
 }

@@ -10,6 +10,10 @@ use super::window::Window;
 pub struct Suite {
     /// In the order in which they were written.
     pub tests: Vec<Test>,
+    /// Texts of marks that may be absent: a clause that holds because there are none passes.
+    pub declared_marks: Vec<String>,
+    /// The same of scenarios.
+    pub declared_scenarios: Vec<String>,
 }
 
 /// A named list of clauses.
@@ -61,6 +65,7 @@ impl Suite {
     /// One test with one clause, unnamed.
     pub(super) fn of(name: &str, window: Window, clause: Clause) -> Self {
         let clauses = vec![Placed { clause, window, location: None }];
-        Self { tests: vec![Test { name: name.to_owned(), devices: Devices::All, clauses }] }
+        let test = Test { name: name.to_owned(), devices: Devices::All, clauses };
+        Self { tests: vec![test], ..Self::default() }
     }
 }

@@ -1,5 +1,7 @@
 //! What passes, what fails and how it says so, and what the trace can't tell.
 
+mod certainty;
+
 use super::*;
 use crate::definition::{MemoryType, Path};
 use crate::event::{AccessEvent, Counted, EventKind, Outcome, Target};
@@ -64,27 +66,26 @@ fn every_field_of_an_access_can_be_asked_for() {
         .outcome(Outcome::Ok)
         .device("lab")
         .device("00:04.0");
-    expect.count(read.clone(), 2..=2).assert_passed();
+    expect.count(read, 2..=2).assert_passed();
+    let any = super::read("BAR0.SCRATCH");
     let wrong = [
-        read.clone().via(Path::Ioremap),
-        read.clone().cpl(0),
-        read.clone().vcpu(1),
-        read.clone().value(0),
-        read.clone().value_masked(0xff, 2),
-        read.clone().width(8),
-        read.clone().function("lab::probe"),
-        read.clone().file("user.rs"),
-        read.clone().line(28),
-        read.clone().instruction("nop"),
-        read.clone().memory_type(MemoryType::WriteCombining),
-        read.clone().gpa(BAR0),
-        read.clone().gva(MMAP),
-        read.clone().cr3(0x3000),
-        read.clone().mapped_by("user 2"),
-        read.clone().outcome(Outcome::Busy),
-        read.clone().read_modify_write(),
-        read.clone().in_handler(),
-        read.caused_by(1),
+        any.clone().via(Path::Ioremap),
+        any.clone().cpl(0),
+        any.clone().value(0),
+        any.clone().value_masked(0xff, 2),
+        any.clone().width(8),
+        any.clone().function("lab::probe"),
+        any.clone().line(28),
+        any.clone().instruction("nop"),
+        any.clone().memory_type(MemoryType::WriteCombining),
+        any.clone().gpa(BAR0),
+        any.clone().gva(MMAP),
+        any.clone().cr3(0x3000),
+        any.clone().mapped_by("lab::probe"),
+        any.clone().outcome(Outcome::Busy),
+        any.clone().read_modify_write(),
+        any.clone().in_handler(),
+        any.caused_by(1),
     ];
     for pattern in wrong {
         expect.never(pattern.clone()).assert_passed();
@@ -204,7 +205,7 @@ fn nothing_passes_vacuously() {
     let expect = Expect::on(&trace);
     let reason = |verdict| failure(verdict).reason;
     let closed = expect.within(Window::scenario("probe"));
-    assert_eq!(reason(closed.never(any_access())), "this never began");
+    assert_eq!(reason(closed.never(any_access())), "this never began: the trace has no scenario \"probe\"");
     assert_eq!(reason(expect.sequence::<Filter>([])), "nothing is asked for");
     for (pattern, expected) in [
         (
@@ -270,7 +271,8 @@ fn a_trace_that_ended_early_leaves_open_what_was_still_open() {
     sample.scenario_begin("interrupt");
     let trace = sample.ended(End::Interrupted("Ctrl-C".into()));
     let closed = Expect::on(&trace).within(Window::scenario("same-register"));
-    closed.never(read("BAR0.ID")).assert_passed();
+    // It might have come again.
+    assert!(is_inconclusive(&closed.never(read("BAR0.ID"))));
     assert!(matches!(closed.sequence([read("BAR0.ID")]), Verdict::Fail(_)));
     let open = Expect::on(&trace).within(Window::scenario("interrupt")).named("acknowledged");
     let verdict = open.sequence([msi(0)]);

@@ -2,17 +2,26 @@
 
 use device_model::{Bdf, Region};
 
+use crate::definitions::Definitions;
 use crate::event::{Backing, RouteChange};
-use crate::filter::Compiled;
+use crate::filter::{Compiled, Hidden};
 use crate::view::{View, What};
 
 /// The region of a function.
 type Place = (Option<Bdf>, Region);
 
+/// How accesses to a region are served.
+#[derive(Clone, Copy, Debug)]
+enum Served {
+    By(Backing),
+    /// Nobody knows, since records are missing.
+    Unknown,
+}
+
 /// The regions whose accesses are not all seen now.
 #[derive(Debug, Default)]
 pub(super) struct Unseen {
-    hidden: Vec<(Place, Backing)>,
+    hidden: Vec<(Place, Served)>,
 }
 
 impl Unseen {
@@ -21,27 +30,57 @@ impl Unseen {
         let Some((place, backing)) = change(view) else { return false };
         self.hidden.retain(|(known, _)| *known != place);
         if backing != Backing::Trapped {
-            self.hidden.push((place, backing));
+            self.hidden.push((place, Served::By(backing)));
         }
         true
     }
 
-    /// A region that one of `filters` asks about and whose accesses are not all seen now, in words.
-    pub(super) fn asked_about(&self, filters: &[&Compiled]) -> Option<String> {
-        let asked =
-            |((_, region), _): &&(Place, Backing)| filters.iter().any(|filter| filter.asks_about(*region));
-        let ((_, region), backing) = self.hidden.iter().find(asked)?;
-        Some(match backing {
-            Backing::Direct => format!("{region} was mapped directly: accesses to it are not seen"),
-            Backing::Doorbell => {
-                format!("doorbells in {region} were taken by KVM: writes to it are only counted")
+    /// Records are missing: any region that can be served otherwise may be by now.
+    pub(super) fn lose(&mut self, definitions: &Definitions) {
+        for (_, function) in definitions.functions() {
+            for region in &function.untrapped {
+                let place = (Some(function.bdf), *region);
+                self.hidden.retain(|(known, _)| *known != place);
+                self.hidden.push((place, Served::Unknown));
             }
-            Backing::Coalesced => {
-                format!("writes to {region} were coalesced: nobody knows when and by whom they were made")
-            }
-            Backing::Trapped => return None,
-        })
+        }
     }
+
+    /// A region whose accesses are not all seen now and may be like one of `filters`, in words.
+    pub(super) fn asked_about(&self, filters: &[&Compiled]) -> Option<String> {
+        let may_be = |((bdf, region), served): &&(Place, Served)| {
+            let hidden = Hidden {
+                bdf: *bdf,
+                region: *region,
+                reads: matches!(served, Served::By(Backing::Direct) | Served::Unknown),
+            };
+            filters.iter().any(|filter| filter.may_match_hidden(&hidden))
+        };
+        self.hidden.iter().find(may_be).and_then(told)
+    }
+
+    /// The first region whose accesses are not all seen, in words.
+    pub(super) fn any(&self) -> Option<String> {
+        self.hidden.first().and_then(told)
+    }
+}
+
+fn told(((_, region), served): &(Place, Served)) -> Option<String> {
+    let Served::By(backing) = served else {
+        return Some(format!(
+            "after lost records {region} may be mapped directly: accesses to it may not be seen"
+        ));
+    };
+    Some(match backing {
+        Backing::Direct => format!("{region} was mapped directly: accesses to it are not seen"),
+        Backing::Doorbell => {
+            format!("doorbells in {region} were taken by KVM: writes to it are only counted")
+        }
+        Backing::Coalesced => {
+            format!("writes to {region} were coalesced: nobody knows when and by whom they were made")
+        }
+        Backing::Trapped => return None,
+    })
 }
 
 /// How accesses to a region are served from this event on.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::definitions::Definitions;
-use crate::filter::{Compiled, Filter, Kinds, Mistake, mark};
+use crate::filter::{Compiled, Filter, Interest, Interests, Kinds, Mistake, Truth, mark};
 use crate::view::{View, What};
 
 /// A part of a trace. If it occurs several times, a clause has to hold in each occurrence.
@@ -22,6 +22,13 @@ pub enum Window {
         from: Box<Filter>,
         /// What closes it.
         to: Box<Filter>,
+    },
+    /// From an event, included, to the trace's end.
+    From {
+        /// What the window is called, or nothing.
+        name: String,
+        /// What opens it.
+        from: Box<Filter>,
     },
 }
 
@@ -49,6 +56,7 @@ impl Window {
             Window::Between { from, to, .. } => {
                 Bounds::Between { from: from.compile(definitions)?, to: to.compile(definitions)? }
             }
+            Window::From { from, .. } => Bounds::From { from: from.compile(definitions)? },
         })
     }
 }
@@ -59,7 +67,8 @@ impl fmt::Display for Window {
             Window::Whole => f.write_str("the whole trace"),
             Window::Scenario(name) => write!(f, "scenario {name}"),
             Window::Between { name, from, to } if name.is_empty() => write!(f, "from {from} to {to}"),
-            Window::Between { name, .. } => write!(f, "window {name}"),
+            Window::From { name, from } if name.is_empty() => write!(f, "from {from} to the end"),
+            Window::Between { name, .. } | Window::From { name, .. } => write!(f, "window {name}"),
         }
     }
 }
@@ -70,32 +79,47 @@ pub(super) enum Bounds {
     Whole,
     Scenario(String),
     Between { from: Compiled, to: Compiled },
+    From { from: Compiled },
 }
 
 impl Bounds {
-    pub(super) fn opens(&self, view: &View) -> bool {
+    pub(super) fn opens(&self, view: &View) -> Truth {
         match (self, &view.what) {
-            (Bounds::Whole, _) => true,
-            (Bounds::Scenario(wanted), What::ScenarioBegin { name }) => **name == **wanted,
-            (Bounds::Scenario(_), _) => false,
-            (Bounds::Between { from, .. }, _) => from.matches(view),
+            (Bounds::Whole, _) => Truth::Yes,
+            (Bounds::Scenario(wanted), What::ScenarioBegin { name }) => (**name == **wanted).into(),
+            (Bounds::Scenario(_), _) => Truth::No,
+            (Bounds::Between { from, .. } | Bounds::From { from }, _) => from.test(view),
         }
     }
 
-    pub(super) fn closes(&self, view: &View) -> bool {
+    pub(super) fn closes(&self, view: &View) -> Truth {
         match (self, &view.what) {
-            (Bounds::Whole, _) => false,
-            (Bounds::Scenario(_), what) => matches!(what, What::ScenarioEnd { .. }),
-            (Bounds::Between { to, .. }, _) => to.matches(view),
+            (Bounds::Whole | Bounds::From { .. }, _) => Truth::No,
+            (Bounds::Scenario(_), what) => matches!(what, What::ScenarioEnd { .. }).into(),
+            (Bounds::Between { to, .. }, _) => to.test(view),
         }
     }
 
-    /// What kinds of events may open or close it.
-    pub(super) fn kinds(&self) -> Kinds {
+    /// Whether it ends before the trace does.
+    pub(super) fn can_close(&self) -> bool {
+        matches!(self, Bounds::Scenario(_) | Bounds::Between { .. })
+    }
+
+    pub(super) fn filters(&self) -> Vec<&Compiled> {
         match self {
-            Bounds::Whole => Kinds::ALL,
-            Bounds::Scenario(_) => Kinds::SCENARIO,
-            Bounds::Between { from, to } => from.kinds().or(to.kinds()),
+            Bounds::Whole | Bounds::Scenario(_) => Vec::new(),
+            Bounds::Between { from, to } => vec![from, to],
+            Bounds::From { from } => vec![from],
+        }
+    }
+
+    /// Which events may open or close it.
+    pub(super) fn interests(&self, all: &mut Interests) {
+        match self {
+            Bounds::Whole => {}
+            Bounds::Scenario(_) => all.push(Interest::of(Kinds::SCENARIO)),
+            Bounds::Between { from, to } => all.extend([from.interest(), to.interest()]),
+            Bounds::From { from } => all.push(from.interest()),
         }
     }
 }

@@ -36,7 +36,11 @@ impl Clauses {
         } else {
             let from = Box::new(Filter::read(parser)?);
             parser.expect_sign("..")?;
-            Window::Between { name: name.clone(), from, to: Box::new(Filter::read(parser)?) }
+            if parser.word("end") {
+                Window::From { name: name.clone(), from }
+            } else {
+                Window::Between { name: name.clone(), from, to: Box::new(Filter::read(parser)?) }
+            }
         };
         if self.windows.insert(name.clone(), window).is_some() {
             return Err(Mistake::new(span, format!("there is a window {name} already")));
@@ -183,9 +187,19 @@ impl Names {
             if parser.word("within") {
                 step.within.push(self.within(parser)?);
             } else if parser.words(&["caused", "by"]) {
-                step.caused_by = Some(self.known(parser)?);
+                let span = parser.span();
+                if step.caused_by.replace(self.known(parser)?).is_some() {
+                    return Err(Mistake::new(span, "a record is caused by one other"));
+                }
             } else if parser.word("as") {
-                step.name = Some(parser.name("a name for the step")?);
+                let span = parser.span();
+                let name = parser.name("a name for the step")?;
+                if self.known.contains(&name) {
+                    return Err(Mistake::new(span, format!("a step before is called {name} already")));
+                }
+                if step.name.replace(name).is_some() {
+                    return Err(Mistake::new(span, "a step has one name"));
+                }
             } else {
                 break;
             }
@@ -231,6 +245,7 @@ impl Names {
 }
 
 fn amount(parser: &mut Parser<'_>) -> Result<Limits, Mistake> {
+    let start = parser.span();
     let limits = if parser.words(&["at", "least"]) {
         Limits { low: parser.number("how often")?, high: None }
     } else if parser.words(&["at", "most"]) {
@@ -250,6 +265,10 @@ fn amount(parser: &mut Parser<'_>) -> Result<Limits, Mistake> {
     } else {
         return Err(parser.expected("how often: at least 1, at most 1, exactly 1 or 1..2"));
     };
+    if limits.asks_nothing() {
+        let message = format!("{limits} asks for nothing: say how often at least, or at most");
+        return Err(Mistake::new(start, message));
+    }
     let _ = parser.word("times") || parser.word("time");
     Ok(limits)
 }

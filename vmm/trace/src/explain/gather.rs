@@ -7,7 +7,7 @@ use crate::Completeness;
 use crate::definition::{Route, Walk};
 use crate::definitions::Definitions;
 use crate::event::{AccessEvent, Counted, Event, EventKind, Id, RouteChange, Target};
-use crate::maps::Maps;
+use crate::maps::{Maps, Sections};
 use crate::symbols::Symbols;
 use crate::view::{AccessView, Place, View, What};
 
@@ -41,6 +41,7 @@ pub(super) struct Gather {
     not_shown: u64,
     /// All mappings, if the record is about one.
     maps: Option<Maps>,
+    sections: Sections<()>,
     symbols: Symbols,
 }
 
@@ -79,6 +80,7 @@ impl Gather {
                 EventKind::Count { address, .. } if address != 0 => Some(Maps::default()),
                 _ => None,
             },
+            sections: Sections::default(),
             symbols: Symbols::default(),
         }
     }
@@ -98,8 +100,26 @@ impl Gather {
         if view.seq == self.root && self.root != self.event.seq {
             self.cause = Some(view.clone());
         }
+        self.sections.add(view);
+        match &view.what {
+            What::Access(access) => self.sections.access(view, access, Some(())),
+            What::Count { what: Counted::KernelEntries, .. } => self.counted(view),
+            _ => (),
+        }
         self.part(event, view);
         self.consequence(view);
+    }
+
+    /// Keeps the count of kernel entries if the record's program was counted when it made the access.
+    fn counted(&mut self, view: &View) {
+        let section = self.sections.count(view);
+        let (Some(layers), Some(record)) = (&mut self.layers, &self.record) else { return };
+        let program =
+            record.access().filter(|access| access.cpl == 3).and_then(|access| access.walk.as_ref());
+        let covered = program.is_some_and(|walk| section.covers(record.seq, walk.cr3));
+        if covered && record.vcpu == view.vcpu && layers.kernel_entries.is_none() {
+            layers.kernel_entries = Some(view.clone());
+        }
     }
 
     fn before(&mut self, definitions: &Definitions, event: &Event, view: &View) {
@@ -155,15 +175,6 @@ impl Gather {
                 let register = self.layers.as_mut().and_then(|layers| layers.register.as_mut());
                 if let (Some(register), Some(accessed)) = (register, &self.place) {
                     register.changed(accessed, place, *old, *new);
-                }
-            }
-            What::Count { what: Counted::KernelEntries, .. } => {
-                let Some(layers) = &mut self.layers else { return };
-                let Some(record) = &self.record else { return };
-                let program = record.access().is_some_and(|access| access.cpl == 3);
-                let near = record.scenario.is_some() && record.scenario == view.scenario;
-                if program && near && record.vcpu == view.vcpu && layers.kernel_entries.is_none() {
-                    layers.kernel_entries = Some(view.clone());
                 }
             }
             _ => (),

@@ -4,7 +4,7 @@
 use super::{Explanation, Layers, RouteUse};
 use crate::definition::MemoryType;
 use crate::print::words;
-use crate::view::{AccessView, BusAddress, Place, View};
+use crate::view::{AccessView, BusAddress, Code, Place, View};
 
 /// What an access goes through from one layer to the next.
 pub(super) struct Layer {
@@ -90,7 +90,12 @@ fn code(view: &View, access: &AccessView, layers: &Layers) -> Vec<Row> {
 
 /// Function and line, or the address.
 pub(super) fn whose(access: &AccessView) -> String {
-    match access.code.as_deref() {
+    code_name(access.code.as_deref())
+}
+
+/// The same of any code.
+pub(super) fn code_name(code: Option<&Code>) -> String {
+    match code {
         Some(code) => match &code.symbol {
             Some(symbol) => symbol.to_string(),
             None => format!("no known function at {:x}", code.rip),

@@ -3,7 +3,7 @@
 mod every_record;
 
 use super::*;
-use crate::event::{AccessEvent, Outcome, Target};
+use crate::event::{AccessEvent, Counted, Outcome, Target};
 use crate::format::End;
 use crate::sample::{MMAP, Sample, address, count};
 
@@ -282,4 +282,21 @@ fn a_lost_record_and_an_empty_trace_say_so() {
 unfinished: still running, or its writer was killed
 ";
     assert!(text.ends_with(notes), "{text}");
+}
+
+#[test]
+fn a_count_around_something_else_is_not_that_of_the_access() {
+    let mut sample = Sample::new();
+    sample.add_routes(0);
+    sample.scenario_begin("ways");
+    let read = sample.user_read(8, 0);
+    let read = sample.access(read);
+    sample.mark("calls: begin");
+    let write = sample.kernel_write(8, 1);
+    sample.access(write);
+    sample.mark("calls: end");
+    count(&mut sample, Counted::KernelEntries, 100, 0);
+    sample.writer.finish(End::Finished).unwrap();
+    let explanation = explain(&sample.path(), read).unwrap();
+    assert!(explanation.access.unwrap().kernel_entries.is_none());
 }

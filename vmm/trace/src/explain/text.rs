@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::layers::{layers, whose};
+use super::layers::{code_name, layers, whose};
 use super::{Explanation, Mapped};
 use crate::maps::MappingUse;
 use crate::print::style::{ASIDE, HEADING, Paint, WARNING};
@@ -91,6 +91,11 @@ impl Drawing<'_> {
             items.extend(cause.access().map(whose));
             self.row("caused by", &items, false, false)?;
         }
+        if let What::NotEmulated { .. } = explanation.record.what {
+            for (label, items) in not_emulated(&explanation.record) {
+                self.row(label, &items, false, false)?;
+            }
+        }
         if let Some(Mapped { mapping, .. }) = explanation.mappings.first() {
             self.mapping(mapping)?;
         }
@@ -173,6 +178,32 @@ impl Drawing<'_> {
     }
 }
 
+/// What is known of an instruction that could not be emulated: a label and the items of its row, each.
+fn not_emulated(view: &View) -> Vec<(&'static str, Vec<String>)> {
+    let mut rows = vec![("code", vec![code_name(view.code())])];
+    if let Some(code) = view.code() {
+        rows.push(("instruction", vec![code.text.clone(), format!("at {:x}", code.rip)]));
+    }
+    let mut items: Vec<_> = view.cpl().map(|cpl| format!("ring {cpl}")).into_iter().collect();
+    items.extend(view.process().map(|process| format!("{} {}", process.name, process.pid)));
+    rows.push(("privilege", items));
+    if let (Some(virtual_address), Some(walk)) = (view.gva(), view.walk()) {
+        let path = format!("{}{}", walk.path, if walk.announced { "" } else { ", inferred" });
+        let items =
+            vec![format!("{virtual_address:016x}"), path, format!("memory type {}", walk.memory_type)];
+        rows.push(("virtual", items));
+    }
+    if let Some(address) = view.gpa() {
+        let mut items = vec![format!("{address:x}")];
+        items.extend(view.place().map(|place| {
+            let register = place.register_name().map(|name| format!(" {name}")).unwrap_or_default();
+            format!("{place}{register}")
+        }));
+        rows.push(("bus", items));
+    }
+    rows
+}
+
 /// Time between two records.
 fn after(ns: u64, cause_ns: u64) -> String {
     format!("+{}", words::time(ns.saturating_sub(cause_ns)))
@@ -237,9 +268,12 @@ fn kind(view: &View) -> Vec<String> {
         What::IsrEnter { .. } => vec!["from here on this vCPU is in an interrupt handler".to_owned()],
         What::IsrExit { .. } => vec!["this vCPU leaves the interrupt handler".to_owned()],
         What::ClockJump { .. } => vec!["the guest waits, so the virtual device clock jumps".to_owned()],
-        What::NotEmulated { gpa, .. } => {
-            vec![format!("KVM_EXIT_INTERNAL_ERROR for an access to {gpa:x}"), "the guest got #UD".to_owned()]
-        }
+        What::NotEmulated { gpa: None, .. } => vec!["KVM_EXIT_INTERNAL_ERROR: emulation failed".to_owned()],
+        What::NotEmulated { .. } => vec![
+            format!("an access{of} that never happened"),
+            "KVM_EXIT_INTERNAL_ERROR: emulation failed".to_owned(),
+            "the guest got #UD".to_owned(),
+        ],
         What::Warning { .. } => vec!["something worth knowing".to_owned()],
     }
 }

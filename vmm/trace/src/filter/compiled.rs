@@ -1,12 +1,16 @@
 //! A filter that was held against a trace: its names exist, and it tests fast.
 
-use device_model::{Bdf, Region, Register};
+use device_model::{Bdf, Region};
 
-use super::expr::{Expr, Op, Operand, Spot, Target, Term, shown};
-use super::field::{Field, Type, Value, place, value};
+use super::contradiction;
+use super::expr::{Expr, Op, Operand, Term, shown};
+use super::field::{Type, Value};
+use super::interest::Interest;
 use super::kind::Kinds;
-use super::mistake::{Mistake, Span, did_you_mean};
-use crate::definition::Function;
+use super::mistake::{Mistake, Span};
+use super::node::{Hidden, Node, register_field};
+use super::resolver::Resolver;
+use super::truth::Truth;
 use crate::definitions::Definitions;
 use crate::view::View;
 
@@ -14,54 +18,10 @@ use crate::view::View;
 #[derive(Clone, Debug)]
 pub struct Compiled {
     /// What an event has to be: anything else is out at once.
-    kinds: Kinds,
-    parts: Vec<(Expr, Node)>,
-    regions: Vec<Region>,
-}
-
-/// A condition, with names resolved.
-#[derive(Clone, Debug)]
-enum Node {
-    All(Vec<Node>),
-    Any(Vec<Node>),
-    Not(Box<Node>),
-    Kind(Kinds),
-    /// In one of these areas.
-    At(Vec<Area>),
-    Field {
-        field: &'static Field,
-        mask: u64,
-        op: Op,
-        operand: Operand,
-    },
-    Register {
-        name: String,
-        op: Op,
-        operand: Operand,
-    },
-    /// About one of these functions.
-    Device(Vec<Bdf>),
-    /// About one of these functions, or about none.
-    Scope(Vec<Bdf>),
-}
-
-/// Offsets of a region.
-#[derive(Clone, Debug)]
-struct Area {
-    /// `None` for any function.
-    bdf: Option<Bdf>,
-    region: Region,
-    first: u64,
-    last: u64,
-}
-
-/// Resolves names.
-struct Resolver<'a> {
-    definitions: &'a Definitions,
-    /// The functions that an event may be about.
-    functions: Vec<&'a Function>,
-    /// The registers that fields may be of; none is named if empty.
-    registers: Vec<&'a Register>,
+    interest: Interest,
+    nodes: Vec<Node>,
+    /// What each of `nodes` was, for people.
+    exprs: Vec<Expr>,
 }
 
 impl Compiled {
@@ -72,47 +32,84 @@ impl Compiled {
         definitions: &Definitions,
         scope: Option<&[Bdf]>,
     ) -> Result<Self, Mistake> {
-        let functions = definitions.functions().map(|(_, function)| function);
-        let functions = functions.filter(|function| scope.is_none_or(|scope| scope.contains(&function.bdf)));
-        let resolver = Resolver { definitions, functions: functions.collect(), registers: Vec::new() };
-        let all = Expr::All(parts.to_vec());
-        let nodes = resolver.all(parts)?;
-        let mut resolved: Vec<_> = parts.iter().cloned().zip(nodes).collect();
+        let resolved = Self::resolved(parts, definitions, scope)?;
+        let resolver = Resolver::new(definitions, scope);
+        contradiction::check(parts, &|target| resolver.areas(target, Span::default()).ok())?;
+        Ok(resolved)
+    }
+
+    /// The same for what may contradict itself.
+    pub(super) fn resolved(
+        parts: &[Expr],
+        definitions: &Definitions,
+        scope: Option<&[Bdf]>,
+    ) -> Result<Self, Mistake> {
+        let mut nodes = Resolver::new(definitions, scope).all(parts)?;
+        let mut exprs = parts.to_vec();
         if let Some(scope) = scope {
             let nothing_to_say = Expr::All(Vec::new());
-            resolved.push((nothing_to_say, Node::Scope(scope.to_vec())));
+            exprs.push(nothing_to_say);
+            nodes.push(Node::Scope(scope.to_vec()));
         }
-        let mut regions = Vec::new();
-        collect_regions(&all, &mut regions);
-        let kinds = resolved.iter().fold(Kinds::ALL, |kinds, (_, node)| kinds.and(node.kinds()));
-        Ok(Self { kinds, parts: resolved, regions })
+        let interest = nodes.iter().fold(Interest::ALL, |interest, node| interest.and(node.interest()));
+        Ok(Self { interest, nodes, exprs })
     }
 
-    /// Whether the event is like this.
+    /// Where a target is, if it is anywhere.
+    #[cfg(test)]
+    pub(super) fn areas(
+        target: &super::expr::Target,
+        definitions: &Definitions,
+    ) -> Option<Vec<super::node::Area>> {
+        Resolver::new(definitions, None).areas(target, Span::default()).ok()
+    }
+
+    /// Whether the event is like this, for certain.
     pub fn matches(&self, view: &View) -> bool {
-        self.kinds.meets(Kinds::of(view)) && self.parts.iter().all(|(_, node)| node.holds(view))
+        self.test(view) == Truth::Yes
     }
 
-    /// What kinds of events it may match.
-    pub(crate) fn kinds(&self) -> Kinds {
-        self.kinds
+    /// Whether the event is like this, as far as the trace can tell.
+    pub(crate) fn test(&self, view: &View) -> Truth {
+        if !self.interest.kinds().meets(Kinds::possible(view)) {
+            return Truth::No;
+        }
+        Truth::all(self.nodes.iter().map(|node| node.test(view)))
+    }
+
+    /// Which events it may match.
+    pub(crate) fn interest(&self) -> Interest {
+        self.interest
     }
 
     /// How many conditions hold, and what is amiss with the others.
     pub(crate) fn compare(&self, view: &View) -> (usize, Vec<String>) {
-        let misses: Vec<_> = self
-            .parts
-            .iter()
-            .filter(|(_, node)| !node.holds(view))
+        let parts = self.exprs.iter().zip(&self.nodes);
+        let misses: Vec<_> = parts
+            .filter(|(_, node)| node.test(view) != Truth::Yes)
             .map(|(expr, node)| miss(expr, node, view))
             .collect();
-        (self.parts.len() - misses.len(), misses)
+        (self.nodes.len() - misses.len(), misses)
     }
 
-    /// Whether accesses to a region may be like this, and nothing but accesses.
-    pub(crate) fn asks_about(&self, region: Region) -> bool {
-        let of_access = self.kinds != Kinds::NONE && self.kinds.within(Kinds::ACCESS);
-        of_access && (self.regions.is_empty() || self.regions.contains(&region))
+    /// How near an event is that isn't like this: 2 at a place that is asked for, 1 beside it or of the kind. One
+    /// that shares neither isn't, nor is an access to configuration space that nothing asks for.
+    pub(crate) fn nearness(&self, view: &View) -> Option<u8> {
+        let of_kind = self.interest.kinds().meets(Kinds::of(view)).then_some(1);
+        let place = view.place();
+        let mut regions = Vec::new();
+        self.exprs.iter().for_each(|expr| collect_regions(expr, &mut regions));
+        if regions.is_empty() {
+            return of_kind.filter(|_| place.is_none_or(|place| !place.is_configuration()));
+        }
+        let place = place.filter(|place| regions.contains(&place.region))?;
+        let there = self.nodes.iter().any(|node| node.is_about(place));
+        if there { Some(2) } else { of_kind }
+    }
+
+    /// Whether some of these accesses may be like this.
+    pub(crate) fn may_match_hidden(&self, hidden: &Hidden) -> bool {
+        Truth::all(self.nodes.iter().map(|node| node.test_hidden(hidden))) != Truth::No
     }
 }
 
@@ -126,222 +123,11 @@ fn collect_regions(expr: &Expr, regions: &mut Vec<Region>) {
     }
 }
 
-impl<'d> Resolver<'d> {
-    /// Conditions that hold together: what one says of the device and the place, it says for all.
-    fn all(&self, parts: &[Expr]) -> Result<Vec<Node>, Mistake> {
-        let mut narrowed = Resolver {
-            definitions: self.definitions,
-            functions: self.functions.clone(),
-            registers: self.registers.clone(),
-        };
-        for part in parts {
-            if let Expr::Is(Term::Device(name), span) = part {
-                narrowed.functions = narrowed.called(name, *span)?;
-            }
-        }
-        for part in parts {
-            if let Expr::Is(Term::At(target), span) = part
-                && let Spot::Register { .. } = target.spot
-            {
-                narrowed.registers =
-                    narrowed.registers_at(target, *span)?.into_iter().map(|(_, found)| found).collect();
-            }
-        }
-        parts.iter().map(|part| narrowed.node(part)).collect()
-    }
-
-    fn node(&self, expr: &Expr) -> Result<Node, Mistake> {
-        Ok(match expr {
-            Expr::All(parts) => Node::All(self.all(parts)?),
-            Expr::Any(parts) => {
-                Node::Any(parts.iter().map(|part| self.node(part)).collect::<Result<_, _>>()?)
-            }
-            Expr::Not(part) => Node::Not(Box::new(self.node(part)?)),
-            Expr::Is(term, span) => self.term(term, *span)?,
-        })
-    }
-
-    fn term(&self, term: &Term, span: Span) -> Result<Node, Mistake> {
-        Ok(match term {
-            Term::Kind(kinds) => Node::Kind(*kinds),
-            Term::At(target) => Node::At(self.areas(target, span)?),
-            Term::Field { field, mask, op, operand } => {
-                Node::Field { field, mask: mask.unwrap_or(u64::MAX), op: *op, operand: operand.clone() }
-            }
-            Term::Register { name, op, operand } => {
-                self.check_field(name, operand, span)?;
-                Node::Register { name: name.clone(), op: *op, operand: operand.clone() }
-            }
-            Term::Device(name) => {
-                Node::Device(self.called(name, span)?.iter().map(|function| function.bdf).collect())
-            }
-        })
-    }
-
-    fn called(&self, name: &str, span: Span) -> Result<Vec<&'d Function>, Mistake> {
-        let found: Vec<_> =
-            self.functions.iter().copied().filter(|function| is_called(function, name)).collect();
-        if found.is_empty() {
-            let known = self.functions.iter().map(|function| function.name.as_str());
-            let hint = did_you_mean(name, known);
-            return Err(Mistake::new(span, format!("the trace has no device {name}{hint}")));
-        }
-        Ok(found)
-    }
-
-    fn areas(&self, target: &Target, span: Span) -> Result<Vec<Area>, Mistake> {
-        let region = target.region;
-        let (first, last) = match target.spot {
-            Spot::Anywhere => (0, u64::MAX),
-            Spot::Offset(offset) => (offset, offset),
-            Spot::Register { plus, .. } => {
-                let areas = self.registers_at(target, span)?.into_iter().map(|(bdf, register)| {
-                    let end = register.offset.saturating_add(register.size.saturating_sub(1));
-                    let (first, last) = match plus {
-                        Some(plus) => {
-                            (register.offset.saturating_add(plus), register.offset.saturating_add(plus))
-                        }
-                        None => (register.offset, end),
-                    };
-                    Area { bdf: Some(bdf), region, first, last }
-                });
-                return Ok(areas.collect());
-            }
-        };
-        Ok(match &target.device {
-            None => vec![Area { bdf: None, region, first, last }],
-            Some(name) => {
-                let functions = self.called(name, span)?;
-                let area = |function: &&Function| Area { bdf: Some(function.bdf), region, first, last };
-                functions.iter().map(area).collect()
-            }
-        })
-    }
-
-    /// The registers that a target names.
-    fn registers_at(&self, target: &Target, span: Span) -> Result<Vec<(Bdf, &'d Register)>, Mistake> {
-        let Spot::Register { name, .. } = &target.spot else { return Ok(Vec::new()) };
-        let functions = match &target.device {
-            Some(device) => self.called(device, span)?,
-            None => self.functions.clone(),
-        };
-        let all = functions.iter().flat_map(|function| {
-            let maps = function.register_maps.iter().filter(|map| map.region == target.region);
-            maps.flat_map(|map| map.registers.iter()).map(|register| (function.bdf, register))
-        });
-        let all: Vec<_> = all.collect();
-        let found: Vec<_> =
-            all.iter().copied().filter(|(_, register)| register.name.eq_ignore_ascii_case(name)).collect();
-        if found.is_empty() {
-            let wanted = target.to_string();
-            let known: Vec<_> =
-                all.iter().map(|(_, register)| format!("{}.{}", target.region, register.name)).collect();
-            let hint = did_you_mean(&wanted, known.iter().map(String::as_str));
-            let message = format!("no device in the trace has a register {wanted}{hint}");
-            return Err(Mistake::new(span, message));
-        }
-        Ok(found)
-    }
-
-    /// Whether there is such a field, with such a value.
-    fn check_field(&self, name: &str, operand: &Operand, span: Span) -> Result<(), Mistake> {
-        let everywhere = || {
-            self.functions
-                .iter()
-                .flat_map(|function| &function.register_maps)
-                .flat_map(|map| map.registers.iter())
-                .collect()
-        };
-        let registers = if self.registers.is_empty() { everywhere() } else { self.registers.clone() };
-        let all: Vec<_> = registers.iter().flat_map(|register| register.fields.iter()).collect();
-        let fields: Vec<_> = all.iter().filter(|field| field.name == name).collect();
-        if fields.is_empty() {
-            let hint = did_you_mean(name, all.iter().map(|field| &*field.name));
-            let whose = match self.registers.first() {
-                Some(register) => format!("{} has", register.name),
-                None => "no register has".to_owned(),
-            };
-            let no = if self.registers.is_empty() { "a" } else { "no" };
-            return Err(Mistake::new(span, format!("{whose} {no} field {name}{hint}")));
-        }
-        if let Operand::Text(wanted) = operand {
-            let known = || fields.iter().flat_map(|field| field.values.iter()).map(|(_, name)| &**name);
-            if !known().any(|value| value == wanted) {
-                let hint = did_you_mean(wanted, known());
-                return Err(Mistake::new(span, format!("{name} has no value called {wanted}{hint}")));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether a function goes by this name: its model's, or its address.
-pub(crate) fn is_called(function: &Function, name: &str) -> bool {
-    function.name == name || name.parse() == Ok(function.bdf)
-}
-
-impl Node {
-    fn kinds(&self) -> Kinds {
-        match self {
-            Node::All(parts) => parts.iter().fold(Kinds::ALL, |kinds, part| kinds.and(part.kinds())),
-            Node::Any(parts) => parts.iter().fold(Kinds::NONE, |kinds, part| kinds.or(part.kinds())),
-            Node::Kind(kinds) => *kinds,
-            _ => Kinds::ALL,
-        }
-    }
-
-    fn holds(&self, view: &View) -> bool {
-        match self {
-            Node::All(parts) => parts.iter().all(|part| part.holds(view)),
-            Node::Any(parts) => parts.iter().any(|part| part.holds(view)),
-            Node::Not(part) => !part.holds(view),
-            Node::Kind(kinds) => kinds.meets(Kinds::of(view)),
-            Node::At(areas) => place(view).is_some_and(|place| {
-                areas.iter().any(|area| {
-                    area.region == place.region
-                        && area.first <= place.offset
-                        && place.offset <= area.last
-                        && area.bdf.is_none_or(|bdf| place.bdf == Some(bdf))
-                })
-            }),
-            Node::Field { field, mask, op, operand } => field.get(view).is_some_and(|actual| {
-                let actual = match actual {
-                    Value::Number(number) => Value::Number(number & mask),
-                    other => other,
-                };
-                op.holds(actual, operand)
-            }),
-            Node::Register { name, op, operand } => {
-                register_field(view, name).is_some_and(|(held, named)| match operand {
-                    Operand::Text(_) => op.holds(Value::Text(named.unwrap_or_default()), operand),
-                    _ => op.holds(Value::Number(held), operand),
-                })
-            }
-            Node::Device(bdfs) => view.function().is_some_and(|function| bdfs.contains(&function.bdf)),
-            Node::Scope(bdfs) => view.function().is_none_or(|function| bdfs.contains(&function.bdf)),
-        }
-    }
-}
-
-/// What the event's value holds in a field of the register, and what that is called.
-fn register_field<'a>(view: &'a View, name: &str) -> Option<(u64, Option<&'a str>)> {
-    let place = place(view)?;
-    let content = value(view)?;
-    let size = view.access().map_or(8, |access| access.size);
-    let register = place.register().filter(|register| register.offset == place.offset)?;
-    let field = register.fields.iter().find(|field| field.name == name)?;
-    if u16::from(field.lsb) + u16::from(field.width) > 8 * u16::from(size) {
-        return None;
-    }
-    let held = field.extract(content);
-    Some((held, field.value_name(held)))
-}
-
 /// What is amiss with an event that a condition doesn't hold for.
 fn miss(expr: &Expr, node: &Node, view: &View) -> String {
     match (expr, node) {
         (Expr::Is(Term::Kind(_), _), _) => "is something else".to_owned(),
-        (Expr::Is(Term::At(_), _), _) => match place(view) {
+        (Expr::Is(Term::At(_), _), _) => match view.place() {
             Some(place) => {
                 let name = place.register_name().map(|name| format!("{}.{name}", place.region));
                 format!("is at {}", name.unwrap_or_else(|| place.to_string()))

@@ -78,6 +78,18 @@ pub(crate) enum Operand {
     Flag(bool),
 }
 
+impl Expr {
+    /// The kinds of events that may fulfil it.
+    pub(crate) fn kinds(&self) -> Kinds {
+        match self {
+            Expr::All(parts) => parts.iter().fold(Kinds::ALL, |kinds, part| kinds.and(part.kinds())),
+            Expr::Any(parts) => parts.iter().fold(Kinds::NONE, |kinds, part| kinds.or(part.kinds())),
+            Expr::Is(Term::Kind(kinds), _) => *kinds,
+            Expr::Not(_) | Expr::Is(..) => Kinds::ALL,
+        }
+    }
+}
+
 impl Op {
     pub(crate) const ALL: [(&'static str, Op); 9] = [
         ("==", Op::Equal),
@@ -123,7 +135,7 @@ impl Op {
 }
 
 /// Whether `text` is like `pattern`, in which `*` stands for anything and `?` for one character.
-fn like(text: &str, pattern: &str) -> bool {
+pub(super) fn like(text: &str, pattern: &str) -> bool {
     // Where to go on if what follows the last `*` doesn't fit: one character later.
     let (text, pattern): (Vec<_>, Vec<_>) = (text.chars().collect(), pattern.chars().collect());
     let (mut at, mut next, mut star) = (0, 0, None);

@@ -84,6 +84,8 @@ impl Kinds {
     pub(crate) const NONE: Kinds = Kinds(0);
     /// Reads and writes of devices.
     pub(crate) const ACCESS: Kinds = READ.or(WRITE);
+    /// Writes to devices.
+    pub(crate) const WRITE: Kinds = WRITE;
 
     /// Doorbells that KVM took.
     pub(crate) const DOORBELL: Kinds = DOORBELL;
@@ -91,6 +93,21 @@ impl Kinds {
     pub(crate) const KERNEL_ENTRIES: Kinds = KERNEL_ENTRIES;
     /// Beginnings and ends of scenarios.
     pub(crate) const SCENARIO: Kinds = SCENARIO_BEGIN.or(SCENARIO_END);
+
+    /// Every kind that an event can be of.
+    pub(crate) const EVERY: Kinds = Kinds((1 << 26) - 1);
+    /// DMA transfers.
+    pub(crate) const DMA: Kinds = DMA;
+    /// Message-signalled interrupts.
+    pub(crate) const MSI: Kinds = MSI;
+    /// Beginnings and ends of interrupt handlers.
+    pub(crate) const HANDLER: Kinds = ISR.or(ISR_EXIT);
+    /// Page faults.
+    pub(crate) const PAGE_FAULT: Kinds = FAULT_RESOLVED.or(FAULT_FATAL);
+    /// Mappings made and undone.
+    pub(crate) const MAPPING: Kinds = MAP.or(UNMAP);
+    /// Named points.
+    pub(crate) const MARK: Kinds = MARK;
 
     /// What is in either.
     pub(crate) const fn or(self, other: Kinds) -> Kinds {
@@ -100,6 +117,11 @@ impl Kinds {
     /// What is in both.
     pub(crate) const fn and(self, other: Kinds) -> Kinds {
         Kinds(self.0 & other.0)
+    }
+
+    /// What is in this one only.
+    pub(crate) const fn without(self, other: Kinds) -> Kinds {
+        Kinds(self.0 & !other.0)
     }
 
     /// Whether they have some in common.
@@ -146,6 +168,14 @@ impl Kinds {
             What::ClockJump { .. } => CLOCK_JUMP,
             What::NotEmulated { .. } => NOT_EMULATED,
             What::Warning { .. } => WARNING,
+        }
+    }
+
+    /// The kinds that an event may be of: an instruction that wasn't emulated would have been an access.
+    pub(crate) fn possible(view: &View) -> Kinds {
+        match view.what {
+            What::NotEmulated { .. } => NOT_EMULATED.or(Kinds::ACCESS),
+            _ => Kinds::of(view),
         }
     }
 

@@ -101,7 +101,14 @@ pub(crate) fn did_you_mean<'a>(wanted: &str, known: impl IntoIterator<Item = &'a
 /// The known name that is closest to `wanted`, if one is close.
 fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = wanted.to_lowercase();
-    let rated = known.into_iter().map(|name| (strsim::jaro_winkler(&wanted, &name.to_lowercase()), name));
+    let last = |path: &str| path.rsplit("::").next().map(str::to_owned);
+    let rate = |name: &str| {
+        // One path may lack what the other begins with.
+        let name = name.to_lowercase();
+        let alike = last(&name) == last(&wanted);
+        strsim::jaro_winkler(&wanted, &name).max(if alike { 0.9 } else { 0.0 })
+    };
+    let rated = known.into_iter().map(|name| (rate(name), name));
     let best = rated.max_by(|(left, _), (right, _)| left.total_cmp(right));
     best.filter(|(rate, _)| *rate > 0.8).map(|(_, name)| name)
 }
@@ -140,6 +147,7 @@ mod tests {
         assert_eq!(did_you_mean("STATU", ["ID", "STATUS"]), "; did you mean STATUS?");
         assert_eq!(did_you_mean("status", ["ID", "STATUS"]), "; did you mean STATUS?");
         assert_eq!(did_you_mean("XYZ", ["ID", "STATUS"]), "");
+        assert_eq!(did_you_mean("nosuch::probe", ["lab::start", "lab::probe"]), "; did you mean lab::probe?");
         assert_eq!(one_of(["a", "b", "c"]), "a, b or c");
         assert_eq!(one_of(["a"]), "a");
     }

@@ -101,6 +101,17 @@ impl<'a> Parser<'a> {
         comes
     }
 
+    /// Takes a text in quotes.
+    pub(crate) fn text(&mut self, what: &str) -> Result<String, Mistake> {
+        match self.peek() {
+            Some(Token::Text(text)) => {
+                self.advance();
+                Ok(text.clone())
+            }
+            _ => Err(self.expected(what)),
+        }
+    }
+
     /// Takes a name: a word, or a text.
     pub(crate) fn name(&mut self, what: &str) -> Result<String, Mistake> {
         match self.peek() {

@@ -1,4 +1,4 @@
-//! An event as eight words.
+//! An event as a record of one or two slots.
 //!
 //! | word | bits | content |
 //! |---|---|---|
@@ -12,46 +12,90 @@
 //! | 2 | | host time in ns |
 //! | 3 | | device time in ns |
 //! | 4-7 | | per kind; word 7 is the cause of what a device did |
+//!
+//! Words 0 and 1 are the same for every kind to come. An access goes on in a second slot:
+//!
+//! | word | bits | content |
+//! |---|---|---|
+//! | 8 | 31:0 | the id of a call stack, 0 for none |
+//! | | 39:32 | memory type by the page table and PAT, 0 not known |
+//! | | 47:40 | effective memory type, 0 not known |
+//! | | 63:48 | 0 |
+//! | 9-15 | | 0 |
 
 use device_model::Region;
 
 use super::{SLOT_WORDS, vcpu_code, vcpu_from_code};
+use crate::definition::MemoryType;
 use crate::event::{
     AccessEvent, Backing, Counted, DmaOutcome, Event, EventKind, Outcome, RouteChange, Target,
 };
 
-/// The words of a slot.
+/// The words of a record's first slot.
 pub(crate) type Words = [u64; SLOT_WORDS];
 
-const SEQ_BITS: u32 = 48;
+/// The most slots that a record has which this program writes.
+pub(crate) const SLOTS_MAX: usize = 2;
 
-mod kind {
-    pub(super) const ACCESS: u8 = 1;
-    pub(super) const CHANGE: u8 = 2;
-    pub(super) const BUSY: u8 = 3;
-    pub(super) const MSI: u8 = 4;
-    pub(super) const INTERRUPT_LOST: u8 = 5;
-    pub(super) const DMA: u8 = 6;
-    pub(super) const ROUTE: u8 = 7;
-    pub(super) const MAP: u8 = 8;
-    pub(super) const UNMAP: u8 = 9;
-    pub(super) const MARK: u8 = 10;
-    pub(super) const SCENARIO_BEGIN: u8 = 11;
-    pub(super) const SCENARIO_END: u8 = 12;
-    pub(super) const COUNT: u8 = 13;
-    pub(super) const ISR_ENTER: u8 = 14;
-    pub(super) const ISR_EXIT: u8 = 15;
-    pub(super) const CLOCK_JUMP: u8 = 16;
-    pub(super) const NOT_EMULATED: u8 = 17;
-    pub(super) const WARNING: u8 = 18;
-    pub(super) const INTERRUPT_MASKED: u8 = 19;
-    pub(super) const INTX: u8 = 20;
-    pub(super) const BACKING: u8 = 21;
-    pub(super) const PAGES_WRITTEN: u8 = 22;
-    pub(super) const DOORBELL: u8 = 23;
+/// An event in the form that it has in the file.
+pub(crate) struct Record {
+    /// The first slot.
+    pub(crate) words: Words,
+    /// The word after it; those that follow are 0.
+    pub(crate) more: u64,
+    /// How many slots it takes.
+    pub(crate) slots: usize,
 }
 
-/// Flags of an access; other kinds have at most one, bit 0.
+const SEQ_BITS: u32 = 48;
+/// Sequence number in word 1.
+pub(crate) const SEQ: u64 = (1 << SEQ_BITS) - 1;
+
+/// A kind of record, as the header page lists it.
+pub(crate) struct Kind {
+    pub(crate) code: u8,
+    pub(crate) slots: u8,
+    pub(crate) name: &'static str,
+}
+
+/// Codes, sizes in slots and names of all kinds.
+macro_rules! kinds {
+    ($($constant:ident = $code:literal, $slots:literal $name:literal;)+) => {
+        mod kind {
+            $(pub(super) const $constant: u8 = $code;)+
+        }
+
+        pub(crate) const KINDS: &[Kind] = &[$(Kind { code: $code, slots: $slots, name: $name }),+];
+    };
+}
+
+kinds! {
+    ACCESS = 1, 2 "access";
+    CHANGE = 2, 1 "change";
+    BUSY = 3, 1 "busy";
+    MSI = 4, 1 "msi";
+    INTERRUPT_LOST = 5, 1 "interrupt-lost";
+    DMA = 6, 1 "dma";
+    ROUTE = 7, 1 "route";
+    MAP = 8, 1 "map";
+    UNMAP = 9, 1 "unmap";
+    MARK = 10, 1 "mark";
+    SCENARIO_BEGIN = 11, 1 "scenario-begin";
+    SCENARIO_END = 12, 1 "scenario-end";
+    COUNT = 13, 1 "count";
+    ISR_ENTER = 14, 1 "isr-enter";
+    ISR_EXIT = 15, 1 "isr-exit";
+    CLOCK_JUMP = 16, 1 "clock-jump";
+    NOT_EMULATED = 17, 1 "not-emulated";
+    WARNING = 18, 1 "warning";
+    INTERRUPT_MASKED = 19, 1 "interrupt-masked";
+    INTX = 20, 1 "intx";
+    BACKING = 21, 1 "backing";
+    PAGES_WRITTEN = 22, 1 "pages-written";
+    DOORBELL = 23, 1 "doorbell";
+}
+
+/// Flags of an access; other kinds have at most one, bit 0, where not said otherwise.
 mod flag {
     pub(super) const WRITE: u8 = 1 << 0;
     pub(super) const READ_MODIFY_WRITE: u8 = 1 << 1;
@@ -61,7 +105,29 @@ mod flag {
     pub(super) const COALESCED: u8 = 1 << 5;
 }
 
-/// Word 0 and words 4 to 7.
+/// Flags of an instruction that wasn't emulated; its privilege level is where an access has it.
+mod not_emulated {
+    use crate::event::MemoryOperand;
+
+    const WRITES: u8 = 1 << 0;
+    const READS: u8 = 1 << 1;
+    /// Its operand's address is known.
+    pub(super) const GPA: u8 = 1 << 2;
+
+    pub(super) fn flags(cpl: u8, gpa: Option<u64>, operand: MemoryOperand) -> u8 {
+        let when = |condition, flag| if condition { flag } else { 0 };
+        (cpl & 3) << super::flag::CPL_SHIFT
+            | when(operand.writes, WRITES)
+            | when(operand.reads, READS)
+            | when(gpa.is_some(), GPA)
+    }
+
+    pub(super) fn operand(flags: u8, size: u8) -> MemoryOperand {
+        MemoryOperand { reads: flags & READS != 0, writes: flags & WRITES != 0, size }
+    }
+}
+
+/// Word 0 and words from 4 on.
 #[derive(Default)]
 struct Body {
     kind: u8,
@@ -70,31 +136,40 @@ struct Body {
     b: u8,
     id: u32,
     payload: [u64; 4],
+    /// Word 8.
+    more: u64,
 }
 
-/// The words that stand for `event`.
-pub(crate) fn encode(event: &Event) -> Words {
+/// The record that stands for `event`.
+pub(crate) fn encode(event: &Event) -> Record {
     let body = body(&event.kind);
     let [p0, p1, p2, p3] = body.payload;
-    [
-        u64::from(u32::from_le_bytes([body.kind, body.flags, body.a, body.b])) | u64::from(body.id) << 32,
-        event.seq & ((1 << SEQ_BITS) - 1) | vcpu_code(event.vcpu) << SEQ_BITS,
-        event.host_ns,
-        event.device_ns,
-        p0,
-        p1,
-        p2,
-        p3,
-    ]
+    let head = u64::from(u32::from_le_bytes([body.kind, body.flags, body.a, body.b]));
+    let order = event.seq & SEQ | vcpu_code(event.vcpu) << SEQ_BITS;
+    Record {
+        words: [head | u64::from(body.id) << 32, order, event.host_ns, event.device_ns, p0, p1, p2, p3],
+        more: body.more,
+        slots: slots_of(head),
+    }
 }
 
-/// The event that `words` stand for; `None` if no writer of this version wrote them.
-pub(crate) fn decode(words: &Words) -> Option<Event> {
+/// The size in slots of a record of this program, by its word 0; 0 if that stands for nothing.
+pub(crate) fn slots_of(head: u64) -> usize {
+    match head as u8 {
+        0 => 0,
+        kind::ACCESS => SLOTS_MAX,
+        _ => 1,
+    }
+}
+
+/// The event that `words` and the word after them stand for, if there is one; `None` if no writer of this version
+/// wrote them.
+pub(crate) fn decode(words: &Words, more: u64) -> Option<Event> {
     let [head, order, host_ns, device_ns, payload @ ..] = *words;
     let [kind, flags, a, b, ..] = head.to_le_bytes();
-    let body = Body { kind, flags, a, b, id: high(head), payload };
+    let body = Body { kind, flags, a, b, id: high(head), payload, more };
     Some(Event {
-        seq: order & ((1 << SEQ_BITS) - 1),
+        seq: order & SEQ,
         host_ns,
         device_ns,
         vcpu: vcpu_from_code(order >> SEQ_BITS),
@@ -183,9 +258,14 @@ fn body(event: &EventKind) -> Body {
         EventKind::IsrEnter { vector } => Body { kind: kind::ISR_ENTER, a: vector, ..empty },
         EventKind::IsrExit { vector } => Body { kind: kind::ISR_EXIT, a: vector, ..empty },
         EventKind::ClockJump { to } => Body { kind: kind::CLOCK_JUMP, payload: [to, 0, 0, 0], ..empty },
-        EventKind::NotEmulated { instruction, walk, gpa } => {
-            Body { kind: kind::NOT_EMULATED, id: instruction, payload: [gpa, 0, u64::from(walk), 0], ..empty }
-        }
+        EventKind::NotEmulated { cpl, instruction, walk, route, gpa, operand } => Body {
+            kind: kind::NOT_EMULATED,
+            flags: not_emulated::flags(cpl, gpa, operand),
+            a: operand.size,
+            id: instruction,
+            payload: [gpa.unwrap_or(0), u64::from(route), u64::from(walk), 0],
+            ..empty
+        },
         EventKind::Warning { text } => Body { kind: kind::WARNING, id: text, ..empty },
     }
 }
@@ -222,8 +302,15 @@ fn access_body(access: &AccessEvent) -> Body {
                 | u64::from(access.fragment) << 32
                 | u64::from(access.service_ns.min(MAX_SERVICE_NS)) << 40,
         ],
+        more: u64::from(access.stack)
+            | memory_type_bits(access.pat, PAT_SHIFT)
+            | memory_type_bits(access.effective, EFFECTIVE_SHIFT),
     }
 }
+
+/// Memory types in word 8.
+const PAT_SHIFT: u32 = 32;
+const EFFECTIVE_SHIFT: u32 = 40;
 
 /// Service time has 24 bits.
 const MAX_SERVICE_NS: u32 = (1 << 24) - 1;
@@ -275,7 +362,14 @@ fn event_kind(body: &Body) -> Option<EventKind> {
         kind::ISR_ENTER => EventKind::IsrEnter { vector: body.a },
         kind::ISR_EXIT => EventKind::IsrExit { vector: body.a },
         kind::CLOCK_JUMP => EventKind::ClockJump { to: p0 },
-        kind::NOT_EMULATED => EventKind::NotEmulated { instruction: id, walk: p2 as u32, gpa: p0 },
+        kind::NOT_EMULATED => EventKind::NotEmulated {
+            cpl: body.flags >> flag::CPL_SHIFT & 3,
+            instruction: id,
+            walk: p2 as u32,
+            route: p1 as u32,
+            gpa: (body.flags & not_emulated::GPA != 0).then_some(p0),
+            operand: not_emulated::operand(body.flags, body.a),
+        },
         kind::WARNING => EventKind::Warning { text: id },
         kind::INTERRUPT_MASKED => EventKind::InterruptMasked { function: id, index: p2 as u16, cause },
         kind::INTX => EventKind::Intx { function: id, asserted: flagged, gsi: body.a, cause },
@@ -311,6 +405,9 @@ fn access(body: &Body) -> Option<AccessEvent> {
         instance: rest as u32,
         fragment: high(rest) as u8,
         service_ns: high(rest) >> 8,
+        stack: body.more as u32,
+        pat: memory_type_from_bits(body.more, PAT_SHIFT)?,
+        effective: memory_type_from_bits(body.more, EFFECTIVE_SHIFT)?,
     })
 }
 
@@ -390,6 +487,28 @@ codes!(Counted, counted_code, counted_from_code, {
     1 => Counted::FaultResolved,
     2 => Counted::FaultFatal,
 });
+
+codes!(MemoryType, memory_type_code, memory_type_from_code, {
+    1 => MemoryType::Uncacheable,
+    2 => MemoryType::UncacheableMinus,
+    3 => MemoryType::WriteCombining,
+    4 => MemoryType::WriteThrough,
+    5 => MemoryType::WriteProtected,
+    6 => MemoryType::WriteBack,
+});
+
+/// A memory type that may not be known, as a byte from bit `shift` on.
+fn memory_type_bits(memory_type: Option<MemoryType>, shift: u32) -> u64 {
+    memory_type.map_or(0, |known| u64::from(memory_type_code(known)) << shift)
+}
+
+/// The outer `None` is for a byte that stands for nothing.
+fn memory_type_from_bits(word: u64, shift: u32) -> Option<Option<MemoryType>> {
+    match (word >> shift) as u8 {
+        0 => Some(None),
+        code => memory_type_from_code(code).map(Some),
+    }
+}
 
 #[cfg(test)]
 mod tests;

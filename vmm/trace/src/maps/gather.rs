@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arc, Bdf, HashMap, Id, Mapping, MappingUse, Maps, Path, Region, Resource, Span};
+use super::entries::Sections;
+use super::{Arc, Bdf, HashMap, Id, KernelEntries, Mapping, MappingUse, Maps, Path, Region, Resource, Span};
 use crate::event::{Counted, RouteChange};
 use crate::view::{AccessView, BusAddress, View, What};
 
@@ -22,20 +23,29 @@ pub(super) struct Index {
     alive: Vec<(Id, Arc<Mapping>, u64)>,
     /// Mappings that lead to nothing so far.
     unplaced: BTreeMap<Id, MappingUse>,
-    /// What a program used last.
-    last_user: Option<At>,
+    /// What vCPUs did since they last counted entries into the kernel.
+    sections: Sections<At>,
+    /// Where counts are listed.
+    counts: HashMap<Counts, usize>,
 }
+
+/// What makes counts the same: scenario, window, address space and pid, whether they are told at a mapping.
+type Counts = (Option<Arc<str>>, Option<Arc<str>>, Option<(u64, Option<u64>)>, bool);
+
+/// The most windows that are told apart; what is counted in more of them is in none.
+const MOST: usize = 4096;
 
 /// What makes a mapping one mapping.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Announced(Id),
-    Inferred { path: Path, page: u64, address_space: Option<u64> },
+    Inferred { path: Path, page: u64, physical: u64, address_space: Option<u64> },
 }
 
 impl Maps {
     /// Takes note of the record that comes after those given before.
     pub fn add(&mut self, view: &View) {
+        self.index.sections.add(view);
         match &view.what {
             What::Route { function: Some(function), route: Some(route), change, cause } => {
                 let index = self.resource(function, route);
@@ -62,13 +72,11 @@ impl Maps {
             }
             What::Map { id, mapping: Some(mapping) } => self.map(*id, mapping, view.seq),
             What::Unmap { id, .. } => self.unmap(*id, view.seq),
-            What::Access(access) => self.access(access, view.seq),
-            What::Count { what: Counted::KernelEntries, value, .. } => {
-                if let Some(at) = self.index.last_user {
-                    let entries = self.row(at).kernel_entries.unwrap_or(0).saturating_add(*value);
-                    self.row_mut(at).kernel_entries = Some(entries);
-                }
+            What::Access(access) => {
+                let at = self.access(access, view.seq);
+                self.index.sections.access(view, access, at);
             }
+            What::Count { what: Counted::KernelEntries, value, .. } => self.count(view, *value),
             What::Count { what, address, .. } => self.fault(*address, *what == Counted::FaultFatal),
             _ => (),
         }
@@ -122,24 +130,32 @@ impl Maps {
         }
     }
 
-    fn access(&mut self, access: &AccessView, seq: u64) {
+    /// Counts an access; the place of the mapping that it went through.
+    fn access(&mut self, access: &AccessView, seq: u64) -> Option<At> {
         let place = access.place.as_ref();
         let reached = place.and_then(|place| self.index.current.get(&(place.bdf?, place.region)).copied());
         let (Some(walk), BusAddress::Memory(gpa)) = (&access.walk, access.address) else {
             if let (Some(index), BusAddress::Port(_)) = (reached, access.address) {
                 self.resources[index].ports.count(seq, true);
             }
-            return;
+            return None;
         };
         let address_space = walk.user.then_some(walk.cr3);
+        let physical = gpa & !walk.page_size.wrapping_sub(1);
         let key = match walk.mapping.filter(|_| access.mapping.is_some()) {
             Some(id) => Key::Announced(id),
-            None => Key::Inferred { path: walk.path, page: walk.page, address_space },
+            None => Key::Inferred { path: walk.path, page: walk.page, physical, address_space },
         };
-        // What nothing decodes any more belongs to what was there.
+        // What nothing decodes any more belongs to what was there; configuration space never was a BAR.
         let target = reached.or_else(|| {
+            if access.is_configuration() {
+                return None;
+            }
             let rows = self.index.rows.get(&key).map_or(&[][..], Vec::as_slice);
-            let was_there = |at: &usize| self.resources[*at].contains(gpa);
+            let was_there = |at: &usize| {
+                let resource = &self.resources[*at];
+                resource.contains(gpa) && !resource.decoded.is_empty()
+            };
             let led_there = rows.iter().rev().filter_map(|(resource, _)| *resource).find(was_there);
             led_there.or_else(|| (0..self.resources.len()).rev().find(was_there))
         });
@@ -150,28 +166,69 @@ impl Maps {
                 user: walk.user,
                 address_space,
                 virtual_address: walk.page,
-                physical_address: gpa & !walk.page_size.wrapping_sub(1),
+                physical_address: physical,
                 length: walk.page_size,
                 ..MappingUse::unknown()
             },
         });
-        if access.cpl == 3 {
-            self.index.last_user = Some(at);
-        }
         let row = self.row_mut(at);
         row.used.count(seq, place.is_some());
         if !row.memory_types.contains(&walk.memory_type) {
             row.memory_types.push(walk.memory_type);
         }
+        Some(at)
     }
 
-    /// The mapping that exists now and holds virtual `address`, and the bus address there.
+    /// Takes note of entries into the kernel that were counted.
+    fn count(&mut self, view: &View, value: u64) {
+        let section = self.index.sections.count(view);
+        // What was undone since may have been another program's, that is gone.
+        let gone = section.last_mapping().is_some_and(|at| self.row(at).undone.is_some());
+        let at = section.mapping().filter(|_| !gone);
+        if let Some(at) = at {
+            let entries = self.row(at).kernel_entries.unwrap_or(0).saturating_add(value);
+            self.row_mut(at).kernel_entries = Some(entries);
+        }
+        let scenario = view.scenario.clone().filter(|_| !view.uncertain.scenario);
+        let program = section.program().filter(|_| !gone).cloned();
+        let who = program.as_ref().map(|(space, process)| (*space, process.as_ref().map(|known| known.pid)));
+        let full = self.index.counts.len() >= MOST;
+        let mut key = (scenario, section.name.clone(), who, at.is_some());
+        if full && !self.index.counts.contains_key(&key) {
+            key = (None, None, None, false);
+        }
+        let next = self.kernel_entries.len();
+        let index = *self.index.counts.entry(key.clone()).or_insert(next);
+        if index == next {
+            let (scenario, window, who, at_mapping) = key;
+            let name = |name: Option<Arc<str>>| name.map(|name| name.to_string());
+            let process = program.filter(|_| who.is_some()).and_then(|(_, process)| process);
+            self.kernel_entries.push(KernelEntries {
+                scenario: name(scenario),
+                window: name(window),
+                address_space: who.map(|(space, _)| space),
+                process: process.as_deref().cloned(),
+                first: view.seq,
+                at_mapping,
+                ..KernelEntries::default()
+            });
+        }
+        let counted = &mut self.kernel_entries[index];
+        counted.entries = counted.entries.saturating_add(value);
+        counted.counts += 1;
+        counted.last = view.seq;
+    }
+
+    /// The mapping that exists now and holds virtual `address`, and the bus address there; `None` also if
+    /// several address spaces have one.
     pub(crate) fn alive_at(&self, address: u64) -> Option<(Id, u64)> {
-        self.index.alive.iter().rev().find_map(|(id, mapping, _)| {
+        let mut found = self.index.alive.iter().rev().filter_map(|(id, mapping, _)| {
             let within = address.checked_sub(mapping.virtual_address)?;
             let physical = mapping.physical_address.checked_add(within)?;
-            (within < mapping.length).then_some((*id, physical))
-        })
+            (within < mapping.length).then_some((*id, physical, mapping.address_space))
+        });
+        let (id, physical, space) = found.next()?;
+        found.all(|(.., other)| other == space).then_some((id, physical))
     }
 
     fn fault(&mut self, address: u64, fatal: bool) {

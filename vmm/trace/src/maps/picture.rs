@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{MappingUse, Maps, Path, Resource};
+use super::{KernelEntries, MappingUse, Maps, Path, Process, Resource};
 use crate::print::words;
 use crate::print::wrap::wrap;
+
+/// So many counts of kernel entries are listed.
+const COUNTS: usize = 8;
 
 /// Mappings alike: same place, same way, same virtual address.
 type Likeness = (u64, Path, u64, bool, bool);
@@ -20,7 +23,39 @@ impl Maps {
                 lines.extend(wrap(&head, 22, &items(&alike), width));
             }
         }
+        let counted: Vec<_> = self.counted_elsewhere().collect();
+        for counted in counted.iter().take(COUNTS) {
+            lines.extend(wrap("  ", 4, &counted.words(), width));
+        }
+        if let Some(more) = counted.len().checked_sub(COUNTS).filter(|more| *more > 0) {
+            lines.push(format!("  and {more} more counts of kernel entries"));
+        }
         lines
+    }
+
+    /// Entries into the kernel that aren't told at a mapping.
+    pub(super) fn counted_elsewhere(&self) -> impl Iterator<Item = &KernelEntries> {
+        self.kernel_entries.iter().filter(|counted| !counted.at_mapping)
+    }
+}
+
+impl KernelEntries {
+    /// How many, where, by whom, in which records.
+    pub(super) fn words(&self) -> Vec<String> {
+        let entries = words::counted(self.entries, "kernel entry", "kernel entries");
+        let mut words = vec![match &self.scenario {
+            Some(scenario) => format!("{entries} in scenario {scenario}"),
+            None => entries,
+        }];
+        words.extend(self.window.clone());
+        if let Some(Process { pid, name, .. }) = &self.process {
+            words.push(format!("by {name} {pid}"));
+        }
+        words.push(match self.counts {
+            1 => format!("record {}", self.first),
+            counts => format!("{counts} counts in records {} to {}", self.first, self.last),
+        });
+        words
     }
 }
 

@@ -52,6 +52,15 @@ pub fn print(
     if maps.resources.is_empty() && maps.elsewhere.is_empty() {
         writeln!(out, "no BAR was decoded, and nothing was mapped")?;
     }
+    let mut counted = maps.counted_elsewhere().peekable();
+    if counted.peek().is_some() {
+        writeln!(out, "\n{}", paint.paint(HEADING, "kernel entries that belong to no one mapping"))?;
+    }
+    for counted in counted {
+        for line in wrap("  ", 4, &counted.words(), width) {
+            writeln!(out, "{line}")?;
+        }
+    }
     let mut rows = maps.resources.iter().flat_map(|resource| &resource.mappings).chain(&maps.elsewhere);
     if rows.any(|row| !row.announced) {
         writeln!(out, "\n? inferred from the page walk: the guest announced no such mapping")?;

@@ -1,9 +1,10 @@
 //! Who mapped what, as a table and as data.
 
 use super::*;
-use crate::event::{AccessEvent, Backing, Counted, EventKind, Outcome, RouteChange};
+use crate::definition::{Definition, Walk};
+use crate::event::{AccessEvent, Backing, Counted, EventKind, Outcome, RouteChange, Target};
 use crate::format::End;
-use crate::sample::{MMAP, Sample, count};
+use crate::sample::{BAR0, BAR2, ECAM, MMAP, Sample, USER, count};
 
 /// The table of a trace that is done.
 fn printed(sample: &Sample) -> String {
@@ -136,4 +137,208 @@ fn a_bar_that_comes_back_is_the_same_resource() {
 #[test]
 fn a_trace_without_any_says_so() {
     assert_eq!(printed(&Sample::new()), "no BAR was decoded, and nothing was mapped\n");
+}
+
+/// Scenario, window and address space of a count, and how many.
+type Booked = (Option<String>, Option<String>, Option<u64>, u64);
+
+/// Kernel entries of programs' mappings, and where all were counted.
+fn booked(sample: &Sample) -> (Vec<Option<u64>>, Vec<Booked>) {
+    sample.writer.finish(End::Finished).unwrap();
+    let maps = read(sample);
+    let rows = maps.resources.iter().flat_map(|resource| &resource.mappings);
+    let rows = rows.filter(|row| row.user).map(|row| row.kernel_entries).collect();
+    let counts = maps.kernel_entries.into_iter();
+    let counts = counts.map(|count| (count.scenario, count.window, count.address_space, count.entries));
+    (rows, counts.collect())
+}
+
+fn name(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+/// A program whose mapping is used, and that is counted meanwhile.
+fn used_mapping() -> Sample {
+    let mut sample = Sample::new();
+    sample.add_routes(0);
+    sample.event(EventKind::Map { mapping: sample.user_mapping });
+    sample.scenario_begin("ways");
+    sample.mark("loads: begin");
+    let read = sample.user_read(8, 0);
+    sample.access(read);
+    sample.mark("loads: end");
+    count(&mut sample, Counted::KernelEntries, 0, 0);
+    sample
+}
+
+#[test]
+fn kernel_entries_around_calls_are_no_mappings() {
+    let mut sample = used_mapping();
+    sample.mark("calls: begin");
+    let write = sample.kernel_write(8, 1);
+    sample.access(write);
+    sample.mark("calls: end");
+    count(&mut sample, Counted::KernelEntries, 100, 0);
+    let (rows, counts) = booked(&sample);
+    assert_eq!(rows, [Some(0)]);
+    let loads = (name("ways"), name("loads"), Some(USER), 0);
+    assert_eq!(counts, [loads, (name("ways"), name("calls"), None, 100)]);
+    let (maps, completeness) = Maps::read(&sample.path()).unwrap();
+    let mut out = Vec::new();
+    print(&mut out, &maps, &completeness, 80, false).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let expected = "
+kernel entries that belong to no one mapping
+  100 kernel entries in scenario ways, calls, record 12
+";
+    assert!(text.ends_with(expected), "{text}");
+    let picture = maps.picture(80);
+    assert_eq!(picture.last().unwrap(), "  100 kernel entries in scenario ways, calls, record 12");
+}
+
+#[test]
+fn kernel_entries_are_not_those_of_a_mapping_that_is_gone() {
+    let mut sample = used_mapping();
+    let read = sample.user_read(8, 0);
+    sample.access(read);
+    sample.event(EventKind::Unmap { mapping: sample.user_mapping });
+    count(&mut sample, Counted::KernelEntries, 100, 0);
+    let (rows, counts) = booked(&sample);
+    assert_eq!(rows, [Some(0)]);
+    assert_eq!(counts[1], (name("ways"), None, None, 100));
+}
+
+#[test]
+fn kernel_entries_of_two_programs_are_neithers() {
+    let mut sample = used_mapping();
+    let walk = Walk { cr3: 0x9000, user: true, mapping: None, ..sample.ioremap_walk() };
+    let walk = sample.writer.define(&Definition::Walk(walk)).unwrap();
+    sample.mark("both begin");
+    let read = sample.user_read(8, 0);
+    sample.access(read);
+    sample.access(AccessEvent { walk, ..read });
+    sample.mark("both end");
+    count(&mut sample, Counted::KernelEntries, 100, 0);
+    let (rows, counts) = booked(&sample);
+    assert_eq!(rows, [Some(0), None]);
+    assert_eq!(counts[1], (name("ways"), name("both"), None, 100));
+}
+
+#[test]
+fn kernel_entries_of_a_program_that_used_two_mappings_are_the_programs() {
+    let mut sample = used_mapping();
+    let walk = Walk { cr3: USER, user: true, mapping: None, ..sample.ioremap_walk() };
+    let walk = sample.writer.define(&Definition::Walk(walk)).unwrap();
+    let read = sample.user_read(8, 0);
+    sample.access(read);
+    sample.access(AccessEvent { walk, ..read });
+    count(&mut sample, Counted::KernelEntries, 3, 0);
+    let (rows, counts) = booked(&sample);
+    assert_eq!(rows, [Some(0), None]);
+    assert_eq!(counts[1], (name("ways"), None, Some(USER), 3));
+}
+
+#[test]
+fn kernel_entries_after_lost_records_are_nobodys() {
+    let mut sample = used_mapping();
+    sample.mark("more: begin");
+    let read = sample.user_read(8, 0);
+    sample.access(read);
+    sample.writer.reserve();
+    sample.mark("more: end");
+    count(&mut sample, Counted::KernelEntries, 100, 0);
+    let (rows, counts) = booked(&sample);
+    assert_eq!(rows, [Some(0)]);
+    assert_eq!(counts[1], (None, name("more"), None, 100));
+}
+
+#[test]
+fn windows_at_one_virtual_address_are_as_many_as_physical_pages() {
+    let mut sample = Sample::new();
+    sample.add_routes(0);
+    let base = Walk { cr3: USER, page: MMAP, user: true, mapping: None, ..sample.ioremap_walk() };
+    let walk = sample.writer.define(&Definition::Walk(Walk { announced: false, ..base })).unwrap();
+    for offset in [0, 0x4_0000, 0xf_f000, 0x4_0000] {
+        let target = Target::Memory(BAR2 + offset);
+        let access = AccessEvent { route: sample.bar2, target, walk, ..sample.user_write(0, 1) };
+        sample.access(access);
+    }
+    sample.writer.finish(End::Finished).unwrap();
+    let maps = read(&sample);
+    let rows = maps.resources[1].mappings.iter();
+    let rows: Vec<_> = rows.map(|row| (row.physical_address - BAR2, row.used.accesses)).collect();
+    assert_eq!(rows, [(0, 1), (0x4_0000, 2), (0xf_f000, 1)]);
+}
+
+#[test]
+fn a_claim_that_was_refused_has_no_accesses() {
+    let mut sample = Sample::new();
+    // A BAR that was put over configuration space.
+    let definition = Route {
+        function: Some(sample.lab),
+        region: Region::Bar(2),
+        space: Space::Memory,
+        base: ECAM,
+        size: 1 << 20,
+    };
+    let route = sample.writer.define(&Definition::Route(definition)).unwrap();
+    sample.event(EventKind::Route { route, change: RouteChange::Refused, cause: 0 });
+    let target = Target::Memory(ECAM + 0x2_0010);
+    let ecam = AccessEvent { route: sample.ecam, target, ..sample.kernel_read(0, 0) };
+    let absent = AccessEvent { route: 0, outcome: Outcome::Unclaimed, ..ecam };
+    sample.access(ecam);
+    sample.access(AccessEvent { target: Target::Memory(ECAM + 0x3_8000), ..absent });
+    // Where no function's configuration space is, and the BAR would have been.
+    sample.event(EventKind::Route { route: sample.bar0, change: RouteChange::Refused, cause: 0 });
+    sample.access(AccessEvent { target: Target::Memory(BAR0 + 8), ..absent });
+    sample.writer.finish(End::Finished).unwrap();
+    let maps = read(&sample);
+    assert_eq!(maps.resources.iter().map(|resource| resource.mappings.len()).sum::<usize>(), 0);
+    assert_eq!(maps.elsewhere.iter().map(|row| row.used.accesses).sum::<u64>(), 3);
+}
+
+#[test]
+fn configuration_accesses_are_none_of_a_bar_that_was_there() {
+    let mut sample = Sample::new();
+    let definition = Route {
+        function: Some(sample.lab),
+        region: Region::Bar(2),
+        space: Space::Memory,
+        base: ECAM,
+        size: 1 << 20,
+    };
+    let route = sample.writer.define(&Definition::Route(definition)).unwrap();
+    for change in [RouteChange::Added, RouteChange::Removed] {
+        sample.event(EventKind::Route { route, change, cause: 0 });
+    }
+    let target = Target::Memory(ECAM + 0x2_0010);
+    let ecam = AccessEvent { route: sample.ecam, target, ..sample.kernel_read(0, 0) };
+    sample.access(ecam);
+    sample.writer.finish(End::Finished).unwrap();
+    assert!(read(&sample).resources[0].mappings.is_empty());
+}
+
+#[test]
+fn a_page_fault_at_an_address_of_two_programs_is_neithers() {
+    let mut sample = Sample::new();
+    sample.add_routes(0);
+    let other = Mapping {
+        path: Path::Mmap,
+        virtual_address: MMAP,
+        physical_address: BAR0,
+        length: 4096,
+        address_space: Some(0x9000),
+        on_fault: true,
+        who: "user 2".into(),
+        call: "mmap(lab, 4096, offset 0)".into(),
+    };
+    let other = sample.writer.define(&Definition::Mapping(other)).unwrap();
+    sample.event(EventKind::Map { mapping: sample.user_mapping });
+    sample.event(EventKind::Map { mapping: other });
+    count(&mut sample, Counted::FaultResolved, 1, MMAP);
+    sample.event(EventKind::Unmap { mapping: other });
+    count(&mut sample, Counted::FaultResolved, 1, MMAP);
+    sample.writer.finish(End::Finished).unwrap();
+    let maps = read(&sample);
+    assert_eq!(maps.resources[0].mappings.iter().map(|row| row.faults).collect::<Vec<_>>(), [1, 0]);
 }

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{Ending, Printer, Totals};
-use crate::definition::Function;
+use crate::definition::{Function, Mapping, Path, Process, Walk};
 use crate::definitions::Definitions;
 use crate::format::{Clock, End};
 use crate::view::{AccessView, BusAddress, Code, Place, View, What};
@@ -88,6 +88,7 @@ impl<W: Write> Printer for JsonPrinter<W> {
             "failed": failed,
             "accesses": accesses,
             "lost": ending.lost,
+            "unknown_kinds": ending.unknown_kinds,
             "damage": ending.damage.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "host_ns": host_ns,
         }))?;
@@ -229,8 +230,22 @@ fn details(what: &What) -> (&'static str, Value) {
         What::IsrEnter { vector, .. } => ("isr-enter", json!({ "vector": vector })),
         What::IsrExit { vector } => ("isr-exit", json!({ "vector": vector })),
         What::ClockJump { to } => ("clock-jump", json!({ "to_ns": to })),
-        What::NotEmulated { code, gpa, .. } => {
-            ("not-emulated", json!({ "gpa": hex(*gpa), "code": code.as_deref().map(code_fields) }))
+        What::NotEmulated { cpl, code, walk, mapping, process, gpa, place, operand } => {
+            let object = json!({
+                "cpl": cpl,
+                "path": walk.as_ref().map_or(Path::Unknown, |walk| walk.path),
+                "announced": walk.as_ref().is_some_and(|walk| walk.announced),
+                "code": code.as_deref().map(code_fields),
+                "gva": walk.as_ref().zip(*gpa).map(|(walk, gpa)| hex(walk.virtual_address(gpa))),
+                "gpa": gpa.map(hex),
+                "walk": walk.as_deref().map(walk_fields),
+                "mapping": mapping.as_deref().map(mapping_fields),
+                "process": process.as_deref().map(process_fields),
+                "reads": operand.reads,
+                "writes": operand.writes,
+                "size": (operand.size != 0).then_some(operand.size),
+            });
+            ("not-emulated", with_place(object, place.as_ref()))
         }
         What::Warning { text } => ("warning", json!({ "text": &**text })),
     }
@@ -257,16 +272,9 @@ fn access(access: &AccessView) -> Value {
         "gva": access.gva().map(hex),
         "gpa": gpa,
         "port": port,
-        "walk": access.walk.as_ref().map(|walk| json!({
-            "cr3": hex(walk.cr3),
-            "page_size": walk.page_size,
-            "entries": walk.entries.iter().copied().map(hex).collect::<Vec<_>>(),
-            "user": walk.user,
-            "writable": walk.writable,
-            "memory_type": walk.memory_type,
-        })),
+        "walk": access.walk.as_deref().map(walk_fields),
         "mapping": access.mapping.as_deref().map(mapping_fields),
-        "process": access.process.as_ref().map(|process| json!({ "pid": process.pid, "name": process.name })),
+        "process": access.process.as_deref().map(process_fields),
         "write": access.write,
         "size": access.size,
         "value": hex(access.value),
@@ -290,7 +298,22 @@ fn with_place(mut object: Value, place: Option<&Place>) -> Value {
     object
 }
 
-fn mapping_fields(mapping: &crate::definition::Mapping) -> Value {
+fn walk_fields(walk: &Walk) -> Value {
+    json!({
+        "cr3": hex(walk.cr3),
+        "page_size": walk.page_size,
+        "entries": walk.entries.iter().copied().map(hex).collect::<Vec<_>>(),
+        "user": walk.user,
+        "writable": walk.writable,
+        "memory_type": walk.memory_type,
+    })
+}
+
+fn process_fields(process: &Process) -> Value {
+    json!({ "pid": process.pid, "name": process.name })
+}
+
+fn mapping_fields(mapping: &Mapping) -> Value {
     json!({
         "path": mapping.path,
         "virtual_address": hex(mapping.virtual_address),

@@ -9,7 +9,7 @@ mod setup;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use self::access::access_lines;
+use self::access::{access_lines, not_emulated_lines};
 use self::effects::Effects;
 use self::fold::{Fold, Folded};
 use self::setup::Setup;
@@ -18,7 +18,7 @@ use super::wrap::wrap;
 use super::{Ending, Printer, Totals, words};
 use crate::definition::Machine;
 use crate::definitions::Definitions;
-use crate::event::RouteChange;
+use crate::event::{MemoryOperand, RouteChange};
 use crate::format::Clock;
 use crate::maps::Maps;
 use crate::view::{AccessView, View, What};
@@ -176,9 +176,28 @@ impl<W: Write> TextPrinter<W> {
         self.selected += 1;
         for line in wrap(&prefix(view), 9, &[text], self.width) {
             let line = match view.what {
-                What::NotEmulated { .. } | What::Warning { .. } => self.paint.paint(WARNING, line),
+                What::Warning { .. } => self.paint.paint(WARNING, line),
                 _ => line,
             };
+            self.line(line)?;
+        }
+        Ok(())
+    }
+
+    /// The lines of an access that was none.
+    fn not_emulated(
+        &mut self,
+        definitions: &Definitions,
+        view: &View,
+        operand: MemoryOperand,
+    ) -> io::Result<()> {
+        self.settle(definitions)?;
+        self.fold.forget();
+        self.last_printed = None;
+        self.selected += 1;
+        self.inferred |= view.walk().is_some_and(|walk| !walk.announced);
+        let why = self.paint.paint(WARNING, words::not_emulated(view));
+        for line in not_emulated_lines(view, operand, &why, self.width, self.paint) {
             self.line(line)?;
         }
         Ok(())
@@ -276,9 +295,10 @@ impl<W: Write> Printer for TextPrinter<W> {
                 let text = format!("unmap  {} by {}", mapping.call, mapping.who);
                 self.print_single(definitions, view, text)
             }
-            What::Mark { .. } | What::Count { .. } | What::NotEmulated { .. } | What::Warning { .. } => {
+            What::Mark { .. } | What::Count { .. } | What::Warning { .. } => {
                 self.print_single(definitions, view, words::summary(view))
             }
+            What::NotEmulated { operand, .. } => self.not_emulated(definitions, view, *operand),
             // What follows from them is told where it shows: in the accesses of handlers and in times.
             What::IsrEnter { .. }
             | What::IsrExit { .. }

@@ -2,9 +2,10 @@
 
 use device_model::Register;
 
-use crate::event::{Backing, Counted, DmaOutcome, Outcome, RouteChange};
+use crate::definition::Walk;
+use crate::event::{Backing, Counted, DmaOutcome, MemoryOperand, Outcome, RouteChange};
 use crate::format::End;
-use crate::view::{AccessView, BusAddress, View, What, describe_value};
+use crate::view::{AccessView, BusAddress, Place, View, What, describe_value};
 
 /// `1,131`.
 pub(crate) fn number(value: u64) -> String {
@@ -54,9 +55,22 @@ pub(crate) fn early_end(end: Option<&End>) -> Option<String> {
     }
 }
 
+/// What was skipped of a trace that a later program wrote; `None` if nothing was.
+pub(crate) fn skipped(unknown_kinds: u64) -> Option<String> {
+    let what = counted(unknown_kinds, "record of an unknown kind was", "records of unknown kinds were");
+    (unknown_kinds > 0).then(|| format!("{what} skipped; a newer barscope reads them"))
+}
+
 /// `R4` or `W4`.
 pub(crate) fn direction(access: &AccessView) -> String {
     format!("{}{}", if access.write { 'W' } else { 'R' }, access.size)
+}
+
+/// What an instruction does with its operand: `R16`, `W32`, `RW4`; without a size that nobody knows.
+pub(crate) fn operand(operand: MemoryOperand) -> String {
+    let MemoryOperand { reads, writes, size } = operand;
+    let size = if size == 0 { String::new() } else { size.to_string() };
+    format!("{}{}{size}", if reads { "R" } else { "" }, if writes { "W" } else { "" })
 }
 
 /// The value and what it means: `0x1 DONE`.
@@ -75,12 +89,17 @@ fn with_meaning(value: u64, meaning: &str) -> String {
 /// Where an access went, in as few words as tell it: `BAR0.SCRATCH`, `BAR0+0x40`, `port 0xcf8`.
 pub(crate) fn target(access: &AccessView) -> String {
     match (&access.place, access.address) {
-        (Some(place), _) => match place.register_name() {
-            Some(register) => format!("{}.{register}", place.region),
-            None => place.to_string(),
-        },
+        (Some(place), _) => register(place),
         (None, BusAddress::Memory(address)) => format!("{address:#x}"),
         (None, BusAddress::Port(port)) => format!("port {port:#x}"),
+    }
+}
+
+/// A place by its register, if it has one.
+fn register(place: &Place) -> String {
+    match place.register_name() {
+        Some(register) => format!("{}.{register}", place.region),
+        None => place.to_string(),
     }
 }
 
@@ -106,13 +125,27 @@ pub(crate) fn refusal(access: &AccessView) -> Option<String> {
     Some(format!("{why}: {came_of_it}"))
 }
 
+/// What became of an instruction that KVM could not emulate.
+pub(crate) fn not_emulated(view: &View) -> String {
+    let instruction = view.code().map_or("an instruction", |code| &code.text);
+    let end = if view.gpa().is_some() { ": #UD" } else { "" };
+    format!("KVM can't emulate {instruction}{end}")
+}
+
 /// The path, `?` after one that was inferred.
 pub(crate) fn path(access: &AccessView) -> String {
-    match (&access.walk, access.address) {
-        (_, BusAddress::Port(_)) => "port".to_owned(),
-        (Some(walk), _) if walk.announced => walk.path.to_string(),
-        (Some(walk), _) => format!("{}?", walk.path),
-        (None, _) => "unknown".to_owned(),
+    match access.address {
+        BusAddress::Port(_) => "port".to_owned(),
+        BusAddress::Memory(_) => path_of(access.walk.as_deref()),
+    }
+}
+
+/// The path of a walk, `?` after one that was inferred.
+pub(crate) fn path_of(walk: Option<&Walk>) -> String {
+    match walk {
+        Some(walk) if walk.announced => walk.path.to_string(),
+        Some(walk) => format!("{}?", walk.path),
+        None => "unknown".to_owned(),
     }
 }
 
@@ -230,9 +263,14 @@ pub(crate) fn summary(view: &View) -> String {
         What::IsrEnter { vector, .. } => format!("interrupt handler {vector:#x} begins"),
         What::IsrExit { vector } => format!("interrupt handler {vector:#x} is done"),
         What::ClockJump { to } => format!("idle until {}", time(*to)),
-        What::NotEmulated { code, gpa, .. } => {
+        What::NotEmulated { code, place, gpa, .. } => {
             let instruction = code.as_ref().map_or("an instruction", |code| &code.text);
-            format!("KVM can't emulate {instruction} on device memory at {gpa:#x}: #UD")
+            let (on, end) = match (place, gpa) {
+                (Some(place), Some(gpa)) => (format!("{} at {gpa:#x}", register(place)), ": #UD"),
+                (None, Some(gpa)) => (format!("device memory at {gpa:#x}"), ": #UD"),
+                (_, None) => ("memory that could not be told".to_owned(), ""),
+            };
+            format!("KVM can't emulate {instruction} on {on}{end}")
         }
         What::Warning { text } => format!("warning: {text}"),
         effect_of_device => effect(effect_of_device).unwrap_or_else(|| "unknown route".to_owned()),

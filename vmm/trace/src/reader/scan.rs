@@ -4,368 +4,377 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::damage::{Damage, DamageKind, DamageList};
+use super::definitions::DefinitionStream;
 use super::slots::Slots;
-use super::{Damage, DamageKind, ReadError, packed};
-use crate::definition::Definition;
-use crate::definitions::Definitions;
-use crate::event::Event;
+use super::sparse::Sparse;
+use super::{ReadError, packed};
+use crate::capability::Capabilities;
+use crate::format::header::{Header, Kinds, State, Whole, word};
 use crate::format::{
-    BLOCK_BYTES, BLOCK_SLOTS, BlockKind, Clock, End, HEADER_BYTES, MAGIC, RUNNING, SLOT_BYTES, SLOT_WORDS,
-    VERSION, block, header, slot,
+    BLOCK_BYTES, BlockKind, Clock, HEADER_BYTES, MAGIC, SEALED, SLOT_BYTES, VERSION, block, block_checksum,
 };
 
-const WORD: usize = size_of::<u64>();
 /// Bytes of a block after its header.
-const CONTENT_BYTES: usize = BLOCK_BYTES as usize - SLOT_BYTES;
-
-/// What the header page says.
-pub(super) struct Header {
-    pub(super) clock: Clock,
-    /// `None` while the trace is being written, and for ever if the writer was killed.
-    pub(super) end: Option<End>,
-    /// How many sequence numbers were handed out; valid with `end`.
-    pub(super) events: u64,
-}
+pub(super) const CONTENT_BYTES: usize = BLOCK_BYTES as usize - SLOT_BYTES;
+/// Empty blocks in a row that are looked at before the file system is asked whether there is anything behind them.
+/// A writer leaves fewer.
+const EMPTY_BLOCKS: usize = 64;
+/// How often a header page is read that makes no sense: its writer may be sealing it.
+const ATTEMPTS: u32 = 4;
 
 /// How far a file was read.
 pub(super) struct Scanner {
     file: File,
     path: PathBuf,
-    blocks: Vec<Progress>,
-    /// Bytes of the stream of definitions that are no whole record yet.
-    stream: Vec<u8>,
-    /// A definition was damaged: what follows has unknown ids.
-    stream_broken: bool,
-    /// What was found broken.
-    pub(super) damage: Vec<Damage>,
+    header: Header,
+    /// The block that is looked at next.
+    next: usize,
+    sparse: Option<Sparse>,
+    pub(super) stream: DefinitionStream,
+    damage: DamageList,
 }
 
-/// How far a block was read.
-#[derive(Clone, Copy, Default)]
-struct Progress {
-    /// Bytes after the header.
-    read: usize,
-    /// Nothing will come any more.
-    done: bool,
-}
-
-/// A block of events, by its header.
+/// A block that was written to, by its header.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct EventBlock {
+pub(super) struct Block {
     /// Its place among the blocks of the file.
-    index: usize,
-    /// Who wrote it: a vCPU, or no one of them.
-    pub(super) lane: Option<u8>,
-    /// The sequence number of its first event.
+    pub(super) index: usize,
+    pub(super) kind: BlockKind,
+    /// The sequence number of its first event, or its place among the blocks of definitions.
     pub(super) first: u64,
-    used: usize,
-    crc: Option<u32>,
-    /// How many bytes of content the file has.
-    available: usize,
+    /// Bytes of content that hold something.
+    pub(super) used: usize,
+    /// Its checksum, once it is closed.
+    check: Option<u32>,
+    /// The words that the checksum is of.
+    words: [u64; block::CHECK],
 }
 
-impl EventBlock {
-    /// `None` if it is a block of something else.
-    fn new(index: usize, header: &BlockHeader, available: usize) -> Option<Self> {
-        let BlockHeader { kind: BlockKind::Events { vcpu: lane }, first, used, crc } = *header else {
-            return None;
-        };
-        Some(Self { index, lane, first, used, crc, available })
+impl Block {
+    pub(super) fn closed(&self) -> bool {
+        self.check.is_some()
+    }
+
+    pub(super) fn offset(&self) -> u64 {
+        block_offset(self.index)
+    }
+
+    fn intact(&self, used: &[u8]) -> bool {
+        self.check.is_none_or(|check| block_checksum(self.words, used) == check)
     }
 }
 
-/// The header of a block.
-struct BlockHeader {
-    kind: BlockKind,
-    first: u64,
-    used: usize,
-    /// Its CRC, once it is closed.
-    crc: Option<u32>,
+/// What a block's place holds.
+pub(super) enum Found {
+    Nothing,
+    Broken,
+    Block(Block),
 }
 
 impl Scanner {
     pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
-        let opened =
-            packed::open(path).map_err(|source| ReadError::Read { path: path.to_owned(), source })?;
-        let (file, cut_off) = opened;
-        let damage = cut_off.map(|offset| Damage { offset, kind: DamageKind::Truncated });
-        Ok(Self {
+        let opened = packed::open(path)?;
+        let mut scanner = Self::of(opened.file, path)?;
+        if let Some(offset) = opened.cut_off {
+            scanner.note(offset, DamageKind::Truncated);
+        }
+        Ok(scanner)
+    }
+
+    /// Of a file that is open and not compressed.
+    pub(super) fn of(file: File, path: &Path) -> Result<Self, ReadError> {
+        let header = read_header(&file, path)?;
+        let mut scanner = Self {
             file,
             path: path.to_owned(),
-            blocks: Vec::new(),
-            stream: Vec::new(),
-            stream_broken: false,
-            damage: damage.into_iter().collect(),
-        })
+            header,
+            next: 0,
+            sparse: None,
+            stream: DefinitionStream::default(),
+            damage: DamageList::default(),
+        };
+        scanner.check_header();
+        Ok(scanner)
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    fn error(&self, source: io::Error) -> ReadError {
+    pub(super) fn clock(&self) -> Clock {
+        self.header.clock
+    }
+
+    pub(super) fn capabilities(&self) -> Capabilities {
+        self.header.capabilities
+    }
+
+    pub(super) fn kinds(&self) -> &Kinds {
+        &self.header.kinds
+    }
+
+    /// What there has to be; `None` while the trace is being written, and for ever if its writer was killed or its
+    /// header is damaged.
+    pub(super) fn whole(&self) -> Option<&Whole> {
+        match &self.header.state {
+            State::Ended(whole) => Some(whole),
+            _ => None,
+        }
+    }
+
+    pub(super) fn damage(&self) -> &[Damage] {
+        self.damage.list()
+    }
+
+    pub(super) fn error(&self, source: io::Error) -> ReadError {
         ReadError::Read { path: self.path.clone(), source }
     }
 
-    /// Reads the header page.
-    pub(super) fn header(&self) -> Result<Header, ReadError> {
-        let mut page = vec![0; HEADER_BYTES as usize];
-        self.file.read_exact_at(&mut page, 0).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => ReadError::Foreign { path: self.path.clone() },
-            _ => self.error(error),
-        })?;
-        if word(&page, header::MAGIC) != MAGIC {
-            return Err(ReadError::Foreign { path: self.path.clone() });
+    /// Reads the header page again.
+    pub(super) fn refresh(&mut self) -> Result<(), ReadError> {
+        if self.header.state == State::Running {
+            self.header = read_header(&self.file, &self.path)?;
+            self.check_header();
         }
-        let version = word(&page, header::VERSION);
-        if version != VERSION {
-            return Err(ReadError::Version { path: self.path.clone(), version, supported: VERSION });
-        }
-        let damaged = || ReadError::Header { path: self.path.clone() };
-        let status = word(&page, header::STATUS);
-        let end = if status == RUNNING {
-            None
-        } else {
-            let length = (word(&page, header::REASON_LENGTH) as usize).min(header::REASON_MAX);
-            let reason = String::from_utf8_lossy(&page[header::REASON * WORD..][..length]);
-            Some(End::from_code(status, reason.into_owned()).ok_or_else(damaged)?)
-        };
-        let clock = Clock::from_code(word(&page, header::CLOCK)).ok_or_else(damaged)?;
-        Ok(Header { clock, end, events: word(&page, header::EVENTS) })
+        Ok(())
     }
 
-    /// Adds what is new. Definitions come after events: an event that was read refers to nothing that
-    /// isn't there afterwards, since its writer defined it first.
-    pub(super) fn scan(
-        &mut self,
-        events: &mut Vec<Event>,
-        definitions: &mut Definitions,
-    ) -> Result<(), ReadError> {
-        self.scan_events(events).map_err(|source| self.error(source))?;
-        self.scan_definitions(definitions).map_err(|source| self.error(source))
+    fn check_header(&mut self) {
+        if self.header.state == State::Damaged {
+            self.note(0, DamageKind::Header);
+        }
     }
 
-    /// What there is: the blocks of events by their first sequence number, and all definitions.
-    pub(super) fn survey(&mut self, definitions: &mut Definitions) -> Result<Vec<EventBlock>, ReadError> {
-        let mut survey = |scanner: &mut Self| {
-            let mut found = Vec::new();
-            let whole = scanner.count_blocks()?;
-            for index in 0..whole {
-                let Some(header) = scanner.block_header(index)? else { continue };
-                found.extend(EventBlock::new(index, &header, CONTENT_BYTES));
-            }
-            let cut_off = scanner.cut_off_slots()?;
-            if cut_off > 0 {
-                // Its checksum is of more than is there; slots are whole or not there, each by itself.
-                scanner.blocks.push(Progress::default());
-                if let Some(header) = scanner.block_header(whole)? {
-                    let header = BlockHeader { crc: None, ..header };
-                    found.extend(EventBlock::new(whole, &header, cut_off * SLOT_BYTES));
+    /// Notes damage; of a block that may have held definitions, also that they may be missing.
+    fn note(&mut self, offset: u64, kind: DamageKind) {
+        self.damage.note(offset, kind);
+        let of_block = matches!(
+            kind,
+            DamageKind::Checksum | DamageKind::Block | DamageKind::Missing | DamageKind::Truncated
+        );
+        // Of a trace that has ended the definitions are counted.
+        if of_block && self.whole().is_none() {
+            self.damage.note(offset, DamageKind::Definition);
+        }
+    }
+
+    /// Notes that definitions are missing, from somewhere before byte `offset` of the file on.
+    pub(super) fn note_definitions(&mut self, offset: u64) {
+        self.stream.give_up();
+        self.damage.note(offset, DamageKind::Definition);
+    }
+
+    /// Blocks of events that weren't there before, in the order of the file; those of definitions are kept for
+    /// [`Scanner::definitions`]. Unless the trace has ended, `live` is content with those before the first empty
+    /// one.
+    pub(super) fn discover(&mut self, live: bool) -> io::Result<Vec<Block>> {
+        let length = self.file.metadata()?.len().saturating_sub(HEADER_BYTES);
+        let there = usize::try_from(length / BLOCK_BYTES).unwrap_or(usize::MAX);
+        let counted = self.whole().map(|whole| usize::try_from(whole.blocks).unwrap_or(usize::MAX));
+        let end = there.min(counted.unwrap_or(there));
+        let mut found = Vec::new();
+        let mut index = self.next;
+        // The first of a row of empty blocks.
+        let mut empty = None;
+        while index < end {
+            let row = index - empty.unwrap_or(index);
+            if row >= EMPTY_BLOCKS || (row > 0 && self.sparse.is_some()) {
+                let data = self.sparse.get_or_insert_default().next_data(&self.file, block_offset(index));
+                let Some(data) = data else { break };
+                // A hole may begin in the header page.
+                index = index.max(usize::try_from((data - HEADER_BYTES) / BLOCK_BYTES).unwrap_or(end));
+                if index >= end {
+                    break;
                 }
-                scanner.blocks.truncate(whole);
             }
-            found.sort_by_key(|block| block.first);
-            scanner.scan_definitions(definitions)?;
-            Ok(found)
-        };
-        survey(self).map_err(|source| self.error(source))
+            let block = match self.block_at(index)? {
+                Found::Nothing if live && counted.is_none() => break,
+                Found::Nothing => {
+                    empty.get_or_insert(index);
+                    index += 1;
+                    continue;
+                }
+                Found::Broken => None,
+                Found::Block(block) => Some(block),
+            };
+            if let Some(first) = empty.take() {
+                // Blocks are begun in order. The writer may have begun both between the two looks.
+                if counted.is_none() && !matches!(self.block_at(first)?, Found::Nothing) {
+                    index = first;
+                    continue;
+                }
+                self.note(block_offset(first), DamageKind::Missing);
+            }
+            match block {
+                Some(block) if block.kind == BlockKind::Definitions => self.stream.found(block),
+                Some(block) => found.push(block),
+                None => self.note(block_offset(index), DamageKind::Block),
+            }
+            index += 1;
+            self.next = index;
+        }
+        if counted.is_some() {
+            if let Some(first) = empty.or_else(|| (index < end).then_some(index)) {
+                self.note(block_offset(first), DamageKind::Missing);
+            }
+            self.next = end;
+        }
+        if counted.map_or(!length.is_multiple_of(BLOCK_BYTES), |counted| counted > there) {
+            self.note(HEADER_BYTES + length, DamageKind::Truncated);
+        }
+        Ok(found)
     }
 
-    /// The events of a block, in the order of their sequence numbers; none if it is damaged. `buffer` is
-    /// memory to use.
-    pub(super) fn slots_of(&mut self, block: EventBlock, mut buffer: Vec<u8>) -> Result<Slots, ReadError> {
-        let EventBlock { index, used, crc, available, .. } = block;
-        buffer.resize(available, 0);
-        let read = self.file.read_exact_at(&mut buffer, content_offset(index, 0));
-        read.map_err(|source| self.error(source))?;
-        if crc.is_some_and(|crc| crc32fast::hash(&buffer[..used]) != crc) {
-            self.note(Damage { offset: block_offset(index), kind: DamageKind::Checksum });
-            buffer.clear();
+    /// A last block that was cut off, and how many bytes of content it has.
+    pub(super) fn cut_off(&mut self) -> io::Result<Option<(Block, usize)>> {
+        let length = self.file.metadata()?.len().saturating_sub(HEADER_BYTES);
+        let available =
+            ((length % BLOCK_BYTES) as usize / SLOT_BYTES * SLOT_BYTES).saturating_sub(SLOT_BYTES);
+        let index = usize::try_from(length / BLOCK_BYTES).unwrap_or(usize::MAX);
+        let counted = self.whole().is_none_or(|whole| (index as u64) < whole.blocks);
+        if available == 0 || !counted {
+            return Ok(None);
         }
-        Ok(Slots::new(buffer, |at| self.broken_slot(block, at)))
+        Ok(match self.block_at(index)? {
+            Found::Block(block) if block.kind != BlockKind::Definitions => Some((block, available)),
+            _ => None,
+        })
+    }
+
+    /// Looks at the header of a block.
+    pub(super) fn block_at(&self, index: usize) -> io::Result<Found> {
+        let mut bytes = [0; SLOT_BYTES];
+        self.file.read_exact_at(&mut bytes, block_offset(index))?;
+        let words: [u64; block::CHECK] = std::array::from_fn(|at| word(&bytes, at));
+        if words[block::HEAD] == 0 {
+            return Ok(Found::Nothing);
+        }
+        let used = usize::try_from(words[block::USED]).unwrap_or(usize::MAX);
+        let sound = used <= CONTENT_BYTES && words[block::INDEX] == index as u64;
+        let Some(kind) = BlockKind::from_head(words[block::HEAD]).filter(|_| sound) else {
+            return Ok(Found::Broken);
+        };
+        let check = word(&bytes, block::CHECK);
+        let check = (check & SEALED != 0).then_some(check as u32);
+        Ok(Found::Block(Block { index, kind, first: words[block::FIRST], used, check, words }))
+    }
+
+    /// A block as it is now, with the bytes that it uses. `None` if it is damaged, which is noted. Of an open block
+    /// of events, all that it may hold is read, from byte `from` of its content on.
+    pub(super) fn used(
+        &mut self,
+        block: Block,
+        from: usize,
+        mut buffer: Vec<u8>,
+    ) -> io::Result<Option<(Block, Vec<u8>)>> {
+        // Caught while it was being closed, a block makes no sense.
+        for _ in 0..2 {
+            let Found::Block(block) = self.block_at(block.index)? else { continue };
+            let open_events = !block.closed() && block.kind != BlockKind::Definitions;
+            let (from, to) = if open_events { (from, CONTENT_BYTES) } else { (0, block.used) };
+            buffer.resize(to, 0);
+            self.file.read_exact_at(&mut buffer[from..], content_offset(block.index, from))?;
+            if block.intact(&buffer) && (block.closed() || self.whole().is_none()) {
+                return Ok(Some((block, buffer)));
+            }
+        }
+        self.note(block.offset(), DamageKind::Checksum);
+        if block.kind == BlockKind::Definitions {
+            self.note_definitions(block.offset());
+        }
+        Ok(None)
+    }
+
+    /// The events of a block from byte `from` of its content on, and before byte `to`, with the block as it is now;
+    /// `None` if it is damaged.
+    pub(super) fn slots(
+        &mut self,
+        block: Block,
+        from: usize,
+        to: Option<usize>,
+        buffer: Vec<u8>,
+    ) -> io::Result<Option<(Block, Slots)>> {
+        let Some((block, mut bytes)) = self.used(block, from, buffer)? else { return Ok(None) };
+        if let Some(to) = to {
+            bytes.truncate(to);
+        }
+        let mut slots = Slots::new(bytes, from, self.kinds());
+        if block.closed() {
+            slots.must_end(to.map_or(block.used, |to| to.min(block.used)));
+        } else {
+            // Of a record that was just being written, this may have caught the head, which comes last, but not the
+            // rest. Now that the heads are there, so is the rest.
+            let length = slots.length();
+            self.take_broken(block, &mut slots);
+            bytes = slots.into_buffer();
+            bytes.resize(length, 0);
+            self.file.read_exact_at(&mut bytes[from..], content_offset(block.index, from))?;
+            slots = Slots::new(bytes, from, self.kinds());
+        }
+        self.take_broken(block, &mut slots);
+        Ok(Some((block, slots)))
+    }
+
+    /// The events of a block that was cut off after `available` bytes of its content: its checksum is of more than
+    /// is there, but records are whole or not there, each by itself.
+    pub(super) fn slots_cut_off(&mut self, block: Block, available: usize) -> io::Result<Slots> {
+        let mut bytes = vec![0; available];
+        self.file.read_exact_at(&mut bytes, content_offset(block.index, 0))?;
+        Ok(Slots::new(bytes, 0, self.kinds()))
+    }
+
+    fn take_broken(&mut self, block: Block, slots: &mut Slots) {
+        for at in slots.take_broken() {
+            self.broken_slot(block, at);
+        }
     }
 
     /// Reports that the slot at byte `at` of a block's content holds no event.
     #[cold]
-    pub(super) fn broken_slot(&mut self, block: EventBlock, at: usize) {
-        self.note(Damage { offset: content_offset(block.index, at), kind: DamageKind::Slot });
+    pub(super) fn broken_slot(&mut self, block: Block, at: usize) {
+        self.note(content_offset(block.index, at), DamageKind::Slot);
     }
 
-    /// Reports damage once, however often it is met.
-    fn note(&mut self, damage: Damage) {
-        if !self.damage.contains(&damage) {
-            self.damage.push(damage);
-        }
-    }
-
-    /// How many whole blocks there are: fewer after a writer gave back what it didn't use.
-    fn count_blocks(&mut self) -> io::Result<usize> {
-        let length = self.file.metadata()?.len().saturating_sub(HEADER_BYTES);
-        let blocks = (length / BLOCK_BYTES) as usize;
-        self.blocks.resize(self.blocks.len().max(blocks), Progress::default());
-        if !length.is_multiple_of(BLOCK_BYTES) {
-            self.note(Damage { offset: HEADER_BYTES + length, kind: DamageKind::Truncated });
-        }
-        Ok(blocks)
-    }
-
-    /// How many slots there are of a last block that was cut off.
-    fn cut_off_slots(&self) -> io::Result<usize> {
-        let rest = self.file.metadata()?.len().saturating_sub(HEADER_BYTES) % BLOCK_BYTES;
-        Ok((rest as usize / SLOT_BYTES).saturating_sub(1))
-    }
-
-    fn scan_events(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
-        for index in 0..self.count_blocks()? {
-            if self.blocks[index].done {
-                continue;
-            }
-            let Some(found) = self.block_header(index)? else { continue };
-            if matches!(found.kind, BlockKind::Events { .. }) && self.intact(index, &found)? {
-                self.read_slots(index, &found, events)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn scan_definitions(&mut self, definitions: &mut Definitions) -> io::Result<()> {
-        let mut read_to = HEADER_BYTES;
-        for index in 0..self.blocks.len() {
-            if self.blocks[index].done {
-                continue;
-            }
-            let Some(found) = self.block_header(index)? else { continue };
-            if found.kind != BlockKind::Definitions {
-                continue;
-            }
-            if !self.intact(index, &found)? {
-                self.stream_broken = true;
-                continue;
-            }
-            let progress = self.blocks[index];
-            if found.used > progress.read {
-                let start = self.stream.len();
-                self.stream.resize(start + found.used - progress.read, 0);
-                self.file.read_exact_at(&mut self.stream[start..], content_offset(index, progress.read))?;
-                self.blocks[index].read = found.used;
-                read_to = content_offset(index, found.used);
-            }
-            if found.used < CONTENT_BYTES {
-                // The stream continues in the next block only after this one is full.
-                break;
-            }
-            self.blocks[index].done = true;
-        }
-        self.decode_stream(definitions, read_to);
-        Ok(())
-    }
-
-    /// The header of a block that was written to.
-    fn block_header(&mut self, index: usize) -> io::Result<Option<BlockHeader>> {
-        let mut bytes = [0; SLOT_BYTES];
-        let offset = block_offset(index);
-        self.file.read_exact_at(&mut bytes, offset)?;
-        let head = word(&bytes, block::HEAD);
-        if head == 0 {
-            return Ok(None);
-        }
-        let used = word(&bytes, block::USED) as usize;
-        let Some(kind) = BlockKind::from_head(head).filter(|_| used <= CONTENT_BYTES) else {
-            self.give_up(index, offset, DamageKind::Block);
-            return Ok(None);
-        };
-        let check = word(&bytes, block::CHECK);
-        let crc = (check & block::CLOSED != 0).then_some(check as u32);
-        Ok(Some(BlockHeader { kind, first: word(&bytes, block::FIRST), used, crc }))
-    }
-
-    fn give_up(&mut self, index: usize, offset: u64, kind: DamageKind) {
-        self.damage.push(Damage { offset, kind });
-        self.blocks[index].done = true;
-    }
-
-    /// Holds a block that is met closed against its checksum.
-    fn intact(&mut self, index: usize, found: &BlockHeader) -> io::Result<bool> {
-        let Some(crc) = found.crc.filter(|_| self.blocks[index].read == 0) else { return Ok(true) };
-        let mut content = vec![0; found.used];
-        self.file.read_exact_at(&mut content, content_offset(index, 0))?;
-        if crc32fast::hash(&content) == crc {
-            return Ok(true);
-        }
-        self.give_up(index, block_offset(index), DamageKind::Checksum);
-        Ok(false)
-    }
-
-    fn read_slots(&mut self, index: usize, found: &BlockHeader, events: &mut Vec<Event>) -> io::Result<()> {
-        let read = self.blocks[index].read;
-        let offset = content_offset(index, read);
-        let mut content = vec![0; CONTENT_BYTES - read];
-        self.file.read_exact_at(&mut content, offset)?;
-        let present = content.chunks_exact(SLOT_BYTES).take_while(|slot| word(slot, 0) != 0).count();
-        let content = &mut content[..present * SLOT_BYTES];
-        if found.crc.is_none() {
-            // Of a slot that was just being written, this may have caught the head, which comes last,
-            // but not the rest. Now that the heads are there, so is the rest.
-            self.file.read_exact_at(content, offset)?;
-        }
-        for (position, bytes) in content.chunks_exact(SLOT_BYTES).enumerate() {
-            match slot::decode(&words(bytes)) {
-                Some(event) => events.push(event),
-                None => self
-                    .damage
-                    .push(Damage { offset: offset + (position * SLOT_BYTES) as u64, kind: DamageKind::Slot }),
-            }
-        }
-        let read = read + content.len();
-        self.blocks[index] =
-            Progress { read, done: read == (BLOCK_SLOTS - 1) * SLOT_BYTES || found.crc.is_some() };
-        Ok(())
-    }
-
-    /// Takes the whole records off the stream, which was read up to byte `read_to` of the file.
-    fn decode_stream(&mut self, definitions: &mut Definitions, read_to: u64) {
-        let mut at = 0;
-        while !self.stream_broken {
-            let Some((json, blob, length)) = record(&self.stream[at..]) else { break };
-            match serde_json::from_slice::<Definition>(json) {
-                Ok(definition) => definitions.push(definition, blob.to_vec()),
-                Err(_) => {
-                    self.stream_broken = true;
-                    self.damage.push(Damage { offset: read_to, kind: DamageKind::Definition });
-                }
-            }
-            at += length;
-        }
-        self.stream.drain(..at);
+    /// Reports that a block can't be in its place.
+    #[cold]
+    pub(super) fn broken_block(&mut self, block: Block) {
+        self.note(block.offset(), DamageKind::Block);
     }
 }
 
-/// The JSON text, the blob and the total length of the first record, if all of it is there.
-fn record(stream: &[u8]) -> Option<(&[u8], &[u8], usize)> {
-    let lengths = u64::from_le_bytes(*stream.first_chunk()?);
-    let (json, blob) = (lengths as u32 as usize, (lengths >> 32) as usize);
-    let blob_at = WORD + json.next_multiple_of(WORD);
-    let end = blob_at + blob.next_multiple_of(WORD);
-    (stream.len() >= end).then(|| (&stream[WORD..WORD + json], &stream[blob_at..blob_at + blob], end))
+fn read_header(file: &File, path: &Path) -> Result<Header, ReadError> {
+    let mut page = vec![0; HEADER_BYTES as usize];
+    let mut attempts = 1;
+    loop {
+        file.read_exact_at(&mut page, 0).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ReadError::Foreign { path: path.to_owned() },
+            _ => ReadError::Read { path: path.to_owned(), source: error },
+        })?;
+        if word(&page, 0) != MAGIC {
+            return Err(ReadError::Foreign { path: path.to_owned() });
+        }
+        let version = word(&page, 1);
+        if version != VERSION {
+            return Err(ReadError::Version { path: path.to_owned(), version, supported: VERSION });
+        }
+        let header = Header::parse(&page);
+        if header.state != State::Damaged || attempts == ATTEMPTS {
+            return Ok(header);
+        }
+        attempts += 1;
+        std::thread::sleep(Duration::from_micros(50));
+    }
 }
 
 /// Where a block lies in the file.
-fn block_offset(index: usize) -> u64 {
-    HEADER_BYTES + index as u64 * BLOCK_BYTES
+pub(super) fn block_offset(index: usize) -> u64 {
+    HEADER_BYTES.saturating_add((index as u64).saturating_mul(BLOCK_BYTES))
 }
 
 /// Where byte `at` of a block's content lies in the file.
-fn content_offset(index: usize, at: usize) -> u64 {
-    block_offset(index) + (SLOT_BYTES + at) as u64
-}
-
-/// The words of a slot.
-pub(super) fn words(bytes: &[u8]) -> [u64; SLOT_WORDS] {
-    std::array::from_fn(|at| word(bytes, at))
-}
-
-/// The word at `index`, of bytes that hold at least as many.
-pub(super) fn word(bytes: &[u8], index: usize) -> u64 {
-    bytes[index * WORD..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
+pub(super) fn content_offset(index: usize, at: usize) -> u64 {
+    block_offset(index).saturating_add((SLOT_BYTES + at) as u64)
 }

@@ -1,75 +1,134 @@
-//! A block's slots, decoded one by one.
+//! A block's records of events, decoded one by one.
 
-use super::scan::{word, words};
 use crate::event::Event;
-use crate::format::{SLOT_BYTES, slot};
+use crate::format::header::{Kinds, word};
+use crate::format::slot::{self, SEQ};
+use crate::format::{SLOT_BYTES, SLOT_WORDS};
 
-/// Word 1 of a slot, its bits above the sequence number left out.
-const SEQ: u64 = (1 << 48) - 1;
-
-/// The slots of a block of events in the order of their sequence numbers, as bytes: an event is decoded when
+/// The records of a block of events in the order of their sequence numbers, as bytes: an event is decoded when
 /// its turn comes.
 pub(super) struct Slots {
     bytes: Vec<u8>,
     /// Bytes that were taken.
     at: usize,
-    /// Bytes that hold slots.
+    /// Bytes that hold records.
     end: usize,
+    /// The same of the content as it was given.
+    length: usize,
+    /// Where there should be a record and is none.
+    broken: Vec<usize>,
 }
 
 /// What comes next.
 pub(super) enum Next {
     Event(Event),
+    /// A record of a kind that this program doesn't know, with this sequence number.
+    Unknown(u64),
     /// A slot at this byte of the block's content that holds no event.
     Broken(usize),
     End,
 }
 
 impl Slots {
-    /// The slots at the beginning of `content`, up to the first that is empty. Calls `broken` for those that
-    /// hold no event, if they are out of order: otherwise they are met when their turn comes.
-    pub(super) fn new(content: Vec<u8>, mut broken: impl FnMut(usize)) -> Self {
-        let end = content.chunks_exact(SLOT_BYTES).take_while(|slot| word(slot, 0) != 0).count() * SLOT_BYTES;
-        let mut slots = Self { bytes: content, at: 0, end };
-        if !slots.bytes[..end].chunks_exact(SLOT_BYTES).is_sorted_by_key(seq) {
-            slots.sort(&mut broken);
+    /// The records from byte `from` of `content` on, up to the first slot that is empty.
+    pub(super) fn new(content: Vec<u8>, from: usize, kinds: &Kinds) -> Self {
+        let mut slots = Self { bytes: content, at: from, end: from, length: from, broken: Vec::new() };
+        let mut sorted = true;
+        let mut last = 0;
+        while let Some(slot) = slots.bytes.get(slots.end..slots.end + SLOT_BYTES) {
+            let head = word(slot, 0);
+            if head == 0 {
+                break;
+            }
+            let length = kinds.slots(head) * SLOT_BYTES;
+            if length == 0 || slots.end + length > slots.bytes.len() {
+                // Where the next one begins isn't known.
+                slots.broken.push(slots.end);
+                break;
+            }
+            sorted &= last <= seq(slot);
+            last = seq(slot);
+            slots.end += length;
+        }
+        slots.length = slots.end;
+        if !sorted {
+            slots.sort(kinds);
         }
         slots
     }
 
     #[cold]
-    fn sort(&mut self, broken: &mut impl FnMut(usize)) {
+    fn sort(&mut self, kinds: &Kinds) {
         let mut order = Vec::new();
-        for (position, slot) in self.bytes[..self.end].chunks_exact(SLOT_BYTES).enumerate() {
-            match slot::decode(&words(slot)) {
-                Some(event) => order.push((event.seq, position * SLOT_BYTES)),
-                None => broken(position * SLOT_BYTES),
+        let mut at = self.at;
+        while at < self.end {
+            let length = kinds.slots(word(&self.bytes[at..], 0)) * SLOT_BYTES;
+            if let Next::Broken(_) = self.record(at, kinds) {
+                self.broken.push(at);
+            } else {
+                order.push((seq(&self.bytes[at..]), at, length));
             }
+            at += length;
         }
-        order.sort();
-        self.end = order.len() * SLOT_BYTES;
-        self.bytes = order.iter().flat_map(|(_, at)| &self.bytes[*at..][..SLOT_BYTES]).copied().collect();
+        order.sort_unstable();
+        let sorted = order.iter().flat_map(|(_, at, length)| &self.bytes[*at..][..*length]);
+        self.bytes = sorted.copied().collect();
+        (self.at, self.end) = (0, self.bytes.len());
     }
 
-    /// The sequence number of the next slot; `u64::MAX` after the last one.
+    /// How many bytes from the beginning of the content are in use.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Says that byte `length` of the content is where records end: one that is missing before it is broken.
+    pub(super) fn must_end(&mut self, length: usize) {
+        if self.length < length && self.broken.is_empty() {
+            self.broken.push(self.length);
+        }
+    }
+
+    /// Where there should have been a record, by bytes of the content.
+    pub(super) fn take_broken(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.broken)
+    }
+
+    /// The sequence number of the next record; `u64::MAX` after the last one.
     pub(super) fn next_seq(&self) -> u64 {
         if self.at < self.end { seq(&self.bytes[self.at..]) } else { u64::MAX }
     }
 
-    /// Takes the next slot.
-    pub(super) fn next(&mut self) -> Next {
+    /// Takes the next record.
+    pub(super) fn next(&mut self, kinds: &Kinds) -> Next {
         if self.at >= self.end {
             return Next::End;
         }
         let at = self.at;
-        self.at += SLOT_BYTES;
-        slot::decode(&words(&self.bytes[at..self.at])).map_or(Next::Broken(at), Next::Event)
+        self.at += kinds.slots(word(&self.bytes[at..], 0)) * SLOT_BYTES;
+        self.record(at, kinds)
     }
 
-    /// The sequence number of the last event; `None` if there is no event.
-    pub(super) fn last_seq(&self) -> Option<u64> {
-        let mut slots = self.bytes[self.at..self.end].rchunks_exact(SLOT_BYTES);
-        slots.find_map(|slot| Some(slot::decode(&words(slot))?.seq))
+    fn record(&self, at: usize, kinds: &Kinds) -> Next {
+        let bytes = &self.bytes[at..self.end];
+        let words = std::array::from_fn(|at| word(bytes, at));
+        if !kinds.know(words[0]) {
+            return Next::Unknown(seq(bytes));
+        }
+        let more = if kinds.slots(words[0]) > 1 { word(bytes, SLOT_WORDS) } else { 0 };
+        slot::decode(&words, more).map_or(Next::Broken(at), Next::Event)
+    }
+
+    /// The sequence number of the last record; `None` if there is none.
+    pub(super) fn last_seq(mut self, kinds: &Kinds) -> Option<u64> {
+        let mut last = None;
+        loop {
+            match self.next(kinds) {
+                Next::Event(event) => last = Some(event.seq),
+                Next::Unknown(seq) => last = Some(seq),
+                Next::Broken(_) => {}
+                Next::End => return last,
+            }
+        }
     }
 
     /// The memory that it lies in, to be used again.

@@ -1,13 +1,19 @@
 //! The events of a trace in their order, without holding more of it than the blocks that overlap.
 
+use std::io;
 use std::path::Path;
 
-use super::scan::{EventBlock, Scanner};
+use super::scan::{Block, Scanner};
 use super::slots::{Next, Slots};
 use super::{Damage, ReadError};
+use crate::capability::Capabilities;
 use crate::definitions::Definitions;
 use crate::event::Event;
-use crate::format::{Clock, End};
+use crate::format::{BlockKind, Clock, End};
+
+/// The most blocks that events are merged of. There is one for each thread that records; a file whose blocks overlap
+/// in greater numbers was made to take memory and time.
+const OPEN_MAX: usize = 1024;
 
 /// Reads what a trace file holds now, one event after the other: finished, still growing, or left behind
 /// by a killed process. Memory does not grow with the number of events.
@@ -25,10 +31,6 @@ use crate::format::{Clock, End};
 /// ```
 pub struct Stream {
     scanner: Scanner,
-    clock: Clock,
-    end: Option<End>,
-    /// Sequence numbers that were handed out; 0 if the header doesn't say.
-    handed_out: u64,
     definitions: Definitions,
     /// All blocks of events, by their first sequence number.
     blocks: Vec<EventBlock>,
@@ -43,11 +45,35 @@ pub struct Stream {
     /// The sequence number that comes next if nothing is lost.
     expected: u64,
     lost: u64,
+    unknown: u64,
+}
+
+/// A block of events, and how much of it is read.
+#[derive(Clone, Copy)]
+struct EventBlock {
+    block: Block,
+    /// What was there of a block that wasn't closed, in bytes.
+    length: Option<usize>,
+    cut_off: bool,
+}
+
+impl EventBlock {
+    fn first(&self) -> u64 {
+        self.block.first
+    }
+
+    /// Who wrote it: a vCPU, or no one of them.
+    fn lane(&self) -> Option<u8> {
+        match self.block.kind {
+            BlockKind::Events { vcpu } => vcpu,
+            BlockKind::Definitions => None,
+        }
+    }
 }
 
 /// A block whose events are being returned.
 struct OpenBlock {
-    block: EventBlock,
+    block: Block,
     slots: Slots,
 }
 
@@ -64,15 +90,15 @@ impl Stream {
     /// It can't be read, or is no trace of this version. A damaged part is no error, see
     /// [`Stream::damage`].
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let mut scanner = Scanner::open(path)?;
-        let header = scanner.header()?;
+        Self::of(Scanner::open(path)?)
+    }
+
+    /// Of a file whose header was read.
+    pub(super) fn of(mut scanner: Scanner) -> Result<Self, ReadError> {
         let mut definitions = Definitions::default();
-        let blocks = scanner.survey(&mut definitions)?;
+        let blocks = survey(&mut scanner, &mut definitions).map_err(|source| scanner.error(source))?;
         Ok(Self {
             scanner,
-            clock: header.clock,
-            handed_out: if header.end.is_some() { header.events } else { 0 },
-            end: header.end,
             definitions,
             blocks,
             opened: 0,
@@ -81,6 +107,7 @@ impl Stream {
             limit: 0,
             expected: 1,
             lost: 0,
+            unknown: 0,
         })
     }
 
@@ -97,13 +124,21 @@ impl Stream {
             if let Some(OpenBlock { block, slots }) = self.open.last_mut()
                 && slots.next_seq() < self.limit
             {
-                match slots.next() {
+                match slots.next(self.scanner.kinds()) {
                     // A damaged header led here too late: the order can't be mended.
                     Next::Event(event) if event.seq < self.expected => continue,
                     Next::Event(event) => {
                         self.lost += event.seq - self.expected;
                         self.expected = event.seq + 1;
                         return Ok(Some(event));
+                    }
+                    Next::Unknown(seq) => {
+                        if seq >= self.expected {
+                            self.lost += seq - self.expected;
+                            self.expected = seq + 1;
+                            self.unknown += 1;
+                        }
+                        continue;
                     }
                     Next::Broken(at) => {
                         self.scanner.broken_slot(*block, at);
@@ -113,8 +148,9 @@ impl Stream {
                 }
             }
             if !self.turn_to_next_block()? {
-                self.lost += self.handed_out.saturating_add(1).saturating_sub(self.expected);
-                self.expected = self.expected.max(self.handed_out.saturating_add(1));
+                let end = self.handed_out().saturating_add(1);
+                self.lost = self.lost.saturating_add(end.saturating_sub(self.expected));
+                self.expected = self.expected.max(end);
                 return Ok(None);
             }
         }
@@ -131,25 +167,45 @@ impl Stream {
             let unopened = self.blocks.get(self.opened).copied();
             match (lowest, unopened) {
                 (None, None) => return Ok(false),
-                (Some(lowest), unopened) if unopened.is_none_or(|block| block.first > lowest) => {
+                (Some(lowest), unopened) if unopened.is_none_or(|block| block.first() > lowest) => {
                     let other = self.open.iter().rev().nth(1).map_or(u64::MAX, OpenBlock::next_seq);
-                    self.limit = other.min(unopened.map_or(u64::MAX, |block| block.first));
+                    self.limit = other.min(unopened.map_or(u64::MAX, |block| block.first()));
                     // Two blocks that claim the same number: one of them is damaged.
                     self.limit = self.limit.max(lowest + 1);
                     return Ok(true);
                 }
                 (_, Some(block)) => {
                     self.opened += 1;
-                    let slots = self.scanner.slots_of(block, self.spare.pop().unwrap_or_default())?;
+                    let Some(slots) = self.slots_of(block)? else { continue };
                     if slots.next_seq() == u64::MAX {
                         self.spare.push(slots.into_buffer());
+                    } else if self.open.len() == OPEN_MAX {
+                        self.scanner.broken_block(block.block);
                     } else {
-                        self.open.push(OpenBlock { block, slots });
+                        self.open.push(OpenBlock { block: block.block, slots });
                     }
                 }
                 (Some(_), None) => unreachable!("no unopened block is none before the lowest"),
             }
         }
+    }
+
+    /// The events of a block; `None` if it is damaged.
+    fn slots_of(&mut self, block: EventBlock) -> Result<Option<Slots>, ReadError> {
+        let EventBlock { block, length, cut_off } = block;
+        let slots = match length {
+            Some(length) if cut_off => self.scanner.slots_cut_off(block, length).map(Some),
+            _ => {
+                let buffer = self.spare.pop().unwrap_or_default();
+                self.scanner.slots(block, 0, length, buffer).map(|found| found.map(|(_, slots)| slots))
+            }
+        };
+        slots.map_err(|source| self.scanner.error(source))
+    }
+
+    /// Sequence numbers that were handed out; 0 if the header doesn't say.
+    fn handed_out(&self) -> u64 {
+        self.scanner.whole().map_or(0, |whole| whole.events)
     }
 
     /// Goes on with the first event whose sequence number is at least `seq`. Those that are skipped don't
@@ -165,7 +221,7 @@ impl Stream {
         let mut first_of_next = std::collections::BTreeMap::new();
         let mut opened = self.blocks.len();
         for (at, block) in self.blocks.iter().enumerate().rev() {
-            let ends = first_of_next.insert(block.lane, block.first).unwrap_or(u64::MAX);
+            let ends = first_of_next.insert(block.lane(), block.first()).unwrap_or(u64::MAX);
             if ends > seq {
                 opened = at;
             }
@@ -181,12 +237,13 @@ impl Stream {
     pub fn last_seq(&mut self) -> Result<u64, ReadError> {
         let mut last_of_lane = std::collections::BTreeMap::new();
         for block in &self.blocks {
-            last_of_lane.insert(block.lane, *block);
+            last_of_lane.insert(block.lane(), *block);
         }
         let mut last = 0;
         for block in last_of_lane.into_values() {
-            let slots = self.scanner.slots_of(block, Vec::new())?;
-            last = last.max(slots.last_seq().unwrap_or(block.first));
+            let slots = self.slots_of(block)?;
+            let found = slots.and_then(|slots| slots.last_seq(self.scanner.kinds()));
+            last = last.max(found.unwrap_or(block.first()));
         }
         Ok(last)
     }
@@ -198,12 +255,17 @@ impl Stream {
 
     /// What its device clock is.
     pub fn clock(&self) -> Clock {
-        self.clock
+        self.scanner.clock()
     }
 
-    /// How it ended; `None` if it is still being written, or its writer was killed.
+    /// How it ended; `None` if it is still being written, if its writer was killed, or if its header is damaged.
     pub fn end(&self) -> Option<&End> {
-        self.end.as_ref()
+        self.scanner.whole().map(|whole| &whole.end)
+    }
+
+    /// What it can tell.
+    pub fn capabilities(&self) -> Capabilities {
+        self.scanner.capabilities()
     }
 
     /// What events refer to.
@@ -222,8 +284,45 @@ impl Stream {
         self.lost
     }
 
+    /// How many records and definitions were skipped because this program doesn't know their kinds: a later one
+    /// wrote them. They aren't lost.
+    pub fn unknown_kinds(&self) -> u64 {
+        self.unknown + self.definitions.unknown()
+    }
+
+    /// Sequence numbers that were handed out, as far as the file tells.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn reserved(&mut self) -> Result<u64, ReadError> {
+        match self.handed_out() {
+            0 => self.last_seq(),
+            handed_out => Ok(handed_out),
+        }
+    }
+
     /// Parts of the file that can't be trusted, as far as it was read.
     pub fn damage(&self) -> &[Damage] {
-        &self.scanner.damage
+        self.scanner.damage()
     }
+}
+
+/// What there is: the blocks of events by their first sequence number, and all definitions.
+fn survey(scanner: &mut Scanner, definitions: &mut Definitions) -> io::Result<Vec<EventBlock>> {
+    let mut blocks = Vec::new();
+    for block in scanner.discover(false)? {
+        // What comes into an open block later may refer to definitions that come later.
+        let length = match block.closed() {
+            true => None,
+            false => scanner.slots(block, 0, None, Vec::new())?.map(|(_, slots)| slots.length()),
+        };
+        blocks.push(EventBlock { block, length, cut_off: false });
+    }
+    let cut_off = scanner.cut_off()?;
+    blocks.extend(cut_off.map(|(block, length)| EventBlock { block, length: Some(length), cut_off: true }));
+    blocks.sort_by_key(EventBlock::first);
+    // Those of events that were begun meanwhile are too late.
+    scanner.discover(false)?;
+    scanner.definitions(definitions)?;
+    Ok(blocks)
 }

@@ -1,10 +1,13 @@
 //! A trace while it grows.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
-use super::scan::Scanner;
+use super::scan::{Block, CONTENT_BYTES, Scanner};
+use super::slots::Next;
 use super::{Damage, ReadError};
+use crate::capability::Capabilities;
 use crate::definitions::Definitions;
 use crate::event::Event;
 use crate::format::{Clock, End};
@@ -16,13 +19,16 @@ use crate::format::{Clock, End};
 /// or the trace has ended.
 pub struct Tail {
     scanner: Scanner,
-    clock: Clock,
-    end: Option<End>,
+    /// Everything was read.
+    done: bool,
     definitions: Definitions,
-    /// Events after a gap.
-    waiting: BTreeMap<u64, Event>,
+    /// Blocks of events that more may come into, and how many bytes of their content were read.
+    open: Vec<(Block, usize)>,
+    /// Events after a gap; `None` for a record of an unknown kind.
+    waiting: BTreeMap<u64, Option<Event>>,
     next: u64,
     lost: u64,
+    unknown: u64,
 }
 
 impl Tail {
@@ -31,16 +37,15 @@ impl Tail {
     /// # Errors
     /// It can't be read, or is no trace of this version.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let scanner = Scanner::open(path)?;
-        let clock = scanner.header()?.clock;
         Ok(Self {
-            scanner,
-            clock,
-            end: None,
+            scanner: Scanner::open(path)?,
+            done: false,
             definitions: Definitions::default(),
+            open: Vec::new(),
             waiting: BTreeMap::new(),
             next: 1,
             lost: 0,
+            unknown: 0,
         })
     }
 
@@ -50,26 +55,59 @@ impl Tail {
     /// # Errors
     /// The file can't be read.
     pub fn poll(&mut self) -> Result<Vec<Event>, ReadError> {
+        if self.done {
+            return Ok(Vec::new());
+        }
         // Before the scan: what ended before it is complete after it.
-        let header = self.scanner.header()?;
-        let mut events = Vec::new();
-        self.scanner.scan(&mut events, &mut self.definitions)?;
-        self.waiting.extend(events.into_iter().map(|event| (event.seq, event)));
+        self.scanner.refresh()?;
+        self.scan().map_err(|source| self.scanner.error(source))?;
+        let handed_out = self.scanner.whole().map(|whole| whole.events);
         let mut ready = Vec::new();
         while let Some(first) = self.waiting.first_entry() {
             let seq = *first.key();
-            if seq > self.next && header.end.is_none() {
+            if seq > self.next && handed_out.is_none() {
                 break;
             }
             self.lost += seq.saturating_sub(self.next);
-            self.next = seq + 1;
-            ready.push(first.remove());
+            self.next = self.next.max(seq + 1);
+            match first.remove() {
+                Some(event) => ready.push(event),
+                None => self.unknown += 1,
+            }
         }
-        if header.end.is_some() && self.end.is_none() {
-            self.lost += header.events.saturating_add(1).saturating_sub(self.next);
-            self.end = header.end;
+        if let Some(handed_out) = handed_out {
+            let missing = handed_out.saturating_add(1).saturating_sub(self.next);
+            self.lost = self.lost.saturating_add(missing);
+            self.done = true;
         }
         Ok(ready)
+    }
+
+    /// Adds what is new. Definitions come after events, which refer to nothing that isn't there afterwards.
+    fn scan(&mut self) -> io::Result<()> {
+        let found = self.scanner.discover(true)?;
+        self.open.extend(found.into_iter().map(|block| (block, 0)));
+        let mut open = Vec::new();
+        for (block, read) in std::mem::take(&mut self.open) {
+            let slots = self.scanner.slots(block, read, None, Vec::new())?;
+            let Some((block, mut slots)) = slots else { continue };
+            loop {
+                match slots.next(self.scanner.kinds()) {
+                    Next::Event(event) => drop(self.waiting.insert(event.seq, Some(event))),
+                    Next::Unknown(seq) => drop(self.waiting.insert(seq, None)),
+                    Next::Broken(at) => self.scanner.broken_slot(block, at),
+                    Next::End => break,
+                }
+            }
+            if !block.closed() && slots.length() < CONTENT_BYTES {
+                open.push((block, slots.length()));
+            }
+        }
+        // Before those that wait for their definitions.
+        self.open = open;
+        let found = self.scanner.discover(true)?;
+        self.open.extend(found.into_iter().map(|block| (block, 0)));
+        self.scanner.definitions(&mut self.definitions)
     }
 
     /// Where the file lies.
@@ -79,12 +117,17 @@ impl Tail {
 
     /// What the device clock is.
     pub fn clock(&self) -> Clock {
-        self.clock
+        self.scanner.clock()
     }
 
     /// How the trace ended; `None` before [`Tail::poll`] returned the last event.
     pub fn end(&self) -> Option<&End> {
-        self.end.as_ref()
+        self.scanner.whole().filter(|_| self.done).map(|whole| &whole.end)
+    }
+
+    /// What it can tell, as far as the guest said so.
+    pub fn capabilities(&self) -> Capabilities {
+        self.scanner.capabilities()
     }
 
     /// What the events that [`Tail::poll`] returned so far refer to, and maybe more.
@@ -99,6 +142,12 @@ impl Tail {
 
     /// Parts of the file that can't be trusted.
     pub fn damage(&self) -> &[Damage] {
-        &self.scanner.damage
+        self.scanner.damage()
+    }
+
+    /// How many records and definitions were skipped because this program doesn't know their kinds: a later one
+    /// wrote them. They aren't lost.
+    pub fn unknown_kinds(&self) -> u64 {
+        self.unknown + self.definitions.unknown()
     }
 }

@@ -1,9 +1,15 @@
 //! A trace as a whole.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::scan::Scanner;
 use super::{Damage, ReadError, Stream};
+use crate::capability::Capabilities;
 use crate::definitions::Definitions;
 use crate::event::Event;
 use crate::format::{Clock, End};
@@ -19,6 +25,8 @@ pub struct Trace {
     events: Vec<Event>,
     lost: u64,
     damage: Vec<Damage>,
+    capabilities: Capabilities,
+    unknown_kinds: u64,
     views: OnceLock<Views>,
 }
 
@@ -29,22 +37,42 @@ impl Trace {
     /// It can't be read, or is no trace of this version. A damaged part is no error, see
     /// [`Trace::damage`].
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let mut stream = Stream::open(path)?;
+        Self::of(Stream::open(path)?)
+    }
+
+    /// Reads a trace that isn't compressed from memory. Its path is a name for it.
+    ///
+    /// # Errors
+    /// As [`Trace::open`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReadError> {
+        let path = Path::new("(memory)");
+        let failed = |source| ReadError::Read { path: path.to_owned(), source };
+        let file = memfd_create(c"trace", MemfdFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?;
+        let file = File::from(file);
+        file.write_all_at(bytes, 0).map_err(failed)?;
+        Self::of(Stream::of(Scanner::of(file, path)?)?)
+    }
+
+    fn of(mut stream: Stream) -> Result<Self, ReadError> {
+        let path = stream.path().to_owned();
         let mut events = Vec::new();
         while let Some(event) = stream.next()? {
             events.push(event);
         }
         let (clock, end, lost) = (stream.clock(), stream.end().cloned(), stream.lost());
         let damage = stream.damage().to_vec();
+        let (capabilities, unknown_kinds) = (stream.capabilities(), stream.unknown_kinds());
         let definitions = stream.into_definitions();
         Ok(Self {
-            path: path.to_owned(),
+            path,
             clock,
             end,
             definitions,
             events,
             lost,
             damage,
+            capabilities,
+            unknown_kinds,
             views: OnceLock::new(),
         })
     }
@@ -59,7 +87,7 @@ impl Trace {
         self.clock
     }
 
-    /// How it ended; `None` if it is still being written, or its writer was killed.
+    /// How it ended; `None` if it is still being written, if its writer was killed, or if its header is damaged.
     pub fn end(&self) -> Option<&End> {
         self.end.as_ref()
     }
@@ -83,6 +111,16 @@ impl Trace {
     /// How many events are missing: gaps in the sequence, and what was announced but never came.
     pub fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// What it can tell.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// How many records and definitions were skipped because this program doesn't know their kinds.
+    pub fn unknown_kinds(&self) -> u64 {
+        self.unknown_kinds
     }
 
     /// Parts of the file that can't be trusted.

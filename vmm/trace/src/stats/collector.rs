@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::histogram::bucket_of;
-use super::interrupts::{Raised, Tracker};
+use super::interrupts::Lines;
 use super::places::Places;
 use super::polling::{Finder, Loop, LoopEnd, Run};
 use super::sites::Sites;
@@ -13,11 +13,9 @@ use crate::coverage::Coverage;
 use crate::definition::Path;
 use crate::definitions::Definitions;
 use crate::event::{AccessEvent, Event, EventKind, Id, Outcome, Target};
+use crate::interrupts::{DEEPEST, Raised, Tracker};
 use crate::print::Ending;
 use crate::view::{describe_value, printable};
-
-/// The most handlers that a vCPU is followed into.
-const DEEPEST: usize = 64;
 
 /// Counts the events of one trace, in their order.
 #[derive(Default)]
@@ -33,7 +31,8 @@ pub struct Collector {
     /// By the vCPU's index plus one; 0 for none.
     vcpus: Vec<VcpuState>,
     busy: BTreeMap<Id, Histogram>,
-    interrupts: Tracker,
+    interrupts: Lines,
+    handlers: Tracker,
     polling: Finder,
     windows: Follower,
 }
@@ -51,8 +50,8 @@ struct VcpuState {
 }
 
 /// An interrupt handler that runs.
+#[derive(Default)]
 struct Handler {
-    vector: u8,
     /// What it answers, until it made an access.
     answers: Option<Raised>,
     run: Option<Run>,
@@ -102,6 +101,8 @@ impl Collector {
     /// Counts an event.
     pub fn add(&mut self, definitions: &Definitions, event: &Event) {
         self.records += 1;
+        self.handlers.add(event);
+        self.end_handlers(event.vcpu);
         match event.kind {
             EventKind::Access(ref access) => self.access(definitions, event, access),
             EventKind::Busy { function, until, .. } => {
@@ -114,26 +115,18 @@ impl Collector {
             | EventKind::InterruptLost { function, .. }
             | EventKind::InterruptMasked { function, .. } => {
                 if definitions.function(function).is_some() {
-                    self.interrupts.add(event);
+                    self.interrupts.add(&event.kind);
                 }
             }
-            EventKind::IsrEnter { vector } => {
-                let answers = self.interrupts.enter(vector, event.vcpu);
+            EventKind::IsrEnter { .. } => {
                 let state = vcpu(&mut self.vcpus, event.vcpu);
                 if state.handlers.len() == DEEPEST {
                     state.handlers.remove(0);
                 }
-                state.handlers.push(Handler { vector, answers, run: None });
-            }
-            EventKind::IsrExit { vector } => {
-                let state = vcpu(&mut self.vcpus, event.vcpu);
-                if let Some(entered) = state.handlers.iter().rposition(|known| known.vector == vector) {
-                    for handler in state.handlers.drain(entered..) {
-                        if let Some(run) = handler.run {
-                            self.polling.ended(&run, LoopEnd::Handler);
-                        }
-                    }
-                }
+                let (handler, certain) = self.handlers.handler(event.vcpu);
+                let first = handler.filter(|handler| certain && !handler.again);
+                let answers = first.and_then(|handler| handler.answers);
+                state.handlers.push(Handler { answers, run: None });
             }
             EventKind::Doorbell { route, offset, .. } => {
                 let row = self.places.of_offset(definitions, &mut self.coverage, route, offset);
@@ -142,6 +135,17 @@ impl Collector {
                 }
             }
             _ => self.windows.add(definitions, event),
+        }
+    }
+
+    /// Forgets handlers that ended.
+    fn end_handlers(&mut self, on: Option<u8>) {
+        let Some(state) = self.vcpus.get_mut(index(on)) else { return };
+        let still = self.handlers.depth(on).min(state.handlers.len());
+        for handler in state.handlers.drain(still..) {
+            if let Some(run) = handler.run {
+                self.polling.ended(&run, LoopEnd::Handler);
+            }
         }
     }
 
@@ -258,7 +262,12 @@ impl Collector {
 }
 
 fn vcpu(states: &mut Vec<VcpuState>, vcpu: Option<u8>) -> &mut VcpuState {
-    slot(states, vcpu.map_or(0, |vcpu| usize::from(vcpu) + 1))
+    slot(states, index(vcpu))
+}
+
+/// A vCPU's place in a list of them, none of them first.
+fn index(vcpu: Option<u8>) -> usize {
+    vcpu.map_or(0, |vcpu| usize::from(vcpu) + 1)
 }
 
 /// What the value that was read means by the register's fields.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Device, Histogram, Table};
 use crate::event::{Event, EventKind, Id};
+use crate::interrupts::Raised;
 
 /// How an interrupt travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -43,8 +44,8 @@ pub struct Line {
 /// Interrupts of a device.
 ///
 /// From the message, or the assertion of the pin, the time runs until the first access, to whatever device,
-/// that the vCPU makes in the handler. Nothing is known of a handler that the guest doesn't announce. One
-/// that answers several messages of one vector answers the first.
+/// that the vCPU makes in the handler, if that is certain to answer it. Nothing is known of a handler that the
+/// guest doesn't announce. One that answers several messages of one vector answers the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Interrupts {
     /// Messages that were taken; assertions of the pin.
@@ -70,69 +71,21 @@ impl Interrupts {
     }
 }
 
-/// The most messages that are waited for; a guest that never announces a handler makes them add up.
-const MOST_WAITING: usize = 1024;
-
-/// An interrupt on its way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Raised {
-    function: Id,
-    mechanism: Mechanism,
-    host_ns: u64,
-    device_ns: u64,
-    vector: u8,
-    /// The vCPU that the message names.
-    destination: u8,
-}
-
-/// Follows interrupts from device to handler.
+/// Counts interrupts by function and mechanism.
 #[derive(Default)]
-pub(super) struct Tracker {
-    lines: BTreeMap<(Id, Mechanism), Interrupts>,
-    messages: Vec<Raised>,
-    pins: Vec<Raised>,
-}
+pub(super) struct Lines(BTreeMap<(Id, Mechanism), Interrupts>);
 
-impl Tracker {
+impl Lines {
     /// Takes note of what a device did.
-    pub(super) fn add(&mut self, event: &Event) {
-        let raised = |function, mechanism| Raised {
-            function,
-            mechanism,
-            host_ns: event.host_ns,
-            device_ns: event.device_ns,
-            vector: 0,
-            destination: 0,
-        };
-        match event.kind {
-            EventKind::Msi { function, address, data, delivered, .. } => {
-                let line = self.line(function, Mechanism::Message);
-                if !delivered {
-                    line.lost += 1;
-                    return;
-                }
-                line.raised += 1;
-                // Intel SDM volume 3, "Message Address Register Format": bits 19:12 name the local APIC.
-                let (vector, destination) = (data as u8, (address >> 12) as u8);
-                let new = Raised { vector, destination, ..raised(function, Mechanism::Message) };
-                let same = |known: &Raised| {
-                    (known.vector, known.destination, known.function) == (vector, destination, function)
-                };
-                if !self.messages.iter().any(same) {
-                    if self.messages.len() == MOST_WAITING {
-                        self.messages.remove(0);
-                    }
-                    self.messages.push(new);
-                }
+    pub(super) fn add(&mut self, kind: &EventKind) {
+        match *kind {
+            EventKind::Msi { function, delivered: true, .. } => {
+                self.line(function, Mechanism::Message).raised += 1;
             }
+            EventKind::Msi { function, .. } => self.line(function, Mechanism::Message).lost += 1,
             EventKind::Intx { function, asserted: true, .. } => {
                 self.line(function, Mechanism::Pin).raised += 1;
-                if !self.pins.iter().any(|known| known.function == function) {
-                    self.pins.push(raised(function, Mechanism::Pin));
-                    self.pins.truncate(MOST_WAITING);
-                }
             }
-            EventKind::Intx { function, .. } => self.pins.retain(|known| known.function != function),
             EventKind::InterruptLost { function, .. } => self.line(function, Mechanism::None).lost += 1,
             EventKind::InterruptMasked { function, .. } => {
                 self.line(function, Mechanism::Message).masked += 1;
@@ -142,32 +95,23 @@ impl Tracker {
     }
 
     fn line(&mut self, function: Id, mechanism: Mechanism) -> &mut Interrupts {
-        self.lines.entry((function, mechanism)).or_default()
-    }
-
-    /// What the handler of `vector` answers that begins on `vcpu`. A vector that no message has is a pin's.
-    pub(super) fn enter(&mut self, vector: u8, vcpu: Option<u8>) -> Option<Raised> {
-        let here = |known: &Raised| known.vector == vector && Some(known.destination) == vcpu;
-        let found = self.messages.iter().position(here);
-        let found = found.or_else(|| self.messages.iter().position(|known| known.vector == vector));
-        match found {
-            Some(at) => Some(self.messages.remove(at)),
-            None if self.pins.is_empty() => None,
-            None => Some(self.pins.remove(0)),
-        }
+        self.0.entry((function, mechanism)).or_default()
     }
 
     /// The handler that answers `raised` made its first access.
     pub(super) fn answered(&mut self, raised: &Raised, event: &Event) {
-        let line = self.line(raised.function, raised.mechanism);
-        line.host.add(event.host_ns.saturating_sub(raised.host_ns));
-        line.device.add(event.device_ns.saturating_sub(raised.device_ns));
+        let mechanism = if raised.pin { Mechanism::Pin } else { Mechanism::Message };
+        // Only what has a line is of a function that is known.
+        if let Some(line) = self.0.get_mut(&(raised.function, mechanism)) {
+            line.host.add(event.host_ns.saturating_sub(raised.host_ns));
+            line.device.add(event.device_ns.saturating_sub(raised.device_ns));
+        }
     }
 
     /// All that was gathered, by device.
     pub(super) fn finish(self, name: impl Fn(Id) -> Device) -> Table<Line, Interrupts> {
         let mut table = Table::<Line, Interrupts>::default();
-        for ((function, mechanism), interrupts) in self.lines {
+        for ((function, mechanism), interrupts) in self.0 {
             table.row(Line { device: name(function), mechanism }).merge(&interrupts);
         }
         table

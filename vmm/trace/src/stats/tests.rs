@@ -113,6 +113,50 @@ fn interrupts_that_do_not_arrive_are_told_apart() {
 }
 
 #[test]
+fn a_message_to_another_vcpu_is_not_what_a_handler_answers() {
+    let mut sample = Sample::new();
+    let (function, data) = (sample.lab, 0x31);
+    let message = |address| EventKind::Msi { function, index: 0, address, data, delivered: true, cause: 0 };
+    sample.event(message(0xfee0_1000));
+    sample.event(EventKind::IsrEnter { vector: 0x31 });
+    let read = sample.kernel_read(0x14, 0);
+    sample.access(read);
+    let stats = stats(&sample);
+    let (_, row) = stats.interrupts.rows().next().unwrap();
+    assert_eq!((row.raised, row.host.count()), (1, 0));
+}
+
+#[test]
+fn a_pin_that_stays_asserted_is_timed_once() {
+    let mut sample = Sample::new();
+    let function = sample.lab;
+    sample.event(EventKind::Intx { function, asserted: true, gsi: 20, cause: 0 });
+    for _ in 0..3 {
+        sample.event(EventKind::IsrEnter { vector: 0x40 });
+        let read = sample.kernel_read(0x14, 0);
+        sample.access(read);
+        sample.event(EventKind::IsrExit { vector: 0x40 });
+    }
+    let stats = stats(&sample);
+    let (_, row) = stats.interrupts.rows().next().unwrap();
+    assert_eq!((row.raised, row.host.count(), row.host.max()), (1, 1, 20_000_000));
+}
+
+#[test]
+fn entries_into_the_kernel_that_overflow_stop_at_the_most() {
+    let mut sample = Sample::new();
+    let what = Counted::KernelEntries;
+    for value in [u64::MAX, 5] {
+        sample.event(EventKind::Count { what, value, address: 0, error_code: 0, rip: 0 });
+    }
+    let stats = stats(&sample);
+    assert_eq!(stats.windows.all()[0].kernel_entries, Some(u64::MAX));
+    let mut twice = stats.windows.clone();
+    twice.merge(stats.windows);
+    assert_eq!(twice.all()[0].kernel_entries, Some(u64::MAX));
+}
+
+#[test]
 fn a_polling_loop_ends_by_its_value_or_by_another_access() {
     let mut sample = Sample::new();
     let first = sample.kernel_read(0x10, 1);

@@ -61,7 +61,8 @@ impl Windows {
             ours.times += theirs.times;
             ours.accesses += theirs.accesses;
             if let Some(entries) = theirs.kernel_entries {
-                *ours.kernel_entries.get_or_insert(0) += entries;
+                let counted = ours.kernel_entries.get_or_insert(0);
+                *counted = counted.saturating_add(entries);
             }
             ours.faults_resolved += theirs.faults_resolved;
             ours.faults_fatal += theirs.faults_fatal;
@@ -101,7 +102,10 @@ impl Follower {
             EventKind::Count { what, value, .. } => {
                 let Some(window) = self.window() else { return };
                 match what {
-                    Counted::KernelEntries => *window.kernel_entries.get_or_insert(0) += value,
+                    Counted::KernelEntries => {
+                        let counted = window.kernel_entries.get_or_insert(0);
+                        *counted = counted.saturating_add(value);
+                    }
                     Counted::FaultResolved => window.faults_resolved += 1,
                     Counted::FaultFatal => window.faults_fatal += 1,
                 }

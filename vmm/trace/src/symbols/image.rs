@@ -71,13 +71,24 @@ impl SymbolImage {
         };
         let functions: Vec<_> =
             std::str::from_utf8(lines).ok()?.lines().map(function).collect::<Option<_>>()?;
-        let segments = vec![(functions.first()?.0, u64::MAX)];
-        Some(Self { segments, functions, lines: None, origin: Origin::Kernel })
+        functions.first()?;
+        Some(Self { segments: Vec::new(), functions, lines: None, origin: Origin::Kernel })
+    }
+
+    /// Whether `address` lies in it. An image that names nothing holds nothing: another one may do better.
+    pub(super) fn holds(&self, address: u64) -> bool {
+        match self.origin {
+            Origin::Kernel => self.function(address).is_some(),
+            Origin::Linked | Origin::Module(_) => {
+                !self.functions.is_empty()
+                    && self.segments.iter().any(|(start, end)| (*start..*end).contains(&address))
+            }
+        }
     }
 
     /// The symbol of the code at `address`; `None` if it lies outside this image, or names nothing.
     pub(super) fn find(&self, address: u64) -> Option<Symbol> {
-        if !self.segments.iter().any(|(start, end)| (*start..*end).contains(&address)) {
+        if !self.holds(address) {
             return None;
         }
         let (outermost, file, line) = self.outermost_frame(address).unwrap_or_default();

@@ -4,12 +4,19 @@ use super::*;
 use crate::definition::{Definition, Image, Instruction};
 use crate::sample::{address, program};
 
-fn image(definitions: &mut Definitions, address_space: Option<u64>, elf: &[u8]) {
-    definitions.push(Definition::Image(Image { name: "sample".into(), address_space }), elf.to_vec());
+fn image(definitions: &mut Definitions, address_space: Option<u64>, elf: &[u8]) -> Id {
+    named(definitions, "sample", address_space, elf)
 }
 
-fn instruction(definitions: &mut Definitions, rip: u64, cr3: u64) -> Id {
-    let code = Instruction { rip, bytes: vec![0x8b, 0x07], cr3, ambiguous: false };
+fn named(definitions: &mut Definitions, name: &str, address_space: Option<u64>, elf: &[u8]) -> Id {
+    definitions.push(Definition::Image(Image { name: name.into(), address_space }), elf.to_vec());
+    definitions.iter().map(|(id, _)| id).last().unwrap()
+}
+
+/// An instruction that was defined when `image` held its address.
+fn instruction(definitions: &mut Definitions, rip: u64, cr3: u64, image: Option<Id>) -> Id {
+    let bytes = vec![0x8b, 0x07];
+    let code = Instruction { rip, bytes, cr3, ambiguous: false, code_size: 64, image };
     definitions.push(Definition::Instruction(code), Vec::new());
     definitions.iter().map(|(id, _)| id).last().unwrap()
 }
@@ -18,7 +25,7 @@ fn instruction(definitions: &mut Definitions, rip: u64, cr3: u64) -> Id {
 fn an_inlined_read_goes_by_the_line_of_its_call() {
     let rip = address("lab::probe", 13);
     let mut definitions = Definitions::default();
-    image(&mut definitions, None, program());
+    let own = image(&mut definitions, None, program());
     let mut symbols = Symbols::default();
     let expected = Symbol {
         function: "lab::probe".into(),
@@ -28,7 +35,7 @@ fn an_inlined_read_goes_by_the_line_of_its_call() {
     };
     assert_eq!(symbols.address(&definitions, rip, 0x7000), Some(expected.clone()));
     assert_eq!(expected.to_string(), "lab::probe lab.rs:13");
-    let id = instruction(&mut definitions, rip, 0x7000);
+    let id = instruction(&mut definitions, rip, 0x7000, Some(own));
     assert_eq!(symbols.instruction(&definitions, id), Some(expected.clone()));
     assert_eq!(symbols.instruction(&definitions, id), Some(expected));
     assert_eq!(symbols.address(&definitions, 0x10, 0x7000), None);
@@ -47,14 +54,32 @@ fn a_program_is_found_in_its_own_address_space_only() {
 }
 
 #[test]
-fn an_instruction_belongs_to_the_image_that_was_there_before_it() {
-    let rip = address("lab::probe", 13);
+fn an_instruction_belongs_to_the_image_that_held_it_when_it_was_recorded() {
+    let rip = 0xffff_ffff_c000_0012;
     let mut definitions = Definitions::default();
-    image(&mut definitions, Some(0x5000), program());
-    let id = instruction(&mut definitions, rip, 0x5000);
-    image(&mut definitions, Some(0x5000), b"no ELF file");
+    let old = named(&mut definitions, "kernel", None, b"ffffffffc0000000 40 old_irq [old]\n");
+    let before = instruction(&mut definitions, rip, 0, Some(old));
+    let new = named(&mut definitions, "kernel", None, b"ffffffffc0000000 40 new_irq [new]\n");
+    let after = instruction(&mut definitions, rip, 0, Some(new));
     let mut symbols = Symbols::default();
-    assert!(symbols.instruction(&definitions, id).is_some());
+    let mut name = |id| symbols.instruction(&definitions, id).map(|symbol| symbol.to_string());
+    assert_eq!(name(before).as_deref(), Some("old_irq+0x12 [old]"));
+    assert_eq!(name(after).as_deref(), Some("new_irq+0x12 [new]"));
+    let now = symbols.address(&definitions, rip, 0).unwrap();
+    assert_eq!(now.to_string(), "new_irq+0x12 [new]");
+}
+
+#[test]
+fn an_instruction_that_no_image_held_is_named_by_the_first_that_comes_and_holds_it() {
+    let rip = 0xffff_ffff_c000_0012;
+    let mut definitions = Definitions::default();
+    named(&mut definitions, "gone", None, b"ffffffffc0000000 40 gone_irq [gone]\n");
+    let early = instruction(&mut definitions, rip, 0, None);
+    named(&mut definitions, "elsewhere", None, b"ffffffffc0100000 40 other_irq [other]\n");
+    named(&mut definitions, "its own", None, b"ffffffffc0000000 40 own_irq [own]\n");
+    named(&mut definitions, "next", None, b"ffffffffc0000000 40 next_irq [next]\n");
+    let symbol = Symbols::default().instruction(&definitions, early).unwrap();
+    assert_eq!(symbol.to_string(), "own_irq+0x12 [own]");
 }
 
 #[test]

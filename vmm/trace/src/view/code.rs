@@ -26,7 +26,7 @@ impl Code {
         Self {
             rip: instruction.rip,
             cr3: instruction.cr3,
-            text: disassemble(&instruction.bytes, instruction.rip, 64),
+            text: disassemble(&instruction.bytes, instruction.rip, instruction.code_size.into()),
             ambiguous: instruction.ambiguous,
             symbol: symbol.map(|symbol| Symbol {
                 function: printable(&symbol.function),

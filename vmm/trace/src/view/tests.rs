@@ -156,8 +156,64 @@ fn bytes_that_are_no_instruction_are_bad() {
     assert_eq!(disassemble(&[0x90], 0, 7), "(bad)");
     let sample = Sample::new();
     let bytes = vec![0xff, 0xff];
-    let code = Instruction { rip: 0, bytes, cr3: 0, ambiguous: true };
+    let code = Instruction { rip: 0, bytes, cr3: 0, ambiguous: true, code_size: 64, image: None };
     assert_eq!(sample.writer.define(&Definition::Instruction(code)).unwrap(), 13);
+}
+
+#[test]
+fn code_is_disassembled_in_its_own_width() {
+    let text = |code_size| {
+        // inc eax and mov [ebx],eax in 32-bit code; in 64-bit code 0x40 is a prefix.
+        let bytes = vec![0x40, 0x89, 0x03];
+        let code = Instruction { rip: 0, bytes, cr3: 0, ambiguous: false, code_size, image: None };
+        Code::new(&code, None).text
+    };
+    assert_eq!([text(16), text(32), text(64)], ["inc ax", "inc eax", "mov [rbx],eax"]);
+    assert_eq!(text(7), "(bad)");
+    let old = r#"{"rip":0,"bytes":[144],"cr3":0,"ambiguous":false}"#;
+    assert_eq!(serde_json::from_str::<Instruction>(old).unwrap().code_size, 64);
+}
+
+#[test]
+fn an_instruction_that_was_not_emulated_tells_all_that_an_access_does() {
+    let mut sample = Sample::new();
+    let read = sample.user_read(8, 0);
+    let operand = MemoryOperand { reads: true, writes: false, size: 16 };
+    let known = EventKind::NotEmulated {
+        cpl: 3,
+        instruction: read.instruction,
+        walk: read.walk,
+        route: read.route,
+        gpa: Some(BAR0 + 8),
+        operand,
+    };
+    let known = sample.event(known);
+    let unknown = EventKind::NotEmulated {
+        cpl: 0,
+        instruction: 0,
+        walk: 0,
+        route: 0,
+        gpa: None,
+        operand: MemoryOperand::default(),
+    };
+    let unknown = sample.event(unknown);
+    let access = sample.access(read);
+    let trace = sample.finished();
+    let views = trace.views();
+    let [known, unknown, access] = [known, unknown, access].map(|seq| views.get(seq).unwrap());
+    assert_eq!(known.cpl(), Some(3));
+    assert_eq!(known.code().unwrap().symbol.as_ref().unwrap().function, "user::touch");
+    assert_eq!(known.place().unwrap().register_name().as_deref(), Some("SCRATCH"));
+    assert_eq!(known.function().unwrap().name, "lab");
+    assert_eq!((known.gpa(), known.gva()), (Some(BAR0 + 8), Some(MMAP + 8)));
+    assert_eq!(known.mapping().unwrap().who, "user 1");
+    for view in [known, access] {
+        assert_eq!((view.place(), view.walk()), (access.place(), access.walk()));
+        assert_eq!((view.code(), view.path()), (access.code(), access.path()));
+    }
+    assert_eq!(unknown.cpl(), Some(0));
+    assert_eq!((unknown.place(), unknown.walk(), unknown.code()), (None, None, None));
+    assert_eq!((unknown.gpa(), unknown.gva(), unknown.function()), (None, None, None));
 }
 
 #[test]

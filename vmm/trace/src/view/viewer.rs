@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use device_model::{Bdf, Region};
 
-use super::{AccessView, BusAddress, Code, Place, View, What};
+use super::{AccessView, BusAddress, Code, Place, Uncertain, View, What};
 use crate::definition::{Function, Mapping, Process, Route, Walk};
 use crate::definitions::Definitions;
 use crate::event::{AccessEvent, Event, EventKind, Id, Target};
+use crate::interrupts::{Handler, Tracker};
 use crate::symbols::Symbols;
 
 /// CONFIG_DATA, PCI Local Bus 3.0, section 3.2.2.3.2.
@@ -16,7 +17,8 @@ const CONFIG_DATA: std::ops::RangeInclusive<u16> = 0xcfc..=0xcff;
 const ECAM_SIZE: u64 = 256 << 20;
 
 /// Resolves events in their order. It remembers what the meaning of later ones depends on: the scenario,
-/// the interrupt handlers that run, which access an interrupt came from.
+/// the interrupt handlers that run, which access an interrupt came from. Where events are missing, also
+/// before the first one that it gets, views say what isn't certain.
 #[derive(Default)]
 pub struct Viewer {
     symbols: Symbols,
@@ -28,16 +30,10 @@ pub struct Viewer {
     routes: Shared<Route>,
     texts: Shared<str>,
     scenario: Option<Arc<str>>,
-    /// For each vector, the access that led to its last interrupt.
-    interrupts: Vec<Option<u64>>,
-    /// The access that led to the last assertion of an interrupt pin.
-    pin: Option<u64>,
-    /// For each vCPU, none of them first, the handlers that it is in: vector and the access that led there.
-    handlers: Vec<Vec<(u8, Option<u64>)>>,
+    /// Events are missing since the scenario was last known.
+    scenario_lost: bool,
+    interrupts: Tracker,
 }
-
-/// The most handlers that a vCPU is followed into: a guest may begin some and never end them.
-const DEEPEST: usize = 256;
 
 /// Definitions in use by their ids, shared by all views. Ids are dense, and only those that are defined are
 /// ever held.
@@ -71,29 +67,23 @@ impl<T: ?Sized> Shared<T> {
     }
 }
 
-/// The element at `at`, which is made if it isn't there.
-fn slot<T: Default>(list: &mut Vec<T>, at: usize) -> &mut T {
-    if at >= list.len() {
-        list.resize_with(at + 1, T::default);
-    }
-    &mut list[at]
-}
-
-/// The index of what belongs to a vCPU.
-fn index(vcpu: Option<u8>) -> usize {
-    vcpu.map_or(0, |vcpu| usize::from(vcpu) + 1)
-}
-
 impl Viewer {
     /// Resolves the event that comes after those given before.
     pub fn view(&mut self, definitions: &Definitions, event: &Event) -> View {
+        self.scenario_lost |= self.interrupts.add(event);
         if let EventKind::ScenarioBegin { name } = event.kind {
             self.scenario = Some(self.text(definitions, name));
+            self.scenario_lost = false;
         }
         let scenario = self.scenario.clone();
-        let what = self.what(definitions, event);
+        let (handler, certain) = self.interrupts.handler(event.vcpu);
+        let in_handler = matches!(event.kind, EventKind::Access(_) | EventKind::IsrEnter { .. });
+        let uncertain = Uncertain { scenario: self.scenario_lost, cause: in_handler && !certain };
+        let caused_by = handler.and_then(Handler::caused_by);
+        let what = self.what(definitions, event, caused_by);
         if let EventKind::ScenarioEnd { .. } = event.kind {
             self.scenario = None;
+            self.scenario_lost = false;
         }
         View {
             seq: event.seq,
@@ -101,13 +91,15 @@ impl Viewer {
             device_ns: event.device_ns,
             vcpu: event.vcpu,
             scenario,
+            uncertain,
             what,
         }
     }
 
-    fn what(&mut self, definitions: &Definitions, event: &Event) -> What {
+    /// What happened; `caused_by` led to the handler that the vCPU is in.
+    fn what(&mut self, definitions: &Definitions, event: &Event, caused_by: Option<u64>) -> What {
         match event.kind {
-            EventKind::Access(ref access) => What::Access(self.access(definitions, event.vcpu, access)),
+            EventKind::Access(ref access) => What::Access(self.access(definitions, access, caused_by)),
             EventKind::Change { function, region, offset, old, new, cause } => {
                 let function = self.function(definitions, function);
                 let bdf = function.as_ref().map(|function| function.bdf);
@@ -119,7 +111,6 @@ impl Viewer {
                 cause,
             },
             EventKind::Msi { function, index, address, data, delivered, cause } => {
-                *slot(&mut self.interrupts, (data & 0xff) as usize) = Some(cause);
                 let function = self.function(definitions, function);
                 What::Msi { function, index, address, data, delivered, cause }
             }
@@ -130,9 +121,6 @@ impl Viewer {
                 What::InterruptMasked { function: self.function(definitions, function), index, cause }
             }
             EventKind::Intx { function, asserted, gsi, cause } => {
-                if asserted {
-                    self.pin = Some(cause);
-                }
                 What::Intx { function: self.function(definitions, function), asserted, gsi, cause }
             }
             EventKind::Backing { route, backing, cause } => {
@@ -173,30 +161,23 @@ impl Viewer {
             EventKind::Count { what, value, address, error_code, rip } => {
                 What::Count { what, value, address, error_code, rip }
             }
-            EventKind::IsrEnter { vector } => {
-                // A vector that no message had is a pin's.
-                let cause = self.interrupts.get(usize::from(vector)).copied().flatten().or(self.pin);
-                let caused_by = cause.filter(|cause| *cause != 0);
-                let handlers = slot(&mut self.handlers, index(event.vcpu));
-                if handlers.len() == DEEPEST {
-                    handlers.remove(0);
-                }
-                handlers.push((vector, caused_by));
-                What::IsrEnter { vector, caused_by }
-            }
-            EventKind::IsrExit { vector } => {
-                let handlers = slot(&mut self.handlers, index(event.vcpu));
-                if let Some(entered) = handlers.iter().rposition(|(known, _)| *known == vector) {
-                    handlers.truncate(entered);
-                }
-                What::IsrExit { vector }
-            }
+            EventKind::IsrEnter { vector } => What::IsrEnter { vector, caused_by },
+            EventKind::IsrExit { vector } => What::IsrExit { vector },
             EventKind::ClockJump { to } => What::ClockJump { to },
-            EventKind::NotEmulated { instruction, walk, gpa } => What::NotEmulated {
-                code: self.code(definitions, instruction),
-                walk: self.walk(definitions, walk),
-                gpa,
-            },
+            EventKind::NotEmulated { cpl, instruction, walk, route, gpa, operand } => {
+                let walk = self.walk(definitions, walk);
+                let (mapping, process) = self.owners(definitions, walk.as_deref(), cpl);
+                What::NotEmulated {
+                    cpl,
+                    code: self.code(definitions, instruction),
+                    walk,
+                    mapping,
+                    process,
+                    gpa,
+                    place: gpa.and_then(|gpa| self.place(definitions, route, Target::Memory(gpa))),
+                    operand,
+                }
+            }
             EventKind::Warning { text } => What::Warning { text: self.text(definitions, text) },
         }
     }
@@ -211,22 +192,25 @@ impl Viewer {
         (function, route)
     }
 
-    fn access(&mut self, definitions: &Definitions, vcpu: Option<u8>, access: &AccessEvent) -> AccessView {
+    fn access(
+        &mut self,
+        definitions: &Definitions,
+        access: &AccessEvent,
+        caused_by: Option<u64>,
+    ) -> AccessView {
         let walk = self.walk(definitions, access.walk);
-        let mapping_id = walk.as_ref().and_then(|walk| walk.mapping).unwrap_or(0);
-        let process = walk.as_ref().and_then(|walk| walk.process).filter(|_| access.cpl == 3).unwrap_or(0);
-        let caused_by = self.handlers.get(index(vcpu)).and_then(|inside| inside.last()?.1);
+        let (mapping, process) = self.owners(definitions, walk.as_deref(), access.cpl);
         AccessView {
             cpl: access.cpl,
             code: self.code(definitions, access.instruction),
             walk,
-            mapping: self.mapping(definitions, mapping_id),
-            process: self.process(definitions, process),
+            mapping,
+            process,
             address: match access.target {
                 Target::Memory(address) => BusAddress::Memory(address),
                 Target::Port { port, .. } => BusAddress::Port(port),
             },
-            place: self.place(definitions, access),
+            place: self.place(definitions, access.route, access.target),
             write: access.write,
             size: access.size,
             value: access.value,
@@ -240,17 +224,30 @@ impl Viewer {
         }
     }
 
-    fn place(&mut self, definitions: &Definitions, access: &AccessEvent) -> Option<Place> {
-        let make = || definitions.route(access.route).cloned().map(Arc::new);
-        let Some(route) = self.routes.borrow(access.route, make) else {
-            return unclaimed_configuration(definitions, access.target);
+    /// The mapping that a walk belongs to, and the process whose code at this privilege level it is.
+    fn owners(
+        &mut self,
+        definitions: &Definitions,
+        walk: Option<&Walk>,
+        cpl: u8,
+    ) -> (Option<Arc<Mapping>>, Option<Arc<Process>>) {
+        let Some(walk) = walk else { return (None, None) };
+        let process = walk.process.filter(|_| cpl == 3);
+        let mapping = walk.mapping.and_then(|id| self.mapping(definitions, id));
+        (mapping, process.and_then(|id| self.process(definitions, id)))
+    }
+
+    fn place(&mut self, definitions: &Definitions, route: Id, target: Target) -> Option<Place> {
+        let make = || definitions.route(route).cloned().map(Arc::new);
+        let Some(route) = self.routes.borrow(route, make) else {
+            return unclaimed_configuration(definitions, target);
         };
         let functions = &mut self.functions;
         let function = route
             .function
             .and_then(|id| functions.get(id, || definitions.function(id).cloned().map(Arc::new)));
         let bdf = function.as_ref().map(|function| function.bdf);
-        let offset = match access.target {
+        let offset = match target {
             Target::Memory(address) => address.wrapping_sub(route.base),
             Target::Port { offset, .. } => offset.into(),
         };

@@ -12,8 +12,8 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::WriteError;
 use crate::format::{
-    BLOCK_BYTES, BLOCK_SLOTS, BLOCK_WORDS, BlockKind, CHUNK_BYTES, HEADER_BYTES, SLOT_BYTES, SLOT_WORDS,
-    block,
+    BLOCK_BYTES, BLOCK_SLOTS, BLOCK_WORDS, BlockKind, CHUNK_BYTES, HEADER_BYTES, SEALED, SLOT_BYTES,
+    SLOT_WORDS, block, block_checksum, slot,
 };
 use crate::mapping::Mapping;
 
@@ -41,38 +41,81 @@ pub(super) fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> 
 }
 
 /// Hands out blocks. They stay mapped until the trace is closed.
+///
+/// The file ends at a limit. So that no record is lost there, a lane is promised its next block before it needs it,
+/// and hears that there is none while what it records still has a place.
 #[derive(Debug)]
 pub(super) struct Blocks {
     file: File,
     path: PathBuf,
     chunks: Vec<Arc<Mapping>>,
+    /// Blocks in `chunks`. Only at the limit a chunk is smaller than others.
+    mapped: usize,
     taken: usize,
+    /// Blocks that lanes will take.
+    promised: usize,
+    /// The file's limit in bytes.
+    limit: u64,
 }
 
 impl Blocks {
-    pub(super) fn new(file: File, path: PathBuf) -> Self {
-        Self { file, path, chunks: Vec::new(), taken: 0 }
+    pub(super) fn new(file: File, path: PathBuf, limit: u64) -> Self {
+        Self { file, path, chunks: Vec::new(), mapped: 0, taken: 0, promised: 0, limit }
+    }
+
+    /// Promises a lane a block.
+    pub(super) fn promise(&mut self) -> Result<(), WriteError> {
+        self.check_room()?;
+        self.promised += 1;
+        Ok(())
+    }
+
+    /// Promises a lane its first block, for which there is none refused.
+    pub(super) fn promise_first(&mut self) {
+        self.promised += 1;
+    }
+
+    /// Takes a promise back.
+    pub(super) fn release(&mut self) {
+        self.promised -= 1;
+    }
+
+    /// Whether there is a block that nobody was promised.
+    pub(super) fn check_room(&self) -> Result<(), WriteError> {
+        let wanted = HEADER_BYTES + (self.taken + self.promised + 1) as u64 * BLOCK_BYTES;
+        if wanted > self.limit { Err(self.at_limit()) } else { Ok(()) }
+    }
+
+    fn at_limit(&self) -> WriteError {
+        WriteError::Limit { path: self.path.clone(), limit: self.limit }
+    }
+
+    /// How many blocks were taken.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
     }
 
     /// The next unused block. Nothing marks it as used until it is published.
     pub(super) fn take(&mut self) -> Result<Block, WriteError> {
-        if self.taken == self.chunks.len() * CHUNK_BLOCKS {
-            let grown = self.grow().map_err(|source| WriteError::Grow { path: self.path.clone(), source })?;
+        if self.taken == self.mapped {
+            let offset = HEADER_BYTES + self.mapped as u64 * BLOCK_BYTES;
+            let length = CHUNK_BYTES.min(self.limit.saturating_sub(offset) / BLOCK_BYTES * BLOCK_BYTES);
+            if length == 0 {
+                return Err(self.at_limit());
+            }
+            let grown = allocate(&self.file, offset, length);
+            let grown = grown.and_then(|()| Mapping::new(&self.file, offset, length));
+            let grown = grown.map_err(|source| WriteError::Grow { path: self.path.clone(), source })?;
+            self.mapped += grown.words().len() / BLOCK_WORDS;
             self.chunks.push(Arc::new(grown));
         }
         self.taken += 1;
         Ok(self.block(self.taken - 1))
     }
 
-    fn grow(&self) -> io::Result<Mapping> {
-        let offset = HEADER_BYTES + self.chunks.len() as u64 * CHUNK_BYTES;
-        allocate(&self.file, offset, CHUNK_BYTES)?;
-        Mapping::new(&self.file, offset, CHUNK_BYTES)
-    }
-
     fn block(&self, index: usize) -> Block {
         let chunk = Arc::clone(&self.chunks[index / CHUNK_BLOCKS]);
-        Block { chunk, first_word: index % CHUNK_BLOCKS * BLOCK_WORDS }
+        Block { chunk, first_word: index % CHUNK_BLOCKS * BLOCK_WORDS, index }
     }
 
     /// Closes all blocks and cuts the file after the last one that was taken. Those that lanes still
@@ -90,6 +133,8 @@ impl Blocks {
 pub(super) struct Block {
     chunk: Arc<Mapping>,
     first_word: usize,
+    /// Its place in the file.
+    index: usize,
 }
 
 impl Block {
@@ -103,10 +148,12 @@ impl Block {
         &self.words()[SLOT_WORDS..]
     }
 
-    /// Says what it holds: from here on readers look into it.
+    /// Says what it holds: from here on readers look into it. Blocks are published in their order, which readers
+    /// count on.
     pub(super) fn publish(&self, kind: BlockKind, first: u64) {
         let words = self.words();
         words[block::FIRST].store(first, Ordering::Relaxed);
+        words[block::INDEX].store(self.index as u64, Ordering::Relaxed);
         words[block::HEAD].store(kind.head(), Ordering::Release);
     }
 
@@ -119,35 +166,40 @@ impl Block {
     /// a sealed or unpublished block stays as it is.
     pub(super) fn close(&self) {
         let words = self.words();
-        if words[block::CHECK].load(Ordering::Relaxed) & block::CLOSED != 0 {
+        if words[block::CHECK].load(Ordering::Relaxed) & SEALED != 0 {
             return;
         }
         let used = match BlockKind::from_head(words[block::HEAD].load(Ordering::Relaxed)) {
             None => return,
             Some(BlockKind::Definitions) => words[block::USED].load(Ordering::Relaxed) as usize,
             Some(BlockKind::Events { .. }) => {
-                // Slots fill in order, and one whose head is there never changes.
-                let slots = 1..BLOCK_SLOTS;
-                let present =
-                    slots.take_while(|slot| words[slot * SLOT_WORDS].load(Ordering::Acquire) != 0).count();
-                self.set_used(present * SLOT_BYTES);
-                present * SLOT_BYTES
+                let used = self.recorded() * SLOT_BYTES;
+                self.set_used(used);
+                used
             }
         };
-        let crc = crc(&self.content()[..used.div_ceil(size_of::<u64>())]);
-        words[block::CHECK].store(u64::from(crc) | block::CLOSED, Ordering::Release);
+        let header = std::array::from_fn(|at| words[at].load(Ordering::Relaxed));
+        let mut content = Vec::with_capacity(used);
+        for word in &self.content()[..used / size_of::<u64>()] {
+            content.extend_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+        }
+        let check = block_checksum(header, &content);
+        words[block::CHECK].store(u64::from(check) | SEALED, Ordering::Release);
     }
-}
 
-/// CRC-32 of `words` as bytes.
-fn crc(words: &[AtomicU64]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    let mut bytes = Vec::with_capacity(words.len() * size_of::<u64>());
-    for word in words {
-        bytes.extend_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+    /// How many slots of events are there, after the header's. Records fill them in order, and one whose head is
+    /// there never changes.
+    fn recorded(&self) -> usize {
+        let mut at = 1;
+        while at < BLOCK_SLOTS {
+            let head = self.words()[at * SLOT_WORDS].load(Ordering::Acquire);
+            match slot::slots_of(head) {
+                0 => break,
+                slots => at += slots,
+            }
+        }
+        at - 1
     }
-    hasher.update(&bytes);
-    hasher.finalize()
 }
 
 /// Stores `bytes` from the first of `words` on, zeros after them up to a whole word.

@@ -16,6 +16,8 @@ const CONTENT_WORDS: usize = BLOCK_WORDS - SLOT_WORDS;
 #[derive(Debug, Default)]
 pub(super) struct DefinitionStream {
     count: Id,
+    /// Blocks that were taken for it.
+    taken: u64,
     /// The block that is being filled, and those taken for what comes next.
     blocks: VecDeque<Block>,
     /// Words used of the first one.
@@ -23,14 +25,19 @@ pub(super) struct DefinitionStream {
 }
 
 impl DefinitionStream {
-    /// Appends a record and returns its id; `take` gives further blocks.
+    /// How many records there are.
+    pub(super) fn count(&self) -> Id {
+        self.count
+    }
+
+    /// Appends a record and returns its id; `take` gives the stream its block with this place among its blocks.
     ///
     /// The blocks are taken before anything is written: no record is left half written by a full disk.
     pub(super) fn push(
         &mut self,
         definition: &Definition,
         blob: &[u8],
-        mut take: impl FnMut() -> Result<Block, WriteError>,
+        mut take: impl FnMut(u64) -> Result<Block, WriteError>,
     ) -> Result<Id, WriteError> {
         let json = serde_json::to_vec(definition).map_err(WriteError::Definition)?;
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| WriteError::TooLarge);
@@ -39,7 +46,8 @@ impl DefinitionStream {
 
         let needed = 1 + json.len().div_ceil(WORD) + blob.len().div_ceil(WORD);
         while self.blocks.len() * CONTENT_WORDS - self.used < needed {
-            self.blocks.push_back(take()?);
+            self.blocks.push_back(take(self.taken)?);
+            self.taken += 1;
         }
         self.append(&lengths.to_le_bytes());
         self.append(&json);

@@ -39,11 +39,97 @@ fn a_trace_that_is_being_written_is_not_overwritten() {
 fn a_new_trace_replaces_an_old_one() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("t");
-    fs::write(&path, [0xff; 300_000]).unwrap();
+    let mut old = vec![0xff; 300_000];
+    // Of any version.
+    old[..8].copy_from_slice(b"BARSCOPE");
+    fs::write(&path, old).unwrap();
     let writer = Writer::create(&path, Clock::Host).unwrap();
     writer.lane(None).record(&mark(&writer)).unwrap();
     let trace = Trace::open(&path).unwrap();
     assert_eq!((trace.events().len(), trace.damage()), (1, [].as_slice()));
+}
+
+#[test]
+fn a_file_that_is_no_trace_is_replaced_by_force_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notes.txt");
+    for content in ["BARS", "dear diary"] {
+        fs::write(&path, content).unwrap();
+        let error = Writer::create(&path, Clock::Host).unwrap_err();
+        assert!(matches!(error, WriteError::Foreign { .. }), "{error}");
+        assert!(
+            error.to_string().contains("name another file with --trace FILE, or replace it with --force")
+        );
+        assert!(Writer::check(&path, WriteOptions::default()).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    }
+    let force = WriteOptions { force: true, ..WriteOptions::default() };
+    Writer::check(&path, force).unwrap();
+    drop(Writer::create_with(&path, Clock::Host, force).unwrap());
+    Writer::check(&path, WriteOptions::default()).unwrap();
+    fs::write(&path, "").unwrap();
+    Writer::create(&path, Clock::Host).unwrap();
+    Writer::check(&directory.path().join("none"), WriteOptions::default()).unwrap();
+    let error = Writer::check(directory.path(), WriteOptions::default()).unwrap_err();
+    assert!(matches!(error, WriteError::NoFile { .. }), "{error}");
+}
+
+#[test]
+fn at_its_limit_a_trace_is_whole_and_no_longer_than_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t");
+    let options = WriteOptions { limit: 1_300_000, ..WriteOptions::default() };
+    let writer = Writer::create_with(&path, Clock::Host, options).unwrap();
+    let mut lanes = [writer.lane(Some(0)), writer.lane(Some(1)), writer.lane(None)];
+    let mut full = [false; 2];
+    while full != [true; 2] {
+        for (lane, full) in lanes.iter_mut().zip(&mut full).filter(|(_, full)| !**full) {
+            if let Err(error) = lane.record(&mark(&writer)) {
+                assert!(matches!(error, WriteError::Limit { limit: 1_300_000, .. }), "{error}");
+                assert!(error.to_string().ends_with("give it more with --trace-limit SIZE"), "{error}");
+                *full = true;
+            }
+        }
+        assert!(fs::metadata(&path).unwrap().len() <= options.limit);
+    }
+    // The first block of a lane that recorded nothing so far is kept for it.
+    lanes[2].record(&mark(&writer)).unwrap();
+    let text = Definition::Text { text: "x".repeat(70_000) };
+    assert!(matches!(writer.define(&text), Err(WriteError::Limit { .. })));
+    writer.finish(End::Interrupted("limit".into())).unwrap();
+    let trace = Trace::open(&path).unwrap();
+    assert_eq!((trace.lost(), trace.damage()), (0, [].as_slice()));
+    // 18 blocks of 1023 records, the last of each lane less one, and the one of the third lane.
+    assert_eq!(trace.events().len(), 18 * 1023 - 2 + 1);
+    assert!(fs::metadata(&path).unwrap().len() <= options.limit);
+}
+
+#[test]
+fn a_lane_that_goes_gives_back_the_block_that_it_was_promised() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t");
+    let options = WriteOptions { limit: 4096 + 65536, ..WriteOptions::default() };
+    let writer = Writer::create_with(&path, Clock::Host, options).unwrap();
+    let text = Definition::Text { text: String::new() };
+    let lane = writer.lane(None);
+    assert!(matches!(writer.define(&text), Err(WriteError::Limit { .. })));
+    drop(lane);
+    writer.define(&text).unwrap();
+}
+
+#[test]
+fn nothing_is_known_of_a_finished_trace_that_was_not_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t");
+    let writer = Writer::create(&path, Clock::Host).unwrap();
+    writer.know(Capability::Handlers, Knowledge::Inferred);
+    writer.know(Capability::Handlers, Knowledge::Announced);
+    writer.finish(End::Finished).unwrap();
+    writer.know(Capability::Stacks, Knowledge::Announced);
+    let trace = Trace::open(&path).unwrap();
+    assert_eq!(trace.capabilities().of(Capability::Handlers), Knowledge::Announced);
+    assert!(!trace.capabilities().tells(Capability::Stacks));
+    assert_eq!(trace.damage(), []);
 }
 
 #[test]

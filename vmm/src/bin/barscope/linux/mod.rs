@@ -2,6 +2,7 @@
 
 mod choice;
 mod driver;
+mod places;
 mod progress;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use vmm::debian;
 use vmm::initramfs::{Initramfs, PackError};
 
+use self::places::{Places, file_name};
 use crate::args::Run;
 use crate::ending::Code;
 use crate::nested::libraries::libraries;
@@ -168,13 +170,18 @@ fn pack(args: &Run, version: Option<String>, kernel: &Path) -> Result<Initramfs,
     let mut folders = BTreeSet::new();
     files.console()?;
     files.program(Path::new("/init"), INIT.to_vec())?;
-    for module in &args.modules {
-        let place = Path::new("/modules").join(module.file.file_name().unwrap_or_default());
-        files.host_file(&place, &module.file)?;
-        task += &format!("module {} {}\n", place.display(), module.parameters);
+    let mut places = Places::new("/modules");
+    for ModuleChoice { file, parameters } in &args.modules {
+        let place = places.of(file);
+        files.host_file(&place, file)?;
+        let name = fs::read(file).ok().and_then(|elf| vmm::module_name(&elf));
+        // The kernel allows no `-` there.
+        let name = name.unwrap_or_else(|| file_name(file).trim_end_matches(".ko").replace('-', "_"));
+        task += &format!("module {} {name} {parameters}\n", place.display());
     }
+    let mut places = Places::new("/programs");
     for program in &args.programs {
-        let place = Path::new("/programs").join(program.file.file_name().unwrap_or_default());
+        let place = places.of(&program.file);
         files.host_file(&place, &program.file)?;
         let found = libraries(&program.file)
             .map_err(|source| Error::Libraries { program: program.file.clone(), source })?;
@@ -182,7 +189,8 @@ fn pack(args: &Run, version: Option<String>, kernel: &Path) -> Result<Initramfs,
             files.host_file(&library, &library)?;
             folders.extend(library.parent().map(|folder| folder.display().to_string()));
         }
-        task += &format!("program {} {}\n", place.display(), program.arguments);
+        let name = places::shown(&program.file, args.programs.iter().map(|other| &*other.file));
+        task += &format!("program {name} {} {}\n", place.display(), program.arguments);
     }
     // Nothing is registered there, as it is here.
     task += &format!("libraries {}\n", Vec::from_iter(folders).join(":"));
@@ -190,7 +198,7 @@ fn pack(args: &Run, version: Option<String>, kernel: &Path) -> Result<Initramfs,
         let version = version.ok_or_else(|| Error::NoVersion { path: kernel.to_owned() })?;
         files.file(Path::new("/lab.ko"), driver::module(&version, &headers(&version, kernel))?)?;
         if !args.programs.is_empty() {
-            task.insert_str(0, "module /lab.ko\n");
+            task.insert_str(0, "module /lab.ko lab\n");
         }
     }
     for scenario in &args.scenarios {

@@ -116,6 +116,8 @@ impl Error {
 /// # Errors
 /// [`Failure`] if there is no machine to run it in, or no answer.
 pub fn run(args: &Run) -> Result<u8, Failure> {
+    // There it is the only file.
+    crate::run::check_trace(args)?;
     let mut errand = Errand {
         program: None,
         arguments: std::env::args_os().skip(1).filter(|argument| argument != "--nested").collect(),

@@ -166,8 +166,9 @@ fn a_copy_has_two_operands() {
     guest.registers.general.rdi = 0x9000_0000;
     let mut locator = Locator::new();
     let copy = locator.at_rip(&guest.memory, &guest.registers).unwrap().decoded;
-    let physical = |operands: Vec<(PageWalk, u64)>| {
-        let mut all: Vec<_> = operands.into_iter().map(|(_, physical)| physical).collect();
+    let physical = |operands: Vec<Reached>| {
+        let pages = operands.into_iter().flat_map(|reached| reached.pages);
+        let mut all: Vec<_> = pages.map(|(_, physical)| physical).collect();
         all.sort_unstable();
         all
     };
@@ -175,4 +176,29 @@ fn a_copy_has_two_operands() {
 
     guest.registers.general.rdi = RAM;
     assert_eq!(physical(locator.operands(&guest.memory, &guest.registers, &copy)), [0x20_0000, BAR + 4]);
+}
+
+#[test]
+fn an_operand_tells_its_direction_its_size_and_each_page_that_it_lies_in() {
+    // vmovdqu ymm0,[rdi]; vmovdqu [rdi],ymm0; popcnt eax,[rdi]; add [rdi],eax; fld of 80 bits.
+    let both = [BAR + 0xff0, BAR_NEXT];
+    for (bytes, expected, pages) in [
+        (&[0xc5, 0xfe, 0x6f, 0x07][..], (true, false, 32), &both[..]),
+        (&[0xc5, 0xfe, 0x7f, 0x07], (false, true, 32), &both),
+        (&[0xf3, 0x0f, 0xb8, 0x07], (true, false, 4), &both[..1]),
+        (&[0x01, 0x07], (true, true, 4), &both[..1]),
+        (&[0xdb, 0x2f], (true, false, 10), &both[..1]),
+    ] {
+        let mut guest = guest();
+        guest.bytes(bytes);
+        guest.registers.general.rdi = DEVICE + 0xff0;
+        let mut locator = Locator::new();
+        let decoded = locator.at_rip(&guest.memory, &guest.registers).unwrap().decoded;
+        let operands = locator.operands(&guest.memory, &guest.registers, &decoded);
+        let [only] = operands.as_slice() else { panic!("{} operands", operands.len()) };
+        let MemoryOperand { reads, writes, size } = only.operand;
+        assert_eq!((reads, writes, size), expected);
+        let physical: Vec<_> = only.pages.iter().map(|(_, physical)| *physical).collect();
+        assert_eq!(physical, pages);
+    }
 }

@@ -5,7 +5,7 @@ use device_model::Region;
 use super::super::*;
 use super::{drawn, finished};
 use crate::definition::{Definition, Walk};
-use crate::event::{AccessEvent, Backing, Counted, DmaOutcome, Id, RouteChange, Target};
+use crate::event::{AccessEvent, Backing, Counted, DmaOutcome, Id, MemoryOperand, RouteChange, Target};
 use crate::maps;
 use crate::sample::{MMAP, Sample};
 
@@ -50,7 +50,22 @@ fn record_all(sample: &mut Sample, [function, route, mapping, text, walk]: [Id; 
         EventKind::IsrExit { vector: 0x32 },
         EventKind::ScenarioEnd { passed: false, summary: text },
         EventKind::ClockJump { to: u64::MAX },
-        EventKind::NotEmulated { instruction: 0, walk, gpa: u64::MAX },
+        EventKind::NotEmulated {
+            cpl: 3,
+            instruction: 0,
+            walk,
+            route,
+            gpa: Some(u64::MAX),
+            operand: MemoryOperand { reads: true, writes: true, size: u8::MAX },
+        },
+        EventKind::NotEmulated {
+            cpl: 0,
+            instruction: 0,
+            walk,
+            route,
+            gpa: None,
+            operand: MemoryOperand::default(),
+        },
         EventKind::Warning { text },
     ] {
         sample.event(kind);

@@ -3,6 +3,7 @@
 use device_model::Region;
 
 use super::*;
+use crate::event::MemoryOperand;
 
 fn event(kind: EventKind) -> Event {
     Event { seq: 0x1234_5678_9abc, host_ns: u64::MAX - 1, device_ns: 77, vcpu: Some(255), kind }
@@ -24,6 +25,9 @@ fn access() -> AccessEvent {
         instance: 0xdead_beef,
         fragment: 255,
         service_ns: 0xff_ffff,
+        stack: 0x8765_4321,
+        pat: Some(MemoryType::UncacheableMinus),
+        effective: Some(MemoryType::Uncacheable),
     }
 }
 
@@ -85,16 +89,36 @@ fn one_of_each() -> Vec<EventKind> {
         EventKind::IsrEnter { vector: 0x31 },
         EventKind::IsrExit { vector: 0xff },
         EventKind::ClockJump { to: 40_000 },
-        EventKind::NotEmulated { instruction: 9, walk: 10, gpa: 0xfe00_0000 },
+        EventKind::NotEmulated {
+            cpl: 3,
+            instruction: 9,
+            walk: 10,
+            route: 11,
+            gpa: Some(0),
+            operand: MemoryOperand { reads: true, writes: false, size: 32 },
+        },
+        EventKind::NotEmulated {
+            cpl: 0,
+            instruction: u32::MAX,
+            walk: 0,
+            route: 0,
+            gpa: None,
+            operand: MemoryOperand { reads: false, writes: true, size: 0 },
+        },
         EventKind::Warning { text: 11 },
     ]
+}
+
+fn there_and_back(event: &Event) -> Option<Event> {
+    let record = encode(event);
+    decode(&record.words, record.more)
 }
 
 #[test]
 fn every_kind_comes_back_as_it_went_in() {
     for kind in one_of_each() {
         let event = event(kind);
-        assert_eq!(decode(&encode(&event)), Some(event));
+        assert_eq!(there_and_back(&event), Some(event));
     }
 }
 
@@ -105,27 +129,57 @@ fn every_outcome_and_every_absent_vcpu_comes_back() {
     for outcome in outcomes {
         let mut event = event(EventKind::Access(AccessEvent { outcome, ..access() }));
         event.vcpu = None;
-        assert_eq!(decode(&encode(&event)), Some(event));
+        assert_eq!(there_and_back(&event), Some(event));
     }
 }
 
 #[test]
 fn the_head_of_a_slot_is_never_zero() {
     for kind in one_of_each() {
-        assert_ne!(encode(&event(kind))[0], 0);
+        assert_ne!(encode(&event(kind)).words[0], 0);
     }
 }
 
 #[test]
 fn a_long_service_time_saturates() {
     let long = event(EventKind::Access(AccessEvent { service_ns: u32::MAX, ..access() }));
-    let Some(Event { kind: EventKind::Access(read), .. }) = decode(&encode(&long)) else { unreachable!() };
+    let Some(Event { kind: EventKind::Access(read), .. }) = there_and_back(&long) else { unreachable!() };
     assert_eq!((read.service_ns, read.fragment, read.instance), (0xff_ffff, 255, 0xdead_beef));
 }
 
 #[test]
 fn unknown_codes_are_refused() {
     for head in [0, 200, 1 | 10 << 24, 2 | 8 << 16, 6 | 3 << 24, 7 | 3 << 24, 13 | 3 << 24] {
-        assert_eq!(decode(&[head, 1, 0, 0, 0, 0, 0, 0]), None, "{head:#x}");
+        assert_eq!(decode(&[head, 1, 0, 0, 0, 0, 0, 0], 0), None, "{head:#x}");
     }
+}
+
+#[test]
+fn every_memory_type_comes_back_and_an_unknown_one_is_refused() {
+    let types = (1..=6).filter_map(memory_type_from_code).collect::<Vec<_>>();
+    assert_eq!(types.len(), 6);
+    for known in types.into_iter().map(Some).chain([None]) {
+        let event =
+            event(EventKind::Access(AccessEvent { pat: known, effective: None, stack: 0, ..access() }));
+        assert_eq!(there_and_back(&event), Some(event));
+        let event =
+            self::event(EventKind::Access(AccessEvent { pat: None, effective: known, stack: 0, ..access() }));
+        assert_eq!(there_and_back(&event), Some(event));
+    }
+    let record = encode(&event(EventKind::Access(access())));
+    for byte in [32, 40] {
+        assert_eq!(decode(&record.words, 7 << byte), None);
+    }
+}
+
+#[test]
+fn every_kind_has_a_code_and_a_name_of_its_own_and_the_size_that_is_listed() {
+    for (at, kind) in KINDS.iter().enumerate() {
+        assert!(KINDS[..at].iter().all(|other| other.code != kind.code && other.name != kind.name));
+        assert_eq!(slots_of(kind.code.into()), usize::from(kind.slots));
+    }
+    let codes = one_of_each().into_iter().map(|kind| encode(&event(kind)).words[0] as u8);
+    let codes = codes.collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(codes.into_iter().collect::<Vec<_>>(), (1..=23).collect::<Vec<_>>());
+    assert_eq!(KINDS.len(), 23);
 }

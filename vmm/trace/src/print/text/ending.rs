@@ -55,6 +55,9 @@ impl<W: Write> TextPrinter<W> {
         for damage in ending.damage {
             self.line(self.paint.paint(FAIL, format!("damaged trace: {damage}")))?;
         }
+        if let Some(text) = words::skipped(ending.unknown_kinds) {
+            self.line(self.paint.paint(WARNING, text))?;
+        }
         if let Some(text) = words::early_end(ending.end) {
             let style = if let Some(End::Failed(_)) = ending.end { FAIL } else { WARNING };
             self.line(self.paint.paint(style, text))?;

@@ -1,0 +1,127 @@
+//! Traces made of others: with records taken out or changed.
+//!
+//! For tests of what reads traces: what does it say of one that lacks a record, or tells something else?
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::capability::Capability;
+use crate::definition::Definition;
+use crate::event::{Event, Id};
+use crate::reader::{ReadError, Stream};
+use crate::writer::{WriteError, WriteOptions, Writer};
+
+/// Why a trace can't be rewritten.
+#[derive(Debug, thiserror::Error)]
+pub enum RewriteError {
+    /// The one that it is made of can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The new one can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Writes the trace of `stream` to another file, `path`, each record as `keep` gives it. A record for which it gives
+/// `None` is lost: its sequence number was handed out, and it isn't there. Clock, capabilities, definitions and end
+/// stay as they are; a trace without an end stays without.
+///
+/// # Errors
+/// One can't be read, the other one can't be written.
+pub fn copy(
+    stream: &mut Stream,
+    path: &Path,
+    keep: impl FnMut(&Event) -> Option<Event>,
+) -> Result<(), RewriteError> {
+    copy_with(stream, path, |_, definition| definition.clone(), keep)
+}
+
+/// The same, with each definition as `define` gives it.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_with(
+    stream: &mut Stream,
+    path: &Path,
+    mut define: impl FnMut(Id, &Definition) -> Definition,
+    mut keep: impl FnMut(&Event) -> Option<Event>,
+) -> Result<(), RewriteError> {
+    let options = WriteOptions { limit: u64::MAX, ..WriteOptions::default() };
+    let writer = Writer::create_with(path, stream.clock(), options)?;
+    for (id, definition) in stream.definitions().iter() {
+        writer.define_with_blob(&define(id, definition), stream.definitions().blob(id))?;
+    }
+    for capability in Capability::ALL {
+        writer.know(capability, stream.capabilities().of(capability));
+    }
+    let mut lanes = BTreeMap::new();
+    while let Some(event) = stream.next()? {
+        if let Some(event) = keep(&event) {
+            lanes.entry(event.vcpu).or_insert_with(|| writer.lane(event.vcpu)).record(&event)?;
+        }
+    }
+    writer.skip_to(stream.reserved()?);
+    match stream.end() {
+        Some(end) => Ok(writer.finish(end.clone())?),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::{Capabilities, Knowledge};
+    use crate::event::EventKind;
+    use crate::reader::Trace;
+    use crate::sample::Sample;
+
+    fn sample() -> Sample {
+        let mut known = Capabilities::default();
+        known.set(Capability::Paths, Knowledge::Inferred);
+        let mut sample = Sample::new().knowing(known);
+        sample.mark("a");
+        sample.mark("b");
+        sample.mark("c");
+        sample
+    }
+
+    #[test]
+    fn a_record_that_is_taken_out_is_lost_and_nothing_else_changes() {
+        let trace = sample().without(&[2]);
+        let seqs: Vec<_> = trace.events().iter().map(|event| event.seq).collect();
+        assert_eq!((seqs, trace.lost(), trace.damage()), (vec![1, 3], 1, [].as_slice()));
+        assert_eq!(trace.capabilities().of(Capability::Paths), Knowledge::Inferred);
+        assert!(!trace.capabilities().tells(Capability::Handlers));
+        assert_eq!(trace.end(), Some(&crate::format::End::Finished));
+        assert!(trace.definitions().images().any(|(id, _)| !trace.definitions().blob(id).is_empty()));
+    }
+
+    #[test]
+    fn the_last_records_are_lost_as_well() {
+        assert_eq!(sample().without(&[2, 3]).lost(), 2);
+    }
+
+    #[test]
+    fn a_sequence_number_that_nobody_writes_is_lost() {
+        let mut sample = sample();
+        assert_eq!(sample.lose(), 4);
+        assert_eq!((sample.mark("d"), sample.finished().lost()), (5, 1));
+    }
+
+    #[test]
+    fn records_and_definitions_may_be_changed_and_an_end_that_is_missing_stays_so() {
+        let sample = sample();
+        let path = sample.path().with_file_name("copy");
+        let mut stream = Stream::open(&sample.path()).unwrap();
+        let define = |_, definition: &Definition| match definition {
+            Definition::Text { .. } => Definition::Text { text: "\u{1b}[2J".into() },
+            other => other.clone(),
+        };
+        copy_with(&mut stream, &path, define, |event| Some(Event { device_ns: 7, ..*event })).unwrap();
+        let trace = Trace::open(&path).unwrap();
+        assert!(trace.events().iter().all(|event| event.device_ns == 7));
+        let EventKind::Mark { text } = trace.events()[0].kind else { unreachable!() };
+        assert_eq!(trace.definitions().text(text), "\u{1b}[2J");
+        assert_eq!((trace.events().len(), trace.end(), trace.lost()), (3, None, 0));
+    }
+}
