@@ -8,7 +8,7 @@ use super::field::{Type, Value};
 use super::interest::Interest;
 use super::kind::Kinds;
 use super::mistake::{Mistake, Span};
-use super::node::{Hidden, Node, register_field};
+use super::node::{By, Hidden, Node, register_field};
 use super::resolver::Resolver;
 use super::truth::Truth;
 use crate::definitions::Definitions;
@@ -64,17 +64,21 @@ impl Compiled {
         Resolver::new(definitions, None).areas(target, Span::default()).ok()
     }
 
-    /// Whether the event is like this, for certain.
+    /// Whether the event is like this, by what is recorded of it.
     pub fn matches(&self, view: &View) -> bool {
-        self.test(view) == Truth::Yes
+        self.holds(view, By::Record) == Truth::Yes
     }
 
     /// Whether the event is like this, as far as the trace can tell.
     pub(crate) fn test(&self, view: &View) -> Truth {
+        self.holds(view, By::Certainty)
+    }
+
+    fn holds(&self, view: &View, by: By) -> Truth {
         if !self.interest.kinds().meets(Kinds::possible(view)) {
             return Truth::No;
         }
-        Truth::all(self.nodes.iter().map(|node| node.test(view)))
+        Truth::all(self.nodes.iter().map(|node| node.test(view, by)))
     }
 
     /// Which events it may match.
@@ -86,7 +90,7 @@ impl Compiled {
     pub(crate) fn compare(&self, view: &View) -> (usize, Vec<String>) {
         let parts = self.exprs.iter().zip(&self.nodes);
         let misses: Vec<_> = parts
-            .filter(|(_, node)| node.test(view) != Truth::Yes)
+            .filter(|(_, node)| node.test(view, By::Record) != Truth::Yes)
             .map(|(expr, node)| miss(expr, node, view))
             .collect();
         (self.nodes.len() - misses.len(), misses)

@@ -1,6 +1,7 @@
 //! What an event has, by name: the fields that a filter can ask for.
 
 use super::expr::{Op, Operand};
+use super::node::By;
 use super::truth::Truth;
 use crate::definition::{MemoryType, Path};
 use crate::event::DmaOutcome;
@@ -73,7 +74,7 @@ enum From {
 
 impl Field {
     /// Whether the event's property compares like this.
-    pub(crate) fn test(&self, view: &View, mask: u64, op: Op, operand: &Operand) -> Truth {
+    pub(crate) fn test(&self, view: &View, by: By, mask: u64, op: Op, operand: &Operand) -> Truth {
         let holds = |actual: Value<'_>| {
             let actual = match actual {
                 Value::Number(number) => Value::Number(number & mask),
@@ -81,7 +82,8 @@ impl Field {
             };
             op.holds(actual, operand)
         };
-        match self.doubt(view) {
+        let doubt = if by == By::Certainty { self.doubt(view) } else { Doubt::None };
+        match doubt {
             Doubt::None => self.get(view).is_some_and(holds).into(),
             Doubt::Any => Truth::Maybe,
             Doubt::OneOf(values) => {

@@ -18,6 +18,15 @@ pub(crate) struct Hidden {
     pub(crate) reads: bool,
 }
 
+/// What a condition is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// What is certain of an event, for verdicts.
+    Certainty,
+    /// What is recorded of it, inferred or not, for people who look at it.
+    Record,
+}
+
 /// A condition, with names resolved.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
@@ -103,14 +112,15 @@ impl Node {
         }
     }
 
-    pub(super) fn test(&self, view: &View) -> Truth {
+    /// Whether it holds for an event, by what is certain of it or by what is recorded.
+    pub(super) fn test(&self, view: &View, by: By) -> Truth {
         let not_emulated = matches!(view.what, What::NotEmulated { .. });
         match self {
-            Node::All(parts) => Truth::all(parts.iter().map(|part| part.test(view))),
-            Node::Any(parts) => Truth::any(parts.iter().map(|part| part.test(view))),
-            Node::Not(part) => !part.test(view),
+            Node::All(parts) => Truth::all(parts.iter().map(|part| part.test(view, by))),
+            Node::Any(parts) => Truth::any(parts.iter().map(|part| part.test(view, by))),
+            Node::Not(part) => !part.test(view, by),
             Node::Kind(kinds) if kinds.meets(Kinds::of(view)) => Truth::Yes,
-            Node::Kind(kinds) if kinds.meets(Kinds::possible(view)) => Truth::Maybe,
+            Node::Kind(kinds) if by == By::Certainty && kinds.meets(Kinds::possible(view)) => Truth::Maybe,
             Node::Kind(_) => Truth::No,
             Node::At(areas) => match view.place() {
                 Some(place) => areas
@@ -125,7 +135,7 @@ impl Node {
                 None if not_emulated && view.gpa().is_none() => Truth::Maybe,
                 None => Truth::No,
             },
-            Node::Field { field, mask, op, operand } => field.test(view, *mask, *op, operand),
+            Node::Field { field, mask, op, operand } => field.test(view, by, *mask, *op, operand),
             Node::Register { .. } if not_emulated => Truth::Maybe,
             Node::Register { name, op, operand } => register_field(view, name)
                 .is_some_and(|(held, named)| match operand {

@@ -226,3 +226,14 @@ fn too_many_candidates_are_open_never_wrong() {
                   then change BAR0.STATUS as c within 1s of b\n    then change BAR0.RESULT caused by c";
     assert!(doubt(&verdict(&trace, clause)).starts_with("too many candidates"));
 }
+
+#[test]
+fn what_is_inferred_is_shown_though_nothing_is_decided_by_it() {
+    let mut sample = Sample::new();
+    let inferred = sample.inferred_user_walk();
+    let read = AccessEvent { walk: inferred, ..sample.user_read(8, 1) };
+    sample.access(read);
+    let trace = sample.finished();
+    let filter = Filter::parse("access via mmap").unwrap().compile(trace.definitions()).unwrap();
+    assert!(trace.views().all().iter().any(|view| filter.matches(view)));
+}
