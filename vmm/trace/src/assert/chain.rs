@@ -2,6 +2,7 @@
 
 mod levels;
 mod matcher;
+mod partition;
 mod plan;
 mod roots;
 

@@ -87,7 +87,7 @@ impl Needs {
     /// Why the trace can't tell, if it can't, and what would make it.
     pub(super) fn untold(&self, capabilities: &Capabilities) -> Option<String> {
         let missing = self.mentions.capabilities.iter().find(|needed| !capabilities.tells(**needed))?;
-        Some(format!("this guest doesn't tell {}: {}", missing.about(), missing.how_to_get()))
+        Some(format!("this guest doesn't tell {}; {}", missing.about(), missing.how_to_get()))
     }
 
     /// The first mark or scenario that it names and that didn't occur.

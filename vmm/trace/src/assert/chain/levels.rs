@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
 use super::Moment;
+use super::partition::Partition;
 use super::plan::{Kind, Link, Plan, Shape};
 use super::roots::{Roots, Roster, Span, Spans};
 
@@ -34,6 +35,8 @@ pub(super) struct Arrival {
     pub(super) one: bool,
     /// The next level knows roots.
     pub(super) rooted: bool,
+    /// Nothing but the root is live at the next level of what is live here.
+    pub(super) forgets: bool,
 }
 
 /// The candidates of a level.
@@ -42,8 +45,7 @@ pub(super) enum Level {
     Free(bool),
     Roster(Roster),
     Latest(Option<Moment>),
-    /// By the first place of disjoint spans: the place after the last, and the latest record.
-    Partition(BTreeMap<u32, (u32, Moment)>),
+    Partition(Partition),
     Keyed(FxHashMap<u64, SmallVec<[Row; 1]>>),
     /// By the latest live record, and a number.
     Listed(BTreeMap<(u64, u64), Row>, u64),
@@ -55,7 +57,7 @@ impl Level {
             Kind::Free => Level::Free(false),
             Kind::Roster => Level::Roster(Roster::default()),
             Kind::Latest => Level::Latest(None),
-            Kind::Partition => Level::Partition(BTreeMap::new()),
+            Kind::Partition => Level::Partition(Partition::default()),
             Kind::Keyed => Level::Keyed(FxHashMap::default()),
             Kind::Listed => Level::Listed(BTreeMap::new(), 0),
         }
@@ -84,7 +86,7 @@ impl Level {
                     *latest = Some(new);
                 }
             }
-            Level::Partition(parts) => take_over(parts, row.roots, row.live[0], work),
+            Level::Partition(parts) => parts.take_over(row.roots, row.live[0], work),
             Level::Keyed(groups) => {
                 let key = row.live[shape.key.unwrap_or(0)].seq;
                 groups.entry(key).or_default().push(row);
@@ -95,36 +97,6 @@ impl Level {
                 rows.insert((latest, *number), row);
             }
         }
-    }
-}
-
-/// Makes `new` the latest record of the places of `span`, but where there is a later one.
-fn take_over(parts: &mut BTreeMap<u32, (u32, Moment)>, span: Span, new: Moment, work: &mut u64) {
-    let before =
-        parts.range(..span.from).next_back().filter(|(_, (to, _))| *to > span.from).map(|(from, _)| *from);
-    let within = parts.range(span.from..span.to).map(|(from, _)| *from);
-    let overlapping: SmallVec<[u32; 4]> = before.into_iter().chain(within).collect();
-    let mut next = span.from;
-    for from in overlapping {
-        *work += 1;
-        let Some((to, known)) = parts.remove(&from) else { continue };
-        if from < span.from {
-            parts.insert(from, (span.from, known));
-        }
-        if to > span.to {
-            parts.insert(span.to, (to, known));
-        }
-        let (from, to) = (from.max(span.from), to.min(span.to));
-        if known.seq > new.seq {
-            if next < from {
-                parts.insert(next, (from, new));
-            }
-            parts.insert(from, (to, known));
-            next = to;
-        }
-    }
-    if next < span.to {
-        parts.insert(next, (span.to, new));
     }
 }
 
@@ -233,57 +205,39 @@ impl Level {
     }
 }
 
-fn take_partition(
-    parts: &mut BTreeMap<u32, (u32, Moment)>,
-    context: &Context<'_>,
-    arrival: &Arrival,
-    work: &mut u64,
-) -> Rows {
+fn take_partition(parts: &mut Partition, context: &Context<'_>, arrival: &Arrival, work: &mut u64) -> Rows {
     let Some(base) = context.base else { return Rows::new() };
     let mut found = Rows::new();
-    let mut keep = |from: u32, to: u32, latest: Moment, work: &mut u64| {
+    let mut add = |roots: Span, latest: Moment, work: &mut u64| {
         *work += 1;
-        let known = Row { live: smallvec![latest], roots: Span { from, to } };
+        let known = Row { live: smallvec![latest], roots };
         let fitting = context.parts(&known, Some(base), arrival, work);
-        let any = !fitting.is_empty();
         found.extend(fitting.into_iter().map(|part| Row { live: known.live.clone(), roots: part }));
-        any
     };
     if context.shape.pinned {
         let Some(place) = context.pinned(base, arrival) else { return Rows::new() };
-        let Some((from, (to, latest))) = parts.range(..=place).next_back().map(|(from, rest)| (*from, *rest))
-        else {
-            return Rows::new();
-        };
-        if place < to {
-            keep(place, place + 1, latest, work);
+        if let Some((_, latest)) = parts.at(place) {
+            add(Span::one(place), latest, work);
             if !arrival.stays {
-                parts.remove(&from);
-                if from < place {
-                    parts.insert(from, (place, latest));
-                }
-                if place + 1 < to {
-                    parts.insert(place + 1, (to, latest));
-                }
+                parts.remove(place);
             }
         }
         return found;
     }
-    if arrival.stays {
-        let mut late = Vec::new();
-        for (from, (to, latest)) in parts.iter() {
-            if !keep(*from, *to, *latest, work) {
-                late.push(*from);
-            }
-        }
-        // Time only passes.
-        for from in late {
-            parts.remove(&from);
+    // Time only passes.
+    parts.expire(|latest| context.fits(&smallvec![latest], arrival), work);
+    if arrival.stays && arrival.forgets {
+        // All that are left fit, and who they are for is all that matters.
+        for span in parts.spans() {
+            add(span, arrival.now, work);
         }
     } else {
-        for (from, (to, latest)) in std::mem::take(parts) {
-            keep(from, to, latest, work);
+        for (span, latest) in parts.iter() {
+            add(span, latest, work);
         }
+    }
+    if !arrival.stays {
+        parts.clear();
     }
     found
 }

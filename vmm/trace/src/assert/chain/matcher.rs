@@ -211,6 +211,7 @@ impl Matcher {
             stays: plan.stays(step),
             one: next.kind == Kind::Free || (next.kind == Kind::Latest && next.live == [step]),
             rooted: next.root,
+            forgets: next.live.iter().all(|step| !here.live.contains(step)),
         };
         let (before, rest) = self.levels.split_at_mut(step);
         let Some((level, after)) = rest.split_first_mut() else { return };
@@ -305,7 +306,7 @@ impl Matcher {
         let at = shape.live.iter().position(|known| *known == step)?;
         match &self.levels[level] {
             Level::Latest(latest) => *latest,
-            Level::Partition(parts) => parts.values().next_back().map(|(_, latest)| *latest),
+            Level::Partition(parts) => parts.iter().next_back().map(|(_, latest)| latest),
             Level::Keyed(groups) => {
                 groups.values().flatten().map(|row| row.live[at]).max_by_key(|one| one.seq)
             }

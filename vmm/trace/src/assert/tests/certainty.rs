@@ -222,8 +222,9 @@ fn too_many_candidates_are_open_never_wrong() {
         sample.event(change(0x10, 0));
     }
     let trace = sample.finished();
-    let clause = "each read BAR0.ID as a:\n    then change BAR0.SCRATCH as b caused by a\n    \
-                  then change BAR0.STATUS as c within 1s of b\n    then change BAR0.RESULT caused by c";
+    // Every change of SCRATCH with every change of STATUS after it.
+    let clause = "each read BAR0.ID:\n    then change BAR0.SCRATCH as b\n    then change BAR0.STATUS as c\n    \
+                  then change BAR0.OPCODE caused by b\n    then change BAR0.RESULT caused by c";
     assert!(doubt(&verdict(&trace, clause)).starts_with("too many candidates"));
 }
 
