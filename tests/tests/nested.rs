@@ -11,7 +11,8 @@ use protocol::scenario::{Needs, SCENARIOS};
 use tests::access_loop::access_loop;
 use tests::command::Session;
 use tests::raw_guest::assemble;
-use trace::assert::{Expect, Window, any_access};
+use trace::assert::{Expect, Window};
+use trace::filter::Filter;
 use trace::{End, Trace};
 
 /// What barscope says once the machine is up.
@@ -46,10 +47,11 @@ fn nested_all_scenarios_pass_and_the_trace_comes_back() -> Result<()> {
     ensure!(report.contains("tests=\"1\"") && report.contains("failures=\"0\""), "{report}");
     let trace = session.trace()?;
     assert_eq!(trace.lost(), 0);
+    let passed = Filter::parse("scenario-end passed").unwrap();
     let mut played = 0;
     for scenario in SCENARIOS.iter().filter(|scenario| scenario.needs != Needs::SecondCpu) {
         let expect = Expect::on(&trace).within(Window::scenario(scenario.name));
-        expect.count(any_access(), ..).assert_passed();
+        expect.count(passed.clone(), 1..=1).assert_passed();
         ensure!(ended.stdout.contains(&format!("  PASS  {}", scenario.name)), "{}", ended.stdout);
         played += 1;
     }
