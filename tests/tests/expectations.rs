@@ -56,6 +56,31 @@ fn the_scenario_of_two_vcpus_is_as_expected() -> Result<()> {
     hold(&[TWO_VCPUS.to_owned()], &options, "expectations-two-vcpus.xml")
 }
 
+/// Verdicts of a run, whose guest a violation may have stopped, and those of whoever reads its trace.
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_run_and_a_later_check_say_the_same() -> Result<()> {
+    let session = Session::new()?;
+    let text = "window typo = mark \"begn\" .. end\ntest \"passes\" in scenario probe\n  read BAR0.ID in lab::probe at least 1\n\
+                test \"fails\" in scenario probe\n  never read BAR0.VERSION in lab::probe\n\
+                test \"is open\"\n  never mark \"begn\"\ntest \"never begins\"\n  in typo: access at least 1\n";
+    session.file("t.expect", text.as_bytes())?;
+    let clauses = |ended: &Ended| {
+        let clauses = ended.stdout.lines().filter(|line| line.contains("\"event\":\"clause\""));
+        clauses.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for options in [&["--scenario", "probe"][..], &[]] {
+        let run = [&["run", "--format", "json", "--expect", "t.expect"], options].concat();
+        let ran = session.run(&run)?;
+        let checked = session.run(&["check", "barscope.trace", "t.expect", "--format", "json"])?;
+        assert_eq!((ran.code, checked.code), (Some(1), Some(1)), "{}", ran.stderr);
+        assert_eq!(clauses(&ran), clauses(&checked));
+        assert_eq!(clauses(&ran).len(), 4, "{}", ran.stdout);
+        ensure!(clauses(&ran)[1].contains("\"verdict\":\"fail\""), "{:?}", clauses(&ran));
+    }
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs QEMU and Debian's kernel"]
 fn nested_the_scenarios_are_as_expected() -> Result<()> {
