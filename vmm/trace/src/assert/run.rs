@@ -10,6 +10,7 @@ use super::window::{Bounds, Window};
 use crate::capability::Capabilities;
 use crate::definitions::Definitions;
 use crate::filter::{Interests, Truth};
+use crate::format::End;
 use crate::print::Ending;
 use crate::symbols::Names;
 use crate::view::View;
@@ -275,13 +276,17 @@ impl ClauseRun {
         }
         let bounds = match &self.prepared {
             Ok((_, bounds)) => bounds,
+            // Functions are defined before anything happens.
+            Err(why) if ending.definitions.functions().next().is_none() => {
+                return unknown(why.clone(), ending);
+            }
             Err(why) => return Decision::Fail(Details::because(why.clone()), None),
         };
         if let Some(untold) = self.needs.untold(&ending.capabilities) {
             return Decision::Inconclusive(untold);
         }
-        if let Some(unknown) = names.unknown(&self.needs.mentions) {
-            return Decision::Fail(Details::because(unknown), None);
+        if let Some(why) = names.unknown(&self.needs.mentions) {
+            return unknown(why, ending);
         }
         let absent = self.needs.absent(free);
         if let Place::Inside(Occurrence { from, .. }) = self.place
@@ -293,7 +298,7 @@ impl ClauseRun {
         }
         self.close(None);
         if let Some(Failed(mut details, record)) = self.failure.take() {
-            if let Some(absent) = absent {
+            if let Some(absent) = absent.filter(|absent| !absent.declared) {
                 details.reason = format!("{}; {}", details.reason, absent.told);
             }
             return Decision::Fail(details, record);
@@ -323,6 +328,14 @@ impl ClauseRun {
             }
             Some(absent) => Decision::Fail(Details::because(absent.told), None),
         }
+    }
+}
+
+/// What to say of a name that the trace doesn't have: one that was cut off might have had it.
+fn unknown(why: String, ending: &Ending<'_>) -> Decision {
+    match ending.end {
+        Some(End::Finished) => Decision::Fail(Details::because(why), None),
+        _ => Decision::Inconclusive(format!("{why}, but the trace ended early")),
     }
 }
 

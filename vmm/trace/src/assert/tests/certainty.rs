@@ -238,3 +238,19 @@ fn what_is_inferred_is_shown_though_nothing_is_decided_by_it() {
     let filter = Filter::parse("access via mmap").unwrap().compile(trace.definitions()).unwrap();
     assert!(trace.views().all().iter().any(|view| filter.matches(view)));
 }
+
+#[test]
+fn a_name_that_a_trace_lacks_may_have_come_after_it_was_cut_off() {
+    let made = |end| {
+        let mut sample = Sample::new();
+        let read = sample.kernel_read(0, 1);
+        sample.access(read);
+        sample.ended(end)
+    };
+    for clause in ["never access mapped-by == \"user 7\"", "never access in lab::isrr"] {
+        let whole = verdict(&made(End::Finished), clause);
+        assert!(matches!(whole, Verdict::Fail(_)), "{whole}");
+        let cut = verdict(&made(End::Interrupted("Ctrl-C".into())), clause);
+        assert!(doubt(&cut).ends_with("but the trace ended early"), "{cut}");
+    }
+}
