@@ -156,7 +156,7 @@ fn on_linux_a_guest_that_panics_is_told_with_its_reason() -> Result<()> {
 #[test]
 #[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
 fn on_linux_a_guest_that_hangs_is_stopped_by_the_time_limit_and_located() -> Result<()> {
-    let arguments = ["--timeout", "12", "--program", "/usr/bin/sleep 1000"];
+    let arguments = ["--timeout", "25", "--program", "/usr/bin/sleep 1000"];
     let words = ["did not end in time", "--timeout S", "vCPU 0 at "];
     let session = Session::new()?;
     let mut command = session.barscope(&[&LINUX[..], &["--nested"], &arguments].concat())?;

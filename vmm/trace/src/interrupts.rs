@@ -40,7 +40,7 @@ use self::messages::{Destination, Pending};
 use self::pins::Pins;
 use crate::event::{Event, EventKind, Id};
 
-pub(crate) use self::handlers::{DEEPEST, Handler};
+pub(crate) use self::handlers::{DEEPEST, Handler, Innermost};
 
 /// An interrupt that a device raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +123,8 @@ impl Tracker {
         gap
     }
 
-    /// The innermost handler that `vcpu` is in, and whether that and its cause are certain.
-    pub(crate) fn handler(&self, vcpu: Option<u8>) -> (Option<&Handler>, bool) {
+    /// The innermost handler that `vcpu` is in.
+    pub(crate) fn handler(&self, vcpu: Option<u8>) -> Innermost<'_> {
         self.vcpus.get(index(vcpu)).unwrap_or(&self.other).handlers.innermost(self.gaps)
     }
 
@@ -177,7 +177,9 @@ impl Tracker {
             return handler(any, false, certain);
         }
         let (pin, again) = self.pins.enter(vector).unzip();
-        handler(pin, again.unwrap_or(false), certain && gaps == 0)
+        // One of several pins that are asserted, and nobody knows which.
+        let ambiguous = pin.is_none() && self.pins.any_asserted();
+        handler(pin, again.unwrap_or(false), certain && gaps == 0 && !ambiguous)
     }
 }
 

@@ -42,8 +42,9 @@ pub struct View {
 pub struct Uncertain {
     /// The scenario, and the name of one that ends.
     pub scenario: bool,
-    /// The cause of an access or of a handler's beginning, and whether the access is in a handler. What a
-    /// device did has its cause recorded.
+    /// Whether an access is in a handler.
+    pub handler: bool,
+    /// The cause of an access or of a handler's beginning. What a device did has its cause recorded.
     pub cause: bool,
 }
 
@@ -372,6 +373,8 @@ pub struct AccessView {
     pub fragment: u8,
     /// Time that the dispatcher and the device took, in host nanoseconds.
     pub service_ns: u32,
+    /// In an interrupt handler.
+    pub in_handler: bool,
     /// The access that led to the interrupt in whose handler this one is.
     pub caused_by: Option<u64>,
 }

@@ -69,6 +69,8 @@ enum From {
     /// The scenario, by the records before.
     Scenario,
     /// The handlers that run, by the records before.
+    Handler,
+    /// What led to them.
     Cause,
 }
 
@@ -112,9 +114,14 @@ impl Field {
         let gathered = access.is_some_and(|access| access.coalesced);
         match self.from {
             From::Scenario if view.uncertain.scenario => Doubt::Any,
+            From::Handler if view.uncertain.handler => Doubt::Any,
             From::Cause if !view.knows_cause() => Doubt::Any,
-            From::Access if not_emulated => Doubt::Any,
-            From::Ring | From::Code | From::Function | From::Walk | From::Path if gathered => Doubt::Any,
+            From::Access | From::Handler | From::Cause if not_emulated => Doubt::Any,
+            From::Ring | From::Handler | From::Code | From::Function | From::Walk | From::Path
+                if gathered =>
+            {
+                Doubt::Any
+            }
             From::Walk | From::Path if instruction && view.walk().is_none() => {
                 // A port has none.
                 let memory = access.is_none_or(|access| access.gpa().is_some());
@@ -314,10 +321,8 @@ pub const FIELDS: &[Field] = &[
         number(view.access()?.service_ns)
     })
     .of(From::Access),
-    field("handler", Flag, "in the handler of an interrupt that an access led to", |view| {
-        flag(view.access()?.caused_by.is_some())
-    })
-    .of(From::Cause),
+    field("handler", Flag, "in an interrupt handler", |view| flag(view.access()?.in_handler))
+        .of(From::Handler),
     field("index", Number, "which of the function's interrupt vectors", |view| match view.what {
         What::Msi { index, .. } | What::InterruptLost { index, .. } | What::InterruptMasked { index, .. } => {
             number(index)

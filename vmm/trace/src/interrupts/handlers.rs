@@ -24,6 +24,17 @@ impl Handler {
     }
 }
 
+/// The innermost handler that a vCPU is in.
+#[derive(Clone, Copy)]
+pub(crate) struct Innermost<'a> {
+    /// `None` if it is in none.
+    pub(crate) handler: Option<&'a Handler>,
+    /// Whether it is in one, or in none, for certain.
+    pub(crate) certain: bool,
+    /// Whether what led to it is certain as well.
+    pub(crate) cause_certain: bool,
+}
+
 /// Handlers on a vCPU, the innermost last.
 #[derive(Clone, Default)]
 pub(super) struct Handlers {
@@ -74,14 +85,15 @@ impl Handlers {
         }
     }
 
-    pub(super) fn innermost(&self, gaps: u64) -> (Option<&Handler>, bool) {
+    pub(super) fn innermost(&self, gaps: u64) -> Innermost<'_> {
         let handler = self.list.last();
-        let certain = match handler {
-            _ if self.gaps != gaps => false,
-            Some(handler) if self.list.len() > self.known_from => handler.certain,
-            _ => !self.open,
+        let (certain, cause_certain) = match handler {
+            _ if self.gaps != gaps => (false, false),
+            Some(handler) if self.list.len() > self.known_from => (true, handler.certain),
+            Some(handler) => (!self.open, !self.open && handler.certain),
+            None => (!self.open, !self.open),
         };
-        (handler, certain)
+        Innermost { handler, certain, cause_certain }
     }
 
     pub(super) fn depth(&self) -> usize {

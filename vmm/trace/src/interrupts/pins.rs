@@ -39,6 +39,10 @@ impl Pins {
         self.asserted.retain(|pin| pin.raised.function != function);
     }
 
+    pub(super) fn any_asserted(&self) -> bool {
+        !self.asserted.is_empty()
+    }
+
     /// The pin that a handler of `vector` answers, and whether one answered it before.
     pub(super) fn enter(&mut self, vector: u8) -> Option<(Raised, bool)> {
         let first = self.asserted.first()?.gsi;

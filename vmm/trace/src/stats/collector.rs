@@ -13,7 +13,7 @@ use crate::coverage::Coverage;
 use crate::definition::Path;
 use crate::definitions::Definitions;
 use crate::event::{AccessEvent, Event, EventKind, Id, Outcome, Target};
-use crate::interrupts::{DEEPEST, Raised, Tracker};
+use crate::interrupts::{DEEPEST, Innermost, Raised, Tracker};
 use crate::print::Ending;
 use crate::view::{describe_value, printable};
 
@@ -123,7 +123,7 @@ impl Collector {
                 if state.handlers.len() == DEEPEST {
                     state.handlers.remove(0);
                 }
-                let (handler, certain) = self.handlers.handler(event.vcpu);
+                let Innermost { handler, cause_certain: certain, .. } = self.handlers.handler(event.vcpu);
                 let first = handler.filter(|handler| certain && !handler.again);
                 let answers = first.and_then(|handler| handler.answers);
                 state.handlers.push(Handler { answers, run: None });

@@ -8,7 +8,7 @@ use super::{AccessView, BusAddress, Code, Place, Uncertain, View, What};
 use crate::definition::{Function, Mapping, Process, Route, Walk};
 use crate::definitions::Definitions;
 use crate::event::{AccessEvent, Event, EventKind, Id, Target};
-use crate::interrupts::{Handler, Tracker};
+use crate::interrupts::{Handler, Innermost, Tracker};
 use crate::symbols::Symbols;
 
 /// CONFIG_DATA, PCI Local Bus 3.0, section 3.2.2.3.2.
@@ -76,11 +76,16 @@ impl Viewer {
             self.scenario_lost = false;
         }
         let scenario = self.scenario.clone();
-        let (handler, certain) = self.interrupts.handler(event.vcpu);
-        let in_handler = matches!(event.kind, EventKind::Access(_) | EventKind::IsrEnter { .. });
-        let uncertain = Uncertain { scenario: self.scenario_lost, cause: in_handler && !certain };
+        let Innermost { handler, certain, cause_certain } = self.interrupts.handler(event.vcpu);
+        let depends = matches!(event.kind, EventKind::Access(_) | EventKind::IsrEnter { .. });
+        let uncertain = Uncertain {
+            scenario: self.scenario_lost,
+            handler: depends && !certain,
+            cause: depends && !cause_certain,
+        };
         let caused_by = handler.and_then(Handler::caused_by);
-        let what = self.what(definitions, event, caused_by);
+        let in_handler = handler.is_some();
+        let what = self.what(definitions, event, caused_by, in_handler);
         if let EventKind::ScenarioEnd { .. } = event.kind {
             self.scenario = None;
             self.scenario_lost = false;
@@ -97,9 +102,17 @@ impl Viewer {
     }
 
     /// What happened; `caused_by` led to the handler that the vCPU is in.
-    fn what(&mut self, definitions: &Definitions, event: &Event, caused_by: Option<u64>) -> What {
+    fn what(
+        &mut self,
+        definitions: &Definitions,
+        event: &Event,
+        caused_by: Option<u64>,
+        in_handler: bool,
+    ) -> What {
         match event.kind {
-            EventKind::Access(ref access) => What::Access(self.access(definitions, access, caused_by)),
+            EventKind::Access(ref access) => {
+                What::Access(AccessView { in_handler, ..self.access(definitions, access, caused_by) })
+            }
             EventKind::Change { function, region, offset, old, new, cause } => {
                 let function = self.function(definitions, function);
                 let bdf = function.as_ref().map(|function| function.bdf);
@@ -220,6 +233,7 @@ impl Viewer {
             instance: access.instance,
             fragment: access.fragment,
             service_ns: access.service_ns,
+            in_handler: false,
             caused_by,
         }
     }

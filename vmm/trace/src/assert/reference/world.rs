@@ -214,7 +214,8 @@ fn blur(random: &mut Rng, event: &mut Event) {
             access.walk = known.map_or(0, |(_, inferred)| *inferred);
         }
         1 => access.walk = 0,
-        2 => access.coalesced = true,
+        // A program's access says that no handler runs, which one that was gathered doesn't.
+        2 if access.cpl == 0 => access.coalesced = true,
         // Parts of instructions that were counted aren't failures of others.
         3 if access.instance == 0 => {
             let Target::Memory(gpa) = access.target else { return };

@@ -254,3 +254,22 @@ fn a_name_that_a_trace_lacks_may_have_come_after_it_was_cut_off() {
         assert!(doubt(&cut).ends_with("but the trace ended early"), "{cut}");
     }
 }
+
+#[test]
+fn a_handler_of_nobody_knows_which_pin_is_a_handler_all_the_same() {
+    let mut sample = Sample::new();
+    let start = sample.kernel_write(0x24, 1);
+    let cause = sample.access(start);
+    for (function, gsi) in [(sample.lab, 10), (sample.lab + 100, 11)] {
+        sample.event(EventKind::Intx { function, asserted: true, gsi, cause });
+    }
+    sample.event(EventKind::IsrEnter { vector: 0x40 });
+    let read = sample.kernel_read(0x14, 1);
+    sample.access(read);
+    sample.event(EventKind::IsrExit { vector: 0x40 });
+    let trace = sample.finished();
+    assert!(matches!(verdict(&trace, "never read BAR0.INT_STATUS in handler"), Verdict::Fail(_)));
+    verdict(&trace, "read BAR0.INT_STATUS in handler exactly 1 time").assert_passed();
+    let caused = "seq\n    write BAR0.OPCODE as go\n    read BAR0.INT_STATUS caused by go";
+    assert!(is_inconclusive(&verdict(&trace, caused)));
+}
