@@ -92,11 +92,14 @@ impl Engine {
         while let Some((at, next)) = self.watchlist.next(from, seen) {
             from = next;
             let run = &mut self.runs[at];
+            let before = run.phase();
             run.take(definitions, view, self.last);
             if run.is_broken() {
                 self.broken.push((view.seq, at));
             }
-            self.watchlist.set(at, run.interests());
+            if run.phase() != before || run.has_deadlines() {
+                self.watchlist.set(at, run.interests());
+            }
         }
     }
 

@@ -116,6 +116,22 @@ impl ClauseRun {
         self.failure.is_some()
     }
 
+    /// What its interests depend on, but for deadlines.
+    pub(super) fn phase(&self) -> (u8, bool) {
+        let place = match &self.place {
+            Place::Outside => 0,
+            Place::Inside(Occurrence { state: Some(_), .. }) => 1,
+            Place::Inside(Occurrence { state: None, .. }) => 2,
+            Place::Unknown => 3,
+        };
+        (place, self.held || self.failure.is_some())
+    }
+
+    /// Whether its interests change as time passes.
+    pub(super) fn has_deadlines(&self) -> bool {
+        self.prepared.as_ref().is_ok_and(|(prepared, _)| prepared.has_deadlines())
+    }
+
     /// The events that matter to it from here on.
     pub(super) fn interests(&self) -> Interests {
         let mut interests = Interests::new();

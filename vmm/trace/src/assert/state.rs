@@ -147,6 +147,11 @@ impl Prepared {
         }
     }
 
+    /// Whether triggers have to be followed within a time of them.
+    pub(super) fn has_deadlines(&self) -> bool {
+        matches!(self, Prepared::Each { chain, .. } if chain.plan().has_deadlines())
+    }
+
     pub(super) fn begin(&self, definitions: &Definitions) -> State {
         match self {
             Prepared::Sequence(chain) | Prepared::Each { chain, .. } => {

@@ -107,6 +107,11 @@ impl Plan {
         Self { links, levels, each, by_root, deadlines }
     }
 
+    /// Whether steps have to come within a time of the root.
+    pub(crate) fn has_deadlines(&self) -> bool {
+        !self.deadlines.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.links.len()
     }
