@@ -4,13 +4,14 @@
 //! what it did besides is recorded and sent on (interrupts to KVM, BAR moves to the routes) before the
 //! lock goes. So a device's records have the order in which it saw their accesses.
 
+mod deadlines;
 mod describe;
 mod reach;
 mod serve;
 mod settle;
 mod timers;
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -21,6 +22,7 @@ use trace::event::{Id, Target};
 use trace::{Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Writer};
 use vmm_sys_util::eventfd::EventFd;
 
+use self::deadlines::Deadlines;
 use self::describe::{function_definition, route_definition};
 use crate::backing::Backings;
 use crate::clock::DeviceClock;
@@ -106,10 +108,7 @@ pub struct Dispatcher {
     /// Whether any region isn't trapped: nothing has to be collected without.
     untrapped: AtomicBool,
     writer: Writer,
-    /// No function wants to be called before this device time; `u64::MAX` for never.
-    deadline_bound: AtomicU64,
-    /// Told when a host clock's next deadline may have changed.
-    deadline_changed: EventFd,
+    deadlines: Deadlines,
 }
 
 impl Dispatcher {
@@ -159,6 +158,7 @@ impl Dispatcher {
             slots.push(Slot { bdf, id, config_data, gsi, function: Mutex::new(function) });
         }
         Ok(Self {
+            deadlines: Deadlines::new(slots.len(), deadline_changed),
             functions: slots,
             mapped: routes.snapshot(),
             routes: Mutex::new(routes),
@@ -173,8 +173,6 @@ impl Dispatcher {
             rung: Mutex::new(()),
             untrapped: AtomicBool::new(false),
             writer,
-            deadline_bound: AtomicU64::new(u64::MAX),
-            deadline_changed,
         })
     }
 

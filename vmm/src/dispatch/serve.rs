@@ -131,7 +131,7 @@ impl Dispatcher {
             let mut cycle = Cycle { now, cause: seq, memory: &self.memory, occurrences: &mut occurrences };
             function.doorbell(&mut cycle, bell.region, bell.offset, bell.count);
             self.settle(lane, bell.function, &mut function, &occurrences)?;
-            self.lower_deadline(&function);
+            self.deadlines.set(bell.function, function.next_deadline());
         }
         Ok(())
     }
