@@ -9,6 +9,9 @@ use trace::view::disassemble;
 use trace::{Definitions, WriteError};
 use vmm::{BootError, HostError, MachineError, Place, Stop, signal_name};
 
+/// What a report of a bug needs.
+const BACKTRACE: &str = "what RUST_BACKTRACE=1 adds to it";
+
 /// Where a processor starts.
 const RESET_VECTOR: u64 = 0xffff_fff0;
 
@@ -189,6 +192,10 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
         Stop::Interrupted { signal } => {
             let name = signal_name(*signal);
             (Code::Interrupted, format!("stopped by {name}, at{}", everywhere()))
+        }
+        Stop::Panicked { doing, message } => {
+            let what = format!("barscope itself failed while it served {doing}: {message}");
+            (Code::Host, format!("{what}\nThat is a bug of barscope: please report it, with the command and {BACKTRACE}"))
         }
         Stop::Host(error) => (host_code(error), with_sources(error)),
     };
