@@ -40,8 +40,12 @@ pub fn serve(
         Ok(Request::Now(now)) => serve_now(shared, lane, vcpu, now)?,
         Ok(Request::Bulk(bulk)) => match shared.requests.ask(bulk, registers, || shared.stopping()) {
             Asked::Done(result) => result?.map(|()| Served::Silent),
-            Asked::Late => return warn(shared, lane, vcpu, "guest ABI: reading names takes long; they come later"),
-            Asked::Refused => return warn(shared, lane, vcpu, "guest ABI: names are dropped: too many wait to be read"),
+            Asked::Late => {
+                return warn(shared, lane, vcpu, "guest ABI: reading names takes long; they come later");
+            }
+            Asked::Refused => {
+                return warn(shared, lane, vcpu, "guest ABI: names are dropped: too many wait to be read");
+            }
         },
         Err(bad) => Err(bad),
     };

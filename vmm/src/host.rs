@@ -55,7 +55,9 @@ pub enum HostError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// No room for another thread.
-    #[error("can't start the thread {name}; end other programs, or raise the limit of processes (ulimit -u) or of memory (ulimit -v)")]
+    #[error(
+        "can't start the thread {name}; end other programs, or raise the limit of processes (ulimit -u) or of memory (ulimit -v)"
+    )]
     Thread {
         /// Its name.
         name: String,

@@ -263,7 +263,8 @@ mod tests {
     fn tables_that_lie_over_each_other_are_refused() {
         let mut elf = module();
         let tables = |elf: &[u8]| {
-            let kind = |index: usize| u32::from_le_bytes(elf[header(elf, index) + 4..][..4].try_into().unwrap());
+            let kind =
+                |index: usize| u32::from_le_bytes(elf[header(elf, index) + 4..][..4].try_into().unwrap());
             (0..elf[60].into()).find(|index| kind(*index) == 2).unwrap()
         };
         fn header(elf: &[u8], index: usize) -> usize {

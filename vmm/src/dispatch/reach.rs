@@ -87,7 +87,7 @@ impl Dispatcher {
         Ok(answer.value)
     }
 
-    fn reach_function(
+    pub(super) fn reach_function(
         &self,
         lane: &mut Lane,
         access: &Access,

@@ -48,10 +48,17 @@ fn symbols(shared: &Shared, registers: &Registers, lines: &[u8]) -> Result<(), H
     Ok(shared.interned().kernel_symbols(&kernel, spaces)?)
 }
 
-fn module(shared: &Shared, registers: &Registers, name: String, mut elf: Vec<u8>, sections: &[u8]) -> Reading {
+fn module(
+    shared: &Shared,
+    registers: &Registers,
+    name: String,
+    mut elf: Vec<u8>,
+    sections: &[u8],
+) -> Reading {
     let placed = kernel_module::place(&mut elf, &String::from_utf8_lossy(sections));
     let own_name = kernel_module::name(&elf).unwrap_or_else(|| name.clone());
-    let read = |address, data: &mut [u8]| read_virtual(&shared.memory, registers, address, data) == data.len();
+    let read =
+        |address, data: &mut [u8]| read_virtual(&shared.memory, registers, address, data) == data.len();
     let taken = placed.is_some() && shared.interned().module(&read, &own_name, &elf)?;
     Ok(if taken { Ok(()) } else { Err(BadRequest::Image(name)) })
 }

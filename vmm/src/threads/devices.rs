@@ -46,8 +46,7 @@ impl DeviceThread {
         epoll: Arc<Epoll>,
         stops: Sender<Stop>,
     ) -> Result<(JoinHandle<()>, EventFd), HostError> {
-        let deadline =
-            TimerFd::new().map_err(|error| HostError::system("timerfd_create", error.into()))?;
+        let deadline = TimerFd::new().map_err(|error| HostError::system("timerfd_create", error.into()))?;
         let event = |source| HostError::system("eventfd", source);
         let leave = EventFd::new(EFD_NONBLOCK).map_err(event)?;
         let own_leave = leave.try_clone().map_err(event)?;
@@ -59,7 +58,9 @@ impl DeviceThread {
             let _leave = own_leave;
             let stop = match caught(|| thread.run()) {
                 Ok(stop) => stop,
-                Err(message) => Some(Stop::Panicked { doing: "devices' timers and doorbells".to_owned(), message }),
+                Err(message) => {
+                    Some(Stop::Panicked { doing: "devices' timers and doorbells".to_owned(), message })
+                }
             };
             if let Some(stop) = stop {
                 // The machine may be gone by now; then nobody wants to know.

@@ -15,7 +15,7 @@ use std::thread::{Builder, JoinHandle};
 pub use self::devices::DeviceThread;
 pub use self::kick::{Kickable, kick, register};
 pub use self::relay::Relay;
-pub use self::requests::{Asked, Job, Requests, RequestThread};
+pub use self::requests::{Asked, Job, RequestThread, Requests};
 pub use self::sleepers::Sleepers;
 
 use crate::host::HostError;

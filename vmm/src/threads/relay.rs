@@ -100,8 +100,8 @@ impl Pipe {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixStream;
     use std::io::Read;
+    use std::os::unix::net::UnixStream;
     use std::thread;
     use std::time::Duration;
 

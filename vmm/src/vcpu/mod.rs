@@ -104,6 +104,12 @@ impl Vcpu {
         while stop.is_none() && !self.shared.stopping() {
             stop = self.step().unwrap_or_else(|error| Some(error.into()));
         }
+        // What KVM kept to itself happened before this end.
+        if !matches!(stop, Some(Stop::Host(_) | Stop::TraceLimit { .. }))
+            && let Err(error) = self.drain()
+        {
+            return Some(error.into());
+        }
         stop
     }
 
@@ -184,8 +190,9 @@ impl Vcpu {
                 vcpu: self.index,
                 origin: Origin { coalesced: true, ..Origin::default() },
             };
-            shared.dispatcher.access(&mut self.lane, &access)?;
+            shared.dispatcher.gathered(&mut self.lane, &access, write.phys_addr)?;
         }
+        shared.dispatcher.all_gathered();
         Ok(())
     }
 

@@ -111,6 +111,11 @@ pub enum Failure {
     /// A record can't be explained.
     #[error(transparent)]
     Explain(#[from] trace::explain::ExplainError),
+    /// The thread that prints is gone.
+    #[error(
+        "the thread that prints ended without an answer: please report it, with the command and {BACKTRACE}"
+    )]
+    Lost,
     /// Standard output can't be written.
     #[error("can't print")]
     Print(#[from] io::Error),
@@ -137,7 +142,7 @@ impl Failure {
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
-            Failure::Print(_) => Code::Host,
+            Failure::Lost | Failure::Print(_) => Code::Host,
         }
     }
 }
@@ -195,11 +200,24 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
         }
         Stop::Panicked { doing, message } => {
             let what = format!("barscope itself failed while it served {doing}: {message}");
-            (Code::Host, format!("{what}\nThat is a bug of barscope: please report it, with the command and {BACKTRACE}"))
+            (
+                Code::Host,
+                format!(
+                    "{what}\nThat is a bug of barscope: please report it, with the command and {BACKTRACE}"
+                ),
+            )
         }
         Stop::Host(error) => (host_code(error), with_sources(error)),
     };
     (code, Some(text).filter(|text| !text.is_empty()))
+}
+
+/// Tells on standard error why nothing ran or nothing more is shown; a reader of standard output that has seen enough
+/// (`| head`) knows it.
+pub fn tell(failure: &Failure) {
+    if failure.code() != Code::Passed {
+        eprintln!("error: {}", with_sources(failure));
+    }
 }
 
 /// An error and what led to it, in one line.

@@ -9,8 +9,10 @@ mod expectations;
 mod explain;
 mod files;
 mod linux;
+mod live;
 mod maps;
 mod nested;
+mod onlooker;
 mod output;
 mod run;
 mod show;
@@ -52,9 +54,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(failure) => {
-            if failure.code() != ending::Code::Passed {
-                eprintln!("error: {}", ending::with_sources(&failure));
-            }
+            ending::tell(&failure);
             failure.code().into()
         }
     }

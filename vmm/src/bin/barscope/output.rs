@@ -32,7 +32,7 @@ pub fn buffered() -> impl Write {
 }
 
 /// Prints records to standard output; `selective` if not all of them.
-pub fn printer(format: Format, clock: Clock, selective: bool) -> Box<dyn Printer> {
+pub fn printer(format: Format, clock: Clock, selective: bool) -> Box<dyn Printer + Send> {
     match format {
         Format::Json => Box::new(JsonPrinter::new(io::BufWriter::new(io::stdout()), clock)),
         Format::Text => {

@@ -12,6 +12,9 @@ use crate::definitions::Definitions;
 use crate::event::Event;
 use crate::format::{Clock, End};
 
+/// How many blocks are read in one go: 16 MiB of records.
+const AT_ONCE: usize = 256;
+
 /// Follows a trace that is being written, by this process or another.
 ///
 /// Threads record independently, so a later event may be in the file before an earlier one. Events
@@ -21,6 +24,8 @@ pub struct Tail {
     scanner: Scanner,
     /// Everything was read.
     done: bool,
+    /// Blocks are left that a poll hadn't room for.
+    behind: bool,
     definitions: Definitions,
     /// Blocks of events that more may come into, and how many bytes of their content were read.
     open: Vec<(Block, usize)>,
@@ -40,6 +45,7 @@ impl Tail {
         Ok(Self {
             scanner: Scanner::open(path)?,
             done: false,
+            behind: false,
             definitions: Definitions::default(),
             open: Vec::new(),
             waiting: BTreeMap::new(),
@@ -50,7 +56,8 @@ impl Tail {
     }
 
     /// The events that came since the last call, up to the first gap; all that are left once the trace
-    /// has ended, which [`Tail::end`] tells then.
+    /// has ended, which [`Tail::end`] tells then. After a long time there may be more than are given at once:
+    /// [`Tail::is_behind`] tells.
     ///
     /// # Errors
     /// The file can't be read.
@@ -61,7 +68,7 @@ impl Tail {
         // Before the scan: what ended before it is complete after it.
         self.scanner.refresh()?;
         self.scan().map_err(|source| self.scanner.error(source))?;
-        let handed_out = self.scanner.whole().map(|whole| whole.events);
+        let handed_out = self.scanner.whole().map(|whole| whole.events).filter(|_| !self.behind);
         let mut ready = Vec::new();
         while let Some(first) = self.waiting.first_entry() {
             let seq = *first.key();
@@ -83,12 +90,36 @@ impl Tail {
         Ok(ready)
     }
 
+    /// Leaves out the events that are left, and reads what they refer to; how many there are. Only once the trace has
+    /// ended.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn leave(&mut self) -> Result<u64, ReadError> {
+        self.scanner.refresh()?;
+        let Some(handed_out) = self.scanner.whole().map(|whole| whole.events) else { return Ok(0) };
+        self.scanner.discover(true).map_err(|source| self.scanner.error(source))?;
+        let read = self.scanner.definitions(&mut self.definitions);
+        read.map_err(|source| self.scanner.error(source))?;
+        let left = handed_out.saturating_add(1).saturating_sub(self.next);
+        self.open.clear();
+        self.waiting.clear();
+        (self.behind, self.done) = (false, true);
+        Ok(left)
+    }
+
     /// Adds what is new. Definitions come after events, which refer to nothing that isn't there afterwards.
     fn scan(&mut self) -> io::Result<()> {
         let found = self.scanner.discover(true)?;
         self.open.extend(found.into_iter().map(|block| (block, 0)));
         let mut open = Vec::new();
+        let mut room = AT_ONCE;
         for (block, read) in std::mem::take(&mut self.open) {
+            if room == 0 {
+                open.push((block, read));
+                continue;
+            }
+            room -= usize::from(read == 0);
             let slots = self.scanner.slots(block, read, None, Vec::new())?;
             let Some((block, mut slots)) = slots else { continue };
             loop {
@@ -105,9 +136,15 @@ impl Tail {
         }
         // Before those that wait for their definitions.
         self.open = open;
+        self.behind = room == 0;
         let found = self.scanner.discover(true)?;
         self.open.extend(found.into_iter().map(|block| (block, 0)));
         self.scanner.definitions(&mut self.definitions)
+    }
+
+    /// Whether the last [`Tail::poll`] left something out for the next one.
+    pub fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// Where the file lies.
