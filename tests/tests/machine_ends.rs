@@ -188,7 +188,7 @@ fn device_timers_of_a_host_clock_go_on_while_nobody_reads_what_is_printed() -> R
         store(a, 0xfe01_0000, 2_000_000)?;
         store(a, 0xfe01_0004, 1)?;
         a.mov(ecx, 20_000)?;
-        a.mov(edi, 0xfe01_0000)?;
+        a.mov(edi, 0xfe01_0000_u32)?;
         let mut fill = a.create_label();
         a.set_label(&mut fill)?;
         a.mov(eax, dword_ptr(edi))?;
