@@ -30,8 +30,8 @@ use device_model::{Bdf, PciDevice, catalog};
 use protocol::bug::{self, Bug};
 use protocol::scenario;
 use tempfile::TempDir;
-use trace::Trace;
 use trace::assert::{Expect, Window};
+use trace::{Clock, Trace};
 use vmm::machine::Devices;
 use vmm::{Config, Place, Stop};
 
@@ -114,6 +114,13 @@ impl Bench {
     #[must_use]
     pub fn cpus(mut self, cpus: u8) -> Self {
         self.config.cpus = cpus;
+        self
+    }
+
+    /// Gives its devices this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.config.clock = clock;
         self
     }
 

@@ -1,7 +1,10 @@
 //! The guest ABI port: what the guest tells the bench. See the crate `protocol` for the requests.
 
 mod bulk;
+pub mod fuzz;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use trace::event::{Counted, Id};
 use trace::{Capability, EventKind, Lane};

@@ -30,6 +30,8 @@ mod threads;
 mod vcpu;
 
 pub use boot::BootError;
+#[doc(hidden)]
+pub use guest_abi::fuzz;
 pub use host::HostError;
 pub use kernel_module::name as module_name;
 pub use machine::{Config, MachineError};
