@@ -51,7 +51,7 @@ fn ticking() -> Result<Vec<u8>> {
         configure(a, 8, 0x04, 0x2)?;
         store(a, 0xfe01_0000, 1000)?;
         store(a, 0xfe01_0004, 1)?;
-        for_ever(a, |a| a.pause())
+        for_ever(a, CodeAssembler::pause)
     })
 }
 
@@ -194,7 +194,7 @@ fn device_timers_of_a_host_clock_go_on_while_nobody_reads_what_is_printed() -> R
         a.mov(eax, dword_ptr(edi))?;
         a.dec(ecx)?;
         a.jne(fill)?;
-        for_ever(a, |a| a.pause())
+        for_ever(a, CodeAssembler::pause)
     })?;
     let mut child = unread(&session, &guest, &["--clock", "host", "--timeout", "4"])?;
     end(&mut child)?;

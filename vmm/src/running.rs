@@ -2,7 +2,7 @@
 //! them, or whoever holds a [`Stopper`], has.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -100,11 +100,8 @@ impl Running {
 
     /// Waits until there is a reason to stop, which comes first, or for so long.
     pub fn wait(&self, limit: Duration) -> Option<Stop> {
-        match self.stops.recv_timeout(limit) {
-            Ok(stop) => Some(stop),
-            // It holds a sender itself.
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        // It holds a sender itself, so that nothing else can come of it than too long a time.
+        self.stops.recv_timeout(limit).ok()
     }
 
     /// What stops it.
