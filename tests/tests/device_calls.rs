@@ -44,6 +44,8 @@ static MAPS: [RegisterMap; 3] = [
 /// Gathers writes to BAR1 until a timer ends; a doorbell in BAR2 starts another one.
 #[derive(Default)]
 struct Subject {
+    /// BAR2 is trapped as well: then nothing is left that isn't.
+    no_bells: bool,
     trapped: bool,
     result: u32,
 }
@@ -93,7 +95,7 @@ impl PciDevice for Subject {
     fn backing(&self, region: Region) -> Backing {
         match region {
             GATHERED if !self.trapped => Backing::Coalesced,
-            BELLS => Backing::Doorbell,
+            BELLS if !self.no_bells => Backing::Doorbell,
             _ => Backing::Trapped,
         }
     }
@@ -111,7 +113,7 @@ impl PciDevice for Subject {
     }
 
     fn reset(&mut self) {
-        *self = Self::default();
+        *self = Self { no_bells: self.no_bells, ..Self::default() };
     }
 
     fn save(&self) -> Value {
@@ -145,7 +147,7 @@ fn spin(a: &mut CodeAssembler) -> Result<(), IcedError> {
 }
 
 /// Runs `code` with the device decoded, and ends.
-fn run(code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result<Run> {
+fn run(device: Subject, code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result<Run> {
     let guest = raw_guest::assemble(|a| {
         for (register, value) in [(0x10, BAR0), (0x14, BAR1), (0x18, BAR2), (0x04, 2)] {
             a.mov(edx, 0xcf8)?;
@@ -164,15 +166,14 @@ fn run(code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result
         a.mov(edx, 0xb5c)?;
         a.out(dx, eax)
     })?;
-    let devices: vmm::machine::Devices =
-        vec![(Bdf::new(0, 4, 0).context("an address")?, Box::new(Subject::default()))];
+    let devices: vmm::machine::Devices = vec![(Bdf::new(0, 4, 0).context("an address")?, Box::new(device))];
     Bench::kernel(guest).devices(devices).clock(Clock::Host).time_limit(Duration::from_secs(20)).run()
 }
 
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn a_panic_of_a_device_ends_the_run_and_says_what_it_served() -> Result<()> {
-    let run = run(|a| store(a, BAR0 + PANIC as u32, 7))?;
+    let run = run(Subject::default(), |a| store(a, BAR0 + PANIC as u32, 7))?;
     let Stop::Panicked { doing, message } = &run.stop else { panic!("{:?}", run.stop) };
     assert_eq!(message, "told to");
     assert_eq!(doing, "a write of 0x7, 4 bytes at 0xfe000004 by vCPU 0");
@@ -184,7 +185,8 @@ fn a_panic_of_a_device_ends_the_run_and_says_what_it_served() -> Result<()> {
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn a_gathered_write_reaches_the_device_though_its_region_is_trapped_meanwhile() -> Result<()> {
-    let run = run(|a| {
+    let device = Subject { no_bells: true, ..Subject::default() };
+    let run = run(device, |a| {
         store(a, BAR0, 5_000_000)?;
         store(a, BAR1, 0x2a)?;
         spin(a)
@@ -205,7 +207,7 @@ fn a_gathered_write_reaches_the_device_though_its_region_is_trapped_meanwhile() 
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn a_timer_that_a_doorbell_starts_is_served_in_time() -> Result<()> {
-    let run = run(|a| {
+    let run = run(Subject::default(), |a| {
         store(a, BAR2, 1)?;
         spin(a)
     })?;
