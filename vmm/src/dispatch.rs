@@ -21,7 +21,7 @@ use trace::event::{Id, Target};
 use trace::{Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Writer};
 use vmm_sys_util::eventfd::EventFd;
 
-use self::describe::{function_definition, route_definition};
+use self::describe::{Defined, function_definition, route_definition};
 use crate::backing::Backings;
 use crate::clock::DeviceClock;
 use crate::host::HostError;
@@ -106,6 +106,7 @@ pub struct Dispatcher {
     /// Whether any region isn't trapped: nothing has to be collected without.
     untrapped: AtomicBool,
     writer: Writer,
+    defined: Mutex<Defined>,
     /// No function wants to be called before this device time; `u64::MAX` for never.
     deadline_bound: AtomicU64,
     /// Told when a host clock's next deadline may have changed.
@@ -173,6 +174,7 @@ impl Dispatcher {
             rung: Mutex::new(()),
             untrapped: AtomicBool::new(false),
             writer,
+            defined: Mutex::default(),
             deadline_bound: AtomicU64::new(u64::MAX),
             deadline_changed,
         })

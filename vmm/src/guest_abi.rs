@@ -102,7 +102,9 @@ pub fn serve(
     registers: &Registers,
     number: u32,
 ) -> Result<Option<Stop>, HostError> {
-    match try_serve(shared, lane, vcpu, registers, number) {
+    let served = try_serve(shared, lane, vcpu, registers, number);
+    shared.record_warnings(lane, vcpu)?;
+    match served {
         Ok(stop) => Ok(stop),
         Err(BadRequest::Host(error)) => Err(error),
         Err(bad) => {

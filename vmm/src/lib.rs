@@ -5,6 +5,7 @@
 
 mod backing;
 mod boot;
+mod budget;
 mod capable;
 mod clock;
 mod console;
@@ -12,6 +13,7 @@ pub mod debian;
 mod dispatch;
 mod guest_abi;
 mod host;
+pub mod host_file;
 mod images;
 pub mod initramfs;
 mod interned;

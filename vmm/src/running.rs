@@ -180,6 +180,14 @@ impl Running {
         self.reports.try_iter().map(|report| report.place).collect()
     }
 
+    /// Whether the trace that is being written is still there.
+    ///
+    /// # Errors
+    /// [`HostError::Trace`] if somebody cut it off or deleted it.
+    pub fn check_trace(&self) -> Result<(), HostError> {
+        Ok(self.writer.check_file()?)
+    }
+
     /// Stops every vCPU and completes the trace.
     ///
     /// # Errors

@@ -65,6 +65,15 @@ impl Shared {
         self.dispatcher.record(lane, Some(vcpu), self.dispatcher.now(), kind)
     }
 
+    /// Records what there is no more room for in the trace, once.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn record_warnings(&self, lane: &mut Lane, vcpu: u8) -> Result<(), WriteError> {
+        let warnings = self.interned().take_warnings();
+        warnings.into_iter().try_for_each(|text| self.record(lane, vcpu, EventKind::Warning { text }))
+    }
+
     /// Notes whether a vCPU may still wake up by itself; `true` if none of them may any more.
     pub fn note_asleep(&self, vcpu: u8, asleep: bool) -> bool {
         let bit = 1 << vcpu;

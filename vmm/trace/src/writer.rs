@@ -142,15 +142,18 @@ impl Writer {
         definitions.push(definition, blob, |place| self.0.take_for_definitions(place))
     }
 
-    /// Says how the trace comes to tell something.
+    /// Says how the trace comes to tell something. What is incomplete stays so.
     pub fn know(&self, capability: Capability, knowledge: Knowledge) {
         let word = &self.0.header.words()[header::knowledge_word(capability)];
-        if word.load(Ordering::Relaxed) == knowledge.code() {
+        let stays = || {
+            [knowledge, Knowledge::Incomplete].map(Knowledge::code).contains(&word.load(Ordering::Relaxed))
+        };
+        if stays() {
             return;
         }
         // Whoever seals the page holds it.
         let _unsealed = lock(&self.0.definitions);
-        if self.0.check_open().is_ok() {
+        if !stays() && self.0.check_open().is_ok() {
             word.store(knowledge.code(), Ordering::Release);
         }
     }

@@ -10,6 +10,7 @@ mod explain;
 mod files;
 mod linux;
 mod maps;
+mod memory;
 mod nested;
 mod output;
 mod run;
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             if failure.code() != ending::Code::Passed {
-                eprintln!("error: {}", ending::with_sources(&failure));
+                output::complain(format_args!("error: {}", ending::with_sources(&failure)));
             }
             failure.code().into()
         }

@@ -1,6 +1,5 @@
 //! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,8 +15,9 @@ use vmm::{Config, HostError, Place, Running, Stop, machine};
 use crate::args::{Clock, DeviceChoice, Format, Guest, Run};
 use crate::ending::{Code, Failure, explain};
 use crate::expectations::Expectations;
+use crate::files::{self, CONSOLE_MAX, KERNEL_MAX, Rewound, read_bounded};
 use crate::linux::{self, Progress};
-use crate::output;
+use crate::output::{self, complain};
 use crate::signals::Signals;
 use crate::watch::{Selection, Watch, compile, filter};
 
@@ -78,7 +78,11 @@ fn drive(
         if left.is_zero() {
             return Ok(Stop::Timeout);
         }
-        live.follow()?;
+        if let Err(failure) = live.follow() {
+            // What can't be read may be what can't be written either, which says more.
+            running.check_trace()?;
+            return Err(failure);
+        }
         if let Some((violation, _)) = live.violation() {
             return Ok(Stop::Enough { why: format!("record {violation} broke an expectation") });
         }
@@ -116,12 +120,12 @@ fn check(args: &Run) -> Result<(), Failure> {
 /// What a Linux guest leaves besides a trace: on failure, the end of its console.
 fn say_of_linux(args: &Run, code: Code, stop: &Stop) {
     if let Stop::NotEmulated { .. } = stop {
-        eprintln!("this KVM emulates too little to run Linux; --nested runs it in an emulated processor");
+        complain("this KVM emulates too little to run Linux; --nested runs it in an emulated processor");
     }
     if matches!(code, Code::Passed | Code::Interrupted) {
         return;
     }
-    let console = std::fs::read(&args.console).unwrap_or_default();
+    let console = read_bounded(&args.console, 2 * CONSOLE_MAX).unwrap_or_default();
     let console = String::from_utf8_lossy(&console);
     let lines: Vec<_> = console.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.is_empty() {
@@ -129,11 +133,11 @@ fn say_of_linux(args: &Run, code: Code, stop: &Stop) {
     }
     let (before, end) = lines.split_at(lines.len().saturating_sub(CONSOLE_TAIL));
     if let Some(panic) = before.iter().rfind(|line| line.contains(PANIC)) {
-        eprintln!("the guest's kernel panicked:\n  {}", panic.trim_end());
+        complain(format_args!("the guest's kernel panicked:\n  {}", panic.trim_end()));
     }
-    eprintln!("the guest's console, {}, ends:", args.console.display());
+    complain(format_args!("the guest's console, {}, ends:", args.console.display()));
     for line in end {
-        eprintln!("  {}", line.trim_end());
+        complain(format_args!("  {}", line.trim_end()));
     }
 }
 
@@ -187,14 +191,14 @@ fn linux_guest(args: &Run, config: &mut Config) -> Result<(), Failure> {
     config.command_line = linux::command_line(&args.append);
     config.foreign_programs = !args.programs.is_empty();
     config.clock = trace::Clock::Host;
-    let console = File::create(&args.console);
+    let console = files::create(&args.console);
     let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;
-    config.console = Box::new(console);
+    config.console = Box::new(Rewound::new(console, CONSOLE_MAX));
     Ok(())
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|source| Failure::Kernel { path: path.clone(), source })
+    read_bounded(path, KERNEL_MAX).map_err(|source| Failure::Kernel { path: path.clone(), source })
 }
 
 /// Refuses a scenario that an option is missing for. What devices it needs is for the guest to find out.
@@ -309,7 +313,7 @@ impl Live {
         watch.finish(&ending)?;
         let (code, text) = explain(stop, places, tail.definitions());
         if let Some(text) = text {
-            eprintln!("error: {text}");
+            complain(format_args!("error: {text}"));
         }
         let totals = watch.totals();
         let mut codes = vec![code];
@@ -336,11 +340,11 @@ fn report(
         outcome.write_junit(path)?;
     }
     if format == Format::Text {
-        println!();
+        writeln!(io::stdout())?;
     }
     outcome.print(format)?;
     if let (Some((broken, last)), Format::Text) = (violation, format) {
-        println!("broken by record {broken}; the guest was stopped at record {last}");
+        writeln!(io::stdout(), "broken by record {broken}; the guest was stopped at record {last}")?;
     }
     Ok(outcome.code())
 }

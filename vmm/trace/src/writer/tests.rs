@@ -124,10 +124,13 @@ fn nothing_is_known_of_a_finished_trace_that_was_not_before() {
     let writer = Writer::create(&path, Clock::Host).unwrap();
     writer.know(Capability::Handlers, Knowledge::Inferred);
     writer.know(Capability::Handlers, Knowledge::Announced);
+    writer.know(Capability::Functions, Knowledge::Incomplete);
+    writer.know(Capability::Functions, Knowledge::Announced);
     writer.finish(End::Finished).unwrap();
     writer.know(Capability::Stacks, Knowledge::Announced);
     let trace = Trace::open(&path).unwrap();
     assert_eq!(trace.capabilities().of(Capability::Handlers), Knowledge::Announced);
+    assert_eq!(trace.capabilities().of(Capability::Functions), Knowledge::Incomplete);
     assert!(!trace.capabilities().tells(Capability::Stacks));
     assert_eq!(trace.damage(), []);
 }
