@@ -67,8 +67,8 @@ pub struct Interned {
     /// All of them, each with the image that held it.
     instructions: FxHashMap<(InstructionKey, Option<Id>), Id>,
     texts: FxHashMap<String, Id>,
-    /// The guest's number for each mapping that exists, its definition's id and itself.
-    mappings: Vec<(u64, Id, definition::Mapping)>,
+    /// The mappings that exist, by the guest's number for each, with the ids of their definitions.
+    mappings: FxHashMap<u64, (Id, definition::Mapping)>,
     /// The definition and the number of the process that each address space is known to belong to.
     processes: FxHashMap<u64, (Id, u64)>,
     /// Where the kernel's parts of all address spaces are.
@@ -90,7 +90,7 @@ impl Interned {
             current: FxHashMap::default(),
             instructions: FxHashMap::default(),
             texts: FxHashMap::default(),
-            mappings: Vec::new(),
+            mappings: FxHashMap::default(),
             processes: FxHashMap::default(),
             spaces: Spaces::default(),
             accounts: Accounts::new(),
@@ -202,21 +202,21 @@ impl Interned {
     pub fn map(&mut self, number: u64, mapping: definition::Mapping) -> Result<Id, WriteError> {
         let definition = Definition::Mapping(mapping.clone());
         let id = self.accounts.mappings.define(&self.writer, &definition, &[])?;
-        self.mappings.retain(|(known, ..)| *known != number);
-        if let Some(id) = id {
-            self.mappings.push((number, id, mapping));
-        }
+        match id {
+            Some(id) => self.mappings.insert(number, (id, mapping)),
+            None => self.mappings.remove(&number),
+        };
         self.recent.clear();
         Ok(id.unwrap_or(0))
     }
 
     /// The guest undid the mapping that it calls `number`; its id, if there is one, 0 if there was no room for it.
     pub fn unmap(&mut self, number: u64) -> Option<Id> {
-        let Some(index) = self.mappings.iter().position(|(known, ..)| *known == number) else {
-            return self.accounts.mappings.is_reached().then_some(0);
-        };
         self.recent.clear();
-        Some(self.mappings.remove(index).1)
+        match self.mappings.remove(&number) {
+            Some((id, _)) => Some(id),
+            None => self.accounts.mappings.is_reached().then_some(0),
+        }
     }
 
     /// The kernel that is booted, which counts for no budget: it is the user's choice.
@@ -349,7 +349,9 @@ impl Interned {
                 && walk.page < mapping.virtual_address.saturating_add(mapping.length)
                 && mapping.virtual_address < walk.page.saturating_add(walk.page_size)
         };
-        if let Some((_, id, mapping)) = self.mappings.iter().rev().find(|(.., mapping)| holds(mapping)) {
+        // The last one that was made.
+        let holding = self.mappings.values().filter(|(_, mapping)| holds(mapping)).max_by_key(|(id, _)| *id);
+        if let Some((id, mapping)) = holding {
             return (mapping.path, Some(*id));
         }
         let guess = if walk.user() {

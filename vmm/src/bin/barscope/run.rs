@@ -47,7 +47,10 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
     for descriptor in signals.descriptors() {
         running.wake_on(descriptor)?;
     }
-    let mut live = Live::open(args, filter, expectations)?;
+    let mut live = match Live::open(args, filter, expectations) {
+        Ok(live) => live,
+        Err(failure) => return Err(or_trace(&running, failure)),
+    };
     let stop = drive(&mut running, &mut signals, &mut live, args.time_limit())?;
     let places = running.halt();
     running.finish(stop.end())?;
@@ -78,15 +81,16 @@ fn drive(
         if left.is_zero() {
             return Ok(Stop::Timeout);
         }
-        if let Err(failure) = live.follow() {
-            // What can't be read may be what can't be written either, which says more.
-            running.check_trace()?;
-            return Err(failure);
-        }
+        live.follow().map_err(|failure| or_trace(running, failure))?;
         if let Some((violation, _)) = live.violation() {
             return Ok(Stop::Enough { why: format!("record {violation} broke an expectation") });
         }
     }
+}
+
+/// What can't be read may be what can't be written either, which says more.
+fn or_trace(running: &Running, failure: Failure) -> Failure {
+    running.check_trace().err().map_or(failure, Failure::from)
 }
 
 /// Refuses to overwrite what is no trace, before the long way to a guest.
@@ -273,8 +277,8 @@ impl Live {
         Ok(live)
     }
 
-    /// Takes what is new.
-    fn follow(&mut self) -> Result<(), Failure> {
+    /// Takes what is new; whether something was.
+    fn follow(&mut self) -> Result<bool, Failure> {
         let events = self.tail.poll()?;
         if let Some(progress) = &mut self.progress {
             progress.take(&events, self.tail.definitions(), self.watch.is_read());
@@ -283,7 +287,7 @@ impl Live {
         if let Some(progress) = &mut self.progress {
             progress.show();
         }
-        Ok(())
+        Ok(!events.is_empty())
     }
 
     fn take(&mut self, events: &[Event]) -> Result<(), Failure> {
@@ -306,7 +310,7 @@ impl Live {
     fn finish(mut self, stop: &Stop, places: &[Place]) -> Result<Code, Failure> {
         // The line goes before the rest is printed.
         self.progress = None;
-        self.follow()?;
+        while self.follow()? {}
         let violation = self.violation();
         let Self { tail, mut watch, format, junit, .. } = self;
         let ending = (&tail).into();

@@ -146,7 +146,7 @@ fn what_the_trace_had_no_room_for_is_open() {
         "never scenario-end text == \"fine\"",
         "never read BAR2",
         "read BAR0.ID at least 2",
-        "never read lab offset == 8",
+        "never read offset == 8",
         "never read via mmap",
         "never read in lab::isr",
         "never read rip == 0x1234",
