@@ -23,7 +23,7 @@ use trace::{Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Wr
 use vmm_sys_util::eventfd::EventFd;
 
 use self::deadlines::Deadlines;
-use self::describe::{function_definition, route_definition};
+use self::describe::{Defined, function_definition, route_definition};
 use crate::backing::Backings;
 use crate::clock::DeviceClock;
 use crate::host::HostError;
@@ -109,6 +109,7 @@ pub struct Dispatcher {
     untrapped: AtomicBool,
     writer: Writer,
     deadlines: Deadlines,
+    defined: Mutex<Defined>,
 }
 
 impl Dispatcher {
@@ -173,6 +174,7 @@ impl Dispatcher {
             rung: Mutex::new(()),
             untrapped: AtomicBool::new(false),
             writer,
+            defined: Mutex::default(),
         })
     }
 

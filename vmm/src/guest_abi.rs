@@ -52,6 +52,7 @@ pub fn serve(
         },
         Err(bad) => Err(bad),
     };
+    shared.record_warnings(lane, vcpu)?;
     match served {
         Ok(Served::Recorded(kind)) => shared.record(lane, vcpu, kind)?,
         Ok(Served::Silent) => {}

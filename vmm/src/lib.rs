@@ -5,6 +5,7 @@
 
 mod backing;
 mod boot;
+mod budget;
 mod capable;
 mod clock;
 mod console;
@@ -12,6 +13,7 @@ pub mod debian;
 mod dispatch;
 mod guest_abi;
 mod host;
+pub mod host_file;
 mod images;
 pub mod initramfs;
 mod interned;
@@ -35,6 +37,6 @@ pub use guest_abi::fuzz;
 pub use host::HostError;
 pub use kernel_module::name as module_name;
 pub use machine::{Config, MachineError};
-pub use running::{Running, Stopper};
+pub use running::{Running, Stopper, TraceFile};
 pub use stop::{Place, Stop, signal_name};
 pub use threads::Relay;

@@ -174,7 +174,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     .map_err(HostError::from)?;
     let mut interned = Interned::new(writer.clone());
     let image = definition::Image { name: config.kernel_name, address_space: None };
-    interned.image(image, &config.kernel).map_err(HostError::from)?;
+    interned.kernel(image, &config.kernel).map_err(HostError::from)?;
     if let Some(initramfs) = &config.initramfs {
         interned.modules.take_files(initramfs);
     }

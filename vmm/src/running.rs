@@ -58,6 +58,19 @@ impl Stopper {
     }
 }
 
+/// The file that a machine's trace is written to.
+pub struct TraceFile(Writer);
+
+impl TraceFile {
+    /// Whether it is still there.
+    ///
+    /// # Errors
+    /// [`HostError::Trace`] if somebody cut it off or deleted it.
+    pub fn check(&self) -> Result<(), HostError> {
+        Ok(self.0.check_file()?)
+    }
+}
+
 impl Running {
     /// Starts a thread for each vCPU, and those beside them.
     pub(crate) fn start(vcpus: Vec<Vcpu>, parts: Parts) -> Result<Self, HostError> {
@@ -107,6 +120,11 @@ impl Running {
     /// What stops it.
     pub fn stopper(&self) -> Stopper {
         Stopper(self.stopper.clone())
+    }
+
+    /// The trace that is being written.
+    pub fn trace(&self) -> TraceFile {
+        TraceFile(self.writer.clone())
     }
 
     /// What the guest prints, on its way.

@@ -69,6 +69,15 @@ impl Shared {
         self.dispatcher.record(lane, Some(vcpu), self.dispatcher.now(), kind)
     }
 
+    /// Records what there is no more room for in the trace, once.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn record_warnings(&self, lane: &mut Lane, vcpu: u8) -> Result<(), WriteError> {
+        let warnings = self.interned().take_warnings();
+        warnings.into_iter().try_for_each(|text| self.record(lane, vcpu, EventKind::Warning { text }))
+    }
+
     /// Asks every vCPU to leave at its next exit.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);

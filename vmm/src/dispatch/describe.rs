@@ -1,8 +1,12 @@
 //! What the trace says of functions and routes.
 
-use device_model::{Bdf, Decode, PciFunction, Region};
+use device_model::{Bdf, Decode, PciFunction, Region, Space};
+use rustc_hash::FxHashMap;
 use trace::definition::{self, Definition};
 use trace::event::Id;
+use trace::{WriteError, Writer};
+
+use crate::budget::{Account, Kind};
 
 /// A route into a region of a function.
 pub(super) fn route_definition(function: Id, region: Region, decode: Decode) -> Definition {
@@ -13,6 +17,46 @@ pub(super) fn route_definition(function: Id, region: Region, decode: Decode) -> 
         base: decode.base,
         size: decode.size,
     })
+}
+
+/// Routes that were defined. One that comes again is the same.
+pub(super) struct Defined {
+    routes: FxHashMap<(Id, Region, Space, u64, u64), Id>,
+    account: Account,
+}
+
+impl Default for Defined {
+    fn default() -> Self {
+        Self { routes: FxHashMap::default(), account: Account::new(Kind::Route) }
+    }
+}
+
+impl Defined {
+    /// The id of a route into a region of a function; 0 if there is no room for it.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub(super) fn route(
+        &mut self,
+        writer: &Writer,
+        function: Id,
+        region: Region,
+        decode: Decode,
+    ) -> Result<Id, WriteError> {
+        let key = (function, region, decode.space, decode.base, decode.size);
+        if let Some(id) = self.routes.get(&key) {
+            return Ok(*id);
+        }
+        let definition = route_definition(function, region, decode);
+        let Some(id) = self.account.define(writer, &definition, &[])? else { return Ok(0) };
+        self.routes.insert(key, id);
+        Ok(id)
+    }
+
+    /// The text of the warning that there is no more room, once.
+    pub(super) fn take_warning(&mut self) -> Option<Id> {
+        self.account.take_warning()
+    }
 }
 
 /// A function with its BARs and registers.

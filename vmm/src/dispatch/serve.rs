@@ -25,6 +25,10 @@ impl Dispatcher {
         why: Why,
     ) -> Result<bool, HostError> {
         let Some((destination, decode)) = lock(&self.routes).mapped(index, region) else { return Ok(false) };
+        // Nobody could tell where accesses are that the trace doesn't show.
+        if destination.id == 0 {
+            return Ok(false);
+        }
         let mut backings = lock(&self.backings);
         let backing = match backings.serve(index, model, region, destination.id, decode)? {
             device_model::Backing::Trapped => return Ok(false),

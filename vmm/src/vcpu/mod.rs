@@ -198,6 +198,7 @@ impl Vcpu {
     fn memory(&mut self, exit: &MemoryExit) -> Result<(), HostError> {
         let registers = self.registers();
         let origin = self.tracker.memory(&self.shared, &registers, exit)?;
+        self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Memory(exit.address),
             size: exit.size,
@@ -253,6 +254,7 @@ impl Vcpu {
     fn pci_port(&mut self, port: u16, size: u8, written: Option<u32>) -> Result<u32, HostError> {
         let registers = self.registers();
         let origin = self.tracker.port(&self.shared, &registers, written.is_some())?;
+        self.warn_if(origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Port(port),
             size,
@@ -282,6 +284,7 @@ impl Vcpu {
             (None, None) => return Ok(Some(stop)),
         };
         let origin = self.tracker.not_emulated(&self.shared, &registers, &located, found)?;
+        self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         let kind = EventKind::NotEmulated {
             cpl: origin.cpl,
             instruction: origin.instruction,
@@ -296,6 +299,14 @@ impl Vcpu {
         }
         self.inject_invalid_opcode()?;
         Ok(None)
+    }
+
+    /// If a part of who made an access is missing, and that is for want of room, says so once.
+    fn warn_if(&mut self, is_missing: bool) -> Result<(), HostError> {
+        if is_missing {
+            self.shared.record_warnings(&mut self.lane, self.index)?;
+        }
+        Ok(())
     }
 
     fn inject_invalid_opcode(&self) -> Result<(), HostError> {

@@ -37,7 +37,8 @@ pub struct View {
     pub what: What,
 }
 
-/// What of a view may depend on records that are missing. Whatever they were, the rest is as it says.
+/// What of a view isn't known, mostly since it may depend on records that are missing. Whatever they were, the rest is
+/// as it says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Uncertain {
     /// The scenario, and the name of one that ends.
@@ -46,6 +47,8 @@ pub struct Uncertain {
     pub handler: bool,
     /// The cause of an access or of a handler's beginning. What a device did has its cause recorded.
     pub cause: bool,
+    /// The text of a mark, a warning or a summary, and the name of a scenario that begins: the trace doesn't keep it.
+    pub text: bool,
 }
 
 impl View {

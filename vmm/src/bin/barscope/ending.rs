@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::output::complain;
 use trace::symbols::Symbols;
 use trace::view::disassemble;
 use trace::{Definitions, WriteError};
@@ -124,6 +125,9 @@ pub enum Failure {
 impl Failure {
     /// The exit code that it ends with.
     pub fn code(&self) -> Code {
+        if lacks(self) {
+            return Code::Host;
+        }
         match self {
             Failure::Machine(MachineError::Host(error)) | Failure::Host(error) => host_code(error),
             Failure::Machine(MachineError::Boot { source: BootError::Structure { .. }, .. }) => Code::Host,
@@ -145,6 +149,15 @@ impl Failure {
             Failure::Lost | Failure::Print(_) => Code::Host,
         }
     }
+}
+
+/// Whether the system has too little of something: whoever wrote the command line can't mend that there.
+fn lacks(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let number = causes.find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+    let lacking =
+        [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOSPC, libc::EDQUOT, libc::EFBIG, libc::EIO];
+    number.is_some_and(|number| lacking.contains(&number))
 }
 
 /// A trace path that can't be written is the user's to mend, everything else the host's.
@@ -216,7 +229,7 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
 /// (`| head`) knows it.
 pub fn tell(failure: &Failure) {
     if failure.code() != Code::Passed {
-        eprintln!("error: {}", with_sources(failure));
+        complain(format_args!("error: {}", with_sources(failure)));
     }
 }
 

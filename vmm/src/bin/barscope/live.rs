@@ -1,5 +1,6 @@
 //! The trace of a running machine, looked at while it grows: printed, held against expectations, and summed up.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -10,8 +11,9 @@ use vmm::{HostError, Place, Stop};
 use crate::args::{Format, Guest, Run};
 use crate::ending::{Code, Failure, explain};
 use crate::expectations::Expectations;
+use crate::files::{CONSOLE_MAX, read_bounded};
 use crate::linux::Progress;
-use crate::output;
+use crate::output::{self, complain};
 use crate::watch::{Selection, Watch, compile};
 
 /// How many lines of a Linux guest's console are shown if it fails.
@@ -82,11 +84,11 @@ impl Live {
         !self.watch.expectations().is_empty()
     }
 
-    /// Takes what is new.
+    /// Takes what is new; whether something was.
     ///
     /// # Errors
     /// The trace can't be read, or standard output not be written.
-    pub fn follow(&mut self) -> Result<(), Failure> {
+    pub fn follow(&mut self) -> Result<bool, Failure> {
         let events = self.tail.poll()?;
         if let Some(progress) = &mut self.progress {
             progress.take(&events, self.tail.definitions(), self.watch.is_read());
@@ -95,7 +97,7 @@ impl Live {
         if let Some(progress) = &mut self.progress {
             progress.show();
         }
-        Ok(())
+        Ok(!events.is_empty())
     }
 
     fn take(&mut self, events: &[Event]) -> Result<(), Failure> {
@@ -126,12 +128,7 @@ impl Live {
         // What there is no time for is left to those who read the trace.
         let in_time = || hurry.is_none_or(|hurry| Instant::now() < hurry);
         self.watch.hurry(hurry);
-        while in_time() {
-            self.follow()?;
-            if !self.tail.is_behind() {
-                break;
-            }
-        }
+        while in_time() && self.follow()? {}
         let left_out = self.watch.left_out() + self.tail.leave()?;
         let violation = self.violation();
         let Self { tail, mut watch, format, junit, console, vcpus, .. } = self;
@@ -139,19 +136,19 @@ impl Live {
         watch.finish(&ending)?;
         if left_out > 0 && watch.is_read() {
             let path = tail.path().display();
-            eprintln!(
+            complain(format_args!(
                 "{left_out} records are not printed, for want of time; `barscope show {path}` prints them"
-            );
+            ));
         }
         let (code, text) = explain(&stop, &places, tail.definitions());
         if let Some(text) = text {
-            eprintln!("error: {text}");
+            complain(format_args!("error: {text}"));
         }
         let missing = usize::from(vcpus).saturating_sub(places.len());
         if missing > 0 {
-            eprintln!(
+            complain(format_args!(
                 "warning: {missing} vCPU threads did not leave in time; what they recorded last may be missing"
-            );
+            ));
         }
         finished?;
         let totals = watch.totals();
@@ -184,11 +181,11 @@ fn report(
         outcome.write_junit(path)?;
     }
     if format == Format::Text {
-        println!();
+        writeln!(io::stdout())?;
     }
     outcome.print(format)?;
     if let (Some((broken, last)), Format::Text) = (violation, format) {
-        println!("broken by record {broken}; the guest was stopped at record {last}");
+        writeln!(io::stdout(), "broken by record {broken}; the guest was stopped at record {last}")?;
     }
     Ok(outcome.code())
 }
@@ -202,12 +199,14 @@ fn worst(codes: &[Code]) -> Code {
 /// What a Linux guest leaves besides a trace: on failure, the end of its console.
 fn say_of_linux(console: &Path, code: Code, stop: &Stop) {
     if let Stop::NotEmulated { .. } = stop {
-        eprintln!("this KVM emulates too little to run Linux; --nested runs it in an emulated processor");
+        complain(format_args!(
+            "this KVM emulates too little to run Linux; --nested runs it in an emulated processor"
+        ));
     }
     if matches!(code, Code::Passed | Code::Interrupted) {
         return;
     }
-    let said = std::fs::read(console).unwrap_or_default();
+    let said = read_bounded(console, 2 * CONSOLE_MAX).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.is_empty() {
@@ -215,10 +214,10 @@ fn say_of_linux(console: &Path, code: Code, stop: &Stop) {
     }
     let (before, end) = lines.split_at(lines.len().saturating_sub(CONSOLE_TAIL));
     if let Some(panic) = before.iter().rfind(|line| line.contains(PANIC)) {
-        eprintln!("the guest's kernel panicked:\n  {}", panic.trim_end());
+        complain(format_args!("the guest's kernel panicked:\n  {}", panic.trim_end()));
     }
-    eprintln!("the guest's console, {}, ends:", console.display());
+    complain(format_args!("the guest's console, {}, ends:", console.display()));
     for line in end {
-        eprintln!("  {}", line.trim_end());
+        complain(format_args!("  {}", line.trim_end()));
     }
 }

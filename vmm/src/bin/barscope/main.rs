@@ -11,6 +11,7 @@ mod files;
 mod linux;
 mod live;
 mod maps;
+mod memory;
 mod nested;
 mod onlooker;
 mod output;

@@ -97,9 +97,12 @@ impl Onlooker {
         let (results, code) = channel();
         let judging = Arc::new(AtomicBool::new(false));
         let (stopper, console, judges) = (running.stopper(), running.console(), Arc::clone(&judging));
+        let trace = running.trace();
         let body = move || {
             let result = look_on(live, &orders, &stopper, &console, &judges);
             let code = result.unwrap_or_else(|failure| {
+                // A trace that is cut off or gone can't be read; who did that matters, not how it shows.
+                let failure = trace.check().err().map_or(failure, Failure::from);
                 // The machine has to end if it runs still.
                 stopper.stop(Stop::Enough { why: "nobody can look on".to_owned() });
                 tell(&failure);

@@ -1,6 +1,5 @@
 //! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use vmm::{Config, HostError, Running, Stop, machine};
 use crate::args::{Clock, DeviceChoice, Guest, Run};
 use crate::ending::{Code, Failure};
 use crate::expectations::Expectations;
+use crate::files::{self, CONSOLE_MAX, KERNEL_MAX, Rewound, read_bounded};
 use crate::linux;
 use crate::live::{Ended, Live};
 use crate::onlooker::{Limit, Onlooker, Patience};
@@ -41,7 +41,7 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
     let mut running = machine::start(config)?;
     let limit = Limit::from_now(args);
-    let live = Live::open(args, filter, expectations)?;
+    let live = Live::open(args, filter, expectations).map_err(|failure| or_trace(&running, failure))?;
     let onlooker = Onlooker::start(live, &running)?;
     let stop = drive(&running, &mut signals, &limit);
     let places = running.halt();
@@ -66,6 +66,11 @@ fn drive(running: &Running, signals: &mut Signals, limit: &Limit) -> Stop {
             return Stop::Timeout;
         }
     }
+}
+
+/// What can't be read may be what can't be written either, which says more.
+fn or_trace(running: &Running, failure: Failure) -> Failure {
+    running.trace().check().err().map_or(failure, Failure::from)
 }
 
 /// Refuses to overwrite what is no trace, before the long way to a guest.
@@ -146,14 +151,14 @@ fn linux_guest(args: &Run, config: &mut Config) -> Result<(), Failure> {
     config.command_line = linux::command_line(&args.append);
     config.foreign_programs = !args.programs.is_empty();
     config.clock = trace::Clock::Host;
-    let console = File::create(&args.console);
+    let console = files::create(&args.console);
     let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;
-    config.console = Box::new(console);
+    config.console = Box::new(Rewound::new(console, CONSOLE_MAX));
     Ok(())
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|source| Failure::Kernel { path: path.clone(), source })
+    read_bounded(path, KERNEL_MAX).map_err(|source| Failure::Kernel { path: path.clone(), source })
 }
 
 /// Refuses a scenario that an option is missing for. What devices it needs is for the guest to find out.

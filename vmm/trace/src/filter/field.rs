@@ -72,6 +72,10 @@ enum From {
     Handler,
     /// What led to them.
     Cause,
+    /// The place in a device, by its route.
+    Place,
+    /// A text that the guest chose.
+    Text,
 }
 
 impl Field {
@@ -116,6 +120,8 @@ impl Field {
             From::Scenario if view.uncertain.scenario => Doubt::Any,
             From::Handler if view.uncertain.handler => Doubt::Any,
             From::Cause if !view.knows_cause() => Doubt::Any,
+            From::Place if view.place_is_open() => Doubt::Any,
+            From::Text if view.uncertain.text => Doubt::Any,
             From::Access | From::Handler | From::Cause if not_emulated => Doubt::Any,
             From::Ring | From::Handler | From::Code | From::Function | From::Walk | From::Path
                 if gathered =>
@@ -287,7 +293,7 @@ pub const FIELDS: &[Field] = &[
     field("uncached", Flag, "UC or UC-", |view| flag(view.memory_type()?.uncached())).of(From::Walk),
     field("user-page", Flag, "the page tables let ring 3 use the page", |view| flag(view.walk()?.user))
         .of(From::Walk),
-    field("offset", Hex, "offset in the region", |view| number(view.place()?.offset)),
+    field("offset", Hex, "offset in the region", |view| number(view.place()?.offset)).of(From::Place),
     field("width", Number, "width in bytes", |view| number(view.access()?.size)).of(From::Access),
     field("value", Hex, "value read, written, held after a change, or counted", |view| number(value(view)?))
         .of(From::Access),
@@ -355,7 +361,8 @@ pub const FIELDS: &[Field] = &[
             What::Route { route, .. } => number(route.as_ref()?.base),
             _ => None,
         }
-    }),
+    })
+    .of(From::Place),
     field("length", Number, "bytes of a transfer or a mapping", |view| match &view.what {
         What::Dma { length, .. } => number(*length),
         What::Map { .. } | What::Unmap { .. } => number(view.mapping()?.length),
@@ -376,7 +383,8 @@ pub const FIELDS: &[Field] = &[
         What::Mark { text: words } | What::Warning { text: words } => text(words),
         What::ScenarioEnd { summary, .. } => text(summary),
         _ => None,
-    }),
+    })
+    .of(From::Text),
     field("passed", Flag, "a scenario passed", |view| match view.what {
         What::ScenarioEnd { passed, .. } => flag(passed),
         _ => None,

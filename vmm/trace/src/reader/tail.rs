@@ -12,8 +12,8 @@ use crate::definitions::Definitions;
 use crate::event::Event;
 use crate::format::{Clock, End};
 
-/// How many blocks are read in one go: 16 MiB of records.
-const AT_ONCE: usize = 256;
+/// About as many events as come out of [`Tail::poll`] at once: who looks seldom needs no memory for all of them.
+const AT_ONCE: usize = 1 << 16;
 
 /// Follows a trace that is being written, by this process or another.
 ///
@@ -24,8 +24,6 @@ pub struct Tail {
     scanner: Scanner,
     /// Everything was read.
     done: bool,
-    /// Blocks are left that a poll hadn't room for.
-    behind: bool,
     definitions: Definitions,
     /// Blocks of events that more may come into, and how many bytes of their content were read.
     open: Vec<(Block, usize)>,
@@ -45,7 +43,6 @@ impl Tail {
         Ok(Self {
             scanner: Scanner::open(path)?,
             done: false,
-            behind: false,
             definitions: Definitions::default(),
             open: Vec::new(),
             waiting: BTreeMap::new(),
@@ -55,9 +52,8 @@ impl Tail {
         })
     }
 
-    /// The events that came since the last call, up to the first gap; all that are left once the trace
-    /// has ended, which [`Tail::end`] tells then. After a long time there may be more than are given at once:
-    /// [`Tail::is_behind`] tells.
+    /// The next events, up to the first gap and not many more than 65,536 of them; none if no more came. Once the trace
+    /// has ended and its last event came out, [`Tail::end`] tells.
     ///
     /// # Errors
     /// The file can't be read.
@@ -67,9 +63,19 @@ impl Tail {
         }
         // Before the scan: what ended before it is complete after it.
         self.scanner.refresh()?;
-        self.scan().map_err(|source| self.scanner.error(source))?;
-        let handed_out = self.scanner.whole().map(|whole| whole.events).filter(|_| !self.behind);
         let mut ready = Vec::new();
+        loop {
+            let all = self.scan().map_err(|source| self.scanner.error(source))?;
+            self.take_ready(&mut ready, all);
+            if all || !ready.is_empty() {
+                return Ok(ready);
+            }
+        }
+    }
+
+    /// Takes the events out that nothing is missing before; `all` are there that the file holds.
+    fn take_ready(&mut self, ready: &mut Vec<Event>, all: bool) {
+        let handed_out = self.scanner.whole().map(|whole| whole.events).filter(|_| all);
         while let Some(first) = self.waiting.first_entry() {
             let seq = *first.key();
             if seq > self.next && handed_out.is_none() {
@@ -87,7 +93,6 @@ impl Tail {
             self.lost = self.lost.saturating_add(missing);
             self.done = true;
         }
-        Ok(ready)
     }
 
     /// Leaves out the events that are left, and reads what they refer to; how many there are. Only once the trace has
@@ -104,22 +109,20 @@ impl Tail {
         let left = handed_out.saturating_add(1).saturating_sub(self.next);
         self.open.clear();
         self.waiting.clear();
-        (self.behind, self.done) = (false, true);
+        self.done = true;
         Ok(left)
     }
 
-    /// Adds what is new. Definitions come after events, which refer to nothing that isn't there afterwards.
-    fn scan(&mut self) -> io::Result<()> {
+    /// Adds what is new, whole blocks until there are enough; whether that is all. Definitions come after events, which
+    /// refer to nothing that isn't there afterwards.
+    fn scan(&mut self) -> io::Result<bool> {
         let found = self.scanner.discover(true)?;
         self.open.extend(found.into_iter().map(|block| (block, 0)));
         let mut open = Vec::new();
-        let mut room = AT_ONCE;
-        for (block, read) in std::mem::take(&mut self.open) {
-            if room == 0 {
-                open.push((block, read));
-                continue;
-            }
-            room -= usize::from(read == 0);
+        let mut blocks = std::mem::take(&mut self.open).into_iter();
+        let enough = self.waiting.len() + AT_ONCE;
+        while self.waiting.len() < enough {
+            let Some((block, read)) = blocks.next() else { break };
             let slots = self.scanner.slots(block, read, None, Vec::new())?;
             let Some((block, mut slots)) = slots else { continue };
             loop {
@@ -134,17 +137,14 @@ impl Tail {
                 open.push((block, slots.length()));
             }
         }
+        let all = blocks.len() == 0;
+        open.extend(blocks);
         // Before those that wait for their definitions.
         self.open = open;
-        self.behind = room == 0;
         let found = self.scanner.discover(true)?;
         self.open.extend(found.into_iter().map(|block| (block, 0)));
-        self.scanner.definitions(&mut self.definitions)
-    }
-
-    /// Whether the last [`Tail::poll`] left something out for the next one.
-    pub fn is_behind(&self) -> bool {
-        self.behind
+        self.scanner.definitions(&mut self.definitions)?;
+        Ok(all)
     }
 
     /// Where the file lies.

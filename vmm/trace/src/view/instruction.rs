@@ -3,6 +3,7 @@
 
 use super::{AccessView, Code, Place, View, What};
 use crate::definition::{Mapping, MemoryType, Path, Process, Walk};
+use crate::event::Outcome;
 
 impl View {
     /// Privilege level of the instruction that it is about, 0 to 3.
@@ -35,6 +36,19 @@ impl View {
             What::Access(AccessView { place, .. }) | What::NotEmulated { place, .. } => place.as_ref(),
             What::Change { place, .. } | What::Doorbell { place, .. } => Some(place),
             _ => None,
+        }
+    }
+
+    /// Whether it is about a place in a device, or a device, and the trace doesn't tell which: an instruction that
+    /// wasn't emulated may lead anywhere, and the definition of a route may be missing.
+    pub(crate) fn place_is_open(&self) -> bool {
+        match &self.what {
+            What::Access(access) => access.place.is_none() && access.outcome != Outcome::Unclaimed,
+            What::NotEmulated { place, .. } => place.is_none(),
+            What::Route { route, .. } | What::Backing { route, .. } | What::PagesWritten { route, .. } => {
+                route.is_none()
+            }
+            _ => false,
         }
     }
 

@@ -16,6 +16,9 @@ const CONFIG_DATA: std::ops::RangeInclusive<u16> = 0xcfc..=0xcff;
 /// Size of the ECAM window for 256 buses.
 const ECAM_SIZE: u64 = 256 << 20;
 
+/// The id of what was said and has no definition, since its kind had no room left.
+const NO_ROOM: Id = 0;
+
 /// Resolves events in their order. It remembers what the meaning of later ones depends on: the scenario,
 /// the interrupt handlers that run, which access an interrupt came from. Where events are missing, also
 /// before the first one that it gets, views say what isn't certain.
@@ -72,8 +75,8 @@ impl Viewer {
     pub fn view(&mut self, definitions: &Definitions, event: &Event) -> View {
         self.scenario_lost |= self.interrupts.add(event);
         if let EventKind::ScenarioBegin { name } = event.kind {
-            self.scenario = Some(self.text(definitions, name));
-            self.scenario_lost = false;
+            self.scenario_lost = name == NO_ROOM;
+            self.scenario = (name != NO_ROOM).then(|| self.text(definitions, name));
         }
         let scenario = self.scenario.clone();
         let Innermost { handler, certain, cause_certain } = self.interrupts.handler(event.vcpu);
@@ -82,6 +85,13 @@ impl Viewer {
             scenario: self.scenario_lost,
             handler: depends && !certain,
             cause: depends && !cause_certain,
+            text: matches!(
+                event.kind,
+                EventKind::Mark { text: NO_ROOM }
+                    | EventKind::Warning { text: NO_ROOM }
+                    | EventKind::ScenarioBegin { name: NO_ROOM }
+                    | EventKind::ScenarioEnd { summary: NO_ROOM, .. }
+            ),
         };
         let caused_by = handler.and_then(Handler::caused_by);
         let in_handler = handler.is_some();
