@@ -218,7 +218,7 @@ fn with_too_few_descriptors_or_too_little_memory_it_says_so() -> Result<()> {
 fn without_another_thread_it_says_so() -> Result<()> {
     let session = Session::new()?;
     let ended = as_nobody(&session, &["--nproc=1"], &["--scenario", "probe"])?.output()?.into();
-    failed(&ended, 3, &["a vCPU thread: Resource temporarily unavailable"]);
+    failed(&ended, 3, &["can't start the thread", "ulimit -u", "Resource temporarily unavailable"]);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ending::Code;
 
@@ -40,8 +41,13 @@ fn or_end(memory: *mut u8) -> *mut u8 {
         return memory;
     }
     const TEXT: &[u8] = b"error: no memory left; free some, or raise the limit (ulimit -v)\n";
-    // SAFETY: the text is as long as it says. Neither call allocates.
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    // SAFETY: the text is as long as it says. None of the calls allocates.
     unsafe {
+        // Another thread that has no memory either is ended by the first one.
+        while TOLD.swap(true, Ordering::SeqCst) {
+            libc::pause();
+        }
         libc::write(libc::STDERR_FILENO, ptr::from_ref(TEXT).cast(), TEXT.len());
         libc::_exit(Code::Host as i32)
     }
