@@ -12,7 +12,7 @@ use crate::mapping::Mapping;
 use crate::pci::Function;
 
 /// How often the driver goes.
-const TURNS: u32 = 8;
+const TURNS: u32 = 5;
 const PROGRAMS: usize = 2;
 /// How long programs use the device before the driver goes.
 const IN_USE: Duration = Duration::from_millis(15);
