@@ -97,7 +97,7 @@ fn request(a: &mut CodeAssembler, random: &mut Random) -> Result<(), IcedError> 
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn page_tables_that_lead_anywhere_are_walked_to_an_end() -> Result<()> {
-    for seed in seeds(6) {
+    for seed in seeds(4) {
         let mut random = Random::new(seed);
         let guest = raw_guest::assemble(|a| {
             fill_requests(a, &mut random)?;

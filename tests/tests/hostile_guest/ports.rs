@@ -8,6 +8,8 @@ use trace::EventKind;
 
 use super::{assert_through, exit, run};
 
+type Instruction = fn(&mut CodeAssembler) -> Result<(), IcedError>;
+
 /// All of them.
 const PORTS: u32 = 0x1_0000;
 /// The reset register's; a wider access in front of it covers it.
@@ -34,7 +36,7 @@ fn sweep(
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn every_port_takes_in_and_out_of_every_size() -> Result<()> {
-    let accesses: [fn(&mut CodeAssembler) -> Result<(), IcedError>; 6] = [
+    let accesses: [Instruction; 6] = [
         |a| a.in_(al, dx),
         |a| a.in_(ax, dx),
         |a| a.in_(eax, dx),
