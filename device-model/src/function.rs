@@ -224,11 +224,14 @@ impl PciFunction {
         self.call(cycle, now, cause, |device, context| device.doorbell(context, region, offset, count));
     }
 
-    /// Fires the timers that are due at `cycle.now`, earliest first. What they do bears their own
-    /// deadline and the access that set them.
+    /// Fires the timers that are due at `cycle.now`, earliest first. What they do happens at that time, because of
+    /// the access that set them; how late they are, the device is told.
     pub fn advance(&mut self, cycle: &mut Cycle<'_>) {
-        while let Some(timer) = self.timers.take_due(cycle.now) {
-            self.call(cycle, timer.deadline, timer.cause, |device, context| {
+        let now = cycle.now;
+        // One that is set again comes after `now`.
+        while let Some(timer) = self.timers.take_due(now) {
+            self.call(cycle, now, timer.cause, |device, context| {
+                context.late = now - timer.deadline;
                 device.timer(context, timer.index);
             });
         }
@@ -286,6 +289,7 @@ impl PciFunction {
         let bus_master = self.config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
         let mut context = Context {
             now,
+            late: 0,
             cause,
             bus_master: bus_master && self.capabilities.awake(&self.config),
             memory: cycle.memory,

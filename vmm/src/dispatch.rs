@@ -4,13 +4,14 @@
 //! what it did besides is recorded and sent on (interrupts to KVM, BAR moves to the routes) before the
 //! lock goes. So a device's records have the order in which it saw their accesses.
 
+mod deadlines;
 mod describe;
 mod reach;
 mod serve;
 mod settle;
 mod timers;
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -21,6 +22,7 @@ use trace::event::{Id, Target};
 use trace::{Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Writer};
 use vmm_sys_util::eventfd::EventFd;
 
+use self::deadlines::Deadlines;
 use self::describe::{Defined, function_definition, route_definition};
 use crate::backing::Backings;
 use crate::clock::DeviceClock;
@@ -106,11 +108,8 @@ pub struct Dispatcher {
     /// Whether any region isn't trapped: nothing has to be collected without.
     untrapped: AtomicBool,
     writer: Writer,
+    deadlines: Deadlines,
     defined: Mutex<Defined>,
-    /// No function wants to be called before this device time; `u64::MAX` for never.
-    deadline_bound: AtomicU64,
-    /// Told when a host clock's next deadline may have changed.
-    deadline_changed: EventFd,
 }
 
 impl Dispatcher {
@@ -160,6 +159,7 @@ impl Dispatcher {
             slots.push(Slot { bdf, id, config_data, gsi, function: Mutex::new(function) });
         }
         Ok(Self {
+            deadlines: Deadlines::new(slots.len(), deadline_changed),
             functions: slots,
             mapped: routes.snapshot(),
             routes: Mutex::new(routes),
@@ -175,8 +175,6 @@ impl Dispatcher {
             untrapped: AtomicBool::new(false),
             writer,
             defined: Mutex::default(),
-            deadline_bound: AtomicU64::new(u64::MAX),
-            deadline_changed,
         })
     }
 

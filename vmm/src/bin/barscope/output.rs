@@ -42,7 +42,7 @@ pub fn complain(text: impl fmt::Display) {
 }
 
 /// Prints records to standard output; `selective` if not all of them.
-pub fn printer(format: Format, clock: Clock, selective: bool) -> Box<dyn Printer> {
+pub fn printer(format: Format, clock: Clock, selective: bool) -> Box<dyn Printer + Send> {
     match format {
         Format::Json => Box::new(JsonPrinter::new(io::BufWriter::new(io::stdout()), clock)),
         Format::Text => {

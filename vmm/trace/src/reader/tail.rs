@@ -95,6 +95,24 @@ impl Tail {
         }
     }
 
+    /// Leaves out the events that are left, and reads what they refer to; how many there are. Only once the trace has
+    /// ended.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn leave(&mut self) -> Result<u64, ReadError> {
+        self.scanner.refresh()?;
+        let Some(handed_out) = self.scanner.whole().map(|whole| whole.events) else { return Ok(0) };
+        self.scanner.discover(true).map_err(|source| self.scanner.error(source))?;
+        let read = self.scanner.definitions(&mut self.definitions);
+        read.map_err(|source| self.scanner.error(source))?;
+        let left = handed_out.saturating_add(1).saturating_sub(self.next);
+        self.open.clear();
+        self.waiting.clear();
+        self.done = true;
+        Ok(left)
+    }
+
     /// Adds what is new, whole blocks until there are enough; whether that is all. Definitions come after events, which
     /// refer to nothing that isn't there afterwards.
     fn scan(&mut self) -> io::Result<bool> {

@@ -195,9 +195,9 @@ fn a_trace_that_somebody_deletes_or_replaces_ends_with_an_error() {
         let mut lane = writer.lane(None);
         lane.record(&mark(&writer)).unwrap();
         if replace {
-            fs::rename(&other, &path).unwrap()
+            fs::rename(&other, &path).unwrap();
         } else {
-            fs::remove_file(&path).unwrap()
+            fs::remove_file(&path).unwrap();
         }
         let error = writer.finish(End::Finished).unwrap_err();
         assert!(matches!(error, WriteError::Deleted { .. }), "{error}");
