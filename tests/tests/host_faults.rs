@@ -238,7 +238,7 @@ fn a_folder_that_may_not_be_written_is_named() -> Result<()> {
 fn without_permission_on_dev_kvm_it_says_how_to_get_it() -> Result<()> {
     let session = Session::new()?;
     let kvm = session.file("kvm", b"")?;
-    fs::set_permissions(kvm, fs::Permissions::from_mode(0))?;
+    fs::set_permissions(kvm, fs::Permissions::from_mode(0o000))?;
     let ended = as_nobody(&session, &[], &["--kvm", "kvm"])?.output()?.into();
     failed(&ended, 3, &["/dev/kvm: permission denied; add yourself to group kvm"]);
     Ok(())

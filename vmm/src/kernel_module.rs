@@ -4,15 +4,20 @@
 
 use std::collections::HashMap;
 
-use object::{Object, ObjectSection};
-
 /// Where a module says what it is: texts like `name=lab`, each with a NUL at its end.
-const INFORMATION: &str = ".modinfo";
+const INFORMATION: &[u8] = b".modinfo";
+/// What a 64-bit little-endian file begins with.
+const MAGIC: &[u8] = b"\x7fELF\x02\x01";
 
 /// The name of a module, as its file says it: it may have been renamed. `None` if it says none.
 pub fn name(elf: &[u8]) -> Option<String> {
-    let file = object::File::parse(elf).ok()?;
-    let information = file.section_by_name(INFORMATION)?.data().ok()?;
+    if !elf.starts_with(MAGIC) {
+        return None;
+    }
+    let file = File(elf);
+    let index = *file.sections_by_name().get(INFORMATION)?;
+    let Section { offset, size, .. } = file.section(index)?;
+    let information = elf.get(usize::try_from(offset).ok()?..)?.get(..usize::try_from(size).ok()?)?;
     let texts = information.split(|byte| *byte == 0);
     let name = texts.filter_map(|text| text.strip_prefix(b"name=")).next()?;
     Some(String::from_utf8_lossy(name).into_owned())
@@ -37,7 +42,7 @@ const R_X86_64_32S: u64 = 11;
 const NAME_MAX: usize = 1024;
 
 /// A file's words, by offset.
-struct File<'a>(&'a mut [u8]);
+struct File<B>(B);
 
 /// What a section header says.
 #[derive(Clone, Copy)]
@@ -54,7 +59,7 @@ struct Section {
 /// Places the sections of `elf` as `addresses` says: a line each, name and hexadecimal address. `None` if
 /// the file is no module, or damaged.
 pub fn place(elf: &mut [u8], addresses: &str) -> Option<()> {
-    let file = File(elf);
+    let file = File(&*elf);
     let named = file.sections_by_name();
     let mut places = Vec::new();
     for line in addresses.lines() {
@@ -67,7 +72,7 @@ pub fn place(elf: &mut [u8], addresses: &str) -> Option<()> {
 
 /// Places the sections of `elf`, each by its index. `None` if the file is no module, or damaged.
 pub fn place_sections(elf: &mut [u8], places: &[(u64, u64)]) -> Option<()> {
-    if !elf.starts_with(b"\x7fELF\x02\x01") {
+    if !elf.starts_with(MAGIC) {
         return None;
     }
     let mut file = File(elf);
@@ -95,18 +100,11 @@ pub fn place_sections(elf: &mut [u8], places: &[(u64, u64)]) -> Option<()> {
     Some(())
 }
 
-impl File<'_> {
+impl<B: AsRef<[u8]>> File<B> {
     fn get(&self, at: u64, size: usize) -> Option<u64> {
         let at = usize::try_from(at).ok()?;
-        let bytes = self.0.get(at..at.checked_add(size)?)?;
+        let bytes = self.0.as_ref().get(at..at.checked_add(size)?)?;
         Some(bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)))
-    }
-
-    fn put(&mut self, at: u64, size: usize, value: u64) -> Option<()> {
-        let at = usize::try_from(at).ok()?;
-        let bytes = self.0.get_mut(at..at.checked_add(size)?)?;
-        bytes.copy_from_slice(value.to_le_bytes().get(..size)?);
-        Some(())
     }
 
     fn sections(&self) -> Option<u64> {
@@ -147,9 +145,18 @@ impl File<'_> {
 
     /// The bytes before the next NUL, if it comes soon enough for a name.
     fn text(&self, at: u64) -> Option<&[u8]> {
-        let text = self.0.get(usize::try_from(at).ok()?..)?;
+        let text = self.0.as_ref().get(usize::try_from(at).ok()?..)?;
         let end = text.iter().take(NAME_MAX + 1).position(|byte| *byte == 0)?;
         Some(&text[..end])
+    }
+}
+
+impl File<&mut [u8]> {
+    fn put(&mut self, at: u64, size: usize, value: u64) -> Option<()> {
+        let at = usize::try_from(at).ok()?;
+        let bytes = self.0.get_mut(at..at.checked_add(size)?)?;
+        bytes.copy_from_slice(value.to_le_bytes().get(..size)?);
+        Some(())
     }
 
     /// A symbol's value is an offset in its section until here.
@@ -256,6 +263,7 @@ mod tests {
         let began = std::time::Instant::now();
         // What it gives is of no interest.
         let _ = place(&mut elf, &"a 0\n".repeat(0x4_0000));
+        assert_eq!(name(&elf), None);
         assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
     }
 

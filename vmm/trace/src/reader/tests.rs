@@ -370,7 +370,8 @@ fn a_tail_that_looks_seldom_gets_events_in_parts() {
         followed.extend(sequence(&events));
     }
     assert!(followed == (1..=ALL).collect::<Vec<_>>(), "{parts:?}");
-    assert_eq!(parts, [66_495, 33_505, 100_000]);
+    // 129 blocks of 511 events; then the rest before the late one.
+    assert_eq!(parts, [65_919, 34_081, 100_000]);
     assert_eq!((tail.lost(), tail.poll().unwrap()), (0, vec![]));
 }
 

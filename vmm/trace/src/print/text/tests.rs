@@ -42,6 +42,16 @@ scenario interrupt
 ";
 
 #[test]
+fn a_scenario_may_have_a_name_that_is_longer_than_any_line() {
+    let mut sample = Sample::new();
+    let name = "n".repeat(70_000);
+    sample.scenario_begin(&name);
+    sample.scenario_end(true, "it was played");
+    let text = printed(&sample.finished(), 80, false);
+    assert!(text.contains(&format!("  PASS  {name}  ..\n")), "{}", &text[text.len() - 300..]);
+}
+
+#[test]
 fn an_access_takes_two_lines_in_80_columns() {
     let expected = "\
 test kernel · 1 vCPU · 32 MiB · virtual device clock
