@@ -38,10 +38,19 @@ pub enum Effect {
         /// Which vector; for the interrupt pin, which cause.
         index: u16,
     },
-    /// An interrupt cause arose that no enabled mechanism could carry.
+    /// An interrupt cause arose that reached no processor and won't.
     InterruptLost {
         /// Which vector; where none is enabled, which cause.
         index: u16,
+        /// Why.
+        why: InterruptLoss,
+    },
+    /// A device cut the address of the next transfer to the address bits that it has.
+    AddressCut {
+        /// What software asked for.
+        asked: u64,
+        /// How many bits of an address count: below 64.
+        bits: u8,
     },
     /// A DMA transfer, done or refused.
     Dma {
@@ -75,6 +84,20 @@ pub enum Effect {
         /// What it decodes now, if anything.
         to: Option<Decode>,
     },
+}
+
+/// Why an interrupt cause reached no processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InterruptLoss {
+    /// Neither MSI-X nor MSI is enabled, and the function has no pin.
+    NothingEnabled,
+    /// MSI-X or MSI is enabled, but a message is a memory write of the function, and Bus Master Enable is off.
+    BusMasterOff,
+    /// The function is in D3hot.
+    Asleep,
+    /// The message's address isn't one that interrupts have: it was a memory write like any other, and the
+    /// [`Effect::Dma`] that follows.
+    MemoryWrite,
 }
 
 /// A range of addresses that a function claims.
