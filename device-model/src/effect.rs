@@ -1,5 +1,7 @@
 //! What a function did besides answering an access.
 
+use serde::{Deserialize, Serialize};
+
 use crate::address::{Region, Space};
 use crate::backing::Backing;
 use crate::dma::DmaError;
@@ -87,7 +89,8 @@ pub enum Effect {
 }
 
 /// Why an interrupt cause reached no processor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum InterruptLoss {
     /// Neither MSI-X nor MSI is enabled, and the function has no pin.
     NothingEnabled,
@@ -98,6 +101,18 @@ pub enum InterruptLoss {
     /// The message's address isn't one that interrupts have: it was a memory write like any other, and the
     /// [`Effect::Dma`] that follows.
     MemoryWrite,
+}
+
+impl InterruptLoss {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            InterruptLoss::NothingEnabled => "nothing-enabled",
+            InterruptLoss::BusMasterOff => "bus-master-off",
+            InterruptLoss::Asleep => "asleep",
+            InterruptLoss::MemoryWrite => "memory-write",
+        }
+    }
 }
 
 /// A range of addresses that a function claims.

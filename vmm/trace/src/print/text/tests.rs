@@ -1,5 +1,7 @@
 //! Whole outputs, as literals.
 
+use device_model::InterruptLoss;
+
 use super::*;
 use crate::definition::{Definition, Route};
 use crate::event::{AccessEvent, Counted, EventKind, RouteChange};
@@ -224,6 +226,36 @@ trace: t
     assert!(colored.contains("\u{1b}[1m\u{1b}[31mFAIL\u{1b}[0m"));
     let plain = without_colors(&colored);
     assert_eq!(plain, expected);
+}
+
+#[test]
+fn interrupts_that_nobody_got_and_addresses_that_were_cut_say_why() {
+    let mut sample = Sample::new();
+    sample.scenario_begin("dma");
+    let function = sample.lab;
+    let write = sample.kernel_write(8, 1);
+    let cause = sample.access(write);
+    sample.event(EventKind::AddressCut { function, asked: 0x1_1000_2000, bits: 28, cause });
+    let reasons = [
+        InterruptLoss::NothingEnabled,
+        InterruptLoss::BusMasterOff,
+        InterruptLoss::Asleep,
+        InterruptLoss::MemoryWrite,
+    ];
+    for why in reasons.into_iter().map(Some).chain([None]) {
+        sample.event(EventKind::InterruptLost { function, index: 1, why, cause });
+    }
+    sample.scenario_end(true, "");
+    let printed = printed(&sample.finished(), 100, false);
+    let expected = "\
+      `- DMA address 0x110002000 cut to 28 bits: 0x2000,
+         interrupt 1 lost: nothing enabled that carries it,
+         interrupt 1 lost: its message can't leave, Bus Master is off,
+         interrupt 1 lost: the function is in D3hot,
+         interrupt 1 lost: its message is a memory write, outside 0xfee00000-0xfeefffff,
+         interrupt 1 lost
+";
+    assert!(printed.contains(expected), "{printed}");
 }
 
 /// `text` without its colours.
