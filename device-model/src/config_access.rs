@@ -16,6 +16,8 @@ use crate::device::Refused;
 pub struct ConfigAddress(u32);
 
 impl ConfigAddress {
+    /// How many bytes of configuration space CONFIG_DATA reaches.
+    pub const REACH: u64 = 256;
     const ENABLE: u32 = 1 << 31;
 
     /// Reads `size` bytes at port 0xcf8 + `offset`.

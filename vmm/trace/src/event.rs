@@ -419,7 +419,8 @@ pub enum RouteChange {
     Added,
     /// They no longer do.
     Removed,
-    /// It overlaps another one and stays unmapped until that moves.
+    /// It overlaps another one, memory, or ports that the machine has itself, and stays unmapped until that is
+    /// no longer so.
     Refused,
 }
 
