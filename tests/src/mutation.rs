@@ -293,10 +293,9 @@ impl<'a> Mutator<'a> {
                     EventKind::InterruptLost { function, index, why: None, cause },
                 ],
             ),
-            EventKind::AddressCut { function, asked, bits, cause } => named(
-                "another address",
-                [EventKind::AddressCut { function, asked: asked ^ 1, bits, cause }],
-            ),
+            EventKind::AddressCut { function, asked, bits, cause } => {
+                named("another address", [EventKind::AddressCut { function, asked: asked ^ 1, bits, cause }])
+            }
             EventKind::Intx { function, asserted, gsi, cause } => {
                 named("the other level", [EventKind::Intx { function, asserted: !asserted, gsi, cause }])
             }

@@ -5,6 +5,7 @@
 //! lock goes. So a device's records have the order in which it saw their accesses.
 
 mod describe;
+mod firmware;
 mod reach;
 mod serve;
 mod settle;

@@ -10,6 +10,7 @@ mod clock;
 mod console;
 pub mod debian;
 mod dispatch;
+mod firmware;
 mod guest_abi;
 mod host;
 mod images;
