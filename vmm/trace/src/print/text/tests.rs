@@ -229,6 +229,21 @@ trace: t
 }
 
 #[test]
+fn what_firmware_wrote_is_told_by_where_bars_are() {
+    let mut sample = Sample::new();
+    let (function, region) = (sample.lab, device_model::Region::Config);
+    for (offset, new) in [(0x10, 0xfe00_0000), (0x04, 0x0103)] {
+        sample.event(EventKind::Change { function, region, offset, old: 0, new, cause: 0 });
+    }
+    sample.add_routes(0);
+    sample.mark("begin");
+    let printed = printed(&sample.finished(), 100, false);
+    let lab = "00:04.0  1234:1ab0 lab  BAR0 4 KiB @ 0xfe000000, BAR2 1 MiB @ 0x800000000 pref, MSI\n";
+    assert!(printed.contains(lab), "{printed}");
+    assert!(!printed.contains("0x103") && !printed.contains("CONFIG"), "{printed}");
+}
+
+#[test]
 fn interrupts_that_nobody_got_and_addresses_that_were_cut_say_why() {
     let mut sample = Sample::new();
     sample.scenario_begin("dma");
