@@ -64,6 +64,16 @@ impl Context<'_> {
         self.repeated |= causes;
     }
 
+    /// `address` as a device puts it on the bus that has only this many address bits. If that is another
+    /// address, an effect says so: a driver that forgot to tell the device's DMA mask meets this.
+    pub fn cut_address(&mut self, address: u64, bits: u8) -> u64 {
+        let mask = 1_u64.checked_shl(bits.into()).map_or(u64::MAX, |end| end - 1);
+        if address & !mask != 0 {
+            self.effects.push(Effect::AddressCut { asked: address, bits });
+        }
+        address & mask
+    }
+
     /// Fills `data` from guest physical `address`.
     ///
     /// # Errors

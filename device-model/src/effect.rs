@@ -1,5 +1,7 @@
 //! What a function did besides answering an access.
 
+use serde::{Deserialize, Serialize};
+
 use crate::address::{Region, Space};
 use crate::backing::Backing;
 use crate::dma::DmaError;
@@ -38,10 +40,19 @@ pub enum Effect {
         /// Which vector; for the interrupt pin, which cause.
         index: u16,
     },
-    /// An interrupt cause arose that no enabled mechanism could carry.
+    /// An interrupt cause arose that reached no processor and won't.
     InterruptLost {
         /// Which vector; where none is enabled, which cause.
         index: u16,
+        /// Why.
+        why: InterruptLoss,
+    },
+    /// A device cut the address of the next transfer to the address bits that it has.
+    AddressCut {
+        /// What software asked for.
+        asked: u64,
+        /// How many bits of an address count: below 64.
+        bits: u8,
     },
     /// A DMA transfer, done or refused.
     Dma {
@@ -75,6 +86,33 @@ pub enum Effect {
         /// What it decodes now, if anything.
         to: Option<Decode>,
     },
+}
+
+/// Why an interrupt cause reached no processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InterruptLoss {
+    /// Neither MSI-X nor MSI is enabled, and the function has no pin.
+    NothingEnabled,
+    /// MSI-X or MSI is enabled, but a message is a memory write of the function, and Bus Master Enable is off.
+    BusMasterOff,
+    /// The function is in D3hot.
+    Asleep,
+    /// The message's address isn't one that interrupts have: it was a memory write like any other, and the
+    /// [`Effect::Dma`] that follows.
+    MemoryWrite,
+}
+
+impl InterruptLoss {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            InterruptLoss::NothingEnabled => "nothing-enabled",
+            InterruptLoss::BusMasterOff => "bus-master-off",
+            InterruptLoss::Asleep => "asleep",
+            InterruptLoss::MemoryWrite => "memory-write",
+        }
+    }
 }
 
 /// A range of addresses that a function claims.

@@ -17,18 +17,19 @@ use crate::header::{
     COMMAND, COMMAND_BUS_MASTER, ConfigHeader, HEADER_TYPE, HEADER_TYPE_MULTI_FUNCTION,
     STATUS_RECEIVED_MASTER_ABORT,
 };
-use crate::interrupt::Interrupts;
+use crate::interrupt::{self, Interrupts};
 use crate::memory::DeviceMemory;
-use crate::register::{Access, RegisterMap};
+use crate::register::{self, Access, RegisterMap};
 use crate::rom::Rom;
 use crate::timer::Timers;
 
 /// A type-0 function, as the dispatcher sees it.
 ///
 /// It answers configuration accesses and those to the MSI-X table itself and hands the others to its
-/// device. Whatever else comes of a call is added to the cycle's occurrences, in this order: transfers,
-/// register changes, the rest. So a register that announces a transfer changes after it, and an
-/// interrupt leaves when the register that explains it is set.
+/// device. Whatever else comes of a call is added to the cycle's occurrences, in this order: the device's
+/// transfers, register changes, the rest. So a register that announces a transfer changes after it, and an
+/// interrupt leaves when the register that explains it is set; a message that goes to memory is written
+/// then, too.
 ///
 /// Nothing that follows from a state is reported by whoever changes that state: the function compares
 /// what is decoded, how regions are backed and which interrupt causes are pending before and after each
@@ -61,7 +62,8 @@ impl PciFunction {
     ///
     /// # Panics
     /// If the device's header can't exist: a BAR's size is no power of two or out of range, BARs
-    /// overlap or lie out of order, the class exceeds 24 bits, a capability does not fit.
+    /// overlap or lie out of order, the class exceeds 24 bits, a capability does not fit. If a register map
+    /// can't hold: see [`RegisterMap::check`].
     pub fn new(mut device: Box<dyn PciDevice>) -> Self {
         let header = device.header();
         let mut config = ConfigSpace::new();
@@ -80,8 +82,12 @@ impl PciFunction {
         let untrapped = regions
             .filter(|region| device.memory(*region).is_some() || device.backing(*region) != Backing::Trapped)
             .collect();
+        let register_maps = register_maps(&*device, &header);
+        if let Err(error) = register::check(&register_maps, &header) {
+            panic!("{}: {error}", device.name());
+        }
         let mut function = Self {
-            register_maps: register_maps(&*device, &header),
+            register_maps,
             device,
             header,
             config,
@@ -300,10 +306,6 @@ impl PciFunction {
         let result = body(&mut *self.device, &mut context);
         // So that they differ from what is pending now.
         self.interrupts.causes &= !context.repeated;
-        if self.effects.iter().any(is_master_abort) {
-            let bit = STATUS_RECEIVED_MASTER_ABORT.to_le_bytes();
-            self.config.assign(STATUS, bit, bit);
-        }
         self.report(cycle, now, cause);
         result
     }
@@ -312,6 +314,11 @@ impl PciFunction {
     fn report(&mut self, cycle: &mut Cycle<'_>, now: u64, cause: u64) {
         self.compare();
         self.effects.sort_by_key(rank);
+        interrupt::write_messages(&mut self.effects, cycle.memory);
+        if self.effects.iter().any(is_master_abort) {
+            let bit = STATUS_RECEIVED_MASTER_ABORT.to_le_bytes();
+            self.config.assign(STATUS, bit, bit);
+        }
         let effects = self.effects.drain(..);
         cycle.occurrences.extend(effects.map(|effect| Occurrence { at: now, cause, effect }));
     }
@@ -376,7 +383,7 @@ fn register_maps(device: &dyn PciDevice, header: &ConfigHeader) -> Vec<RegisterM
 /// The order of what one call did; see [`PciFunction`].
 fn rank(effect: &Effect) -> u8 {
     match effect {
-        Effect::Dma { .. } => 0,
+        Effect::AddressCut { .. } | Effect::Dma { .. } => 0,
         Effect::Change { .. } => 1,
         _ => 2,
     }

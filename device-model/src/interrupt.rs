@@ -3,13 +3,23 @@
 //! A device only says which causes are pending. What becomes of a cause depends on what software has
 //! enabled: a message by MSI-X, else by MSI, when it rises; else the INTx pin, as long as it is pending;
 //! else nothing. PCI Local Bus 3.0, sections 2.2.6 and 6.8.
+//!
+//! A message is a memory write of the function. It is an interrupt because of where it goes: on x86, to
+//! 0xfee00000-0xfeefffff (Intel SDM volume 3, "Message Address Register Format"). Anywhere else it is
+//! carried out as what it is: a write of four bytes, that raises nothing.
+
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Capabilities;
 use crate::config::{ConfigSpace, STATUS};
-use crate::effect::Effect;
+use crate::dma::DmaMemory;
+use crate::effect::{Effect, InterruptLoss};
 use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_INTERRUPT_DISABLE, STATUS_INTERRUPT};
+
+/// Where a message interrupts a processor.
+const INTERRUPT_ADDRESSES: RangeInclusive<u64> = 0xfee0_0000..=0xfeef_ffff;
 
 /// An interrupt pin of a function. A device with a single function uses INTA#.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +84,10 @@ impl Interrupts {
                     effects.extend(bits(risen).map(|index| Effect::InterruptMasked { index }));
                 }
             }
-            _ => effects.extend(bits(risen).map(|index| Effect::InterruptLost { index })),
+            _ => {
+                let why = if awake { InterruptLoss::NothingEnabled } else { InterruptLoss::Asleep };
+                effects.extend(bits(risen).map(|index| Effect::InterruptLost { index, why }));
+            }
         }
         config.assign(
             STATUS,
@@ -107,11 +120,27 @@ fn send(
     messages.set_pending(config, pending & masked);
     let bus_master = config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
     effects.extend(bits(pending & !masked).map(|index| match messages.message(config, index.into()) {
-        // The message is a memory write of the function.
         (address, data) if bus_master => Effect::Msi { index, address, data },
-        _ => Effect::InterruptLost { index },
+        _ => Effect::InterruptLost { index, why: InterruptLoss::BusMasterOff },
     }));
     effects.extend(bits(risen & masked).map(|index| Effect::InterruptMasked { index }));
+}
+
+/// Carries out the messages among `effects` that go anywhere but to a processor.
+pub(crate) fn write_messages(effects: &mut Vec<Effect>, memory: &dyn DmaMemory) {
+    let is_write = |effect: &Effect| matches!(effect, Effect::Msi { address, .. } if !INTERRUPT_ADDRESSES.contains(address));
+    if !effects.iter().any(is_write) {
+        return;
+    }
+    let carried_out = std::mem::take(effects).into_iter().flat_map(|effect| match effect {
+        Effect::Msi { index, address, data } if is_write(&effect) => {
+            let outcome = memory.write(address, &data.to_le_bytes());
+            let lost = Effect::InterruptLost { index, why: InterruptLoss::MemoryWrite };
+            [Some(lost), Some(Effect::Dma { to_memory: true, address, length: 4, outcome })]
+        }
+        other => [Some(other), None],
+    });
+    *effects = carried_out.flatten().collect();
 }
 
 /// The vectors that `causes` make pending: each its own, and vector 0 for those beyond the last.

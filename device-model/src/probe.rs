@@ -108,7 +108,8 @@ impl PciDevice for Probe {
     }
 
     fn register_maps(&self) -> &'static [RegisterMap] {
-        &REGISTER_MAPS
+        let described = self.header.bars.iter().any(|bar| bar.region() == REGISTERS);
+        if described { &REGISTER_MAPS } else { &[] }
     }
 
     fn read(&mut self, _: &mut Context<'_>, region: Region, offset: u64, _: u8) -> Result<u64, Refused> {

@@ -1,6 +1,8 @@
 //! Register maps as data: the device checks accesses against them, the trace names registers with
 //! them, and the documentation is printed from them.
 
+mod check;
+
 use std::borrow::Cow;
 use std::mem;
 
@@ -8,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Region;
 use crate::device::Refused;
+
+pub(crate) use check::check;
+pub use check::{BadField, BadMap};
 
 /// What software may do with a register, and what that does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

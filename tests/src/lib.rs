@@ -73,11 +73,12 @@ impl Bench {
         }
     }
 
-    /// Any other kernel: an ELF file with a PVH note.
+    /// Any other kernel: an ELF file with a PVH note. Firmware ran before it.
     pub fn kernel(elf: Vec<u8>) -> Self {
         let mut bench = Self::test_kernel();
         bench.config.kernel = elf;
         bench.config.kernel_name = "guest".to_owned();
+        bench.config.firmware = true;
         bench
     }
 
@@ -108,6 +109,13 @@ impl Bench {
     /// If there is no such device, or it takes no such option.
     pub fn device(self, name: &str, options: &[(&str, &str)]) -> Result<Self> {
         Ok(self.devices(vec![device_at(4, name, options)?]))
+    }
+
+    /// Whether BARs have addresses and are decoded when the kernel starts, as PC firmware leaves them.
+    #[must_use]
+    pub fn firmware(mut self, firmware: bool) -> Self {
+        self.config.firmware = firmware;
+        self
     }
 
     /// Gives the machine this many vCPUs.

@@ -119,6 +119,7 @@ impl Renumbered {
             | EventKind::InterruptLost { cause, .. }
             | EventKind::InterruptMasked { cause, .. }
             | EventKind::Intx { cause, .. }
+            | EventKind::AddressCut { cause, .. }
             | EventKind::Dma { cause, .. }
             | EventKind::Route { cause, .. }
             | EventKind::Backing { cause, .. } => *cause = self.seq(*cause),
@@ -276,7 +277,7 @@ impl<'a> Mutator<'a> {
                     with(index ^ 1, data, delivered),
                     with(index, data ^ 1, delivered),
                     with(index, data, !delivered),
-                    EventKind::InterruptLost { function, index, cause },
+                    EventKind::InterruptLost { function, index, why: None, cause },
                     EventKind::InterruptMasked { function, index, cause },
                     EventKind::Intx { function, asserted: true, gsi: 0, cause },
                 ];
@@ -285,8 +286,15 @@ impl<'a> Mutator<'a> {
             EventKind::InterruptMasked { function, index, cause } => {
                 named("another vector", [EventKind::InterruptMasked { function, index: index ^ 1, cause }])
             }
-            EventKind::InterruptLost { function, index, cause } => {
-                named("another vector", [EventKind::InterruptLost { function, index: index ^ 1, cause }])
+            EventKind::InterruptLost { function, index, why, cause } => named(
+                "another vector, or no reason",
+                [
+                    EventKind::InterruptLost { function, index: index ^ 1, why, cause },
+                    EventKind::InterruptLost { function, index, why: None, cause },
+                ],
+            ),
+            EventKind::AddressCut { function, asked, bits, cause } => {
+                named("another address", [EventKind::AddressCut { function, asked: asked ^ 1, bits, cause }])
             }
             EventKind::Intx { function, asserted, gsi, cause } => {
                 named("the other level", [EventKind::Intx { function, asserted: !asserted, gsi, cause }])

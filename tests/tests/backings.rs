@@ -50,7 +50,7 @@ fn run(
         code(a)?;
         a.ud2()
     })?;
-    let run = Bench::kernel(guest).device("lab", options)?.run()?;
+    let run = Bench::kernel(guest).device("lab", options)?.firmware(false).run()?;
     assert!(matches!(run.stop, Stop::TripleFault(_)), "{:?}", run.stop);
     assert_eq!(run.trace.lost(), 0);
     Ok(run)

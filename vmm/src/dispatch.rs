@@ -6,6 +6,7 @@
 
 mod deadlines;
 mod describe;
+mod firmware;
 mod reach;
 mod serve;
 mod settle;
@@ -30,7 +31,7 @@ use crate::host::HostError;
 use crate::layout;
 use crate::lines::Lines;
 use crate::memory::GuestMemory;
-use crate::routes::{Destination, Found, Mapped, Routes};
+use crate::routes::{Destination, Found, Mapped, Routes, Taken};
 
 /// An address on the memory bus or among the I/O ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,11 +127,7 @@ impl Dispatcher {
         writer: Writer,
         deadline_changed: EventFd,
     ) -> Result<Self, WriteError> {
-        let mut routes = Routes::new(vec![
-            (0, memory.size() - 1),
-            (layout::IOAPIC_BASE, layout::IOAPIC_BASE + 0xfff),
-            (layout::LOCAL_APIC_BASE, layout::LOCAL_APIC_BASE + 0xf_ffff),
-        ]);
+        let mut routes = Routes::new(taken(memory.size()));
         let config_address_route = writer.define(&Definition::Route(definition::Route {
             function: None,
             region: Region::Config,
@@ -178,9 +175,12 @@ impl Dispatcher {
         })
     }
 
-    /// Whether a port belongs to PCI: configuration space or the window for I/O BARs.
-    pub fn claims_port(&self, port: u16) -> bool {
-        layout::CONFIG_PORTS.contains(&port) || layout::PCI_IO.contains(&port.into())
+    /// Whether `size` bytes at `port`, where nothing fixed is, are to be recorded: in configuration space, in
+    /// the window for I/O BARs, or where a BAR is, be it in vain.
+    pub fn claims_port(&self, port: u16, size: u8) -> bool {
+        layout::CONFIG_PORTS.contains(&port)
+            || layout::PCI_IO.contains(&port.into())
+            || self.mapped.load().claims_port(port, size)
     }
 
     /// Device time in nanoseconds.
@@ -264,6 +264,24 @@ impl Dispatcher {
     ) -> Result<(), WriteError> {
         lane.record(&Event { seq, host_ns: self.writer.now_ns(), device_ns, vcpu: None, kind })
     }
+}
+
+/// Where no BAR can be.
+fn taken(memory_size: u64) -> Vec<Taken> {
+    let memory = |first, last| Taken { space: Space::Memory, first, last };
+    let ports = layout::FIXED_PORTS.iter().map(|ports| Taken {
+        space: Space::Io,
+        first: (*ports.start()).into(),
+        last: (*ports.end()).into(),
+    });
+    [
+        memory(0, memory_size - 1),
+        memory(layout::IOAPIC_BASE, layout::IOAPIC_BASE + 0xfff),
+        memory(layout::LOCAL_APIC_BASE, layout::LOCAL_APIC_BASE + 0xf_ffff),
+    ]
+    .into_iter()
+    .chain(ports)
+    .collect()
 }
 
 /// Does what firmware does: writes the interrupt's number into Interrupt Line, for drivers to read (PCI

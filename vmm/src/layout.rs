@@ -39,7 +39,10 @@ pub const ECAM_SIZE: u64 = 0x10_0000;
 pub const PCI_MEMORY_32: std::ops::RangeInclusive<u64> = 0xf000_0000..=0xfebf_ffff;
 /// Memory window for 64-bit BARs.
 pub const PCI_MEMORY_64: std::ops::RangeInclusive<u64> = 0x8_0000_0000..=0xf_ffff_ffff;
-/// I/O window for BARs.
+/// I/O window for BARs, as the DSDT announces it. A BAR that software puts elsewhere is reached there, too,
+/// if nothing of [`FIXED_PORTS`] is. Accesses to this window are recorded whether a BAR takes them or not,
+/// accesses elsewhere if a BAR takes them or would if it could: kernels look for many old devices at ports
+/// where there is nothing.
 pub const PCI_IO: std::ops::RangeInclusive<u64> = 0xc000..=0xffff;
 
 /// The IOAPIC's registers, that KVM emulates.
@@ -53,6 +56,20 @@ pub const KVM_TSS: u64 = 0xfffb_d000;
 pub const CONFIG_PORTS: std::ops::RangeInclusive<u16> = 0xcf8..=0xcff;
 /// The first serial port's eight registers.
 pub const SERIAL_PORTS: std::ops::RangeInclusive<u16> = 0x3f8..=0x3ff;
+
+/// Ports that something of the machine's answers at, first and last: no BAR can have them. Those of the
+/// interrupt controllers are KVM's own, and never arrive here.
+pub const FIXED_PORTS: [std::ops::RangeInclusive<u16>; 7] = [
+    // The two 8259A interrupt controllers, and the registers that make their inputs edges or levels.
+    0x20..=0x21,
+    0xa0..=0xa1,
+    0x4d0..=0x4d1,
+    SERIAL_PORTS,
+    SLEEP_PORT..=SLEEP_PORT + 1,
+    // The guest ABI's, four bytes wide.
+    protocol::PORT..=protocol::PORT + 3,
+    CONFIG_PORTS,
+];
 
 /// The reset control register of PC chipsets.
 pub const RESET_PORT: u16 = 0xcf9;

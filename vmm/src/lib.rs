@@ -11,6 +11,7 @@ mod clock;
 mod console;
 pub mod debian;
 mod dispatch;
+mod firmware;
 mod guest_abi;
 mod host;
 pub mod host_file;

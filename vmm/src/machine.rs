@@ -48,6 +48,8 @@ pub struct Config {
     pub cpus: u8,
     /// Functions beside the host bridge.
     pub devices: Devices,
+    /// Whether BARs have addresses and are decoded when the kernel starts, as PC firmware leaves them.
+    pub firmware: bool,
     /// The clock that devices see.
     pub clock: Clock,
     /// Where the trace goes.
@@ -63,7 +65,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The embedded test kernel on 32 MiB with the `lab` device, its clock virtual.
+    /// The embedded test kernel on 32 MiB with the `lab` device, its clock virtual, without firmware: its driver
+    /// gives BARs their addresses.
     pub fn test_kernel(trace: impl Into<PathBuf>) -> Self {
         Self {
             kernel: TEST_KERNEL.to_vec(),
@@ -73,6 +76,7 @@ impl Config {
             memory_mib: 32,
             cpus: 1,
             devices: default_devices(),
+            firmware: false,
             clock: Clock::Virtual,
             trace: trace.into(),
             trace_options: WriteOptions::default(),
@@ -172,6 +176,9 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
         deadline_changed,
     )
     .map_err(HostError::from)?;
+    if config.firmware {
+        dispatcher.run_firmware(&mut writer.lane(None))?;
+    }
     let mut interned = Interned::new(writer.clone());
     let image = definition::Image { name: config.kernel_name, address_space: None };
     interned.kernel(image, &config.kernel).map_err(HostError::from)?;

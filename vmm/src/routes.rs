@@ -1,7 +1,7 @@
 //! Which addresses lead into which function's regions.
 //!
-//! What functions claim is kept apart from what is mapped: a claim that overlaps another one, or memory,
-//! stays unmapped and is tried again when something goes away. vCPUs look addresses up in an immutable
+//! What functions claim is kept apart from what is mapped: a claim that overlaps another one, memory, or
+//! anything else that is fixed, stays unmapped and is tried again when something goes away. vCPUs look addresses up in an immutable
 //! snapshot, that is swapped whole.
 
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub enum Found {
 pub struct Mapped {
     memory: MmioBus<Destination>,
     ports: PioBus<Destination>,
+    /// First and last port of each claim, mapped or not.
+    claimed_ports: Vec<(u64, u64)>,
 }
 
 impl Mapped {
@@ -65,6 +67,12 @@ impl Mapped {
                 None => Found::Nothing,
             },
         }
+    }
+
+    /// Whether any of `size` bytes at I/O `port` is claimed, be it in vain.
+    pub fn claims_port(&self, port: u16, size: u8) -> bool {
+        let (first, last) = (u64::from(port), u64::from(port) + u64::from(size.max(1)) - 1);
+        self.claimed_ports.iter().any(|(start, end)| *start <= last && first <= *end)
     }
 
     /// Takes the claim in, unless it overlaps.
@@ -93,17 +101,39 @@ struct Claim {
     mapped: bool,
 }
 
+impl Claim {
+    fn last(&self) -> u64 {
+        self.decode.base.saturating_add(self.decode.size - 1)
+    }
+}
+
+/// Addresses where something is that isn't a function's: guest memory, a controller, a fixed port.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// Memory or I/O.
+    pub space: Space,
+    /// The first address.
+    pub first: u64,
+    /// The last one.
+    pub last: u64,
+}
+
+impl Taken {
+    fn overlaps(&self, claim: &Claim) -> bool {
+        self.space == claim.decode.space && self.first <= claim.last() && claim.decode.base <= self.last
+    }
+}
+
 /// What functions claim, and the snapshot of what is mapped. The dispatcher changes it under a lock.
 pub struct Routes {
     claims: Vec<Claim>,
-    /// Guest memory and the controllers that KVM emulates: accesses there never arrive.
-    taken: Vec<(u64, u64)>,
+    taken: Vec<Taken>,
     snapshot: Arc<ArcSwap<Mapped>>,
 }
 
 impl Routes {
-    /// No routes yet; `taken` are ranges (first and last address) that nothing may overlap.
-    pub fn new(taken: Vec<(u64, u64)>) -> Self {
+    /// No routes yet; nothing may overlap what is `taken`.
+    pub fn new(taken: Vec<Taken>) -> Self {
         Self { claims: Vec::new(), taken, snapshot: Arc::default() }
     }
 
@@ -151,11 +181,11 @@ impl Routes {
         for claim in self.claims.iter().filter(|claim| claim.mapped) {
             mapped.map(claim);
         }
+        let ports = self.claims.iter().filter(|claim| claim.decode.space == Space::Io);
+        mapped.claimed_ports = ports.map(|claim| (claim.decode.base, claim.last())).collect();
         let mut added = Vec::new();
         for claim in self.claims.iter_mut().filter(|claim| !claim.mapped) {
-            let last = claim.decode.base.saturating_add(claim.decode.size - 1);
-            let free = claim.decode.space == Space::Io
-                || self.taken.iter().all(|(first, end)| last < *first || claim.decode.base > *end);
+            let free = !self.taken.iter().any(|taken| taken.overlaps(claim));
             if free && mapped.map(claim) {
                 claim.mapped = true;
                 added.push((claim.destination.id, RouteChange::Added));
@@ -172,6 +202,14 @@ mod tests {
 
     fn memory(base: u64, size: u64) -> Decode {
         Decode { space: Space::Memory, base, size }
+    }
+
+    fn ports(base: u64, size: u64) -> Decode {
+        Decode { space: Space::Io, base, size }
+    }
+
+    fn taken(space: Space, first: u64, last: u64) -> Taken {
+        Taken { space, first, last }
     }
 
     fn bar(id: Id, base: u64) -> Destination {
@@ -204,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_bar_over_guest_memory_stays_unmapped() {
-        let mut routes = Routes::new(vec![(0, 0x1ff_ffff)]);
+        let mut routes = Routes::new(vec![taken(Space::Memory, 0, 0x1ff_ffff)]);
         assert_eq!(claim(&mut routes, 1, 0x1ff_f000), [(1, RouteChange::Refused)]);
         assert_eq!(claim(&mut routes, 2, 0x200_0000), [(2, RouteChange::Added)]);
     }
@@ -216,6 +254,40 @@ mod tests {
             routes.claim(bar(1, 0xffff_ffff_ffff_f000), memory(0xffff_ffff_ffff_f000, 0x2000)),
             [(1, RouteChange::Refused)]
         );
+    }
+
+    #[test]
+    fn ports_are_mapped_wherever_nothing_fixed_is() {
+        let mut routes = Routes::new(vec![taken(Space::Io, 0x3f8, 0x3ff)]);
+        for (id, base) in [(1, 0x3e0), (2, 0x3f8), (3, 0x3fc)] {
+            assert_eq!(routes.claim(bar(id, base), ports(base, 0x20)), [(id, RouteChange::Refused)]);
+        }
+        for (id, base) in [(4, 0x3d8), (5, 0x400), (6, 0xffe0), (7, 0)] {
+            assert_eq!(routes.claim(bar(id, base), ports(base, 0x20)), [(id, RouteChange::Added)]);
+        }
+        let mapped = routes.snapshot().load_full();
+        assert_eq!(mapped.port(0x3f7, 1), Found::Route(bar(4, 0x3d8)));
+        assert_eq!(mapped.port(0x3f6, 4), Found::Straddles(bar(4, 0x3d8)));
+        assert_eq!(mapped.port(0x3f8, 1), Found::Nothing);
+        assert_eq!(mapped.port(0xffff, 1), Found::Route(bar(6, 0xffe0)));
+    }
+
+    #[test]
+    fn memory_does_not_take_ports() {
+        let mut routes = Routes::new(vec![taken(Space::Memory, 0, 0x1ff_ffff)]);
+        assert_eq!(routes.claim(bar(1, 0x1000), ports(0x1000, 0x20)), [(1, RouteChange::Added)]);
+    }
+
+    #[test]
+    fn ports_that_are_claimed_in_vain_are_known_until_the_claim_goes() {
+        let mut routes = Routes::new(vec![taken(Space::Io, 0x3f8, 0x3ff)]);
+        routes.claim(bar(1, 0x3e0), ports(0x3e0, 0x20));
+        let claims = |routes: &Routes, port, size| routes.snapshot().load().claims_port(port, size);
+        assert!(claims(&routes, 0x3e0, 1) && claims(&routes, 0x3f7, 4));
+        assert!(claims(&routes, 0x3dd, 4) && !claims(&routes, 0x3dc, 4));
+        assert!(!claims(&routes, 0x400, 1));
+        routes.release(1, Region::Bar(0));
+        assert!(!claims(&routes, 0x3e0, 1));
     }
 
     /// What a function does with a region: claim addresses, after letting go of those before, or let go.
@@ -235,11 +307,12 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever functions claim: what is mapped never overlaps, neither each other nor memory, and
+        /// Whatever functions claim: what is mapped never overlaps, neither each other nor what is fixed, and
         /// every address or port in it leads to its own function. Ports are 16 pages.
         #[test]
         fn mapped_regions_never_overlap(steps in steps()) {
-            let mut routes = Routes::new(vec![(0, 0x3fff)]);
+            let fixed = [taken(Space::Memory, 0, 0x3fff), taken(Space::Io, 0x6000, 0x6fff)];
+            let mut routes = Routes::new(fixed.to_vec());
             for (id, Step { function, claim }) in (1..).zip(steps) {
                 routes.release(function, Region::Bar(0));
                 if let Some((space, page, pages)) = claim {
@@ -257,7 +330,10 @@ mod tests {
                     };
                     let owners: Vec<_> = mapped.iter().filter(inside).collect();
                     proptest::prop_assert!(owners.len() <= 1, "{owners:?} at {address:#x}");
-                    let taken = space == Space::Memory && address < 0x4000;
+                    let taken = match space {
+                        Space::Memory => address < 0x4000,
+                        Space::Io => address == 0x6000,
+                    };
                     proptest::prop_assert!(owners.is_empty() || !taken);
                     let expected =
                         owners.first().map_or(Found::Nothing, |claim| Found::Route(claim.destination));

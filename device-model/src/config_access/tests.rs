@@ -11,8 +11,9 @@ fn bdf(text: &str) -> Bdf {
 }
 
 #[test]
-fn the_address_register_holds_its_implemented_bits() {
-    assert_eq!(selecting(0xffff_ffff).read(0, 4), Ok(0x80ff_fffc));
+fn the_address_register_keeps_all_that_is_written() {
+    assert_eq!(selecting(0xffff_ffff).read(0, 4), Ok(0xffff_ffff));
+    assert_eq!(selecting(0x7f00_0003).read(0, 4), Ok(0x7f00_0003));
     assert_eq!(selecting(0x8000_0000).read(0, 4), Ok(0x8000_0000));
 }
 
@@ -46,8 +47,15 @@ fn each_data_port_reaches_its_own_byte() {
 }
 
 #[test]
-fn low_bits_of_the_address_register_select_nothing() {
-    assert_eq!(selecting(0x8000_2007).target(0), Some((bdf("00:04.0"), 0x04)));
+fn low_bits_of_the_address_register_are_part_of_the_offset() {
+    assert_eq!(selecting(0x8000_2006).target(0), Some((bdf("00:04.0"), 0x06)));
+    assert_eq!(selecting(0x8000_2001).target(2), Some((bdf("00:04.0"), 0x03)));
+    assert_eq!(selecting(0x8000_20ff).target(3), Some((bdf("00:04.0"), 0xff)));
+}
+
+#[test]
+fn reserved_bits_of_the_address_register_select_nothing() {
+    assert_eq!(selecting(0xff00_2004).target(0), Some((bdf("00:04.0"), 0x04)));
 }
 
 #[test]

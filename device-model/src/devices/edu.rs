@@ -39,7 +39,7 @@
 //! A transfer takes 100 ms, between guest memory and a buffer of 4096 bytes, which has the addresses from
 //! 0x40000 up in DMA_SOURCE or DMA_DESTINATION and is reached in no other way. Writes to these registers
 //! are dropped meanwhile. Of the address in guest memory, the low 28 bits count, or as many as `dma-bits`
-//! says. If that memory can't be read, the buffer gets zeros; if it can't be written, nothing is moved;
+//! says; a trace tells of an address that is cut. If that memory can't be read, the buffer gets zeros; if it can't be written, nothing is moved;
 //! either way the transfer ends like any other.
 //!
 //! Raising sends a message by MSI also while something else is still pending, and if nothing is added.
@@ -172,8 +172,8 @@ static REGISTER_MAPS: [RegisterMap; 1] = [RegisterMap {
 
 /// The device; see the module.
 pub struct Edu {
-    /// The bits of an address in guest memory that count.
-    dma_mask: u64,
+    /// How many bits of an address in guest memory count.
+    dma_bits: u8,
     registers: Registers,
     buffer: DeviceMemory,
 }
@@ -181,9 +181,8 @@ pub struct Edu {
 impl Edu {
     /// The device, as its options say.
     pub fn new(options: &Options) -> Self {
-        let bits: u32 = options.value("dma-bits").parse().unwrap_or(64);
         Self {
-            dma_mask: u64::MAX >> (64 - bits),
+            dma_bits: options.value("dma-bits").parse().unwrap_or(64),
             registers: Registers::default(),
             buffer: DeviceMemory::new(BUFFER_SIZE),
         }
@@ -270,7 +269,7 @@ impl PciDevice for Edu {
         if index == COMPUTATION {
             self.registers.finish_computation(context);
         } else {
-            self.registers.finish_transfer(context, &mut self.buffer, self.dma_mask);
+            self.registers.finish_transfer(context, &mut self.buffer, self.dma_bits);
         }
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::effect::Effect::{Busy, Change, Dma, InterruptLost};
+use crate::effect::InterruptLoss;
 use crate::fixture::Fixture;
 use crate::probe::{CAUSES, DMA_READ, DMA_WRITE, Probe, REGISTERS, TIMER, VALUE, VOLATILE};
 
@@ -155,7 +156,21 @@ fn registers_change_before_the_interrupt_leaves() {
 
     fixture.write(REGISTERS, CAUSES, 8, 1).unwrap();
 
-    assert_eq!(fixture.take_effects(), [changed(0, 1), InterruptLost { index: 0 }]);
+    let lost = InterruptLost { index: 0, why: InterruptLoss::NothingEnabled };
+    assert_eq!(fixture.take_effects(), [changed(0, 1), lost]);
+}
+
+#[test]
+fn registers_change_before_a_message_goes_to_memory() {
+    let mut fixture = mastering();
+    fixture.program_msi(0x800, 0x31);
+    fixture.take_effects();
+
+    fixture.write(REGISTERS, CAUSES, 8, 1).unwrap();
+
+    let lost = InterruptLost { index: 0, why: InterruptLoss::MemoryWrite };
+    let written = Dma { to_memory: true, address: 0x800, length: 4, outcome: Ok(()) };
+    assert_eq!(fixture.take_effects(), [changed(0, 1), lost, written]);
 }
 
 #[test]

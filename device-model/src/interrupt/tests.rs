@@ -1,4 +1,4 @@
-use crate::effect::Effect;
+use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
 use crate::probe::{CAUSES, Probe, REGISTERS};
 
@@ -109,6 +109,7 @@ fn a_function_without_a_pin_loses_what_no_message_carries() {
     fixture.enable_memory();
     fixture.take_effects();
 
-    assert_eq!(pending(&mut fixture, 1 << 31), [Effect::InterruptLost { index: 31 }]);
+    let lost = Effect::InterruptLost { index: 31, why: InterruptLoss::NothingEnabled };
+    assert_eq!(pending(&mut fixture, 1 << 31), [lost]);
     assert!(!interrupt_status(&mut fixture));
 }

@@ -1,6 +1,6 @@
 //! The way of one access: to a function or into the void, and into the trace.
 
-use device_model::{Cycle, PciFunction, Refused, Region};
+use device_model::{ConfigAddress, Cycle, PciFunction, Refused, Region};
 use trace::event::{AccessEvent, Id, Outcome, Target};
 use trace::{Event, EventKind, Lane, WriteError};
 
@@ -34,7 +34,14 @@ impl Dispatcher {
             let function = self.functions.iter().position(|slot| slot.bdf == bdf);
             let found = function.map_or(Found::Nothing, |function| {
                 let id = self.functions[function].config_data;
-                Found::Route(Destination { id, function, region: Region::Config, base: 0 })
+                let destination = Destination { id, function, region: Region::Config, base: 0 };
+                // With low bits in CONFIG_ADDRESS, an access may end past what it reaches.
+                let end = u64::from(register) + u64::from(access.size);
+                if end <= ConfigAddress::REACH {
+                    Found::Route(destination)
+                } else {
+                    Found::Straddles(destination)
+                }
             });
             return self.reach(lane, access, now, target, found, |_| register.into());
         }

@@ -34,7 +34,10 @@ impl Dispatcher {
                     self.record_as(lane, seq, at, kind)?;
                     continue;
                 }
-                Effect::InterruptLost { index } => EventKind::InterruptLost { function, index, cause },
+                Effect::InterruptLost { index, why } => {
+                    EventKind::InterruptLost { function, index, why: Some(why), cause }
+                }
+                Effect::AddressCut { asked, bits } => EventKind::AddressCut { function, asked, bits, cause },
                 Effect::Dma { to_memory, address, length, outcome } => {
                     let outcome = match outcome {
                         Ok(()) => DmaOutcome::Done,

@@ -238,7 +238,7 @@ impl Vcpu {
                     return Ok(Some(Stop::Reset));
                 }
                 (layout::SLEEP_PORT, Some(value)) if switches_off(value) => return Ok(Some(Stop::PowerOff)),
-                (port, written) if self.shared.dispatcher.claims_port(port) => {
+                (port, written) if self.shared.dispatcher.claims_port(port, exit.size) => {
                     self.pci_port(port, exit.size, written)?
                 }
                 // No device of ours: all-ones, dropped.

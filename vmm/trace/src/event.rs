@@ -1,6 +1,6 @@
 //! What a trace holds, in order: one [`Event`] a slot.
 
-use device_model::{Refused, Region};
+use device_model::{InterruptLoss, Refused, Region};
 use serde::{Deserialize, Serialize};
 
 use crate::definition::MemoryType;
@@ -67,12 +67,14 @@ pub enum EventKind {
         /// Sequence number of the access that led to it.
         cause: u64,
     },
-    /// An interrupt cause that no enabled mechanism could carry.
+    /// An interrupt cause that reached no processor and won't.
     InterruptLost {
         /// The function's definition.
         function: Id,
         /// Which of the function's vectors.
         index: u16,
+        /// Why; `None` in traces from before that was recorded.
+        why: Option<InterruptLoss>,
         /// Sequence number of the access that led to it.
         cause: u64,
     },
@@ -93,6 +95,17 @@ pub enum EventKind {
         asserted: bool,
         /// The global system interrupt that it is wired to: an input of the IOAPIC.
         gsi: u8,
+        /// Sequence number of the access that led to it.
+        cause: u64,
+    },
+    /// A device cut the address of the transfer that follows to the address bits that it has.
+    AddressCut {
+        /// The function's definition.
+        function: Id,
+        /// What software asked for.
+        asked: u64,
+        /// How many bits of an address count.
+        bits: u8,
         /// Sequence number of the access that led to it.
         cause: u64,
     },
@@ -406,7 +419,8 @@ pub enum RouteChange {
     Added,
     /// They no longer do.
     Removed,
-    /// It overlaps another one and stays unmapped until that moves.
+    /// It overlaps another one, memory, or ports that the machine has itself, and stays unmapped until that is
+    /// no longer so.
     Refused,
 }
 

@@ -250,6 +250,7 @@ impl Sample {
                 | EventKind::Busy { .. }
                 | EventKind::Msi { .. }
                 | EventKind::InterruptLost { .. }
+                | EventKind::AddressCut { .. }
                 | EventKind::Dma { .. }
                 | EventKind::Route { .. }
                 | EventKind::InterruptMasked { .. }

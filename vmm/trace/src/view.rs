@@ -8,7 +8,7 @@ mod viewer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use device_model::Bdf;
+use device_model::{Bdf, InterruptLoss};
 
 pub use code::{Code, disassemble};
 pub use place::{Place, describe_value};
@@ -72,6 +72,7 @@ impl View {
             | What::InterruptLost { cause, .. }
             | What::InterruptMasked { cause, .. }
             | What::Intx { cause, .. }
+            | What::AddressCut { cause, .. }
             | What::Dma { cause, .. }
             | What::Route { cause, .. }
             | What::Backing { cause, .. } => *cause,
@@ -98,6 +99,7 @@ impl View {
             | What::InterruptLost { function, .. }
             | What::InterruptMasked { function, .. }
             | What::Intx { function, .. }
+            | What::AddressCut { function, .. }
             | What::Dma { function, .. }
             | What::Route { function, .. }
             | What::Backing { function, .. }
@@ -116,6 +118,7 @@ impl View {
                 | What::InterruptLost { .. }
                 | What::InterruptMasked { .. }
                 | What::Intx { .. }
+                | What::AddressCut { .. }
                 | What::Dma { .. }
                 | What::Route { .. }
                 | What::Backing { .. }
@@ -165,12 +168,14 @@ pub enum What {
         /// The access that led to it, or 0.
         cause: u64,
     },
-    /// An interrupt cause that no enabled mechanism could carry.
+    /// An interrupt cause that reached no processor and won't.
     InterruptLost {
         /// The device.
         function: Option<Arc<Function>>,
         /// Which of its vectors.
         index: u16,
+        /// Why, if that was recorded.
+        why: Option<InterruptLoss>,
         /// The access that led to it, or 0.
         cause: u64,
     },
@@ -191,6 +196,17 @@ pub enum What {
         asserted: bool,
         /// The global system interrupt that it is wired to.
         gsi: u8,
+        /// The access that led to it, or 0.
+        cause: u64,
+    },
+    /// A device cut the address of the transfer that follows to the address bits that it has.
+    AddressCut {
+        /// The device.
+        function: Option<Arc<Function>>,
+        /// What software asked for.
+        asked: u64,
+        /// How many bits of an address count.
+        bits: u8,
         /// The access that led to it, or 0.
         cause: u64,
     },

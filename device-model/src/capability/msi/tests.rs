@@ -1,5 +1,6 @@
 use super::MsiSpec;
-use crate::effect::Effect;
+use crate::dma::DmaError;
+use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
 use crate::probe::{CAUSES, Probe, REGISTERS};
 
@@ -53,7 +54,10 @@ fn a_function_without_vectors_has_no_capability() {
 
     assert_eq!(fixture.capability(0x05), None);
     assert_eq!(fixture.config_read(0x06, 2), 0x0000);
-    assert_eq!(interrupt(&mut fixture, 0), Effect::InterruptLost { index: 0 });
+    assert_eq!(
+        interrupt(&mut fixture, 0),
+        Effect::InterruptLost { index: 0, why: InterruptLoss::NothingEnabled }
+    );
 }
 
 #[test]
@@ -73,9 +77,9 @@ fn the_address_is_dword_aligned_and_the_data_16_bits() {
 fn a_message_carries_the_programmed_address_and_data() {
     let mut fixture = with_vectors(1);
     fixture.enable_bus_master();
-    fixture.program_msi(0x12_fee0_0000, 0x31);
+    fixture.program_msi(0xfee0_f00c, 0x31);
 
-    let message = Effect::Msi { index: 0, address: 0x12_fee0_0000, data: 0x31 };
+    let message = Effect::Msi { index: 0, address: 0xfee0_f00c, data: 0x31 };
     assert_eq!(interrupt(&mut fixture, 0), message);
 }
 
@@ -106,15 +110,72 @@ fn an_interrupt_is_lost_while_msi_is_disabled() {
     let mut fixture = with_vectors(1);
     fixture.enable_bus_master();
 
-    assert_eq!(interrupt(&mut fixture, 0), Effect::InterruptLost { index: 0 });
+    assert_eq!(
+        interrupt(&mut fixture, 0),
+        Effect::InterruptLost { index: 0, why: InterruptLoss::NothingEnabled }
+    );
 }
 
 #[test]
 fn an_interrupt_is_lost_without_bus_mastering() {
-    let mut fixture = with_vectors(1);
-    fixture.program_msi(0xfee0_0000, 0x31);
+    for address in [0xfee0_0000, 0x800] {
+        let mut fixture = with_vectors(1);
+        fixture.program_msi(address, 0x31);
 
-    assert_eq!(interrupt(&mut fixture, 0), Effect::InterruptLost { index: 0 });
+        let lost = Effect::InterruptLost { index: 0, why: InterruptLoss::BusMasterOff };
+        assert_eq!(interrupt(&mut fixture, 0), lost);
+        assert_eq!(dword(&fixture, 0x800), 0);
+    }
+}
+
+fn dword(fixture: &Fixture, address: u64) -> u32 {
+    let mut bytes = [0; 4];
+    fixture.memory().read(address, &mut bytes).unwrap();
+    u32::from_le_bytes(bytes)
+}
+
+#[test]
+fn a_message_to_memory_is_written_there_and_interrupts_nobody() {
+    let mut fixture = with_vectors(1);
+    fixture.enable_bus_master();
+    fixture.memory().write(0x7fc, &[0xff; 12]).unwrap();
+    fixture.program_msi(0x800, 0xc0de);
+
+    let effects = pending(&mut fixture, 1);
+
+    let lost = Effect::InterruptLost { index: 0, why: InterruptLoss::MemoryWrite };
+    let written = Effect::Dma { to_memory: true, address: 0x800, length: 4, outcome: Ok(()) };
+    assert_eq!(effects, [lost, written]);
+    assert_eq!(dword(&fixture, 0x800), 0xc0de);
+    assert_eq!((dword(&fixture, 0x7fc), dword(&fixture, 0x804)), (0xffff_ffff, 0xffff_ffff));
+    assert_eq!(fixture.config_read(0x06, 2), 0x0010);
+}
+
+#[test]
+fn a_message_to_where_nothing_is_ends_in_a_master_abort() {
+    // The fixture has 64 KiB; the last two have the low half of an interrupt's address.
+    for address in [0x1_0000, 0xfedf_fffc, 0xfef0_0000, 0x12_fee0_0000, 0xffff_ffff_fee0_0000] {
+        let mut fixture = with_vectors(1);
+        fixture.enable_bus_master();
+        fixture.program_msi(address, 0x31);
+
+        let lost = Effect::InterruptLost { index: 0, why: InterruptLoss::MemoryWrite };
+        let outcome = Err(DmaError::OutOfBounds);
+        let written = Effect::Dma { to_memory: true, address, length: 4, outcome };
+        assert_eq!(pending(&mut fixture, 1), [lost, written]);
+        assert_eq!(fixture.config_read(0x06, 2), 0x2010);
+    }
+}
+
+#[test]
+fn every_address_from_0xfee00000_to_0xfeefffff_interrupts() {
+    for address in [0xfee0_0000, 0xfee0_1000, 0xfeef_fffc] {
+        let mut fixture = with_vectors(1);
+        fixture.enable_bus_master();
+        fixture.program_msi(address, 0x31);
+
+        assert_eq!(interrupt(&mut fixture, 0), Effect::Msi { index: 0, address, data: 0x31 });
+    }
 }
 
 #[test]

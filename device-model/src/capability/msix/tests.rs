@@ -1,5 +1,5 @@
 use super::*;
-use crate::effect::Effect;
+use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
 use crate::probe::{CAUSES, Probe, REGISTERS};
 
@@ -134,9 +134,25 @@ fn unmasking_a_vector_fires_what_is_pending() {
     assert_eq!(pending(&mut fixture, 0b100), [Effect::InterruptMasked { index: 2 }]);
     assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 8), Ok(0b100));
 
+    fixture.write(TABLE_BAR, 0x20, 8, 0xfee0_2000).unwrap();
     fixture.write(TABLE_BAR, 0x2c, 4, 0).unwrap();
-    assert_eq!(fixture.take_effects(), [Effect::Msi { index: 2, address: 0, data: 0 }]);
+    assert_eq!(fixture.take_effects(), [Effect::Msi { index: 2, address: 0xfee0_2000, data: 0 }]);
     assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 8), Ok(0));
+}
+
+#[test]
+fn a_vector_without_an_address_writes_to_address_0() {
+    let mut fixture = enabled();
+    fixture.memory().write(0, &[0xff; 8]).unwrap();
+    fixture.write(TABLE_BAR, 0x2c, 4, 0).unwrap();
+
+    let lost = Effect::InterruptLost { index: 2, why: InterruptLoss::MemoryWrite };
+    let written = Effect::Dma { to_memory: true, address: 0, length: 4, outcome: Ok(()) };
+    assert_eq!(pending(&mut fixture, 0b100), [lost, written]);
+
+    let mut bytes = [0; 8];
+    fixture.memory().read(0, &mut bytes).unwrap();
+    assert_eq!(bytes, [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
 }
 
 #[test]
@@ -167,7 +183,8 @@ fn a_message_is_lost_without_bus_mastering() {
     let mut fixture = enabled();
     fixture.config_write(0x04, 2, 0x2);
 
-    assert_eq!(pending(&mut fixture, 0b10), [Effect::InterruptLost { index: 1 }]);
+    let lost = Effect::InterruptLost { index: 1, why: InterruptLoss::BusMasterOff };
+    assert_eq!(pending(&mut fixture, 0b10), [lost]);
 }
 
 #[test]
@@ -175,7 +192,8 @@ fn a_cause_is_lost_while_msix_is_disabled() {
     let mut fixture = enabled();
     fixture.config_write(MESSAGE_CONTROL, 2, 0);
 
-    assert_eq!(pending(&mut fixture, 0b10), [Effect::InterruptLost { index: 1 }]);
+    let lost = Effect::InterruptLost { index: 1, why: InterruptLoss::NothingEnabled };
+    assert_eq!(pending(&mut fixture, 0b10), [lost]);
     assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 4), Ok(0));
 }
 

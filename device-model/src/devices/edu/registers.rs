@@ -88,12 +88,12 @@ impl Registers {
         }
     }
 
-    /// Of an address in guest memory, the bits of `mask` count.
+    /// Of an address in guest memory, the low `bits` count.
     pub(super) fn finish_transfer(
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut DeviceMemory,
-        mask: u64,
+        bits: u8,
     ) {
         let to_memory = self.command & COMMAND_TO_MEMORY != 0;
         if let Some((start, length)) = in_buffer(self.buffer_address(self.command), self.count) {
@@ -102,9 +102,11 @@ impl Registers {
             // buffer's end, so that it refuses neither.
             if to_memory {
                 buffer.load(start, &mut data).ok();
-                context.dma_write(self.destination & mask, &data).ok();
+                let address = context.cut_address(self.destination, bits);
+                context.dma_write(address, &data).ok();
             } else {
-                context.dma_read(self.source & mask, &mut data).ok();
+                let address = context.cut_address(self.source, bits);
+                context.dma_read(address, &mut data).ok();
                 buffer.store(start, &data).ok();
             }
         }

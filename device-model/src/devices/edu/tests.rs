@@ -1,5 +1,6 @@
 use super::*;
 use crate::catalog;
+use crate::dma::DmaError;
 use crate::effect::Effect;
 use crate::fixture::Fixture;
 
@@ -201,6 +202,36 @@ fn addresses_are_cut_to_as_many_bits_as_the_option_says() {
         transfer(&mut fixture, 0x4_0000, 0x5000, 4, 0x3);
         assert_eq!(bytes(&fixture, 0x5000, 4), [1, 2, 3, 4], "{options:?}");
     }
+}
+
+#[test]
+fn an_address_that_is_cut_is_told_before_its_transfer() {
+    let mut fixture = fixture();
+    transfer(&mut fixture, 0x1_1000_2000, 0x4_0000, 4, 0x1);
+    let of_dma = |effect: &Effect| matches!(effect, Effect::AddressCut { .. } | Effect::Dma { .. });
+    let mut effects = fixture.take_effects();
+    effects.retain(of_dma);
+    assert_eq!(
+        effects,
+        [
+            Effect::AddressCut { asked: 0x1_1000_2000, bits: 28 },
+            Effect::Dma { to_memory: false, address: 0x2000, length: 4, outcome: Ok(()) },
+        ]
+    );
+
+    transfer(&mut fixture, 0x4_0000, 0x1000_3000, 4, 0x3);
+    transfer(&mut fixture, 0x4_0000, 0x0fff_fff0, 4, 0x3);
+    let mut effects = fixture.take_effects();
+    effects.retain(of_dma);
+    let outcome = Err(DmaError::OutOfBounds);
+    assert_eq!(
+        effects,
+        [
+            Effect::AddressCut { asked: 0x1000_3000, bits: 28 },
+            Effect::Dma { to_memory: true, address: 0x3000, length: 4, outcome: Ok(()) },
+            Effect::Dma { to_memory: true, address: 0x0fff_fff0, length: 4, outcome },
+        ]
+    );
 }
 
 #[test]

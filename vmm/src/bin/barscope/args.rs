@@ -307,6 +307,10 @@ pub struct Run {
     #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]")]
     pub devices: Vec<DeviceChoice>,
 
+    /// Give BARs addresses and enable decoding, as PC firmware does; on for your kernel, modules or programs
+    #[arg(long)]
+    pub firmware: Option<Firmware>,
+
     /// Run in a virtual machine with an emulated AMD-V processor: no usable KVM is needed here
     #[arg(long, conflicts_with = "kvm")]
     pub nested: bool,
@@ -326,6 +330,16 @@ impl Run {
     /// How long the guest may take.
     pub fn time_limit(&self) -> Duration {
         Duration::from_secs(self.timeout.unwrap_or(if self.guest == Guest::Linux { 300 } else { 60 }))
+    }
+
+    /// Whether BARs have addresses and are decoded when the guest starts. Without being told: not where the guest's
+    /// own driver enables its device, which is what its scenarios show.
+    pub fn has_firmware(&self) -> bool {
+        let foreign = match self.guest {
+            Guest::TestKernel => self.kernel.is_some(),
+            Guest::Linux => !self.modules.is_empty() || !self.programs.is_empty(),
+        };
+        self.firmware.map_or(foreign, |firmware| firmware == Firmware::On)
     }
 
     /// How long the trace may become, and what it may replace.
@@ -380,6 +394,15 @@ pub enum Clock {
     Virtual,
     /// The host's.
     Host,
+}
+
+/// Whether there is firmware.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Firmware {
+    /// BARs have addresses and are decoded when the guest starts.
+    On,
+    /// Functions are as after reset.
+    Off,
 }
 
 fn scenario_names() -> impl Iterator<Item = &'static str> {

@@ -106,6 +106,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.trace_options = args.trace_options();
     config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
+    config.firmware = args.has_firmware();
     config.kvm.clone_from(&args.kvm);
     if !args.quiet {
         config.console = Box::new(io::stderr());

@@ -226,8 +226,8 @@ fn way(access: &AccessView, route: &RouteUse) -> Vec<String> {
     let mut items =
         vec![format!("{:x}-{:x}", route.first, route.last), format!("{} {mechanism}", whose.trim())];
     if let Some(since) = route.since {
-        let cause = route.cause.map(|cause| format!(" (by {cause})")).unwrap_or_default();
-        items.push(format!("since record {since}{cause}"));
+        let cause = route.cause.map_or_else(|| "firmware".to_owned(), |cause| cause.to_string());
+        items.push(format!("since record {since} (by {cause})"));
     }
     items
 }

@@ -91,6 +91,17 @@ device         time since record 16: of the device clock, of the host
 }
 
 #[test]
+fn a_bar_that_no_access_put_there_was_put_there_by_firmware() {
+    let mut sample = Sample::new();
+    sample.add_routes(0);
+    let read = sample.kernel_read(8, 0);
+    let seq = sample.access(read);
+    let text = explained(&sample, seq);
+    let route = "| route        fe000000-fe000fff, 00:04.0 lab BAR0, since record 1 (by firmware)\n";
+    assert!(text.contains(route), "{text}");
+}
+
+#[test]
 fn an_interrupt_is_explained_by_the_access_that_led_to_it() {
     let expected = "\
 record 24: MSI vector 0x31 -> vCPU 0

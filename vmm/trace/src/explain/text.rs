@@ -245,7 +245,10 @@ fn kind(view: &View) -> Vec<String> {
                 taken.to_owned(),
             ]
         }
-        What::InterruptLost { .. } => vec![format!("an interrupt{of} that nothing enabled carries")],
+        What::InterruptLost { .. } => vec![format!("an interrupt{of} that reached no processor and won't")],
+        What::AddressCut { bits, .. } => {
+            vec![format!("an address for DMA, too long for the {bits} address bits{of}")]
+        }
         What::InterruptMasked { .. } => vec![format!("an interrupt{of} that waits for its mask to go")],
         What::Intx { .. } => vec![format!("the interrupt pin{of}")],
         What::Dma { .. } => vec![format!("a transfer{of} between the device and guest memory")],

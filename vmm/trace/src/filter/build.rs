@@ -38,7 +38,7 @@ pub fn msi(index: u16) -> Filter {
     kind("msi").number("index", index.into())
 }
 
-/// An interrupt cause that nothing could carry, for vector `index`.
+/// An interrupt cause that reached no processor, for vector `index`.
 pub fn interrupt_lost(index: u16) -> Filter {
     kind("interrupt-lost").number("index", index.into())
 }

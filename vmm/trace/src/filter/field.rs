@@ -1,5 +1,7 @@
 //! What an event has, by name: the fields that a filter can ask for.
 
+use device_model::InterruptLoss;
+
 use super::expr::{Op, Operand};
 use super::node::By;
 use super::truth::Truth;
@@ -211,6 +213,12 @@ const MEMORY_TYPES: &[&str] = &[
     MemoryType::WriteProtected.name(),
     MemoryType::WriteBack.name(),
 ];
+const LOSSES: &[&str] = &[
+    InterruptLoss::NothingEnabled.name(),
+    InterruptLoss::BusMasterOff.name(),
+    InterruptLoss::Asleep.name(),
+    InterruptLoss::MemoryWrite.name(),
+];
 const OUTCOMES: &[&str] = &[
     Outcome::Ok.name(),
     Outcome::Unclaimed.name(),
@@ -335,6 +343,10 @@ pub const FIELDS: &[Field] = &[
         }
         _ => None,
     }),
+    field("why", Name(LOSSES), "why an interrupt is lost", |view| match view.what {
+        What::InterruptLost { why, .. } => text(why?.name()),
+        _ => None,
+    }),
     field("vector", Hex, "interrupt vector of the vCPU", |view| match view.what {
         What::Msi { data, .. } => number(data & 0xff),
         What::IsrEnter { vector, .. } | What::IsrExit { vector } => number(vector),
@@ -352,16 +364,20 @@ pub const FIELDS: &[Field] = &[
         What::Intx { gsi, .. } => number(gsi),
         _ => None,
     }),
-    field("address", Hex, "of a transfer, a message, a fault, a mapping or a route", |view| {
-        match &view.what {
+    field(
+        "address",
+        Hex,
+        "of a transfer, before a cut, of a message, a fault, a mapping or a route",
+        |view| match &view.what {
             What::Dma { address, .. } | What::Count { address, .. } | What::Msi { address, .. } => {
                 number(*address)
             }
+            What::AddressCut { asked, .. } => number(*asked),
             What::Map { .. } | What::Unmap { .. } => number(view.mapping()?.virtual_address),
             What::Route { route, .. } => number(route.as_ref()?.base),
             _ => None,
-        }
-    })
+        },
+    )
     .of(From::Place),
     field("length", Number, "bytes of a transfer or a mapping", |view| match &view.what {
         What::Dma { length, .. } => number(*length),

@@ -43,6 +43,7 @@ kinds! {
     CLOCK_JUMP = 23;
     NOT_EMULATED = 24;
     WARNING = 25;
+    ADDRESS_CUT = 26;
 }
 
 /// The names that a filter may use, and what each means.
@@ -54,8 +55,9 @@ pub const KINDS: &[(&str, Kinds, &str)] = &[
     ("busy", BUSY, "a device began to work on something"),
     ("msi", MSI, "a message-signalled interrupt; `msi 2` is that of vector 2"),
     ("intx", INTX, "an interrupt pin changed its level: `asserted`, or not"),
-    ("interrupt-lost", INTERRUPT_LOST, "an interrupt cause that nothing enabled could carry"),
+    ("interrupt-lost", INTERRUPT_LOST, "an interrupt cause that reached no processor; `why` says why"),
     ("interrupt-masked", INTERRUPT_MASKED, "an interrupt cause that its mask holds back"),
+    ("address-cut", ADDRESS_CUT, "a device cut the address of the transfer that follows to its address bits"),
     ("dma", DMA, "a DMA transfer, done or refused"),
     ("route", ROUTE, "a BAR began or ceased to decode an address"),
     ("backing", BACKING, "accesses to a BAR are served another way from here on"),
@@ -95,7 +97,7 @@ impl Kinds {
     pub(crate) const SCENARIO: Kinds = SCENARIO_BEGIN.or(SCENARIO_END);
 
     /// Every kind that an event can be of.
-    pub(crate) const EVERY: Kinds = Kinds((1 << 26) - 1);
+    pub(crate) const EVERY: Kinds = Kinds((1 << 27) - 1);
     /// DMA transfers.
     pub(crate) const DMA: Kinds = DMA;
     /// Message-signalled interrupts.
@@ -150,6 +152,7 @@ impl Kinds {
             What::InterruptLost { .. } => INTERRUPT_LOST,
             What::InterruptMasked { .. } => INTERRUPT_MASKED,
             What::Intx { .. } => INTX,
+            What::AddressCut { .. } => ADDRESS_CUT,
             What::Dma { .. } => DMA,
             What::Route { .. } => ROUTE,
             What::Backing { .. } => BACKING,

@@ -1,5 +1,7 @@
 //! What filters match, how they print, and what is said of mistakes.
 
+use device_model::InterruptLoss;
+
 use super::*;
 use crate::definition::Path;
 use crate::event::{Counted, EventKind};
@@ -81,6 +83,23 @@ fn kinds_take_arguments() {
     assert_eq!(count(&trace, "page-fault address == 4K"), 1);
     assert_eq!(count(&trace, "fault-fatal"), 0);
     assert_eq!(count(&trace, "scenario-end \"first\" passed"), 1);
+}
+
+#[test]
+fn lost_interrupts_go_by_their_reason_and_cut_addresses_by_what_was_asked() {
+    let mut sample = Sample::new();
+    let function = sample.lab;
+    for why in [Some(InterruptLoss::BusMasterOff), Some(InterruptLoss::MemoryWrite), None] {
+        sample.event(EventKind::InterruptLost { function, index: 1, why, cause: 0 });
+    }
+    sample.event(EventKind::AddressCut { function, asked: 0x1_1000_2000, bits: 28, cause: 0 });
+    let trace = sample.finished();
+    assert_eq!(count(&trace, "interrupt-lost 1"), 3);
+    assert_eq!(count(&trace, "interrupt-lost why == bus-master-off"), 1);
+    assert_eq!(count(&trace, "why == memory-write"), 1);
+    assert_eq!(count(&trace, "address-cut"), 1);
+    assert_eq!(count(&trace, "address-cut on lab address == 0x110002000"), 1);
+    assert_eq!(count(&trace, "address-cut address == 0x2000"), 0);
 }
 
 #[test]

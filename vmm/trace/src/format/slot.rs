@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | 0 | 7:0 | kind, never 0 |
 //! | | 15:8 | flags |
-//! | | 23:16 | `a`: a size, a vector or a region |
-//! | | 31:24 | `b`: an outcome, or what was counted |
+//! | | 23:16 | `a`: a size, a vector, a region or a number of bits |
+//! | | 31:24 | `b`: an outcome, a reason, or what was counted |
 //! | | 63:32 | the id of a definition |
 //! | 1 | 47:0 | sequence number |
 //! | | 63:48 | vCPU plus one, 0 for none |
@@ -23,7 +23,7 @@
 //! | | 63:48 | 0 |
 //! | 9-15 | | 0 |
 
-use device_model::Region;
+use device_model::{InterruptLoss, Region};
 
 use super::{SLOT_WORDS, vcpu_code, vcpu_from_code};
 use crate::definition::MemoryType;
@@ -93,6 +93,7 @@ kinds! {
     BACKING = 21, 1 "backing";
     PAGES_WRITTEN = 22, 1 "pages-written";
     DOORBELL = 23, 1 "doorbell";
+    ADDRESS_CUT = 24, 1 "address-cut";
 }
 
 /// Flags of an access; other kinds have at most one, bit 0, where not said otherwise.
@@ -198,12 +199,16 @@ fn body(event: &EventKind) -> Body {
             payload: [address, u64::from(data), u64::from(index), cause],
             ..empty
         },
-        EventKind::InterruptLost { function, index, cause } => Body {
+        EventKind::InterruptLost { function, index, why, cause } => Body {
             kind: kind::INTERRUPT_LOST,
+            b: why.map_or(0, loss_code),
             id: function,
             payload: [0, 0, u64::from(index), cause],
             ..empty
         },
+        EventKind::AddressCut { function, asked, bits, cause } => {
+            Body { kind: kind::ADDRESS_CUT, a: bits, id: function, payload: [asked, 0, 0, cause], ..empty }
+        }
         EventKind::Dma { function, to_memory, address, length, outcome, cause } => Body {
             kind: kind::DMA,
             flags: u8::from(to_memory),
@@ -337,7 +342,14 @@ fn event_kind(body: &Body) -> Option<EventKind> {
             delivered: flagged,
             cause,
         },
-        kind::INTERRUPT_LOST => EventKind::InterruptLost { function: id, index: p2 as u16, cause },
+        kind::INTERRUPT_LOST => {
+            let why = if body.b == 0 { None } else { Some(loss_from_code(body.b)?) };
+            EventKind::InterruptLost { function: id, index: p2 as u16, why, cause }
+        }
+        kind::ADDRESS_CUT => {
+            let bits = Some(body.a).filter(|bits| *bits < 64)?;
+            EventKind::AddressCut { function: id, asked: p0, bits, cause }
+        }
         kind::DMA => EventKind::Dma {
             function: id,
             to_memory: flagged,
@@ -470,6 +482,12 @@ codes!(DmaOutcome, dma_code, dma_from_code, {
     0 => DmaOutcome::Done,
     1 => DmaOutcome::BusMasterOff,
     2 => DmaOutcome::OutOfBounds,
+});
+codes!(InterruptLoss, loss_code, loss_from_code, {
+    1 => InterruptLoss::NothingEnabled,
+    2 => InterruptLoss::BusMasterOff,
+    3 => InterruptLoss::Asleep,
+    4 => InterruptLoss::MemoryWrite,
 });
 codes!(RouteChange, route_code, route_from_code, {
     0 => RouteChange::Added,

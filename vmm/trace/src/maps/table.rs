@@ -107,10 +107,10 @@ fn history(resource: &Resource, width: usize) -> Vec<String> {
     lines
 }
 
-/// `193 to 211 (by 192)`: the access that led to it last.
+/// `193 to 211 (by 192)`: the access that led to it last. What no access led to was there before the guest.
 fn span(span: &Span) -> String {
     let until = span.until.map(|until| format!(" to {until}")).unwrap_or_else(|| " to the end".to_owned());
-    let cause = if span.cause == 0 { String::new() } else { format!(" (by {})", span.cause) };
+    let cause = if span.cause == 0 { " (by firmware)".to_owned() } else { format!(" (by {})", span.cause) };
     format!("{}{until}{cause}", span.from)
 }
 

@@ -45,12 +45,13 @@ fn an_access_after_the_bar_moved_away_counts_as_one_that_reached_nothing() {
     let mut sample = Sample::new();
     sample.event(EventKind::Map { mapping: sample.kernel_mapping });
     let route = sample.bar0;
+    // Nobody accessed anything: firmware put it there.
     sample.event(EventKind::Route { route, change: RouteChange::Added, cause: 0 });
     sample.event(EventKind::Route { route, change: RouteChange::Removed, cause: 0 });
     sample.unclaimed_read();
     let expected = "\
 00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
-  decoded in records 2 to 3
+  decoded in records 2 to 3 (by firmware)
   kernel ioremap  ffffc90000001000 -> fe000000  ioremap(0xfe000000, 0x1000)
      made  undone   first    last  accesses  type by
         1       -       4       4         1  UC-  lab::probe,

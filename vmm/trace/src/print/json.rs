@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{Ending, Printer, Totals};
+use super::{Ending, Printer, Totals, words};
 use crate::definition::{Function, Mapping, Path, Process, Walk};
 use crate::definitions::Definitions;
 use crate::format::{Clock, End};
@@ -170,9 +170,16 @@ fn details(what: &What) -> (&'static str, Value) {
                 "data": hex((*data).into()), "delivered": delivered,
             }),
         ),
-        What::InterruptLost { function, index, .. } => {
-            ("interrupt-lost", json!({ "device": device(function.as_deref()), "index": index }))
+        What::InterruptLost { function, index, why, .. } => {
+            ("interrupt-lost", json!({ "device": device(function.as_deref()), "index": index, "why": why }))
         }
+        What::AddressCut { function, asked, bits, .. } => (
+            "address-cut",
+            json!({
+                "device": device(function.as_deref()), "asked": hex(*asked),
+                "used": hex(words::cut(*asked, *bits)), "bits": bits,
+            }),
+        ),
         What::InterruptMasked { function, index, .. } => {
             ("interrupt-masked", json!({ "device": device(function.as_deref()), "index": index }))
         }

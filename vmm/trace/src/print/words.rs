@@ -1,6 +1,6 @@
 //! Numbers and facts in words, the same everywhere.
 
-use device_model::Register;
+use device_model::{InterruptLoss, Register};
 
 use crate::definition::Walk;
 use crate::event::{Backing, Counted, DmaOutcome, MemoryOperand, Outcome, RouteChange};
@@ -167,8 +167,12 @@ pub(crate) fn effect(what: &What) -> Option<String> {
             let lost = if *delivered { "" } else { ", not taken" };
             format!("MSI vector {vector:#x} -> vCPU {cpu}{lost}")
         }
-        What::InterruptLost { index, .. } => {
-            format!("interrupt {index} lost: nothing enabled that carries it")
+        What::InterruptLost { index, why, .. } => match why.map(loss) {
+            Some(why) => format!("interrupt {index} lost: {why}"),
+            None => format!("interrupt {index} lost"),
+        },
+        What::AddressCut { asked, bits, .. } => {
+            format!("DMA address {asked:#x} cut to {bits} bits: {:#x}", cut(*asked, *bits))
         }
         What::InterruptMasked { index, .. } => format!("interrupt {index} pending, masked"),
         What::Intx { asserted: true, gsi, .. } => format!("INTx asserted -> GSI {gsi}"),
@@ -206,6 +210,21 @@ pub(crate) fn effect(what: &What) -> Option<String> {
         },
         _ => return None,
     })
+}
+
+/// Why an interrupt reached no processor.
+pub(crate) fn loss(why: InterruptLoss) -> &'static str {
+    match why {
+        InterruptLoss::NothingEnabled => "nothing enabled that carries it",
+        InterruptLoss::BusMasterOff => "its message can't leave, Bus Master is off",
+        InterruptLoss::Asleep => "the function is in D3hot",
+        InterruptLoss::MemoryWrite => "its message is a memory write, outside 0xfee00000-0xfeefffff",
+    }
+}
+
+/// What is left of an address that a device cuts.
+pub(crate) fn cut(asked: u64, bits: u8) -> u64 {
+    asked & 1_u64.checked_shl(bits.into()).map_or(u64::MAX, |end| end - 1)
 }
 
 /// A register's old and new value: by the names of its bits, if it has some for both.

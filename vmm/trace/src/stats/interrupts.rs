@@ -16,7 +16,7 @@ pub enum Mechanism {
     Message,
     /// By the pin.
     Pin,
-    /// Not at all: nothing was enabled that could carry it.
+    /// Not at all: it was lost on the way.
     None,
 }
 
@@ -50,7 +50,7 @@ pub struct Line {
 pub struct Interrupts {
     /// Messages that were taken; assertions of the pin.
     pub raised: u64,
-    /// Messages that were not taken; causes that nothing carried.
+    /// Messages that were not taken; causes that were lost before.
     pub lost: u64,
     /// Causes that were held back by a mask.
     pub masked: u64,

@@ -93,7 +93,7 @@ fn interrupts_that_do_not_arrive_are_told_apart() {
         cause: 0,
     };
     sample.event(message(false));
-    sample.event(EventKind::InterruptLost { function, index: 0, cause: 0 });
+    sample.event(EventKind::InterruptLost { function, index: 0, why: None, cause: 0 });
     sample.event(EventKind::InterruptMasked { function, index: 0, cause: 0 });
     for asserted in [true, false] {
         sample.event(EventKind::Intx { function, asserted, gsi: 20, cause: 0 });

@@ -137,8 +137,11 @@ impl Viewer {
                 let function = self.function(definitions, function);
                 What::Msi { function, index, address, data, delivered, cause }
             }
-            EventKind::InterruptLost { function, index, cause } => {
-                What::InterruptLost { function: self.function(definitions, function), index, cause }
+            EventKind::InterruptLost { function, index, why, cause } => {
+                What::InterruptLost { function: self.function(definitions, function), index, why, cause }
+            }
+            EventKind::AddressCut { function, asked, bits, cause } => {
+                What::AddressCut { function: self.function(definitions, function), asked, bits, cause }
             }
             EventKind::InterruptMasked { function, index, cause } => {
                 What::InterruptMasked { function: self.function(definitions, function), index, cause }

@@ -136,7 +136,9 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     let archive = NamedTempFile::with_prefix("barscope-").map_err(system("a file for the guest"))?;
     guest.archive_to(archive.path())?;
     // Programs are named still: how many there are is shown.
-    errand.arguments = without(errand.arguments, &["--kernel", "--module"]);
+    errand.arguments = without(errand.arguments, &["--kernel", "--module", "--firmware"]);
+    let firmware = if args.has_firmware() { "on" } else { "off" };
+    errand.arguments.extend(["--firmware".into(), firmware.into()]);
     for (option, path) in [("--kernel", guest.kernel.as_path()), ("--initrd", archive.path())] {
         errand.arguments.extend([option.into(), path.into()]);
     }

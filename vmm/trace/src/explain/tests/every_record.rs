@@ -1,6 +1,6 @@
 //! Records of every kind, sound or not, are explained in any width.
 
-use device_model::Region;
+use device_model::{InterruptLoss, Region};
 
 use super::super::*;
 use super::{drawn, finished};
@@ -21,7 +21,9 @@ fn record_all(sample: &mut Sample, [function, route, mapping, text, walk]: [Id; 
         EventKind::Change { function, region, offset: u64::MAX, old: 0, new: u64::MAX, cause },
         EventKind::Busy { function, until: u64::MAX, cause },
         EventKind::Msi { function, index: 7, address: u64::MAX, data: 0x31, delivered: false, cause },
-        EventKind::InterruptLost { function, index: u16::MAX, cause },
+        EventKind::InterruptLost { function, index: u16::MAX, why: None, cause },
+        EventKind::InterruptLost { function, index: 1, why: Some(InterruptLoss::Asleep), cause },
+        EventKind::AddressCut { function, asked: u64::MAX, bits: 0, cause },
         EventKind::InterruptMasked { function, index: 0, cause },
         EventKind::Intx { function, asserted: true, gsi: 16, cause },
         EventKind::Dma {

@@ -1,5 +1,7 @@
 //! What is refused and how it is told; random filters against records of every kind.
 
+use device_model::InterruptLoss;
+
 use super::*;
 use crate::definition::Path;
 use crate::event::{AccessEvent, Backing, Counted, EventKind, Outcome, RouteChange};
@@ -34,11 +36,13 @@ fn trace() -> Trace {
     for index in 0..2 {
         let (address, data) = (index.into(), 0x30 + u32::from(index));
         sample.event(EventKind::Msi { function, index, address, data, delivered: index == 0, cause });
-        sample.event(EventKind::InterruptLost { function, index, cause });
+        let why = Some(if index == 0 { InterruptLoss::NothingEnabled } else { InterruptLoss::BusMasterOff });
+        sample.event(EventKind::InterruptLost { function, index, why, cause });
         sample.event(EventKind::InterruptMasked { function, index, cause });
         sample.event(EventKind::Intx { function, asserted: index == 0, gsi: 16, cause });
     }
     for (to_memory, outcome) in [(false, DmaOutcome::Done), (true, DmaOutcome::BusMasterOff)] {
+        sample.event(EventKind::AddressCut { function, asked: 1, bits: 0, cause });
         sample.event(EventKind::Dma { function, to_memory, address: 1, length: 2, outcome, cause });
     }
     sample.event(EventKind::Route { route: bar0, change: RouteChange::Removed, cause });

@@ -59,7 +59,14 @@ fn one_of_each() -> Vec<EventKind> {
             delivered: true,
             cause: 57,
         },
-        EventKind::InterruptLost { function: 3, index: 0xffff, cause: 57 },
+        EventKind::InterruptLost {
+            function: 3,
+            index: 0xffff,
+            why: Some(InterruptLoss::MemoryWrite),
+            cause: 57,
+        },
+        EventKind::InterruptLost { function: 3, index: 0, why: None, cause: 57 },
+        EventKind::AddressCut { function: 3, asked: u64::MAX, bits: 63, cause: 57 },
         EventKind::InterruptMasked { function: 3, index: 31, cause: 57 },
         EventKind::Intx { function: 3, asserted: true, gsi: 23, cause: 57 },
         EventKind::Backing { route: 4, backing: Backing::Direct, cause: 57 },
@@ -134,6 +141,16 @@ fn every_outcome_and_every_absent_vcpu_comes_back() {
 }
 
 #[test]
+fn every_reason_for_a_lost_interrupt_comes_back() {
+    let reasons = (1..=4).filter_map(loss_from_code).collect::<Vec<_>>();
+    assert_eq!(reasons.len(), 4);
+    for why in reasons {
+        let event = event(EventKind::InterruptLost { function: 3, index: 1, why: Some(why), cause: 57 });
+        assert_eq!(there_and_back(&event), Some(event));
+    }
+}
+
+#[test]
 fn the_head_of_a_slot_is_never_zero() {
     for kind in one_of_each() {
         assert_ne!(encode(&event(kind)).words[0], 0);
@@ -149,7 +166,17 @@ fn a_long_service_time_saturates() {
 
 #[test]
 fn unknown_codes_are_refused() {
-    for head in [0, 200, 1 | 10 << 24, 2 | 8 << 16, 6 | 3 << 24, 7 | 3 << 24, 13 | 3 << 24] {
+    for head in [
+        0,
+        200,
+        1 | 10 << 24,
+        2 | 8 << 16,
+        6 | 3 << 24,
+        7 | 3 << 24,
+        13 | 3 << 24,
+        5 | 5 << 24,
+        24 | 64 << 16,
+    ] {
         assert_eq!(decode(&[head, 1, 0, 0, 0, 0, 0, 0], 0), None, "{head:#x}");
     }
 }
@@ -180,6 +207,6 @@ fn every_kind_has_a_code_and_a_name_of_its_own_and_the_size_that_is_listed() {
     }
     let codes = one_of_each().into_iter().map(|kind| encode(&event(kind)).words[0] as u8);
     let codes = codes.collect::<std::collections::BTreeSet<_>>();
-    assert_eq!(codes.into_iter().collect::<Vec<_>>(), (1..=23).collect::<Vec<_>>());
-    assert_eq!(KINDS.len(), 23);
+    assert_eq!(codes.into_iter().collect::<Vec<_>>(), (1..=24).collect::<Vec<_>>());
+    assert_eq!(KINDS.len(), 24);
 }

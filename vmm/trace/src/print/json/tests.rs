@@ -97,6 +97,28 @@ fn an_access_has_everything_by_name() {
 }
 
 #[test]
+fn a_lost_interrupt_and_a_cut_address_say_why() {
+    let mut sample = Sample::new();
+    let function = sample.lab;
+    let why = Some(device_model::InterruptLoss::BusMasterOff);
+    sample.event(EventKind::InterruptLost { function, index: 1, why, cause: 0 });
+    sample.event(EventKind::InterruptLost { function, index: 1, why: None, cause: 0 });
+    sample.event(EventKind::AddressCut { function, asked: 0x1_1000_2000, bits: 28, cause: 0 });
+    let lines = printed(&sample.finished());
+    let ending = |event: &str, at: usize| {
+        let of_event = format!(r#""event":"{event}""#);
+        let line = lines.iter().filter(|line| line.contains(&of_event)).nth(at).unwrap();
+        line.split_once(r#""cause":null,"#).unwrap().1.to_owned()
+    };
+    assert_eq!(ending("interrupt-lost", 0), r#""device":"lab","index":1,"why":"bus-master-off"}"#);
+    assert_eq!(ending("interrupt-lost", 1), r#""device":"lab","index":1,"why":null}"#);
+    assert_eq!(
+        ending("address-cut", 0),
+        r#""asked":"0x110002000","bits":28,"device":"lab","used":"0x2000"}"#
+    );
+}
+
+#[test]
 fn equal_runs_differ_in_host_times_only() {
     let run = |service_ns| {
         let mut sample = interrupt();

@@ -29,6 +29,11 @@ impl Effects {
     }
 }
 
+/// A configuration register that firmware wrote: where BARs are stands at the top.
+fn is_of_firmware(view: &View) -> bool {
+    matches!(&view.what, What::Change { place, cause: 0, .. } if place.is_configuration())
+}
+
 impl<W: Write> TextPrinter<W> {
     /// Takes what a device did.
     pub(super) fn effect(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
@@ -38,7 +43,7 @@ impl<W: Write> TextPrinter<W> {
                 return Ok(());
             }
         }
-        if self.stores_what_was_written(view) {
+        if self.stores_what_was_written(view) || (!self.selective && is_of_firmware(view)) {
             return Ok(());
         }
         let Some(words) = words::effect(&view.what) else { return Ok(()) };

@@ -1,5 +1,7 @@
 //! Whole outputs, as literals.
 
+use device_model::InterruptLoss;
+
 use super::*;
 use crate::definition::{Definition, Route};
 use crate::event::{AccessEvent, Counted, EventKind, RouteChange};
@@ -234,6 +236,51 @@ trace: t
     assert!(colored.contains("\u{1b}[1m\u{1b}[31mFAIL\u{1b}[0m"));
     let plain = without_colors(&colored);
     assert_eq!(plain, expected);
+}
+
+#[test]
+fn what_firmware_wrote_is_told_by_where_bars_are() {
+    let mut sample = Sample::new();
+    let (function, region) = (sample.lab, device_model::Region::Config);
+    for (offset, new) in [(0x10, 0xfe00_0000), (0x04, 0x0103)] {
+        sample.event(EventKind::Change { function, region, offset, old: 0, new, cause: 0 });
+    }
+    sample.add_routes(0);
+    sample.mark("begin");
+    let printed = printed(&sample.finished(), 100, false);
+    let lab = "00:04.0  1234:1ab0 lab  BAR0 4 KiB @ 0xfe000000, BAR2 1 MiB @ 0x800000000 pref, MSI\n";
+    assert!(printed.contains(lab), "{printed}");
+    assert!(!printed.contains("0x103") && !printed.contains("CONFIG"), "{printed}");
+}
+
+#[test]
+fn interrupts_that_nobody_got_and_addresses_that_were_cut_say_why() {
+    let mut sample = Sample::new();
+    sample.scenario_begin("dma");
+    let function = sample.lab;
+    let write = sample.kernel_write(8, 1);
+    let cause = sample.access(write);
+    sample.event(EventKind::AddressCut { function, asked: 0x1_1000_2000, bits: 28, cause });
+    let reasons = [
+        InterruptLoss::NothingEnabled,
+        InterruptLoss::BusMasterOff,
+        InterruptLoss::Asleep,
+        InterruptLoss::MemoryWrite,
+    ];
+    for why in reasons.into_iter().map(Some).chain([None]) {
+        sample.event(EventKind::InterruptLost { function, index: 1, why, cause });
+    }
+    sample.scenario_end(true, "");
+    let printed = printed(&sample.finished(), 100, false);
+    let expected = "\
+      `- DMA address 0x110002000 cut to 28 bits: 0x2000,
+         interrupt 1 lost: nothing enabled that carries it,
+         interrupt 1 lost: its message can't leave, Bus Master is off,
+         interrupt 1 lost: the function is in D3hot,
+         interrupt 1 lost: its message is a memory write, outside 0xfee00000-0xfeefffff,
+         interrupt 1 lost
+";
+    assert!(printed.contains(expected), "{printed}");
 }
 
 /// `text` without its colours.
