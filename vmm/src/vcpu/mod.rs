@@ -20,6 +20,7 @@ use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use trace::{EventKind, Lane};
 
 pub use self::instruction::{FunctionStarts, Located, MAX_LENGTH};
+pub use self::memory_type::TypesOfPage;
 pub use self::registers::Registers;
 pub use self::setup::trap;
 pub use self::walk::{ACCESSED_DIRTY, PageWalk, read_virtual};
@@ -69,12 +70,12 @@ impl Vcpu {
     ) -> Result<Self, HostError> {
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
-        setup::prepare(kvm, &mut fd, index, cpus)?;
+        let memory_types = setup::prepare(kvm, &mut fd, index, cpus)?;
         if kvm.check_extension(Cap::CoalescedMmio) {
             fd.map_coalesced_mmio_ring()
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
         }
-        Ok(Self { index, fd, lane, tracker: Tracker::new(), shared })
+        Ok(Self { index, fd, lane, tracker: Tracker::new(memory_types), shared })
     }
 
     /// Sets its registers for the first instruction.
@@ -116,8 +117,11 @@ impl Vcpu {
             Exit::Memory(exit) => self.memory(&exit)?,
             Exit::Port(exit) => return self.port(&exit),
             Exit::WriteMsr { index, data } => {
-                self.tracker.memory_types.write(index, data);
-                exit::fail_msr(&mut self.fd, |fd| setup::write_msr(fd, index, data).is_err());
+                let accepted = setup::write_msr(&self.fd, index, data).is_ok();
+                if accepted {
+                    self.tracker.memory_types.write(index, data);
+                }
+                exit::answer_msr(&mut self.fd, !accepted);
             }
             Exit::NotEmulated { suberror } => return self.not_emulated(suberror),
             Exit::Shutdown => return Ok(Some(Stop::TripleFault(self.place()))),

@@ -351,6 +351,10 @@ pub struct AccessView {
     /// The process whose address space it came through, if the guest told whose that is and it came from
     /// ring 3.
     pub process: Option<Arc<Process>>,
+    /// The memory type that its page asks for through PAT, if it is known.
+    pub pat: Option<MemoryType>,
+    /// The memory type that it had: what PAT and MTRRs make of it together; never UC-.
+    pub memory_type: Option<MemoryType>,
     /// The address on the bus.
     pub address: BusAddress,
     /// What it leads to; `None` if nothing claims it.
@@ -410,11 +414,6 @@ impl AccessView {
     /// Whether the guest said so, or it was inferred.
     pub fn announced(&self) -> bool {
         self.walk.as_ref().is_some_and(|walk| walk.announced)
-    }
-
-    /// The memory type of its page.
-    pub fn memory_type(&self) -> Option<MemoryType> {
-        self.walk.as_ref().map(|walk| walk.memory_type)
     }
 
     /// The function whose code made it, like `lab::probe`.

@@ -58,7 +58,7 @@ page walk      CR3 3000
 | PT           [001] fe00001b S W PWT PCD
 | page         4 KiB
 | rights       ring 0 only, writable
-| memory type  UC- by PAT entry 3 (PWT, PCD),
+| memory type  PAT asks UC- (entry 3, PWT PCD), MTRR says UC -> UC,
 |              uncached: each access goes out by itself, in order
 v
 physical       fe000024
@@ -166,8 +166,8 @@ PD           [000] 9003 S W              [000] 9007 U W              <- U
 PT           [001] fe00001b S W PWT PCD  [000] fe00001f U W PWT PCD  <- U
 page         4 KiB                       4 KiB                       == same
 rights       ring 0 only, writable       ring 3 too, writable        <- differs
-memory type  UC- by PAT entry 3 (PWT,    UC- by PAT entry 3 (PWT,    == same
-             PCD)                        PCD)
+memory type  PAT asks UC- (entry 3, PWT  PAT asks UC- (entry 3, PWT  == same
+             PCD), MTRR says UC -> UC    PCD), MTRR says UC -> UC
              uncached: each access goes  uncached: each access goes
              out by itself, in order     out by itself, in order
 physical     fe000008                    fe000008                    == same

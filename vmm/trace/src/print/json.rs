@@ -305,6 +305,8 @@ fn walk_fields(walk: &Walk) -> Value {
         "entries": walk.entries.iter().copied().map(hex).collect::<Vec<_>>(),
         "user": walk.user,
         "writable": walk.writable,
+        "pat": walk.pat,
+        "mtrr": walk.mtrr,
         "memory_type": walk.memory_type,
     })
 }

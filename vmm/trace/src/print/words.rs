@@ -2,7 +2,7 @@
 
 use device_model::Register;
 
-use crate::definition::Walk;
+use crate::definition::{MemoryType, Walk};
 use crate::event::{Backing, Counted, DmaOutcome, MemoryOperand, Outcome, RouteChange};
 use crate::format::End;
 use crate::view::{AccessView, BusAddress, Place, View, What, describe_value};
@@ -130,6 +130,14 @@ pub(crate) fn not_emulated(view: &View) -> String {
     let instruction = view.code().map_or("an instruction", |code| &code.text);
     let end = if view.gpa().is_some() { ": #UD" } else { "" };
     format!("KVM can't emulate {instruction}{end}")
+}
+
+/// `UC- -> UC`: the memory type that a page asks for, and the one that its accesses have, if that is another one.
+pub(crate) fn memory_type(pat: Option<MemoryType>, effective: MemoryType) -> String {
+    match pat.filter(|pat| *pat != effective) {
+        Some(pat) => format!("{pat} -> {effective}"),
+        None => effective.to_string(),
+    }
 }
 
 /// The path, `?` after one that was inferred.

@@ -32,7 +32,8 @@ fn an_access_is_resolved_from_instruction_to_register() {
     assert_eq!(code.symbol.as_ref().unwrap().to_string(), "lab::start lab.rs:17");
     assert_eq!((kernel.gva(), kernel.gpa()), (Some(IOREMAP + 8), Some(BAR0 + 8)));
     assert_eq!((kernel.path(), kernel.announced(), kernel.cpl), (Path::Ioremap, true, 0));
-    assert_eq!(kernel.memory_type(), Some(MemoryType::UncacheableMinus));
+    assert_eq!(kernel.pat, Some(MemoryType::UncacheableMinus));
+    assert_eq!(kernel.memory_type, Some(MemoryType::Uncacheable));
     assert_eq!(kernel.mapping.as_ref().unwrap().who, "lab::probe");
     assert_eq!(kernel.walk.as_ref().unwrap().cr3, KERNEL);
     let place = kernel.place.as_ref().unwrap();

@@ -216,6 +216,8 @@ impl Viewer {
         AccessView {
             cpl: access.cpl,
             code: self.code(definitions, access.instruction),
+            pat: access.pat.or_else(|| walk.as_ref()?.pat),
+            memory_type: access.effective.or_else(|| Some(walk.as_ref()?.memory_type)),
             walk,
             mapping,
             process,

@@ -92,7 +92,8 @@ fn an_access_has_everything_by_name() {
     assert_eq!(access["code"]["function"], "lab::start");
     assert_eq!(access["code"]["line"], 17);
     assert_eq!(access["code"]["instruction"], "mov [rdi],eax");
-    assert_eq!(access["walk"]["memory_type"], "UC-");
+    let types = ["pat", "mtrr", "memory_type"].map(|name| access["walk"][name].clone());
+    assert_eq!(types, ["UC-", "UC", "UC"]);
     assert_eq!(access["mapping"]["call"], "ioremap(0xfe000000, 0x1000)");
 }
 

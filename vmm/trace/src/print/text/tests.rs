@@ -74,8 +74,8 @@ scenario interrupt
 
 mappings
   00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
-    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 4 accesses
-    user    mmap      0000400000000000  UC-, by user 1, on first touch,
+    kernel  ioremap   ffffc90000001000  UC- -> UC, by lab::probe, 4 accesses
+    user    mmap      0000400000000000  UC- -> UC, by user 1, on first touch,
                       1 access, 1 fault, 0 kernel entries
 
 scenarios
@@ -132,9 +132,9 @@ fn accesses_belong_to_the_bar_that_they_reached() {
     let mappings = text.split("\nmappings\n").nth(1).unwrap();
     let expected = "  \
   00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
-    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 1 access
+    kernel  ioremap   ffffc90000001000  UC- -> UC, by lab::probe, 1 access
   00:04.0 lab BAR2 = 0xfe00000c -> fe000000-fe0fffff, 1 MiB
-    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 2 accesses
+    kernel  ioremap   ffffc90000001000  UC- -> UC, by lab::probe, 2 accesses
 ";
     assert!(mappings.starts_with(expected), "{mappings}");
 }
@@ -209,7 +209,7 @@ scenario interrupt
 
 mappings
   00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
-    kernel  ioremap   ffffc90000001000  UC-, 1 access
+    kernel  ioremap   ffffc90000001000  UC- -> UC, 1 access
 
 scenarios
   FAIL  decode-off  the read gave 0xfe, which isn't all-ones: something answer..
