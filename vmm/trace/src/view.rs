@@ -13,7 +13,7 @@ use device_model::Bdf;
 pub use code::{Code, disassemble};
 pub use place::{Place, describe_value};
 pub use viewer::Viewer;
-pub(crate) use viewer::{printable, unclaimed_configuration};
+pub(crate) use viewer::unclaimed_configuration;
 
 use crate::definition::{Function, Mapping, MemoryType, Path, Process, Route, Walk};
 use crate::event::{Backing, Counted, DmaOutcome, Id, MemoryOperand, Outcome, RouteChange};

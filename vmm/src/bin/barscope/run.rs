@@ -9,6 +9,7 @@ use device_model::Bdf;
 use protocol::bug;
 use protocol::scenario::{self, Needs};
 use trace::filter::Filter;
+use trace::harmless::{ForTerminal, harmless};
 use trace::{Event, EventKind, Tail, Writer};
 use vmm::machine::Devices;
 use vmm::{Config, HostError, Place, Running, Stop, machine};
@@ -129,11 +130,11 @@ fn say_of_linux(args: &Run, code: Code, stop: &Stop) {
     }
     let (before, end) = lines.split_at(lines.len().saturating_sub(CONSOLE_TAIL));
     if let Some(panic) = before.iter().rfind(|line| line.contains(PANIC)) {
-        eprintln!("the guest's kernel panicked:\n  {}", panic.trim_end());
+        eprintln!("the guest's kernel panicked:\n  {}", harmless(panic.trim_end()));
     }
     eprintln!("the guest's console, {}, ends:", args.console.display());
     for line in end {
-        eprintln!("  {}", line.trim_end());
+        eprintln!("  {}", harmless(line.trim_end()));
     }
 }
 
@@ -144,7 +145,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.cpus = args.cpus;
     config.kvm.clone_from(&args.kvm);
     if !args.quiet {
-        config.console = Box::new(io::stderr());
+        config.console = Box::new(ForTerminal::new(io::stderr()));
     }
     if !args.devices.is_empty() {
         config.devices = devices(&args.devices)?;

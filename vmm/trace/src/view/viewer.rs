@@ -283,18 +283,11 @@ impl Viewer {
     }
 
     fn mapping(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Mapping>> {
-        self.mappings.get(id, || {
-            let mapping = definitions.mapping(id)?;
-            let (who, call) = (printable(&mapping.who), printable(&mapping.call));
-            Some(Arc::new(Mapping { who, call, ..mapping.clone() }))
-        })
+        self.mappings.get(id, || definitions.mapping(id).cloned().map(Arc::new))
     }
 
     fn process(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Process>> {
-        self.processes.get(id, || {
-            let process = definitions.process(id)?;
-            Some(Arc::new(Process { name: printable(&process.name), ..process.clone() }))
-        })
+        self.processes.get(id, || definitions.process(id).cloned().map(Arc::new))
     }
 
     fn function(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Function>> {
@@ -306,14 +299,9 @@ impl Viewer {
     }
 
     fn text(&mut self, definitions: &Definitions, id: Id) -> Arc<str> {
-        let make = || definitions.get(id).map(|_| Arc::from(printable(definitions.text(id))));
+        let make = || definitions.get(id).map(|_| Arc::from(definitions.text(id)));
         self.texts.get(id, make).unwrap_or_default()
     }
-}
-
-/// `text` without control characters: guests choose texts, and terminals obey some of them.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '.' } else { character }).collect()
 }
 
 /// An access to the configuration space of a function that isn't there.
