@@ -68,7 +68,7 @@ fn escape_length(text: &str) -> usize {
 /// The character that an escape stands for; `None` for half of one beyond 16 bits.
 fn escaped(escape: &str) -> Option<char> {
     match escape.as_bytes().get(1)? {
-        b'u' => char::from_u32(u32::from_str_radix(escape.get(2..)?, 16).ok()?),
+        b'u' if escape.len() == 6 => char::from_u32(u32::from_str_radix(escape.get(2..)?, 16).ok()?),
         b'b' | b'f' | b'n' | b'r' | b't' => Some('\n'),
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! Events with everything resolved that they refer to: what printers print and assertions look at.
 
+mod absence;
 mod code;
 mod instruction;
 mod place;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use device_model::Bdf;
 
+pub use absence::{Absence, Why};
 pub use code::{Code, disassemble};
 pub use place::{Place, describe_value};
 pub use viewer::Viewer;
@@ -33,6 +35,8 @@ pub struct View {
     pub scenario: Option<Arc<str>>,
     /// What of it isn't certain, since records before it are missing.
     pub uncertain: Uncertain,
+    /// Another function of the trace has the same name as the one that it is about.
+    pub alike: bool,
     /// What happened.
     pub what: What,
 }
@@ -81,6 +85,12 @@ impl View {
     /// an access that KVM gathered.
     pub fn knows_cause(&self) -> bool {
         !self.uncertain.cause && self.access().is_none_or(|access| !access.coalesced)
+    }
+
+    /// The function that it is about, as people call it: by its address too if others have the name.
+    pub fn whose(&self) -> Option<String> {
+        let function = self.function()?;
+        Some(if self.alike { format!("{} {}", function.bdf, function.name) } else { function.name.clone() })
     }
 
     /// The function that it is about: that was accessed, or did something.
@@ -359,6 +369,10 @@ pub struct AccessView {
     pub address: BusAddress,
     /// What it leads to; `None` if nothing claims it.
     pub place: Option<Place>,
+    /// For an address that nothing decodes: what was there, or would be.
+    pub absent: Option<Box<Absence>>,
+    /// For a write to CONFIG_ADDRESS: what accesses to CONFIG_DATA reach from here on.
+    pub selects: Option<Box<Place>>,
     /// A write, or a read.
     pub write: bool,
     /// Size in bytes.

@@ -205,7 +205,9 @@ fn bus(access: &AccessView, layers: &Layers) -> Vec<Row> {
             Some(place) => (place.bdf.map(|bdf| format!(" at {bdf}")).unwrap_or_default(), ""),
             None => (String::new(), " of this machine"),
         };
-        rows.push(Row::words("route", format!("none: no function{nothing}{place} decodes it")));
+        let mut items = vec![format!("none: no function{nothing}{place} decodes it")];
+        items.extend(access.absent.as_deref().map(words::absence));
+        rows.push(Row::new("route", items, Likeness::Words));
         return rows;
     };
     rows.push(Row::new("route", way(access, route), Likeness::Key(format!("{:x}", route.first))));

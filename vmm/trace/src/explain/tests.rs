@@ -136,7 +136,7 @@ mapping        0000400000000000-0000400000000fff -> fe000000-fe000fff, 4 KiB,
                in the address space of CR3 5000
                mmap(lab, 4096, offset 0) by user 1, made in record 9,
                undone in record 13, filled on first touch
-used           00:04.0 lab BAR0, 1 access, record 11, memory type UC-,
+used           00:04.0 lab BAR0, 1 access, record 11, memory type UC- -> UC,
                1 page fault
 ";
     for seq in [9, 10, 13] {
@@ -244,7 +244,7 @@ fn an_access_that_nothing_decodes_has_no_route() {
     let ins = sample.access(ins);
     let expected = [
         "| KVM exit     KVM_EXIT_MMIO",
-        "| route        none: no function of this machine decodes it",
+        "| route        none: no function of this machine decodes it,",
         "register       none",
     ];
     assert_eq!(rows(&explained(&sample, seq), &["KVM exit", "route", "register"]), expected);

@@ -169,6 +169,8 @@ impl Places {
         let rest = self.row(key(None, None), None);
         let in_coverage = coverage.function(function);
         let map = function.register_maps.iter().find(|map| map.region == route.region);
+        // Configuration space is one place: what a driver does with its device isn't there.
+        let map = map.filter(|map| map.region != Region::Config);
         let registers = map.map_or(&[][..], |map| &map.registers);
         let spans = registers.iter().map(|register| {
             let slot = coverage.slot(in_coverage, route.region, register.offset);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use device_model::{Bdf, Field, Region, Register};
+use device_model::{Bdf, Field, Region, Register, header_registers};
 
 use crate::definition::Function;
 
@@ -28,16 +28,27 @@ impl Place {
 
     /// The register, or range of device memory, that its first byte belongs to.
     pub fn register(&self) -> Option<&Register> {
-        let maps = &self.function.as_ref()?.register_maps;
-        maps.iter().find(|map| map.region == self.region)?.at(self.offset)
+        let maps = self.function.as_ref().map(|function| &function.register_maps);
+        match maps.and_then(|maps| maps.iter().find(|map| map.region == self.region)) {
+            Some(map) => map.at(self.offset),
+            // All functions have those, also where there is none.
+            None if self.is_configuration() && self.bdf.is_some() => {
+                header_registers().iter().find(|register| register.contains(self.offset))
+            }
+            None => None,
+        }
     }
 
     /// The register's name; with the offset in it, if the place isn't its start: `MEMORY+0x10`.
     pub fn register_name(&self) -> Option<String> {
-        let register = self.register()?;
-        Some(match self.offset - register.offset {
-            0 if !register.memory => register.name.to_string(),
-            within => format!("{}+{within:#x}", register.name),
+        let (name, start, memory) = match self.register() {
+            Some(register) => (&*register.name, register.offset, register.memory),
+            None if self.bdf.is_none() && self.is_configuration() => ("CONFIG_ADDRESS", 0, false),
+            None => return None,
+        };
+        Some(match self.offset - start {
+            0 if !memory => name.to_owned(),
+            within => format!("{name}+{within:#x}"),
         })
     }
 

@@ -198,7 +198,8 @@ scenario decode-off
          BAR2 no longer decodes 0x800000000 (caused by 7)
     10      5 us  ring 0  ioremap  lab::probe  lab.rs:13
       ffffc90000001008 -> fe000008  nothing               R4 0xffffffff
-      `- nothing decodes this address: reads all-ones
+      `- nothing decodes this address: reads all-ones; BAR0 of 00:04.0 lab was
+         there until record 7: Memory Space went off
     11      5 us  page fault at 0000400000000000, user write, no page: the
          program was stopped
     the read gave 0xfe, which isn't all-ones: something answered in the
