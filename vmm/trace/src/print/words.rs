@@ -288,7 +288,9 @@ pub(crate) fn count(what: Counted, value: u64, address: u64, error_code: u32) ->
 pub(crate) fn summary(view: &View) -> String {
     match &view.what {
         What::Access(access) => {
-            let mut text = format!("{} {} {}", direction(access), target(access), value(access));
+            let whose = access.bdf().filter(|_| view.alike && !access.is_configuration());
+            let whose = whose.map(|bdf| format!("{bdf} ")).unwrap_or_default();
+            let mut text = format!("{} {whose}{} {}", direction(access), target(access), value(access));
             if let Some(refusal) = refusal(access) {
                 text += &format!("  ({refusal})");
             }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::definition::{Definition, Route};
-use crate::event::{AccessEvent, Counted, EventKind, RouteChange};
+use device_model::Space;
+
+use crate::event::{AccessEvent, Counted, EventKind, Outcome, RouteChange, Target};
 use crate::format::End;
 use crate::print::print;
 use crate::reader::Trace;
@@ -277,4 +279,85 @@ fn trouble() -> Trace {
     let text = sample.text("guest ABI: no request has number 77");
     sample.event(EventKind::Warning { text });
     sample.ended(End::Interrupted("time limit of 10 s".into()))
+}
+
+/// The lines that mention something, of all records shown one by one.
+fn lines_with(trace: &Trace, words: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    print(trace, &mut TextPrinter::new(&mut out, Clock::Virtual, 160, false).selective()).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    text.lines().filter(|line| line.contains(words)).map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn functions_of_one_name_are_told_apart_by_address() {
+    let mut sample = Sample::new();
+    let mut other = Trace::open(&sample.path()).unwrap().definitions().function(sample.lab).unwrap().clone();
+    other.bdf = device_model::Bdf::new(0, 5, 0).unwrap();
+    let function = sample.writer.define(&Definition::Function(other)).unwrap();
+    let region = device_model::Region::Bar(0);
+    let route =
+        Route { function: Some(function), region, space: Space::Memory, base: 0xfd00_0000, size: 4096 };
+    let route = sample.writer.define(&Definition::Route(route)).unwrap();
+    let first = sample.kernel_write(8, 1);
+    sample.access(first);
+    let second = sample.access(AccessEvent { route, target: Target::Memory(0xfd00_0008), ..first });
+    let (address, data) = (0xfee0_0000, 0x31);
+    for function in [sample.lab, function] {
+        sample.event(EventKind::Msi { function, index: 0, address, data, delivered: true, cause: 0 });
+    }
+    let trace = sample.finished();
+    let shown = lines_with(&trace, "SCRATCH");
+    assert!(
+        shown[0].contains(" 00:04.0 BAR0+0x008 SCRATCH ")
+            && shown[1].contains(" 00:05.0 BAR0+0x008 SCRATCH ")
+    );
+    assert_eq!(
+        lines_with(&trace, "MSI vector"),
+        [
+            "3      2 us  00:04.0 lab  MSI vector 0x31 -> vCPU 0",
+            "4      2 us  00:05.0 lab  MSI vector 0x31 -> vCPU 0",
+        ]
+    );
+    assert_eq!(words::summary(trace.views().get(second).unwrap()), "W4 00:05.0 BAR0.SCRATCH 0x1");
+}
+
+#[test]
+fn configuration_accesses_say_whose_register_it_is_and_what_an_address_selects() {
+    let mut sample = Sample::new();
+    sample.configuration(0x04, 6);
+    let absent = Target::Port { port: 0xcfc, routing_id: 0x38, offset: 0 };
+    let read = AccessEvent { target: absent, size: 4, value: 0xffff_ffff, ..AccessEvent::default() };
+    sample.access(AccessEvent { outcome: Outcome::Unclaimed, ..read });
+    let trace = sample.finished();
+    let summary = |seq| words::summary(trace.views().get(seq).unwrap());
+    assert_eq!(summary(1), "W4 CONFIG_ADDRESS 0x80002004 -> 00:04.0 CONFIG.COMMAND");
+    assert_eq!(summary(2), "W4 00:04.0 CONFIG.COMMAND 0x6 MEMORY_SPACE BUS_MASTER");
+    assert_eq!(
+        summary(3),
+        "R4 00:07.0 CONFIG.VENDOR_ID 0xffffffff  (nothing decodes this address: reads all-ones)"
+    );
+    let shown = lines_with(&trace, "port cfc");
+    assert!(
+        shown[0].ends_with("00:04.0 CONFIG+0x004 COMMAND    W4 0x6 MEMORY_SPACE BUS_MASTER"),
+        "{shown:?}"
+    );
+    assert!(shown[1].ends_with("00:07.0 CONFIG+0x000 VENDOR_ID  R4 0xffffffff"), "{shown:?}");
+}
+
+#[test]
+fn a_bar_that_goes_is_told_outside_a_scenario_too_once_something_was_printed() {
+    let mut sample = Sample::new();
+    let decode = sample.configuration(4, 6);
+    sample.add_routes(decode);
+    let read = sample.kernel_read(8, 1);
+    sample.access(read);
+    let cause = sample.configuration(4, 0);
+    let route = sample.bar0;
+    sample.event(EventKind::Route { route, change: RouteChange::Removed, cause });
+    sample.unclaimed_read();
+    let text = printed(&sample.finished(), 160, false);
+    assert!(!text.contains("BAR0 decodes"), "{text}");
+    let expected = format!("lab  BAR0 no longer decodes 0xfe000000 (caused by {cause})\n");
+    assert!(text.contains(&expected), "{text}");
 }
