@@ -80,6 +80,12 @@ impl MemoryTypes {
         ranges.chain([(MSR_MTRR_DEF_TYPE, self.default_type)])
     }
 
+    /// Whether a processor takes this value of the register, as far as PAT goes: one with a reserved type gives
+    /// `#GP`. Not every KVM looks at that.
+    pub fn allows(msr: u32, value: u64) -> bool {
+        msr != MSR_PAT || value.to_le_bytes().iter().all(|encoding| matches!(encoding, 0 | 1 | 4..=7))
+    }
+
     /// Takes over what the guest wrote to a model-specific register, if it is one of these.
     pub fn write(&mut self, msr: u32, value: u64) {
         let range = msr.checked_sub(MSR_MTRR_PHYSBASE0).filter(|index| index / 2 < VARIABLE_RANGES);
@@ -226,6 +232,15 @@ mod tests {
         assert_eq!([at(48, 2), at(48, 3)], [(0x202, 0x8_0000_0000), (0x203, 0xfff8_0000_0800)]);
         assert_eq!([at(36, 1), at(36, 3)], [(0x201, 0xf_e000_0800), (0x203, 0x8_0000_0800)]);
         assert_eq!((registers(48).len(), at(48, 4), at(48, 16)), (17, (0x204, 0), (0x2ff, 0x806)));
+    }
+
+    #[test]
+    fn pat_takes_no_reserved_type_in_any_entry() {
+        assert!(MemoryTypes::allows(MSR_PAT, LINUX_PAT) && MemoryTypes::allows(MSR_PAT, PAT_AT_RESET));
+        for value in [2, 3 << 8, 8 << 16, 0xff << 56] {
+            assert!(!MemoryTypes::allows(MSR_PAT, value), "{value:x}");
+        }
+        assert!(MemoryTypes::allows(MSR_MTRR_PHYSBASE0, 2));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub use self::walk::{ACCESSED_DIRTY, PageWalk, read_virtual};
 
 use self::exit::{Exit, PortExit};
 use self::instruction::MemoryExit;
+use self::memory_type::MemoryTypes;
 use self::origin::Tracker;
 use crate::boot::BootProtocol;
 use crate::dispatch::{Access, BusAddress, Origin};
@@ -117,7 +118,8 @@ impl Vcpu {
             Exit::Memory(exit) => self.memory(&exit)?,
             Exit::Port(exit) => return self.port(&exit),
             Exit::WriteMsr { index, data } => {
-                let accepted = setup::write_msr(&self.fd, index, data).is_ok();
+                let accepted =
+                    MemoryTypes::allows(index, data) && setup::write_msr(&self.fd, index, data).is_ok();
                 if accepted {
                     self.tracker.memory_types.write(index, data);
                 }

@@ -5,6 +5,7 @@ use device_model::Region;
 use super::*;
 use crate::definition::{Definition, Instruction};
 use crate::event::{AccessEvent, EventKind, Target};
+use crate::format::End;
 use crate::reader::Trace;
 use crate::sample::{BAR0, BAR2, ECAM, IOREMAP, KERNEL, MMAP, Sample, USER};
 
@@ -218,9 +219,12 @@ fn an_instruction_that_was_not_emulated_tells_all_that_an_access_does() {
 }
 
 #[test]
-fn texts_of_guests_hold_no_control_characters() {
+fn texts_of_guests_are_harmless_for_terminals_and_so_is_the_reason_of_an_end() {
     let mut sample = Sample::new();
-    let mark = sample.mark("a\u{1b}[2Jb\nc");
-    let trace = sample.finished();
-    assert!(matches!(&trace.views().get(mark).unwrap().what, What::Mark { text } if &**text == "a.[2Jb.c"));
+    let mark = sample.mark("a\u{1b}[2Jb\nc\u{202e}d\u{2028}e");
+    let trace = sample.ended(End::Failed("x\u{1b}\u{2066}".into()));
+    assert!(
+        matches!(&trace.views().get(mark).unwrap().what, What::Mark { text } if &**text == "a.[2Jb.c.d.e")
+    );
+    assert_eq!(trace.end(), Some(&End::Failed("x..".into())));
 }
