@@ -49,11 +49,7 @@ pub(crate) fn harmless_json(json: &[u8]) -> Cow<'_, [u8]> {
             ' ' | '\t' | '\n' | '\r' => false,
             other => obeyed(other),
         };
-        if harmful {
-            out.push(INSTEAD)
-        } else {
-            out.push_str(this)
-        }
+        out.push_str(if harmful { "." } else { this });
         rest = after;
     }
     Cow::Owned(out.into_bytes())
