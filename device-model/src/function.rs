@@ -8,7 +8,7 @@ use crate::address::Region;
 use crate::backing::Backing;
 use crate::bar::BarSpec;
 use crate::capability::Capabilities;
-use crate::config::{ConfigSpace, STATUS};
+use crate::config::{self, ConfigSpace, STATUS};
 use crate::context::{Context, Cycle};
 use crate::device::{PciDevice, Refused};
 use crate::dma::DmaError;
@@ -19,7 +19,7 @@ use crate::header::{
 };
 use crate::interrupt::{self, Interrupts};
 use crate::memory::DeviceMemory;
-use crate::register::{self, Access, RegisterMap};
+use crate::register::{self, Access, Register, RegisterMap};
 use crate::rom::Rom;
 use crate::timer::Timers;
 
@@ -128,6 +128,11 @@ impl PciFunction {
     /// The registers, one map a region: the device's, and those of MSI-X.
     pub fn register_maps(&self) -> &[RegisterMap] {
         &self.register_maps
+    }
+
+    /// The registers of its configuration space: those of its header and of the capabilities that it has.
+    pub fn configuration_registers(&self) -> Vec<Register> {
+        config::registers::registers(self.config.bytes())
     }
 
     /// Regions that may be served otherwise than [`Backing::Trapped`], now or later.

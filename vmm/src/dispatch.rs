@@ -66,6 +66,8 @@ pub struct Origin {
     pub walk: Id,
     /// The memory type that the page asks for through PAT, if it is known.
     pub pat: Option<MemoryType>,
+    /// The memory type that PAT and MTRRs make of it together, if it is known.
+    pub effective: Option<MemoryType>,
     /// The instruction's definition, 0 if unresolved.
     pub instruction: Id,
     /// Counts executed instructions.

@@ -11,7 +11,7 @@ use crate::images::{Code, Images};
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::memory::GuestMemory;
 use crate::modules::{Modules, Placed, Read};
-use crate::vcpu::{ACCESSED_DIRTY, Located, MAX_LENGTH, PageWalk, Registers, read_virtual};
+use crate::vcpu::{ACCESSED_DIRTY, Located, MAX_LENGTH, PageWalk, Registers, TypesOfPage, read_virtual};
 
 /// Start of the kernel's half of an address space.
 const KERNEL_HALF: u64 = 1 << 63;
@@ -22,7 +22,7 @@ struct WalkKey {
     cr3: u64,
     page: u64,
     entries: [u64; 5],
-    memory_type: MemoryType,
+    types: TypesOfPage,
 }
 
 /// An instruction as the trace sees it: address, address space, encoding, ambiguity, width of the code.
@@ -104,20 +104,20 @@ impl Interned {
         self.accounts.all().into_iter().filter_map(Account::take_warning).collect()
     }
 
-    /// The id of a walk to the page of a device access; 0 if there is no room for it.
+    /// The id of a walk to the page of a device access, which has these memory types; 0 if there is no room for it.
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
-    pub fn walk(&mut self, walk: &PageWalk, memory_type: MemoryType) -> Result<Id, WriteError> {
+    pub fn walk(&mut self, walk: &PageWalk, types: TypesOfPage) -> Result<Id, WriteError> {
         let mut entries = [0; 5];
         for (kept, entry) in entries.iter_mut().zip(walk.entries()) {
             *kept = entry & !ACCESSED_DIRTY;
         }
-        let key = WalkKey { cr3: walk.cr3, page: walk.page, entries, memory_type };
+        let key = WalkKey { cr3: walk.cr3, page: walk.page, entries, types };
         if let Some(id) = self.recent.get(&key) {
             return Ok(*id);
         }
-        let (path, mapping) = self.path(walk, memory_type);
+        let (path, mapping) = self.path(walk, types.pat);
         let definition = definition::Walk {
             cr3: walk.cr3,
             page: walk.page,
@@ -126,7 +126,9 @@ impl Interned {
             levels: walk.levels,
             user: walk.user(),
             writable: walk.writable(),
-            memory_type,
+            pat: types.pat,
+            mtrr: Some(types.mtrr),
+            memory_type: types.effective,
             path,
             announced: mapping.is_some(),
             mapping,
@@ -343,7 +345,7 @@ impl Interned {
 
     /// How the page came to lead to a device: the announced mapping that holds it, or a guess by the
     /// walk and where in the address space it lies.
-    fn path(&self, walk: &PageWalk, memory_type: MemoryType) -> (Path, Option<Id>) {
+    fn path(&self, walk: &PageWalk, pat: Option<MemoryType>) -> (Path, Option<Id>) {
         let holds = |mapping: &definition::Mapping| {
             mapping.address_space.is_none_or(|space| space == walk.cr3)
                 && walk.page < mapping.virtual_address.saturating_add(mapping.length)
@@ -358,7 +360,7 @@ impl Interned {
             Path::Mmap
         } else if self.spaces.ioremap.contains(&walk.page) {
             Path::Ioremap
-        } else if walk.page >= KERNEL_HALF && memory_type != MemoryType::WriteBack {
+        } else if walk.page >= KERNEL_HALF && pat.is_some_and(|asked| asked != MemoryType::WriteBack) {
             // A kernel that chose its spaces anew and didn't say where: its memory is all cached.
             Path::Ioremap
         } else if self.spaces.direct_map.contains(&walk.page) {

@@ -1,6 +1,6 @@
 //! What the trace says of functions and routes.
 
-use device_model::{Bdf, Decode, PciFunction, Region, Space};
+use device_model::{Bdf, Decode, PciFunction, Region, RegisterMap, Space};
 use rustc_hash::FxHashMap;
 use trace::definition::{self, Definition};
 use trace::event::Id;
@@ -62,6 +62,9 @@ impl Defined {
 /// A function with its BARs and registers.
 pub(super) fn function_definition(bdf: Bdf, function: &PciFunction) -> definition::Function {
     let header = function.header();
+    let mut register_maps = function.register_maps().to_vec();
+    let registers = function.configuration_registers().into();
+    register_maps.push(RegisterMap { region: Region::Config, registers });
     definition::Function {
         bdf,
         name: function.name().to_owned(),
@@ -80,7 +83,7 @@ pub(super) fn function_definition(bdf: Bdf, function: &PciFunction) -> definitio
             .collect(),
         msi_vectors: header.msi.map_or(0, |msi| msi.vectors),
         msix_vectors: header.msix.map_or(0, |msix| msix.vectors),
-        register_maps: function.register_maps().to_vec(),
+        register_maps,
         untrapped: function.untrapped().to_vec(),
     }
 }

@@ -147,8 +147,7 @@ impl Dispatcher {
             service_ns,
             stack: 0,
             pat: access.origin.pat,
-            // What it is in truth, MTRRs and the hypervisor decide as well.
-            effective: None,
+            effective: access.origin.effective,
         });
         lane.record(&Event { seq, host_ns, device_ns, vcpu: Some(access.vcpu), kind })
     }

@@ -19,12 +19,14 @@ use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use trace::{EventKind, Lane};
 
 pub use self::instruction::{FunctionStarts, Located, MAX_LENGTH};
+pub use self::memory_type::TypesOfPage;
 pub use self::registers::Registers;
 pub use self::setup::trap;
 pub use self::walk::{ACCESSED_DIRTY, PageWalk, read_virtual};
 
 use self::exit::{Exit, PortExit};
 use self::instruction::MemoryExit;
+use self::memory_type::MemoryTypes;
 use self::origin::Tracker;
 use crate::boot::BootProtocol;
 use crate::dispatch::{Access, BusAddress, Origin};
@@ -74,12 +76,12 @@ impl Vcpu {
     ) -> Result<Self, HostError> {
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
-        setup::prepare(kvm, &mut fd, index, cpus)?;
+        let memory_types = setup::prepare(kvm, &mut fd, index, cpus)?;
         if kvm.check_extension(Cap::CoalescedMmio) {
             fd.map_coalesced_mmio_ring()
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
         }
-        let tracker = Tracker::new();
+        let tracker = Tracker::new(memory_types);
         Ok(Self { index, fd, lane, tracker, shared, doing: Doing::Entering, active: false })
     }
 
@@ -158,8 +160,12 @@ impl Vcpu {
             }
             Exit::WriteMsr { index, data } => {
                 self.doing = Doing::Msr(index);
-                self.tracker.memory_types.write(index, data);
-                exit::fail_msr(&mut self.fd, |fd| setup::write_msr(fd, index, data).is_err());
+                let accepted =
+                    MemoryTypes::allows(index, data) && setup::write_msr(&self.fd, index, data).is_ok();
+                if accepted {
+                    self.tracker.memory_types.write(index, data);
+                }
+                exit::answer_msr(&mut self.fd, !accepted);
             }
             Exit::NotEmulated { suberror } => {
                 self.doing = Doing::Instruction;

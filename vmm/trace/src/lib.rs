@@ -15,6 +15,7 @@ pub mod expectation;
 pub mod explain;
 pub mod filter;
 mod format;
+pub mod harmless;
 mod interrupts;
 mod mapping;
 pub mod maps;

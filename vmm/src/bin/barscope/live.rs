@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use trace::filter::Filter;
+use trace::harmless::harmless;
 use trace::{Event, EventKind, Tail};
 use vmm::{HostError, Place, Stop};
 
@@ -217,10 +218,10 @@ fn say_of_linux(console: &Path, code: Code, stop: &Stop) {
     }
     let (before, end) = lines.split_at(lines.len().saturating_sub(CONSOLE_TAIL));
     if let Some(panic) = before.iter().rfind(|line| line.contains(PANIC)) {
-        complain(format_args!("the guest's kernel panicked:\n  {}", panic.trim_end()));
+        complain(format_args!("the guest's kernel panicked:\n  {}", harmless(panic.trim_end())));
     }
     complain(format_args!("the guest's console, {}, ends:", console.display()));
     for line in end {
-        complain(format_args!("  {}", line.trim_end()));
+        complain(format_args!("  {}", harmless(line.trim_end())));
     }
 }

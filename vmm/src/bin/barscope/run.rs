@@ -8,6 +8,7 @@ use device_model::Bdf;
 use protocol::bug;
 use protocol::scenario::{self, Needs};
 use trace::Writer;
+use trace::harmless::ForTerminal;
 use vmm::machine::Devices;
 use vmm::{Config, HostError, Running, Stop, machine};
 
@@ -109,7 +110,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.firmware = args.has_firmware();
     config.kvm.clone_from(&args.kvm);
     if !args.quiet {
-        config.console = Box::new(io::stderr());
+        config.console = Box::new(ForTerminal::new(io::stderr()));
     }
     if !args.devices.is_empty() {
         config.devices = devices(&args.devices)?;

@@ -21,6 +21,7 @@
 
 use super::{Clock, End, HEADER_BYTES, MAGIC, SEALED, VERSION, slot};
 use crate::capability::{Capabilities, Capability, Knowledge};
+use crate::harmless::harmless;
 
 pub(crate) const STATUS: usize = 3;
 pub(crate) const EVENTS: usize = 4;
@@ -136,8 +137,10 @@ fn state(page: &[u8]) -> State {
         return State::Damaged;
     }
     let length = usize::try_from(word(page, REASON_LENGTH)).map_or(REASON_MAX, |it| it.min(REASON_MAX));
-    let reason = String::from_utf8_lossy(&page[REASON * WORD..][..length]).into_owned();
-    let Some(end) = End::from_code(word(page, STATUS), reason) else { return State::Damaged };
+    let reason = String::from_utf8_lossy(&page[REASON * WORD..][..length]);
+    let Some(end) = End::from_code(word(page, STATUS), harmless(&reason).into_owned()) else {
+        return State::Damaged;
+    };
     State::Ended(Whole {
         end,
         events: word(page, EVENTS),

@@ -76,9 +76,20 @@ impl View {
         }
     }
 
-    /// The memory type of the operand's page.
+    /// The memory type that the operand's page asks for through PAT.
+    pub fn pat(&self) -> Option<MemoryType> {
+        match &self.what {
+            What::Access(access) => access.pat,
+            _ => self.walk()?.pat,
+        }
+    }
+
+    /// The memory type that it has in effect.
     pub fn memory_type(&self) -> Option<MemoryType> {
-        Some(self.walk()?.memory_type)
+        match &self.what {
+            What::Access(access) => access.memory_type,
+            _ => Some(self.walk()?.memory_type),
+        }
     }
 
     /// The announced mapping that the operand is in, or that comes or goes.
