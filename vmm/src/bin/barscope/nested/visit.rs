@@ -43,10 +43,11 @@ impl Visit {
     /// [`Failure`] if the machine ends early, has to be ended, or what comes can't be printed or written.
     pub fn attend(mut self, signals: &mut Signals) -> Result<u8, Failure> {
         let ended = self.listen(signals);
-        if !matches!(ended, Ok(Some(_))) {
+        let in_order = matches!(ended, Ok(Some(_)));
+        if !in_order {
             self.collect();
         }
-        match self.finish(signals, ended.is_err()) {
+        match self.finish(signals, in_order) {
             // Why there is no answer says more.
             Err(_) if ended.is_err() => {}
             other => other?,
@@ -109,11 +110,11 @@ impl Visit {
         }
     }
 
-    /// Has everything printed. If the machine was `ended`, or a signal comes, whatever is printed soon.
-    fn finish(&mut self, signals: &mut Signals, ended: bool) -> io::Result<()> {
+    /// Has everything printed. If the machine had to be ended, or a signal comes, whatever is printed soon.
+    fn finish(&mut self, signals: &mut Signals, in_order: bool) -> io::Result<()> {
         let began = Instant::now();
         while !self.screen.is_done() {
-            if signals.received().is_some() || (ended && began.elapsed() > ARRIVE) {
+            if signals.received().is_some() || (!in_order && began.elapsed() > ARRIVE) {
                 return Ok(());
             }
             thread::sleep(SHORT_TURN);
