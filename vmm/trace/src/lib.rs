@@ -35,5 +35,5 @@ pub use definition::Definition;
 pub use definitions::Definitions;
 pub use event::{Event, EventKind, Id};
 pub use format::{Clock, End};
-pub use reader::{Damage, DamageKind, ReadError, Stream, Tail, Trace};
+pub use reader::{Damage, DamageKind, Feed, Piece, ReadError, Stream, Tail, Trace};
 pub use writer::{Lane, WriteError, WriteOptions, Writer};

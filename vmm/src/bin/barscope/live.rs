@@ -95,6 +95,7 @@ impl Live {
             progress.take(&events, self.tail.definitions(), self.watch.is_read());
         }
         self.take(&events)?;
+        self.watch.flush()?;
         if let Some(progress) = &mut self.progress {
             progress.show();
         }

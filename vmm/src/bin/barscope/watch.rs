@@ -114,6 +114,16 @@ impl Watch {
         }
     }
 
+    /// Has what was printed so far seen, by a reader of a pipe too.
+    ///
+    /// # Errors
+    /// Standard output can't be written.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        let Some(printer) = &mut self.printer else { return Ok(()) };
+        let flushed = printer.flush();
+        self.printed(flushed)
+    }
+
     /// Takes the end.
     ///
     /// # Errors

@@ -75,6 +75,10 @@ impl<W: Write> Printer for JsonPrinter<W> {
         self.totals.add(view);
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
         self.start(ending.definitions)?;
         let Totals { scenarios, passed, failed, accesses, host_ns } = self.totals;
