@@ -265,7 +265,7 @@ fn without_firmware_a_function_is_as_after_reset() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn the_command_has_firmware_for_kernels_of_others_unless_told() -> Result<()> {
     let session = Session::new()?;
-    session.file("guest", &raw_guest::assemble(|a| a.ud2())?)?;
+    session.file("guest", &raw_guest::assemble(CodeAssembler::ud2)?)?;
     let maps = |arguments: &[&str]| -> Result<String> {
         // It ends in a triple fault.
         session.run(&[&["--quiet"], arguments].concat())?;
