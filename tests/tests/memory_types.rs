@@ -111,7 +111,7 @@ fn a_write_to_pat_counts_if_kvm_takes_it_and_not_if_it_gives_a_fault() -> Result
             a.mov(rdi, CACHED + 8)?;
             a.mov(eax, dword_ptr(rdi))?;
         }
-        a.ud2()
+        a.hlt()
     })?;
     let expected = [(Some(WriteBack), Some(Uncacheable)), (Some(WriteCombining), Some(WriteCombining))];
     assert_eq!(types(&trace), expected);
