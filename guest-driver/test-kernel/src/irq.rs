@@ -1,6 +1,6 @@
 //! Device interrupts: messages, and pins by way of the IOAPIC, both to the first CPU's local APIC.
 
-use core::arch::asm;
+use core::arch::{asm, global_asm};
 use core::ops::Range;
 
 use crate::apic::LocalApic;
@@ -15,6 +15,26 @@ pub const VECTOR: u8 = 0x31;
 pub const PIN_VECTOR: u8 = 0x38;
 
 const HANDLERS: usize = 8;
+/// Bytes of the instruction `hlt`.
+const HALT_SIZE: u64 = 1;
+
+global_asm!(
+    ".global wait_for_interrupt",
+    ".type wait_for_interrupt, @function",
+    "wait_for_interrupt:",
+    "sti",
+    ".global halt_of_wait",
+    "halt_of_wait:",
+    "hlt",
+    "cli",
+    "ret",
+    ".size wait_for_interrupt, . - wait_for_interrupt",
+);
+
+unsafe extern "C" {
+    fn wait_for_interrupt();
+    safe static halt_of_wait: u8;
+}
 
 /// A driver's handler, and what it is called with.
 #[derive(Clone, Copy)]
@@ -71,19 +91,18 @@ pub fn take_pending() {
     unsafe { asm!("sti", "nop", "cli", options(nostack)) };
 }
 
-/// Waits for an interrupt, and has it handled. It may come back without one: callers look for what they wait for.
-///
-/// On the bench, nothing halts: its clock jumps to the next deadline, so that the interrupt is pending already,
-/// or time passes while this is called again. `hlt` would wait for ever after a handler that ran before it, which
-/// the interrupt shadow of `sti` rules out on a processor, but not on QEMU's emulated AMD-V: its `vmrun` forgets the
-/// shadow (`int_state` of the VMCB) of a guest that was left between `sti` and `hlt`.
+/// Waits until an interrupt was handled.
 pub fn wait() {
-    if bench::is_present() {
-        bench::idle();
-        take_pending();
-    } else {
-        // SAFETY: `sti` takes effect after the next instruction, so that no interrupt is missed between
-        // the two; the handlers keep to their own state.
-        unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
-    }
+    bench::idle();
+    // SAFETY: it keeps to the C calling convention; the handlers keep to their own state.
+    unsafe { wait_for_interrupt() };
+}
+
+/// Where the code goes on that an interrupt came into at `rip`: past the `hlt` that the interrupt should have ended.
+///
+/// `sti` takes effect after the next instruction, so that no interrupt comes between it and `hlt`. QEMU's emulated
+/// AMD-V forgets that for a guest that is left between the two: its `vmrun` doesn't load the interrupt shadow
+/// (`int_state` of the VMCB). A handler that returned to the `hlt` would be the last to run.
+pub fn resume_at(rip: u64) -> u64 {
+    if rip == &raw const halt_of_wait as u64 { rip + HALT_SIZE } else { rip }
 }

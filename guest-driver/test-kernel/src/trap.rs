@@ -119,7 +119,10 @@ extern "C" fn handle_trap(frame: &mut TrapFrame) {
     cpu.count_kernel_entry();
     match frame.vector {
         SPURIOUS => {}
-        vector @ FIRST..=LAST => irq::dispatch(vector as u8),
+        vector @ FIRST..=LAST => {
+            frame.rip = irq::resume_at(frame.rip);
+            irq::dispatch(vector as u8);
+        }
         _ if frame.is_from_user() => process::handle_trap(cpu, frame),
         _ => kernel_fault(frame),
     }
