@@ -7,6 +7,8 @@
 //! All that it holds are these bytes: what capabilities have to remember, they keep here, so that reset,
 //! save and restore are written once.
 
+pub(crate) mod registers;
+
 use std::ops::Range;
 
 use crate::bytes;

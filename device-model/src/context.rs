@@ -21,6 +21,7 @@ pub struct Cycle<'a> {
 /// Built by [`PciFunction`](crate::function::PciFunction) only.
 pub struct Context<'a> {
     pub(crate) now: u64,
+    pub(crate) late: u64,
     pub(crate) cause: u64,
     pub(crate) bus_master: bool,
     pub(crate) memory: &'a dyn DmaMemory,
@@ -31,9 +32,15 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Device time in nanoseconds: that of the access, or the deadline of the timer that came due.
+    /// Device time in nanoseconds: that of the access, or the one at which the timer is served.
     pub fn now(&self) -> u64 {
         self.now
+    }
+
+    /// How long ago the timer came due that is served, in nanoseconds: never on a virtual clock. On a host clock,
+    /// which goes on while the host is busy, a device that counts periods may have missed some.
+    pub fn late(&self) -> u64 {
+        self.late
     }
 
     /// Has [`PciDevice::timer`](crate::device::PciDevice::timer) called with `index`, `delay_ns` from

@@ -222,8 +222,18 @@ impl Fixture {
         self.cycle(|function, cycle| function.doorbell(cycle, region, offset, count));
     }
 
-    /// Moves the clock, and fires the timers that come due.
+    /// Moves the clock, and fires each timer when it comes due.
     pub fn advance(&mut self, nanoseconds: u64) {
+        let end = self.now + nanoseconds;
+        while let Some(deadline) = self.function.next_deadline().filter(|deadline| *deadline <= end) {
+            self.now = deadline;
+            self.cycle(PciFunction::advance);
+        }
+        self.now = end;
+    }
+
+    /// Moves the clock while nobody serves timers, and then fires those that are due.
+    pub fn advance_late(&mut self, nanoseconds: u64) {
         self.now += nanoseconds;
         self.cycle(PciFunction::advance);
     }

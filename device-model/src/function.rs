@@ -8,7 +8,7 @@ use crate::address::Region;
 use crate::backing::Backing;
 use crate::bar::BarSpec;
 use crate::capability::Capabilities;
-use crate::config::{ConfigSpace, STATUS};
+use crate::config::{self, ConfigSpace, STATUS};
 use crate::context::{Context, Cycle};
 use crate::device::{PciDevice, Refused};
 use crate::dma::DmaError;
@@ -19,7 +19,7 @@ use crate::header::{
 };
 use crate::interrupt::{self, Interrupts};
 use crate::memory::DeviceMemory;
-use crate::register::{self, Access, RegisterMap};
+use crate::register::{self, Access, Register, RegisterMap};
 use crate::rom::Rom;
 use crate::timer::Timers;
 
@@ -130,6 +130,11 @@ impl PciFunction {
         &self.register_maps
     }
 
+    /// The registers of its configuration space: those of its header and of the capabilities that it has.
+    pub fn configuration_registers(&self) -> Vec<Register> {
+        config::registers::registers(self.config.bytes())
+    }
+
     /// Regions that may be served otherwise than [`Backing::Trapped`], now or later.
     pub fn untrapped(&self) -> &[Region] {
         &self.untrapped
@@ -230,11 +235,14 @@ impl PciFunction {
         self.call(cycle, now, cause, |device, context| device.doorbell(context, region, offset, count));
     }
 
-    /// Fires the timers that are due at `cycle.now`, earliest first. What they do bears their own
-    /// deadline and the access that set them.
+    /// Fires the timers that are due at `cycle.now`, earliest first. What they do happens at that time, because of
+    /// the access that set them; how late they are, the device is told.
     pub fn advance(&mut self, cycle: &mut Cycle<'_>) {
-        while let Some(timer) = self.timers.take_due(cycle.now) {
-            self.call(cycle, timer.deadline, timer.cause, |device, context| {
+        let now = cycle.now;
+        // One that is set again comes after `now`.
+        while let Some(timer) = self.timers.take_due(now) {
+            self.call(cycle, now, timer.cause, |device, context| {
+                context.late = now - timer.deadline;
                 device.timer(context, timer.index);
             });
         }
@@ -292,6 +300,7 @@ impl PciFunction {
         let bus_master = self.config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
         let mut context = Context {
             now,
+            late: 0,
             cause,
             bus_master: bus_master && self.capabilities.awake(&self.config),
             memory: cycle.memory,

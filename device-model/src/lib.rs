@@ -41,6 +41,7 @@ pub use bar::BarSpec;
 pub use bytes::Hex;
 pub use capability::msi::MsiSpec;
 pub use capability::msix::MsixSpec;
+pub use config::registers::header_registers;
 pub use config_access::{ConfigAddress, ecam_target};
 pub use context::{Context, Cycle};
 pub use device::{PciDevice, Refused};

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The character device: open, read, write, ioctl and poll. */
+#include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include "lab.h"
@@ -37,7 +40,7 @@ static int lab_close(struct inode *inode, struct file *file)
 }
 
 /* Takes @alive for the caller, if there are registers to use. */
-static int lab_use(struct lab *lab)
+int lab_use(struct lab *lab)
 {
 	down_read(&lab->alive);
 	if (!lab->gone && lab->registers)
@@ -46,7 +49,7 @@ static int lab_use(struct lab *lab)
 	return -ENODEV;
 }
 
-/* Whether @count bytes at @offset are whole registers of BAR 0. */
+/* Whether @count bytes at @offset are whole registers of BAR 0. The caller holds @alive. */
 static bool lab_in_registers(struct lab *lab, loff_t offset, size_t count)
 {
 	resource_size_t size = pci_resource_len(lab->pdev, LAB_BAR_REGISTERS);
@@ -56,49 +59,66 @@ static bool lab_in_registers(struct lab *lab, loff_t offset, size_t count)
 	return count <= size - offset;
 }
 
+/* Registers that are read or written before a program's memory is touched again. */
+#define LAB_AT_ONCE	32
+
 static ssize_t lab_file_read(struct file *file, char __user *data, size_t count, loff_t *offset)
 {
 	struct lab *lab = file->private_data;
-	ssize_t result = lab_use(lab);
-	size_t done;
+	u32 words[LAB_AT_ONCE];
+	size_t done = 0;
+	ssize_t error;
 
-	if (result)
-		return result;
-	result = lab_in_registers(lab, *offset, count) ? count : -EINVAL;
-	for (done = 0; result > 0 && done < count; done += 4) {
-		u32 value = lab_read(lab, *offset + done);
+	do {
+		size_t size = min(count - done, sizeof(words));
+		size_t at;
 
-		if (put_user(value, (u32 __user *)(data + done)))
-			result = -EFAULT;
-	}
-	up_read(&lab->alive);
-	if (result > 0)
-		*offset += result;
-	return result;
+		error = lab_use(lab);
+		if (error)
+			break;
+		if (!lab_in_registers(lab, *offset + done, count - done))
+			error = -EINVAL;
+		for (at = 0; !error && at < size; at += 4)
+			words[at / 4] = lab_read(lab, *offset + done + at);
+		up_read(&lab->alive);
+		if (!error && copy_to_user(data + done, words, size))
+			error = -EFAULT;
+		if (!error)
+			done += size;
+	} while (!error && done < count);
+	*offset += done;
+	return done ? done : error;
 }
 
 static ssize_t lab_file_write(struct file *file, const char __user *data, size_t count,
 			      loff_t *offset)
 {
 	struct lab *lab = file->private_data;
-	ssize_t result = lab_use(lab);
-	size_t done;
+	u32 words[LAB_AT_ONCE];
+	size_t done = 0;
+	ssize_t error;
 
-	if (result)
-		return result;
-	result = lab_in_registers(lab, *offset, count) ? count : -EINVAL;
-	for (done = 0; result > 0 && done < count; done += 4) {
-		u32 value;
+	do {
+		size_t size = min(count - done, sizeof(words));
+		size_t at;
 
-		if (get_user(value, (const u32 __user *)(data + done)))
-			result = -EFAULT;
-		else
-			lab_write(lab, *offset + done, value);
-	}
-	up_read(&lab->alive);
-	if (result > 0)
-		*offset += result;
-	return result;
+		if (copy_from_user(words, data + done, size)) {
+			error = -EFAULT;
+			break;
+		}
+		error = lab_use(lab);
+		if (error)
+			break;
+		if (!lab_in_registers(lab, *offset + done, count - done))
+			error = -EINVAL;
+		for (at = 0; !error && at < size; at += 4)
+			lab_write(lab, *offset + done + at, words[at / 4]);
+		up_read(&lab->alive);
+		if (!error)
+			done += size;
+	} while (!error && done < count);
+	*offset += done;
+	return done ? done : error;
 }
 
 static long lab_ioctl_register(struct lab *lab, unsigned int command, void __user *argument)
@@ -108,19 +128,19 @@ static long lab_ioctl_register(struct lab *lab, unsigned int command, void __use
 
 	if (copy_from_user(&request, argument, sizeof(request)))
 		return -EFAULT;
-	if (!lab_in_registers(lab, request.offset, 4))
-		return -EINVAL;
 	error = lab_use(lab);
 	if (error)
 		return error;
-	if (command == LAB_WRITE)
+	if (!lab_in_registers(lab, request.offset, 4))
+		error = -EINVAL;
+	else if (command == LAB_WRITE)
 		lab_write(lab, request.offset, request.value);
 	else
 		request.value = lab_read(lab, request.offset);
 	up_read(&lab->alive);
-	if (command == LAB_READ && copy_to_user(argument, &request, sizeof(request)))
-		return -EFAULT;
-	return 0;
+	if (!error && command == LAB_READ && copy_to_user(argument, &request, sizeof(request)))
+		error = -EFAULT;
+	return error;
 }
 
 static long lab_ioctl_compute(struct lab *lab, void __user *argument)
@@ -130,11 +150,7 @@ static long lab_ioctl_compute(struct lab *lab, void __user *argument)
 
 	if (copy_from_user(&request, argument, sizeof(request)))
 		return -EFAULT;
-	error = lab_use(lab);
-	if (error)
-		return error;
 	error = lab_compute(lab, &request);
-	up_read(&lab->alive);
 	if (!error && copy_to_user(argument, &request, sizeof(request)))
 		error = -EFAULT;
 	return error;
@@ -143,15 +159,26 @@ static long lab_ioctl_compute(struct lab *lab, void __user *argument)
 static long lab_ioctl_dma(struct lab *lab, void __user *argument)
 {
 	struct lab_dma request;
+	void __user *user;
+	void *data;
 	long error;
 
 	if (copy_from_user(&request, argument, sizeof(request)))
 		return -EFAULT;
-	error = lab_use(lab);
-	if (error)
-		return error;
-	error = lab_dma(lab, &request);
-	up_read(&lab->alive);
+	if (!request.length || request.length > LAB_DMA_MAX)
+		return -EINVAL;
+	user = u64_to_user_ptr(request.data);
+	if (request.to_memory)
+		data = kvmalloc(request.length, GFP_KERNEL) ?: ERR_PTR(-ENOMEM);
+	else
+		data = vmemdup_user(user, request.length);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	error = lab_dma(lab, &request, data);
+	if (!error && request.to_memory && request.status & LAB_DMA_DONE &&
+	    copy_to_user(user, data, request.length))
+		error = -EFAULT;
+	kvfree(data);
 	if (!error && copy_to_user(argument, &request, sizeof(request)))
 		error = -EFAULT;
 	return error;

@@ -14,12 +14,23 @@ static irqreturn_t lab_irq(int irq, void *data)
 {
 	struct lab_vector *vector = data;
 	struct lab *lab = vector->lab;
-	u32 causes = lab_read(lab, LAB_INT_STATUS) & vector->causes;
+	u32 causes = 0;
 	unsigned long flags;
 
+	/*
+	 * A message is sent when the first cause of its vector comes, none for
+	 * one that joins it: what came since is found by looking again.
+	 */
+	for (;;) {
+		u32 status = lab_read(lab, LAB_INT_STATUS);
+
+		if (PCI_POSSIBLE_ERROR(status) || !(status & vector->causes))
+			break;
+		lab_write(lab, LAB_INT_STATUS, status & vector->causes);
+		causes |= status & vector->causes;
+	}
 	if (!causes)
 		return IRQ_NONE;
-	lab_write(lab, LAB_INT_STATUS, causes);
 	spin_lock_irqsave(&lab->lock, flags);
 	lab->causes |= causes;
 	lab->interrupts++;
@@ -28,6 +39,21 @@ static irqreturn_t lab_irq(int irq, void *data)
 		complete(&lab->done);
 	wake_up_interruptible(&lab->wait);
 	return IRQ_HANDLED;
+}
+
+/* Handles causes whose message was lost. No other comes for them until they are acknowledged. */
+void lab_irq_poll(struct lab *lab)
+{
+	int i;
+
+	for (i = 0; i < lab->nvectors; i++)
+		lab_irq(0, &lab->vectors[i]);
+}
+
+void lab_irq_enable(struct lab *lab)
+{
+	lab_write(lab, LAB_CONTROL, LAB_CONTROL_ENABLE);
+	lab_write(lab, LAB_INT_MASK, LAB_INT_ALL);
 }
 
 static void lab_free_vectors(void *pdev)
@@ -79,7 +105,6 @@ int lab_irq_setup(struct lab *lab)
 		if (error)
 			return error;
 	}
-	lab_write(lab, LAB_CONTROL, LAB_CONTROL_ENABLE);
-	lab_write(lab, LAB_INT_MASK, LAB_INT_ALL);
+	lab_irq_enable(lab);
 	return 0;
 }

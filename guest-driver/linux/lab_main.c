@@ -29,6 +29,14 @@ MODULE_PARM_DESC(irq, "best kind of interrupt to ask for: msix, msi, intx or non
 
 static DEFINE_IDA(lab_numbers);
 
+#ifndef LAB_HAS_MANAGED_REQUEST
+/* Kernels without it manage what is requested after pcim_enable_device(). */
+static int pcim_request_all_regions(struct pci_dev *pdev, const char *name)
+{
+	return pci_request_regions(pdev, name);
+}
+#endif
+
 void lab_release(struct kref *ref)
 {
 	struct lab *lab = container_of(ref, struct lab, ref);
@@ -75,6 +83,8 @@ static struct lab *lab_new(struct pci_dev *pdev)
 	spin_lock_init(&lab->lock);
 	init_waitqueue_head(&lab->wait);
 	mutex_init(&lab->opening);
+	mutex_init(&lab->mapping);
+	INIT_LIST_HEAD(&lab->mappers);
 	mutex_init(&lab->busy);
 	init_completion(&lab->done);
 	return lab;
@@ -93,7 +103,7 @@ static int lab_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	error = pcim_enable_device(pdev);
 	if (error)
 		return error;
-	error = pci_request_regions(pdev, KBUILD_MODNAME);
+	error = pcim_request_all_regions(pdev, KBUILD_MODNAME);
 	if (error)
 		return error;
 	error = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
@@ -125,15 +135,13 @@ static void lab_remove(struct pci_dev *pdev)
 	struct lab *lab = pci_get_drvdata(pdev);
 
 	misc_deregister(&lab->misc);
+	/* Who uses the device is done when this is taken; who comes later finds it gone. */
 	down_write(&lab->alive);
-	lab->gone = true;
-	mutex_lock(&lab->opening);
-	if (lab_zap && lab->inode)
-		unmap_mapping_range(lab->inode->i_mapping, 0, 0, 1);
-	mutex_unlock(&lab->opening);
+	WRITE_ONCE(lab->gone, true);
+	up_write(&lab->alive);
+	lab_unmap(lab);
 	if (lab->registers)
 		lab_write(lab, LAB_CONTROL, LAB_CONTROL_RESET);
-	up_write(&lab->alive);
 	wake_up_interruptible(&lab->wait);
 	/* Open files keep the structure; everything else goes with the device. */
 }

@@ -5,12 +5,82 @@
  * vm_pgoff says where in a window a mapping begins. A program may ask for
  * anything, so offset and length are checked against the BAR by subtraction,
  * which can't overflow.
+ *
+ * When the device goes, mappings are taken back. They are found by the files'
+ * address space, where the kernel links a mapping only after lab_mmap() made it,
+ * with mmap_lock held all the time. So remove waits for that lock of each program
+ * that may be in between.
  */
 #include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/mmap_lock.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
 
 #include "lab.h"
 
 #define LAB_WINDOW_PAGES	(LAB_MMAP_WINDOW >> PAGE_SHIFT)
+
+/* An address space whose mmap may not be over. */
+struct lab_mapper {
+	struct list_head list;
+	struct mm_struct *mm;
+};
+
+static void lab_forget(struct lab_mapper *mapper)
+{
+	list_del(&mapper->list);
+	mmdrop(mapper->mm);
+	kfree(mapper);
+}
+
+/* Notes that a mapping is made in @mm, whose mmap_lock is held, and forgets those that are over. */
+static int lab_note(struct lab *lab, struct mm_struct *mm)
+{
+	struct lab_mapper *mapper, *next;
+	int error = 0;
+
+	mutex_lock(&lab->mapping);
+	list_for_each_entry_safe(mapper, next, &lab->mappers, list) {
+		if (mapper->mm == mm)
+			goto out;
+		if (mmap_read_trylock(mapper->mm)) {
+			mmap_read_unlock(mapper->mm);
+			lab_forget(mapper);
+		}
+	}
+	mapper = kmalloc(sizeof(*mapper), GFP_KERNEL);
+	if (mapper) {
+		mmgrab(mm);
+		mapper->mm = mm;
+		list_add(&mapper->list, &lab->mappers);
+	} else {
+		error = -ENOMEM;
+	}
+out:
+	mutex_unlock(&lab->mapping);
+	return error;
+}
+
+/* Takes all mappings back, unless told not to. The device is gone: no more are made. */
+void lab_unmap(struct lab *lab)
+{
+	struct lab_mapper *mapper, *next;
+	LIST_HEAD(mappers);
+
+	mutex_lock(&lab->mapping);
+	list_splice_init(&lab->mappers, &mappers);
+	mutex_unlock(&lab->mapping);
+	list_for_each_entry_safe(mapper, next, &mappers, list) {
+		mmap_read_lock(mapper->mm);
+		mmap_read_unlock(mapper->mm);
+		lab_forget(mapper);
+	}
+	mutex_lock(&lab->opening);
+	if (lab_zap && lab->inode)
+		unmap_mapping_range(lab->inode->i_mapping, 0, 0, 1);
+	mutex_unlock(&lab->opening);
+}
 
 static void lab_set_flags(struct vm_area_struct *vma, vm_flags_t flags)
 {
@@ -77,7 +147,7 @@ int lab_mmap(struct file *file, struct vm_area_struct *vma)
 	struct lab *lab = file->private_data;
 	unsigned long window = vma->vm_pgoff / LAB_WINDOW_PAGES * LAB_MMAP_WINDOW;
 	unsigned long page = vma->vm_pgoff % LAB_WINDOW_PAGES;
-	int error = -EINVAL;
+	int error;
 
 	/* A private mapping would be of copies, which a device has none of. */
 	if (!(vma->vm_flags & VM_SHARED))
@@ -87,6 +157,9 @@ int lab_mmap(struct file *file, struct vm_area_struct *vma)
 		error = -ENODEV;
 		goto out;
 	}
+	error = lab_note(lab, vma->vm_mm);
+	if (error)
+		goto out;
 	switch (window) {
 	case LAB_MMAP_REGISTERS:
 		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
@@ -104,6 +177,8 @@ int lab_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 		error = lab_map_bar(lab, vma, LAB_BAR_DOORBELLS, page);
 		break;
+	default:
+		error = -EINVAL;
 	}
 out:
 	up_read(&lab->alive);

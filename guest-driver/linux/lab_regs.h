@@ -35,6 +35,7 @@
 #define LAB_CONTROL_ENABLE	0x1
 #define LAB_CONTROL_RESET	0x2
 
+#define LAB_STATUS_BUSY		0x1
 #define LAB_STATUS_DONE		0x2
 #define LAB_STATUS_ERROR	0x4
 
@@ -49,5 +50,6 @@
 #define LAB_DMA_START		0x1
 #define LAB_DMA_TO_MEMORY	0x2
 #define LAB_DMA_BUSY		0x1
+#define LAB_DMA_DONE		0x2
 
 #endif

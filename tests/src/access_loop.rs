@@ -9,6 +9,9 @@ use crate::raw_guest::{ENTRY, elf_file};
 /// Where the guest puts BAR0 of the `lab` device, and SCRATCH in it.
 pub const SCRATCH: u64 = 0xfe00_0008;
 
+/// Where BAR0 is mapped once more, by a page that asks for write-back.
+pub const CACHED: u64 = 0xfe20_0000;
+
 const PML4: i32 = 0x20_0000;
 const PDPT: i32 = 0x20_1000;
 const PD_LOW: i32 = 0x20_2000;
@@ -31,6 +34,29 @@ const BAR0: i32 = 0x8000_2010_u32 as i32;
 /// # Errors
 /// If it can't be assembled.
 pub fn access_loop(rounds: i32, ring: u8) -> Result<Vec<u8>> {
+    in_long_mode(|a| {
+        if ring == 3 {
+            enter_ring_3(a)?;
+        }
+        a.mov(rdi, SCRATCH)?;
+        a.mov(ecx, rounds)?;
+        let mut again = a.create_label();
+        a.set_label(&mut again)?;
+        a.mov(dword_ptr(rdi), ecx)?;
+        a.mov(eax, dword_ptr(rdi))?;
+        a.dec(ecx)?;
+        a.jne(again)?;
+        // There is no interrupt descriptor table: a triple fault.
+        a.ud2()
+    })
+}
+
+/// An ELF file that runs `body` in 64-bit mode at ring 0. The first 4 MiB are mapped to themselves, BAR0 of the
+/// `lab` device by an uncached page to itself and by a cached one at [`CACHED`].
+///
+/// # Errors
+/// If it can't be assembled.
+pub fn in_long_mode(body: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result<Vec<u8>> {
     let mut start = CodeAssembler::new(32)?;
     long_mode(&mut start)?;
     let mut code = start.assemble(ENTRY)?;
@@ -41,19 +67,7 @@ pub fn access_loop(rounds: i32, ring: u8) -> Result<Vec<u8>> {
     code.extend_from_slice(&[0x08, 0x00]);
 
     let mut rest = CodeAssembler::new(64)?;
-    if ring == 3 {
-        enter_ring_3(&mut rest)?;
-    }
-    rest.mov(rdi, SCRATCH)?;
-    rest.mov(ecx, rounds)?;
-    let mut again = rest.create_label();
-    rest.set_label(&mut again)?;
-    rest.mov(dword_ptr(rdi), ecx)?;
-    rest.mov(eax, dword_ptr(rdi))?;
-    rest.dec(ecx)?;
-    rest.jne(again)?;
-    // There is no interrupt descriptor table: a triple fault.
-    rest.ud2()?;
+    body(&mut rest)?;
     code.extend(rest.assemble(next.into())?);
     elf_file(&code)
 }
@@ -66,6 +80,7 @@ fn long_mode(a: &mut CodeAssembler) -> Result<(), IcedError> {
         (PD_LOW, PAGE),
         (PD_LOW + 8, 0x20_0000 | PAGE),
         (PD_HIGH + 0x1f0 * 8, 0xfe00_0000_u32 as i32 | PAGE | UNCACHED),
+        (PD_HIGH + 0x1f1 * 8, 0xfe00_0000_u32 as i32 | PAGE),
         // 64-bit code, data, and the same two for ring 3.
         (GDT + 0x08 + 4, 0x0020_9b00),
         (GDT + 0x10 + 4, 0x00cf_9300),

@@ -23,22 +23,20 @@ pub mod mutation;
 pub mod raw_guest;
 pub mod routes;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use device_model::{Bdf, PciDevice, catalog};
 use protocol::bug::{self, Bug};
 use protocol::scenario;
 use tempfile::TempDir;
-use trace::Trace;
 use trace::assert::{Expect, Window};
+use trace::{Clock, Trace};
 use vmm::machine::Devices;
 use vmm::{Config, Place, Stop};
 
 /// How long a guest may take before the bench stops it.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// How long the bench waits between looks at the machine.
-const TURN: Duration = Duration::from_millis(20);
 
 /// A machine to be run.
 pub struct Bench {
@@ -127,6 +125,13 @@ impl Bench {
         self
     }
 
+    /// Gives its devices this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.config.clock = clock;
+        self
+    }
+
     /// Stops the guest after this time.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
@@ -147,15 +152,7 @@ impl Bench {
         config.command_line = scenarios.into_iter().chain(bug).collect::<Vec<_>>().join(" ");
         let path = config.trace.clone();
         let mut machine = vmm::machine::start(config)?;
-        let began = Instant::now();
-        let stop = loop {
-            if let Some(stop) = machine.turn(TURN)? {
-                break stop;
-            }
-            if began.elapsed() > time_limit {
-                break Stop::Timeout;
-            }
-        };
+        let stop = machine.wait(time_limit).unwrap_or(Stop::Timeout);
         let places = machine.halt();
         machine.finish(stop.end())?;
         Ok(Run { stop, places, trace: Trace::open(&path)?, _folder: folder })

@@ -163,7 +163,7 @@ impl<'a> Mutator<'a> {
         let mapping = |id| definitions.mapping(id).map(kind_of_mapping);
         let kind_of_walk = |walk: &Walk| {
             let mapping = walk.mapping.and_then(mapping);
-            (walk.path, walk.memory_type, walk.announced, mapping)
+            (walk.path, walk.pat, walk.memory_type, walk.announced, mapping)
         };
         let walks = of(|definition| matches!(definition, Definition::Walk(_)));
         let mappings = of(|definition| matches!(definition, Definition::Mapping(_)));

@@ -16,7 +16,7 @@ use tests::falsify::each_clause_can_fail;
 use trace::Trace;
 use trace::assert::{Expect, Window, read};
 use trace::definition::Path;
-use trace::view::What;
+use trace::view::{Place, What};
 
 /// What `lab` says in ID.
 const ID: u64 = 0x3142_414c;
@@ -118,15 +118,15 @@ fn on_linux_two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
     const TIMES: u64 = 200;
     let views = all()?.trace.views();
     for (register, level, first) in [("SCRATCH", 0, 0xd000_0000), ("OPERAND", 3, 0xa000_0000)] {
-        let values =
-            views.all().iter().filter(|view| view.scenario.as_deref() == Some("two-cpus")).filter_map(
-                |view| {
-                    let What::Access(access) = &view.what else { return None };
-                    let named = access.place.as_ref().and_then(trace::view::Place::register_name).as_deref()
-                        == Some(register);
-                    (named && access.write && access.cpl == level).then_some((view.vcpu, access.value))
-                },
-            );
+        let values = views
+            .all()
+            .iter()
+            .filter(|view| view.scenario.as_deref() == Some("two-cpus"))
+            .filter_map(|view| {
+                let What::Access(access) = &view.what else { return None };
+                let named = access.place.as_ref().and_then(Place::register_name).as_deref() == Some(register);
+                (named && access.write && access.cpl == level).then_some((view.vcpu, access.value))
+            });
         let values: Vec<_> = values.collect();
         assert_eq!(values.len() as u64, TIMES, "{register}");
         let cpu = values[0].0;
@@ -134,6 +134,29 @@ fn on_linux_two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
             assert_eq!((*vcpu, *value), (cpu, first | turn), "{register}");
         }
     }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+fn on_linux_nothing_reaches_the_device_between_two_drivers() -> Result<()> {
+    let mut gone = 0;
+    let mut without_driver = false;
+    for view in all()?.trace.views().all() {
+        match &view.what {
+            _ if view.scenario.as_deref() != Some("unbind-in-use") => {}
+            What::Mark { text } => {
+                without_driver = &**text == "gone";
+                gone += u32::from(without_driver);
+            }
+            What::Access(access) if without_driver => {
+                let elsewhere = access.place.as_ref().is_none_or(Place::is_configuration);
+                ensure!(elsewhere, "record {} reaches the device", view.seq);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(gone, 5);
     Ok(())
 }
 

@@ -72,9 +72,11 @@ fn the_drivers_registers_are_those_of_the_model() {
     let fields = [
         ("CONTROL", "ENABLE"),
         ("CONTROL", "RESET"),
+        ("STATUS", "BUSY"),
         ("STATUS", "DONE"),
         ("STATUS", "ERROR"),
         ("DMA_STATUS", "BUSY"),
+        ("DMA_STATUS", "DONE"),
     ];
     let mask = |register: &str, field: &str| {
         let fields = &map.named(register).unwrap().fields;
@@ -99,6 +101,7 @@ fn programs_know_the_same_registers() {
     let registers = [
         ("LAB_ID", program::ID),
         ("LAB_SCRATCH", program::SCRATCH),
+        ("LAB_INT_STATUS", program::INT_STATUS),
         ("LAB_OPERAND", program::OPERAND),
         ("LAB_OPCODE", program::OPCODE),
         ("LAB_RESULT", program::RESULT),
@@ -108,6 +111,8 @@ fn programs_know_the_same_registers() {
     }
     assert_eq!(number(&header, "LAB_ID_VALUE"), u64::from(program::ID_VALUE));
     assert_eq!(number(&header, "LAB_INT_DONE"), u64::from(program::INT_DONE));
+    assert_eq!(number(&header, "LAB_INT_DOORBELL"), u64::from(program::INT_DOORBELL));
+    assert_eq!(number(&header, "LAB_INT_FIFO"), u64::from(program::INT_FIFO));
     assert_eq!((program::VENDOR, program::DEVICE), (0x1234, 0x1ab0));
 }
 

@@ -58,7 +58,7 @@ const CATCHES: [Catch; 10] = [
         bug: Bug::MappedCached,
         file: "tests/expect/paths.expect",
         test: "registers are mapped uncached",
-        clause: "never access BAR0 not memtype UC-",
+        clause: "never access BAR0 not pat UC-",
     },
     Catch {
         bug: Bug::WrongVector,

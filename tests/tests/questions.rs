@@ -193,7 +193,12 @@ fn mistakes_are_told_with_their_place() -> Result<()> {
 fn the_language_is_told_as_it_is() -> Result<()> {
     let told = Session::new()?.run(&["language"])?;
     assert_eq!(told.code, Some(0));
-    for words in ["| `not-emulated` |", "| `memtype` | `UC` `UC-` `WC`", "# Filters and expectations"] {
+    for words in [
+        "| `not-emulated` |",
+        "| `pat` | `UC` `UC-` `WC`",
+        "| `memtype` | `UC` `WC`",
+        "# Filters and expectations",
+    ] {
         assert!(told.stdout.contains(words), "no {words:?} in: {}", told.stdout);
     }
     Ok(())

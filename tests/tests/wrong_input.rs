@@ -385,7 +385,10 @@ fn a_guest_that_announces_nothing_leaves_a_trace_that_says_so() -> Result<()> {
         _ => None,
     });
     let access = access.context("no access")?;
-    assert_eq!((access.pat, access.effective, access.stack), (Some(MemoryType::UncacheableMinus), None, 0));
+    assert_eq!(
+        (access.pat, access.effective, access.stack),
+        (Some(MemoryType::UncacheableMinus), Some(MemoryType::Uncacheable), 0)
+    );
     Ok(())
 }
 

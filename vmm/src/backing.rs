@@ -15,6 +15,7 @@ use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use crate::host::HostError;
+use crate::routes::Destination;
 
 /// A page of the dirty log.
 const PAGE: u64 = 4096;
@@ -79,20 +80,43 @@ pub struct Rung {
 /// All regions that are not trapped.
 pub struct Backings {
     vm: Arc<VmFd>,
-    /// Wakes the event loop when a doorbell rings.
-    epoll: Arc<Epoll>,
+    /// Wakes the devices' thread when a doorbell rings; with a virtual clock, vCPUs look by themselves.
+    epoll: Option<Arc<Epoll>>,
     served: Vec<Served>,
+    /// Where gathered writes lead that KVM may hold still.
+    retired: Vec<Retired>,
+    /// Doorbells that rang before they were taken away.
+    rung: Vec<Rung>,
+}
+
+/// A region whose writes were gathered.
+struct Retired {
+    destination: Destination,
+    size: u64,
 }
 
 impl Backings {
     /// None yet.
-    pub fn new(vm: Arc<VmFd>, epoll: Arc<Epoll>) -> Self {
-        Self { vm, epoll, served: Vec::new() }
+    pub fn new(vm: Arc<VmFd>, epoll: Option<Arc<Epoll>>) -> Self {
+        Self { vm, epoll, served: Vec::new(), retired: Vec::new(), rung: Vec::new() }
     }
 
-    /// Whether every region is trapped.
+    /// Whether every region is trapped, and nothing is left to be told of those that weren't.
     pub fn is_empty(&self) -> bool {
-        self.served.is_empty()
+        self.served.is_empty() && self.retired.is_empty() && self.rung.is_empty()
+    }
+
+    /// Where a gathered write at `address` leads whose region is no longer gathered, if it is one.
+    pub fn retired(&self, address: u64) -> Option<Destination> {
+        let holds = |retired: &&Retired| {
+            address.checked_sub(retired.destination.base).is_some_and(|offset| offset < retired.size)
+        };
+        self.retired.iter().find(holds).map(|retired| retired.destination)
+    }
+
+    /// KVM holds no gathered writes any more.
+    pub fn all_gathered(&mut self) {
+        self.retired.clear();
     }
 
     /// Serves a region, that decodes `decode` now, as its function wants it; where that can't be, it is
@@ -131,20 +155,26 @@ impl Backings {
     pub fn trap(&mut self, index: usize, region: Region) -> Result<bool, HostError> {
         let is_it = |served: &Served| served.function == index && served.region == region;
         let Some(position) = self.served.iter().position(is_it) else { return Ok(false) };
-        match self.served.swap_remove(position).how {
+        let Served { function, region, route, how } = self.served.swap_remove(position);
+        match how {
             How::Direct { slot, base, memory, .. } => self.set_slot(slot, base, &memory, 0)?,
             How::Doorbells(bells) => {
-                for bell in bells {
-                    let address = IoEventAddress::Mmio(bell.address);
+                for Bell { offset, address, fd } in bells {
                     self.vm
-                        .unregister_ioevent(&bell.fd, &address, NoDatamatch)
+                        .unregister_ioevent(&fd, &IoEventAddress::Mmio(address), NoDatamatch)
                         .map_err(|source| HostError::ioctl("KVM_IOEVENTFD", source))?;
+                    if let Ok(count) = fd.read() {
+                        self.rung.push(Rung { function, region, route, offset, count });
+                    }
                 }
             }
-            How::Coalesced { base, size } => self
-                .vm
-                .unregister_coalesced_mmio(IoEventAddress::Mmio(base), size)
-                .map_err(|source| HostError::ioctl("KVM_UNREGISTER_COALESCED_MMIO", source))?,
+            How::Coalesced { base, size } => {
+                self.vm
+                    .unregister_coalesced_mmio(IoEventAddress::Mmio(base), size)
+                    .map_err(|source| HostError::ioctl("KVM_UNREGISTER_COALESCED_MMIO", source))?;
+                let destination = Destination { id: route, function, region, base };
+                self.retired.push(Retired { destination, size: size.into() });
+            }
         }
         Ok(true)
     }
@@ -178,8 +208,8 @@ impl Backings {
     }
 
     /// Which doorbells rang since this was last asked.
-    pub fn rung(&self) -> Vec<Rung> {
-        let mut rung = Vec::new();
+    pub fn rung(&mut self) -> Vec<Rung> {
+        let mut rung = std::mem::take(&mut self.rung);
         for Served { function, region, route, how } in &self.served {
             let How::Doorbells(bells) = how else { continue };
             for bell in bells {
@@ -253,9 +283,11 @@ impl Backings {
             self.vm
                 .register_ioevent(&fd, &IoEventAddress::Mmio(address), NoDatamatch)
                 .map_err(|source| HostError::ioctl("KVM_IOEVENTFD", source))?;
-            self.epoll
-                .ctl(ControlOperation::Add, fd.as_raw_fd(), EpollEvent::new(EventSet::IN, 0))
-                .map_err(|source| HostError::system("epoll_ctl", source))?;
+            if let Some(epoll) = &self.epoll {
+                epoll
+                    .ctl(ControlOperation::Add, fd.as_raw_fd(), EpollEvent::new(EventSet::IN, 0))
+                    .map_err(|source| HostError::system("epoll_ctl", source))?;
+            }
             bells.push(Bell { offset, address, fd });
         }
         Ok(Some(How::Doorbells(bells)))

@@ -51,6 +51,14 @@ impl DeviceClock {
         }
     }
 
+    /// What `taken`, device time from a moment ago, has become: a virtual clock stands still meanwhile.
+    pub fn now_or(&self, taken: u64) -> u64 {
+        match self {
+            Self::Virtual(_) => taken,
+            Self::Host(_) => self.now(),
+        }
+    }
+
     /// The guest is idle until `deadline`: a virtual clock jumps there, a host clock goes its own way.
     pub fn jump(&self, deadline: u64) -> bool {
         match self {

@@ -4,6 +4,7 @@
 //! what it did besides is recorded and sent on (interrupts to KVM, BAR moves to the routes) before the
 //! lock goes. So a device's records have the order in which it saw their accesses.
 
+mod deadlines;
 mod describe;
 mod firmware;
 mod reach;
@@ -11,7 +12,7 @@ mod serve;
 mod settle;
 mod timers;
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -22,7 +23,8 @@ use trace::event::{Id, Target};
 use trace::{Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Writer};
 use vmm_sys_util::eventfd::EventFd;
 
-use self::describe::{function_definition, route_definition};
+use self::deadlines::Deadlines;
+use self::describe::{Defined, function_definition, route_definition};
 use crate::backing::Backings;
 use crate::clock::DeviceClock;
 use crate::host::HostError;
@@ -64,6 +66,8 @@ pub struct Origin {
     pub walk: Id,
     /// The memory type that the page asks for through PAT, if it is known.
     pub pat: Option<MemoryType>,
+    /// The memory type that PAT and MTRRs make of it together, if it is known.
+    pub effective: Option<MemoryType>,
     /// The instruction's definition, 0 if unresolved.
     pub instruction: Id,
     /// Counts executed instructions.
@@ -107,10 +111,8 @@ pub struct Dispatcher {
     /// Whether any region isn't trapped: nothing has to be collected without.
     untrapped: AtomicBool,
     writer: Writer,
-    /// No function wants to be called before this device time; `u64::MAX` for never.
-    deadline_bound: AtomicU64,
-    /// Told when a host clock's next deadline may have changed.
-    deadline_changed: EventFd,
+    deadlines: Deadlines,
+    defined: Mutex<Defined>,
 }
 
 impl Dispatcher {
@@ -156,6 +158,7 @@ impl Dispatcher {
             slots.push(Slot { bdf, id, config_data, gsi, function: Mutex::new(function) });
         }
         Ok(Self {
+            deadlines: Deadlines::new(slots.len(), deadline_changed),
             functions: slots,
             mapped: routes.snapshot(),
             routes: Mutex::new(routes),
@@ -170,8 +173,7 @@ impl Dispatcher {
             rung: Mutex::new(()),
             untrapped: AtomicBool::new(false),
             writer,
-            deadline_bound: AtomicU64::new(u64::MAX),
-            deadline_changed,
+            defined: Mutex::default(),
         })
     }
 

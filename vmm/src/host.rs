@@ -54,7 +54,17 @@ pub enum HostError {
         /// What the system said.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// A thread, a timer or an event descriptor can't be had.
+    /// No room for another thread.
+    #[error(
+        "can't start the thread {name}; end other programs, or raise the limit of processes (ulimit -u) or of memory (ulimit -v)"
+    )]
+    Thread {
+        /// Its name.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A timer or an event descriptor can't be had.
     #[error("{what}: {source}")]
     System {
         /// What was asked for.

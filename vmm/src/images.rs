@@ -5,6 +5,9 @@ use trace::event::Id;
 
 use crate::vcpu::FunctionStarts;
 
+/// More functions than any executable has.
+const MOST: usize = 1 << 20;
+
 /// Code by address: where it is, and where its functions start.
 #[derive(Clone, Default)]
 pub struct Code {
@@ -32,6 +35,7 @@ impl Code {
             .symbols()
             .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0)
             .map(|symbol| range(symbol.address(), symbol.size()))
+            .take(MOST)
             .collect();
         functions.sort_unstable();
         Some(Self { ranges, functions })

@@ -1,11 +1,15 @@
 //! The files that a Linux guest starts with: a cpio archive in the kernel's "newc" format.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 use cpio::newc::{Builder, ModeFileType, trailer};
+
+use crate::host_file;
+
+/// The longest file of the host: 1 GiB, a third of what a guest's memory holds at most.
+const HOST_FILE_MAX: u64 = 1 << 30;
 
 /// A tree of files, of which [`write`](Self::write) makes an archive.
 #[derive(Default)]
@@ -77,15 +81,12 @@ impl Initramfs {
     /// Adds a file of the host, which anyone in the guest may execute.
     ///
     /// # Errors
-    /// [`PackError`] if the host's file can't be read or the path isn't UTF-8.
+    /// [`PackError`] if the host's file can't be read, is no regular one or longer than 1 GiB, or if the path isn't
+    /// UTF-8.
     pub fn host_file(&mut self, path: &Path, host: &Path) -> Result<(), PackError> {
         let failed = |source| PackError { path: host.to_owned(), source };
-        let size = File::open(host)
-            .and_then(|file| file.metadata())
-            .and_then(|data| match data.is_file() {
-                true => size(data.len()),
-                false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
-            })
+        let size = host_file::open(host, HOST_FILE_MAX)
+            .and_then(|file| size(file.metadata()?.len()))
             .map_err(failed)?;
         self.add(path, Entry::File { content: Content::Host { path: host.to_owned(), size }, mode: 0o755 })
     }
@@ -186,7 +187,7 @@ fn size(bytes: u64) -> io::Result<u32> {
 }
 
 fn copy(path: &Path, size: u32, out: &mut impl Write) -> io::Result<()> {
-    let copied = io::copy(&mut File::open(path)?.take(size.into()), out)?;
+    let copied = io::copy(&mut host_file::open(path, HOST_FILE_MAX)?.take(size.into()), out)?;
     if copied == u64::from(size) { Ok(()) } else { Err(io::Error::other("it shrank while it was packed")) }
 }
 
@@ -247,7 +248,7 @@ mod tests {
     #[test]
     fn a_folder_of_the_host_is_no_file() {
         let error = Initramfs::default().host_file(Path::new("/a"), Path::new("/")).unwrap_err();
-        assert_eq!(error.source.to_string(), "not a regular file");
+        assert_eq!(error.source.to_string(), "is no regular file");
     }
 
     #[test]

@@ -9,6 +9,9 @@ const VMALLOC: u64 = 0xffff_c900_0000_0000;
 /// Size of the space for `vmalloc` and `ioremap` with 4 levels: 32 TiB.
 const VMALLOC_SIZE: u64 = 32 << 40;
 
+/// More symbols than any kernel has.
+const MOST: usize = 1 << 20;
+
 /// No function is longer: what comes after the last one before a gap belongs to nobody.
 const LONGEST: u64 = 1 << 20;
 
@@ -53,7 +56,7 @@ impl KernelSymbols {
     /// Takes in lines of `/proc/kallsyms`; what isn't like that is left out.
     pub fn parse(lines: &[u8]) -> Self {
         let text = String::from_utf8_lossy(lines);
-        let mut symbols: Vec<_> = text.lines().filter_map(symbol).collect();
+        let mut symbols: Vec<_> = text.lines().filter_map(symbol).take(MOST).collect();
         symbols.sort();
         Self { symbols }
     }

@@ -1,10 +1,11 @@
 //! The machine: guest memory, KVM, vCPUs, and the way of an access to a device and into a trace.
 //!
-//! [`machine::start`] puts one together from a [`machine::Config`]; the [`Running`] that it gives is
-//! served in turns until it says why it [`Stop`]ped.
+//! [`machine::start`] puts one together from a [`machine::Config`]; the [`Running`] that it gives says why it
+//! [`Stop`]ped.
 
 mod backing;
 mod boot;
+mod budget;
 mod capable;
 mod clock;
 mod console;
@@ -13,6 +14,7 @@ mod dispatch;
 mod firmware;
 mod guest_abi;
 mod host;
+pub mod host_file;
 mod images;
 pub mod initramfs;
 mod interned;
@@ -27,11 +29,15 @@ mod routes;
 mod running;
 mod shared;
 mod stop;
+mod threads;
 mod vcpu;
 
 pub use boot::BootError;
+#[doc(hidden)]
+pub use guest_abi::fuzz;
 pub use host::HostError;
 pub use kernel_module::name as module_name;
 pub use machine::{Config, MachineError};
-pub use running::Running;
+pub use running::{Running, Stopper, TraceFile};
 pub use stop::{Place, Stop, signal_name};
+pub use threads::Relay;

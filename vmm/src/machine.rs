@@ -21,8 +21,9 @@ use crate::host::{self, HostError};
 use crate::interned::Interned;
 use crate::layout;
 use crate::memory::GuestMemory;
-use crate::running::Running;
+use crate::running::{Parts, Running};
 use crate::shared::Shared;
+use crate::threads::{Relay, Requests};
 use crate::vcpu::{self, Vcpu};
 
 /// The embedded test kernel: an ELF file with a PVH note and symbols.
@@ -165,15 +166,14 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let epoll = Arc::new(epoll);
     let deadline_changed =
         EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
-    let notify = deadline_changed.try_clone().map_err(|source| HostError::system("eventfd", source))?;
     let dispatcher = Dispatcher::new(
         functions,
         DeviceClock::new(config.clock),
         memory.clone(),
         Arc::clone(&vm),
-        Backings::new(Arc::clone(&vm), Arc::clone(&epoll)),
+        Backings::new(Arc::clone(&vm), (config.clock == Clock::Host).then(|| Arc::clone(&epoll))),
         writer.clone(),
-        notify,
+        deadline_changed,
     )
     .map_err(HostError::from)?;
     if config.firmware {
@@ -181,14 +181,17 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     }
     let mut interned = Interned::new(writer.clone());
     let image = definition::Image { name: config.kernel_name, address_space: None };
-    interned.image(image, &config.kernel).map_err(HostError::from)?;
+    interned.kernel(image, &config.kernel).map_err(HostError::from)?;
     if let Some(initramfs) = &config.initramfs {
         interned.modules.take_files(initramfs);
     }
 
-    let console = Console::new(Arc::clone(&vm), config.console);
+    let relay = Relay::start(config.console)?;
+    let console = Console::new(Arc::clone(&vm), relay.clone());
     let foreign_programs = config.foreign_programs;
-    let shared = Arc::new(Shared::new(dispatcher, memory, interned, console, cpus, foreign_programs));
+    let (requests, jobs) = Requests::new();
+    let shared = Shared::new(dispatcher, memory, interned, console, requests, cpus, foreign_programs);
+    let shared = Arc::new(shared);
     let mut vcpus = Vec::new();
     for index in 0..cpus {
         let lane = writer.lane(Some(index));
@@ -197,7 +200,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;
     }
-    Ok(Running::start(vcpus, shared, writer, epoll, deadline_changed)?)
+    Ok(Running::start(vcpus, Parts { shared, writer, epoll, console: relay, jobs })?)
 }
 
 /// What the test kernel announces.

@@ -1,183 +1,162 @@
-//! A machine that runs: its vCPU threads, the device clock's deadlines, and its end.
+//! A machine that runs, from its start to its end: its threads, and the first of the reasons to stop that one of
+//! them, or whoever holds a [`Stopper`], has.
 
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use trace::{Clock, End, Lane, Writer};
-use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
-use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
-use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
-use vmm_sys_util::timerfd::TimerFd;
+use trace::{End, Lane, Writer};
+use vmm_sys_util::epoll::Epoll;
+use vmm_sys_util::eventfd::EventFd;
 
 use crate::host::HostError;
 use crate::shared::Shared;
 use crate::stop::{Place, Stop};
-use crate::vcpu::{Report, Vcpu};
+use crate::threads::{self, DeviceThread, Job, Relay, RequestThread, caught, kick, spawn};
+use crate::vcpu::Vcpu;
 
-/// How often vCPUs are taken out of the guest to see whether they sleep for good.
-const WATCH: Duration = Duration::from_millis(250);
-/// How often a vCPU that should leave is told so again: a signal that comes just before KVM_RUN is lost.
-const NUDGE: Duration = Duration::from_millis(5);
+/// How long threads may take to end. What they do meanwhile is bounded, but for the host's file systems.
+const LEAVE: Duration = Duration::from_millis(500);
+/// How often a vCPU that should leave is told so again: it may have been busy on the host.
+const NUDGE: Duration = Duration::from_millis(1);
 
-/// A running machine. Its owner gives it turns.
+/// A running machine.
 pub struct Running {
     shared: Arc<Shared>,
     writer: Writer,
-    threads: Vec<JoinHandle<()>>,
-    reports: Receiver<Report>,
-    epoll: Arc<Epoll>,
-    /// A vCPU has left.
-    left: EventFd,
-    /// The next deadline of a host clock.
-    deadline: TimerFd,
-    deadline_changed: EventFd,
-    /// Where timers' effects are recorded.
+    vcpus: Arc<[JoinHandle<()>]>,
+    devices: Option<(JoinHandle<()>, EventFd)>,
+    requests: Option<JoinHandle<()>>,
+    console: Relay,
+    stops: Receiver<Stop>,
+    stopper: Sender<Stop>,
+    places: Receiver<Place>,
+    /// What is recorded at the end.
     lane: Lane,
-    watched: Instant,
-    stopped: bool,
+    halted: bool,
 }
 
-extern "C" fn wake_up(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // Its arrival takes KVM_RUN back; there is nothing else to do.
+/// What a machine is put together from before it runs.
+pub(crate) struct Parts {
+    pub shared: Arc<Shared>,
+    pub writer: Writer,
+    pub epoll: Arc<Epoll>,
+    pub console: Relay,
+    pub jobs: Receiver<Job>,
+}
+
+/// Stops a machine, from any thread.
+#[derive(Clone)]
+pub struct Stopper(Sender<Stop>);
+
+impl Stopper {
+    /// Stops it for this reason, unless there is another one already.
+    pub fn stop(&self, stop: Stop) {
+        // A machine that is gone has stopped.
+        self.0.send(stop).ok();
+    }
+}
+
+/// The file that a machine's trace is written to.
+pub struct TraceFile(Writer);
+
+impl TraceFile {
+    /// Whether it is still there.
+    ///
+    /// # Errors
+    /// [`HostError::Trace`] if somebody cut it off or deleted it.
+    pub fn check(&self) -> Result<(), HostError> {
+        Ok(self.0.check_file()?)
+    }
 }
 
 impl Running {
-    /// Starts a thread for each vCPU.
-    pub(crate) fn start(
-        vcpus: Vec<Vcpu>,
-        shared: Arc<Shared>,
-        writer: Writer,
-        epoll: Arc<Epoll>,
-        deadline_changed: EventFd,
-    ) -> Result<Self, HostError> {
-        register_signal_handler(SIGRTMIN(), wake_up)
-            .map_err(|error| HostError::system("sigaction", error.into()))?;
-        let left = EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
-        let deadline = TimerFd::new().map_err(|error| HostError::system("timerfd_create", error.into()))?;
-        let (sender, reports) = channel();
+    /// Starts a thread for each vCPU, and those beside them.
+    pub(crate) fn start(vcpus: Vec<Vcpu>, parts: Parts) -> Result<Self, HostError> {
+        let Parts { shared, writer, epoll, console, jobs } = parts;
+        threads::register()?;
+        let (stopper, stops) = channel();
+        let (sender, places) = channel();
+        let requests = RequestThread::start(Arc::clone(&shared), jobs, stopper.clone())?;
         let mut running = Self {
             lane: writer.lane(None),
             shared,
             writer,
-            threads: Vec::new(),
-            reports,
-            epoll,
-            left,
-            deadline,
-            deadline_changed,
-            watched: Instant::now(),
-            stopped: false,
+            vcpus: Arc::new([]),
+            devices: None,
+            requests: Some(requests),
+            console,
+            stops,
+            stopper,
+            places,
+            halted: false,
         };
-        for fd in
-            [running.left.as_raw_fd(), running.deadline.as_raw_fd(), running.deadline_changed.as_raw_fd()]
-        {
-            running.wake_on(fd)?;
+        let mut handles = Vec::new();
+        for (index, vcpu) in vcpus.into_iter().enumerate() {
+            let (places, stopper) = (sender.clone(), running.stopper.clone());
+            match spawn(format!("vCPU {index}"), move || run(vcpu, &places, &stopper)) {
+                Ok(handle) => handles.push(handle),
+                Err(error) => {
+                    // Those that run already are ended as ever.
+                    running.vcpus = handles.into();
+                    return Err(error);
+                }
+            }
         }
-        for vcpu in vcpus {
-            let thread = running.spawn(vcpu, sender.clone())?;
-            running.threads.push(thread);
-        }
+        running.vcpus = handles.into();
+        let (shared, lane) = (Arc::clone(&running.shared), running.writer.lane(None));
+        let (vcpus, stopper) = (Arc::clone(&running.vcpus), running.stopper.clone());
+        running.devices = Some(DeviceThread::start(shared, vcpus, lane, epoll, stopper)?);
         Ok(running)
     }
 
-    fn spawn(&self, vcpu: Vcpu, sender: Sender<Report>) -> Result<JoinHandle<()>, HostError> {
-        let left = self.left.try_clone().map_err(|source| HostError::system("eventfd", source))?;
-        let run = move || {
-            let report = vcpu.run();
-            // The machine may be gone by now; then nobody wants to know.
-            sender.send(report).ok();
-            left.write(1).ok();
-        };
-        std::thread::Builder::new()
-            .name("vcpu".to_owned())
-            .spawn(run)
-            .map_err(|source| HostError::system("a vCPU thread", source))
+    /// Waits until there is a reason to stop, which comes first, or for so long.
+    pub fn wait(&self, limit: Duration) -> Option<Stop> {
+        // It holds a sender itself, so that nothing else can come of it than too long a time.
+        self.stops.recv_timeout(limit).ok()
     }
 
-    /// Ends a turn early when `fd` becomes readable.
-    ///
-    /// # Errors
-    /// [`HostError::System`] if it can't be waited for.
-    pub fn wake_on(&self, fd: RawFd) -> Result<(), HostError> {
-        let event = EpollEvent::new(EventSet::IN, u64::try_from(fd).unwrap_or(0));
-        self.epoll
-            .ctl(ControlOperation::Add, fd, event)
-            .map_err(|source| HostError::system("epoll_ctl", source))
+    /// What stops it.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stopper.clone())
     }
 
-    /// Waits up to `wait` for something to happen, and serves it. `Some` when the machine stopped.
-    ///
-    /// # Errors
-    /// [`HostError`] if the host can't go on.
-    pub fn turn(&mut self, wait: Duration) -> Result<Option<Stop>, HostError> {
-        let mut events = [EpollEvent::default(); 4];
-        let milliseconds = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        match self.epoll.wait(milliseconds, &mut events) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(HostError::system("epoll_wait", source)),
-        }
-        let served =
-            self.shared.dispatcher.collect_rung(&mut self.lane).and_then(|()| self.serve_deadlines());
-        match served.map_err(Stop::from) {
-            Ok(()) => {}
-            Err(Stop::Host(error)) => return Err(error),
-            Err(stop) => return Ok(Some(stop)),
-        }
-        if let Ok(report) = self.reports.try_recv()
-            && let Some(stop) = report.stop
-        {
-            return Ok(Some(stop));
-        }
-        if self.watched.elapsed() >= WATCH {
-            self.watched = Instant::now();
-            self.kick();
-        }
-        Ok(None)
+    /// The trace that is being written.
+    pub fn trace(&self) -> TraceFile {
+        TraceFile(self.writer.clone())
     }
 
-    /// Lets timers fire that a host clock has reached, and waits for the next.
-    fn serve_deadlines(&mut self) -> Result<(), HostError> {
-        if self.shared.dispatcher.clock() != Clock::Host {
-            return Ok(());
-        }
-        // Both only say that it is time to look.
-        self.deadline_changed.read().ok();
-        let now = self.shared.dispatcher.now();
-        self.shared.dispatcher.run_timers(&mut self.lane, now)?;
-        let next = self.shared.dispatcher.next_deadline();
-        let armed = match next {
-            Some(deadline) => {
-                let wait = Duration::from_nanos(deadline.saturating_sub(now).max(1));
-                self.deadline.reset(wait, None)
-            }
-            None => self.deadline.clear(),
-        };
-        armed.map_err(|error| HostError::system("timerfd_settime", error.into()))
+    /// What the guest prints, on its way.
+    pub fn console(&self) -> Relay {
+        self.console.clone()
     }
 
-    /// Takes every vCPU out of the guest for a moment.
-    fn kick(&self) {
-        for thread in &self.threads {
-            if !thread.is_finished() {
-                // A thread that has just ended needs no signal.
-                thread.kill(SIGRTMIN()).ok();
-            }
-        }
-    }
-
-    /// Stops every vCPU; where each of them was.
+    /// Stops every vCPU; where each of them was. One that is missing didn't leave in time.
     pub fn halt(&mut self) -> Vec<Place> {
-        self.stopped = true;
-        self.shared.stop();
-        while self.threads.iter().any(|thread| !thread.is_finished()) {
-            self.kick();
-            std::thread::sleep(NUDGE);
+        if !self.halted {
+            self.halted = true;
+            self.shared.stop();
+            self.console.close();
+            self.shared.requests.close();
+            let began = Instant::now();
+            while self.runs() && began.elapsed() < LEAVE {
+                self.vcpus.iter().for_each(kick);
+                if let Some((_, leave)) = &self.devices {
+                    leave.write(1).ok();
+                }
+                thread::sleep(NUDGE);
+            }
         }
-        self.reports.try_iter().map(|report| report.place).collect()
+        let mut places: Vec<_> = self.places.try_iter().collect();
+        places.sort_by_key(|place| place.vcpu);
+        places
+    }
+
+    /// Whether a thread that records is there still.
+    fn runs(&self) -> bool {
+        let devices = self.devices.iter().map(|(thread, _)| thread);
+        self.vcpus.iter().chain(devices).chain(&self.requests).any(|thread| !thread.is_finished())
     }
 
     /// Stops every vCPU and completes the trace.
@@ -186,8 +165,10 @@ impl Running {
     /// [`HostError::Trace`] if the trace can't be written.
     pub fn finish(mut self, end: End) -> Result<(), HostError> {
         self.halt();
+        // One that didn't leave may hold what is needed for that.
+        let collected =
+            if self.runs() { Ok(()) } else { self.shared.dispatcher.collect_written(&mut self.lane) };
         // A trace that can't be written any more is finished all the same.
-        let collected = self.shared.dispatcher.collect_written(&mut self.lane);
         self.writer.finish(end)?;
         match collected.map_err(Stop::from) {
             Err(Stop::Host(error)) => Err(error),
@@ -198,8 +179,19 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.stopped {
-            self.halt();
-        }
+        self.halt();
+    }
+}
+
+/// A vCPU's thread. Where it was is told before why it stopped.
+fn run(mut vcpu: Vcpu, places: &Sender<Place>, stopper: &Sender<Stop>) {
+    let stop = match caught(|| vcpu.run()) {
+        Ok(stop) => stop,
+        Err(message) => Some(Stop::Panicked { doing: vcpu.doing(), message }),
+    };
+    // The machine may be gone by now; then nobody wants to know.
+    places.send(vcpu.place()).ok();
+    if let Some(stop) = stop {
+        stopper.send(stop).ok();
     }
 }

@@ -1,7 +1,6 @@
 //! What all threads of a machine share.
 
-use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use trace::{EventKind, Lane, WriteError};
@@ -10,6 +9,7 @@ use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::interned::Interned;
 use crate::memory::GuestMemory;
+use crate::threads::{Relay, Requests, Sleepers};
 
 /// What all threads of a machine share.
 pub struct Shared {
@@ -19,11 +19,13 @@ pub struct Shared {
     pub memory: GuestMemory,
     /// Programs run in the guest that don't announce their mappings.
     pub foreign_programs: bool,
+    /// Who reads what the guest tells in bulk.
+    pub requests: Requests,
+    /// Which vCPUs sleep.
+    pub sleepers: Sleepers,
     interned: Mutex<Interned>,
-    console: Mutex<Console<Box<dyn Write + Send>>>,
+    console: Mutex<Console<Relay>>,
     stopping: AtomicBool,
-    /// A bit for each vCPU that may still wake up by itself.
-    awake: AtomicU64,
 }
 
 impl Shared {
@@ -32,7 +34,8 @@ impl Shared {
         dispatcher: Dispatcher,
         memory: GuestMemory,
         interned: Interned,
-        console: Console<Box<dyn Write + Send>>,
+        console: Console<Relay>,
+        requests: Requests,
         cpus: u8,
         foreign_programs: bool,
     ) -> Self {
@@ -40,10 +43,11 @@ impl Shared {
             dispatcher,
             memory,
             foreign_programs,
+            requests,
+            sleepers: Sleepers::new(cpus),
             interned: Mutex::new(interned),
             console: Mutex::new(console),
             stopping: AtomicBool::new(false),
-            awake: AtomicU64::new((1 << cpus) - 1),
         }
     }
 
@@ -53,7 +57,7 @@ impl Shared {
     }
 
     /// The serial port.
-    pub fn console(&self) -> MutexGuard<'_, Console<Box<dyn Write + Send>>> {
+    pub fn console(&self) -> MutexGuard<'_, Console<Relay>> {
         self.console.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -65,15 +69,13 @@ impl Shared {
         self.dispatcher.record(lane, Some(vcpu), self.dispatcher.now(), kind)
     }
 
-    /// Notes whether a vCPU may still wake up by itself; `true` if none of them may any more.
-    pub fn note_asleep(&self, vcpu: u8, asleep: bool) -> bool {
-        let bit = 1 << vcpu;
-        if asleep {
-            self.awake.fetch_and(!bit, Ordering::AcqRel) & !bit == 0
-        } else {
-            self.awake.fetch_or(bit, Ordering::AcqRel);
-            false
-        }
+    /// Records what there is no more room for in the trace, once.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn record_warnings(&self, lane: &mut Lane, vcpu: u8) -> Result<(), WriteError> {
+        let warnings = self.interned().take_warnings();
+        warnings.into_iter().try_for_each(|text| self.record(lane, vcpu, EventKind::Warning { text }))
     }
 
     /// Asks every vCPU to leave at its next exit.

@@ -56,6 +56,13 @@ pub enum Stop {
         /// Why.
         why: String,
     },
+    /// A part of barscope failed.
+    Panicked {
+        /// What it was doing.
+        doing: String,
+        /// The panic's message.
+        message: String,
+    },
     /// The host can't go on: a trace that can't be written, an ioctl that failed.
     Host(HostError),
 }
@@ -106,6 +113,7 @@ impl Stop {
             Stop::Halted(place) => End::Failed(format!("halted for good at {:#x}", place.rip)),
             Stop::NotEmulated { place, .. } => End::Failed(format!("not emulated at {:#x}", place.rip)),
             Stop::Unexpected { what, .. } => End::Failed(what.clone()),
+            Stop::Panicked { message, .. } => End::Failed(format!("barscope failed: {message}")),
             Stop::Host(error) => End::Failed(error.to_string()),
         }
     }

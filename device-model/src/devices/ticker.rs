@@ -16,7 +16,8 @@
 //!
 //! While ENABLE is set, a tick comes every PERIOD nanoseconds of device time: TICKS counts it, and
 //! TICK is set in STATUS, which asserts the pin until it is acknowledged. A tick that finds TICK still set
-//! sets OVERRUN as well. With ONCE set, the first tick clears ENABLE. Setting ENABLE begins a new period,
+//! sets OVERRUN as well; so does one that comes so late that others were due before it, which TICKS counts
+//! too: one interrupt stands for all of them. With ONCE set, the first tick clears ENABLE. Setting ENABLE begins a new period,
 //! whether it was set or not; PERIOD takes effect with the next one.
 
 use std::borrow::Cow;
@@ -88,7 +89,8 @@ impl Ticker {
     }
 
     fn begin_period(&self, context: &mut Context<'_>) {
-        context.set_timer(0, self.period.into());
+        // Ticks keep their distance, however late one is.
+        context.set_timer(0, u64::from(self.period) - context.late() % u64::from(self.period));
     }
 }
 
@@ -148,12 +150,14 @@ impl PciDevice for Ticker {
     }
 
     fn timer(&mut self, context: &mut Context<'_>, _: u8) {
-        if self.status & STATUS_TICK != 0 {
+        let once = self.control & CONTROL_ONCE != 0;
+        let missed = if once { 0 } else { context.late() / u64::from(self.period) };
+        if self.status & STATUS_TICK != 0 || missed != 0 {
             self.status |= STATUS_OVERRUN;
         }
         self.status |= STATUS_TICK;
-        self.ticks = self.ticks.saturating_add(1);
-        if self.control & CONTROL_ONCE != 0 {
+        self.ticks = self.ticks.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX)).saturating_add(1);
+        if once {
             self.control &= !CONTROL_ENABLE;
         } else {
             self.begin_period(context);

@@ -53,6 +53,16 @@ impl Lab {
         system::control(&self.file, LAB_IOREMAP, &mut u32::from(wanted))
     }
 
+    /// A computation, from its start to the interrupt that ends it; the result.
+    ///
+    /// # Errors
+    /// What the driver said.
+    pub fn compute(&self, opcode: u32, operand: u32) -> io::Result<u32> {
+        let mut compute = Compute { opcode, operand, ..Compute::default() };
+        system::control(&self.file, LAB_COMPUTE, &mut compute)?;
+        Ok(compute.result)
+    }
+
     /// A transfer of `bytes`: to BAR 2 from `offset` on, or from there. DMA_STATUS as it is then.
     ///
     /// # Errors

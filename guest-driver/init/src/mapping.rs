@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::ptr;
 
 use crate::bench::{self, Made};
@@ -53,6 +54,26 @@ impl Mapping {
         Ok(Self { address: system::map(file, offset, length)?, length, id: None })
     }
 
+    /// Has the kernel read a part of a file to here, from `offset` on.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn read_from(&self, file: &File, position: u64, offset: usize, length: usize) -> io::Result<()> {
+        assert!(offset + length <= self.length, "{offset:#x} lies outside the mapping");
+        // SAFETY: inside the mapping, which nobody holds a reference to.
+        unsafe { system::read_to(file, position, self.address.add(offset), length) }
+    }
+
+    /// Has the kernel write its first bytes to a file.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn write_to(&self, file: &OwnedFd, length: usize) -> io::Result<()> {
+        assert!(length <= self.length, "the mapping is shorter");
+        // SAFETY: inside the mapping, which nobody holds a reference to.
+        unsafe { system::write_from(file, self.address, length) }
+    }
+
     /// Its first byte.
     pub fn address(&self) -> *mut u8 {
         self.address
@@ -87,3 +108,5 @@ impl Drop for Mapping {
 
 // SAFETY: a mapping is memory of the whole process, and its accesses are single volatile instructions.
 unsafe impl Sync for Mapping {}
+// SAFETY: no thread owns memory of the whole process.
+unsafe impl Send for Mapping {}

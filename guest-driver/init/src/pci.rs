@@ -60,6 +60,14 @@ impl Function {
         fs::write(self.0.join(name), text)
     }
 
+    /// The folder of its driver in sysfs.
+    ///
+    /// # Errors
+    /// What the system said; or it has none.
+    pub fn driver(&self) -> io::Result<PathBuf> {
+        self.0.join("driver").canonicalize()
+    }
+
     /// Takes its driver away from it.
     ///
     /// # Errors
@@ -92,7 +100,8 @@ impl Function {
         config.write_all_at(&[new], COMMAND)
     }
 
-    fn name(&self) -> String {
+    /// Its address, as sysfs and drivers call it.
+    pub fn name(&self) -> String {
         self.0.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }

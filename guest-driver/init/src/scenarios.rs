@@ -1,6 +1,7 @@
 //! The programs: each plays one scenario.
 
 mod device;
+mod in_use;
 mod lifetime;
 mod memory;
 mod paths;
@@ -51,16 +52,20 @@ pub fn named(name: &str) -> Option<Entry> {
         "file-mapping" => (Before(""), memory::file_mapping),
         "msi-x" => (Before("irq=msix"), device::msi_x),
         "msi" => (Before("irq=msi"), device::msi),
+        "msi-shared" => (Before("irq=msi"), two_cpus::msi_shared),
         "intx" => (Before("irq=intx"), device::intx),
         "dma" => (Before(""), device::dma),
         "taken-back" => (Before("zap=1"), lifetime::taken_back),
         "outlives-driver" => (Before("zap=0"), lifetime::outlives_driver),
         "rescan" => (Before(""), lifetime::rescan),
+        "unbind-in-use" => (Before(""), in_use::unbind_in_use),
+        "signals" => (Before(""), two_cpus::signals),
         "two-cpus" => (Before(""), two_cpus::two_cpus),
         "memcpy" => (Before(""), memory::memcpy),
         _ => return None,
     };
-    let leaves_it_changed = matches!(name, "sysfs" | "dev-mem" | "taken-back" | "outlives-driver" | "rescan");
+    let leaves_it_changed =
+        matches!(name, "sysfs" | "dev-mem" | "taken-back" | "outlives-driver" | "rescan" | "unbind-in-use");
     Some(Entry { driver, leaves_it_changed, play })
 }
 
@@ -71,6 +76,8 @@ pub fn program(name: &str, arguments: &[String]) -> ExitCode {
         // What a scenario wants done in a process of its own, which may not survive it.
         [part] if part == "touch" => lifetime::touch(),
         [part] if part == "copy" => memory::copy(),
+        [part] if part == "use" => in_use::use_until_gone(),
+        [part, file, text] if part == "write" => write(file, text),
         _ => Err("no such argument".into()),
     });
     match played {
@@ -83,6 +90,12 @@ pub fn program(name: &str, arguments: &[String]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The part of a scenario that writes to a file of the system.
+fn write(file: &str, text: &str) -> Outcome {
+    std::fs::write(file, text)?;
+    Ok("written".to_owned())
 }
 
 /// What didn't hold, unless it did.
@@ -107,6 +120,7 @@ fn refused<T>(what: &str, result: io::Result<T>, errno: i32) -> io::Result<()> {
 /// System errors.
 mod errno {
     pub const EPERM: i32 = 1;
+    pub const EFAULT: i32 = 14;
     pub const ENODEV: i32 = 19;
     pub const EINVAL: i32 = 22;
 }

@@ -30,6 +30,12 @@ unsafe extern "C" {
     ) -> *mut c_void;
     fn munmap(address: *mut c_void, length: usize) -> c_int;
     fn poll(fds: *mut PollFd, count: c_ulong, timeout: c_int) -> c_int;
+    fn pread(fd: c_int, data: *mut c_void, length: usize, position: i64) -> isize;
+    fn write(fd: c_int, data: *const c_void, length: usize) -> isize;
+    fn signal(number: c_int, handler: extern "C" fn(c_int)) -> *const c_void;
+    fn siginterrupt(number: c_int, on: c_int) -> c_int;
+    fn pthread_self() -> c_ulong;
+    fn pthread_kill(thread: c_ulong, number: c_int) -> c_int;
     fn sched_setaffinity(pid: c_int, size: usize, mask: *const u64) -> c_int;
 }
 
@@ -149,6 +155,36 @@ pub unsafe fn unmap(address: *mut u8, length: usize) {
     unsafe { munmap(address.cast(), length) };
 }
 
+/// Reads a part of a file to memory that may be a device's, or lead nowhere.
+///
+/// # Errors
+/// What the system said; or there was less to read.
+///
+/// # Safety
+/// Nothing else may rely on what is there.
+pub unsafe fn read_to(file: &File, position: u64, address: *mut u8, length: usize) -> io::Result<()> {
+    let position = i64::try_from(position).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // SAFETY: the caller's promise.
+    whole(unsafe { pread(file.as_raw_fd(), address.cast(), length, position) } as i64, length)
+}
+
+/// Writes memory that may be a device's, or lead nowhere, to a file.
+///
+/// # Errors
+/// What the system said; or not all could be written.
+///
+/// # Safety
+/// Nobody may be changing what is there but a device.
+pub unsafe fn write_from(file: &impl AsRawFd, address: *const u8, length: usize) -> io::Result<()> {
+    // SAFETY: the caller's promise.
+    whole(unsafe { write(file.as_raw_fd(), address.cast(), length) } as i64, length)
+}
+
+fn whole(moved: i64, length: usize) -> io::Result<()> {
+    let moved = check(moved)?;
+    if moved as usize == length { Ok(()) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof)) }
+}
+
 /// Waits up to a time for something to read; what the kernel says is ready.
 ///
 /// # Errors
@@ -158,6 +194,37 @@ pub fn wait_readable(file: &File, milliseconds: i32) -> io::Result<i16> {
     // SAFETY: one structure, that lives through the call.
     check(unsafe { poll(&raw mut one, 1, milliseconds) })?;
     Ok(one.returned)
+}
+
+/// A thread that signals can be sent to, which do nothing but end the system call that it is in.
+#[derive(Clone, Copy)]
+pub struct Interruptible(c_ulong);
+
+impl Interruptible {
+    const SIGNAL: c_int = 10;
+
+    /// The calling thread. Its system calls aren't started again.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn this_thread() -> io::Result<Self> {
+        extern "C" fn nothing(_: c_int) {}
+        // SAFETY: a handler that does nothing may run at any point.
+        unsafe { signal(Self::SIGNAL, nothing) };
+        // SAFETY: plain numbers.
+        check(unsafe { siginterrupt(Self::SIGNAL, 1) })?;
+        // SAFETY: it asks for nothing.
+        Ok(Self(unsafe { pthread_self() }))
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Safety
+    /// The thread has to be there.
+    pub unsafe fn interrupt(self) {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_kill(self.0, Self::SIGNAL) };
+    }
 }
 
 /// Keeps the calling thread on one CPU.

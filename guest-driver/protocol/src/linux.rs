@@ -28,11 +28,15 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("file-mapping", "does a mapped file reach the device?"),
     scenario("msi-x", "does a vector of its own wake the program?"),
     scenario("msi", "does the one message wake the program?"),
+    scenario("msi-shared", "is a cause lost that comes while the handler of the one message is at another?")
+        .that_needs(Needs::SecondCpu),
     scenario("intx", "does the pin wake the program?"),
     scenario("dma", "does DMA arrive in both directions, and only while bus mastering is on?"),
     scenario("taken-back", "what becomes of a mapping when its driver takes it back?"),
     scenario("outlives-driver", "what does a mapping reach after its driver went?"),
     scenario("rescan", "does the driver find the device again after its removal?"),
+    scenario("unbind-in-use", "what becomes of programs that use the device when its driver goes?"),
+    scenario("signals", "does a signal end a call before the device is done?").that_needs(Needs::SecondCpu),
     scenario("two-cpus", "is anything lost when two CPUs use both ways at once?")
         .that_needs(Needs::SecondCpu),
     scenario("memcpy", "what does the C library's memcpy do to device memory?"),

@@ -13,19 +13,22 @@ use crate::setup;
 /// Tests that can't run on the virtual machine's kvm-amd: they use this machine's files or start other
 /// programs, play every scenario dozens of times, or use SSE in a guest that doesn't switch it on, which a processor
 /// refuses and the emulator here doesn't. All others of the package `tests` run there as well.
-const ONLY_HERE: [&str; 20] = [
+const ONLY_HERE: [&str; 23] = [
+    "budgets",
     "cost",
     "determinism",
     "device_options",
     "expectation_mutations",
     "expectations",
     "explain",
+    "host_faults",
     "kernel_image",
     "licences",
     "linux",
     "linux_contract",
     "linux_names",
     "linux_wrong_input",
+    "machine_ends",
     "mutations",
     "nested",
     "qemu",

@@ -2,7 +2,7 @@
 
 use device_model::{ConfigAddress, Cycle, PciFunction, Refused, Region};
 use trace::event::{AccessEvent, Id, Outcome, Target};
-use trace::{Clock, Event, EventKind, Lane, WriteError};
+use trace::{Event, EventKind, Lane, WriteError};
 
 use super::{Access, Dispatcher, lock};
 use crate::host::HostError;
@@ -94,7 +94,7 @@ impl Dispatcher {
         Ok(answer.value)
     }
 
-    fn reach_function(
+    pub(super) fn reach_function(
         &self,
         lane: &mut Lane,
         access: &Access,
@@ -105,21 +105,16 @@ impl Dispatcher {
     ) -> Result<u64, HostError> {
         let mut occurrences = Vec::new();
         let mut function = lock(&self.functions[destination.function].function);
+        // Another thread may have let time pass there before this one had the lock.
+        let now = self.clock.now_or(now);
         let seq = self.writer.reserve();
         let began = self.writer.now_ns();
-        let deadline_before = function.next_deadline();
         let mut cycle = Cycle { now, cause: seq, memory: &self.memory, occurrences: &mut occurrences };
         let answer = perform(&mut function, &mut cycle, destination.region, offset, access);
         let service_ns = u32::try_from(self.writer.now_ns() - began).unwrap_or(u32::MAX);
         self.record_access(lane, access, now, seq, destination.id, target, &answer, (began, service_ns))?;
         self.settle(lane, destination.function, &mut function, &occurrences)?;
-        if function.next_deadline() != deadline_before {
-            self.lower_deadline(&function);
-            if self.clock.kind() == Clock::Host {
-                // The counter can't overflow before the event loop reads it.
-                self.deadline_changed.write(1).ok();
-            }
-        }
+        self.deadlines.set(destination.function, function.next_deadline());
         Ok(answer.value)
     }
 
@@ -152,8 +147,7 @@ impl Dispatcher {
             service_ns,
             stack: 0,
             pat: access.origin.pat,
-            // What it is in truth, MTRRs and the hypervisor decide as well.
-            effective: None,
+            effective: access.origin.effective,
         });
         lane.record(&Event { seq, host_ns, device_ns, vcpu: Some(access.vcpu), kind })
     }

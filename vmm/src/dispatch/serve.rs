@@ -5,10 +5,10 @@ use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use device_model::{Cycle, PciFunction, Region};
-use trace::event::{Backing, Id};
+use trace::event::{Backing, Id, Target};
 use trace::{EventKind, Lane};
 
-use super::{Dispatcher, lock};
+use super::{Access, Dispatcher, lock};
 use crate::host::HostError;
 
 /// Device time of what is recorded, and the access that led to it.
@@ -25,6 +25,10 @@ impl Dispatcher {
         why: Why,
     ) -> Result<bool, HostError> {
         let Some((destination, decode)) = lock(&self.routes).mapped(index, region) else { return Ok(false) };
+        // Nobody could tell where accesses are that the trace doesn't show.
+        if destination.id == 0 {
+            return Ok(false);
+        }
         let mut backings = lock(&self.backings);
         let backing = match backings.serve(index, model, region, destination.id, decode)? {
             device_model::Backing::Trapped => return Ok(false),
@@ -111,6 +115,27 @@ impl Dispatcher {
         self.untrapped.load(Ordering::Acquire).then(|| lock(&self.coalesced))
     }
 
+    /// Carries out a write that KVM gathered: where it led when it was made, should its region be served otherwise
+    /// by now.
+    ///
+    /// # Errors
+    /// [`HostError`] if the trace can't be written.
+    pub fn gathered(&self, lane: &mut Lane, access: &Access, address: u64) -> Result<(), HostError> {
+        let retired = lock(&self.backings).retired(address);
+        let Some(destination) = retired else { return self.access(lane, access).map(drop) };
+        let now = self.clock.tick();
+        self.run_timers(lane, now)?;
+        let (target, offset) = (Target::Memory(address), address - destination.base);
+        self.reach_function(lane, access, now, target, &destination, offset).map(drop)
+    }
+
+    /// KVM's ring is empty. Called with the right to read it.
+    pub fn all_gathered(&self) {
+        let mut backings = lock(&self.backings);
+        backings.all_gathered();
+        self.untrapped.store(!backings.is_empty(), Ordering::Release);
+    }
+
     /// Tells devices which doorbells rang since the last time.
     ///
     /// # Errors
@@ -120,7 +145,10 @@ impl Dispatcher {
             return Ok(());
         }
         let _told = lock(&self.rung);
-        let rung = lock(&self.backings).rung();
+        let mut backings = lock(&self.backings);
+        let rung = backings.rung();
+        self.untrapped.store(!backings.is_empty(), Ordering::Release);
+        drop(backings);
         for bell in rung {
             let now = self.clock.tick();
             let mut occurrences = Vec::new();
@@ -131,7 +159,7 @@ impl Dispatcher {
             let mut cycle = Cycle { now, cause: seq, memory: &self.memory, occurrences: &mut occurrences };
             function.doorbell(&mut cycle, bell.region, bell.offset, bell.count);
             self.settle(lane, bell.function, &mut function, &occurrences)?;
-            self.lower_deadline(&function);
+            self.deadlines.set(bell.function, function.next_deadline());
         }
         Ok(())
     }

@@ -5,7 +5,6 @@ use kvm_bindings::kvm_msi;
 use trace::event::{DmaOutcome, Id, RouteChange};
 use trace::{EventKind, Lane};
 
-use super::describe::route_definition;
 use super::{Dispatcher, lock};
 use crate::host::HostError;
 use crate::routes::Destination;
@@ -57,7 +56,12 @@ impl Dispatcher {
                 }
                 Effect::Decode { region, to, .. } => {
                     self.stop_serving(lane, index, region, (at, cause))?;
-                    for (route, change) in self.reroute(index, region, to)? {
+                    let changes = self.reroute(index, region, to)?;
+                    let warning = lock(&self.defined).take_warning();
+                    if let Some(text) = warning {
+                        self.record(lane, None, at, EventKind::Warning { text })?;
+                    }
+                    for (route, change) in changes {
                         self.record(lane, None, at, EventKind::Route { route, change, cause })?;
                     }
                     self.serve(lane, index, model, region, (at, cause))?;
@@ -87,7 +91,7 @@ impl Dispatcher {
         let mut routes = lock(&self.routes);
         let mut changes = routes.release(index, region);
         if let Some(decode) = to {
-            let id = self.writer.define(&route_definition(self.functions[index].id, region, decode))?;
+            let id = lock(&self.defined).route(&self.writer, self.functions[index].id, region, decode)?;
             let destination = Destination { id, function: index, region, base: decode.base };
             changes.extend(routes.claim(destination, decode));
         }

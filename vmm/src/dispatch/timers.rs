@@ -1,12 +1,15 @@
 //! Devices' timers, on the device clock.
 
-use std::sync::atomic::Ordering;
-
-use device_model::{Cycle, PciFunction};
-use trace::{EventKind, Lane};
+use device_model::Cycle;
+use trace::{Clock, EventKind, Lane};
+use vmm_sys_util::eventfd::EventFd;
 
 use super::{Dispatcher, lock};
 use crate::host::HostError;
+
+/// How many timers fire in one go: a device whose timers come faster than they can be served holds nobody up for
+/// long.
+const AT_ONCE: usize = 4096;
 
 impl Dispatcher {
     /// The guest has nothing to do: a virtual clock jumps to the next deadline, and what is due happens.
@@ -24,41 +27,35 @@ impl Dispatcher {
 
     /// The earliest device time at which a function wants to be called.
     pub fn next_deadline(&self) -> Option<u64> {
-        // What functions set meanwhile only lowers it again.
-        self.deadline_bound.store(u64::MAX, Ordering::SeqCst);
-        for slot in &self.functions {
-            self.lower_deadline(&lock(&slot.function));
-        }
-        Some(self.deadline_bound.load(Ordering::SeqCst)).filter(|deadline| *deadline != u64::MAX)
+        self.deadlines.earliest()
     }
 
-    pub(super) fn lower_deadline(&self, function: &PciFunction) {
-        let deadline = function.next_deadline().unwrap_or(u64::MAX);
-        self.deadline_bound.fetch_min(deadline, Ordering::SeqCst);
+    /// Readable when the earliest deadline has changed.
+    pub fn deadline_changed(&self) -> &EventFd {
+        self.deadlines.changed()
     }
 
-    /// Lets every timer fire that is due at device time `now`, in the order of their deadlines.
+    /// Lets timers fire that are due at device time `now`, in the order of their deadlines. On a virtual clock each
+    /// does when it is due; on a host clock, which may be past that, now, and is told how late it is.
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
     pub fn run_timers(&self, lane: &mut Lane, now: u64) -> Result<(), HostError> {
-        while self.deadline_bound.load(Ordering::SeqCst) <= now {
-            let due = self.functions.iter().enumerate().filter_map(|(index, slot)| {
-                let deadline = lock(&slot.function).next_deadline()?;
-                (deadline <= now).then_some((deadline, index))
-            });
-            if let Some((deadline, index)) = due.min() {
-                let mut occurrences = Vec::new();
-                let mut function = lock(&self.functions[index].function);
-                function.advance(&mut Cycle {
-                    now: deadline,
-                    cause: 0,
-                    memory: &self.memory,
-                    occurrences: &mut occurrences,
-                });
-                self.settle(lane, index, &mut function, &occurrences)?;
+        for _ in 0..AT_ONCE {
+            let Some(index) = self.deadlines.due(now) else { return Ok(()) };
+            let mut occurrences = Vec::new();
+            let mut function = lock(&self.functions[index].function);
+            // Another thread may have been here first.
+            if let Some(deadline) = function.next_deadline().filter(|deadline| *deadline <= now) {
+                let now = match self.clock.kind() {
+                    Clock::Virtual => deadline,
+                    Clock::Host => self.clock.now(),
+                };
+                let (memory, occurrences) = (&self.memory, &mut occurrences);
+                function.advance(&mut Cycle { now, cause: 0, memory, occurrences });
             }
-            self.next_deadline();
+            self.settle(lane, index, &mut function, &occurrences)?;
+            self.deadlines.set(index, function.next_deadline());
         }
         Ok(())
     }

@@ -32,6 +32,12 @@ pub fn for_vcpu(kvm: &Kvm, index: u8, cpus: u8) -> Result<CpuId, HostError> {
     CpuId::from_entries(&entries).map_err(|_| failed(kvm_ioctls::Error::new(libc::E2BIG)))
 }
 
+/// How many bits a physical address has (leaf 0x80000008, EAX); 36 if CPUID doesn't say.
+pub fn address_bits(cpuid: &CpuId) -> u32 {
+    let leaf = cpuid.as_slice().iter().find(|entry| entry.function == 0x8000_0008);
+    leaf.map_or(36, |leaf| leaf.eax & 0xff)
+}
+
 fn adapt(supported: &[kvm_cpuid_entry2], index: u32, cpus: u32, deadline: bool) -> Vec<kvm_cpuid_entry2> {
     // Bits of an APIC id that number the cores.
     let bits = cpus.next_power_of_two().trailing_zeros();
@@ -115,6 +121,14 @@ mod tests {
 
         assert_eq!((entries[0].ebx, entries[0].ecx, entries[0].edx), (0x0001_0000, 0x8000_0000, 0));
         assert_eq!(entries[1].ecx, 0);
+    }
+
+    #[test]
+    fn a_physical_address_has_36_bits_unless_it_is_said() {
+        let mut addresses = leaf(0x8000_0008, 0);
+        addresses.eax = 0x3034;
+        let bits = |entries: &[_]| address_bits(&CpuId::from_entries(entries).unwrap());
+        assert_eq!((bits(&[addresses]), bits(&[])), (52, 36));
     }
 
     #[test]

@@ -86,8 +86,7 @@ pub fn answer_memory(fd: &mut VcpuFd, value: u64) {
 }
 
 /// Tells KVM whether the write to a model-specific register fails, which gives the guest `#GP`.
-pub fn fail_msr(fd: &mut VcpuFd, failed: impl FnOnce(&VcpuFd) -> bool) {
-    let failed = failed(fd);
+pub fn answer_msr(fd: &mut VcpuFd, failed: bool) {
     // SAFETY: called for an exit whose reason is KVM_EXIT_X86_WRMSR.
     let msr = unsafe { &mut fd.get_kvm_run().__bindgen_anon_1.msr };
     msr.error = failed.into();

@@ -5,6 +5,7 @@ mod exit;
 #[cfg(test)]
 mod fixture;
 mod instruction;
+mod kicked;
 mod memory_type;
 mod origin;
 mod registers;
@@ -13,19 +14,19 @@ mod walk;
 
 use std::sync::Arc;
 
-use kvm_bindings::{
-    KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_UNINITIALIZED, kvm_vcpu_events,
-};
+use kvm_bindings::kvm_vcpu_events;
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use trace::{EventKind, Lane};
 
 pub use self::instruction::{FunctionStarts, Located, MAX_LENGTH};
+pub use self::memory_type::TypesOfPage;
 pub use self::registers::Registers;
 pub use self::setup::trap;
 pub use self::walk::{ACCESSED_DIRTY, PageWalk, read_virtual};
 
 use self::exit::{Exit, PortExit};
 use self::instruction::MemoryExit;
+use self::memory_type::MemoryTypes;
 use self::origin::Tracker;
 use crate::boot::BootProtocol;
 use crate::dispatch::{Access, BusAddress, Origin};
@@ -34,16 +35,19 @@ use crate::host::HostError;
 use crate::layout;
 use crate::shared::Shared;
 use crate::stop::{Place, Stop};
+use crate::threads::Kickable;
 
 /// Vector of the invalid-opcode exception.
 const INVALID_OPCODE: u8 = 6;
 
-/// What a vCPU's thread leaves behind.
-pub struct Report {
-    /// Its reason to stop, if it was the one who had one.
-    pub stop: Option<Stop>,
-    /// Where it was.
-    pub place: Place,
+/// What a vCPU's thread serves, for whoever has to report that it failed.
+#[derive(Clone, Copy)]
+enum Doing {
+    Entering,
+    Memory(MemoryExit),
+    Port(PortExit),
+    Msr(u32),
+    Instruction,
 }
 
 /// A vCPU, owned by the thread that runs it.
@@ -53,6 +57,9 @@ pub struct Vcpu {
     lane: Lane,
     tracker: Tracker,
     shared: Arc<Shared>,
+    doing: Doing,
+    /// It left the guest for something else than a kick since the last one.
+    active: bool,
 }
 
 impl Vcpu {
@@ -69,12 +76,13 @@ impl Vcpu {
     ) -> Result<Self, HostError> {
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
-        setup::prepare(kvm, &mut fd, index, cpus)?;
+        let memory_types = setup::prepare(kvm, &mut fd, index, cpus)?;
         if kvm.check_extension(Cap::CoalescedMmio) {
             fd.map_coalesced_mmio_ring()
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
         }
-        Ok(Self { index, fd, lane, tracker: Tracker::new(), shared })
+        let tracker = Tracker::new(memory_types);
+        Ok(Self { index, fd, lane, tracker, shared, doing: Doing::Entering, active: false })
     }
 
     /// Sets its registers for the first instruction.
@@ -91,17 +99,45 @@ impl Vcpu {
     }
 
     /// Runs the guest until there is a reason to stop, or somebody else has one.
-    pub fn run(mut self) -> Report {
+    pub fn run(&mut self) -> Option<Stop> {
+        let _kickable = Kickable::new(&mut self.fd);
         let mut stop = None;
         while stop.is_none() && !self.shared.stopping() {
             stop = self.step().unwrap_or_else(|error| Some(error.into()));
         }
-        Report { stop, place: self.place() }
+        // What KVM kept to itself happened before this end.
+        if !matches!(stop, Some(Stop::Host(_) | Stop::TraceLimit { .. }))
+            && let Err(error) = self.drain()
+        {
+            return Some(error.into());
+        }
+        stop
     }
 
     /// Where it is.
-    fn place(&self) -> Place {
+    pub fn place(&self) -> Place {
         place(self.index, &self.shared, &self.registers())
+    }
+
+    /// What it serves, in words.
+    pub fn doing(&self) -> String {
+        let what = match self.doing {
+            Doing::Entering => "the entry into the guest".to_owned(),
+            Doing::Memory(MemoryExit { address, size, written: None }) => {
+                format!("a read of {size} bytes at {address:#x}")
+            }
+            Doing::Memory(MemoryExit { address, size, written: Some(value) }) => {
+                format!("a write of {value:#x}, {size} bytes at {address:#x}")
+            }
+            Doing::Port(PortExit { port: protocol::PORT, .. }) => "a request of the guest's".to_owned(),
+            Doing::Port(PortExit { port, size, write, .. }) => {
+                let what = if write { "a write" } else { "a read" };
+                format!("{what} of {size} bytes at port {port:#x}")
+            }
+            Doing::Msr(index) => format!("a write to model-specific register {index:#x}"),
+            Doing::Instruction => "an instruction that KVM doesn't emulate".to_owned(),
+        };
+        format!("{what} by vCPU {}", self.index)
     }
 
     /// Runs the guest to the next exit and serves that.
@@ -111,15 +147,30 @@ impl Vcpu {
             Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => return self.kicked(),
             Err(source) => return Err(HostError::ioctl("KVM_RUN", source)),
         };
+        self.active = true;
         self.drain()?;
         match exit {
-            Exit::Memory(exit) => self.memory(&exit)?,
-            Exit::Port(exit) => return self.port(&exit),
-            Exit::WriteMsr { index, data } => {
-                self.tracker.memory_types.write(index, data);
-                exit::fail_msr(&mut self.fd, |fd| setup::write_msr(fd, index, data).is_err());
+            Exit::Memory(exit) => {
+                self.doing = Doing::Memory(exit);
+                self.memory(&exit)?;
             }
-            Exit::NotEmulated { suberror } => return self.not_emulated(suberror),
+            Exit::Port(exit) => {
+                self.doing = Doing::Port(exit);
+                return self.port(&exit);
+            }
+            Exit::WriteMsr { index, data } => {
+                self.doing = Doing::Msr(index);
+                let accepted =
+                    MemoryTypes::allows(index, data) && setup::write_msr(&self.fd, index, data).is_ok();
+                if accepted {
+                    self.tracker.memory_types.write(index, data);
+                }
+                exit::answer_msr(&mut self.fd, !accepted);
+            }
+            Exit::NotEmulated { suberror } => {
+                self.doing = Doing::Instruction;
+                return self.not_emulated(suberror);
+            }
             Exit::Shutdown => return Ok(Some(Stop::TripleFault(self.place()))),
             Exit::Reset => return Ok(Some(Stop::Reset)),
             Exit::Other(what) => return Ok(Some(Stop::Unexpected { what, place: self.place() })),
@@ -144,33 +195,16 @@ impl Vcpu {
                 vcpu: self.index,
                 origin: Origin { coalesced: true, ..Origin::default() },
             };
-            shared.dispatcher.access(&mut self.lane, &access)?;
+            shared.dispatcher.gathered(&mut self.lane, &access, write.phys_addr)?;
         }
+        shared.dispatcher.all_gathered();
         Ok(())
-    }
-
-    /// A signal took it out of the guest. One that is halted with interrupts off, or waits for INIT and
-    /// SIPI, needs another vCPU to wake it: when none is left that could, the guest is at its end.
-    fn kicked(&mut self) -> Result<Option<Stop>, HostError> {
-        self.drain()?;
-        let state = self.fd.get_mp_state().map_err(|source| HostError::ioctl("KVM_GET_MP_STATE", source))?;
-        let mut registers = self.registers();
-        let asleep = match state.mp_state {
-            KVM_MP_STATE_HALTED => !registers.interrupts_enabled(),
-            KVM_MP_STATE_UNINITIALIZED | KVM_MP_STATE_INIT_RECEIVED => true,
-            _ => false,
-        };
-        if !self.shared.note_asleep(self.index, asleep) {
-            return Ok(None);
-        }
-        // RIP is past the `hlt`, which is one byte long.
-        registers.general.rip = registers.general.rip.wrapping_sub(1);
-        Ok(Some(Stop::Halted(place(self.index, &self.shared, &registers))))
     }
 
     fn memory(&mut self, exit: &MemoryExit) -> Result<(), HostError> {
         let registers = self.registers();
         let origin = self.tracker.memory(&self.shared, &registers, exit)?;
+        self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Memory(exit.address),
             size: exit.size,
@@ -226,6 +260,7 @@ impl Vcpu {
     fn pci_port(&mut self, port: u16, size: u8, written: Option<u32>) -> Result<u32, HostError> {
         let registers = self.registers();
         let origin = self.tracker.port(&self.shared, &registers, written.is_some())?;
+        self.warn_if(origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Port(port),
             size,
@@ -255,6 +290,7 @@ impl Vcpu {
             (None, None) => return Ok(Some(stop)),
         };
         let origin = self.tracker.not_emulated(&self.shared, &registers, &located, found)?;
+        self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         let kind = EventKind::NotEmulated {
             cpl: origin.cpl,
             instruction: origin.instruction,
@@ -269,6 +305,14 @@ impl Vcpu {
         }
         self.inject_invalid_opcode()?;
         Ok(None)
+    }
+
+    /// If a part of who made an access is missing, and that is for want of room, says so once.
+    fn warn_if(&mut self, is_missing: bool) -> Result<(), HostError> {
+        if is_missing {
+            self.shared.record_warnings(&mut self.lane, self.index)?;
+        }
+        Ok(())
     }
 
     fn inject_invalid_opcode(&self) -> Result<(), HostError> {

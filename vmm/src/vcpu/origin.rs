@@ -40,14 +40,8 @@ struct HalfDone {
 
 impl Tracker {
     /// For a vCPU that has accessed nothing yet.
-    pub fn new() -> Self {
-        Self {
-            locator: Locator::new(),
-            memory_types: MemoryTypes::default(),
-            instances: 0,
-            last: None,
-            half_done: None,
-        }
+    pub fn new(memory_types: MemoryTypes) -> Self {
+        Self { locator: Locator::new(), memory_types, instances: 0, last: None, half_done: None }
     }
 
     /// Who made the memory access of an exit.
@@ -70,13 +64,12 @@ impl Tracker {
             return Ok(self.unresolved(registers));
         };
         let walk = &operand.walk;
-        let memory_type = self.memory_types.effective(walk.leaf(), walk.page_size, walk.physical);
-        let walk_id = interned.walk(walk, memory_type)?;
+        let types = self.memory_types.of(walk, exit.address);
+        let walk_id = interned.walk(walk, types)?;
         let instruction = interned.instruction(registers.address_space(), &located)?;
         drop(interned);
-        let pat = Some(self.memory_types.page_type(walk.leaf(), walk.page_size));
         let origin = self.resolved(registers, exit, &located, &operand, walk_id, instruction);
-        let origin = Origin { pat, ..origin };
+        let origin = Origin { pat: types.pat, effective: Some(types.effective), ..origin };
         if operand.read_modify_write && exit.written.is_none() {
             self.half_done = Some(HalfDone { next_rip: located.decoded.next_ip(), exit: *exit, origin });
         }
@@ -116,9 +109,8 @@ impl Tracker {
         let mut origin = self.unresolved(registers);
         let mut interned = shared.interned();
         interned.notice_modules(&shared.memory, registers)?;
-        if let Some((walk, _)) = found {
-            let memory_type = self.memory_types.effective(walk.leaf(), walk.page_size, walk.physical);
-            origin.walk = interned.walk(walk, memory_type)?;
+        if let Some((walk, address)) = found {
+            origin.walk = interned.walk(walk, self.memory_types.of(walk, *address))?;
         }
         origin.instruction = interned.instruction(registers.address_space(), located)?;
         Ok(origin)
@@ -160,6 +152,7 @@ impl Tracker {
             cpl: registers.cpl(),
             walk,
             pat: None,
+            effective: None,
             instruction,
             instance: self.instances,
             fragment: u8::try_from(operand.offset).unwrap_or(u8::MAX),

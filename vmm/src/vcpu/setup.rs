@@ -7,9 +7,7 @@ use kvm_bindings::{
 use kvm_ioctls::{Kvm, MsrFilterDefaultAction, MsrFilterRange, MsrFilterRangeFlags, SyncReg, VcpuFd, VmFd};
 
 use super::cpuid;
-use super::memory_type::{
-    MSR_MTRR_DEF_TYPE, MSR_MTRR_PHYSBASE0, MSR_PAT, MTRR_DEF_TYPE_AT_BOOT, VARIABLE_RANGES,
-};
+use super::memory_type::{MSR_MTRR_DEF_TYPE, MSR_MTRR_PHYSBASE0, MSR_PAT, MemoryTypes, VARIABLE_RANGES};
 use crate::host::HostError;
 
 /// Makes the VM stop for what a trace needs to know: instructions that KVM can't emulate, and writes to
@@ -40,18 +38,22 @@ pub fn trap(vm: &VmFd) -> Result<(), HostError> {
         .map_err(|source| HostError::ioctl("KVM_X86_SET_MSR_FILTER", source))
 }
 
-/// Gives the vCPU the host's features, and has KVM leave its registers in the shared page at each exit.
+/// Gives the vCPU the host's features and the MTRRs as firmware leaves them, and has KVM leave its registers in
+/// the shared page at each exit. The MTRRs that it has then.
 ///
 /// # Errors
 /// [`HostError::Ioctl`] if KVM refuses.
-pub fn prepare(kvm: &Kvm, fd: &mut VcpuFd, index: u8, cpus: u8) -> Result<(), HostError> {
+pub fn prepare(kvm: &Kvm, fd: &mut VcpuFd, index: u8, cpus: u8) -> Result<MemoryTypes, HostError> {
     let cpuid = cpuid::for_vcpu(kvm, index, cpus)?;
     fd.set_cpuid2(&cpuid).map_err(|source| HostError::ioctl("KVM_SET_CPUID2", source))?;
     switch_on_vectors(fd, &cpuid);
-    write_msr(fd, MSR_MTRR_DEF_TYPE, MTRR_DEF_TYPE_AT_BOOT)?;
+    let memory_types = MemoryTypes::at_boot(cpuid::address_bits(&cpuid));
+    for (msr, value) in memory_types.range_registers() {
+        write_msr(fd, msr, value)?;
+    }
     fd.set_sync_valid_reg(SyncReg::Register);
     fd.set_sync_valid_reg(SyncReg::SystemRegister);
-    Ok(())
+    Ok(memory_types)
 }
 
 /// Enables SSE and AVX state in XCR0, as firmware may, if there are any. A guest does so again; but an

@@ -37,6 +37,8 @@ pub enum Knowledge {
     Inferred,
     /// The guest said so.
     Announced,
+    /// The guest said more than the trace has room for: what isn't there may be so even so.
+    Incomplete,
 }
 
 impl Capability {
@@ -122,6 +124,7 @@ impl Knowledge {
             Knowledge::Unknown => "unknown",
             Knowledge::Inferred => "inferred",
             Knowledge::Announced => "announced",
+            Knowledge::Incomplete => "incomplete",
         }
     }
 
@@ -131,6 +134,7 @@ impl Knowledge {
             Knowledge::Unknown => 1,
             Knowledge::Inferred => 2,
             Knowledge::Announced => 3,
+            Knowledge::Incomplete => 4,
         }
     }
 
@@ -139,6 +143,7 @@ impl Knowledge {
             1 => Some(Knowledge::Unknown),
             2 => Some(Knowledge::Inferred),
             3 => Some(Knowledge::Announced),
+            4 => Some(Knowledge::Incomplete),
             _ => None,
         }
     }
@@ -162,9 +167,14 @@ impl Capabilities {
         self.0[capability as usize] = knowledge;
     }
 
-    /// Whether the trace tells this.
+    /// Whether the trace tells this, and all of it.
     pub fn tells(&self, capability: Capability) -> bool {
-        self.of(capability) != Knowledge::Unknown
+        matches!(self.of(capability), Knowledge::Inferred | Knowledge::Announced)
+    }
+
+    /// What is told in part.
+    pub fn incomplete(&self) -> impl Iterator<Item = Capability> {
+        Capability::ALL.into_iter().filter(|capability| self.of(*capability) == Knowledge::Incomplete)
     }
 }
 
@@ -179,7 +189,8 @@ mod tests {
             assert!(!clause.ends_with('.') && !clause.contains("  "), "{clause}");
             assert_eq!(Capability::named(capability.name()), Some(capability));
         }
-        for knowledge in [Knowledge::Unknown, Knowledge::Inferred, Knowledge::Announced] {
+        let all = [Knowledge::Unknown, Knowledge::Inferred, Knowledge::Announced, Knowledge::Incomplete];
+        for knowledge in all {
             assert_eq!(Knowledge::from_code(knowledge.code()), Some(knowledge));
         }
     }
@@ -190,6 +201,9 @@ mod tests {
         assert!(!known.tells(Capability::Handlers));
         known.set(Capability::Handlers, Knowledge::Inferred);
         assert!(known.tells(Capability::Handlers) && !known.tells(Capability::Stacks));
+        known.set(Capability::Handlers, Knowledge::Incomplete);
+        assert!(!known.tells(Capability::Handlers));
+        assert!(known.incomplete().eq([Capability::Handlers]));
         assert!(Capability::ALL.iter().all(|capability| Capabilities::COMPLETE.tells(*capability)));
     }
 }

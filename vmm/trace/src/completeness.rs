@@ -3,6 +3,7 @@
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+use crate::capability::Capability;
 use crate::format::End;
 use crate::print::words;
 use crate::reader::{Damage, Stream};
@@ -18,6 +19,8 @@ pub struct Completeness {
     pub damage: Vec<Damage>,
     /// How many records and definitions were skipped because this program doesn't know their kinds.
     pub unknown_kinds: u64,
+    /// What the guest told more of than the trace keeps.
+    pub incomplete: Vec<Capability>,
 }
 
 impl Completeness {
@@ -28,6 +31,7 @@ impl Completeness {
             lost: stream.lost(),
             damage: stream.damage().to_vec(),
             unknown_kinds: stream.unknown_kinds(),
+            incomplete: stream.capabilities().incomplete().collect(),
         }
     }
 
@@ -39,6 +43,9 @@ impl Completeness {
             notes.push(format!("{lost} lost: what is shown may lack a part"));
         }
         notes.extend(words::skipped(self.unknown_kinds));
+        let about =
+            |capability: &Capability| format!("not all is kept of {}: see the warnings", capability.about());
+        notes.extend(self.incomplete.iter().map(about));
         notes.extend(words::early_end(self.end.as_ref()));
         notes
     }
@@ -46,11 +53,13 @@ impl Completeness {
 
 impl Serialize for Completeness {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Completeness", 5)?;
+        let mut object = serializer.serialize_struct("Completeness", 6)?;
         object.serialize_field("status", self.end.as_ref().map_or("unfinished", End::name))?;
         object.serialize_field("reason", self.end.as_ref().map_or("", End::reason))?;
         object.serialize_field("lost", &self.lost)?;
         object.serialize_field("unknown_kinds", &self.unknown_kinds)?;
+        let incomplete: Vec<_> = self.incomplete.iter().map(|capability| capability.name()).collect();
+        object.serialize_field("incomplete", &incomplete)?;
         let damage: Vec<_> = self.damage.iter().map(ToString::to_string).collect();
         object.serialize_field("damage", &damage)?;
         object.end()

@@ -29,7 +29,7 @@ pub use share::{Counts, Share};
 use crate::definition::Function;
 use crate::definitions::Definitions;
 use crate::event::Outcome;
-use crate::view::{Place, View, What, printable};
+use crate::view::{Place, View, What};
 
 /// What was covered, of every function that is known.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -241,7 +241,7 @@ impl FunctionCoverage {
         });
         Self {
             bdf: definition.bdf,
-            name: printable(&definition.name),
+            name: definition.name.clone(),
             regions: regions.filter(|region| !region.registers.is_empty()).collect(),
             definition: Arc::clone(definition),
         }
@@ -298,7 +298,7 @@ impl RegisterCoverage {
     fn new(register: &Register) -> Self {
         let fields: Vec<_> = register.fields.iter().map(FieldCoverage::new).collect();
         Self {
-            name: printable(&register.name),
+            name: register.name.to_string(),
             offset: register.offset,
             size: register.size,
             covered: false,
@@ -357,11 +357,11 @@ impl FieldCoverage {
     fn new(field: &Field) -> Self {
         let value = |(value, name): &(u64, std::borrow::Cow<'static, str>)| ValueCoverage {
             value: *value,
-            name: printable(name),
+            name: name.to_string(),
             covered: false,
         };
         Self {
-            name: printable(&field.name),
+            name: field.name.to_string(),
             covered: false,
             values: field.values.iter().map(value).collect(),
             field: field.clone(),

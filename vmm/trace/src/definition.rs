@@ -120,7 +120,13 @@ pub struct Walk {
     pub user: bool,
     /// Every entry has R/W set.
     pub writable: bool,
-    /// What PAT and MTRRs make of it.
+    /// The memory type that the last entry asks for through PAT; `None` with paging off, and where it isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pat: Option<MemoryType>,
+    /// The memory type that the MTRRs say of the address; never UC-. `None` where it isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtrr: Option<MemoryType>,
+    /// The effective memory type: what PAT and MTRRs make of it together; never UC-.
     pub memory_type: MemoryType,
     /// The path that the page belongs to.
     pub path: Path,
@@ -140,13 +146,14 @@ impl Walk {
     }
 }
 
-/// An effective memory type, as x86 names it; Intel SDM volume 3, section "Memory Cache Control".
+/// A memory type, as x86 names it; Intel SDM volume 3, section "Memory Cache Control".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MemoryType {
     /// Uncacheable.
     #[serde(rename = "UC")]
     Uncacheable,
-    /// Uncacheable, unless an MTRR says write-combining. What `ioremap` gives.
+    /// Uncacheable, unless an MTRR says write-combining. What `ioremap` and `pgprot_noncached` ask for; no
+    /// access has it in effect.
     #[serde(rename = "UC-")]
     UncacheableMinus,
     /// Write-combining.
@@ -164,7 +171,7 @@ pub enum MemoryType {
 }
 
 impl MemoryType {
-    /// UC or UC-: no access is merged, cached or speculated.
+    /// UC, or UC- which asks for it: no access is merged, cached or speculated.
     pub const fn uncached(self) -> bool {
         matches!(self, MemoryType::Uncacheable | MemoryType::UncacheableMinus)
     }

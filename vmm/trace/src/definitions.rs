@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use device_model::{Region, Space};
+use device_model::{Bdf, Region, Space};
 
 use crate::definition::{Definition, Function, Image, Instruction, Machine, Mapping, Process, Route, Walk};
 use crate::event::Id;
@@ -14,6 +14,7 @@ pub struct Definitions {
     blobs: BTreeMap<Id, Vec<u8>>,
     images: Vec<Id>,
     functions: Vec<Id>,
+    by_address: BTreeMap<Bdf, Id>,
     ecam_base: Option<u64>,
     unknown: u64,
 }
@@ -90,6 +91,16 @@ impl Definitions {
         self.functions.iter().filter_map(|id| Some((*id, self.function(*id)?)))
     }
 
+    /// How many PCI functions there are.
+    pub(crate) fn function_count(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// The id of the PCI function at this address.
+    pub(crate) fn function_at(&self, bdf: Bdf) -> Option<Id> {
+        self.by_address.get(&bdf).copied()
+    }
+
     /// The images, with their ids.
     pub fn images(&self) -> impl DoubleEndedIterator<Item = (Id, &Image)> {
         self.images.iter().filter_map(|id| match self.get(*id)? {
@@ -118,7 +129,10 @@ impl Definitions {
         let id = self.list.len() as Id + 1;
         match &definition {
             Definition::Image(_) => self.images.push(id),
-            Definition::Function(_) => self.functions.push(id),
+            Definition::Function(function) => {
+                self.functions.push(id);
+                self.by_address.insert(function.bdf, id);
+            }
             Definition::Unknown => self.unknown += 1,
             Definition::Route(route) => self.ecam_base = self.ecam_base.or_else(|| self.ecam_behind(route)),
             _ => (),

@@ -14,7 +14,7 @@
 //!     msi 0 within 50us caused by go as irq
 //!     read BAR0.INT_STATUS in handler caused by go within 1ms of irq
 //!   each msi 0: then write BAR0.INT_STATUS {DONE=1} within 1ms
-//!   never access BAR0 memtype WB
+//!   never access BAR0 pat WB
 //!   in user: access BAR0 by user exactly 1000 times
 //!   in user: kernel entries exactly 0 times
 //!

@@ -156,8 +156,12 @@ pub struct Fault {
 /// A memory type, and where it comes from.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct TypeReason {
-    /// The type.
+    /// The type that the access had.
     pub effective: MemoryType,
+    /// The type that the page asks for through PAT, if it is known.
+    pub pat: Option<MemoryType>,
+    /// The type that the MTRRs say of the address, if it is known.
+    pub mtrr: Option<MemoryType>,
     /// Which entry of IA32_PAT the page-table entry chooses; `None` with paging off.
     pub pat_entry: Option<u8>,
 }

@@ -1,4 +1,9 @@
 //! Mapped pieces of the trace file as atomic words; the only unsafe code of this crate.
+//!
+//! A store to a page behind the end of its file raises SIGBUS (`mmap(2)`), and anybody who may write the file may cut
+//! it: `: > barscope.trace` would kill the run. See [`bus_error`] for what happens instead.
+
+mod bus_error;
 
 use std::fs::File;
 use std::io;
@@ -6,9 +11,13 @@ use std::sync::atomic::AtomicU64;
 
 use memmap2::{MmapOptions, MmapRaw};
 
+use self::bus_error::Watched;
+
 /// A piece of a file, mapped shared: what is stored is in the file.
 #[derive(Debug)]
 pub(crate) struct Mapping {
+    /// Dropped first: nothing is watched that isn't mapped any more.
+    watched: Watched,
     raw: MmapRaw,
 }
 
@@ -17,7 +26,13 @@ impl Mapping {
     /// a store to a hole of a full disk raises SIGBUS.
     pub(crate) fn new(file: &File, offset: u64, length: u64) -> io::Result<Self> {
         let length = usize::try_from(length).map_err(io::Error::other)?;
-        Ok(Self { raw: MmapOptions::new().offset(offset).len(length).map_raw(file)? })
+        let raw = MmapOptions::new().offset(offset).len(length).map_raw(file)?;
+        Ok(Self { watched: Watched::new(raw.as_ptr().addr(), length)?, raw })
+    }
+
+    /// Whether a part of it had no file behind it when it was used: what was stored there is lost.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.watched.is_cut()
     }
 
     /// Its words.

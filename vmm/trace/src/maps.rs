@@ -21,6 +21,7 @@ use crate::Completeness;
 use crate::definition::{Function, Mapping, MemoryType, Path, Process, Route};
 use crate::event::{Backing, Id};
 use crate::print::json::{as_hex, as_hex_or_null, as_text};
+use crate::print::words;
 use crate::reader::{ReadError, Stream};
 use crate::view::Viewer;
 
@@ -154,8 +155,8 @@ pub struct MappingUse {
     pub made: Option<u64>,
     /// The record of its end.
     pub undone: Option<u64>,
-    /// The memory types that its pages had when they were used.
-    pub memory_types: Vec<MemoryType>,
+    /// The memory types that its pages asked for, and had, when they were used.
+    pub memory_types: Vec<Types>,
     /// Accesses through it.
     #[serde(flatten)]
     pub used: Use,
@@ -168,6 +169,15 @@ pub struct MappingUse {
     /// Its definition.
     #[serde(skip)]
     pub(crate) id: Option<Id>,
+}
+
+/// The memory types of an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Types {
+    /// What the page asks for through PAT, if it is known.
+    pub pat: Option<MemoryType>,
+    /// What the access had.
+    pub effective: MemoryType,
 }
 
 /// A process as accesses have it.
@@ -275,6 +285,11 @@ impl MappingUse {
             kernel_entries: None,
             id: None,
         }
+    }
+
+    /// `UC- -> UC`, for each of its memory types.
+    pub(crate) fn types(&self) -> Vec<String> {
+        self.memory_types.iter().map(|types| words::memory_type(types.pat, types.effective)).collect()
     }
 
     /// `kernel` or `user`.

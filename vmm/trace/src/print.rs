@@ -46,6 +46,12 @@ pub trait Printer {
     /// Takes note of an event that isn't to be printed.
     fn pass(&mut self, view: &View);
 
+    /// Has what was printed so far seen.
+    ///
+    /// # Errors
+    /// What is printed to can't be written to.
+    fn flush(&mut self) -> io::Result<()>;
+
     /// Prints what is kept, and the end.
     ///
     /// # Errors

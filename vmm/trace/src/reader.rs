@@ -1,8 +1,9 @@
 //! Reading a trace back: event by event ([`Stream`]), whole ([`Trace`]), or while it
-//! grows ([`Tail`]).
+//! grows ([`Tail`]; [`Feed`] as bytes).
 
 mod damage;
 mod definitions;
+mod feed;
 mod packed;
 mod scan;
 mod slots;
@@ -15,6 +16,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use damage::{Damage, DamageKind};
+pub use feed::{Feed, Piece};
 pub use stream::Stream;
 pub use tail::Tail;
 pub use whole::Trace;

@@ -114,14 +114,14 @@ mod tests {
         let path = sample.path().with_file_name("copy");
         let mut stream = Stream::open(&sample.path()).unwrap();
         let define = |_, definition: &Definition| match definition {
-            Definition::Text { .. } => Definition::Text { text: "\u{1b}[2J".into() },
+            Definition::Text { .. } => Definition::Text { text: "another".into() },
             other => other.clone(),
         };
         copy_with(&mut stream, &path, define, |event| Some(Event { device_ns: 7, ..*event })).unwrap();
         let trace = Trace::open(&path).unwrap();
         assert!(trace.events().iter().all(|event| event.device_ns == 7));
         let EventKind::Mark { text } = trace.events()[0].kind else { unreachable!() };
-        assert_eq!(trace.definitions().text(text), "\u{1b}[2J");
+        assert_eq!(trace.definitions().text(text), "another");
         assert_eq!((trace.events().len(), trace.end(), trace.lost()), (3, None, 0));
     }
 }

@@ -78,7 +78,9 @@ fn walk_to(cr3: u64, page: u64, user: bool, path: Path, mapping: Id) -> Walk {
         levels: 4,
         user,
         writable: true,
-        memory_type: MemoryType::UncacheableMinus,
+        pat: Some(MemoryType::UncacheableMinus),
+        mtrr: Some(MemoryType::Uncacheable),
+        memory_type: MemoryType::Uncacheable,
         path,
         announced: true,
         mapping: Some(mapping),
@@ -115,6 +117,11 @@ impl Sample {
     /// A machine with `lab` at 00:04.0, BAR0 mapped by `ioremap` and by `mmap`, of which everything is announced.
     /// Nothing happened so far.
     pub(crate) fn new() -> Self {
+        Self::with_configuration_registers(Vec::new())
+    }
+
+    /// The same of a `lab` whose configuration space has these registers, if any.
+    pub(crate) fn with_configuration_registers(configuration: Vec<Register>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let writer = Writer::create(&directory.path().join("t"), Clock::Virtual).unwrap();
         let define = |definition: Definition| writer.define(&definition).unwrap();
@@ -124,6 +131,10 @@ impl Sample {
             define(Definition::Route(Route { function, region, space, base, size }))
         };
         let config_address = route(None, Region::Config, Space::Io, 0xcf8, 4);
+        let mut register_maps = registers();
+        if !configuration.is_empty() {
+            register_maps.push(RegisterMap { region: Region::Config, registers: configuration.into() });
+        }
         let lab = define(Definition::Function(Function {
             bdf,
             name: "lab".into(),
@@ -132,7 +143,7 @@ impl Sample {
             bars: vec![bar(0, 4096, false), bar(2, 1 << 20, true)],
             msi_vectors: 1,
             msix_vectors: 0,
-            register_maps: registers(),
+            register_maps,
             untrapped: vec![Region::Bar(2)],
         }));
         let config_data = route(Some(lab), Region::Config, Space::Io, 0xcfc, 4);

@@ -113,7 +113,7 @@ impl From<&Ending<'_>> for Source {
                 Some(End::Failed(_)) => SourceEnd::Failed,
                 None => SourceEnd::Unfinished,
             },
-            reason: crate::view::printable(ending.end.map_or("", End::reason)),
+            reason: ending.end.map_or("", End::reason).to_owned(),
             lost: ending.lost,
             damage: ending.damage.iter().map(ToString::to_string).collect(),
         }

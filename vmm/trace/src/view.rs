@@ -1,5 +1,6 @@
 //! Events with everything resolved that they refer to: what printers print and assertions look at.
 
+mod absence;
 mod code;
 mod instruction;
 mod place;
@@ -10,10 +11,11 @@ use std::sync::Arc;
 
 use device_model::{Bdf, InterruptLoss};
 
+pub use absence::{Absence, Why};
 pub use code::{Code, disassemble};
 pub use place::{Place, describe_value};
 pub use viewer::Viewer;
-pub(crate) use viewer::{printable, unclaimed_configuration};
+pub(crate) use viewer::unclaimed_configuration;
 
 use crate::definition::{Function, Mapping, MemoryType, Path, Process, Route, Walk};
 use crate::event::{Backing, Counted, DmaOutcome, Id, MemoryOperand, Outcome, RouteChange};
@@ -33,11 +35,14 @@ pub struct View {
     pub scenario: Option<Arc<str>>,
     /// What of it isn't certain, since records before it are missing.
     pub uncertain: Uncertain,
+    /// Another function of the trace has the same name as the one that it is about.
+    pub alike: bool,
     /// What happened.
     pub what: What,
 }
 
-/// What of a view may depend on records that are missing. Whatever they were, the rest is as it says.
+/// What of a view isn't known, mostly since it may depend on records that are missing. Whatever they were, the rest is
+/// as it says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Uncertain {
     /// The scenario, and the name of one that ends.
@@ -46,6 +51,8 @@ pub struct Uncertain {
     pub handler: bool,
     /// The cause of an access or of a handler's beginning. What a device did has its cause recorded.
     pub cause: bool,
+    /// The text of a mark, a warning or a summary, and the name of a scenario that begins: the trace doesn't keep it.
+    pub text: bool,
 }
 
 impl View {
@@ -82,6 +89,12 @@ impl View {
     /// an access that KVM gathered.
     pub fn knows_cause(&self) -> bool {
         !self.uncertain.cause && self.access().is_none_or(|access| !access.coalesced)
+    }
+
+    /// The function that it is about, as people call it: by its address too if others have the name.
+    pub fn whose(&self) -> Option<String> {
+        let function = self.function()?;
+        Some(if self.alike { format!("{} {}", function.bdf, function.name) } else { function.name.clone() })
     }
 
     /// The function that it is about: that was accessed, or did something.
@@ -367,10 +380,18 @@ pub struct AccessView {
     /// The process whose address space it came through, if the guest told whose that is and it came from
     /// ring 3.
     pub process: Option<Arc<Process>>,
+    /// The memory type that its page asks for through PAT, if it is known.
+    pub pat: Option<MemoryType>,
+    /// The memory type that it had: what PAT and MTRRs make of it together; never UC-.
+    pub memory_type: Option<MemoryType>,
     /// The address on the bus.
     pub address: BusAddress,
     /// What it leads to; `None` if nothing claims it.
     pub place: Option<Place>,
+    /// For an address that nothing decodes: what was there, or would be.
+    pub absent: Option<Box<Absence>>,
+    /// For a write to CONFIG_ADDRESS: what accesses to CONFIG_DATA reach from here on.
+    pub selects: Option<Box<Place>>,
     /// A write, or a read.
     pub write: bool,
     /// Size in bytes.
@@ -426,11 +447,6 @@ impl AccessView {
     /// Whether the guest said so, or it was inferred.
     pub fn announced(&self) -> bool {
         self.walk.as_ref().is_some_and(|walk| walk.announced)
-    }
-
-    /// The memory type of its page.
-    pub fn memory_type(&self) -> Option<MemoryType> {
-        self.walk.as_ref().map(|walk| walk.memory_type)
     }
 
     /// The function whose code made it, like `lab::probe`.

@@ -23,7 +23,8 @@ use crate::mapping::Mapping;
 
 /// A trace file that is being written. Clones write to the same one.
 ///
-/// What was recorded is in the file at once, for whoever reads it while it grows and after a SIGKILL.
+/// What was recorded is in the file at once, for whoever reads it while it grows and after a SIGKILL. Somebody who cuts
+/// the file off ends the trace with [`WriteError::Cut`], not the process with SIGBUS: see [`crate::mapping`].
 #[derive(Clone, Debug)]
 pub struct Writer(Arc<Shared>);
 
@@ -141,15 +142,18 @@ impl Writer {
         definitions.push(definition, blob, |place| self.0.take_for_definitions(place))
     }
 
-    /// Says how the trace comes to tell something.
+    /// Says how the trace comes to tell something. What is incomplete stays so.
     pub fn know(&self, capability: Capability, knowledge: Knowledge) {
         let word = &self.0.header.words()[header::knowledge_word(capability)];
-        if word.load(Ordering::Relaxed) == knowledge.code() {
+        let stays = || {
+            [knowledge, Knowledge::Incomplete].map(Knowledge::code).contains(&word.load(Ordering::Relaxed))
+        };
+        if stays() {
             return;
         }
         // Whoever seals the page holds it.
         let _unsealed = lock(&self.0.definitions);
-        if self.0.check_open().is_ok() {
+        if !stays() && self.0.check_open().is_ok() {
             word.store(knowledge.code(), Ordering::Release);
         }
     }
@@ -185,14 +189,17 @@ impl Writer {
     /// definitions are refused. A second call does nothing: the first reason counts.
     ///
     /// # Errors
-    /// The file can't be cut to its length; its content is complete even so.
+    /// The file can't be cut to its length; its content is complete even so. [`WriteError::Cut`] or
+    /// [`WriteError::Deleted`] if somebody else did that to the file.
     pub fn finish(&self, end: End) -> Result<(), WriteError> {
         let definitions = lock(&self.0.definitions);
         let mut blocks = lock(&self.0.blocks);
         if self.0.finished.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let result = blocks.finish();
+        let whole = self.0.check_file(&blocks);
+        // A longer file would have zeros where records were.
+        let result = if matches!(whole, Err(WriteError::Cut { .. })) { Ok(()) } else { blocks.finish() };
         let words = self.0.header.words();
         let code = end.code();
         let mut reason = end.into_reason().into_bytes();
@@ -214,7 +221,16 @@ impl Writer {
         }
         words[header::SEAL].store(header::seal(&page), Ordering::Release);
         words[header::STATUS].store(code, Ordering::Release);
-        result.map_err(|source| WriteError::Finish { path: self.0.path.clone(), source })
+        result.map_err(|source| WriteError::Finish { path: self.0.path.clone(), source })?;
+        whole.and_then(|()| self.0.check_file(&blocks))
+    }
+
+    /// Whether what was written is still there.
+    ///
+    /// # Errors
+    /// [`WriteError::Cut`] or [`WriteError::Deleted`] if somebody else did that to the file.
+    pub fn check_file(&self) -> Result<(), WriteError> {
+        self.0.check_file(&lock(&self.0.blocks))
     }
 }
 
@@ -237,6 +253,15 @@ fn check_replaceable(file: &File, path: &Path, force: bool) -> Result<(), WriteE
 impl Shared {
     fn check_open(&self) -> Result<(), WriteError> {
         if self.finished.load(Ordering::Acquire) { Err(WriteError::Finished) } else { Ok(()) }
+    }
+
+    /// Whether the file is still there and whole: also one that was cut and has grown again has lost its magic word.
+    fn check_file(&self, blocks: &Blocks) -> Result<(), WriteError> {
+        let is_header = self.header.words()[0].load(Ordering::Relaxed) == MAGIC;
+        if !is_header || self.header.is_cut() {
+            return Err(WriteError::Cut { path: self.path.clone() });
+        }
+        blocks.check_file()
     }
 
     /// Closes `full` and takes the block that a lane was promised, or another one.
@@ -300,6 +325,9 @@ impl Lane {
             self.next = 1;
         }
         let Some(block) = &self.block else { return Ok(()) };
+        if block.is_cut() {
+            return Err(WriteError::Cut { path: self.shared.path.clone() });
+        }
         let [head, rest @ ..] = record.words;
         let words = &block.words()[self.next * SLOT_WORDS..][..record.slots * SLOT_WORDS];
         for (word, value) in words[1..].iter().zip(rest) {
@@ -363,6 +391,24 @@ pub enum WriteError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// Somebody else cut the file while it was written, or its disk failed.
+    #[error(
+        "the trace {} was cut off while it was written, by another program or a failing disk: what was recorded \
+         is lost; run again, and leave the file alone until the end", path.display()
+    )]
+    Cut {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody else deleted the file while it was written, or put another one in its place.
+    #[error(
+        "the trace {} was deleted or replaced while it was written; run again, and leave the file alone until \
+         the end", path.display()
+    )]
+    Deleted {
+        /// Where the file was.
+        path: PathBuf,
     },
     /// What is there is no trace.
     #[error(

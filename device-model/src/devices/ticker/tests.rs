@@ -58,6 +58,20 @@ fn a_tick_that_nobody_acknowledged_is_overrun_by_the_next() {
 }
 
 #[test]
+fn ticks_that_nobody_had_time_for_are_counted_and_come_as_one() {
+    let mut fixture = fixture();
+    fixture.write32(REGISTERS, CONTROL, 0x1);
+
+    fixture.advance_late(6_000_000_002_000);
+
+    assert_eq!(pin(&mut fixture), [Effect::Intx { asserted: true }]);
+    assert_eq!(fixture.read32(REGISTERS, STATUS), 0x3);
+    assert_eq!(fixture.read32(REGISTERS, TICKS), 1_200_000_000);
+    // The next one is where it would have been.
+    assert_eq!(fixture.function().next_deadline(), Some(6_000_000_005_000));
+}
+
+#[test]
 fn once_means_one_tick() {
     let mut fixture = fixture();
     fixture.write32(REGISTERS, CONTROL, 0x3);

@@ -9,18 +9,26 @@ pub const SCRATCH: usize = 0x08;
 pub const OPERAND: usize = 0x20;
 pub const OPCODE: usize = 0x24;
 pub const RESULT: usize = 0x28;
+pub const INT_STATUS: usize = 0x14;
+pub const TRIGGER: usize = 0x6c;
 pub const ID_VALUE: u32 = 0x3142_414c;
 pub const OPCODE_FACTORIAL: u32 = 1;
+pub const OPCODE_SQUARE: u32 = 2;
 pub const INT_DONE: u32 = 1 << 0;
+pub const INT_DOORBELL: u32 = 1 << 3;
+pub const INT_FIFO: u32 = 1 << 4;
 pub const DMA_DONE: u32 = 1 << 1;
 pub const DMA_ERROR: u32 = 1 << 2;
 /// REASON of DMA_STATUS: bus mastering is off.
 pub const DMA_NOT_MASTER: u32 = 4;
+/// REASON of DMA_STATUS: part of the range lies outside BAR2.
+pub const DMA_OUTSIDE: u32 = 3;
 pub const DMA_REASON_SHIFT: u32 = 4;
 
 pub const REGISTERS_BAR: usize = 0;
 pub const REGISTERS_SIZE: usize = 0x1000;
 pub const MEMORY_BAR: usize = 2;
+pub const MEMORY_SIZE: u32 = 0x10_0000;
 pub const DOORBELLS_BAR: usize = 5;
 
 pub const MMAP_REGISTERS: u64 = 0;

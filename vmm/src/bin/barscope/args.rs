@@ -263,7 +263,7 @@ pub struct Run {
     #[arg(long, short)]
     pub quiet: bool,
 
-    /// Stop the guest after this many seconds [default: 60, for Linux 300]
+    /// End the run after this many seconds, printing included [default: 60 for the guest alone, 300 for Linux]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
 

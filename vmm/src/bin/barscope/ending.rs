@@ -4,10 +4,14 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::output::complain;
 use trace::symbols::Symbols;
 use trace::view::disassemble;
 use trace::{Definitions, WriteError};
 use vmm::{BootError, HostError, MachineError, Place, Stop, signal_name};
+
+/// What a report of a bug needs.
+const BACKTRACE: &str = "what RUST_BACKTRACE=1 adds to it";
 
 /// Where a processor starts.
 const RESET_VECTOR: u64 = 0xffff_fff0;
@@ -108,6 +112,11 @@ pub enum Failure {
     /// A record can't be explained.
     #[error(transparent)]
     Explain(#[from] trace::explain::ExplainError),
+    /// The thread that prints is gone.
+    #[error(
+        "the thread that prints ended without an answer: please report it, with the command and {BACKTRACE}"
+    )]
+    Lost,
     /// Standard output can't be written.
     #[error("can't print")]
     Print(#[from] io::Error),
@@ -116,6 +125,9 @@ pub enum Failure {
 impl Failure {
     /// The exit code that it ends with.
     pub fn code(&self) -> Code {
+        if lacks(self) {
+            return Code::Host;
+        }
         match self {
             Failure::Machine(MachineError::Host(error)) | Failure::Host(error) => host_code(error),
             Failure::Machine(MachineError::Boot { source: BootError::Structure { .. }, .. }) => Code::Host,
@@ -134,9 +146,18 @@ impl Failure {
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
-            Failure::Print(_) => Code::Host,
+            Failure::Lost | Failure::Print(_) => Code::Host,
         }
     }
+}
+
+/// Whether the system has too little of something: whoever wrote the command line can't mend that there.
+fn lacks(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let number = causes.find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+    let lacking =
+        [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOSPC, libc::EDQUOT, libc::EFBIG, libc::EIO];
+    number.is_some_and(|number| lacking.contains(&number))
 }
 
 /// A trace path that can't be written is the user's to mend, everything else the host's.
@@ -190,9 +211,26 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
             let name = signal_name(*signal);
             (Code::Interrupted, format!("stopped by {name}, at{}", everywhere()))
         }
+        Stop::Panicked { doing, message } => {
+            let what = format!("barscope itself failed while it served {doing}: {message}");
+            (
+                Code::Host,
+                format!(
+                    "{what}\nThat is a bug of barscope: please report it, with the command and {BACKTRACE}"
+                ),
+            )
+        }
         Stop::Host(error) => (host_code(error), with_sources(error)),
     };
     (code, Some(text).filter(|text| !text.is_empty()))
+}
+
+/// Tells on standard error why nothing ran or nothing more is shown; a reader of standard output that has seen enough
+/// (`| head`) knows it.
+pub fn tell(failure: &Failure) {
+    if failure.code() != Code::Passed {
+        complain(format_args!("error: {}", with_sources(failure)));
+    }
 }
 
 /// An error and what led to it, in one line.

@@ -1,6 +1,5 @@
 //! Expectation files: read, held against a trace, and what came of them.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +12,7 @@ use trace::{Capabilities, Definitions, Stream, expectation};
 
 use crate::args::Format;
 use crate::ending::{Code, Failure};
-use crate::files::read_text;
+use crate::files::{self, read_text};
 use crate::output;
 
 /// How many clauses that are inconclusive for one reason are shown one by one.
@@ -214,7 +213,8 @@ impl Outcome {
             for finding in clauses {
                 let mut object = json!({
                     "event": "clause",
-                    "file": path,
+                    // JSON is UTF-8, and file names needn't be: what isn't is shown as U+FFFD.
+                    "file": path.to_string_lossy(),
                     "line": finding.location.as_ref().map(|at| at.line),
                     "test": finding.test,
                     "clause": finding.clause,
@@ -276,7 +276,7 @@ impl Outcome {
             report.add_test_suite(suite);
         }
         let failed = |source| Failure::Report { path: path.to_owned(), source };
-        let file = fs::File::create(path).map_err(failed)?;
+        let file = files::create(path).map_err(failed)?;
         report.serialize(io::BufWriter::new(file)).map_err(|error| failed(io::Error::other(error)))
     }
 }

@@ -9,8 +9,11 @@ mod expectations;
 mod explain;
 mod files;
 mod linux;
+mod live;
 mod maps;
+mod memory;
 mod nested;
+mod onlooker;
 mod output;
 mod run;
 mod show;
@@ -52,9 +55,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(failure) => {
-            if failure.code() != ending::Code::Passed {
-                eprintln!("error: {}", ending::with_sources(&failure));
-            }
+            ending::tell(&failure);
             failure.code().into()
         }
     }

@@ -1,34 +1,29 @@
 //! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
 
-use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use device_model::Bdf;
 use protocol::bug;
 use protocol::scenario::{self, Needs};
-use trace::filter::Filter;
-use trace::{Event, EventKind, Tail, Writer};
+use trace::Writer;
+use trace::harmless::ForTerminal;
 use vmm::machine::Devices;
-use vmm::{Config, HostError, Place, Running, Stop, machine};
+use vmm::{Config, HostError, Running, Stop, machine};
 
-use crate::args::{Clock, DeviceChoice, Format, Guest, Run};
-use crate::ending::{Code, Failure, explain};
+use crate::args::{Clock, DeviceChoice, Guest, Run};
+use crate::ending::{Code, Failure};
 use crate::expectations::Expectations;
-use crate::linux::{self, Progress};
-use crate::output;
+use crate::files::{self, CONSOLE_MAX, KERNEL_MAX, Rewound, read_bounded};
+use crate::linux;
+use crate::live::{Ended, Live};
+use crate::onlooker::{Limit, Onlooker, Patience};
 use crate::signals::Signals;
-use crate::watch::{Selection, Watch, compile, filter};
+use crate::watch::filter;
 
-/// How long the machine runs between two looks at its trace.
-const TURN: Duration = Duration::from_millis(50);
-/// The same while expectations are held against it: a violation stops the guest soon.
-const SHORT_TURN: Duration = Duration::from_millis(2);
-/// How many lines of a Linux guest's console are shown if it fails.
-const CONSOLE_TAIL: usize = 12;
-/// How the line begins that says why a kernel panics; a page of what led to it follows.
-const PANIC: &str = "Kernel panic - not syncing";
+/// How often signals are looked for.
+const TURN: Duration = Duration::from_millis(20);
 
 /// Runs the command.
 ///
@@ -42,47 +37,41 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
     check_trace(args)?;
     let filter = filter(args.filter.as_slice())?;
     let expectations = Expectations::read(&args.expect)?;
+    // Until here, signals end the command as they do by themselves.
+    let config = config(args)?;
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
-    let mut running = machine::start(config(args)?)?;
-    for descriptor in signals.descriptors() {
-        running.wake_on(descriptor)?;
-    }
-    let mut live = Live::open(args, filter, expectations)?;
-    let stop = drive(&mut running, &mut signals, &mut live, args.time_limit())?;
+    let mut running = machine::start(config)?;
+    let limit = Limit::from_now(args);
+    let live = Live::open(args, filter, expectations).map_err(|failure| or_trace(&running, failure))?;
+    let onlooker = Onlooker::start(live, &running)?;
+    let stop = drive(&running, &mut signals, &limit);
     let places = running.halt();
-    running.finish(stop.end())?;
-    let code = live.finish(&stop, &places)?;
-    if args.guest == Guest::Linux {
-        say_of_linux(args, code, &stop);
-    }
-    Ok(code)
+    let end = stop.end();
+    let patience = Patience::after(&stop, &limit);
+    let finished = running.finish(end);
+    let ended = Ended { stop, places, finished, hurry: patience.hurry() };
+    onlooker.finish(ended, patience, &mut signals)
 }
 
-/// Gives the machine turns until it stops, and prints between them.
-fn drive(
-    running: &mut Running,
-    signals: &mut Signals,
-    live: &mut Live,
-    limit: Duration,
-) -> Result<Stop, Failure> {
-    let began = Instant::now();
-    let turn = if live.watch.expectations().is_empty() { TURN } else { SHORT_TURN };
+/// Waits until the machine stops, or has to.
+fn drive(running: &Running, signals: &mut Signals, limit: &Limit) -> Stop {
     loop {
-        let left = limit.saturating_sub(began.elapsed());
-        if let Some(stop) = running.turn(turn.min(left))? {
-            return Ok(stop);
+        let left = limit.guest.saturating_duration_since(Instant::now());
+        if let Some(stop) = running.wait(TURN.min(left)) {
+            return stop;
         }
         if let Some(signal) = signals.received() {
-            return Ok(Stop::Interrupted { signal });
+            return Stop::Interrupted { signal };
         }
         if left.is_zero() {
-            return Ok(Stop::Timeout);
-        }
-        live.follow()?;
-        if let Some((violation, _)) = live.violation() {
-            return Ok(Stop::Enough { why: format!("record {violation} broke an expectation") });
+            return Stop::Timeout;
         }
     }
+}
+
+/// What can't be read may be what can't be written either, which says more.
+fn or_trace(running: &Running, failure: Failure) -> Failure {
+    running.trace().check().err().map_or(failure, Failure::from)
 }
 
 /// Refuses to overwrite what is no trace, before the long way to a guest.
@@ -113,30 +102,6 @@ fn check(args: &Run) -> Result<(), Failure> {
     check_needs(args)
 }
 
-/// What a Linux guest leaves besides a trace: on failure, the end of its console.
-fn say_of_linux(args: &Run, code: Code, stop: &Stop) {
-    if let Stop::NotEmulated { .. } = stop {
-        eprintln!("this KVM emulates too little to run Linux; --nested runs it in an emulated processor");
-    }
-    if matches!(code, Code::Passed | Code::Interrupted) {
-        return;
-    }
-    let console = std::fs::read(&args.console).unwrap_or_default();
-    let console = String::from_utf8_lossy(&console);
-    let lines: Vec<_> = console.lines().filter(|line| !line.trim().is_empty()).collect();
-    if lines.is_empty() {
-        return;
-    }
-    let (before, end) = lines.split_at(lines.len().saturating_sub(CONSOLE_TAIL));
-    if let Some(panic) = before.iter().rfind(|line| line.contains(PANIC)) {
-        eprintln!("the guest's kernel panicked:\n  {}", panic.trim_end());
-    }
-    eprintln!("the guest's console, {}, ends:", args.console.display());
-    for line in end {
-        eprintln!("  {}", line.trim_end());
-    }
-}
-
 fn config(args: &Run) -> Result<Config, Failure> {
     let mut config = Config::test_kernel(&args.trace);
     config.trace_options = args.trace_options();
@@ -145,7 +110,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.firmware = args.has_firmware();
     config.kvm.clone_from(&args.kvm);
     if !args.quiet {
-        config.console = Box::new(io::stderr());
+        config.console = Box::new(ForTerminal::new(io::stderr()));
     }
     if !args.devices.is_empty() {
         config.devices = devices(&args.devices)?;
@@ -188,14 +153,14 @@ fn linux_guest(args: &Run, config: &mut Config) -> Result<(), Failure> {
     config.command_line = linux::command_line(&args.append);
     config.foreign_programs = !args.programs.is_empty();
     config.clock = trace::Clock::Host;
-    let console = File::create(&args.console);
+    let console = files::create(&args.console);
     let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;
-    config.console = Box::new(console);
+    config.console = Box::new(Rewound::new(console, CONSOLE_MAX));
     Ok(())
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|source| Failure::Kernel { path: path.clone(), source })
+    read_bounded(path, KERNEL_MAX).map_err(|source| Failure::Kernel { path: path.clone(), source })
 }
 
 /// Refuses a scenario that an option is missing for. What devices it needs is for the guest to find out.
@@ -230,124 +195,4 @@ fn list_scenarios(guest: Guest) -> Result<Code, Failure> {
         writeln!(out, "{:width$}  {}{needs}", scenario.name, scenario.question)?;
     }
     Ok(Code::Passed)
-}
-
-/// The trace, looked at while it grows.
-struct Live {
-    tail: Tail,
-    watch: Watch,
-    format: Format,
-    junit: Option<PathBuf>,
-    progress: Option<Progress>,
-    /// Linux tells its symbols once it has booted, and those of programs when they start.
-    names_come_late: bool,
-}
-
-impl Live {
-    /// Opens the trace of a machine that was just started.
-    fn open(
-        args: &Run,
-        filter: Option<(Filter, String)>,
-        expectations: Expectations,
-    ) -> Result<Self, Failure> {
-        let mut tail = Tail::open(&args.trace)?;
-        // Its devices are defined before its first event.
-        let events = tail.poll()?;
-        let selection = compile(filter, tail.definitions())?;
-        let selection = selection.map(|like| Selection::new(like, args.format));
-        let selective = selection.is_some();
-        let printer = (!args.quiet).then(|| output::printer(args.format, tail.clock(), selective));
-        let watch = Watch::new(selection, printer, expectations);
-        let mut live = Self {
-            tail,
-            watch,
-            format: args.format,
-            junit: args.junit.clone(),
-            progress: Progress::of(args),
-            names_come_late: args.guest == Guest::Linux || args.kernel.is_some(),
-        };
-        live.take(&events)?;
-        Ok(live)
-    }
-
-    /// Takes what is new.
-    fn follow(&mut self) -> Result<(), Failure> {
-        let events = self.tail.poll()?;
-        if let Some(progress) = &mut self.progress {
-            progress.take(&events, self.tail.definitions(), self.watch.is_read());
-        }
-        self.take(&events)?;
-        if let Some(progress) = &mut self.progress {
-            progress.show();
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, events: &[Event]) -> Result<(), Failure> {
-        for event in events {
-            if let EventKind::Warning { text } = event.kind {
-                log::warn!("{}", self.tail.definitions().text(text));
-            }
-            self.watch.event(self.tail.definitions(), event)?;
-        }
-        Ok(())
-    }
-
-    /// The record that certainly broke an expectation, and the last one so far.
-    fn violation(&mut self) -> Option<(u64, u64)> {
-        let capabilities = self.tail.capabilities();
-        self.watch.expectations().violation(&capabilities, self.names_come_late)
-    }
-
-    /// Prints the rest, how it ended, and what became of expectations.
-    fn finish(mut self, stop: &Stop, places: &[Place]) -> Result<Code, Failure> {
-        // The line goes before the rest is printed.
-        self.progress = None;
-        self.follow()?;
-        let violation = self.violation();
-        let Self { tail, mut watch, format, junit, .. } = self;
-        let ending = (&tail).into();
-        watch.finish(&ending)?;
-        let (code, text) = explain(stop, places, tail.definitions());
-        if let Some(text) = text {
-            eprintln!("error: {text}");
-        }
-        let totals = watch.totals();
-        let mut codes = vec![code];
-        if totals.scenarios != totals.passed && !matches!(stop, Stop::Enough { .. }) {
-            codes.push(Code::Failed);
-        }
-        if !watch.expectations().is_empty() {
-            codes.push(report(&mut watch, tail.path(), violation, format, junit.as_deref())?);
-        }
-        Ok(worst(&codes))
-    }
-}
-
-/// Prints what became of expectations.
-fn report(
-    watch: &mut Watch,
-    trace: &Path,
-    violation: Option<(u64, u64)>,
-    format: Format,
-    junit: Option<&Path>,
-) -> Result<Code, Failure> {
-    let outcome = watch.expectations().judge(trace)?;
-    if let Some(path) = junit {
-        outcome.write_junit(path)?;
-    }
-    if format == Format::Text {
-        println!();
-    }
-    outcome.print(format)?;
-    if let (Some((broken, last)), Format::Text) = (violation, format) {
-        println!("broken by record {broken}; the guest was stopped at record {last}");
-    }
-    Ok(outcome.code())
-}
-
-/// The host's troubles and the user's come before the guest's, and what failed before what is open.
-fn worst(codes: &[Code]) -> Code {
-    let order = [Code::Host, Code::Usage, Code::Interrupted, Code::Failed, Code::Inconclusive];
-    order.into_iter().find(|code| codes.contains(code)).unwrap_or(Code::Passed)
 }

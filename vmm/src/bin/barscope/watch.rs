@@ -2,6 +2,7 @@
 //! of them.
 
 use std::io::{self, ErrorKind};
+use std::time::Instant;
 
 use trace::filter::{Compiled, Filter};
 use trace::print::{Ending, Printer, Totals};
@@ -18,8 +19,11 @@ pub struct Watch {
     totals: Totals,
     selection: Option<Selection>,
     /// `None` if nothing is to be printed, or once nobody reads standard output any more.
-    printer: Option<Box<dyn Printer>>,
+    printer: Option<Box<dyn Printer + Send>>,
     expectations: Expectations,
+    /// From when on nothing is printed any more, and how many records were left out for that.
+    hurry: Option<Instant>,
+    left_out: u64,
 }
 
 /// Which records are shown.
@@ -73,11 +77,11 @@ pub fn compile(
 impl Watch {
     pub fn new(
         selection: Option<Selection>,
-        printer: Option<Box<dyn Printer>>,
+        printer: Option<Box<dyn Printer + Send>>,
         expectations: Expectations,
     ) -> Self {
         let (viewer, totals) = (Viewer::default(), Totals::default());
-        Self { viewer, totals, selection, printer, expectations }
+        Self { viewer, totals, selection, printer, expectations, hurry: None, left_out: 0 }
     }
 
     /// Takes the next event.
@@ -90,7 +94,10 @@ impl Watch {
         self.expectations.take(definitions, &view);
         let shown = self.selection.as_mut().is_none_or(|selection| selection.takes(&view));
         let Some(printer) = &mut self.printer else { return Ok(()) };
-        if shown {
+        if shown && self.hurry.is_some_and(|hurry| Instant::now() >= hurry) {
+            self.left_out += 1;
+            Ok(())
+        } else if shown {
             let printed = printer.print(definitions, &view);
             self.printed(printed)
         } else {
@@ -107,6 +114,16 @@ impl Watch {
         }
     }
 
+    /// Has what was printed so far seen, by a reader of a pipe too.
+    ///
+    /// # Errors
+    /// Standard output can't be written.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        let Some(printer) = &mut self.printer else { return Ok(()) };
+        let flushed = printer.flush();
+        self.printed(flushed)
+    }
+
     /// Takes the end.
     ///
     /// # Errors
@@ -115,6 +132,16 @@ impl Watch {
         let Some(printer) = &mut self.printer else { return Ok(()) };
         let printed = printer.finish(ending);
         self.printed(printed)
+    }
+
+    /// Prints no record after that time.
+    pub fn hurry(&mut self, until: Option<Instant>) {
+        self.hurry = until;
+    }
+
+    /// How many records were not printed for want of time.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Whether anybody reads what is printed.

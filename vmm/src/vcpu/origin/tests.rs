@@ -30,7 +30,7 @@ impl Scene {
         guest.map(DEVICE, BAR, KERNEL);
         guest.registers.general.rdi = DEVICE;
         let length = guest.code(code);
-        Self { guest, length, tracker: Tracker::new() }
+        Self { guest, length, tracker: Tracker::new(MemoryTypes::at_boot(48)) }
     }
 
     /// The instruction is over: RIP is past it.

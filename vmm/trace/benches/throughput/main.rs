@@ -26,7 +26,7 @@ const EXPECTATIONS: &str = r#"
 test "every interrupt is answered"
   each msi 0: then write BAR0.INT_STATUS {DONE=1} within 1ms
   never write BAR0.STATUS
-  never access BAR0 memtype WB
+  never access BAR0 pat WB
   write BAR0.OPCODE at least 100 times
 coverage registers >= 10%
 "#;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::clause::{Clause, Step};
 use super::window::Window;
-use crate::capability::{Capabilities, Capability};
+use crate::capability::{Capabilities, Capability, Knowledge};
 use crate::filter::mistake::did_you_mean;
 use crate::filter::{Filter, Kinds, Mentions, Wanted};
 
@@ -87,7 +87,15 @@ impl Needs {
     /// Why the trace can't tell, if it can't, and what would make it.
     pub(super) fn untold(&self, capabilities: &Capabilities) -> Option<String> {
         let missing = self.mentions.capabilities.iter().find(|needed| !capabilities.tells(**needed))?;
-        Some(format!("this guest doesn't tell {}; {}", missing.about(), missing.how_to_get()))
+        Some(match capabilities.of(*missing) {
+            Knowledge::Incomplete => {
+                format!(
+                    "this guest told more than the trace keeps of {}: see the trace's warnings",
+                    missing.about()
+                )
+            }
+            _ => format!("this guest doesn't tell {}; {}", missing.about(), missing.how_to_get()),
+        })
     }
 
     /// The first mark or scenario that it names and that didn't occur.

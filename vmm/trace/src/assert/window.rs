@@ -86,6 +86,7 @@ impl Bounds {
     pub(super) fn opens(&self, view: &View) -> Truth {
         match (self, &view.what) {
             (Bounds::Whole, _) => Truth::Yes,
+            (Bounds::Scenario(_), What::ScenarioBegin { .. }) if view.uncertain.text => Truth::Maybe,
             (Bounds::Scenario(wanted), What::ScenarioBegin { name }) => (**name == **wanted).into(),
             (Bounds::Scenario(_), _) => Truth::No,
             (Bounds::Between { from, .. } | Bounds::From { from }, _) => from.test(view),

@@ -594,7 +594,7 @@ fn a_count_of_one_kind_of_access_is_no_other() {
     sample.access(AccessEvent { walk: sample.mmap, ..cached });
     let trace = sample.finished();
     let of = |text: &str| findings(&trace, &format!("test \"t\"\n  {text}\n"))[0].verdict.passed();
-    assert!(of("write via mmap memtype UC- exactly 1"));
+    assert!(of("write via mmap pat UC- exactly 1"));
     assert!(!of("write via ioremap at least 1"));
     assert_eq!(
         clause("write via mmap memtype WB at least 2"),

@@ -263,7 +263,7 @@ impl Layers {
             unmapped: None,
             fault: None,
             page_table: access.walk.as_deref().map(PageTable::new),
-            memory_type: access.walk.as_deref().map(TypeReason::new),
+            memory_type: TypeReason::new(access),
             exit: match (memory, access.coalesced) {
                 (true, false) => "KVM_EXIT_MMIO",
                 (true, true) => "KVM_CAP_COALESCED_MMIO",

@@ -52,7 +52,7 @@ pub(super) fn layers(explanation: &Explanation) -> Vec<Layer> {
     let Some(access) = view.access() else { return Vec::new() };
     let mut list = vec![code(view, access, layers)];
     list.extend(virtual_address(access, layers));
-    list.extend(page_walk(access, layers));
+    list.extend(page_walk(layers));
     list.push(bus(access, layers));
     list.push(register(access, layers));
     list.into_iter().map(|rows| Layer { rows }).collect()
@@ -159,7 +159,7 @@ fn fault(layers: &Layers) -> Option<String> {
     Some(format!("by a page fault, record {}{code}", fault.record.seq))
 }
 
-fn page_walk(access: &AccessView, layers: &Layers) -> Option<Vec<Row>> {
+fn page_walk(layers: &Layers) -> Option<Vec<Row>> {
     let table = layers.page_table.as_ref()?;
     if table.entries.is_empty() {
         return Some(vec![Row::words("page walk", "paging is off")]);
@@ -173,9 +173,11 @@ fn page_walk(access: &AccessView, layers: &Layers) -> Option<Vec<Row>> {
     let who = if table.user { "ring 3 too" } else { "ring 0 only" };
     let what = if table.writable { "writable" } else { "read-only" };
     rows.push(Row::words("rights", format!("{who}, {what}")));
-    if let (Some(name), Some(reason)) = (access.memory_type(), layers.memory_type) {
-        let items = vec![format!("{name} {}", reason.why()), meaning(name).to_owned()];
-        rows.push(Row::new("memory type", items, Likeness::Key(name.to_string())));
+    if let Some(reason) = layers.memory_type {
+        let mut items = reason.words();
+        items.push(meaning(reason.effective).to_owned());
+        let key = words::memory_type(reason.pat, reason.effective);
+        rows.push(Row::new("memory type", items, Likeness::Key(key)));
     }
     Some(rows)
 }
@@ -203,7 +205,9 @@ fn bus(access: &AccessView, layers: &Layers) -> Vec<Row> {
             Some(place) => (place.bdf.map(|bdf| format!(" at {bdf}")).unwrap_or_default(), ""),
             None => (String::new(), " of this machine"),
         };
-        rows.push(Row::words("route", format!("none: no function{nothing}{place} decodes it")));
+        let mut items = vec![format!("none: no function{nothing}{place} decodes it")];
+        items.extend(access.absent.as_deref().map(words::absence));
+        rows.push(Row::new("route", items, Likeness::Words));
         return rows;
     };
     rows.push(Row::new("route", way(access, route), Likeness::Key(format!("{:x}", route.first))));

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::TypeReason;
 use crate::definition::Walk;
 use crate::print::json::as_hex;
+use crate::view::AccessView;
 
 const PRESENT: u64 = 1;
 const WRITABLE: u64 = 1 << 1;
@@ -128,22 +129,47 @@ impl Entry {
 }
 
 impl TypeReason {
-    pub(super) fn new(walk: &Walk) -> Self {
-        let large = walk.entries.len() < walk.levels.into();
-        let pat = if large { PAT_LARGE } else { PS };
-        let bit = |leaf: u64, mask: u64, place: u8| u8::from(leaf & mask != 0) << place;
-        let entry = |leaf: &u64| bit(*leaf, PWT, 0) | bit(*leaf, PCD, 1) | bit(*leaf, pat, 2);
-        Self { effective: walk.memory_type, pat_entry: walk.entries.last().map(entry) }
+    pub(super) fn new(access: &AccessView) -> Option<Self> {
+        let walk = access.walk.as_deref()?;
+        Some(Self {
+            effective: access.memory_type?,
+            pat: access.pat,
+            pat_entry: pat_entry(walk),
+            mtrr: walk.mtrr,
+        })
     }
 
-    /// `by PAT entry 2 (PCD)`: which bits of the page-table entry chose it.
-    pub(super) fn why(self) -> String {
-        let Some(entry) = self.pat_entry else { return "paging is off".to_owned() };
-        let names = [(1, "PWT"), (2, "PCD"), (4, "PAT")];
-        let set: Vec<_> = names.iter().filter(|(bit, _)| entry & bit != 0).map(|(_, name)| *name).collect();
-        let bits = if set.is_empty() { "no PWT, PCD, PAT".to_owned() } else { set.join(", ") };
-        format!("by PAT entry {entry} ({bits})")
+    /// `PAT asks UC- (entry 2, PCD)`, `MTRR says UC -> UC`: what the type comes from, and the type.
+    pub(super) fn words(self) -> Vec<String> {
+        let asked = match (self.pat_entry, self.pat) {
+            (None, _) => "paging is off".to_owned(),
+            (Some(entry), Some(pat)) => format!("PAT asks {pat} (entry {entry}, {})", bits_of(entry)),
+            (Some(entry), None) => format!("PAT entry {entry}, {}", bits_of(entry)),
+        };
+        let effective = self.effective;
+        vec![
+            asked,
+            match self.mtrr {
+                Some(mtrr) => format!("MTRR says {mtrr} -> {effective}"),
+                None => format!("in effect {effective}"),
+            },
+        ]
     }
+}
+
+/// Which entry of PAT the last entry of a walk chooses; `None` with paging off.
+fn pat_entry(walk: &Walk) -> Option<u8> {
+    let large = walk.entries.len() < walk.levels.into();
+    let pat = if large { PAT_LARGE } else { PS };
+    let bit = |leaf: u64, mask: u64, place: u8| u8::from(leaf & mask != 0) << place;
+    walk.entries.last().map(|leaf| bit(*leaf, PWT, 0) | bit(*leaf, PCD, 1) | bit(*leaf, pat, 2))
+}
+
+/// The bits of a page-table entry that choose an entry of PAT.
+fn bits_of(pat_entry: u8) -> String {
+    let names = [(1, "PWT"), (2, "PCD"), (4, "PAT")];
+    let set: Vec<_> = names.iter().filter(|(bit, _)| pat_entry & bit != 0).map(|(_, name)| *name).collect();
+    if set.is_empty() { "no bits".to_owned() } else { set.join(" ") }
 }
 
 #[cfg(test)]
@@ -160,6 +186,8 @@ mod tests {
             levels,
             user: true,
             writable: false,
+            pat: None,
+            mtrr: None,
             memory_type: MemoryType::WriteCombining,
             path: Path::Unknown,
             announced: false,
@@ -187,14 +215,14 @@ mod tests {
         let expected = expected.map(|(table, index, address, bits)| (table, index, address, bits.to_owned()));
         assert_eq!(decoded(&walk), expected);
         assert_eq!(PageTable::new(&walk).cr3, 0x1000);
-        assert_eq!(TypeReason::new(&walk).why(), "by PAT entry 6 (PCD, PAT)");
+        assert_eq!(pat_entry(&walk).map(bits_of).as_deref(), Some("PCD PAT"));
     }
 
     #[test]
     fn bit_7_of_a_large_page_is_its_size_and_bit_12_is_pat() {
         let walk = walk(4, 0xffff_ffff_8020_0000, 2 << 20, &[0x1003, 0x2003, 0xfe20_108b]);
         assert_eq!(decoded(&walk)[2], ("PD", 1, 0xfe20_0000, "S W PWT PAT PS".to_owned()));
-        assert_eq!(TypeReason::new(&walk).pat_entry, Some(5));
+        assert_eq!(pat_entry(&walk), Some(5));
     }
 
     #[test]
@@ -208,6 +236,6 @@ mod tests {
     fn without_paging_there_is_no_entry() {
         let walk = walk(0, 0, 4096, &[]);
         assert!(decoded(&walk).is_empty());
-        assert_eq!(TypeReason::new(&walk).why(), "paging is off");
+        assert_eq!(pat_entry(&walk), None);
     }
 }

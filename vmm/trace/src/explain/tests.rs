@@ -58,7 +58,7 @@ page walk      CR3 3000
 | PT           [001] fe00001b S W PWT PCD
 | page         4 KiB
 | rights       ring 0 only, writable
-| memory type  UC- by PAT entry 3 (PWT, PCD),
+| memory type  PAT asks UC- (entry 3, PWT PCD), MTRR says UC -> UC,
 |              uncached: each access goes out by itself, in order
 v
 physical       fe000024
@@ -147,7 +147,7 @@ mapping        0000400000000000-0000400000000fff -> fe000000-fe000fff, 4 KiB,
                in the address space of CR3 5000
                mmap(lab, 4096, offset 0) by user 1, made in record 9,
                undone in record 13, filled on first touch
-used           00:04.0 lab BAR0, 1 access, record 11, memory type UC-,
+used           00:04.0 lab BAR0, 1 access, record 11, memory type UC- -> UC,
                1 page fault
 ";
     for seq in [9, 10, 13] {
@@ -177,8 +177,8 @@ PD           [000] 9003 S W              [000] 9007 U W              <- U
 PT           [001] fe00001b S W PWT PCD  [000] fe00001f U W PWT PCD  <- U
 page         4 KiB                       4 KiB                       == same
 rights       ring 0 only, writable       ring 3 too, writable        <- differs
-memory type  UC- by PAT entry 3 (PWT,    UC- by PAT entry 3 (PWT,    == same
-             PCD)                        PCD)
+memory type  PAT asks UC- (entry 3, PWT  PAT asks UC- (entry 3, PWT  == same
+             PCD), MTRR says UC -> UC    PCD), MTRR says UC -> UC
              uncached: each access goes  uncached: each access goes
              out by itself, in order     out by itself, in order
 physical     fe000008                    fe000008                    == same
@@ -255,7 +255,7 @@ fn an_access_that_nothing_decodes_has_no_route() {
     let ins = sample.access(ins);
     let expected = [
         "| KVM exit     KVM_EXIT_MMIO",
-        "| route        none: no function of this machine decodes it",
+        "| route        none: no function of this machine decodes it,",
         "register       none",
     ];
     assert_eq!(rows(&explained(&sample, seq), &["KVM exit", "route", "register"]), expected);

@@ -142,7 +142,7 @@ impl Drawing<'_> {
         if used.unclaimed > 0 {
             items.push(format!("{} reached nothing", words::number(used.unclaimed)));
         }
-        let types: Vec<_> = mapping.memory_types.iter().map(ToString::to_string).collect();
+        let types = mapping.types();
         if !types.is_empty() {
             items.push(format!("memory type {}", types.join(" and ")));
         }
@@ -189,8 +189,8 @@ fn not_emulated(view: &View) -> Vec<(&'static str, Vec<String>)> {
     rows.push(("privilege", items));
     if let (Some(virtual_address), Some(walk)) = (view.gva(), view.walk()) {
         let path = format!("{}{}", walk.path, if walk.announced { "" } else { ", inferred" });
-        let items =
-            vec![format!("{virtual_address:016x}"), path, format!("memory type {}", walk.memory_type)];
+        let memory_type = words::memory_type(walk.pat, walk.memory_type);
+        let items = vec![format!("{virtual_address:016x}"), path, format!("memory type {memory_type}")];
         rows.push(("virtual", items));
     }
     if let Some(address) = view.gpa() {

@@ -201,13 +201,19 @@ impl Filter {
         self.text("instruction", text)
     }
 
-    /// Through a page of this memory type.
+    /// Through a page that asks for this memory type.
+    #[must_use]
+    pub fn pat(self, memory_type: MemoryType) -> Self {
+        self.text("pat", memory_type.name())
+    }
+
+    /// With this memory type in effect; never UC-.
     #[must_use]
     pub fn memory_type(self, memory_type: MemoryType) -> Self {
         self.text("memtype", memory_type.name())
     }
 
-    /// Through a page that is UC or UC-.
+    /// Uncached: with UC in effect.
     #[must_use]
     pub fn uncached(self) -> Self {
         self.flag("uncached", true)

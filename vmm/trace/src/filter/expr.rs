@@ -230,7 +230,9 @@ pub(crate) fn shown(value: Value<'_>, of: Type) -> String {
         Value::Number(number) if of == Type::Hex => format!("{number:#x}"),
         Value::Number(number) if of == Type::Time => format!("{number}ns"),
         Value::Number(number) => number.to_string(),
-        Value::Text(text) if matches!(of, Type::Name(_)) && !text.ends_with('-') => text.to_owned(),
+        Value::Text(text) if matches!(of, Type::Name(_)) && !text.contains(['-', '*', '?']) => {
+            text.to_owned()
+        }
         Value::Text(text) => format!("\"{text}\""),
         Value::Flag(flag) => flag.to_string(),
     }

@@ -66,6 +66,8 @@ enum From {
     Function,
     /// The page walk of the instruction's operand.
     Walk,
+    /// The last entry of the page walk, as PAT has it.
+    Pat,
     /// The path that the walk's page belongs to.
     Path,
     /// The scenario, by the records before.
@@ -74,6 +76,10 @@ enum From {
     Handler,
     /// What led to them.
     Cause,
+    /// The place in a device, by its route.
+    Place,
+    /// A text that the guest chose.
+    Text,
 }
 
 impl Field {
@@ -118,17 +124,30 @@ impl Field {
             From::Scenario if view.uncertain.scenario => Doubt::Any,
             From::Handler if view.uncertain.handler => Doubt::Any,
             From::Cause if !view.knows_cause() => Doubt::Any,
+            From::Place if view.place_is_open() => Doubt::Any,
+            From::Text if view.uncertain.text => Doubt::Any,
             From::Access | From::Handler | From::Cause if not_emulated => Doubt::Any,
-            From::Ring | From::Handler | From::Code | From::Function | From::Walk | From::Path
+            From::Ring
+            | From::Handler
+            | From::Code
+            | From::Function
+            | From::Walk
+            | From::Pat
+            | From::Path
                 if gathered =>
             {
                 Doubt::Any
             }
-            From::Walk | From::Path if instruction && view.walk().is_none() => {
+            From::Walk | From::Pat | From::Path if instruction && view.walk().is_none() => {
                 // A port has none.
                 let memory = access.is_none_or(|access| access.gpa().is_some());
                 if memory { Doubt::Any } else { Doubt::None }
             }
+            // Without paging there is nothing to know.
+            From::Pat if instruction && view.pat().is_none() => match view.walk() {
+                Some(walk) if walk.levels > 0 => Doubt::Any,
+                _ => Doubt::None,
+            },
             From::Path if instruction => match view.walk() {
                 Some(walk) if walk.user && !walk.announced => Doubt::OneOf(USER_PATHS),
                 _ => Doubt::None,
@@ -199,7 +218,8 @@ const PATHS: &[&str] = &[
     Path::DirectMap.name(),
     Path::Unknown.name(),
 ];
-const MEMORY_TYPES: &[&str] = &[
+/// What a page can ask for.
+const PAT_TYPES: &[&str] = &[
     MemoryType::Uncacheable.name(),
     MemoryType::UncacheableMinus.name(),
     MemoryType::WriteCombining.name(),
@@ -212,6 +232,14 @@ const LOSSES: &[&str] = &[
     InterruptLoss::BusMasterOff.name(),
     InterruptLoss::Asleep.name(),
     InterruptLoss::MemoryWrite.name(),
+];
+/// What an access can have.
+const MEMORY_TYPES: &[&str] = &[
+    MemoryType::Uncacheable.name(),
+    MemoryType::WriteCombining.name(),
+    MemoryType::WriteThrough.name(),
+    MemoryType::WriteProtected.name(),
+    MemoryType::WriteBack.name(),
 ];
 const OUTCOMES: &[&str] = &[
     Outcome::Ok.name(),
@@ -288,14 +316,18 @@ pub const FIELDS: &[Field] = &[
         BusAddress::Memory(_) => None,
     })
     .of(From::Access),
-    field("memtype", Name(MEMORY_TYPES), "effective memory type of the page", |view| {
+    field("pat", Name(PAT_TYPES), "memory type that the page asks for, through PAT", |view| {
+        text(view.pat()?.name())
+    })
+    .of(From::Pat),
+    field("memtype", Name(MEMORY_TYPES), "effective memory type: what PAT and MTRRs make of it", |view| {
         text(view.memory_type()?.name())
     })
     .of(From::Walk),
-    field("uncached", Flag, "UC or UC-", |view| flag(view.memory_type()?.uncached())).of(From::Walk),
+    field("uncached", Flag, "memtype UC", |view| flag(view.memory_type()?.uncached())).of(From::Walk),
     field("user-page", Flag, "the page tables let ring 3 use the page", |view| flag(view.walk()?.user))
         .of(From::Walk),
-    field("offset", Hex, "offset in the region", |view| number(view.place()?.offset)),
+    field("offset", Hex, "offset in the region", |view| number(view.place()?.offset)).of(From::Place),
     field("width", Number, "width in bytes", |view| number(view.access()?.size)).of(From::Access),
     field("value", Hex, "value read, written, held after a change, or counted", |view| number(value(view)?))
         .of(From::Access),
@@ -371,7 +403,8 @@ pub const FIELDS: &[Field] = &[
             What::Route { route, .. } => number(route.as_ref()?.base),
             _ => None,
         },
-    ),
+    )
+    .of(From::Place),
     field("length", Number, "bytes of a transfer or a mapping", |view| match &view.what {
         What::Dma { length, .. } => number(*length),
         What::Map { .. } | What::Unmap { .. } => number(view.mapping()?.length),
@@ -392,7 +425,8 @@ pub const FIELDS: &[Field] = &[
         What::Mark { text: words } | What::Warning { text: words } => text(words),
         What::ScenarioEnd { summary, .. } => text(summary),
         _ => None,
-    }),
+    })
+    .of(From::Text),
     field("passed", Flag, "a scenario passed", |view| match view.what {
         What::ScenarioEnd { passed, .. } => flag(passed),
         _ => None,

@@ -61,6 +61,7 @@ const HOLDERS: &[(&str, &[&[&str]])] = &[
     ("gpa", &[INSTRUCTION]),
     ("cr3", &[INSTRUCTION]),
     ("port", &[ACCESS]),
+    ("pat", &[INSTRUCTION]),
     ("memtype", &[INSTRUCTION]),
     ("uncached", &[INSTRUCTION]),
     ("user-page", &[INSTRUCTION]),

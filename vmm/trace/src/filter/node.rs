@@ -132,11 +132,10 @@ impl Node {
                             && area.bdf.is_none_or(|bdf| place.bdf == Some(bdf))
                     })
                     .into(),
-                None if not_emulated && view.gpa().is_none() => Truth::Maybe,
-                None => Truth::No,
+                None => maybe(view.place_is_open()),
             },
             Node::Field { field, mask, op, operand } => field.test(view, by, *mask, *op, operand),
-            Node::Register { .. } if not_emulated => Truth::Maybe,
+            Node::Register { .. } if not_emulated || view.place_is_open() => Truth::Maybe,
             Node::Register { name, op, operand } => register_field(view, name)
                 .is_some_and(|(held, named)| match operand {
                     Operand::Text(_) => op.holds(Value::Text(named.unwrap_or_default()), operand),
@@ -145,7 +144,7 @@ impl Node {
                 .into(),
             Node::Device(bdfs) | Node::Scope(bdfs) => match view.function() {
                 Some(function) => bdfs.contains(&function.bdf).into(),
-                None if not_emulated && view.gpa().is_none() => Truth::Maybe,
+                None if view.place_is_open() => Truth::Maybe,
                 None => matches!(self, Node::Scope(_)).into(),
             },
         }
@@ -181,6 +180,11 @@ impl Node {
             Node::Device(bdfs) | Node::Scope(bdfs) => hidden.bdf.is_none_or(|bdf| bdfs.contains(&bdf)).into(),
         }
     }
+}
+
+/// Nobody knows, or no.
+fn maybe(is_open: bool) -> Truth {
+    if is_open { Truth::Maybe } else { Truth::No }
 }
 
 /// What the event's value holds in a field of the register, and what that is called.

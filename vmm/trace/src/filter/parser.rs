@@ -7,7 +7,7 @@ use super::lexer::{Lexeme, Token};
 use super::mistake::{Mistake, Span, did_you_mean, one_of};
 
 /// Words of the language that are neither kinds nor fields.
-const WORDS: [&str; 8] = ["and", "or", "not", "by", "via", "on", "in", "memtype"];
+const WORDS: [&str; 7] = ["and", "or", "not", "by", "via", "on", "in"];
 
 /// Reads words one after the other.
 #[derive(Clone)]
@@ -410,6 +410,19 @@ impl<'a> Parser<'a> {
                 self.advance();
                 let operand = Operand::Flag(op != Op::Unequal);
                 return Ok(Term::Field { field: uncached, mask: None, op: Op::Equal, operand });
+            }
+            // UC and UC-.
+            (Type::Name(_), Some(Token::Word(word)))
+                if field.name == "pat" && word == "uncached" && matches!(op, Op::Equal | Op::Unequal) =>
+            {
+                self.advance();
+                let op = if op == Op::Equal { Op::Like } else { Op::Unlike };
+                let operand = Operand::Text("UC*".to_owned());
+                return Ok(Term::Field { field, mask, op, operand });
+            }
+            (Type::Name(_), Some(Token::Word(word))) if field.name == "memtype" && word == "UC-" => {
+                let why = "an access never has UC- in effect: a page asks for it, which is pat UC-";
+                return Err(Mistake::new(self.span(), why.to_owned()));
             }
             (Type::Name(names), Some(Token::Word(text) | Token::Text(text))) => {
                 match names.iter().find(|name| name.eq_ignore_ascii_case(text)) {

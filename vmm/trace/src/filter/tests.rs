@@ -56,7 +56,9 @@ fn conditions_hold_together_with_and_without_and() {
         "function == \"user::touch\"",
         "in \"user::*\"",
         "instruction ~ \"mov eax,*\" uncached by user",
-        "memtype UC- by user",
+        "pat UC- by user",
+        "pat uncached by user",
+        "memtype UC by user",
         "memtype uncached cpl >= 1",
     ] {
         assert_eq!(count(&trace, text), 2, "{text}");

@@ -12,7 +12,7 @@
 //! | 7 | seal: checksum of the page with 0 in this word, with bit 32 set |
 //! | 8 | length of the reason in bytes |
 //! | 16-271 | kinds of records: 64 entries of 4 words, unused ones 0: word 0 code (byte 0) and size in slots (byte 1), words 1 to 3 a name padded with zeros |
-//! | 272-367 | capabilities: 24 entries of 4 words, unused ones 0: words 0 to 2 a name padded with zeros, word 3 how the trace comes to tell it: 1 it doesn't, 2 inferred, 3 announced |
+//! | 272-367 | capabilities: 24 entries of 4 words, unused ones 0: words 0 to 2 a name padded with zeros, word 3 how the trace comes to tell it: 1 it doesn't, 2 inferred, 3 announced, 4 announced in part |
 //! | 368-495 | reason of the end in UTF-8 |
 //!
 //! Words 4 to 8 and the reason are stored at the end; the seal comes before the status. While the status is
@@ -21,6 +21,7 @@
 
 use super::{Clock, End, HEADER_BYTES, MAGIC, SEALED, VERSION, slot};
 use crate::capability::{Capabilities, Capability, Knowledge};
+use crate::harmless::harmless;
 
 pub(crate) const STATUS: usize = 3;
 pub(crate) const EVENTS: usize = 4;
@@ -136,8 +137,10 @@ fn state(page: &[u8]) -> State {
         return State::Damaged;
     }
     let length = usize::try_from(word(page, REASON_LENGTH)).map_or(REASON_MAX, |it| it.min(REASON_MAX));
-    let reason = String::from_utf8_lossy(&page[REASON * WORD..][..length]).into_owned();
-    let Some(end) = End::from_code(word(page, STATUS), reason) else { return State::Damaged };
+    let reason = String::from_utf8_lossy(&page[REASON * WORD..][..length]);
+    let Some(end) = End::from_code(word(page, STATUS), harmless(&reason).into_owned()) else {
+        return State::Damaged;
+    };
     State::Ended(Whole {
         end,
         events: word(page, EVENTS),

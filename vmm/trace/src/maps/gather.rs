@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::entries::Sections;
-use super::{Arc, Bdf, HashMap, Id, KernelEntries, Mapping, MappingUse, Maps, Path, Region, Resource, Span};
+use super::{
+    Arc, Bdf, HashMap, Id, KernelEntries, Mapping, MappingUse, Maps, Path, Region, Resource, Span, Types,
+};
 use crate::event::{Counted, RouteChange};
 use crate::view::{AccessView, BusAddress, View, What};
 
@@ -173,8 +175,11 @@ impl Maps {
         });
         let row = self.row_mut(at);
         row.used.count(seq, place.is_some());
-        if !row.memory_types.contains(&walk.memory_type) {
-            row.memory_types.push(walk.memory_type);
+        if let Some(effective) = access.memory_type {
+            let types = Types { pat: access.pat, effective };
+            if !row.memory_types.contains(&types) {
+                row.memory_types.push(types);
+            }
         }
         Some(at)
     }

@@ -92,8 +92,8 @@ impl Resource {
 
 fn items(alike: &[&MappingUse]) -> Vec<String> {
     let sum = |count: fn(&MappingUse) -> u64| alike.iter().map(|row| count(row)).sum::<u64>();
-    let types = alike.iter().rev().find_map(|row| row.memory_types.last());
-    let types = types.map(|name| format!("  {name}")).unwrap_or_default();
+    let types = alike.iter().rev().find_map(|row| row.types().pop());
+    let types = types.map(|types| format!("  {types}")).unwrap_or_default();
     let mut items = vec![format!("{:016x}{types}", alike[0].virtual_address)];
     let mut who: Vec<&str> = Vec::new();
     for row in alike.iter().filter(|row| row.made.is_some()) {

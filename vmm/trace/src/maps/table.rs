@@ -13,7 +13,7 @@ use crate::print::wrap::wrap;
 /// So many spans of a BAR at one address are listed.
 const SPANS: usize = 4;
 /// Where the last column of a mapping's line begins.
-const BY: usize = 50;
+const BY: usize = 56;
 
 /// Prints mappings in lines of `width` columns.
 ///
@@ -137,19 +137,19 @@ fn mappings(out: &mut dyn Write, rows: &[MappingUse], width: usize, paint: Paint
 }
 
 fn columns_of([made, undone, first, last, accesses, kind]: &[String; 6]) -> String {
-    format!("  {made:>7} {undone:>7} {first:>7} {last:>7} {accesses:>9}  {kind:<4} ")
+    format!("  {made:>7} {undone:>7} {first:>7} {last:>7} {accesses:>9}  {kind:<9}  ")
 }
 
 fn numbers(row: &MappingUse) -> [String; 6] {
     let seq = |seq: Option<u64>| seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
-    let types: Vec<_> = row.memory_types.iter().map(ToString::to_string).collect();
+    let types = row.types();
     [
         seq(row.made),
         seq(row.undone),
         seq(row.used.first),
         seq(row.used.last),
         words::number(row.used.accesses),
-        if types.is_empty() { "-".to_owned() } else { types.join("/") },
+        if types.is_empty() { "-".to_owned() } else { types.join(", ") },
     ]
 }
 

@@ -27,12 +27,13 @@ fn each_mapping_of_a_bar_has_a_line_with_its_life() {
 00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
   decoded in records 3 to the end (by 2)
   kernel ioremap  ffffc90000001000 -> fe000000  ioremap(0xfe000000, 0x1000)
-     made  undone   first    last  accesses  type by
-        5       -       7      27         4  UC-  lab::probe
+     made  undone   first    last  accesses  type       by
+        5       -       7      27         4  UC- -> UC  lab::probe
   user   mmap     0000400000000000 -> fe000000  mmap(lab, 4096, offset 0)
-     made  undone   first    last  accesses  type by
-        9      13      11      11         1  UC-  user 1, on first touch,
-                                                  1 page fault, 0 kernel entries
+     made  undone   first    last  accesses  type       by
+        9      13      11      11         1  UC- -> UC  user 1, on first touch,
+                                                        1 page fault,
+                                                        0 kernel entries
 00:04.0 lab BAR2 = 0x80000000c -> 800000000-8000fffff, 1 MiB
   decoded in records 4 to the end (by 2)
   not mapped
@@ -53,9 +54,9 @@ fn an_access_after_the_bar_moved_away_counts_as_one_that_reached_nothing() {
 00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
   decoded in records 2 to 3 (by firmware)
   kernel ioremap  ffffc90000001000 -> fe000000  ioremap(0xfe000000, 0x1000)
-     made  undone   first    last  accesses  type by
-        1       -       4       4         1  UC-  lab::probe,
-                                                  1 access reached nothing
+     made  undone   first    last  accesses  type       by
+        1       -       4       4         1  UC- -> UC  lab::probe,
+                                                        1 access reached nothing
 ";
     assert_eq!(printed(&sample), expected);
 }
@@ -71,8 +72,8 @@ fn a_mapping_that_was_never_announced_is_found_by_its_accesses() {
     let text = printed(&sample);
     let expected = "
   kernel ioremap? ffffc90000001000 -> fe000000  4 KiB
-     made  undone   first    last  accesses  type by
-        -       -       3       4         2  UC-  inferred
+     made  undone   first    last  accesses  type       by
+        -       -       3       4         2  UC- -> UC  inferred
 ";
     assert!(text.contains(expected), "{text}");
     assert!(text.ends_with("? inferred from the page walk: the guest announced no such mapping\n"));

@@ -14,7 +14,7 @@ use super::{Ending, Printer, Totals, words};
 use crate::definition::{Function, Mapping, Path, Process, Walk};
 use crate::definitions::Definitions;
 use crate::format::{Clock, End};
-use crate::view::{AccessView, BusAddress, Code, Place, View, What};
+use crate::view::{Absence, AccessView, BusAddress, Code, Place, View, What, Why};
 
 /// Prints a trace as JSON Lines.
 pub struct JsonPrinter<W> {
@@ -75,6 +75,10 @@ impl<W: Write> Printer for JsonPrinter<W> {
         self.totals.add(view);
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
         self.start(ending.definitions)?;
         let Totals { scenarios, passed, failed, accesses, host_ns } = self.totals;
@@ -108,6 +112,8 @@ impl Serialize for View {
             vcpu: self.vcpu,
             scenario: self.scenario.as_deref(),
             cause: self.cause(),
+            // Which one did it, where no place says so.
+            bdf: self.function().filter(|_| self.place().is_none()).map(|function| function.bdf.to_string()),
             details,
         };
         line.serialize(serializer)
@@ -124,6 +130,8 @@ struct Line<'a> {
     vcpu: Option<u8>,
     scenario: Option<&'a str>,
     cause: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bdf: Option<String>,
     #[serde(flatten)]
     details: Value,
 }
@@ -287,6 +295,8 @@ fn access(access: &AccessView) -> Value {
         "value": hex(access.value),
         "fields": fields,
         "outcome": access.outcome,
+        "absent": access.absent.as_deref().map(absent_fields),
+        "selects": access.selects.as_deref().map(|place| with_place(json!({}), Some(place))),
         "read_modify_write": access.read_modify_write,
         "coalesced": access.coalesced,
         "instance": access.instance,
@@ -305,6 +315,23 @@ fn with_place(mut object: Value, place: Option<&Place>) -> Value {
     object
 }
 
+fn absent_fields(absent: &Absence) -> Value {
+    let (why, moved_to) = match absent.why {
+        Why::Moved { to } => (json!("moved"), to.map(hex)),
+        why => (json!(why), None),
+    };
+    json!({
+        "bdf": absent.function.bdf.to_string(),
+        "device": absent.function.name,
+        "region": absent.region.to_string(),
+        "address": absent.base.map(hex),
+        "was_there": absent.was_there,
+        "since": absent.since,
+        "why": why,
+        "moved_to": moved_to,
+    })
+}
+
 fn walk_fields(walk: &Walk) -> Value {
     json!({
         "cr3": hex(walk.cr3),
@@ -312,6 +339,8 @@ fn walk_fields(walk: &Walk) -> Value {
         "entries": walk.entries.iter().copied().map(hex).collect::<Vec<_>>(),
         "user": walk.user,
         "writable": walk.writable,
+        "pat": walk.pat,
+        "mtrr": walk.mtrr,
         "memory_type": walk.memory_type,
     })
 }

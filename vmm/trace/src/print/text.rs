@@ -322,6 +322,10 @@ impl<W: Write> Printer for TextPrinter<W> {
         }
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
         self.in_scenario = false;
         self.settle(ending.definitions)?;

@@ -2,10 +2,10 @@
 
 use device_model::{InterruptLoss, Register};
 
-use crate::definition::Walk;
+use crate::definition::{MemoryType, Walk};
 use crate::event::{Backing, Counted, DmaOutcome, MemoryOperand, Outcome, RouteChange};
 use crate::format::End;
-use crate::view::{AccessView, BusAddress, Place, View, What, describe_value};
+use crate::view::{Absence, AccessView, BusAddress, Place, View, What, Why, describe_value};
 
 /// `1,131`.
 pub(crate) fn number(value: u64) -> String {
@@ -75,6 +75,9 @@ pub(crate) fn operand(operand: MemoryOperand) -> String {
 
 /// The value and what it means: `0x1 DONE`.
 pub(crate) fn value(access: &AccessView) -> String {
+    if let Some(selected) = &access.selects {
+        return format!("{:#x} -> {}", access.value, register(selected));
+    }
     let meaning = match &access.place {
         Some(place) if access.outcome == Outcome::Ok => place.describe(access.value, access.size),
         _ => String::new(),
@@ -95,11 +98,23 @@ pub(crate) fn target(access: &AccessView) -> String {
     }
 }
 
-/// A place by its register, if it has one.
+/// Region and offset, after the function's address where its name doesn't tell it: in configuration space, and
+/// where others go by the same one.
+pub(crate) fn place(view: &View, place: &Place) -> String {
+    match place.bdf {
+        Some(bdf) if view.alike || place.is_configuration() => format!("{bdf} {place}"),
+        _ => place.to_string(),
+    }
+}
+
+/// A place by its register, if it has one; in configuration space, whose that is.
 fn register(place: &Place) -> String {
-    match place.register_name() {
-        Some(register) => format!("{}.{register}", place.region),
-        None => place.to_string(),
+    match (place.register_name(), place.bdf.filter(|_| place.is_configuration())) {
+        (Some(register), None) if place.is_configuration() => register,
+        (Some(register), Some(bdf)) => format!("{bdf} {}.{register}", place.region),
+        (None, Some(bdf)) => format!("{bdf} {place}"),
+        (Some(register), None) => format!("{}.{register}", place.region),
+        (None, None) => place.to_string(),
     }
 }
 
@@ -122,7 +137,32 @@ pub(crate) fn refusal(access: &AccessView) -> Option<String> {
         (false, 0) => "reads 0",
         (false, _) => "reads all-ones",
     };
-    Some(format!("{why}: {came_of_it}"))
+    let absent = access.absent.as_deref().map(|absent| format!("; {}", absence(absent))).unwrap_or_default();
+    Some(format!("{why}: {came_of_it}{absent}"))
+}
+
+/// What was where nothing is, and why it isn't there.
+pub(crate) fn absence(absent: &Absence) -> String {
+    let Absence { function, region, was_there, since, .. } = absent;
+    let whose = format!("{region} of {} {}", function.bdf, function.name);
+    let why = match (absent.why, was_there) {
+        (Why::NoAddress, _) => return format!("{whose} has no address yet"),
+        (Why::MemorySpaceOff, true) => "Memory Space went off".to_owned(),
+        (Why::MemorySpaceOff, false) => "Memory Space is off".to_owned(),
+        (Why::Asleep, true) => "it went to D3hot".to_owned(),
+        (Why::Asleep, false) => "it is in D3hot".to_owned(),
+        (Why::Reset, _) => "the function was reset".to_owned(),
+        (Why::Moved { to: Some(to) }, _) => format!("it moved to {to:#x}"),
+        (Why::Moved { to: None }, _) => "its BAR was written".to_owned(),
+        (Why::RomOff, _) => "the ROM was switched off".to_owned(),
+        (Why::Overlaps, _) => "something else is there".to_owned(),
+        (Why::Unknown, _) => "the trace doesn't tell why".to_owned(),
+    };
+    match (was_there, since) {
+        (true, Some(since)) => format!("{whose} was there until record {since}: {why}"),
+        (false, Some(since)) => format!("{whose} has this address, but {why} since record {since}"),
+        (_, None) => format!("{whose} has this address, but {why}"),
+    }
 }
 
 /// What became of an instruction that KVM could not emulate.
@@ -130,6 +170,14 @@ pub(crate) fn not_emulated(view: &View) -> String {
     let instruction = view.code().map_or("an instruction", |code| &code.text);
     let end = if view.gpa().is_some() { ": #UD" } else { "" };
     format!("KVM can't emulate {instruction}{end}")
+}
+
+/// `UC- -> UC`: the memory type that a page asks for, and the one that its accesses have, if that is another one.
+pub(crate) fn memory_type(pat: Option<MemoryType>, effective: MemoryType) -> String {
+    match pat.filter(|pat| *pat != effective) {
+        Some(pat) => format!("{pat} -> {effective}"),
+        None => effective.to_string(),
+    }
 }
 
 /// The path, `?` after one that was inferred.
@@ -259,7 +307,9 @@ pub(crate) fn count(what: Counted, value: u64, address: u64, error_code: u32) ->
 pub(crate) fn summary(view: &View) -> String {
     match &view.what {
         What::Access(access) => {
-            let mut text = format!("{} {} {}", direction(access), target(access), value(access));
+            let whose = access.bdf().filter(|_| view.alike && !access.is_configuration());
+            let whose = whose.map(|bdf| format!("{bdf} ")).unwrap_or_default();
+            let mut text = format!("{} {whose}{} {}", direction(access), target(access), value(access));
             if let Some(refusal) = refusal(access) {
                 text += &format!("  ({refusal})");
             }

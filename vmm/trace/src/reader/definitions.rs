@@ -7,6 +7,7 @@ use super::scan::{Block, CONTENT_BYTES, Found, Scanner, content_offset};
 use crate::definition::Definition;
 use crate::definitions::Definitions;
 use crate::format::HEADER_BYTES;
+use crate::harmless::harmless_json;
 
 const WORD: usize = size_of::<u64>();
 
@@ -56,7 +57,9 @@ impl DefinitionStream {
     fn decode(&mut self, definitions: &mut Definitions) -> bool {
         let mut at = 0;
         while let Some((json, blob, length)) = record(&self.bytes[at..]) {
-            let Ok(definition) = serde_json::from_slice::<Definition>(json) else { return false };
+            let Ok(definition) = serde_json::from_slice::<Definition>(&harmless_json(json)) else {
+                return false;
+            };
             definitions.push(definition, blob.to_vec());
             at += length;
         }

@@ -12,6 +12,9 @@ use crate::definitions::Definitions;
 use crate::event::Event;
 use crate::format::{Clock, End};
 
+/// About as many events as come out of [`Tail::poll`] at once: who looks seldom needs no memory for all of them.
+const AT_ONCE: usize = 1 << 16;
+
 /// Follows a trace that is being written, by this process or another.
 ///
 /// Threads record independently, so a later event may be in the file before an earlier one. Events
@@ -49,8 +52,8 @@ impl Tail {
         })
     }
 
-    /// The events that came since the last call, up to the first gap; all that are left once the trace
-    /// has ended, which [`Tail::end`] tells then.
+    /// The next events, up to the first gap and not many more than 65,536 of them; none if no more came. Once the trace
+    /// has ended and its last event came out, [`Tail::end`] tells.
     ///
     /// # Errors
     /// The file can't be read.
@@ -60,9 +63,19 @@ impl Tail {
         }
         // Before the scan: what ended before it is complete after it.
         self.scanner.refresh()?;
-        self.scan().map_err(|source| self.scanner.error(source))?;
-        let handed_out = self.scanner.whole().map(|whole| whole.events);
         let mut ready = Vec::new();
+        loop {
+            let all = self.scan().map_err(|source| self.scanner.error(source))?;
+            self.take_ready(&mut ready, all);
+            if all || !ready.is_empty() {
+                return Ok(ready);
+            }
+        }
+    }
+
+    /// Takes the events out that nothing is missing before; `all` are there that the file holds.
+    fn take_ready(&mut self, ready: &mut Vec<Event>, all: bool) {
+        let handed_out = self.scanner.whole().map(|whole| whole.events).filter(|_| all);
         while let Some(first) = self.waiting.first_entry() {
             let seq = *first.key();
             if seq > self.next && handed_out.is_none() {
@@ -80,15 +93,36 @@ impl Tail {
             self.lost = self.lost.saturating_add(missing);
             self.done = true;
         }
-        Ok(ready)
     }
 
-    /// Adds what is new. Definitions come after events, which refer to nothing that isn't there afterwards.
-    fn scan(&mut self) -> io::Result<()> {
+    /// Leaves out the events that are left, and reads what they refer to; how many there are. Only once the trace has
+    /// ended.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn leave(&mut self) -> Result<u64, ReadError> {
+        self.scanner.refresh()?;
+        let Some(handed_out) = self.scanner.whole().map(|whole| whole.events) else { return Ok(0) };
+        self.scanner.discover(true).map_err(|source| self.scanner.error(source))?;
+        let read = self.scanner.definitions(&mut self.definitions);
+        read.map_err(|source| self.scanner.error(source))?;
+        let left = handed_out.saturating_add(1).saturating_sub(self.next);
+        self.open.clear();
+        self.waiting.clear();
+        self.done = true;
+        Ok(left)
+    }
+
+    /// Adds what is new, whole blocks until there are enough; whether that is all. Definitions come after events, which
+    /// refer to nothing that isn't there afterwards.
+    fn scan(&mut self) -> io::Result<bool> {
         let found = self.scanner.discover(true)?;
         self.open.extend(found.into_iter().map(|block| (block, 0)));
         let mut open = Vec::new();
-        for (block, read) in std::mem::take(&mut self.open) {
+        let mut blocks = std::mem::take(&mut self.open).into_iter();
+        let enough = self.waiting.len() + AT_ONCE;
+        while self.waiting.len() < enough {
+            let Some((block, read)) = blocks.next() else { break };
             let slots = self.scanner.slots(block, read, None, Vec::new())?;
             let Some((block, mut slots)) = slots else { continue };
             loop {
@@ -103,11 +137,14 @@ impl Tail {
                 open.push((block, slots.length()));
             }
         }
+        let all = blocks.len() == 0;
+        open.extend(blocks);
         // Before those that wait for their definitions.
         self.open = open;
         let found = self.scanner.discover(true)?;
         self.open.extend(found.into_iter().map(|block| (block, 0)));
-        self.scanner.definitions(&mut self.definitions)
+        self.scanner.definitions(&mut self.definitions)?;
+        Ok(all)
     }
 
     /// Where the file lies.

@@ -346,6 +346,35 @@ fn lanes_of_several_threads_merge_while_a_tail_follows() {
     assert!((1..=60).all(|id| trace.definitions().blob(id) == tail.definitions().blob(id)));
 }
 
+#[test]
+fn a_tail_that_looks_seldom_gets_events_in_parts() {
+    const ALL: u64 = 200_000;
+    let fixture = Fixture::new();
+    let mut lanes = [fixture.writer.lane(Some(0)), fixture.writer.lane(Some(1))];
+    for _ in 0..ALL / 2 {
+        lanes[0].record(&event(fixture.writer.reserve())).unwrap();
+    }
+    // Nothing comes out after this one until it is there, behind all others in the file.
+    let late = fixture.writer.reserve();
+    for _ in 1..ALL / 2 {
+        lanes[0].record(&event(fixture.writer.reserve())).unwrap();
+    }
+    lanes[1].record(&event(late)).unwrap();
+    fixture.writer.finish(End::Finished).unwrap();
+    let mut tail = Tail::open(&fixture.path()).unwrap();
+    let mut parts = Vec::new();
+    let mut followed = Vec::new();
+    while tail.end().is_none() {
+        let events = tail.poll().unwrap();
+        parts.push(events.len());
+        followed.extend(sequence(&events));
+    }
+    assert!(followed == (1..=ALL).collect::<Vec<_>>(), "{parts:?}");
+    // 129 blocks of 511 events; then the rest before the late one.
+    assert_eq!(parts, [65_919, 34_081, 100_000]);
+    assert_eq!((tail.lost(), tail.poll().unwrap()), (0, vec![]));
+}
+
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut encoder, content).unwrap();

@@ -15,7 +15,7 @@ use crate::definitions::Definitions;
 use crate::event::{AccessEvent, Event, EventKind, Id, Outcome, Target};
 use crate::interrupts::{DEEPEST, Innermost, Raised, Tracker};
 use crate::print::Ending;
-use crate::view::{describe_value, printable};
+use crate::view::describe_value;
 
 /// Counts the events of one trace, in their order.
 #[derive(Default)]
@@ -223,7 +223,7 @@ impl Collector {
             }
         }
         let device = |id| match definitions.function(id) {
-            Some(function) => Device { bdf: function.bdf.to_string(), device: printable(&function.name) },
+            Some(function) => Device { bdf: function.bdf.to_string(), device: function.name.clone() },
             None => Device { bdf: String::new(), device: String::new() },
         };
         for (function, busy) in self.busy {

@@ -12,7 +12,7 @@ use crate::coverage::{Coverage, Slot};
 use crate::definition::Function;
 use crate::definitions::Definitions;
 use crate::event::{AccessEvent, Id, Target};
-use crate::view::{printable, unclaimed_configuration};
+use crate::view::unclaimed_configuration;
 
 /// A place to count by. Printed, it is `BAR0.STATUS`, `BAR0 reserved` or `CONFIG`; `nothing` where nothing
 /// decodes the address.
@@ -156,10 +156,10 @@ impl Places {
         let function = route.function.and_then(|function| self.function(definitions, function));
         let key = |offset, register: Option<&str>| PlaceKey {
             bdf: function.as_ref().map(|function| function.bdf),
-            device: function.as_ref().map(|function| printable(&function.name)).unwrap_or_default(),
+            device: function.as_ref().map(|function| function.name.clone()).unwrap_or_default(),
             region: Some(route.region),
             offset,
-            register: register.map(printable),
+            register: register.map(str::to_owned),
         };
         let Some(function) = &function else {
             // The host bridge's own register.
@@ -169,6 +169,8 @@ impl Places {
         let rest = self.row(key(None, None), None);
         let in_coverage = coverage.function(function);
         let map = function.register_maps.iter().find(|map| map.region == route.region);
+        // Configuration space is one place: what a driver does with its device isn't there.
+        let map = map.filter(|map| map.region != Region::Config);
         let registers = map.map_or(&[][..], |map| &map.registers);
         let spans = registers.iter().map(|register| {
             let slot = coverage.slot(in_coverage, route.region, register.offset);

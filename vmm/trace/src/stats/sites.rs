@@ -6,7 +6,6 @@ use super::{Accesses, Named, Table};
 use crate::definitions::Definitions;
 use crate::event::Id;
 use crate::symbols::Symbols;
-use crate::view::printable;
 
 /// Lines of source code that access devices. An unrolled loop has several instructions for one line, which
 /// are one; one without a known line is for itself.
@@ -39,8 +38,8 @@ impl Sites {
         // All that are unknown are one, whatever a damaged record says.
         let id = if definitions.instruction(instruction).is_some() { instruction } else { 0 };
         let symbol = self.symbols.instruction(definitions, id);
-        let function = symbol.as_ref().map(|symbol| printable(&symbol.function));
-        let label = symbol.as_ref().map(|symbol| printable(&symbol.to_string()));
+        let function = symbol.as_ref().map(|symbol| symbol.function.clone());
+        let label = symbol.as_ref().map(ToString::to_string);
         let key = match (&symbol, &label) {
             (Some(symbol), Some(label)) if symbol.line.is_some() => label.clone(),
             _ => format!("{id}"),

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::definitions::Definitions;
 use crate::event::{Counted, Event, EventKind, Id};
-use crate::view::printable;
 
 /// How many windows are told apart; what comes in more of them is in none.
 const MOST: usize = 4096;
@@ -126,7 +125,7 @@ impl Follower {
             Some(at) => *at,
             None if self.windows.len() >= MOST => usize::MAX,
             None => {
-                let name = printable(definitions.text(text));
+                let name = definitions.text(text).to_owned();
                 self.windows.push(Window { name, scenario, ..Window::default() });
                 self.known.insert((text, scenario), self.windows.len() - 1);
                 self.windows.len() - 1

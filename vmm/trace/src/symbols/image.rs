@@ -7,6 +7,7 @@ use gimli::{Dwarf, EndianArcSlice, RunTimeEndian, SectionId};
 use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 
 use super::{Symbol, name};
+use crate::harmless::harmless;
 
 type Reader = EndianArcSlice<RunTimeEndian>;
 
@@ -100,7 +101,9 @@ impl SymbolImage {
             Origin::Module(name) => (function, Some(name.clone()), offset),
             // `lab_irq [lab]`
             Origin::Kernel => match function.split_once(" [") {
-                Some((function, module)) => (function, Some(module.trim_end_matches(']').to_owned()), offset),
+                Some((function, module)) => {
+                    (function, Some(harmless(module.trim_end_matches(']')).into_owned()), offset)
+                }
                 None => (function, None, offset),
             },
         };

@@ -1,4 +1,6 @@
-//! Symbol names as people say them.
+//! Symbol names as people say them, harmless for terminals.
+
+use crate::harmless::harmless;
 
 /// The last two parts of a Rust path, without hash and generic arguments: `lab::probe` for
 /// `_ZN11test_kernel3lab5probe17h0123456789abcdefE`, `Lab::read` for `<kernel::lab::Lab as Device>::read`.
@@ -8,7 +10,7 @@ pub(super) fn short(mangled: &str) -> String {
     let mut parts = split(&path);
     parts.retain(|part| !part.is_empty());
     let keep = parts.len().saturating_sub(2);
-    parts[keep..].join("::")
+    harmless(&parts[keep..].join("::")).into_owned()
 }
 
 /// The parts of `path` between `::` outside angle brackets. Bracketed parts are generic arguments,
@@ -63,10 +65,11 @@ fn closing(text: &str) -> Option<usize> {
 /// A source file without directories; with the last one for `mod.rs`, which says nothing by itself.
 pub(super) fn file(path: &str) -> String {
     let mut parts = path.rsplit(['/', '\\']);
-    match (parts.next().unwrap_or(path), parts.next()) {
+    let name = match (parts.next().unwrap_or(path), parts.next()) {
         ("mod.rs", Some(directory)) => format!("{directory}/mod.rs"),
         (name, _) => name.to_owned(),
-    }
+    };
+    harmless(&name).into_owned()
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use crate::definition::Definition;
 use crate::definitions::Definitions;
 use crate::filter::mistake::did_you_mean;
 use crate::filter::{Mentions, Wanted};
-use crate::view::printable;
 
 /// Names, gathered when they are first asked for. Those of inlined functions and of files are in the debug
 /// information, which is read only for a name that no symbol has.
@@ -75,7 +74,7 @@ impl<'a> Names<'a> {
     fn owners(&self) -> &BTreeSet<String> {
         self.owners.get_or_init(|| {
             let owners = self.definitions.iter().filter_map(|(_, definition)| match definition {
-                Definition::Mapping(mapping) => Some(printable(&mapping.who)),
+                Definition::Mapping(mapping) => Some(mapping.who.clone()),
                 _ => None,
             });
             owners.collect()

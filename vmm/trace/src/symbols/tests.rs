@@ -104,3 +104,11 @@ fn a_kernel_without_a_file_names_its_functions_and_its_modules() {
     assert_eq!(named(0xffff_ffff_8100_0040), None, "between two functions");
     assert_eq!(named(0x1000), None);
 }
+
+#[test]
+fn names_of_code_are_harmless_for_terminals() {
+    let mut definitions = Definitions::default();
+    image(&mut definitions, None, "1000 10 evil\u{1b}[2J\u{202e} [mod\u{9b}]\n".as_bytes());
+    let symbol = Symbols::default().address(&definitions, 0x1000, 0).unwrap();
+    assert_eq!((&*symbol.function, symbol.module.as_deref()), ("evil.[2J.", Some("mod.")));
+}

@@ -2,7 +2,6 @@
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 
-use super::viewer::printable;
 use crate::definition::Instruction;
 use crate::symbols::Symbol;
 
@@ -28,12 +27,7 @@ impl Code {
             cr3: instruction.cr3,
             text: disassemble(&instruction.bytes, instruction.rip, instruction.code_size.into()),
             ambiguous: instruction.ambiguous,
-            symbol: symbol.map(|symbol| Symbol {
-                function: printable(&symbol.function),
-                file: symbol.file.as_deref().map(printable),
-                module: symbol.module.as_deref().map(printable),
-                ..symbol
-            }),
+            symbol,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{AccessView, Code, Place, View, What};
 use crate::definition::{Mapping, MemoryType, Path, Process, Walk};
+use crate::event::Outcome;
 
 impl View {
     /// Privilege level of the instruction that it is about, 0 to 3.
@@ -38,6 +39,19 @@ impl View {
         }
     }
 
+    /// Whether it is about a place in a device, or a device, and the trace doesn't tell which: an instruction that
+    /// wasn't emulated may lead anywhere, and the definition of a route may be missing.
+    pub(crate) fn place_is_open(&self) -> bool {
+        match &self.what {
+            What::Access(access) => access.place.is_none() && access.outcome != Outcome::Unclaimed,
+            What::NotEmulated { place, .. } => place.is_none(),
+            What::Route { route, .. } | What::Backing { route, .. } | What::PagesWritten { route, .. } => {
+                route.is_none()
+            }
+            _ => false,
+        }
+    }
+
     /// Guest physical address of the operand's first byte that a device decodes.
     pub fn gpa(&self) -> Option<u64> {
         match &self.what {
@@ -62,9 +76,20 @@ impl View {
         }
     }
 
-    /// The memory type of the operand's page.
+    /// The memory type that the operand's page asks for through PAT.
+    pub fn pat(&self) -> Option<MemoryType> {
+        match &self.what {
+            What::Access(access) => access.pat,
+            _ => self.walk()?.pat,
+        }
+    }
+
+    /// The memory type that it has in effect.
     pub fn memory_type(&self) -> Option<MemoryType> {
-        Some(self.walk()?.memory_type)
+        match &self.what {
+            What::Access(access) => access.memory_type,
+            _ => Some(self.walk()?.memory_type),
+        }
     }
 
     /// The announced mapping that the operand is in, or that comes or goes.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use device_model::{Bdf, Field, Region, Register};
+use device_model::{Bdf, Field, Region, Register, header_registers};
 
 use crate::definition::Function;
 
@@ -28,16 +28,32 @@ impl Place {
 
     /// The register, or range of device memory, that its first byte belongs to.
     pub fn register(&self) -> Option<&Register> {
-        let maps = &self.function.as_ref()?.register_maps;
-        maps.iter().find(|map| map.region == self.region)?.at(self.offset)
+        let registers = self.registers();
+        let after = registers.partition_point(|register| register.offset <= self.offset);
+        registers[..after].last().filter(|register| register.contains(self.offset))
+    }
+
+    /// The registers of its region.
+    fn registers(&self) -> &[Register] {
+        let maps = self.function.as_ref().map(|function| &function.register_maps);
+        match maps.and_then(|maps| maps.iter().find(|map| map.region == self.region)) {
+            Some(map) => &map.registers,
+            // All functions have those, also where there is none.
+            None if self.is_configuration() && self.bdf.is_some() => header_registers(),
+            None => &[],
+        }
     }
 
     /// The register's name; with the offset in it, if the place isn't its start: `MEMORY+0x10`.
     pub fn register_name(&self) -> Option<String> {
-        let register = self.register()?;
-        Some(match self.offset - register.offset {
-            0 if !register.memory => register.name.to_string(),
-            within => format!("{}+{within:#x}", register.name),
+        let (name, start, memory) = match self.register() {
+            Some(register) => (&*register.name, register.offset, register.memory),
+            None if self.bdf.is_none() && self.is_configuration() => ("CONFIG_ADDRESS", 0, false),
+            None => return None,
+        };
+        Some(match self.offset - start {
+            0 if !memory => name.to_owned(),
+            within => format!("{name}+{within:#x}"),
         })
     }
 
@@ -46,14 +62,21 @@ impl Place {
         self.region == Region::Config
     }
 
-    /// What `value` of `size` bytes at this place means by the register's fields; see [`describe_value`].
+    /// What `value` of `size` bytes at this place means by the register's fields; see [`describe_value`]. In
+    /// configuration space, where one access may reach several registers, of all of them: `MEMORY_SPACE, STATUS
+    /// CAPABILITIES`.
     pub fn describe(&self, value: u64, size: u8) -> String {
-        match self.register() {
+        let first = match self.register() {
             Some(register) if register.offset == self.offset && u64::from(size) >= register.size => {
                 describe_value(register, value)
             }
             _ => String::new(),
-        }
+        };
+        let more =
+            self.others(size).map(|(register, shift)| (register, describe_value(register, value >> shift)));
+        let more = more.filter(|(_, words)| !words.is_empty());
+        let more = more.map(|(register, words)| format!("{} {words}", register.name));
+        Some(first).filter(|words| !words.is_empty()).into_iter().chain(more).collect::<Vec<_>>().join(", ")
     }
 
     /// The fields that `value` of `size` bytes at this place has, with what each holds.
@@ -67,6 +90,17 @@ impl Place {
                 .collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// The registers of configuration space that `size` bytes from here hold in whole, the first one aside, each
+    /// with the bit that it begins at.
+    fn others(&self, size: u8) -> impl Iterator<Item = (&Register, u64)> {
+        let all = if self.is_configuration() { self.registers() } else { &[] };
+        let end = self.offset.saturating_add(size.into());
+        let within = move |register: &&Register| {
+            register.offset > self.offset && register.offset.saturating_add(register.size) <= end
+        };
+        all.iter().filter(within).map(|register| (register, 8 * (register.offset - self.offset)))
     }
 }
 

@@ -5,6 +5,7 @@ use device_model::Region;
 use super::*;
 use crate::definition::{Definition, Instruction};
 use crate::event::{AccessEvent, EventKind, Target};
+use crate::format::End;
 use crate::reader::Trace;
 use crate::sample::{BAR0, BAR2, ECAM, IOREMAP, KERNEL, MMAP, Sample, USER};
 
@@ -32,7 +33,8 @@ fn an_access_is_resolved_from_instruction_to_register() {
     assert_eq!(code.symbol.as_ref().unwrap().to_string(), "lab::start lab.rs:17");
     assert_eq!((kernel.gva(), kernel.gpa()), (Some(IOREMAP + 8), Some(BAR0 + 8)));
     assert_eq!((kernel.path(), kernel.announced(), kernel.cpl), (Path::Ioremap, true, 0));
-    assert_eq!(kernel.memory_type(), Some(MemoryType::UncacheableMinus));
+    assert_eq!(kernel.pat, Some(MemoryType::UncacheableMinus));
+    assert_eq!(kernel.memory_type, Some(MemoryType::Uncacheable));
     assert_eq!(kernel.mapping.as_ref().unwrap().who, "lab::probe");
     assert_eq!(kernel.walk.as_ref().unwrap().cr3, KERNEL);
     let place = kernel.place.as_ref().unwrap();
@@ -217,9 +219,12 @@ fn an_instruction_that_was_not_emulated_tells_all_that_an_access_does() {
 }
 
 #[test]
-fn texts_of_guests_hold_no_control_characters() {
+fn texts_of_guests_are_harmless_for_terminals_and_so_is_the_reason_of_an_end() {
     let mut sample = Sample::new();
-    let mark = sample.mark("a\u{1b}[2Jb\nc");
-    let trace = sample.finished();
-    assert!(matches!(&trace.views().get(mark).unwrap().what, What::Mark { text } if &**text == "a.[2Jb.c"));
+    let mark = sample.mark("a\u{1b}[2Jb\nc\u{202e}d\u{2028}e");
+    let trace = sample.ended(End::Failed("x\u{1b}\u{2066}".into()));
+    assert!(
+        matches!(&trace.views().get(mark).unwrap().what, What::Mark { text } if &**text == "a.[2Jb.c.d.e")
+    );
+    assert_eq!(trace.end(), Some(&End::Failed("x..".into())));
 }

@@ -1,13 +1,15 @@
 //! Resolves events one after the other; the one place where views are built.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use device_model::{Bdf, Region};
+use device_model::{Bdf, Region, Space};
 
+use super::absence::{self, Absence, Absences};
 use super::{AccessView, BusAddress, Code, Place, Uncertain, View, What};
 use crate::definition::{Function, Mapping, Process, Route, Walk};
 use crate::definitions::Definitions;
-use crate::event::{AccessEvent, Event, EventKind, Id, Target};
+use crate::event::{AccessEvent, Event, EventKind, Id, Outcome, Target};
 use crate::interrupts::{Handler, Innermost, Tracker};
 use crate::symbols::Symbols;
 
@@ -15,6 +17,9 @@ use crate::symbols::Symbols;
 const CONFIG_DATA: std::ops::RangeInclusive<u16> = 0xcfc..=0xcff;
 /// Size of the ECAM window for 256 buses.
 const ECAM_SIZE: u64 = 256 << 20;
+
+/// The id of what was said and has no definition, since its kind had no room left.
+const NO_ROOM: Id = 0;
 
 /// Resolves events in their order. It remembers what the meaning of later ones depends on: the scenario,
 /// the interrupt handlers that run, which access an interrupt came from. Where events are missing, also
@@ -29,6 +34,9 @@ pub struct Viewer {
     functions: Shared<Function>,
     routes: Shared<Route>,
     texts: Shared<str>,
+    absences: Absences,
+    /// Names that several functions have, of so many functions.
+    shared_names: (usize, HashSet<String>),
     scenario: Option<Arc<str>>,
     /// Events are missing since the scenario was last known.
     scenario_lost: bool,
@@ -70,10 +78,14 @@ impl<T: ?Sized> Shared<T> {
 impl Viewer {
     /// Resolves the event that comes after those given before.
     pub fn view(&mut self, definitions: &Definitions, event: &Event) -> View {
-        self.scenario_lost |= self.interrupts.add(event);
+        let missing = self.interrupts.add(event);
+        self.scenario_lost |= missing;
+        if missing {
+            self.absences.forget();
+        }
         if let EventKind::ScenarioBegin { name } = event.kind {
-            self.scenario = Some(self.text(definitions, name));
-            self.scenario_lost = false;
+            self.scenario_lost = name == NO_ROOM;
+            self.scenario = (name != NO_ROOM).then(|| self.text(definitions, name));
         }
         let scenario = self.scenario.clone();
         let Innermost { handler, certain, cause_certain } = self.interrupts.handler(event.vcpu);
@@ -82,6 +94,13 @@ impl Viewer {
             scenario: self.scenario_lost,
             handler: depends && !certain,
             cause: depends && !cause_certain,
+            text: matches!(
+                event.kind,
+                EventKind::Mark { text: NO_ROOM }
+                    | EventKind::Warning { text: NO_ROOM }
+                    | EventKind::ScenarioBegin { name: NO_ROOM }
+                    | EventKind::ScenarioEnd { summary: NO_ROOM, .. }
+            ),
         };
         let caused_by = handler.and_then(Handler::caused_by);
         let in_handler = handler.is_some();
@@ -90,15 +109,29 @@ impl Viewer {
             self.scenario = None;
             self.scenario_lost = false;
         }
-        View {
+        let view = View {
             seq: event.seq,
             host_ns: event.host_ns,
             device_ns: event.device_ns,
             vcpu: event.vcpu,
             scenario,
             uncertain,
+            alike: false,
             what,
+        };
+        View { alike: self.has_namesake(definitions, &view), ..view }
+    }
+
+    /// Whether another function has the same name as the one that the view is about.
+    fn has_namesake(&mut self, definitions: &Definitions, view: &View) -> bool {
+        let (known, names) = &mut self.shared_names;
+        if *known != definitions.function_count() {
+            *known = definitions.function_count();
+            let mut all = HashSet::new();
+            let again = definitions.functions().filter(|(_, function)| !all.insert(&function.name));
+            *names = again.map(|(_, function)| function.name.clone()).collect();
         }
+        !names.is_empty() && view.function().is_some_and(|function| names.contains(&function.name))
     }
 
     /// What happened; `caused_by` led to the handler that the vCPU is in.
@@ -111,7 +144,8 @@ impl Viewer {
     ) -> What {
         match event.kind {
             EventKind::Access(ref access) => {
-                What::Access(AccessView { in_handler, ..self.access(definitions, access, caused_by) })
+                let view = self.access(definitions, event.seq, access, caused_by);
+                What::Access(AccessView { in_handler, ..view })
             }
             EventKind::Change { function, region, offset, old, new, cause } => {
                 let function = self.function(definitions, function);
@@ -159,6 +193,9 @@ impl Viewer {
             }
             EventKind::Route { route, change, cause } => {
                 let (function, route) = self.route_and_function(definitions, route);
+                if let (Some(function), Some(route)) = (&function, &route) {
+                    self.absences.route(event.seq, (function, route), change, cause);
+                }
                 What::Route { function, route, change, cause }
             }
             EventKind::Map { mapping } => {
@@ -211,14 +248,21 @@ impl Viewer {
     fn access(
         &mut self,
         definitions: &Definitions,
+        seq: u64,
         access: &AccessEvent,
         caused_by: Option<u64>,
     ) -> AccessView {
+        let place = self.place(definitions, access.route, access.target);
+        if let Some(place) = place.as_ref().filter(|place| place.is_configuration()) {
+            self.absences.configuration(seq, access, place);
+        }
         let walk = self.walk(definitions, access.walk);
         let (mapping, process) = self.owners(definitions, walk.as_deref(), access.cpl);
         AccessView {
             cpl: access.cpl,
             code: self.code(definitions, access.instruction),
+            pat: access.pat.or_else(|| walk.as_ref()?.pat),
+            memory_type: access.effective.or_else(|| Some(walk.as_ref()?.memory_type)),
             walk,
             mapping,
             process,
@@ -226,7 +270,9 @@ impl Viewer {
                 Target::Memory(address) => BusAddress::Memory(address),
                 Target::Port { port, .. } => BusAddress::Port(port),
             },
-            place: self.place(definitions, access.route, access.target),
+            absent: self.absent(definitions, access).filter(|_| place.is_none()).map(Box::new),
+            selects: self.selected(definitions, access, place.as_ref()).map(Box::new),
+            place,
             write: access.write,
             size: access.size,
             value: access.value,
@@ -239,6 +285,44 @@ impl Viewer {
             in_handler: false,
             caused_by,
         }
+    }
+
+    /// What was at the address of an access that reached nothing, or would be.
+    fn absent(&mut self, definitions: &Definitions, access: &AccessEvent) -> Option<Absence> {
+        let Target::Memory(address) = access.target else { return None };
+        if access.outcome != Outcome::Unclaimed {
+            return None;
+        }
+        if let Some(found) = self.absences.explain(address) {
+            return Some(found);
+        }
+        if self.absences.may_have_addresses() {
+            return None;
+        }
+        // With no address given yet, it can only be meant for one of these.
+        let mut functions = definitions.functions().take(absence::MOST);
+        let (id, region) = functions.find_map(|(id, function)| {
+            let bar = function.bars.iter().find(|bar| bar.space == Space::Memory)?;
+            Some((id, Region::Bar(bar.index)))
+        })?;
+        self.function(definitions, id).map(|function| Absence::without_address(function, region))
+    }
+
+    /// What a write to CONFIG_ADDRESS selects, if it selects anything (PCI Local Bus 3.0, section 3.2.2.3.2).
+    fn selected(
+        &mut self,
+        definitions: &Definitions,
+        access: &AccessEvent,
+        place: Option<&Place>,
+    ) -> Option<Place> {
+        const ENABLE: u64 = 1 << 31;
+        place.filter(|place| place.bdf.is_none() && place.is_configuration() && place.offset == 0)?;
+        if !access.write || access.size != 4 || access.value & ENABLE == 0 {
+            return None;
+        }
+        let bdf = Bdf::from_routing_id((access.value >> 8) as u16);
+        let function = definitions.function_at(bdf).and_then(|id| self.function(definitions, id));
+        Some(Place { bdf: Some(bdf), function, region: Region::Config, offset: access.value & 0xfc })
     }
 
     /// The mapping that a walk belongs to, and the process whose code at this privilege level it is.
@@ -284,18 +368,11 @@ impl Viewer {
     }
 
     fn mapping(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Mapping>> {
-        self.mappings.get(id, || {
-            let mapping = definitions.mapping(id)?;
-            let (who, call) = (printable(&mapping.who), printable(&mapping.call));
-            Some(Arc::new(Mapping { who, call, ..mapping.clone() }))
-        })
+        self.mappings.get(id, || definitions.mapping(id).cloned().map(Arc::new))
     }
 
     fn process(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Process>> {
-        self.processes.get(id, || {
-            let process = definitions.process(id)?;
-            Some(Arc::new(Process { name: printable(&process.name), ..process.clone() }))
-        })
+        self.processes.get(id, || definitions.process(id).cloned().map(Arc::new))
     }
 
     fn function(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Function>> {
@@ -307,14 +384,9 @@ impl Viewer {
     }
 
     fn text(&mut self, definitions: &Definitions, id: Id) -> Arc<str> {
-        let make = || definitions.get(id).map(|_| Arc::from(printable(definitions.text(id))));
+        let make = || definitions.get(id).map(|_| Arc::from(definitions.text(id)));
         self.texts.get(id, make).unwrap_or_default()
     }
-}
-
-/// `text` without control characters: guests choose texts, and terminals obey some of them.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '.' } else { character }).collect()
 }
 
 /// An access to the configuration space of a function that isn't there.

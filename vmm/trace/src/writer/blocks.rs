@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,9 +16,6 @@ use crate::format::{
     SLOT_WORDS, block, block_checksum, slot,
 };
 use crate::mapping::Mapping;
-
-/// Blocks in a chunk.
-const CHUNK_BLOCKS: usize = (CHUNK_BYTES / BLOCK_BYTES) as usize;
 
 /// Gives `length` bytes from `offset` room on the disk, as zeros.
 ///
@@ -40,7 +37,8 @@ pub(super) fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> 
     }
 }
 
-/// Hands out blocks. They stay mapped until the trace is closed.
+/// Hands out blocks. A chunk stays mapped while one of its blocks is open: a process has few mappings (Linux's
+/// `vm.max_map_count`, 65,530 unless told otherwise), and what is mapped counts as its memory.
 ///
 /// The file ends at a limit. So that no record is lost there, a lane is promised its next block before it needs it,
 /// and hears that there is none while what it records still has a place.
@@ -48,10 +46,13 @@ pub(super) fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> 
 pub(super) struct Blocks {
     file: File,
     path: PathBuf,
-    chunks: Vec<Arc<Mapping>>,
-    /// Blocks in `chunks`. Only at the limit a chunk is smaller than others.
-    mapped: usize,
+    /// The last chunk, and the place of its first block in the file.
+    chunk: Option<(Arc<Mapping>, usize)>,
+    /// Blocks that were given room. Only at the limit a chunk is smaller than others.
+    allocated: usize,
     taken: usize,
+    /// Blocks that were taken, but for those that were closed before the last chunk.
+    open: Vec<Block>,
     /// Blocks that lanes will take.
     promised: usize,
     /// The file's limit in bytes.
@@ -60,7 +61,7 @@ pub(super) struct Blocks {
 
 impl Blocks {
     pub(super) fn new(file: File, path: PathBuf, limit: u64) -> Self {
-        Self { file, path, chunks: Vec::new(), mapped: 0, taken: 0, promised: 0, limit }
+        Self { file, path, chunk: None, allocated: 0, taken: 0, open: Vec::new(), promised: 0, limit }
     }
 
     /// Promises a lane a block.
@@ -97,39 +98,60 @@ impl Blocks {
 
     /// The next unused block. Nothing marks it as used until it is published.
     pub(super) fn take(&mut self) -> Result<Block, WriteError> {
-        if self.taken == self.mapped {
-            let offset = HEADER_BYTES + self.mapped as u64 * BLOCK_BYTES;
-            let length = CHUNK_BYTES.min(self.limit.saturating_sub(offset) / BLOCK_BYTES * BLOCK_BYTES);
-            if length == 0 {
-                return Err(self.at_limit());
-            }
-            let grown = allocate(&self.file, offset, length);
-            let grown = grown.and_then(|()| Mapping::new(&self.file, offset, length));
-            let grown = grown.map_err(|source| WriteError::Grow { path: self.path.clone(), source })?;
-            self.mapped += grown.words().len() / BLOCK_WORDS;
-            self.chunks.push(Arc::new(grown));
-        }
+        let (chunk, first) = match &self.chunk {
+            Some((chunk, first)) if self.taken < self.allocated => (Arc::clone(chunk), *first),
+            _ => (self.grow()?, self.taken),
+        };
+        let block = Block { chunk, first_word: (self.taken - first) * BLOCK_WORDS, index: self.taken };
+        self.open.push(block.clone());
         self.taken += 1;
-        Ok(self.block(self.taken - 1))
+        Ok(block)
     }
 
-    fn block(&self, index: usize) -> Block {
-        let chunk = Arc::clone(&self.chunks[index / CHUNK_BLOCKS]);
-        Block { chunk, first_word: index % CHUNK_BLOCKS * BLOCK_WORDS, index }
+    /// Gives the file its next chunk.
+    fn grow(&mut self) -> Result<Arc<Mapping>, WriteError> {
+        self.check_file()?;
+        self.open.retain(|block| !block.is_closed());
+        let offset = HEADER_BYTES + self.allocated as u64 * BLOCK_BYTES;
+        let length = CHUNK_BYTES.min(self.limit.saturating_sub(offset) / BLOCK_BYTES * BLOCK_BYTES);
+        if length == 0 {
+            return Err(self.at_limit());
+        }
+        let grown = allocate(&self.file, offset, length);
+        let grown = grown.and_then(|()| Mapping::new(&self.file, offset, length));
+        let grown = grown.map_err(|source| WriteError::Grow { path: self.path.clone(), source })?;
+        let chunk = Arc::new(grown);
+        self.chunk = Some((Arc::clone(&chunk), self.allocated));
+        self.allocated += chunk.words().len() / BLOCK_WORDS;
+        Ok(chunk)
+    }
+
+    /// Whether the file is still there, and as long as it was made.
+    pub(super) fn check_file(&self) -> Result<(), WriteError> {
+        let found = self.file.metadata();
+        let found = found.map_err(|source| WriteError::Grow { path: self.path.clone(), source })?;
+        let is_cut = found.len() < HEADER_BYTES + self.allocated as u64 * BLOCK_BYTES;
+        if is_cut || self.open.iter().any(|block| block.chunk.is_cut()) {
+            return Err(WriteError::Cut { path: self.path.clone() });
+        }
+        if found.nlink() == 0 {
+            return Err(WriteError::Deleted { path: self.path.clone() });
+        }
+        Ok(())
     }
 
     /// Closes all blocks and cuts the file after the last one that was taken. Those that lanes still
     /// hold stay within it, so that a late store hits no missing page.
     pub(super) fn finish(&mut self) -> io::Result<()> {
-        for index in 0..self.taken {
-            self.block(index).close();
-        }
-        self.file.set_len(HEADER_BYTES + self.taken as u64 * BLOCK_BYTES)
+        self.open.iter().for_each(Block::close);
+        self.file.set_len(HEADER_BYTES + self.taken as u64 * BLOCK_BYTES)?;
+        self.allocated = self.taken;
+        Ok(())
     }
 }
 
 /// A block of the file, mapped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Block {
     chunk: Arc<Mapping>,
     first_word: usize,
@@ -146,6 +168,15 @@ impl Block {
     /// The words after the header.
     pub(super) fn content(&self) -> &[AtomicU64] {
         &self.words()[SLOT_WORDS..]
+    }
+
+    /// Whether what is stored in it gets lost, since the file ends before it.
+    pub(super) fn is_cut(&self) -> bool {
+        self.chunk.is_cut()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.words()[block::CHECK].load(Ordering::Relaxed) & SEALED != 0
     }
 
     /// Says what it holds: from here on readers look into it. Blocks are published in their order, which readers
@@ -166,7 +197,7 @@ impl Block {
     /// a sealed or unpublished block stays as it is.
     pub(super) fn close(&self) {
         let words = self.words();
-        if words[block::CHECK].load(Ordering::Relaxed) & SEALED != 0 {
+        if self.is_closed() {
             return;
         }
         let used = match BlockKind::from_head(words[block::HEAD].load(Ordering::Relaxed)) {

@@ -124,10 +124,13 @@ fn nothing_is_known_of_a_finished_trace_that_was_not_before() {
     let writer = Writer::create(&path, Clock::Host).unwrap();
     writer.know(Capability::Handlers, Knowledge::Inferred);
     writer.know(Capability::Handlers, Knowledge::Announced);
+    writer.know(Capability::Functions, Knowledge::Incomplete);
+    writer.know(Capability::Functions, Knowledge::Announced);
     writer.finish(End::Finished).unwrap();
     writer.know(Capability::Stacks, Knowledge::Announced);
     let trace = Trace::open(&path).unwrap();
     assert_eq!(trace.capabilities().of(Capability::Handlers), Knowledge::Announced);
+    assert_eq!(trace.capabilities().of(Capability::Functions), Knowledge::Incomplete);
     assert!(!trace.capabilities().tells(Capability::Stacks));
     assert_eq!(trace.damage(), []);
 }
@@ -144,6 +147,81 @@ fn nothing_is_recorded_after_the_end() {
     let text = Definition::Text { text: String::new() };
     assert!(matches!(writer.define(&text), Err(WriteError::Finished)));
     assert_eq!(Trace::open(&path).unwrap().events().len(), 1);
+}
+
+#[test]
+fn a_trace_that_somebody_cuts_off_ends_with_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, length) in [("empty", 0), ("header", 4096), ("block", 4096 + 30_000)] {
+        let path = directory.path().join(name);
+        let writer = Writer::create(&path, Clock::Host).unwrap();
+        let mut lane = writer.lane(None);
+        lane.record(&mark(&writer)).unwrap();
+        writer.check_file().unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
+        // The block reaches behind what is left, if its first records don't.
+        let error = (0..1023).find_map(|_| lane.record(&mark(&writer)).err());
+        let error = error.unwrap_or_else(|| panic!("{name}: all was recorded"));
+        assert!(matches!(error, WriteError::Cut { .. }), "{error}");
+        assert!(error.to_string().contains("was cut off while it was written"), "{error}");
+        assert!(matches!(writer.check_file(), Err(WriteError::Cut { .. })));
+        assert!(matches!(writer.finish(End::Finished), Err(WriteError::Cut { .. })));
+        assert_eq!(fs::metadata(&path).unwrap().len(), length, "{name}");
+    }
+}
+
+#[test]
+fn a_trace_that_was_cut_off_and_has_grown_again_is_no_whole_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t");
+    let writer = Writer::create(&path, Clock::Host).unwrap();
+    let mut lane = writer.lane(None);
+    lane.record(&mark(&writer)).unwrap();
+    let length = fs::metadata(&path).unwrap().len();
+    let file = File::options().write(true).open(&path).unwrap();
+    file.set_len(0).unwrap();
+    file.set_len(length).unwrap();
+    assert!(matches!(writer.finish(End::Finished), Err(WriteError::Cut { .. })));
+}
+
+#[test]
+fn a_trace_that_somebody_deletes_or_replaces_ends_with_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t");
+    let other = directory.path().join("other");
+    fs::write(&other, "dear diary").unwrap();
+    for replace in [false, true] {
+        let writer = Writer::create(&path, Clock::Host).unwrap();
+        let mut lane = writer.lane(None);
+        lane.record(&mark(&writer)).unwrap();
+        if replace {
+            fs::rename(&other, &path).unwrap();
+        } else {
+            fs::remove_file(&path).unwrap();
+        }
+        let error = writer.finish(End::Finished).unwrap_err();
+        assert!(matches!(error, WriteError::Deleted { .. }), "{error}");
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), "dear diary");
+}
+
+/// Linux allows a process 65,530 mappings unless told otherwise.
+#[test]
+fn a_long_trace_has_few_mappings() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a_long_trace");
+    let writer = Writer::create(&path, Clock::Host).unwrap();
+    let mut lane = writer.lane(None);
+    for _ in 0..40 * 16 * 1023 {
+        lane.record(&mark(&writer)).unwrap();
+    }
+    assert!(fs::metadata(&path).unwrap().len() >= 40 << 20);
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let mappings = maps.lines().filter(|line| line.contains("a_long_trace")).count();
+    assert!((1..=4).contains(&mappings), "{mappings} mappings");
+    writer.finish(End::Finished).unwrap();
+    let trace = Trace::open(&path).unwrap();
+    assert_eq!((trace.events().len(), trace.lost(), trace.damage().len()), (40 * 16 * 1023, 0, 0));
 }
 
 /// A file size limit after the first chunk fails like a full disk, and needs no privileges. The shell

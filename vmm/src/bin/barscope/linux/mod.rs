@@ -6,16 +6,18 @@ mod places;
 mod progress;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use vmm::debian;
+use vmm::host_file::too_long;
 use vmm::initramfs::{Initramfs, PackError};
 
 use self::places::{Places, file_name};
 use crate::args::Run;
 use crate::ending::Code;
+use crate::files::{KERNEL_MAX, MODULE_MAX, read_bounded};
 use crate::nested::libraries::libraries;
 
 pub use choice::{ModuleChoice, ProgramChoice};
@@ -147,8 +149,13 @@ impl Guest {
     /// The first file system as an archive.
     ///
     /// # Errors
-    /// [`Error`] if a file can't be read any more.
+    /// [`Error`] if a file can't be read any more, or all of them are longer than 1 GiB.
     pub fn archive(&self) -> Result<Vec<u8>, Error> {
+        if self.initramfs.size() > KERNEL_MAX {
+            return Err(
+                PackError { path: "what goes into the guest".into(), source: too_long(KERNEL_MAX) }.into()
+            );
+        }
         let mut archive = Vec::new();
         self.initramfs.write(&mut archive, Path::new("the initramfs"))?;
         Ok(archive)
@@ -174,7 +181,9 @@ fn pack(args: &Run, version: Option<String>, kernel: &Path) -> Result<Initramfs,
     for ModuleChoice { file, parameters } in &args.modules {
         let place = places.of(file);
         files.host_file(&place, file)?;
-        let name = fs::read(file).ok().and_then(|elf| vmm::module_name(&elf));
+        let elf =
+            read_bounded(file, MODULE_MAX).map_err(|source| PackError { path: file.clone(), source })?;
+        let name = vmm::module_name(&elf);
         // The kernel allows no `-` there.
         let name = name.unwrap_or_else(|| file_name(file).trim_end_matches(".ko").replace('-', "_"));
         task += &format!("module {} {name} {parameters}\n", place.display());
@@ -218,7 +227,8 @@ fn headers(version: &str, kernel: &Path) -> PathBuf {
 
 /// The version of a kernel, as its `uname -r` says it.
 fn version(kernel: &Path) -> Result<Option<String>, Error> {
-    let file = fs::read(kernel).map_err(|source| Error::Kernel { path: kernel.to_owned(), source })?;
+    let file = read_bounded(kernel, KERNEL_MAX)
+        .map_err(|source| Error::Kernel { path: kernel.to_owned(), source })?;
     Ok(version_in(&file))
 }
 

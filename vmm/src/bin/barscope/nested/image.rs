@@ -15,7 +15,7 @@ use crate::output;
 
 use super::Error;
 use super::libraries::libraries;
-use super::task::Task;
+use super::task::{Output, Task};
 
 /// The first process, as the kernel finds it.
 pub const INIT: &str = "/init";
@@ -33,7 +33,7 @@ pub struct Errand<'a> {
     /// Files that it reads.
     pub inputs: Vec<&'a Path>,
     /// Files that it writes.
-    pub outputs: Vec<&'a Path>,
+    pub outputs: Vec<Output>,
     /// MiB of memory that it needs.
     pub memory_mib: u64,
 }
@@ -70,8 +70,10 @@ impl Errand<'_> {
             let input = folder.join(input);
             files.host_file(&input, &input)?;
         }
-        let outputs: Vec<_> = self.outputs.iter().map(|output| folder.join(output)).collect();
-        for output in outputs.iter().filter_map(|output| output.parent()) {
+        let outputs = self.outputs.into_iter();
+        let outputs: Vec<_> =
+            outputs.map(|output| Output { path: folder.join(&output.path), ..output }).collect();
+        for output in outputs.iter().filter_map(|output| output.path.parent()) {
             files.folder(output)?;
         }
         let task = Task {

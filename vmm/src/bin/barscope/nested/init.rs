@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -12,7 +13,9 @@ use std::time::{Duration, Instant};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::system::{RebootCommand, finit_module, reboot};
+use trace::Piece;
 
+use super::growing::Growing;
 use super::link::{CHUNK, Message};
 use super::task::Task;
 
@@ -22,6 +25,10 @@ const PORT: &str = "/dev/vport0p1";
 const APPEARS: Duration = Duration::from_secs(30);
 /// How long messages may be on their way.
 const DELIVERED: Duration = Duration::from_secs(60);
+/// How often the host is told that the machine runs.
+const ALIVE: Duration = Duration::from_secs(1);
+/// How often the command's files are looked at: what they gained since is lost with the machine.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Does all of the machine's work and switches it off. Returns only where it isn't the first process.
 pub fn run() {
@@ -54,10 +61,17 @@ fn serve() -> io::Result<()> {
     match start(&task) {
         Ok(child) => {
             send(&link, &Message::Started)?;
+            repeat(&link, &Message::Alive);
+            let files = task.outputs.into_iter().map(Growing::new).collect();
+            let (ended, ends) = channel();
+            let follower = {
+                let link = Arc::clone(&link);
+                thread::spawn(move || follow(files, &link, &ends))
+            };
             let status = attend(child, &link, port)?;
-            for (index, path) in (0..).zip(&task.outputs) {
-                send_file(&link, index, path)?;
-            }
+            drop(ended);
+            let mut files = follower.join().map_err(|_| io::Error::other("a thread panicked"))??;
+            send_news(&mut files, &link, true)?;
             send(&link, &Message::Ended(code(status)))
         }
         Err(error) => send(&link, &Message::NotStarted(error.to_string())),
@@ -144,19 +158,46 @@ fn send(link: &Mutex<File>, message: &Message) -> io::Result<()> {
     message.send(&mut *link.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Sends a file, if the command has made it.
-fn send_file(link: &Mutex<File>, index: u32, path: &Path) -> io::Result<()> {
-    let mut file = match File::open(path) {
-        Ok(file) if file.metadata()?.is_file() => file,
-        _ => return Ok(()),
-    };
-    send(link, &Message::File(index))?;
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(()),
-            read => send(link, &Message::Content(buffer[..read].to_vec()))?,
+/// Sends a message every now and then, until the host is gone.
+fn repeat(link: &Arc<Mutex<File>>, message: &'static Message) {
+    let link = Arc::clone(link);
+    thread::spawn(move || {
+        while send(&link, message).is_ok() {
+            thread::sleep(ALIVE);
         }
+    });
+}
+
+/// Sends what files gain while the command runs; gives them back once it has ended.
+fn follow(mut files: Vec<Growing>, link: &Mutex<File>, ended: &Receiver<()>) -> io::Result<Vec<Growing>> {
+    while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        send_news(&mut files, link, false)?;
+    }
+    Ok(files)
+}
+
+fn send_news(files: &mut [Growing], link: &Mutex<File>, ended: bool) -> io::Result<()> {
+    for (index, file) in (0..).zip(files) {
+        loop {
+            let pieces = file.look(ended)?;
+            if pieces.is_empty() {
+                break;
+            }
+            for piece in pieces {
+                send_piece(link, index, piece)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn send_piece(link: &Mutex<File>, index: u32, piece: Piece) -> io::Result<()> {
+    match piece {
+        Piece::Length(length) => send(link, &Message::Length(index, length)),
+        Piece::Bytes(offset, bytes) => (0..).zip(bytes.chunks(CHUNK)).try_for_each(|(number, chunk)| {
+            let offset = offset + number * CHUNK as u64;
+            send(link, &Message::Bytes(index, offset, chunk.to_vec()))
+        }),
     }
 }
 

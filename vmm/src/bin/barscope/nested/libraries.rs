@@ -1,18 +1,20 @@
 //! The shared libraries of a program, for it to run where nothing else is.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{fs, io};
 
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader, ProgramHeader};
+
+use crate::files::{MODULE_MAX, read_bounded};
 
 /// The shared libraries that a program loads, and what loads them; none if it is linked statically.
 ///
 /// # Errors
 /// If the program is no ELF file, or its loader doesn't find a library.
 pub fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
-    let bytes = fs::read(program)?;
+    let bytes = read_bounded(program, MODULE_MAX)?;
     let Some(loader) = loader(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?
     else {
         return Ok(Vec::new());
@@ -46,6 +48,8 @@ fn loader(elf: &[u8]) -> Result<Option<PathBuf>, object::Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

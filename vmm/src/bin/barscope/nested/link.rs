@@ -6,8 +6,10 @@
 
 use std::io::{self, Read, Write};
 
-/// Bytes that one message carries at most.
+/// Bytes of text or of a file that one message carries at most.
 pub const CHUNK: usize = 64 * 1024;
+/// Bytes before those of a file: index and offset.
+const PLACE: usize = 12;
 
 /// One message.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,10 +22,12 @@ pub enum Message {
     Stdout(Vec<u8>),
     /// The command complained about this.
     Stderr(Vec<u8>),
-    /// Content of a file follows: of the task's output with this index.
-    File(u32),
-    /// The next part of that file.
-    Content(Vec<u8>),
+    /// Nothing else to say for now, but the machine runs.
+    Alive,
+    /// The task's output with this index has so many bytes.
+    Length(u32, u64),
+    /// Bytes of the task's output with this index, at this offset.
+    Bytes(u32, u64, Vec<u8>),
     /// The command ended with this code, and its files have all been sent.
     Ended(u8),
     /// To the machine: send the command this signal.
@@ -36,23 +40,33 @@ impl Message {
     /// # Errors
     /// If the other side is gone.
     pub fn send(&self, out: &mut impl Write) -> io::Result<()> {
-        let index;
+        let mut place = Vec::new();
+        let mut placed = |index: &u32, offset: &u64| {
+            place.extend(index.to_le_bytes());
+            place.extend(offset.to_le_bytes());
+        };
         let (kind, content): (u8, &[u8]) = match self {
             Message::Started => (0, &[]),
             Message::NotStarted(text) => (1, text.as_bytes()),
             Message::Stdout(bytes) => (2, bytes),
             Message::Stderr(bytes) => (3, bytes),
-            Message::File(number) => {
-                index = number.to_le_bytes();
-                (4, &index)
+            Message::Alive => (4, &[]),
+            Message::Length(index, length) => {
+                placed(index, length);
+                (5, &[])
             }
-            Message::Content(bytes) => (5, bytes),
-            Message::Ended(code) => (6, std::slice::from_ref(code)),
-            Message::Signal(signal) => (7, std::slice::from_ref(signal)),
+            Message::Bytes(index, offset, bytes) => {
+                placed(index, offset);
+                (6, bytes)
+            }
+            Message::Ended(code) => (7, std::slice::from_ref(code)),
+            Message::Signal(signal) => (8, std::slice::from_ref(signal)),
         };
-        let mut bytes = Vec::with_capacity(5 + content.len());
+        let size = place.len() + content.len();
+        let mut bytes = Vec::with_capacity(5 + size);
         bytes.push(kind);
-        bytes.extend((content.len() as u32).to_le_bytes());
+        bytes.extend((size as u32).to_le_bytes());
+        bytes.extend(place);
         bytes.extend(content);
         out.write_all(&bytes)
     }
@@ -69,7 +83,7 @@ impl Message {
         let mut size = [0; 4];
         input.read_exact(&mut size)?;
         let size = u32::from_le_bytes(size) as usize;
-        if size > CHUNK {
+        if size > CHUNK + PLACE {
             return Err(bad());
         }
         let mut content = vec![0; size];
@@ -79,13 +93,26 @@ impl Message {
             [1] => Message::NotStarted(String::from_utf8_lossy(&content).into_owned()),
             [2] => Message::Stdout(content),
             [3] => Message::Stderr(content),
-            [4] => Message::File(u32::from_le_bytes(content.try_into().map_err(|_| bad())?)),
-            [5] => Message::Content(content),
-            [6] => Message::Ended(*content.first().ok_or_else(bad)?),
-            [7] => Message::Signal(*content.first().ok_or_else(bad)?),
+            [4] => Message::Alive,
+            [5] => {
+                let (index, length) = place(&content).ok_or_else(bad)?;
+                Message::Length(index, length)
+            }
+            [6] => {
+                let (index, offset) = place(&content).ok_or_else(bad)?;
+                Message::Bytes(index, offset, content.split_off(PLACE))
+            }
+            [7] => Message::Ended(*content.first().ok_or_else(bad)?),
+            [8] => Message::Signal(*content.first().ok_or_else(bad)?),
             _ => return Err(bad()),
         }))
     }
+}
+
+/// The index and the offset that a message about a file begins with.
+fn place(content: &[u8]) -> Option<(u32, u64)> {
+    let (index, rest) = content.split_first_chunk()?;
+    Some((u32::from_le_bytes(*index), u64::from_le_bytes(*rest.first_chunk()?)))
 }
 
 fn bad() -> io::Error {
@@ -103,8 +130,10 @@ mod tests {
             Message::NotStarted("no such file".to_owned()),
             Message::Stdout(vec![0, 255, 10]),
             Message::Stderr(Vec::new()),
-            Message::File(0x0102_0304),
-            Message::Content(vec![7; CHUNK]),
+            Message::Alive,
+            Message::Length(0x0102_0304, 5 << 40),
+            Message::Bytes(1, 6 << 40, vec![7; CHUNK]),
+            Message::Bytes(1, 0, Vec::new()),
             Message::Ended(130),
             Message::Signal(2),
         ];
@@ -121,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_refused() {
-        for stream in [&[9, 0, 0, 0, 0][..], &[2, 0, 0, 0, 1], &[4, 1, 0, 0, 0, 0], &[6, 0, 0, 0, 0], &[2, 9]]
+        for stream in [&[9, 0, 0, 0, 0][..], &[2, 0, 0, 0, 1], &[5, 1, 0, 0, 0, 0], &[7, 0, 0, 0, 0], &[2, 9]]
         {
             assert!(Message::receive(&mut { stream }).is_err(), "{stream:?}");
         }

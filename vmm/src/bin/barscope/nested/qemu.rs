@@ -1,19 +1,18 @@
 //! The virtual machine as a process: QEMU in pure software, with an emulated AMD-V processor.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufReader, BufWriter};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use rustix::process::{Signal, set_parent_process_death_signal};
-use tempfile::TempDir;
+use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 use vmm::debian::Kernel;
-use vmm::initramfs::{Initramfs, PackError};
+use vmm::initramfs::Initramfs;
 
-use super::Error;
+use super::error::Error;
+use super::folder::Folder;
 use super::image::INIT;
 use super::link::Message;
 
@@ -22,6 +21,11 @@ use super::link::Message;
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
 
 /// Arguments that are always the same. The port is QEMU's standard input and output.
+///
+/// Without `event_idx`, every message that the host took is followed by an interrupt. With it, Linux says with an
+/// exchange which one it waits for, and counts on nothing being read before that is seen (`virtio_store_mb`). One
+/// thread of QEMU's emulates that as a load and a store, and another serves the port: each may miss what the
+/// other has just written, and then the machine waits for ever for the host, which waits for it.
 const ARGUMENTS: &[&str] = &[
     "-M",
     "q35",
@@ -39,7 +43,7 @@ const ARGUMENTS: &[&str] = &[
     "-chardev",
     "stdio,id=link,signal=off",
     "-device",
-    "virtio-serial-pci",
+    "virtio-serial-pci,event_idx=off",
     "-device",
     "virtserialport,chardev=link,nr=1",
     "-initrd",
@@ -59,21 +63,26 @@ pub struct Qemu {
     /// What comes from the machine; closed once it ends.
     pub messages: Receiver<io::Result<Message>>,
     /// Its console and its initramfs.
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Qemu {
-    /// Starts the machine with these files and so much memory for the command.
+    /// Starts the machine in a folder of its own, with these files and so much memory for the command.
     ///
     /// # Errors
     /// [`Error`] if the files can't be packed or QEMU not be started.
-    pub fn start(command: Command, kernel: &Kernel, files: &Initramfs, mib: u64) -> Result<Self, Error> {
+    pub fn start(
+        command: Command,
+        kernel: &Kernel,
+        folder: Folder,
+        files: &Initramfs,
+        mib: u64,
+    ) -> Result<Self, Error> {
         let system = |what| move |source| Error::System { what, source };
-        let folder = TempDir::with_prefix("barscope-").map_err(system("a folder for the virtual machine"))?;
-        write(files, &folder.path().join("initramfs"))?;
+        let (path, file) = folder.file("initramfs").map_err(system("a file for the virtual machine"))?;
+        files.write(BufWriter::new(file), &path)?;
         let memory = KERNEL_MIB + mib + TIMES_ARCHIVE * (files.size() >> 20);
-        let mut child =
-            start(command, kernel, folder.path(), memory).map_err(system("qemu-system-x86_64"))?;
+        let mut child = start(command, kernel, &folder, memory).map_err(system("qemu-system-x86_64"))?;
         let missing = || io::Error::other("no pipe");
         let to_guest = child.stdin.take().ok_or_else(missing).map_err(system("qemu-system-x86_64"))?;
         let mut output =
@@ -114,21 +123,25 @@ impl Qemu {
     }
 }
 
-impl Drop for Qemu {
-    fn drop(&mut self) {
+impl Qemu {
+    /// Ends the machine at once, as a power cut does.
+    pub fn end(&mut self) {
         // It fails if the machine has switched itself off.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn write(files: &Initramfs, path: &Path) -> Result<(), Error> {
-    let failed = |source| PackError { path: path.to_owned(), source };
-    let out = BufWriter::new(File::create(path).map_err(failed)?);
-    Ok(files.write(out, path)?)
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
-fn start(mut command: Command, kernel: &Kernel, folder: &Path, memory: u64) -> io::Result<Child> {
+fn start(mut command: Command, kernel: &Kernel, folder: &Folder, memory: u64) -> io::Result<Child> {
+    // QEMU makes none that anybody else may read.
+    folder.file("console")?;
+    let owner = getpid();
     command
         .args(ARGUMENTS)
         .args(["-m", &memory.to_string()])
@@ -137,15 +150,20 @@ fn start(mut command: Command, kernel: &Kernel, folder: &Path, memory: u64) -> i
         .arg("-append")
         .arg(format!("{COMMAND_LINE} rdinit={INIT} -- nested-init"))
         // Paths in QEMU's options would need quoting; those of this folder don't.
-        .current_dir(folder)
+        .current_dir(folder.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(File::create(folder.join("complaints"))?)
+        .stderr(folder.file("complaints")?.1)
         // Ctrl-C is for the command in the machine.
         .process_group(0);
-    // SAFETY: between fork and exec only one system call is made, `prctl`, which is async-signal-safe.
+    // SAFETY: between fork and exec only two system calls are made, `prctl` and `getppid`, which are
+    // async-signal-safe.
     unsafe {
-        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        command.pre_exec(move || {
+            // Meant is the thread that starts it: the first, which lives as long as the process.
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            if getppid() == Some(owner) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+        });
     }
     command.spawn()
 }

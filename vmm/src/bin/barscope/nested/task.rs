@@ -22,8 +22,17 @@ pub struct Task {
     pub environment: Vec<(OsString, OsString)>,
     /// The folder that it starts in.
     pub folder: PathBuf,
-    /// Files that it makes, to be brought back.
-    pub outputs: Vec<PathBuf>,
+    /// Files that it makes, to be brought back while they grow.
+    pub outputs: Vec<Output>,
+}
+
+/// A file that a command makes.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Output {
+    /// Where it is, there and here.
+    pub path: PathBuf,
+    /// A trace changes in places; every other file only gets longer.
+    pub is_trace: bool,
 }
 
 impl Task {

@@ -127,6 +127,52 @@ fn a_window_that_never_closes_fails_unless_it_is_meant_to_stay_open() {
 }
 
 #[test]
+fn what_the_trace_had_no_room_for_is_open() {
+    let mut sample = Sample::new();
+    let read = sample.kernel_read(0, 1);
+    sample.event(EventKind::ScenarioBegin { name: 0 });
+    sample.event(EventKind::Mark { text: 0 });
+    sample.access(AccessEvent { route: 0, ..read });
+    sample.access(AccessEvent { walk: 0, instruction: 0, ..read });
+    let summary = 0;
+    sample.event(EventKind::ScenarioEnd { passed: true, summary });
+    let trace = sample.finished();
+    let told = "mark \"a\"\nscenario \"s\"\n";
+    for open in [
+        "never mark \"a\"",
+        "mark \"a\" at least 1",
+        "in scenario s: never read",
+        "never read scenario == s",
+        "never scenario-end text == \"fine\"",
+        "never read BAR2",
+        "read BAR0.ID at least 2",
+        "never read offset == 8",
+        "never read via mmap",
+        "never read in lab::isr",
+        "never read rip == 0x1234",
+    ] {
+        let text = format!("{told}test \"t\"\n  {open}\n");
+        let verdict = verdicts(&trace, &text).remove(0);
+        assert!(matches!(verdict, Verdict::Inconclusive(_)), "{open}: {verdict}");
+    }
+    for holds in ["read at most 2", "never write", "mark at most 1", "read by kernel at least 2"] {
+        verdict(&trace, holds).assert_passed();
+    }
+}
+
+#[test]
+fn what_a_guest_told_more_of_than_the_trace_keeps_is_open() {
+    let mut known = Capabilities::COMPLETE;
+    known.set(Capability::Functions, Knowledge::Incomplete);
+    let mut sample = Sample::new().knowing(known);
+    sample.computation();
+    let verdict = verdict(&sample.finished(), "never write in lab::start");
+    let reason =
+        "this guest told more than the trace keeps of the names of its functions: see the trace's warnings";
+    assert_eq!(doubt(&verdict), reason);
+}
+
+#[test]
 fn what_a_guest_does_not_tell_is_open_and_the_verdict_says_how_to_get_it() {
     let told = |capability| {
         let mut known = Capabilities::COMPLETE;

@@ -1,7 +1,7 @@
 //! Lines as literals, and what holds for all of them.
 
 use super::*;
-use crate::event::{AccessEvent, EventKind};
+use crate::event::{AccessEvent, EventKind, RouteChange};
 use crate::print::print;
 use crate::reader::{Tail, Trace};
 use crate::sample::Sample;
@@ -92,7 +92,8 @@ fn an_access_has_everything_by_name() {
     assert_eq!(access["code"]["function"], "lab::start");
     assert_eq!(access["code"]["line"], 17);
     assert_eq!(access["code"]["instruction"], "mov [rdi],eax");
-    assert_eq!(access["walk"]["memory_type"], "UC-");
+    let types = ["pat", "mtrr", "memory_type"].map(|name| access["walk"][name].clone());
+    assert_eq!(types, ["UC-", "UC", "UC"]);
     assert_eq!(access["mapping"]["call"], "ioremap(0xfe000000, 0x1000)");
 }
 
@@ -156,4 +157,33 @@ fn a_growing_trace_prints_the_same() {
     poll(&mut tail);
     printer.finish(&(&tail).into()).unwrap();
     assert_eq!(String::from_utf8(out).unwrap().lines().collect::<Vec<_>>(), printed(&trace));
+}
+
+#[test]
+fn what_an_address_selects_and_what_is_absent_are_objects() {
+    let mut sample = Sample::new();
+    sample.configuration(0x10, 0xfe00_0000);
+    let command = sample.configuration(0x04, 2);
+    sample.add_routes(command);
+    let cause = sample.configuration(0x04, 0);
+    let route = sample.bar0;
+    sample.event(EventKind::Route { route, change: RouteChange::Removed, cause });
+    let read = sample.unclaimed_read();
+    let (address, data) = (0xfee0_0000, 0x31);
+    let function = sample.lab;
+    let msi = sample.event(EventKind::Msi { function, index: 0, address, data, delivered: true, cause: 0 });
+    let objects: Vec<_> =
+        printed(&sample.finished()).iter().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect();
+    let of = |seq: u64| objects.iter().find(|object| object["seq"] == seq).unwrap();
+    let selected = json!({
+        "bdf": "00:04.0", "device": "lab", "region": "CONFIG", "offset": "0x10", "register": "BAR0",
+    });
+    assert_eq!((&of(1)["selects"], &of(2)["selects"]), (&selected, &Value::Null));
+    assert_eq!(of(2)["register"], "BAR0");
+    let absent = json!({
+        "bdf": "00:04.0", "device": "lab", "region": "BAR0", "address": "0xfe000000", "was_there": true,
+        "since": cause, "why": "memory-space-off", "moved_to": null,
+    });
+    assert_eq!((&of(read)["absent"], &of(2)["absent"]), (&absent, &Value::Null));
+    assert_eq!(of(msi)["bdf"], "00:04.0");
 }

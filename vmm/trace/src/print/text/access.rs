@@ -86,7 +86,7 @@ fn address_and_place(view: &View, bus_address: &str, direction: &str, rest: &str
         None => format!("{:16}", ""),
     };
     let (place, register) = match view.place() {
-        Some(place) => (place.to_string(), place.register_name().unwrap_or_default()),
+        Some(place) => (words::place(view, place), place.register_name().unwrap_or_default()),
         None => ("nothing".to_owned(), String::new()),
     };
     format!("{virtual_address} {bus_address} {place:<10} {register:<10} {direction} {rest}")

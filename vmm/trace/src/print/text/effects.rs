@@ -39,7 +39,10 @@ impl<W: Write> TextPrinter<W> {
     pub(super) fn effect(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         if let What::Route { function: Some(_), route: Some(route), change, .. } = &view.what {
             self.setup.reroute(route, *change == RouteChange::Added);
-            if !self.selective && view.scenario.is_none() && *change != RouteChange::Refused {
+            // Until something was printed, the list of devices says where they are.
+            let enumerating = !self.started || !self.scenarios.is_empty();
+            let refused = *change == RouteChange::Refused;
+            if !self.selective && view.scenario.is_none() && enumerating && !refused {
                 return Ok(());
             }
         }
@@ -77,7 +80,7 @@ impl<W: Write> TextPrinter<W> {
                 *last += &format!(" (caused by {cause})");
             }
             self.last_printed = None;
-            let device = first.function().map_or("device", |function| &function.name);
+            let device = first.whose().unwrap_or_else(|| "device".to_owned());
             format!("{}{device}  ", prefix(&first))
         };
         for line in wrap(&head, 9, &words, self.width) {

@@ -34,6 +34,8 @@ impl<W: Write> TextPrinter<W> {
         let mut scenarios = std::mem::take(&mut self.scenarios);
         scenarios.sort_by_key(|scenario| scenario.passed != Some(true));
         let widest = scenarios.iter().map(|scenario| scenario.name.chars().count()).max().unwrap_or(0);
+        // One name may be longer than a line, and than formatting pads to.
+        let widest = widest.min(self.width);
         for Scenario { name, passed, summary } in scenarios {
             let (style, verdict) = match passed {
                 Some(true) => (PASS, "PASS"),

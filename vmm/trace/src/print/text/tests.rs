@@ -4,7 +4,9 @@ use device_model::InterruptLoss;
 
 use super::*;
 use crate::definition::{Definition, Route};
-use crate::event::{AccessEvent, Counted, EventKind, RouteChange};
+use device_model::Space;
+
+use crate::event::{AccessEvent, Counted, EventKind, Outcome, RouteChange, Target};
 use crate::format::End;
 use crate::print::print;
 use crate::reader::Trace;
@@ -44,6 +46,16 @@ scenario interrupt
 ";
 
 #[test]
+fn a_scenario_may_have_a_name_that_is_longer_than_any_line() {
+    let mut sample = Sample::new();
+    let name = "n".repeat(70_000);
+    sample.scenario_begin(&name);
+    sample.scenario_end(true, "it was played");
+    let text = printed(&sample.finished(), 80, false);
+    assert!(text.contains(&format!("  PASS  {name}  ..\n")), "{}", &text[text.len() - 300..]);
+}
+
+#[test]
 fn an_access_takes_two_lines_in_80_columns() {
     let expected = "\
 test kernel · 1 vCPU · 32 MiB · virtual device clock
@@ -76,8 +88,8 @@ scenario interrupt
 
 mappings
   00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
-    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 4 accesses
-    user    mmap      0000400000000000  UC-, by user 1, on first touch,
+    kernel  ioremap   ffffc90000001000  UC- -> UC, by lab::probe, 4 accesses
+    user    mmap      0000400000000000  UC- -> UC, by user 1, on first touch,
                       1 access, 1 fault, 0 kernel entries
 
 scenarios
@@ -134,9 +146,9 @@ fn accesses_belong_to_the_bar_that_they_reached() {
     let mappings = text.split("\nmappings\n").nth(1).unwrap();
     let expected = "  \
   00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
-    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 1 access
+    kernel  ioremap   ffffc90000001000  UC- -> UC, by lab::probe, 1 access
   00:04.0 lab BAR2 = 0xfe00000c -> fe000000-fe0fffff, 1 MiB
-    kernel  ioremap   ffffc90000001000  UC-, by lab::probe, 2 accesses
+    kernel  ioremap   ffffc90000001000  UC- -> UC, by lab::probe, 2 accesses
 ";
     assert!(mappings.starts_with(expected), "{mappings}");
 }
@@ -200,7 +212,8 @@ scenario decode-off
          BAR2 no longer decodes 0x800000000 (caused by 7)
     10      5 us  ring 0  ioremap  lab::probe  lab.rs:13
       ffffc90000001008 -> fe000008  nothing               R4 0xffffffff
-      `- nothing decodes this address: reads all-ones
+      `- nothing decodes this address: reads all-ones; BAR0 of 00:04.0 lab was
+         there until record 7: Memory Space went off
     11      5 us  page fault at 0000400000000000, user write, no page: the
          program was stopped
     the read gave 0xfe, which isn't all-ones: something answered in the
@@ -211,7 +224,7 @@ scenario interrupt
 
 mappings
   00:04.0 lab BAR0 = 0xfe000000 -> fe000000-fe000fff, 4 KiB
-    kernel  ioremap   ffffc90000001000  UC-, 1 access
+    kernel  ioremap   ffffc90000001000  UC- -> UC, 1 access
 
 scenarios
   FAIL  decode-off  the read gave 0xfe, which isn't all-ones: something answer..
@@ -323,4 +336,87 @@ fn trouble() -> Trace {
     let text = sample.text("guest ABI: no request has number 77");
     sample.event(EventKind::Warning { text });
     sample.ended(End::Interrupted("time limit of 10 s".into()))
+}
+
+/// The lines that mention something, of all records shown one by one.
+fn lines_with(trace: &Trace, words: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    print(trace, &mut TextPrinter::new(&mut out, Clock::Virtual, 160, false).selective()).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    text.lines().filter(|line| line.contains(words)).map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn functions_of_one_name_are_told_apart_by_address() {
+    let mut sample = Sample::new();
+    let mut other = Trace::open(&sample.path()).unwrap().definitions().function(sample.lab).unwrap().clone();
+    other.bdf = device_model::Bdf::new(0, 5, 0).unwrap();
+    let function = sample.writer.define(&Definition::Function(other)).unwrap();
+    let region = device_model::Region::Bar(0);
+    let route =
+        Route { function: Some(function), region, space: Space::Memory, base: 0xfd00_0000, size: 4096 };
+    let route = sample.writer.define(&Definition::Route(route)).unwrap();
+    let first = sample.kernel_write(8, 1);
+    sample.access(first);
+    let second = sample.access(AccessEvent { route, target: Target::Memory(0xfd00_0008), ..first });
+    let (address, data) = (0xfee0_0000, 0x31);
+    for function in [sample.lab, function] {
+        sample.event(EventKind::Msi { function, index: 0, address, data, delivered: true, cause: 0 });
+    }
+    let trace = sample.finished();
+    let shown = lines_with(&trace, "SCRATCH");
+    assert!(
+        shown[0].contains(" 00:04.0 BAR0+0x008 SCRATCH ")
+            && shown[1].contains(" 00:05.0 BAR0+0x008 SCRATCH ")
+    );
+    assert_eq!(
+        lines_with(&trace, "MSI vector"),
+        [
+            "3      2 us  00:04.0 lab  MSI vector 0x31 -> vCPU 0",
+            "4      2 us  00:05.0 lab  MSI vector 0x31 -> vCPU 0",
+        ]
+    );
+    assert_eq!(words::summary(trace.views().get(second).unwrap()), "W4 00:05.0 BAR0.SCRATCH 0x1");
+}
+
+#[test]
+fn configuration_accesses_say_whose_register_it_is_and_what_an_address_selects() {
+    let mut sample = Sample::new();
+    sample.configuration(0x04, 6);
+    sample.configuration(0x04, 0x10_0000);
+    let absent = Target::Port { port: 0xcfc, routing_id: 0x38, offset: 0 };
+    let read = AccessEvent { target: absent, size: 4, value: 0xffff_ffff, ..AccessEvent::default() };
+    sample.access(AccessEvent { outcome: Outcome::Unclaimed, ..read });
+    let trace = sample.finished();
+    let summary = |seq| words::summary(trace.views().get(seq).unwrap());
+    assert_eq!(summary(1), "W4 CONFIG_ADDRESS 0x80002004 -> 00:04.0 CONFIG.COMMAND");
+    assert_eq!(summary(2), "W4 00:04.0 CONFIG.COMMAND 0x6 MEMORY_SPACE BUS_MASTER");
+    assert_eq!(summary(4), "W4 00:04.0 CONFIG.COMMAND 0x100000 STATUS CAPABILITIES");
+    assert_eq!(
+        summary(5),
+        "R4 00:07.0 CONFIG.VENDOR_ID 0xffffffff  (nothing decodes this address: reads all-ones)"
+    );
+    let shown = lines_with(&trace, "port cfc");
+    assert!(
+        shown[0].ends_with("00:04.0 CONFIG+0x004 COMMAND    W4 0x6 MEMORY_SPACE BUS_MASTER"),
+        "{shown:?}"
+    );
+    assert!(shown[2].ends_with("00:07.0 CONFIG+0x000 VENDOR_ID  R4 0xffffffff"), "{shown:?}");
+}
+
+#[test]
+fn a_bar_that_goes_is_told_outside_a_scenario_too_once_something_was_printed() {
+    let mut sample = Sample::new();
+    let decode = sample.configuration(4, 6);
+    sample.add_routes(decode);
+    let read = sample.kernel_read(8, 1);
+    sample.access(read);
+    let cause = sample.configuration(4, 0);
+    let route = sample.bar0;
+    sample.event(EventKind::Route { route, change: RouteChange::Removed, cause });
+    sample.unclaimed_read();
+    let text = printed(&sample.finished(), 160, false);
+    assert!(!text.contains("BAR0 decodes"), "{text}");
+    let expected = format!("lab  BAR0 no longer decodes 0xfe000000 (caused by {cause})\n");
+    assert!(text.contains(&expected), "{text}");
 }
