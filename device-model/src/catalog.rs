@@ -41,7 +41,9 @@ pub fn named(name: &str) -> Option<&'static Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Region;
     use crate::function::PciFunction;
+    use crate::register::RegisterMap;
 
     #[test]
     fn every_device_goes_by_the_name_it_gives_itself_and_fits_a_function() {
@@ -66,7 +68,7 @@ mod tests {
         }
     }
 
-    /// So its registers can be reached: a function checks its maps.
+    /// So the registers of its BARs can be reached: a function checks their maps.
     #[test]
     fn every_value_of_every_option_makes_a_function() {
         for entry in DEVICES {
@@ -74,7 +76,10 @@ mod tests {
                 assert!(option.values.contains(&option.default), "{}: {}", entry.name, option.name);
                 for value in option.values {
                     let options = entry.options(&[(option.name, value)]).unwrap();
-                    PciFunction::new((entry.new)(&options));
+                    let function = PciFunction::new((entry.new)(&options));
+                    let registers = function.configuration_registers().into();
+                    let map = RegisterMap { region: Region::Config, registers };
+                    assert_eq!(map.check(4096), Ok(()), "{}: {}={value}", entry.name, option.name);
                 }
             }
         }

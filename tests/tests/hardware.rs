@@ -1,14 +1,14 @@
 //! Does the machine answer a guest as a PC does: ports, CONFIG_ADDRESS, messages to memory, firmware?
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, al, ax, dword_ptr, dx, eax, edi, edx};
-use tests::command::Session;
 use tests::routes::bases;
 use tests::{Bench, Run, raw_guest};
 use trace::EventKind;
 use trace::assert::{Expect, Verdict, access, read, write};
 use trace::event::{AccessEvent, DmaOutcome, Outcome, RouteChange, Target};
+use trace::view::What;
 use vmm::Stop;
 
 const CONFIG_ADDRESS: u32 = 0xcf8;
@@ -230,6 +230,31 @@ fn with_firmware_a_bar_answers_before_any_driver_came() -> Result<()> {
 
     let seen: Vec<_> = accesses(&run).map(|access| (access.size, access.value)).collect();
     assert_eq!(seen, [(4, 0x8000_2004), (2, 0x0103), (4, 0x8000_2010), (4, 0xf000_0000), (4, 0x3142_414c)]);
+    // The ROM has an address, and stays disabled.
+    let changed: Vec<_> = run
+        .trace
+        .views()
+        .all()
+        .iter()
+        .filter_map(|view| match &view.what {
+            What::Change { place, new, cause: 0, .. } if place.device() == "lab" => {
+                Some((place.offset, *new))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        changed,
+        [
+            (0x10, 0xf000_0000),
+            (0x14, 0xc001),
+            (0x18, 0xf010_000c),
+            (0x20, 0xf000_1000),
+            (0x24, 0xf000_2000),
+            (0x30, 0xf000_3000),
+            (0x04, 0x0103),
+        ]
+    );
     // Command decodes them all at once, before the guest's first access.
     let routes: Vec<_> = run
         .trace
@@ -258,30 +283,6 @@ fn without_firmware_a_function_is_as_after_reset() -> Result<()> {
     let seen: Vec<_> = accesses(&run).map(|access| (access.size, access.value)).collect();
     assert_eq!(seen, [(4, 0x8000_2004), (2, 0), (4, 0x8000_2010), (4, 0)]);
     assert_eq!(bases(&run.trace, "lab", "BAR0"), []);
-    Ok(())
-}
-
-#[test]
-#[ignore = "needs /dev/kvm"]
-fn the_command_has_firmware_for_kernels_of_others_unless_told() -> Result<()> {
-    let session = Session::new()?;
-    session.file("guest", &raw_guest::assemble(CodeAssembler::ud2)?)?;
-    let maps = |arguments: &[&str]| -> Result<String> {
-        // It ends in a triple fault.
-        session.run(&[&["--quiet"], arguments].concat())?;
-        Ok(session.run(&["maps", "barscope.trace"])?.stdout)
-    };
-
-    let text = maps(&["--kernel", "guest"])?;
-    let (_, bar0) = text.split_once("00:04.0 lab BAR0 = ").context(text.clone())?;
-    let expected =
-        "0xf0000000 -> f0000000-f0000fff, 4 KiB\n  decoded in records 10 to the end (by firmware)\n";
-    assert!(bar0.starts_with(expected), "{text}");
-    assert!(!maps(&["--kernel", "guest", "--firmware", "off"])?.contains("lab BAR0"));
-
-    let probe = ["--scenario", "probe"];
-    assert!(!maps(&probe)?.contains("(by firmware)"));
-    assert!(maps(&[&probe[..], &["--firmware", "on"]].concat())?.contains("(by firmware)"));
     Ok(())
 }
 

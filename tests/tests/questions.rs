@@ -1,7 +1,9 @@
 //! Asking a trace: what `show` selects, what `check` and `run --expect` decide, how each says so.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use iced_x86::code_asm::CodeAssembler;
 use tests::command::{Ended, Session};
+use tests::raw_guest;
 
 /// A session with the trace of these scenarios.
 fn traced(scenarios: &[&str]) -> Result<Session> {
@@ -199,5 +201,29 @@ fn the_language_is_told_as_it_is() -> Result<()> {
     ] {
         assert!(told.stdout.contains(words), "no {words:?} in: {}", told.stdout);
     }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn the_command_has_firmware_for_kernels_of_others_unless_told() -> Result<()> {
+    let session = Session::new()?;
+    session.file("guest", &raw_guest::assemble(CodeAssembler::ud2)?)?;
+    let maps = |arguments: &[&str]| -> Result<String> {
+        // It ends in a triple fault.
+        session.run(&[&["--quiet"], arguments].concat())?;
+        Ok(session.run(&["maps", "barscope.trace"])?.stdout)
+    };
+
+    let text = maps(&["--kernel", "guest"])?;
+    let (_, bar0) = text.split_once("00:04.0 lab BAR0 = ").context(text.clone())?;
+    let expected =
+        "0xf0000000 -> f0000000-f0000fff, 4 KiB\n  decoded in records 10 to the end (by firmware)\n";
+    assert!(bar0.starts_with(expected), "{text}");
+    assert!(!maps(&["--kernel", "guest", "--firmware", "off"])?.contains("lab BAR0"));
+
+    let probe = ["--scenario", "probe"];
+    assert!(!maps(&probe)?.contains("(by firmware)"));
+    assert!(maps(&[&probe[..], &["--firmware", "on"]].concat())?.contains("(by firmware)"));
     Ok(())
 }

@@ -57,7 +57,11 @@ pub const KINDS: &[(&str, Kinds, &str)] = &[
     ("intx", INTX, "an interrupt pin changed its level: `asserted`, or not"),
     ("interrupt-lost", INTERRUPT_LOST, "an interrupt cause that reached no processor; `why` says why"),
     ("interrupt-masked", INTERRUPT_MASKED, "an interrupt cause that its mask holds back"),
-    ("address-cut", ADDRESS_CUT, "a device cut the address of the transfer that follows to its address bits"),
+    (
+        "address-cut",
+        ADDRESS_CUT,
+        "a device cut the next transfer's address, here as asked for, to its address bits",
+    ),
     ("dma", DMA, "a DMA transfer, done or refused"),
     ("route", ROUTE, "a BAR began or ceased to decode an address"),
     ("backing", BACKING, "accesses to a BAR are served another way from here on"),

@@ -111,11 +111,14 @@ fn a_lost_interrupt_and_a_cut_address_say_why() {
         let line = lines.iter().filter(|line| line.contains(&of_event)).nth(at).unwrap();
         line.split_once(r#""cause":null,"#).unwrap().1.to_owned()
     };
-    assert_eq!(ending("interrupt-lost", 0), r#""device":"lab","index":1,"why":"bus-master-off"}"#);
-    assert_eq!(ending("interrupt-lost", 1), r#""device":"lab","index":1,"why":null}"#);
+    assert_eq!(
+        ending("interrupt-lost", 0),
+        r#""bdf":"00:04.0","device":"lab","index":1,"why":"bus-master-off"}"#
+    );
+    assert_eq!(ending("interrupt-lost", 1), r#""bdf":"00:04.0","device":"lab","index":1,"why":null}"#);
     assert_eq!(
         ending("address-cut", 0),
-        r#""asked":"0x110002000","bits":28,"device":"lab","used":"0x2000"}"#
+        r#""asked":"0x110002000","bdf":"00:04.0","bits":28,"device":"lab","used":"0x2000"}"#
     );
 }
 
