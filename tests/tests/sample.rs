@@ -65,7 +65,10 @@ fn records_of_the_sample_are_shown() -> Result<()> {
 fn kernel_entries_of_the_sample_are_those_of_the_program_that_counted() -> Result<()> {
     let maps = on_sample(&["maps"], &[])?.stdout;
     let rows: Vec<_> = maps.lines().filter(|line| line.contains("kernel entr")).collect();
-    assert!(matches!(rows[..], [row] if row.ends_with("1,000  UC- -> UC  user 4, 0 kernel entries")), "{maps}");
+    assert!(
+        matches!(rows[..], [row] if row.ends_with("1,000  UC- -> UC  user 4, 0 kernel entries")),
+        "{maps}"
+    );
     Ok(())
 }
 
