@@ -150,7 +150,10 @@ impl Live {
                 "warning: {missing} vCPU threads did not leave in time; what they recorded last may be missing"
             ));
         }
-        finished?;
+        // A host that failed while the guest ran has been told of already.
+        if !matches!(stop, Stop::Host(_)) {
+            finished?;
+        }
         let totals = watch.totals();
         let mut codes = vec![code];
         if totals.scenarios != totals.passed && !matches!(stop, Stop::Enough { .. }) {
