@@ -135,7 +135,7 @@ fn a_file_that_is_no_kernel_is_refused() -> Result<()> {
     session.file("notes.txt", b"not a kernel")?;
     fails(&session, &["--kernel", "notes.txt"], 2, &["notes.txt: no kernel", "PVH"])?;
     fails(&session, &["--kernel", "missing"], 2, &["missing", "No such file"])?;
-    fails(&session, &["--kernel", "."], 2, &["directory"])?;
+    fails(&session, &["--kernel", "."], 2, &[".: is no regular file"])?;
     Ok(())
 }
 

@@ -152,7 +152,7 @@ impl Live {
                 "warning: {missing} vCPU threads did not leave in time; what they recorded last may be missing"
             ));
         }
-        // Where the host failed, that is why the trace isn't complete.
+        // A host that failed while the guest ran has been told of already.
         if !matches!(stop, Stop::Host(_)) {
             finished?;
         }

@@ -1,7 +1,7 @@
 //! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use device_model::Bdf;
@@ -119,7 +119,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
         linux_guest(args, &mut config)?;
     } else if let Some(path) = &args.kernel {
         config.kernel = read(path)?;
-        config.initramfs = args.initrd.as_ref().map(read).transpose()?;
+        config.initramfs = args.initrd.as_deref().map(read).transpose()?;
         config.kernel_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         config.command_line.clone_from(&args.append);
         config.clock = trace::Clock::Host;
@@ -159,8 +159,8 @@ fn linux_guest(args: &Run, config: &mut Config) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
-    read_bounded(path, KERNEL_MAX).map_err(|source| Failure::Kernel { path: path.clone(), source })
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    read_bounded(path, KERNEL_MAX).map_err(|source| Failure::Kernel { path: path.to_owned(), source })
 }
 
 /// Refuses a scenario that an option is missing for. What devices it needs is for the guest to find out.
