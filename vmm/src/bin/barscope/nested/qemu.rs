@@ -25,7 +25,7 @@ const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
 /// Without `event_idx`, every message that the host took is followed by an interrupt. With it, Linux says with an
 /// exchange which one it waits for, and counts on nothing being read before that is seen (`virtio_store_mb`). One
 /// thread of QEMU's emulates that as a load and a store, and another serves the port: each may miss what the
-/// other has just written, and then the machine waits for ever for the host, which waits for it.
+/// other has just written, and then the machine would wait for the host for ever.
 const ARGUMENTS: &[&str] = &[
     "-M",
     "q35",
