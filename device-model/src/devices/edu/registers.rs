@@ -89,12 +89,7 @@ impl Registers {
     }
 
     /// Of an address in guest memory, the low `bits` count.
-    pub(super) fn finish_transfer(
-        &mut self,
-        context: &mut Context<'_>,
-        buffer: &mut DeviceMemory,
-        bits: u8,
-    ) {
+    pub(super) fn finish_transfer(&mut self, context: &mut Context<'_>, buffer: &mut DeviceMemory, bits: u8) {
         let to_memory = self.command & COMMAND_TO_MEMORY != 0;
         if let Some((start, length)) = in_buffer(self.buffer_address(self.command), self.count) {
             let mut data = vec![0; length];
