@@ -24,7 +24,7 @@ use crate::mapping::Mapping;
 /// A trace file that is being written. Clones write to the same one.
 ///
 /// What was recorded is in the file at once, for whoever reads it while it grows and after a SIGKILL. Somebody who cuts
-/// the file off ends the trace with [`WriteError::Cut`], not the process with SIGBUS: see [`crate::mapping`].
+/// the file off ends the trace with [`WriteError::Cut`], not the process with SIGBUS.
 #[derive(Clone, Debug)]
 pub struct Writer(Arc<Shared>);
 
