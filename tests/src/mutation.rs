@@ -139,8 +139,8 @@ impl Renumbered {
 /// walks, mappings and texts.
 pub struct Mutator<'a> {
     events: &'a [Event],
-    /// One of each kind of walk.
-    walks: Vec<Id>,
+    /// One of each kind of walk, with the memory types that it gives an access.
+    walks: Vec<(Id, &'a Walk)>,
     /// One for each region of each function.
     routes: Vec<(Id, &'a Route)>,
     /// One of each kind of mapping.
@@ -165,7 +165,10 @@ impl<'a> Mutator<'a> {
             let mapping = walk.mapping.and_then(mapping);
             (walk.path, walk.pat, walk.memory_type, walk.announced, mapping)
         };
-        let walks = of(|definition| matches!(definition, Definition::Walk(_)));
+        let walks = definitions.iter().filter_map(|(id, definition)| match definition {
+            Definition::Walk(walk) => Some((id, walk)),
+            _ => None,
+        });
         let mappings = of(|definition| matches!(definition, Definition::Mapping(_)));
         let routes = definitions.iter().filter_map(|(id, definition)| match definition {
             Definition::Route(route) if route.region != Region::Config => Some((id, route)),
@@ -177,7 +180,7 @@ impl<'a> Mutator<'a> {
         });
         Self {
             events,
-            walks: first_of_each(walks, |id| definitions.walk(*id).map(kind_of_walk)),
+            walks: first_of_each(walks, |(_, walk)| kind_of_walk(walk)),
             routes: first_of_each(routes, |(_, route)| (route.function, route.region)),
             mappings: first_of_each(mappings, |id| mapping(*id)),
             texts: of(|definition| matches!(definition, Definition::Text { .. })),
@@ -380,8 +383,10 @@ impl<'a> Mutator<'a> {
         let outcomes = OUTCOMES.into_iter().filter(move |outcome| *outcome != access.outcome);
         let outcomes = outcomes
             .map(move |outcome| (format!("outcome {}", outcome.name()), AccessEvent { outcome, ..access }));
-        let walks = self.walks.iter().filter(move |walk| **walk != access.walk);
-        let walks = walks.map(move |walk| (format!("walk {walk}"), AccessEvent { walk: *walk, ..access }));
+        let walks = self.walks.iter().filter(move |(id, _)| *id != access.walk).map(move |(id, walk)| {
+            let (pat, effective) = (walk.pat, Some(walk.memory_type));
+            (format!("walk {id}"), AccessEvent { walk: *id, pat, effective, ..access })
+        });
         let instruction = self.instructions.iter().find(|other| **other != access.instruction);
         let instruction =
             instruction.map(|id| (format!("instruction {id}"), AccessEvent { instruction: *id, ..access }));
