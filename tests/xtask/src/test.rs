@@ -13,7 +13,7 @@ use crate::setup;
 /// Tests that can't run on the virtual machine's kvm-amd: they use this machine's files or start other
 /// programs, play every scenario dozens of times, or use SSE in a guest that doesn't switch it on, which a processor
 /// refuses and the emulator here doesn't. All others of the package `tests` run there as well.
-const ONLY_HERE: [&str; 23] = [
+const ONLY_HERE: [&str; 24] = [
     "budgets",
     "cost",
     "determinism",
@@ -21,6 +21,7 @@ const ONLY_HERE: [&str; 23] = [
     "expectation_mutations",
     "expectations",
     "explain",
+    "harmless",
     "host_faults",
     "kernel_image",
     "licences",
