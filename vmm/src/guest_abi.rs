@@ -43,6 +43,7 @@ pub fn serve(
         Ok(Request::Now(now)) => serve_now(shared, lane, vcpu, now)?,
         Ok(Request::Bulk(bulk)) => match shared.requests.ask(bulk, registers, || shared.stopping()) {
             Asked::Done(result) => result?.map(|()| Served::Silent),
+            Asked::Stopped => return Ok(None),
             Asked::Late => {
                 return warn(shared, lane, vcpu, "guest ABI: reading names takes long; they come later");
             }

@@ -31,8 +31,10 @@ pub struct Job {
 pub enum Asked {
     /// It is read.
     Done(Reading),
-    /// It is still being read, or the machine stops.
+    /// It is still being read.
     Late,
+    /// The machine stops.
+    Stopped,
     /// Too many wait.
     Refused,
 }
@@ -51,18 +53,21 @@ impl Requests {
     pub fn ask(&self, bulk: Bulk, registers: &Registers, stopping: impl Fn() -> bool) -> Asked {
         let (answer, answered) = sync_channel(1);
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(sender) = sender else { return Asked::Late };
+        let Some(sender) = sender else { return Asked::Stopped };
         match sender.try_send(Job { bulk, registers: *registers, answer }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Asked::Refused,
-            Err(TrySendError::Disconnected(_)) => return Asked::Late,
+            Err(TrySendError::Disconnected(_)) => return Asked::Stopped,
         }
         let began = Instant::now();
-        while began.elapsed() < PATIENCE && !stopping() {
+        while began.elapsed() < PATIENCE {
+            if stopping() {
+                return Asked::Stopped;
+            }
             match answered.recv_timeout(TURN) {
                 Ok(reading) => return Asked::Done(reading),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => return Asked::Stopped,
             }
         }
         Asked::Late
