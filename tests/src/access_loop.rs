@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use iced_x86::IcedError;
-use iced_x86::code_asm::{CodeAssembler, cr0, cr3, cr4, dword_ptr, dx, eax, ecx, edi, edx, esp, rdi};
+use iced_x86::code_asm::{CodeAssembler, cr0, cr3, cr4, dword_ptr, eax, ecx, edi, edx, esp, rdi};
 
-use crate::raw_guest::{ENTRY, elf_file};
+use crate::raw_guest::{self, ENTRY, elf_file};
 
 /// Where the guest puts BAR0 of the `lab` device, and SCRATCH in it.
 pub const SCRATCH: u64 = 0xfe00_0008;
@@ -24,9 +24,9 @@ const TABLE: i32 = 0x07;
 const PAGE: i32 = 0x87;
 const UNCACHED: i32 = 0x10;
 
-/// CONFIG_ADDRESS of 00:04.0: Command and BAR0.
-const COMMAND: i32 = 0x8000_2004_u32 as i32;
-const BAR0: i32 = 0x8000_2010_u32 as i32;
+/// Registers of configuration space.
+const COMMAND: u32 = 0x04;
+const BAR0: u32 = 0x10;
 
 /// An ELF file that writes and reads SCRATCH `rounds` times at privilege level `ring` (0 or 3) and then
 /// ends in a triple fault.
@@ -96,13 +96,8 @@ fn long_mode(a: &mut CodeAssembler) -> Result<(), IcedError> {
         a.mov(edi, address)?;
         a.mov(dword_ptr(edi), value)?;
     }
-    for (register, value) in [(BAR0, 0xfe00_0000_u32 as i32), (COMMAND, 2)] {
-        a.mov(edx, 0xcf8)?;
-        a.mov(eax, register)?;
-        a.out(dx, eax)?;
-        a.mov(edx, 0xcfc)?;
-        a.mov(eax, value)?;
-        a.out(dx, eax)?;
+    for (register, value) in [(BAR0, 0xfe00_0000), (COMMAND, 2)] {
+        raw_guest::configure(a, 4, register, value)?;
     }
     a.mov(esp, STACK)?;
     a.mov(edi, GDT + 0x80)?;

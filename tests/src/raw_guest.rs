@@ -1,7 +1,8 @@
 //! Guests of a few instructions, for what no well-behaved kernel does.
 
 use anyhow::{Context, Result};
-use iced_x86::code_asm::CodeAssembler;
+use iced_x86::IcedError;
+use iced_x86::code_asm::{CodeAssembler, dword_ptr, dx, eax, edi, edx};
 use object::elf;
 use object::endian::Endianness;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
@@ -17,7 +18,7 @@ const NOTE_SIZE: u64 = 20;
 ///
 /// # Errors
 /// If the code can't be assembled.
-pub fn assemble(code: impl FnOnce(&mut CodeAssembler) -> Result<(), iced_x86::IcedError>) -> Result<Vec<u8>> {
+pub fn assemble(code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result<Vec<u8>> {
     let mut assembler = CodeAssembler::new(32)?;
     code(&mut assembler)?;
     elf_file(&assembler.assemble(ENTRY)?)
@@ -62,6 +63,28 @@ pub fn elf_file(code: &[u8]) -> Result<Vec<u8>> {
     writer.write_align(16);
     writer.write(code);
     Ok(bytes)
+}
+
+/// Writes a register in configuration space of function 0 of `device` on bus 0; uses EAX and EDX.
+///
+/// # Errors
+/// If it can't be assembled.
+pub fn configure(a: &mut CodeAssembler, device: u32, register: u32, value: u32) -> Result<(), IcedError> {
+    a.mov(edx, 0xcf8)?;
+    a.mov(eax, 0x8000_0000 | device << 11 | register)?;
+    a.out(dx, eax)?;
+    a.mov(edx, 0xcfc)?;
+    a.mov(eax, value)?;
+    a.out(dx, eax)
+}
+
+/// Writes a word of memory or of a device; uses EDI.
+///
+/// # Errors
+/// If it can't be assembled.
+pub fn store(a: &mut CodeAssembler, address: u32, value: u32) -> Result<(), IcedError> {
+    a.mov(edi, address)?;
+    a.mov(dword_ptr(edi), value as i32)
 }
 
 /// The code of a file that [`elf_file`] made.

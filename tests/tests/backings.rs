@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use iced_x86::IcedError;
-use iced_x86::code_asm::{CodeAssembler, dword_ptr, dx, eax, edi, edx};
+use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, edi};
+use tests::raw_guest::store;
 use tests::{Bench, Run, raw_guest};
 use trace::EventKind;
 use trace::assert::{Verdict, read, write};
@@ -18,11 +19,6 @@ const CONTROL: u32 = BAR0 + 0x0c;
 const DOORBELL_COUNT: u32 = BAR0 + 0x80;
 /// CONTROL: while set, BAR2 is served the other way, direct instead of trapped.
 const FLIP: u32 = 4;
-
-fn store(a: &mut CodeAssembler, address: u32, value: u32) -> Result<(), IcedError> {
-    a.mov(edi, address)?;
-    a.mov(dword_ptr(edi), value as i32)
-}
 
 /// Reads a register or memory, and keeps what it read in SCRATCH.
 fn load_to_scratch(a: &mut CodeAssembler, address: u32) -> Result<(), IcedError> {
@@ -40,12 +36,7 @@ fn run(
     let guest = raw_guest::assemble(|a| {
         let bars = [(0x10, BAR0), (0x18, BAR2), (0x1c, 0), (0x20, BAR4), (0x24, BAR5), (0x04, 6)];
         for (register, value) in bars {
-            a.mov(edx, 0xcf8)?;
-            a.mov(eax, 0x8000_2000_u32 | register)?;
-            a.out(dx, eax)?;
-            a.mov(edx, 0xcfc)?;
-            a.mov(eax, value)?;
-            a.out(dx, eax)?;
+            raw_guest::configure(a, 4, register, value)?;
         }
         code(a)?;
         a.ud2()
@@ -140,13 +131,8 @@ fn memory_keeps_its_content_when_it_changes_between_trapped_and_direct() -> Resu
 fn memory_stays_trapped_at_an_address_that_kvm_has_no_memory_at() -> Result<()> {
     let run = run(&[("memory", "direct")], |a| {
         // Decoding stays on: the upper half takes BAR2 past every processor's last address.
-        for (register, value) in [(0x1c, 0xffff_fff0_u32), (0x1c, 0)] {
-            a.mov(edx, 0xcf8)?;
-            a.mov(eax, 0x8000_2000_u32 | register)?;
-            a.out(dx, eax)?;
-            a.mov(edx, 0xcfc)?;
-            a.mov(eax, value)?;
-            a.out(dx, eax)?;
+        for (register, value) in [(0x1c, 0xffff_fff0), (0x1c, 0)] {
+            raw_guest::configure(a, 4, register, value)?;
         }
         store(a, BAR2 + 0x1000, 0x11)?;
         load_to_scratch(a, BAR2 + 0x1000)

@@ -8,7 +8,7 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, byte_ptr, dword_ptr, dx, eax, ebx, ecx, edi, edx, esi};
 use protocol::request;
 use tests::command::Session;
-use tests::raw_guest::assemble;
+use tests::raw_guest::{assemble, configure};
 use trace::event::Target;
 use trace::{EventKind, Trace};
 
@@ -51,16 +51,6 @@ fn repeat(
 fn exit(a: &mut CodeAssembler) -> Result<(), IcedError> {
     word(a, 0, 0)?;
     request(a, request::EXIT, size_of::<protocol::Exit>())
-}
-
-/// Writes to CONFIG_ADDRESS and CONFIG_DATA.
-fn configure(a: &mut CodeAssembler, register: u32, value: u32) -> Result<(), IcedError> {
-    a.mov(edx, 0xcf8)?;
-    a.mov(eax, register)?;
-    a.out(dx, eax)?;
-    a.mov(edx, 0xcfc)?;
-    a.mov(eax, value)?;
-    a.out(dx, eax)
 }
 
 /// Runs a guest of this code. `expectation` can't be decided, and the guest is told once that a trace keeps no more of
@@ -146,10 +136,10 @@ fn accesses_through_more_pages_than_a_trace_keeps_are_still_accesses() -> Result
 #[ignore = "needs /dev/kvm"]
 fn accesses_to_a_bar_at_more_addresses_than_a_trace_keeps_are_still_accesses() -> Result<()> {
     let moves = |a: &mut CodeAssembler| {
-        configure(a, 0x8000_2004, 2)?;
+        configure(a, 4, 0x04, 2)?;
         a.mov(edi, 0x8000_0000_u32)?;
         repeat(a, 16_388, |a| {
-            configure(a, 0x8000_2010, 0)?;
+            configure(a, 4, 0x10, 0)?;
             a.mov(eax, edi)?;
             a.out(dx, eax)?;
             a.add(edi, 0x1000)

@@ -8,8 +8,9 @@ use device_model::register::{Access, Register, RegisterMap};
 use device_model::state::BadState;
 use device_model::{Backing, BarSpec, Bdf, ConfigHeader, Context, PciDevice, Refused, Region};
 use iced_x86::IcedError;
-use iced_x86::code_asm::{CodeAssembler, dword_ptr, dx, eax, ebx, ecx, edi, edx};
+use iced_x86::code_asm::{CodeAssembler, dx, eax, ebx, ecx, edx};
 use serde_json::Value;
+use tests::raw_guest::store;
 use tests::{Bench, Run, raw_guest};
 use trace::{Clock, EventKind};
 use vmm::Stop;
@@ -129,11 +130,6 @@ const BAR0: u32 = 0xfe00_0000;
 const BAR1: u32 = 0xfe00_1000;
 const BAR2: u32 = 0xfe00_2000;
 
-fn store(a: &mut CodeAssembler, address: u32, value: u32) -> Result<(), IcedError> {
-    a.mov(edi, address)?;
-    a.mov(dword_ptr(edi), value as i32)
-}
-
 /// Spins for about a tenth of a second without leaving the guest.
 fn spin(a: &mut CodeAssembler) -> Result<(), IcedError> {
     let mut again = a.create_label();
@@ -150,12 +146,7 @@ fn spin(a: &mut CodeAssembler) -> Result<(), IcedError> {
 fn run(device: Subject, code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result<Run> {
     let guest = raw_guest::assemble(|a| {
         for (register, value) in [(0x10, BAR0), (0x14, BAR1), (0x18, BAR2), (0x04, 2)] {
-            a.mov(edx, 0xcf8)?;
-            a.mov(eax, 0x8000_2000_u32 | register)?;
-            a.out(dx, eax)?;
-            a.mov(edx, 0xcfc)?;
-            a.mov(eax, value)?;
-            a.out(dx, eax)?;
+            raw_guest::configure(a, 4, register, value)?;
         }
         code(a)?;
         store(a, 0x2000, 0)?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use iced_x86::IcedError;
-use iced_x86::code_asm::{CodeAssembler, ax, dword_ptr, dx, eax, edi, edx, word_ptr};
+use iced_x86::code_asm::{CodeAssembler, ax, dword_ptr, eax, edi, word_ptr};
 use tests::{Bench, Run, raw_guest};
 use trace::assert::{Expect, read, write};
 use trace::event::Outcome;
@@ -19,12 +19,7 @@ fn store(a: &mut CodeAssembler, offset: u32, value: u32) -> Result<(), IcedError
 fn run(code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result<Run> {
     let guest = raw_guest::assemble(|a| {
         for (register, value) in [(0x10, BAR0), (0x04, 6)] {
-            a.mov(edx, 0xcf8)?;
-            a.mov(eax, 0x8000_2000_u32 | register)?;
-            a.out(dx, eax)?;
-            a.mov(edx, 0xcfc)?;
-            a.mov(eax, value)?;
-            a.out(dx, eax)?;
+            raw_guest::configure(a, 4, register, value)?;
         }
         a.mov(edi, BAR0)?;
         code(a)?;

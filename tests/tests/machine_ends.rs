@@ -10,28 +10,13 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, al, byte_ptr, dword_ptr, dx, eax, ebx, ecx, edi, edx};
 use rustix::process::{Pid, Signal, kill_process};
 use tests::command::Session;
-use tests::raw_guest;
+use tests::raw_guest::{self, configure, store};
 use trace::{EventKind, Trace};
 
 /// How much later than it should a run may end.
 const LATE: Duration = Duration::from_millis(1000);
 
 const BAR0: u32 = 0xfe00_0000;
-
-/// Writes a register in configuration space of the function at 00:`device`.0.
-fn configure(a: &mut CodeAssembler, device: u32, register: u32, value: u32) -> Result<(), IcedError> {
-    a.mov(edx, 0xcf8)?;
-    a.mov(eax, 0x8000_0000 | device << 11 | register)?;
-    a.out(dx, eax)?;
-    a.mov(edx, 0xcfc)?;
-    a.mov(eax, value)?;
-    a.out(dx, eax)
-}
-
-fn store(a: &mut CodeAssembler, address: u32, value: u32) -> Result<(), IcedError> {
-    a.mov(edi, address)?;
-    a.mov(dword_ptr(edi), value as i32)
-}
 
 /// Goes on for ever, and does `body` over and over.
 fn for_ever(

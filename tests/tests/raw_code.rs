@@ -3,10 +3,10 @@
 
 use anyhow::{Context, Result};
 use iced_x86::IcedError;
-use iced_x86::code_asm::{CodeAssembler, dx, eax, ebx, edi, edx};
+use iced_x86::code_asm::{CodeAssembler, eax, ebx, edi};
 use tests::Bench;
 use tests::access_loop::SCRATCH;
-use tests::raw_guest::assemble;
+use tests::raw_guest::{assemble, configure};
 use trace::Trace;
 use trace::definition::Path;
 use trace::view::{View, What};
@@ -14,13 +14,8 @@ use trace::view::{View, What};
 /// A guest that gives BAR0 its address, has EBX and EDI point at SCRATCH, and runs these bytes.
 fn run(bytes: &[u8]) -> Result<Trace> {
     let code = |a: &mut CodeAssembler| -> Result<(), IcedError> {
-        for (register, value) in [(0x8000_2010_u32, 0xfe00_0000_u32), (0x8000_2004, 2)] {
-            a.mov(edx, 0xcf8)?;
-            a.mov(eax, register as i32)?;
-            a.out(dx, eax)?;
-            a.mov(edx, 0xcfc)?;
-            a.mov(eax, value as i32)?;
-            a.out(dx, eax)?;
+        for (register, value) in [(0x10, 0xfe00_0000), (0x04, 2)] {
+            configure(a, 4, register, value)?;
         }
         a.mov(ebx, SCRATCH as i32)?;
         a.mov(edi, SCRATCH as i32)?;

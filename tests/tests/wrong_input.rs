@@ -7,11 +7,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use iced_x86::code_asm::{CodeAssembler, dword_ptr, dx, eax, edi, edx};
+use iced_x86::code_asm::{CodeAssembler, dword_ptr, edi};
 use tests::Bench;
 use tests::access_loop::{SCRATCH, access_loop};
 use tests::command::{Ended, Session};
-use tests::raw_guest::assemble;
+use tests::raw_guest::{assemble, configure, store};
 use trace::definition::MemoryType;
 use trace::event::Target;
 use trace::{Capability, End, EventKind, Knowledge, Trace};
@@ -44,16 +44,10 @@ fn boot_fails(
 
 /// Writes `value` to SCRATCH, for a trace to hold something.
 fn write_scratch(a: &mut CodeAssembler, value: i32) -> Result<(), iced_x86::IcedError> {
-    for (register, value) in [(0x8000_2010_u32, 0xfe00_0000_u32), (0x8000_2004, 2)] {
-        a.mov(edx, 0xcf8)?;
-        a.mov(eax, register as i32)?;
-        a.out(dx, eax)?;
-        a.mov(edx, 0xcfc)?;
-        a.mov(eax, value as i32)?;
-        a.out(dx, eax)?;
+    for (register, value) in [(0x10, 0xfe00_0000), (0x04, 2)] {
+        configure(a, 4, register, value)?;
     }
-    a.mov(edi, SCRATCH as i32)?;
-    a.mov(dword_ptr(edi), value)
+    store(a, SCRATCH as u32, value as u32)
 }
 
 fn scratch_writes(trace: &Trace) -> Vec<u64> {
