@@ -26,8 +26,9 @@ pub use progress::{Progress, VARIABLE, clear, is_shown};
 /// The first process, compiled with this program.
 const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 /// What every Linux guest is told: a console, no more of it than errors, and to reset the machine when it
-/// panics, by the register for that.
-const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check";
+/// panics, by the register for that. An emulated processor may lose the interrupt that ends `sti; hlt`, which an idle
+/// CPU waits by: with a tick it sleeps on for milliseconds only.
+const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check nohz=off";
 /// Where a bzImage says where its version is (Linux's `boot.rst`, `kernel_version`).
 const VERSION_POINTER: usize = 0x20e;
 /// What a bzImage is known by, and where it is (the same, `header`).
@@ -266,10 +267,10 @@ mod tests {
 
     #[test]
     fn what_the_user_adds_comes_last() {
-        assert_eq!(command_line(""), "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check");
+        assert_eq!(command_line(""), "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check nohz=off");
         assert_eq!(
             command_line("iomem=relaxed"),
-            "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check iomem=relaxed"
+            "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check nohz=off iomem=relaxed"
         );
     }
 }
