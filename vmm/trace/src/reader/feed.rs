@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::ReadError;
-use super::scan::{CONTENT_BYTES, block_offset, content_offset};
+use super::scan::{CONTENT_BYTES, block_header, block_offset, content_offset};
 use crate::format::header::{Header, Kinds, word};
 use crate::format::{BLOCK_BYTES, BlockKind, HEADER_BYTES, MAGIC, SEALED, SLOT_BYTES, block};
 
@@ -207,7 +207,7 @@ impl Feed {
     }
 
     fn block_header(&self, index: usize) -> io::Result<Vec<u8>> {
-        self.read(block_offset(index), SLOT_BYTES)
+        Ok(block_header(&self.file, index)?.to_vec())
     }
 
     fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {

@@ -246,8 +246,7 @@ impl Scanner {
 
     /// Looks at the header of a block.
     pub(super) fn block_at(&self, index: usize) -> io::Result<Found> {
-        let mut bytes = [0; SLOT_BYTES];
-        self.file.read_exact_at(&mut bytes, block_offset(index))?;
+        let bytes = block_header(&self.file, index)?;
         let words: [u64; block::CHECK] = std::array::from_fn(|at| word(&bytes, at));
         if words[block::HEAD] == 0 {
             return Ok(Found::Nothing);
@@ -366,6 +365,16 @@ fn read_header(file: &File, path: &Path) -> Result<Header, ReadError> {
         }
         attempts += 1;
         std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
+/// The header of a block. Behind the end of the file there are zeros: a writer that ends cuts off the blocks that it took
+/// ahead, maybe since the length was asked for.
+pub(super) fn block_header(file: &File, index: usize) -> io::Result<[u8; SLOT_BYTES]> {
+    let mut bytes = [0; SLOT_BYTES];
+    match file.read_exact_at(&mut bytes, block_offset(index)) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok([0; SLOT_BYTES]),
+        result => result.map(|()| bytes),
     }
 }
 

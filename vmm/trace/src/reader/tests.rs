@@ -14,6 +14,7 @@ mod mutations;
 use super::*;
 use crate::definition::{Definition, Image, Machine};
 use crate::event::{AccessEvent, Event, EventKind};
+use crate::format::header::{Header, State};
 use crate::format::{Clock, End};
 use crate::writer::{Lane, Writer};
 
@@ -344,6 +345,39 @@ fn lanes_of_several_threads_merge_while_a_tail_follows() {
     );
     assert_eq!((trace.definitions().iter().count(), tail.definitions().iter().count()), (60, 60));
     assert!((1..=60).all(|id| trace.definitions().blob(id) == tail.definitions().blob(id)));
+}
+
+#[test]
+fn readers_that_look_while_the_writer_cuts_the_file_to_its_length_see_it_end() {
+    for _ in 0..200 {
+        let fixture = Fixture::new();
+        let path = fixture.path();
+        let mut lane = fixture.writer.lane(Some(0));
+        fixture.record(&mut lane);
+        std::thread::scope(|scope| {
+            let tail = scope.spawn(|| {
+                let mut tail = Tail::open(&path).unwrap();
+                let mut events = 0;
+                while tail.end().is_none() {
+                    events += tail.poll().unwrap().len();
+                }
+                (events, tail.damage().len())
+            });
+            let feed = scope.spawn(|| {
+                let mut feed = Feed::open(&path).unwrap();
+                // It ends with the header page, which says so.
+                let ended = |piece: &Piece| {
+                    let header = |bytes: &[u8]| Header::parse(bytes).state;
+                    matches!(piece, Piece::Bytes(0, page) if matches!(header(page), State::Ended(_)))
+                };
+                while !feed.poll().unwrap().iter().any(ended) {}
+            });
+            std::thread::sleep(std::time::Duration::from_micros(200));
+            fixture.writer.finish(End::Finished).unwrap();
+            assert_eq!(tail.join().unwrap(), (1, 0));
+            feed.join().unwrap();
+        });
+    }
 }
 
 #[test]
