@@ -46,7 +46,7 @@ fn the_drivers_registers_are_those_of_the_model() {
     let identity = lab.header();
     assert_eq!(number(&header, "LAB_VENDOR"), u64::from(identity.vendor));
     assert_eq!(number(&header, "LAB_DEVICE"), u64::from(identity.device));
-    let map = lab.register_maps().iter().find(|map| map.region == Region::Bar(0)).unwrap();
+    let map = lab.register_maps().iter().find(|map| map.region == Region::BAR0).unwrap();
     let registers = [
         "ID",
         "VERSION",

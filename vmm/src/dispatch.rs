@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use device_model::{Bdf, ConfigAddress, Cycle, PciFunction, Region, Space};
+use device_model::{AccessSize, Bdf, ConfigAddress, Cycle, PciFunction, Region, Space};
 use kvm_ioctls::VmFd;
 use trace::definition::{self, Definition, MemoryType};
 use trace::event::{Id, Target};
@@ -293,7 +293,7 @@ fn tell_interrupt_line(function: &mut PciFunction, memory: &GuestMemory, gsi: u8
     if function.header().interrupt_pin.is_some() {
         let mut cycle = Cycle { now: 0, cause: 0, memory, occurrences: &mut Vec::new() };
         // A function with a pin has the register.
-        function.write(&mut cycle, Region::Config, INTERRUPT_LINE, 1, gsi.into()).ok();
+        function.write(&mut cycle, Region::Config, INTERRUPT_LINE, AccessSize::Byte, gsi.into()).ok();
     }
 }
 

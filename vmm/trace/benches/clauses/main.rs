@@ -166,7 +166,7 @@ fn write(path: &Path, reads: u64, tried: bool) -> Result<(), Box<dyn Error>> {
         register_maps: model.register_maps().to_vec(),
         untrapped: Vec::new(),
     }))?;
-    let region = Region::Bar(0);
+    let region = Region::BAR0;
     let route = Route { function: Some(lab), region, space: Space::Memory, base: BAR0, size: 4096 };
     let bar0 = define(Definition::Route(route))?;
     let mut lane = writer.lane(Some(0));
@@ -198,7 +198,7 @@ fn change(
     cause: u64,
     time: &mut u64,
 ) -> Result<u64, Box<dyn Error>> {
-    let region = Region::Bar(0);
+    let region = Region::BAR0;
     record(writer, lane, EventKind::Change { function, region, offset, old: 0, new: 1, cause }, time)
 }
 

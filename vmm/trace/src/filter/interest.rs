@@ -108,7 +108,7 @@ impl Seen {
 
 fn bit(region: Region) -> u8 {
     match region {
-        Region::Bar(index) => 1 << (index & 7),
+        Region::Bar(index) => 1 << index.get(),
         Region::Rom => 1 << 6,
         Region::Config => 1 << 7,
     }

@@ -272,7 +272,7 @@ impl Written {
 
     /// The memory address that a BAR was given.
     fn base(&self, bar: &Bar) -> Option<u64> {
-        let at = 4 * usize::from(bar.index);
+        let at = 4 * usize::from(bar.index.get());
         let word = |at: usize| Some(u32::from_le_bytes(self.bars.get(at..at + 4)?.try_into().ok()?));
         let high = if bar.wide { u64::from(word(at + 4)?) << 32 } else { 0 };
         let base = (high | u64::from(word(at)?)) & !bar.size.wrapping_sub(1) & !0xf;

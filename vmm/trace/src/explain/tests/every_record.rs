@@ -11,7 +11,7 @@ use crate::sample::{MMAP, Sample};
 
 /// Records of every kind, that refer to `function`, `route`, `mapping`, `text` and `walk`.
 fn record_all(sample: &mut Sample, [function, route, mapping, text, walk]: [Id; 5], cause: u64) {
-    let region = Region::Bar(0);
+    let region = Region::BAR0;
     let access = AccessEvent { route, walk, size: 8, value: u64::MAX, ..AccessEvent::default() };
     let port = Target::Port { port: 0xcfc, routing_id: u16::MAX, offset: u16::MAX };
     for kind in [

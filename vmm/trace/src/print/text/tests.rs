@@ -130,7 +130,7 @@ fn accesses_belong_to_the_bar_that_they_reached() {
     let read = sample.kernel_read(8, 1);
     sample.access(read);
     let (function, region, space) =
-        (Some(sample.lab), device_model::Region::Bar(2), device_model::Space::Memory);
+        (Some(sample.lab), device_model::Region::BAR2, device_model::Space::Memory);
     let moved = Route { function, region, space, base: 0xfe00_0000, size: 1 << 20 };
     let moved = sample.writer.define(&Definition::Route(moved)).unwrap();
     for (route, change) in [
@@ -352,7 +352,7 @@ fn functions_of_one_name_are_told_apart_by_address() {
     let mut other = Trace::open(&sample.path()).unwrap().definitions().function(sample.lab).unwrap().clone();
     other.bdf = device_model::Bdf::new(0, 5, 0).unwrap();
     let function = sample.writer.define(&Definition::Function(other)).unwrap();
-    let region = device_model::Region::Bar(0);
+    let region = device_model::Region::BAR0;
     let route =
         Route { function: Some(function), region, space: Space::Memory, base: 0xfd00_0000, size: 4096 };
     let route = sample.writer.define(&Definition::Route(route)).unwrap();
