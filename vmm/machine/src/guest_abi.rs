@@ -8,6 +8,7 @@ mod tests;
 
 use barscope_trace::event::{Counted, Id};
 use barscope_trace::{Capability, EventKind, Lane};
+use barscope_x86::Registers;
 
 pub use self::bulk::{Reading, read};
 pub use self::request::{BadRequest, Bulk, Now, Request};
@@ -16,7 +17,6 @@ use crate::host::HostError;
 use crate::shared::Shared;
 use crate::stop::Stop;
 use crate::threads::Asked;
-use crate::vcpu::Registers;
 
 /// What became of a request.
 enum Served {

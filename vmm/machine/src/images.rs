@@ -1,9 +1,8 @@
 //! Executables that run in the guest: which of them holds an address, and where its functions start.
 
 use barscope_trace::event::Id;
+use barscope_x86::FunctionStarts;
 use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
-
-use crate::vcpu::FunctionStarts;
 
 /// More functions than any executable has.
 const MOST: usize = 1 << 20;

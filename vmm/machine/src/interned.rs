@@ -5,6 +5,7 @@ use barscope_trace::definition;
 use barscope_trace::definition::{Definition, MemoryType, Path};
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer};
+use barscope_x86::{ACCESSED_DIRTY, Located, MAX_LENGTH, PageWalk, Registers, TypesOfPage, read_virtual};
 use rustc_hash::FxHashMap;
 
 use crate::budget::{Account, Kind};
@@ -12,7 +13,6 @@ use crate::images::{Code, Images};
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::memory::GuestMemory;
 use crate::modules::{Modules, Placed, Read};
-use crate::vcpu::{ACCESSED_DIRTY, Located, MAX_LENGTH, PageWalk, Registers, TypesOfPage, read_virtual};
 
 /// Start of the kernel's half of an address space.
 const KERNEL_HALF: u64 = 1 << 63;

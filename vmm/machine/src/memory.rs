@@ -1,5 +1,6 @@
 //! Guest memory: allocated, given to KVM, and lent to devices for DMA.
 
+use barscope_x86::PhysicalMemory;
 use device_model::{DmaError, DmaMemory};
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
@@ -57,19 +58,19 @@ impl GuestMemory {
         &self.0
     }
 
-    /// Fills `data` from guest physical `address`; `false` if any of it lies outside.
-    pub fn read_physical(&self, address: u64, data: &mut [u8]) -> bool {
-        self.only_region().is_some_and(|region| region.read_slice(data, MemoryRegionAddress(address)).is_ok())
-    }
-
-    /// The page-table entry at guest physical `address`.
-    pub fn read_entry(&self, address: u64) -> Option<u64> {
-        self.only_region()?.read_obj(MemoryRegionAddress(address)).ok()
-    }
-
     /// Memory is one region from 0 up: every access walks page tables here, so nothing is searched.
     fn only_region(&self) -> Option<&GuestRegionMmap> {
         self.0.iter().next()
+    }
+}
+
+impl PhysicalMemory for GuestMemory {
+    fn read_physical(&self, address: u64, data: &mut [u8]) -> bool {
+        self.only_region().is_some_and(|region| region.read_slice(data, MemoryRegionAddress(address)).is_ok())
+    }
+
+    fn read_entry(&self, address: u64) -> Option<u64> {
+        self.only_region()?.read_obj(MemoryRegionAddress(address)).ok()
     }
 }
 

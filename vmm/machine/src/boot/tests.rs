@@ -1,3 +1,5 @@
+use barscope_x86::PhysicalMemory;
+
 use super::*;
 
 const MIB: u64 = 1 << 20;

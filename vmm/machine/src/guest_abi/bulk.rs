@@ -1,13 +1,13 @@
 //! Names that the guest tells: read from the bytes that it gave, then taken in.
 
 use barscope_trace::Capability;
+use barscope_x86::{Registers, read_virtual};
 
 use super::{BadRequest, Bulk};
 use crate::host::HostError;
 use crate::kernel_module;
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::shared::Shared;
-use crate::vcpu::{Registers, read_virtual};
 
 /// What reading one comes to: the host's failure, or the guest's mistake, or neither.
 pub type Reading = Result<Result<(), BadRequest>, HostError>;

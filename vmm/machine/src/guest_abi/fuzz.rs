@@ -1,14 +1,13 @@
 //! A guest's request from any bytes, for fuzzing: no KVM is needed to read one.
 
+use barscope_x86::Registers;
 use device_model::DmaMemory;
-use kvm_bindings::{kvm_regs, kvm_sregs};
 
 use super::{Bulk, Request};
 use crate::images::Code;
 use crate::kernel_module;
 use crate::kernel_symbols::KernelSymbols;
 use crate::memory::GuestMemory;
-use crate::vcpu::Registers;
 
 /// Guest memory in bytes.
 const MEMORY: u64 = 1 << 20;
@@ -24,11 +23,10 @@ pub fn request(bytes: &[u8]) {
     let word =
         |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 8 | u64::from(words[at + 2]) << 16;
     let (rbx, rcx, cr3) = (word(0), word(3), word(6));
-    let mut system = kvm_sregs { cr3, ..Default::default() };
+    let mut registers = Registers { rbx, rcx, cr3, ..Registers::default() };
     if paged & 1 != 0 {
-        (system.cr0, system.efer) = (CR0_PAGED, EFER_LONG);
+        (registers.cr0, registers.efer) = (CR0_PAGED, EFER_LONG);
     }
-    let registers = Registers { general: kvm_regs { rbx, rcx, ..Default::default() }, system };
     let Ok(memory) = GuestMemory::new(MEMORY) else { return };
     let content = &content[..content.len().min(MEMORY as usize)];
     if memory.write(0, content).is_ok() {

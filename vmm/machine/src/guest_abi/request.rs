@@ -2,10 +2,10 @@
 
 use barscope_trace::definition::{Image, Mapping, Path, Process};
 use barscope_trace::event::Counted;
+use barscope_x86::{Registers, read_virtual};
 use protocol::request;
 
 use crate::memory::GuestMemory;
-use crate::vcpu::{Registers, read_virtual};
 
 /// A request that makes no sense. The trace says so, and the guest goes on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -152,12 +152,12 @@ struct Words<'a> {
 impl<'a> Words<'a> {
     fn read(request: u32, memory: &'a GuestMemory, registers: &'a Registers) -> Result<Self, BadRequest> {
         let expected = size_of_request(request).ok_or(BadRequest::Unknown(request))?;
-        let given = registers.general.rcx;
+        let given = registers.rcx;
         if given != expected as u64 {
             return Err(BadRequest::Size { request, expected, given });
         }
         let empty = Self { request, words: Vec::new(), memory, registers };
-        let bytes = empty.memory(registers.general.rbx, given)?;
+        let bytes = empty.memory(registers.rbx, given)?;
         let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         Ok(Self { words: bytes.chunks_exact(8).map(word).collect(), ..empty })
     }

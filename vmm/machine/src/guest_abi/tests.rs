@@ -1,7 +1,6 @@
 use std::time::{Duration, Instant};
 
 use device_model::DmaMemory;
-use kvm_bindings::{kvm_regs, kvm_sregs};
 use protocol::request;
 
 use super::*;
@@ -32,8 +31,7 @@ fn pointing_at(words: &[u64]) -> (GuestMemory, Registers) {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     memory.write(0x1000, &bytes).unwrap();
     memory.write(0x2000, b"text").unwrap();
-    let general = kvm_regs { rbx: 0x1000, rcx: bytes.len() as u64, ..Default::default() };
-    (memory, Registers { general, system: kvm_sregs::default() })
+    (memory, Registers { rbx: 0x1000, rcx: bytes.len() as u64, ..Registers::default() })
 }
 
 fn parsed(number: u32, words: &[u64]) -> Result<Request, BadRequest> {

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use barscope_x86::Registers;
+
 use super::{caught, spawn};
 use crate::guest_abi::{Bulk, Reading, read};
 use crate::host::HostError;
 use crate::shared::Shared;
 use crate::stop::Stop;
-use crate::vcpu::Registers;
 
 /// How long a guest waits for its names.
 const PATIENCE: Duration = Duration::from_secs(5);

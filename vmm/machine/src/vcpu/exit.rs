@@ -1,9 +1,8 @@
 //! KVM's exits, copied out of the page that KVM shares with us, and answers written back into it.
 
+use barscope_x86::MemoryExit;
 use kvm_bindings::{KVM_EXIT_IO_OUT, kvm_run};
 use kvm_ioctls::{VcpuExit, VcpuFd};
-
-use super::instruction::MemoryExit;
 
 /// Why KVM_RUN returned.
 pub enum Exit {

@@ -25,7 +25,7 @@ impl Vcpu {
         let mut registers = self.registers();
         if self.halted()? {
             // RIP is past the `hlt`, which is one byte long.
-            registers.general.rip = registers.general.rip.wrapping_sub(1);
+            registers.rip = registers.rip.wrapping_sub(1);
         } else if index != 0 {
             // Another one has more to say.
             return Ok(None);

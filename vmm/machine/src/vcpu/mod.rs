@@ -2,31 +2,21 @@
 
 mod cpuid;
 mod exit;
-#[cfg(test)]
-mod fixture;
-mod instruction;
 mod kicked;
-mod memory_type;
 mod origin;
 mod registers;
 mod setup;
-mod walk;
 
 use std::sync::Arc;
 
 use barscope_trace::{EventKind, Lane};
+use barscope_x86::{MAX_LENGTH, MemoryExit, MemoryTypes, PageWalk, Registers, read_virtual};
 use kvm_bindings::kvm_vcpu_events;
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 
-pub use self::instruction::{FunctionStarts, Located, MAX_LENGTH};
-pub use self::memory_type::TypesOfPage;
-pub use self::registers::Registers;
 pub use self::setup::trap;
-pub use self::walk::{ACCESSED_DIRTY, PageWalk, read_virtual};
 
 use self::exit::{Exit, PortExit};
-use self::instruction::MemoryExit;
-use self::memory_type::MemoryTypes;
 use self::origin::Tracker;
 use crate::boot::BootProtocol;
 use crate::dispatch::{Access, BusAddress, Origin};
@@ -327,7 +317,7 @@ impl Vcpu {
 
     fn registers(&self) -> Registers {
         let shared = self.fd.sync_regs();
-        Registers { general: shared.regs, system: shared.sregs }
+        registers::plain(&shared.regs, &shared.sregs)
     }
 }
 

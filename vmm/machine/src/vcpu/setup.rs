@@ -1,5 +1,7 @@
 //! A vCPU before its first instruction: CPUID, memory types, traps, shared registers.
 
+use barscope_x86::MemoryTypes;
+use barscope_x86::memory_type::{MSR_MTRR_DEF_TYPE, MSR_MTRR_PHYSBASE0, MSR_PAT, VARIABLE_RANGES};
 use kvm_bindings::{
     CpuId, KVM_CAP_EXIT_ON_EMULATION_FAILURE, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER, Msrs,
     kvm_enable_cap, kvm_msr_entry, kvm_xcrs,
@@ -7,8 +9,8 @@ use kvm_bindings::{
 use kvm_ioctls::{Kvm, MsrFilterDefaultAction, MsrFilterRange, MsrFilterRangeFlags, SyncReg, VcpuFd, VmFd};
 
 use super::cpuid;
-use super::memory_type::{MSR_MTRR_DEF_TYPE, MSR_MTRR_PHYSBASE0, MSR_PAT, MemoryTypes, VARIABLE_RANGES};
 use crate::host::HostError;
+use crate::layout;
 
 /// Makes the VM stop for what a trace needs to know: instructions that KVM can't emulate, and writes to
 /// the registers that make up memory types.
@@ -47,7 +49,7 @@ pub fn prepare(kvm: &Kvm, fd: &mut VcpuFd, index: u8, cpus: u8) -> Result<Memory
     let cpuid = cpuid::for_vcpu(kvm, index, cpus)?;
     fd.set_cpuid2(&cpuid).map_err(|source| HostError::ioctl("KVM_SET_CPUID2", source))?;
     switch_on_vectors(fd, &cpuid);
-    let memory_types = MemoryTypes::at_boot(cpuid::address_bits(&cpuid));
+    let memory_types = MemoryTypes::at_boot(cpuid::address_bits(&cpuid), &layout::UNCACHEABLE);
     for (msr, value) in memory_types.range_registers() {
         write_msr(fd, msr, value)?;
     }

@@ -1,3 +1,5 @@
+use barscope_x86::PhysicalMemory;
+
 use super::*;
 
 const MEMORY: u64 = 16 << 20;

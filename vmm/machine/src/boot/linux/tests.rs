@@ -1,5 +1,7 @@
 //! What a bzImage finds in memory at its start.
 
+use barscope_x86::PhysicalMemory;
+
 use super::*;
 use crate::boot::load;
 

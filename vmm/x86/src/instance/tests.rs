@@ -2,8 +2,8 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, rdi, xmm0, xmmword_ptr};
 
 use super::*;
-use crate::vcpu::fixture::{CODE, CODE_PHYSICAL, Guest, KERNEL};
-use crate::vcpu::instruction::FunctionStarts;
+use crate::fixture::{CODE, CODE_PHYSICAL, Guest, KERNEL};
+use crate::instruction::{FunctionStarts, Locator};
 
 const DEVICE: u64 = 0x7000_0000;
 const BAR: u64 = 0xfe00_0000;
@@ -16,11 +16,21 @@ impl FunctionStarts for NoFunctions {
     }
 }
 
-/// A guest with RIP on `code` and RDI on the device, and who its accesses are by.
+/// What is told of an access.
+#[derive(Clone, Copy)]
+struct Part {
+    cpl: u8,
+    instance: u32,
+    fragment: u64,
+    read_modify_write: bool,
+}
+
+/// A guest with RIP on `code` and RDI on the device, and which instructions its accesses belong to.
 struct Scene {
     guest: Guest,
     length: u64,
-    tracker: Tracker,
+    locator: Locator,
+    instances: Instances<Part>,
 }
 
 impl Scene {
@@ -28,38 +38,45 @@ impl Scene {
         let mut guest = Guest::new(4);
         guest.map(CODE, CODE_PHYSICAL, KERNEL);
         guest.map(DEVICE, BAR, KERNEL);
-        guest.registers.general.rdi = DEVICE;
+        guest.registers.rdi = DEVICE;
         let length = guest.code(code);
-        Self { guest, length, tracker: Tracker::new(MemoryTypes::at_boot(48)) }
+        Self { guest, length, locator: Locator::new(), instances: Instances::default() }
     }
 
     /// The instruction is over: RIP is past it.
     fn step(&mut self) {
-        self.guest.registers.general.rip += self.length;
+        self.guest.registers.rip += self.length;
     }
 
-    /// What [`Tracker::memory`] does, without a trace to intern in.
-    fn exit(&mut self, exit: MemoryExit) -> Origin {
+    /// What whoever records accesses does at an exit.
+    fn exit(&mut self, exit: MemoryExit) -> Part {
         let registers = &self.guest.registers;
-        if let Some(origin) = self.tracker.second_half(registers, &exit) {
-            return origin;
+        if let Some(part) = self.instances.second_half(registers, &exit) {
+            return part;
         }
-        let found = self.tracker.locator.locate(&self.guest.memory, registers, &NoFunctions, &exit);
+        let found = self.locator.locate(&self.guest.memory, registers, &NoFunctions, &exit);
         let (located, operand) = found.unwrap();
-        self.tracker.resolved(registers, &exit, &located, &operand, 1, 2)
+        let part = Part {
+            cpl: registers.cpl(),
+            instance: self.instances.resolved(registers, &exit, &located, &operand),
+            fragment: operand.offset,
+            read_modify_write: operand.read_modify_write,
+        };
+        self.instances.keep(&exit, &located, &operand, part);
+        part
     }
 
-    fn read(&mut self, offset: u64, size: u8) -> Origin {
+    fn read(&mut self, offset: u64, size: u8) -> Part {
         self.exit(MemoryExit { address: BAR + offset, size, written: None })
     }
 
-    fn write(&mut self, offset: u64, size: u8) -> Origin {
+    fn write(&mut self, offset: u64, size: u8) -> Part {
         self.exit(MemoryExit { address: BAR + offset, size, written: Some(0) })
     }
 }
 
-fn instance_and_fragment(origin: Origin) -> (u32, u8) {
-    (origin.instance, origin.fragment)
+fn instance_and_fragment(part: Part) -> (u32, u64) {
+    (part.instance, part.fragment)
 }
 
 #[test]
@@ -84,8 +101,8 @@ fn the_same_instruction_run_again_counts_again() {
 fn elements_of_a_repeated_store_are_one_instruction() {
     let mut scene = Scene::new(|a| a.rep().stosd());
     let mut element = |rcx| {
-        scene.guest.registers.general.rcx = rcx;
-        scene.guest.registers.general.rdi = DEVICE + 12 - 4 * rcx;
+        scene.guest.registers.rcx = rcx;
+        scene.guest.registers.rdi = DEVICE + 12 - 4 * rcx;
         scene.write(8 - 4 * rcx, 4).instance
     };
 
@@ -98,14 +115,14 @@ fn elements_of_a_repeated_store_are_one_instruction() {
 fn elements_of_a_copy_within_the_device_are_one_instruction() {
     let mut scene = Scene::new(|a| a.rep().movsd());
     let mut element = |left| {
-        let general = &mut scene.guest.registers.general;
-        general.rcx = left;
-        general.rsi = DEVICE + 0x100 - 4 * left;
-        general.rdi = DEVICE + 0x200 - 4 * left;
+        let registers = &mut scene.guest.registers;
+        registers.rcx = left;
+        registers.rsi = DEVICE + 0x100 - 4 * left;
+        registers.rdi = DEVICE + 0x200 - 4 * left;
         let read = scene.read(0x100 - 4 * left, 4).instance;
-        let general = &mut scene.guest.registers.general;
-        general.rcx -= 1;
-        general.rdi += 4;
+        let registers = &mut scene.guest.registers;
+        registers.rcx -= 1;
+        registers.rdi += 4;
         [read, scene.write(0x200 - 4 * left, 4).instance]
     };
 
@@ -117,15 +134,15 @@ fn elements_of_a_copy_within_the_device_are_one_instruction() {
 fn both_halves_of_a_copy_within_the_device_are_one_instruction() {
     let mut scene = Scene::new(CodeAssembler::movsd);
     let mut copy = || {
-        let start = scene.guest.registers.general;
-        let general = &mut scene.guest.registers.general;
-        (general.rsi, general.rdi) = (DEVICE + 0x100, DEVICE + 0x200);
+        let start = scene.guest.registers;
+        let registers = &mut scene.guest.registers;
+        (registers.rsi, registers.rdi) = (DEVICE + 0x100, DEVICE + 0x200);
         let read = scene.read(0x100, 4).instance;
-        let general = &mut scene.guest.registers.general;
-        (general.rsi, general.rdi) = (DEVICE + 0x104, DEVICE + 0x204);
+        let registers = &mut scene.guest.registers;
+        (registers.rsi, registers.rdi) = (DEVICE + 0x104, DEVICE + 0x204);
         scene.step();
         let write = scene.write(0x200, 4).instance;
-        scene.guest.registers.general = start;
+        scene.guest.registers = start;
         [read, write]
     };
 
@@ -136,7 +153,7 @@ fn both_halves_of_a_copy_within_the_device_are_one_instruction() {
 fn all_parts_of_a_read_modify_write_across_two_pages_are_one_instruction() {
     let mut scene = Scene::new(|a| a.add(dword_ptr(rdi), eax));
     scene.guest.map(DEVICE + 0x1000, BAR + 0x1000, KERNEL);
-    scene.guest.registers.general.rdi = DEVICE + 0xffe;
+    scene.guest.registers.rdi = DEVICE + 0xffe;
     let mut all = vec![scene.read(0xffe, 2), scene.read(0x1000, 2)];
     scene.step();
     all.extend([scene.write(0xffe, 2), scene.write(0x1000, 2)]);
@@ -149,19 +166,14 @@ fn all_parts_of_a_read_modify_write_across_two_pages_are_one_instruction() {
 fn the_write_of_a_read_modify_write_is_its_reads() {
     let mut scene = Scene::new(|a| a.add(dword_ptr(rdi), eax));
     let read = scene.read(0, 4);
-    scene.tracker.half_done = Some(HalfDone {
-        next_rip: CODE + scene.length,
-        exit: MemoryExit { address: BAR, size: 4, written: None },
-        origin: read,
-    });
     scene.step();
     // The address register is overwritten by the time of the write.
-    scene.guest.registers.general.rdi = 0;
+    scene.guest.registers.rdi = 0;
 
     let write = scene.write(0, 4);
 
     assert!(read.read_modify_write && write.read_modify_write);
-    assert_eq!((write.instance, write.instruction, write.walk), (1, 2, 1));
+    assert_eq!((write.instance, write.fragment), (1, 0));
 }
 
 #[test]
@@ -169,7 +181,7 @@ fn the_privilege_level_is_that_of_the_stack_segment() {
     let mut scene = Scene::new(|a| a.mov(eax, dword_ptr(rdi)));
     assert_eq!(scene.read(0, 4).cpl, 0);
 
-    scene.guest.registers.system.ss.dpl = 3;
+    scene.guest.registers.ss.dpl = 3;
 
     assert_eq!(scene.read(0, 4).cpl, 3);
 }

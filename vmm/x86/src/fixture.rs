@@ -1,12 +1,12 @@
 //! A guest without a vCPU: memory, page tables that a test fills, and registers that it sets.
 
-use device_model::DmaMemory;
+use std::cell::RefCell;
+
 use iced_x86::IcedError;
 use iced_x86::code_asm::CodeAssembler;
-use kvm_bindings::{kvm_regs, kvm_sregs};
 
-use super::registers::Registers;
-use crate::memory::GuestMemory;
+use crate::memory::PhysicalMemory;
+use crate::registers::Registers;
 
 /// Flag bits of entries.
 pub const PRESENT: u64 = 1;
@@ -24,8 +24,19 @@ pub const TOP_TABLE: u64 = 0x1000;
 pub const CODE: u64 = 0x40_0000;
 pub const CODE_PHYSICAL: u64 = 0x10_0000;
 
+/// Memory from address 0 up.
+pub struct Memory(RefCell<Vec<u8>>);
+
+impl PhysicalMemory for Memory {
+    fn read_physical(&self, address: u64, data: &mut [u8]) -> bool {
+        let memory = self.0.borrow();
+        let found = usize::try_from(address).ok().and_then(|at| memory.get(at..)?.get(..data.len()));
+        found.map(|found| data.copy_from_slice(found)).is_some()
+    }
+}
+
 pub struct Guest {
-    pub memory: GuestMemory,
+    pub memory: Memory,
     pub registers: Registers,
     levels: u8,
     next_table: u64,
@@ -34,13 +45,13 @@ pub struct Guest {
 impl Guest {
     /// In 64-bit mode at ring 0, with empty page tables of 4 or 5 levels.
     pub fn new(levels: u8) -> Self {
-        let mut system = kvm_sregs { cr0: 0x8000_0001, cr3: TOP_TABLE, efer: 0x500, ..Default::default() };
-        system.cr4 = if levels == 5 { 0x1020 } else { 0x20 };
-        system.cs.l = 1;
-        let general = kvm_regs::default();
+        let mut registers =
+            Registers { cr0: 0x8000_0001, cr3: TOP_TABLE, efer: 0x500, ..Registers::default() };
+        registers.cr4 = if levels == 5 { 0x1020 } else { 0x20 };
+        registers.cs.l = true;
         Self {
-            memory: GuestMemory::new(MEMORY).unwrap(),
-            registers: Registers { general, system },
+            memory: Memory(RefCell::new(vec![0; MEMORY as usize])),
+            registers,
             levels,
             next_table: TOP_TABLE + 0x1000,
         }
@@ -76,13 +87,14 @@ impl Guest {
 
     /// Writes to physical memory.
     pub fn write(&self, address: u64, bytes: &[u8]) {
-        DmaMemory::write(&self.memory, address, bytes).unwrap();
+        let at = usize::try_from(address).unwrap();
+        self.memory.0.borrow_mut()[at..][..bytes.len()].copy_from_slice(bytes);
     }
 
     /// Puts `bytes` at [`CODE`], with RIP on the first of them.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.write(CODE_PHYSICAL, bytes);
-        self.registers.general.rip = CODE;
+        self.registers.rip = CODE;
     }
 
     /// Assembles code to [`CODE`], with RIP on its first instruction; its length.

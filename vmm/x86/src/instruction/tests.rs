@@ -7,7 +7,7 @@ use iced_x86::code_asm::{
 };
 
 use super::*;
-use crate::vcpu::fixture::{CODE, CODE_PHYSICAL, Guest, KERNEL};
+use crate::fixture::{CODE, CODE_PHYSICAL, Guest, KERNEL};
 
 /// Two pages of a BAR: neighbours by virtual address, apart by physical.
 const DEVICE: u64 = 0x7000_0000;
@@ -52,14 +52,14 @@ fn before_running(code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>
 /// The guest with RIP past its code.
 fn after_running(code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Guest {
     let mut guest = guest();
-    guest.registers.general.rip = CODE + guest.code(code);
+    guest.registers.rip = CODE + guest.code(code);
     guest
 }
 
 fn after_bytes(bytes: &[u8]) -> Guest {
     let mut guest = guest();
     guest.bytes(bytes);
-    guest.registers.general.rip += bytes.len() as u64;
+    guest.registers.rip += bytes.len() as u64;
     guest
 }
 
@@ -91,7 +91,7 @@ fn found(guest: &Guest, exit: MemoryExit) -> Operand {
 #[test]
 fn a_read_is_by_the_instruction_at_rip() {
     let mut guest = before_running(|a| a.mov(eax, dword_ptr(rdi + 8)));
-    guest.registers.general.rdi = DEVICE;
+    guest.registers.rdi = DEVICE;
 
     let (located, operand) = locate(&guest, read(BAR + 8, 4)).unwrap();
 
@@ -104,8 +104,8 @@ fn a_read_is_by_the_instruction_at_rip() {
 #[test]
 fn a_store_is_found_behind_rip() {
     let mut guest = after_running(|a| a.mov(dword_ptr(rdi + 8), eax));
-    guest.registers.general.rdi = DEVICE;
-    guest.registers.general.rax = 0xffff_ffff_0000_002a;
+    guest.registers.rdi = DEVICE;
+    guest.registers.rax = 0xffff_ffff_0000_002a;
 
     let (located, operand) = locate(&guest, write(BAR + 8, 4, 0x2a)).unwrap();
 
@@ -118,8 +118,8 @@ fn a_store_is_found_behind_rip() {
 #[test]
 fn nothing_is_found_where_the_exit_fits_no_instruction() {
     let mut store = after_running(|a| a.mov(dword_ptr(rdi + 8), eax));
-    store.registers.general.rdi = DEVICE;
-    store.registers.general.rax = 42;
+    store.registers.rdi = DEVICE;
+    store.registers.rax = 42;
 
     assert!(locate(&store, write(BAR + 12, 4, 42)).is_none(), "another register");
     assert!(locate(&store, write(BAR + 8, 8, 42)).is_none(), "wider than the operand");
@@ -127,19 +127,19 @@ fn nothing_is_found_where_the_exit_fits_no_instruction() {
     assert!(locate(&store, read(BAR + 8, 4)).is_none(), "a read");
 
     let mut load = before_running(|a| a.mov(eax, dword_ptr(rdi + 8)));
-    load.registers.general.rdi = DEVICE;
+    load.registers.rdi = DEVICE;
     assert!(locate(&load, read(BAR, 4)).is_none(), "another register");
     assert!(locate(&load, write(BAR + 8, 4, 0)).is_none(), "a write");
-    load.registers.general.rdi = 0x9000_0000;
+    load.registers.rdi = 0x9000_0000;
     assert!(locate(&load, read(BAR + 8, 4)).is_none(), "an address that isn't mapped");
-    load.registers.general.rip = 0x9000_0000;
+    load.registers.rip = 0x9000_0000;
     assert!(locate(&load, read(BAR + 8, 4)).is_none(), "code that isn't mapped");
 }
 
 #[test]
 fn an_address_alone_is_no_access() {
     let mut guest = before_running(|a| a.lea(rax, qword_ptr(rdi + 8)));
-    guest.registers.general.rdi = DEVICE;
+    guest.registers.rdi = DEVICE;
 
     assert!(locate(&guest, read(BAR + 8, 8)).is_none());
 }
@@ -151,7 +151,7 @@ fn immediates_are_compared_at_the_width_of_the_store() {
     let mut dword = after_running(|a| a.mov(dword_ptr(rdi), -2));
     let mut qword = after_running(|a| a.mov(qword_ptr(rdi), -2));
     for guest in [&mut byte, &mut word, &mut dword, &mut qword] {
-        guest.registers.general.rdi = DEVICE;
+        guest.registers.rdi = DEVICE;
     }
 
     assert_eq!(found(&byte, write(BAR, 1, 0x80)).offset, 0);
@@ -167,8 +167,8 @@ fn sources_of_every_kind_fit_what_they_hold() {
     let mut low_byte = after_running(|a| a.mov(byte_ptr(rdi), al));
     let mut whole = after_running(|a| a.mov(qword_ptr(rdi), rax));
     for guest in [&mut high_byte, &mut low_byte, &mut whole] {
-        guest.registers.general.rdi = DEVICE;
-        guest.registers.general.rax = 0x1122_3344_5566_7788;
+        guest.registers.rdi = DEVICE;
+        guest.registers.rax = 0x1122_3344_5566_7788;
     }
 
     found(&high_byte, write(BAR, 1, 0x77));
@@ -181,8 +181,7 @@ fn sources_of_every_kind_fit_what_they_hold() {
 fn a_segment_register_is_stored_as_its_selector() {
     // mov [rdi], ds
     let mut guest = after_bytes(&[0x8c, 0x1f]);
-    guest.registers.general.rdi = DEVICE;
-    guest.registers.system.ds.selector = 0x10;
+    guest.registers.rdi = DEVICE;
 
     found(&guest, write(BAR, 2, 0x10));
 }
@@ -190,7 +189,7 @@ fn a_segment_register_is_stored_as_its_selector() {
 #[test]
 fn a_flag_is_stored_by_setcc() {
     let mut guest = after_running(|a| a.sete(byte_ptr(rdi)));
-    guest.registers.general.rdi = DEVICE;
+    guest.registers.rdi = DEVICE;
 
     assert!(!found(&guest, write(BAR, 1, 1)).read_modify_write);
 }
@@ -202,7 +201,7 @@ fn both_halves_of_a_read_modify_write_say_so() {
     let mut exchange = before_running(|a| a.xchg(dword_ptr(rdi), eax));
     let mut compare = before_running(|a| a.lock().cmpxchg(dword_ptr(rdi), ecx));
     for guest in [&mut before, &mut after, &mut exchange, &mut compare] {
-        guest.registers.general.rdi = DEVICE;
+        guest.registers.rdi = DEVICE;
     }
 
     assert!(found(&before, read(BAR, 4)).read_modify_write);
@@ -231,7 +230,7 @@ fn a_port_write_right_before_a_port_read_is_told_from_it() {
         a.out(dx, eax)?;
         a.in_(eax, dx)
     });
-    guest.registers.general.rip = CODE + 1;
+    guest.registers.rip = CODE + 1;
     let port = |write| Locator::new().port(&guest.memory, &guest.registers, write).unwrap();
 
     assert_eq!((port(true).bytes(), port(true).ambiguous), (&[0xef][..], false));
@@ -245,7 +244,7 @@ fn a_string_instruction_on_memory_is_no_port_instruction() {
         a.out(dx, al)?;
         a.stosd()
     });
-    guest.registers.general.rip = CODE + 1;
+    guest.registers.rip = CODE + 1;
 
     let located = Locator::new().port(&guest.memory, &guest.registers, true).unwrap();
 

@@ -9,8 +9,7 @@ use std::ops::RangeInclusive;
 
 use barscope_trace::definition::MemoryType;
 
-use super::walk::PageWalk;
-use crate::layout;
+use crate::walk::PageWalk;
 
 /// IA32_PAT.
 pub const MSR_PAT: u32 = 0x277;
@@ -24,11 +23,6 @@ pub const VARIABLE_RANGES: u32 = 8;
 /// MTRRs enabled, fixed ranges off, write-back by default: what firmware leaves behind. With 0, Linux
 /// takes PAT for unusable and write-combining silently becomes UC-.
 const MTRR_DEF_TYPE_AT_BOOT: u64 = 0x806;
-
-/// What firmware makes uncacheable: everything from ECAM, the first PCI window, to 4 GiB, and the window for
-/// 64-bit BARs. An MTRR holds a power of two in bytes, and begins at a multiple of it.
-const UNCACHEABLE_AT_BOOT: [RangeInclusive<u64>; 2] =
-    [layout::ECAM_BASE..=0xffff_ffff, layout::PCI_MEMORY_64];
 
 /// IA32_PAT after reset.
 const PAT_AT_RESET: u64 = 0x0007_0406_0007_0406;
@@ -62,11 +56,13 @@ pub struct TypesOfPage {
 }
 
 impl MemoryTypes {
-    /// What firmware leaves behind on a processor whose physical addresses have `address_bits` bits.
-    pub fn at_boot(address_bits: u32) -> Self {
+    /// What firmware leaves behind on a processor whose physical addresses have `address_bits` bits: write-back but
+    /// for these ranges, at most [`VARIABLE_RANGES`]. An MTRR holds a power of two in bytes, and begins at a multiple of
+    /// it.
+    pub fn at_boot(address_bits: u32, uncacheable: &[RangeInclusive<u64>]) -> Self {
         let mut ranges = [(0, 0); VARIABLE_RANGES as usize];
         let addresses = u64::MAX >> (64 - address_bits.clamp(36, 52));
-        for (pair, range) in ranges.iter_mut().zip(UNCACHEABLE_AT_BOOT) {
+        for (pair, range) in ranges.iter_mut().zip(uncacheable) {
             let within = range.end() - range.start();
             *pair = (*range.start(), addresses & !within | ENABLED);
         }
@@ -180,15 +176,18 @@ fn combine(page: MemoryType, range: MemoryType) -> MemoryType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vcpu::fixture::{CODE, Guest, KERNEL};
-    use crate::vcpu::walk::walk;
+    use crate::fixture::{CODE, Guest, KERNEL};
+    use crate::walk::walk;
 
     /// Linux's PAT: WB, WC, UC-, UC, WB, WP, UC-, WT.
     const LINUX_PAT: u64 = 0x0407_0506_0007_0106;
     const BAR: u64 = 0xfe00_0000;
 
+    /// Where PCI devices lie: below 4 GiB, and above.
+    const WINDOWS: [RangeInclusive<u64>; 2] = [0xe000_0000..=0xffff_ffff, 0x8_0000_0000..=0xf_ffff_ffff];
+
     fn with_linux_pat() -> MemoryTypes {
-        let mut types = MemoryTypes::at_boot(48);
+        let mut types = MemoryTypes::at_boot(48, &WINDOWS);
         types.write(MSR_PAT, LINUX_PAT);
         types
     }
@@ -221,12 +220,12 @@ mod tests {
     #[test]
     fn write_combining_by_pat_stays_so_in_an_uncacheable_range() {
         assert_eq!(types(&with_linux_pat(), PWT, BAR), "WC/UC -> WC");
-        assert_eq!(types(&MemoryTypes::at_boot(48), PWT, BAR), "WT/UC -> UC");
+        assert_eq!(types(&MemoryTypes::at_boot(48, &WINDOWS), PWT, BAR), "WT/UC -> UC");
     }
 
     #[test]
     fn a_range_is_told_with_as_many_bits_as_the_processor_has() {
-        let registers = |bits| MemoryTypes::at_boot(bits).range_registers().collect::<Vec<_>>();
+        let registers = |bits| MemoryTypes::at_boot(bits, &WINDOWS).range_registers().collect::<Vec<_>>();
         let at = |bits: u32, index: usize| registers(bits)[index];
         assert_eq!([at(48, 0), at(48, 1)], [(0x200, 0xe000_0000), (0x201, 0xffff_e000_0800)]);
         assert_eq!([at(48, 2), at(48, 3)], [(0x202, 0x8_0000_0000), (0x203, 0xfff8_0000_0800)]);
@@ -260,7 +259,7 @@ mod tests {
     #[test]
     fn without_paging_nothing_is_asked_and_the_mtrrs_decide() {
         let mut guest = Guest::new(4);
-        guest.registers.system.cr0 = 1;
+        guest.registers.cr0 = 1;
         let of = |physical| {
             let walk = walk(&guest.memory, &guest.registers, physical).unwrap();
             with_linux_pat().of(&walk, physical)

@@ -11,9 +11,9 @@ use iced_x86::{
 };
 use rustc_hash::FxHashMap;
 
-use super::registers::Registers;
-use super::walk::{PageWalk, read_virtual, walk};
-use crate::memory::GuestMemory;
+use crate::memory::PhysicalMemory;
+use crate::registers::Registers;
+use crate::walk::{PageWalk, read_virtual, walk};
 
 /// The longest x86 instruction in bytes.
 pub const MAX_LENGTH: usize = 15;
@@ -113,7 +113,7 @@ impl Locator {
     /// The instruction that made `exit`, and the part of its operand. `None` if nothing fits.
     pub fn locate(
         &mut self,
-        memory: &GuestMemory,
+        memory: &impl PhysicalMemory,
         registers: &Registers,
         functions: &dyn FunctionStarts,
         exit: &MemoryExit,
@@ -138,13 +138,13 @@ impl Locator {
     }
 
     /// The instruction at RIP.
-    pub fn at_rip(&self, memory: &GuestMemory, registers: &Registers) -> Option<Located> {
+    pub fn at_rip(&self, memory: &impl PhysicalMemory, registers: &Registers) -> Option<Located> {
         decode_at(memory, registers, registers.linear_rip())
     }
 
     /// The instruction that wrote or read a port: at RIP or, where KVM has moved RIP past it, right before
     /// it.
-    pub fn port(&self, memory: &GuestMemory, registers: &Registers, write: bool) -> Option<Located> {
+    pub fn port(&self, memory: &impl PhysicalMemory, registers: &Registers, write: bool) -> Option<Located> {
         let rip = registers.linear_rip();
         let wanted = if write { PORT_WRITES } else { PORT_READS };
         let is_port = |located: &Located| wanted.contains(&located.decoded.mnemonic());
@@ -161,7 +161,7 @@ impl Locator {
     /// The memory operands of the instruction, whatever it does with them.
     pub fn operands(
         &mut self,
-        memory: &GuestMemory,
+        memory: &impl PhysicalMemory,
         registers: &Registers,
         instruction: &Instruction,
     ) -> Vec<Reached> {
@@ -186,7 +186,7 @@ impl Locator {
 
     fn search(
         &mut self,
-        memory: &GuestMemory,
+        memory: &impl PhysicalMemory,
         registers: &Registers,
         functions: &dyn FunctionStarts,
         exit: &MemoryExit,
@@ -215,7 +215,7 @@ impl Locator {
     /// Every instruction that ends at RIP and could have made the write, shortest first.
     fn backwards(
         &mut self,
-        memory: &GuestMemory,
+        memory: &impl PhysicalMemory,
         registers: &Registers,
         exit: &MemoryExit,
     ) -> Vec<(Located, Operand)> {
@@ -237,7 +237,7 @@ impl Locator {
     /// The part of one of `instruction`'s memory operands that `exit` carries.
     fn operand(
         &mut self,
-        memory: &GuestMemory,
+        memory: &impl PhysicalMemory,
         registers: &Registers,
         exit: &MemoryExit,
         instruction: &Instruction,
@@ -249,7 +249,7 @@ impl Locator {
 
 /// The part of one of `operands`, which are those of `instruction`, that `exit` carries.
 fn matching(
-    memory: &GuestMemory,
+    memory: &impl PhysicalMemory,
     registers: &Registers,
     exit: &MemoryExit,
     instruction: &Instruction,
@@ -304,7 +304,7 @@ fn moved(
 
 /// The walk and the offset of the exit's part in an operand of `length` bytes at virtual `start`.
 fn part(
-    memory: &GuestMemory,
+    memory: &impl PhysicalMemory,
     registers: &Registers,
     start: u64,
     length: u64,
@@ -349,7 +349,11 @@ fn is_repeated(instruction: &Instruction) -> bool {
 }
 
 /// Start of the instruction before RIP, decoding forwards from where the function starts.
-fn before(memory: &GuestMemory, registers: &Registers, functions: &dyn FunctionStarts) -> Option<u64> {
+fn before(
+    memory: &impl PhysicalMemory,
+    registers: &Registers,
+    functions: &dyn FunctionStarts,
+) -> Option<u64> {
     /// No function of that many bytes is decoded for one access.
     const LIMIT: u64 = 1 << 16;
     let end = registers.linear_rip();
@@ -364,7 +368,7 @@ fn before(memory: &GuestMemory, registers: &Registers, functions: &dyn FunctionS
 }
 
 /// The instruction at `address`. `None` if it isn't mapped or isn't one.
-fn decode_at(memory: &GuestMemory, registers: &Registers, address: u64) -> Option<Located> {
+fn decode_at(memory: &impl PhysicalMemory, registers: &Registers, address: u64) -> Option<Located> {
     let mut bytes = [0; MAX_LENGTH];
     let got = read_virtual(memory, registers, address, &mut bytes);
     let mut decoder = Decoder::with_ip(registers.bitness(), &bytes[..got], address, DecoderOptions::NONE);
@@ -373,7 +377,7 @@ fn decode_at(memory: &GuestMemory, registers: &Registers, address: u64) -> Optio
 }
 
 /// Whether guest memory still holds the instruction, for code of the same width.
-fn unchanged(memory: &GuestMemory, registers: &Registers, known: &Located) -> bool {
+fn unchanged(memory: &impl PhysicalMemory, registers: &Registers, known: &Located) -> bool {
     let mut bytes = [0; MAX_LENGTH];
     let length = known.decoded.len();
     u32::from(known.code_size()) == registers.bitness()

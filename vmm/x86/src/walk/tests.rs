@@ -1,5 +1,5 @@
 use super::*;
-use crate::vcpu::fixture::{Guest, KERNEL, MEMORY, TOP_TABLE};
+use crate::fixture::{Guest, KERNEL, MEMORY, TOP_TABLE};
 
 /// A virtual address whose table indexes differ: 1, 2, 3, 4 and, from the top down of five levels, 5.
 const PAGE: u64 = 5 << 48 | 1 << 39 | 2 << 30 | 3 << 21 | 4 << 12;
@@ -39,7 +39,7 @@ fn five_levels_are_walked_where_cr4_says_so() {
 fn flag_bits_of_cr3_are_no_part_of_the_table_address() {
     let mut guest = Guest::new(4);
     guest.map(PAGE, 0xfe00_1000, KERNEL);
-    guest.registers.system.cr3 = 0x8000_0000_0000_0000 | TOP_TABLE | 0x18;
+    guest.registers.cr3 = 0x8000_0000_0000_0000 | TOP_TABLE | 0x18;
 
     assert_eq!(translated(&guest, PAGE), Some(0xfe00_1000));
 }
@@ -109,7 +109,7 @@ fn tables_outside_memory_end_the_walk() {
     guest.set_entry(0x1000 + 8, 0x000f_ffff_ffff_f007);
     assert_eq!(translated(&guest, PAGE), None);
 
-    guest.registers.system.cr3 = u64::MAX;
+    guest.registers.cr3 = u64::MAX;
     assert_eq!(translated(&guest, PAGE), None);
 }
 
@@ -142,7 +142,7 @@ fn a_page_is_writable_only_if_every_level_says_so() {
 #[test]
 fn with_paging_off_addresses_are_physical() {
     let mut guest = Guest::new(4);
-    guest.registers.system.cr0 = 1;
+    guest.registers.cr0 = 1;
 
     let walk = walk(&guest.memory, &guest.registers, 0xfe00_1234).unwrap();
 
@@ -156,7 +156,7 @@ fn with_paging_off_addresses_are_physical() {
 fn paging_outside_long_mode_is_not_followed() {
     let mut guest = Guest::new(4);
     guest.map(PAGE, 0xfe00_1000, KERNEL);
-    guest.registers.system.efer = 0;
+    guest.registers.efer = 0;
 
     assert_eq!(translated(&guest, PAGE), None);
 }

@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn a_push_has_moved_the_stack_pointer_already() {
     let mut guest = after_running(|a| a.push(rax));
-    guest.registers.general.rsp = DEVICE + 0x100;
+    guest.registers.rsp = DEVICE + 0x100;
 
     assert_eq!(found(&guest, write(BAR + 0x100, 8, 0)).offset, 0);
 }
@@ -15,8 +15,8 @@ fn a_push_has_moved_the_stack_pointer_already() {
 #[test]
 fn a_pop_stores_to_its_operand() {
     let mut guest = after_running(|a| a.pop(qword_ptr(rdi)));
-    guest.registers.general.rdi = DEVICE + 0x10;
-    guest.registers.general.rsp = RAM + 0x108;
+    guest.registers.rdi = DEVICE + 0x10;
+    guest.registers.rsp = RAM + 0x108;
 
     assert_eq!(found(&guest, write(BAR + 0x10, 8, 7)).offset, 0);
 }
@@ -26,7 +26,7 @@ fn sixteen_bytes_come_as_two_parts() {
     let mut store = after_running(|a| a.movups(xmmword_ptr(rdi), xmm0));
     let mut load = before_running(|a| a.movups(xmm0, xmmword_ptr(rdi)));
     for guest in [&mut store, &mut load] {
-        guest.registers.general.rdi = DEVICE + 0x20;
+        guest.registers.rdi = DEVICE + 0x20;
     }
 
     assert_eq!(found(&store, write(BAR + 0x20, 8, 1)).offset, 0);
@@ -41,8 +41,8 @@ fn an_operand_across_two_pages_comes_as_two_parts() {
     let mut store = after_running(|a| a.mov(dword_ptr(rdi), eax));
     let mut load = before_running(|a| a.mov(eax, dword_ptr(rdi)));
     for guest in [&mut store, &mut load] {
-        guest.registers.general.rdi = DEVICE + 0xffd;
-        guest.registers.general.rax = 0x1122_3344;
+        guest.registers.rdi = DEVICE + 0xffd;
+        guest.registers.rax = 0x1122_3344;
     }
 
     let first = found(&store, write(BAR + 0xffd, 3, 0x22_3344));
@@ -60,7 +60,7 @@ fn an_operand_across_two_pages_comes_as_two_parts() {
 fn an_operand_is_cut_at_4_kib_inside_a_large_page_too() {
     let mut guest = before_running(|a| a.mov(eax, dword_ptr(rdi)));
     guest.map_at_level(2, 0x8000_0000, BAR, KERNEL);
-    guest.registers.general.rdi = 0x8000_0ffe;
+    guest.registers.rdi = 0x8000_0ffe;
 
     assert_eq!(found(&guest, read(BAR + 0xffe, 2)).offset, 0);
     assert_eq!(found(&guest, read(BAR + 0x1000, 2)).offset, 2);
@@ -71,7 +71,7 @@ fn an_operand_is_cut_at_4_kib_inside_a_large_page_too() {
 fn a_part_in_memory_makes_no_exit_and_the_other_part_is_found() {
     let mut guest = before_running(|a| a.mov(eax, dword_ptr(rdi)));
     guest.map(DEVICE - 0x1000, 0x30_0000, KERNEL);
-    guest.registers.general.rdi = DEVICE - 1;
+    guest.registers.rdi = DEVICE - 1;
 
     assert_eq!(found(&guest, read(BAR, 3)).offset, 1);
 }
@@ -79,8 +79,8 @@ fn a_part_in_memory_makes_no_exit_and_the_other_part_is_found() {
 #[test]
 fn a_repeated_store_is_at_rip_with_its_address_moved_on() {
     let mut guest = before_running(|a| a.rep().stosd());
-    guest.registers.general.rdi = DEVICE + 0x14;
-    guest.registers.general.rcx = 3;
+    guest.registers.rdi = DEVICE + 0x14;
+    guest.registers.rcx = 3;
 
     assert_eq!(found(&guest, write(BAR + 0x10, 4, 0)).offset, 0);
     assert!(locate(&guest, write(BAR + 0x08, 4, 0)).is_none());
@@ -89,8 +89,8 @@ fn a_repeated_store_is_at_rip_with_its_address_moved_on() {
 #[test]
 fn a_repeated_store_may_run_backwards() {
     let mut guest = before_running(|a| a.rep().stosd());
-    guest.registers.general.rdi = DEVICE + 0x0c;
-    guest.registers.general.rflags = 1 << 10;
+    guest.registers.rdi = DEVICE + 0x0c;
+    guest.registers.rflags = 1 << 10;
 
     assert_eq!(found(&guest, write(BAR + 0x10, 4, 0)).offset, 0);
 }
@@ -98,19 +98,19 @@ fn a_repeated_store_may_run_backwards() {
 #[test]
 fn a_repeated_copy_reads_where_it_is_and_writes_where_it_was() {
     let mut guest = before_running(|a| a.rep().movsd());
-    guest.registers.general.rsi = DEVICE + 0x40;
-    guest.registers.general.rdi = RAM;
+    guest.registers.rsi = DEVICE + 0x40;
+    guest.registers.rdi = RAM;
     assert_eq!(found(&guest, read(BAR + 0x40, 4)).offset, 0);
 
-    guest.registers.general.rsi = RAM + 4;
-    guest.registers.general.rdi = DEVICE + 0x44;
+    guest.registers.rsi = RAM + 4;
+    guest.registers.rdi = DEVICE + 0x44;
     assert_eq!(found(&guest, write(BAR + 0x40, 4, 0)).offset, 0);
 }
 
 #[test]
 fn a_string_store_that_is_over_is_behind_rip() {
     let mut guest = after_running(CodeAssembler::stosd);
-    guest.registers.general.rdi = DEVICE + 0x14;
+    guest.registers.rdi = DEVICE + 0x14;
 
     assert_eq!(found(&guest, write(BAR + 0x10, 4, 0)).offset, 0);
 }
@@ -130,13 +130,13 @@ fn an_operand_may_be_relative_to_rip() {
 #[test]
 fn of_the_segments_only_fs_and_gs_have_a_base_in_64_bit_mode() {
     let mut by_gs = before_running(|a| a.mov(eax, dword_ptr(rdi).gs()));
-    by_gs.registers.general.rdi = 0x18;
-    by_gs.registers.system.gs.base = DEVICE;
+    by_gs.registers.rdi = 0x18;
+    by_gs.registers.gs.base = DEVICE;
     found(&by_gs, read(BAR + 0x18, 4));
 
     let mut by_ds = before_running(|a| a.mov(eax, dword_ptr(rdi)));
-    by_ds.registers.general.rdi = DEVICE + 0x18;
-    by_ds.registers.system.ds.base = 0x1000;
+    by_ds.registers.rdi = DEVICE + 0x18;
+    by_ds.registers.ds.base = 0x1000;
     found(&by_ds, read(BAR + 0x18, 4));
 }
 
@@ -144,14 +144,14 @@ fn of_the_segments_only_fs_and_gs_have_a_base_in_64_bit_mode() {
 fn segments_have_a_base_outside_64_bit_mode() {
     // mov [edi+8], eax without paging, by segments that start elsewhere.
     let mut guest = after_bytes(&[0x89, 0x47, 0x08]);
-    guest.registers.system.cr0 = 1;
-    guest.registers.system.efer = 0;
-    guest.registers.system.cs.l = 0;
-    guest.registers.system.cs.db = 1;
-    guest.registers.system.cs.base = CODE_PHYSICAL - 0x1000;
-    guest.registers.system.ds.base = BAR;
-    guest.registers.general.rip = 0x1003;
-    guest.registers.general.rdi = 0x20;
+    guest.registers.cr0 = 1;
+    guest.registers.efer = 0;
+    guest.registers.cs.l = false;
+    guest.registers.cs.db = true;
+    guest.registers.cs.base = CODE_PHYSICAL - 0x1000;
+    guest.registers.ds.base = BAR;
+    guest.registers.rip = 0x1003;
+    guest.registers.rdi = 0x20;
 
     let (located, operand) = locate(&guest, write(BAR + 0x28, 4, 0)).unwrap();
 
@@ -162,8 +162,8 @@ fn segments_have_a_base_outside_64_bit_mode() {
 #[test]
 fn a_copy_has_two_operands() {
     let mut guest = before_running(CodeAssembler::movsd);
-    guest.registers.general.rsi = DEVICE + 4;
-    guest.registers.general.rdi = 0x9000_0000;
+    guest.registers.rsi = DEVICE + 4;
+    guest.registers.rdi = 0x9000_0000;
     let mut locator = Locator::new();
     let copy = locator.at_rip(&guest.memory, &guest.registers).unwrap().decoded;
     let physical = |operands: Vec<Reached>| {
@@ -174,7 +174,7 @@ fn a_copy_has_two_operands() {
     };
     assert_eq!(physical(locator.operands(&guest.memory, &guest.registers, &copy)), [BAR + 4]);
 
-    guest.registers.general.rdi = RAM;
+    guest.registers.rdi = RAM;
     assert_eq!(physical(locator.operands(&guest.memory, &guest.registers, &copy)), [0x20_0000, BAR + 4]);
 }
 
@@ -191,7 +191,7 @@ fn an_operand_tells_its_direction_its_size_and_each_page_that_it_lies_in() {
     ] {
         let mut guest = guest();
         guest.bytes(bytes);
-        guest.registers.general.rdi = DEVICE + 0xff0;
+        guest.registers.rdi = DEVICE + 0xff0;
         let mut locator = Locator::new();
         let decoded = locator.at_rip(&guest.memory, &guest.registers).unwrap().decoded;
         let operands = locator.operands(&guest.memory, &guest.registers, &decoded);

@@ -1,8 +1,8 @@
 //! The guest's page tables, walked in mapped guest memory. Intel SDM volume 3, "4-Level Paging and
 //! 5-Level Paging".
 
-use super::registers::{Paging, Registers};
-use crate::memory::GuestMemory;
+use crate::memory::PhysicalMemory;
+use crate::registers::{Paging, Registers};
 
 const PRESENT: u64 = 1;
 const WRITABLE: u64 = 1 << 1;
@@ -60,7 +60,7 @@ impl PageWalk {
 
 /// Walks to the page of virtual `address`. `None` if an entry isn't present or lies outside memory, and
 /// with 32-bit paging.
-pub fn walk(memory: &GuestMemory, registers: &Registers, address: u64) -> Option<PageWalk> {
+pub fn walk(memory: &impl PhysicalMemory, registers: &Registers, address: u64) -> Option<PageWalk> {
     match registers.paging() {
         Paging::Off => Some(PageWalk {
             cr3: 0,
@@ -76,7 +76,7 @@ pub fn walk(memory: &GuestMemory, registers: &Registers, address: u64) -> Option
     }
 }
 
-fn walk_long(memory: &GuestMemory, cr3: u64, levels: u8, address: u64) -> Option<PageWalk> {
+fn walk_long(memory: &impl PhysicalMemory, cr3: u64, levels: u8, address: u64) -> Option<PageWalk> {
     let mut walk = PageWalk { cr3, page: 0, physical: 0, page_size: 0, entries: [0; 5], depth: 0, levels };
     let mut table = cr3;
     for level in (1..=levels).rev() {
@@ -101,7 +101,12 @@ fn walk_long(memory: &GuestMemory, cr3: u64, levels: u8, address: u64) -> Option
 
 /// Copies `data.len()` bytes from virtual `address`, page by page; how many it got before a page that
 /// isn't mapped or isn't memory.
-pub fn read_virtual(memory: &GuestMemory, registers: &Registers, address: u64, data: &mut [u8]) -> usize {
+pub fn read_virtual(
+    memory: &impl PhysicalMemory,
+    registers: &Registers,
+    address: u64,
+    data: &mut [u8],
+) -> usize {
     let mut done = 0;
     while done < data.len() {
         let at = address.wrapping_add(done as u64);
