@@ -20,6 +20,7 @@
 
 pub mod access_loop;
 pub mod command;
+pub mod compile;
 pub mod expectations;
 pub mod falsify;
 pub mod instructions;
