@@ -68,9 +68,7 @@ fn on_linux_the_bench_plays_a_module_and_a_program_of_ones_own() -> Result<()> {
     ensure!(run.ended.code == Some(0), "{}{}", run.ended.stdout, run.ended.stderr);
     ensure!(run.ended.stdout.contains("PASS  look"), "{}", run.ended.stdout);
     let expect = Expect::on(&run.trace);
-    expect
-        .sequence([read("BAR0.VERSION").cpl(0).via(Path::Ioremap).file("peek.c")])
-        .assert_passed();
+    expect.sequence([read("BAR0.VERSION").cpl(0).via(Path::Ioremap).file("peek.c")]).assert_passed();
     expect.sequence([read("BAR0.ID").cpl(3).value(0x3142_414c)]).assert_passed();
     Ok(())
 }
