@@ -25,8 +25,8 @@ const MSIX_ENABLE: u64 = 1 << 15;
 /// A function, and the machine that a test plays around it. Accesses are numbered from 1.
 ///
 /// ```
-/// use device_model::devices::lab::Lab;
-/// use device_model::{Effect, Fixture, Region, VectorIndex};
+/// use barscope_device::devices::lab::Lab;
+/// use barscope_device::{Effect, Fixture, Region, VectorIndex};
 ///
 /// const REGISTERS: Region = Region::BAR0;
 ///

@@ -2,8 +2,8 @@
 
 use std::mem::offset_of;
 
-use device_model::devices::lab::Lab;
-use device_model::{BarIndex, Field, Options, PciDevice, Region, Register, RegisterMap, catalog};
+use barscope_device::devices::lab::Lab;
+use barscope_device::{BarIndex, Field, Options, PciDevice, Region, Register, RegisterMap, catalog};
 
 #[path = "../../guest-driver/test-kernel/src/lab/registers.rs"]
 mod guest;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use barscope_bench::raw_guest::store;
 use barscope_bench::{Bench, Run, raw_guest};
-use barscope_trace::{Clock, EventKind};
-use barscope_vmm::Stop;
-use device_model::register::{Access, Register, RegisterMap};
-use device_model::state::BadState;
-use device_model::{
+use barscope_device::register::{Access, Register, RegisterMap};
+use barscope_device::state::BadState;
+use barscope_device::{
     AccessSize, Backing, BarIndex, BarSpec, Bdf, ConfigHeader, Context, PciDevice, Refused, Region,
 };
+use barscope_trace::{Clock, EventKind};
+use barscope_vmm::Stop;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dx, eax, ebx, ecx, edx};
 use serde_json::Value;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use device_model::devices::lab::Lab;
-use device_model::{PciDevice, Region};
+use barscope_device::devices::lab::Lab;
+use barscope_device::{PciDevice, Region};
 
 #[path = "../../guest-driver/init/src/lab/abi.rs"]
 #[expect(dead_code, reason = "a program has more constants than a test compares")]

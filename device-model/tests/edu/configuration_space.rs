@@ -1,9 +1,9 @@
 //! Configuration space: after reset, and what software can write.
 
-use device_model::AccessSize::{Byte, Dword, Word};
+use barscope_device::AccessSize::{Byte, Dword, Word};
 use std::collections::BTreeMap;
 
-use device_model::{Fixture, Hex};
+use barscope_device::{Fixture, Hex};
 use serde::Deserialize;
 
 use crate::deviations;

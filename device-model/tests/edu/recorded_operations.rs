@@ -1,8 +1,8 @@
 //! Every operation of the recordings, in their order: what it reads, which level the pin gets, what is in
 //! guest memory.
 
-use device_model::AccessSize::{self, Dword, Word};
-use device_model::{Effect, Fixture, Hex, Region};
+use barscope_device::AccessSize::{self, Dword, Word};
+use barscope_device::{Effect, Fixture, Hex, Region};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 

@@ -2,9 +2,9 @@
 //! bytes with their masks, taken from the specifications.
 
 use crate::operations::{size, value};
-use device_model::AccessSize::Byte;
-use device_model::devices::lab::Lab;
-use device_model::{Fixture, Region, Space};
+use barscope_device::AccessSize::Byte;
+use barscope_device::devices::lab::Lab;
+use barscope_device::{Fixture, Region, Space};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

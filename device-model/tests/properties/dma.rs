@@ -1,8 +1,8 @@
 //! The lab's DMA against a model of both memories, for any address, offset and length.
 
-use device_model::AccessSize::Qword;
-use device_model::devices::lab::Lab;
-use device_model::{Fixture, Region};
+use barscope_device::AccessSize::Qword;
+use barscope_device::devices::lab::Lab;
+use barscope_device::{Fixture, Region};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

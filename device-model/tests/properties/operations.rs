@@ -1,8 +1,8 @@
 //! Random use of a device: what the property tests have in common.
 
-use device_model::AccessSize::{self, Byte, Dword, Qword, Word};
-use device_model::catalog::DEVICES;
-use device_model::{Fixture, Refused, Region};
+use barscope_device::AccessSize::{self, Byte, Dword, Qword, Word};
+use barscope_device::catalog::DEVICES;
+use barscope_device::{Fixture, Refused, Region};
 use proptest::prelude::*;
 
 /// Something that a guest does, or time that passes.

@@ -1,8 +1,8 @@
 //! What holds for the registers of every device in the catalog, whatever a guest did before.
 
 use crate::operations::{apply, device, enable, fixture, operation};
-use device_model::AccessSize::{Byte, Qword, Word};
-use device_model::{AccessSize, Fixture, Refused, Region, Register};
+use barscope_device::AccessSize::{Byte, Qword, Word};
+use barscope_device::{AccessSize, Fixture, Refused, Region, Register};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use device_model::state::{self, BadState};
-use device_model::*;
+use barscope_device::state::{self, BadState};
+use barscope_device::*;
 use serde_json::Value;
 
 /// Counts writes to its only register.

@@ -5,7 +5,7 @@ mod own_driver;
 
 use anyhow::Result;
 use barscope_bench::command::Session;
-use device_model::{Fixture, Options, Region, catalog};
+use barscope_device::{Fixture, Options, Region, catalog};
 
 use counter::{Counter, OPTIONS};
 

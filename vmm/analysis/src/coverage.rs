@@ -21,10 +21,10 @@ mod share;
 use std::fmt;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Field, Region, Register, low_bytes};
 use barscope_trace::Definitions;
 use barscope_trace::definition::Function;
 use barscope_trace::event::Outcome;
-use device_model::{Bdf, Field, Region, Register, low_bytes};
 use serde::{Serialize, Serializer};
 
 pub use share::{Counts, Share};

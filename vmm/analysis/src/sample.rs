@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use barscope_device::{Access, BarIndex, Bdf, Field, Region, Register, RegisterMap, Space};
 use barscope_trace::definition::{
     Bar, Definition, Function, Image, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
@@ -15,7 +16,6 @@ use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, RouteCha
 use barscope_trace::{Capabilities, Capability};
 use barscope_trace::{Clock, End};
 use barscope_trace::{Lane, Writer};
-use device_model::{Access, BarIndex, Bdf, Field, Region, Register, RegisterMap, Space};
 use tempfile::TempDir;
 
 pub(crate) use program::{address, program};

@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 
-use device_model::{AccessSize, ConfigHeader, Region, Space};
+use barscope_device::{AccessSize, ConfigHeader, Region, Space};
 
 use crate::layout;
 
@@ -131,7 +131,7 @@ fn registers(request: Request, base: u64) -> impl Iterator<Item = Write> {
 
 #[cfg(test)]
 mod tests {
-    use device_model::{BarIndex, BarSpec};
+    use barscope_device::{BarIndex, BarSpec};
 
     use super::*;
 

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use barscope_device::{Decode, Region, Space};
 use barscope_trace::event::{Id, RouteChange};
-use device_model::{Decode, Region, Space};
 use vm_device::bus::{MmioAddress, MmioBus, MmioRange, PioAddress, PioBus, PioRange};
 
 /// Where a route leads.

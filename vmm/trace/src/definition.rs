@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use device_model::{BarIndex, Bdf, Region, RegisterMap, Space};
+use barscope_device::{BarIndex, Bdf, Region, RegisterMap, Space};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Id;

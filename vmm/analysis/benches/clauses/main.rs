@@ -13,10 +13,10 @@ use std::time::Instant;
 
 use barscope_analysis::assert::{Engine, Verdict};
 use barscope_analysis::view::Viewer;
+use barscope_device::{Bdf, Region, Space, catalog};
 use barscope_trace::definition::{Bar, Function, Machine, Route};
 use barscope_trace::event::{AccessEvent, Target};
 use barscope_trace::{Clock, Definition, End, Event, EventKind, Id, Lane, Stream, Writer};
-use device_model::{Bdf, Region, Space, catalog};
 
 const BAR0: u64 = 0xfe00_0000;
 /// What the steps of a clause are like.

@@ -6,12 +6,12 @@
 use std::error::Error;
 use std::path::Path as FilePath;
 
+use barscope_device::{BarIndex, Bdf, Region, Space, catalog};
 use barscope_trace::definition::{
     Bar, Function, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
 use barscope_trace::event::{AccessEvent, Target};
 use barscope_trace::{Clock, Definition, End, Event, EventKind, Id, Lane, Writer};
-use device_model::{BarIndex, Bdf, Region, Space, catalog};
 
 const BAR0: u64 = 0xfe00_0000;
 const BAR2: u64 = 0x8_0000_0000;

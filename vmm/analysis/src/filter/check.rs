@@ -1,9 +1,9 @@
 //! What a condition names, held against what the devices of a trace have: a BAR, an offset, a vector, a vCPU, a
 //! value that none of them can have is a typo, not something that never happens.
 
+use barscope_device::{BarIndex, Field, Region, Register};
 use barscope_trace::Definitions;
 use barscope_trace::definition::{Bar, Function};
-use device_model::{BarIndex, Field, Region, Register};
 
 use super::expr::{Expr, Op, Operand, Spot, Target, Term, shown};
 use super::field::Value;

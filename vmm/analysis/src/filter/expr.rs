@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use device_model::{BarIndex, Region};
+use barscope_device::{BarIndex, Region};
 
 use super::field::{Field, Type, Value};
 use super::kind::Kinds;

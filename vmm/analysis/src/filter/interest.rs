@@ -1,6 +1,6 @@
 //! Interest: which events may matter to a filter, told by a few comparisons.
 
-use device_model::Region;
+use barscope_device::Region;
 use smallvec::SmallVec;
 
 use super::kind::Kinds;

@@ -1,7 +1,7 @@
 //! A short run: a register reached both ways, an interrupt.
 
+use barscope_device::Region;
 use barscope_trace::event::{Counted, EventKind};
-use device_model::Region;
 
 use super::{MMAP, Sample};
 use crate::Trace;

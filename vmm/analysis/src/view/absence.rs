@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Region, Space};
 use barscope_trace::definition::{Bar, Function, Route};
 use barscope_trace::event::{AccessEvent, Outcome, RouteChange};
-use device_model::{Bdf, Region, Space};
 use serde::Serialize;
 
 use super::Place;

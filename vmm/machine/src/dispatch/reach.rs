@@ -1,8 +1,8 @@
 //! The way of one access: to a function or into the void, and into the trace.
 
+use barscope_device::{AccessSize, ConfigAddress, Cycle, PciFunction, Refused, Region, low_bytes};
 use barscope_trace::event::{AccessEvent, Id, Outcome, Target};
 use barscope_trace::{Event, EventKind, Lane, WriteError};
-use device_model::{AccessSize, ConfigAddress, Cycle, PciFunction, Refused, Region, low_bytes};
 
 use super::{Access, Dispatcher, lock};
 use crate::host::HostError;

@@ -1,8 +1,8 @@
 //! What a function did besides answering: recorded, and passed on to the rest of the machine.
 
+use barscope_device::{Decode, DmaError, Effect, Occurrence, PciFunction, Region};
 use barscope_trace::event::{DmaOutcome, Id, RouteChange};
 use barscope_trace::{EventKind, Lane};
-use device_model::{Decode, DmaError, Effect, Occurrence, PciFunction, Region};
 use kvm_bindings::kvm_msi;
 
 use super::{Dispatcher, lock};

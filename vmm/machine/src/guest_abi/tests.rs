@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use device_model::DmaMemory;
+use barscope_device::DmaMemory;
 use protocol::request;
 
 use super::*;

@@ -23,7 +23,7 @@
 //! | | 63:48 | 0 |
 //! | 9-15 | | 0 |
 
-use device_model::{BarIndex, InterruptLoss, Region};
+use barscope_device::{BarIndex, InterruptLoss, Region};
 
 use super::{SLOT_WORDS, vcpu_code, vcpu_from_code};
 use crate::definition::MemoryType;

@@ -3,6 +3,7 @@
 use std::path::Path as FilePath;
 use std::sync::LazyLock;
 
+use barscope_device::{Access, BarIndex, Bdf, Field, Region, Register, RegisterMap, Space};
 use barscope_trace::Capabilities;
 use barscope_trace::Definitions;
 use barscope_trace::definition::{
@@ -12,7 +13,6 @@ use barscope_trace::event::{
     AccessEvent, Backing, Counted, Event, EventKind, Id, MemoryOperand, Outcome, Target,
 };
 use barscope_trace::{Clock, End};
-use device_model::{Access, BarIndex, Bdf, Field, Region, Register, RegisterMap, Space};
 use fastrand::Rng;
 
 use crate::assert::chain::Moment;

@@ -1,8 +1,8 @@
 //! What a verdict needs to be one: nothing passes, and nothing fails, that the trace can't tell.
 
+use barscope_device::Region;
 use barscope_trace::event::{Backing, MemoryOperand};
 use barscope_trace::{Capabilities, Capability, Knowledge};
-use device_model::Region;
 
 use super::*;
 use crate::Trace;

@@ -1,10 +1,10 @@
 //! Records of every kind, sound or not, are explained in any width.
 
+use barscope_device::{InterruptLoss, Region};
 use barscope_trace::definition::{Definition, Walk};
 use barscope_trace::event::{
     AccessEvent, Backing, Counted, DmaOutcome, Id, MemoryOperand, RouteChange, Target,
 };
-use device_model::{InterruptLoss, Region};
 
 use super::super::*;
 use super::{drawn, finished};

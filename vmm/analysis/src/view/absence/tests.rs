@@ -1,8 +1,8 @@
 //! What is told of addresses that lead nowhere.
 
+use barscope_device::{Access, Region, Register, Space};
 use barscope_trace::definition::{Definition, Route};
 use barscope_trace::event::{AccessEvent, EventKind, Id, Outcome, RouteChange, Target};
-use device_model::{Access, Region, Register, Space};
 
 use crate::print::words;
 use crate::sample::{BAR0, BAR2, Sample};

@@ -1,6 +1,6 @@
 //! Every kind of event survives the way into a slot and back.
 
-use device_model::Region;
+use barscope_device::Region;
 
 use super::*;
 use crate::event::MemoryOperand;
