@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use barscope_device::{Bdf, Options, catalog};
+use barscope_device::Bdf;
+use barscope_devices::{Options, catalog};
 use barscope_trace::WriteOptions;
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
