@@ -58,15 +58,18 @@ fn main() -> ExitCode {
 }
 
 fn build_test_kernel(build: &Build) -> Result<(), Box<dyn Error>> {
-    build.crate_named("protocol", "guest-driver/protocol/src/lib.rs").library()?;
-    build.crate_named("common", "guest-driver/test-kernel/common/lib.rs").uses("protocol").library()?;
+    build.crate_named("barscope_guest_abi", "guest-driver/abi/src/lib.rs").library()?;
+    build
+        .crate_named("common", "guest-driver/test-kernel/common/lib.rs")
+        .uses("barscope_guest_abi")
+        .library()?;
     let program = build
         .crate_named("program", "guest-driver/test-kernel/program/main.rs")
         .uses("common")
         .program("guest-driver/test-kernel/link/program.ld", "test-program")?;
     build
         .crate_named("kernel", "guest-driver/test-kernel/src/main.rs")
-        .uses("protocol")
+        .uses("barscope_guest_abi")
         .uses("common")
         .codegen("code-model=kernel")
         .environment("TEST_KERNEL_PROGRAM", program)
@@ -77,10 +80,10 @@ fn build_test_kernel(build: &Build) -> Result<(), Box<dyn Error>> {
 fn build_init(build: &Build) -> Result<(), Box<dyn Error>> {
     let library = build.out.join("static");
     std::fs::create_dir_all(&library)?;
-    build.plain_crate("protocol", "guest-driver/protocol/src/lib.rs").library_in(&library)?;
+    build.plain_crate("barscope_guest_abi", "guest-driver/abi/src/lib.rs").library_in(&library)?;
     let mut program = build.plain_crate("init", "guest-driver/init/src/main.rs").codegen_all(STATIC);
-    let protocol = library.join("libprotocol.rlib");
-    program.command.arg("--extern").arg(format!("protocol={}", protocol.display()));
+    let abi = library.join("libbarscope_guest_abi.rlib");
+    program.command.arg("--extern").arg(format!("barscope_guest_abi={}", abi.display()));
     program.command.arg("--crate-type=bin").arg("-o").arg(build.out.join("init"));
     program.run()
 }
@@ -98,7 +101,7 @@ impl Build {
     fn new() -> Result<Self, Box<dyn Error>> {
         let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
         for sources in [
-            "protocol/src",
+            "abi/src",
             "test-kernel/common",
             "test-kernel/link",
             "test-kernel/src",

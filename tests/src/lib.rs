@@ -26,9 +26,9 @@ pub mod routes;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use barscope_guest_abi::bug::{self, Bug};
+use barscope_guest_abi::scenario;
 use device_model::{Bdf, PciDevice, catalog};
-use protocol::bug::{self, Bug};
-use protocol::scenario;
 use tempfile::TempDir;
 use trace::assert::{Expect, Window};
 use trace::{Clock, Trace};

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use protocol::scenario::SCENARIOS;
+use barscope_guest_abi::scenario::SCENARIOS;
 use quick_junit::{Report, TestCaseStatus};
 use tests::command::{Ended, Session};
 use tests::expectations::{TWO_VCPUS, files, root};

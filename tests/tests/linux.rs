@@ -9,7 +9,7 @@ use std::path::{self, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use protocol::linux::SCENARIOS;
+use barscope_guest_abi::linux::SCENARIOS;
 use tests::command::{Ended, Session, debian};
 use tests::expectations::{linux_file, root};
 use tests::falsify::each_clause_can_fail;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use protocol::bug::Bug;
+use barscope_guest_abi::bug::Bug;
 use serde_json::Value;
 use tests::command::{Ended, Session};
 use tests::expectations::{files, root};

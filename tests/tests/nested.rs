@@ -10,8 +10,8 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use barscope_guest_abi::scenario::{Needs, SCENARIOS};
 use iced_x86::code_asm::{CodeAssembler, dx, eax};
-use protocol::scenario::{Needs, SCENARIOS};
 use tests::access_loop::access_loop;
 use tests::command::{Ended, Session};
 use tests::raw_guest::assemble;

@@ -1,7 +1,7 @@
 //! What holds for all scenarios. What each one shows is held by the files in `tests/expect`.
 
 use anyhow::Result;
-use protocol::scenario::{Needs, SCENARIOS};
+use barscope_guest_abi::scenario::{Needs, SCENARIOS};
 use tests::Bench;
 use trace::filter::Filter;
 use vmm::Stop;

@@ -1,7 +1,7 @@
 //! Two vCPUs that use one device at the same time.
 
 use anyhow::Result;
-use protocol::scenario::SCENARIOS;
+use barscope_guest_abi::scenario::SCENARIOS;
 use tests::{Bench, Run};
 use trace::assert::{access, any_access, map};
 use trace::definition::Path;

@@ -118,7 +118,7 @@ fn a_guest_finds_both_functions_of_a_device() -> Result<()> {
 fn scenarios_are_listed_without_a_guest() -> Result<()> {
     let ended = Session::new()?.run(&["--list-scenarios", "--kvm", "/nonexistent"])?;
     assert_eq!(ended.code, Some(0));
-    assert_eq!(ended.stdout.lines().count(), protocol::scenario::SCENARIOS.len());
+    assert_eq!(ended.stdout.lines().count(), barscope_guest_abi::scenario::SCENARIOS.len());
     Ok(())
 }
 

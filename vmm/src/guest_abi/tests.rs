@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
+use barscope_guest_abi::request;
 use device_model::DmaMemory;
 use kvm_bindings::{kvm_regs, kvm_sregs};
-use protocol::request;
 
 use super::*;
 use crate::memory::GuestMemory;

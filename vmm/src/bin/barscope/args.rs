@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use barscope_guest_abi::bug::Bug;
+use barscope_guest_abi::scenario::Scenario;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use device_model::{Bdf, Options, catalog};
-use protocol::bug::Bug;
-use protocol::scenario::Scenario;
 use trace::WriteOptions;
 
 use crate::linux::{ModuleChoice, ProgramChoice};
@@ -372,8 +372,8 @@ impl Guest {
     /// The scenarios that it can play.
     pub fn scenarios(self) -> &'static [Scenario] {
         match self {
-            Guest::TestKernel => protocol::scenario::SCENARIOS,
-            Guest::Linux => protocol::linux::SCENARIOS,
+            Guest::TestKernel => barscope_guest_abi::scenario::SCENARIOS,
+            Guest::Linux => barscope_guest_abi::linux::SCENARIOS,
         }
     }
 }

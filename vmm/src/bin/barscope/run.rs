@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use barscope_guest_abi::bug;
+use barscope_guest_abi::scenario::{self, Needs};
 use device_model::Bdf;
-use protocol::bug;
-use protocol::scenario::{self, Needs};
 use trace::Writer;
 use trace::harmless::ForTerminal;
 use vmm::machine::Devices;

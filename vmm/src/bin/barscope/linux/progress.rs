@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use protocol::scenario::{Needs, Scenario};
+use barscope_guest_abi::scenario::{Needs, Scenario};
 use trace::{Definitions, Event, EventKind};
 
 use crate::args::{Guest, Run};
