@@ -390,7 +390,7 @@ fn a_guest_that_announces_nothing_leaves_a_trace_that_says_so() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn what_any_guest_announces_its_trace_can_tell_from_then_on() -> Result<()> {
     // Another file, so that nothing is known of it beforehand.
-    let kernel = [vmm::machine::TEST_KERNEL, b" "].concat();
+    let kernel = [barscope_guests::TEST_KERNEL, b" "].concat();
     let trace = Bench::kernel(kernel).run()?.trace;
     for capability in Capability::ALL {
         let expected = match capability {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use barscope_guests::TEST_KERNEL;
 use device_model::{Bdf, PciDevice, PciFunction, catalog};
 use object::{Object, ObjectSymbol, SymbolKind};
 use trace::definition::{self, Definition};
@@ -25,9 +26,6 @@ use crate::running::{Parts, Running};
 use crate::shared::Shared;
 use crate::threads::{Relay, Requests};
 use crate::vcpu::{self, Vcpu};
-
-/// The embedded test kernel: an ELF file with a PVH note and symbols.
-pub const TEST_KERNEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/test-kernel"));
 
 /// Devices and where they are.
 pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;

@@ -22,8 +22,8 @@ pub fn open(name: &str) -> io::Result<()> {
     let signature: u32;
     // SAFETY: the port was just allowed, and reading it changes nothing.
     unsafe {
-        asm!("in eax, dx", in("dx") barscope_guest_abi::PORT, out("eax") signature, options(nomem, nostack))
-    };
+        asm!("in eax, dx", in("dx") barscope_guest_abi::PORT, out("eax") signature, options(nomem, nostack));
+    }
     if signature != barscope_guest_abi::SIGNATURE {
         return Err(io::Error::other("this machine is not barscope's"));
     }

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use barscope_guests::INIT;
 use vmm::debian;
 use vmm::host_file::too_long;
 use vmm::initramfs::{Initramfs, PackError};
@@ -23,8 +24,6 @@ use crate::nested::libraries::libraries;
 pub use choice::{ModuleChoice, ProgramChoice};
 pub use progress::{Progress, VARIABLE, clear, is_shown};
 
-/// The first process, compiled with this program.
-const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 /// What every Linux guest is told: a console, no more of it than errors, and to reset the machine when it
 /// panics, by the register for that. An emulated processor may lose the interrupt that ends `sti; hlt`, which an idle
 /// CPU waits by: with a tick it sleeps on for milliseconds only.
