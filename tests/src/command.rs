@@ -5,8 +5,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
+use barscope_analysis::Trace;
 use tempfile::TempDir;
-use trace::Trace;
 
 /// A folder of its own for one run of the command.
 pub struct Session {

@@ -1,8 +1,8 @@
 //! The bench: start a machine with devices and a guest, get the trace, assert on it.
 //!
 //! ```no_run
-//! use tests::Bench;
-//! use trace::assert::{read, Expect, Window};
+//! use barscope_bench::Bench;
+//! use barscope_analysis::assert::{read, Expect, Window};
 //!
 //! # fn main() -> anyhow::Result<()> {
 //! let run = Bench::test_kernel().scenario("probe").run()?;
@@ -26,14 +26,15 @@ pub mod routes;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use barscope_analysis::Trace;
+use barscope_analysis::assert::{Expect, Window};
 use barscope_guest_abi::bug::{self, Bug};
 use barscope_guest_abi::scenario;
+use barscope_trace::Clock;
+use barscope_vmm::machine::Devices;
+use barscope_vmm::{Config, Place, Stop};
 use device_model::{Bdf, PciDevice, catalog};
 use tempfile::TempDir;
-use trace::assert::{Expect, Window};
-use trace::{Clock, Trace};
-use vmm::machine::Devices;
-use vmm::{Config, Place, Stop};
 
 /// How long a guest may take before the bench stops it.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -151,7 +152,7 @@ impl Bench {
         let bug = bug.map(|bug| format!("{}{}", bug::ARGUMENT, bug.name()));
         config.command_line = scenarios.into_iter().chain(bug).collect::<Vec<_>>().join(" ");
         let path = config.trace.clone();
-        let mut machine = vmm::machine::start(config)?;
+        let mut machine = barscope_vmm::machine::start(config)?;
         let stop = machine.wait(time_limit).unwrap_or(Stop::Timeout);
         let places = machine.halt();
         machine.finish(stop.end())?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use tests::command::{Ended, Session, debian};
+use barscope_bench::command::{Ended, Session, debian};
 
 /// Reads ID in its `init`, and tells of it for a while after that.
 const SLOW: &str = r#"
@@ -111,7 +111,7 @@ int main(void)
 
 /// The folder with the headers of the kernel that is booted.
 fn headers() -> Result<PathBuf> {
-    let kernel = vmm::debian::kernel().context("no kernel: cargo xtask setup")?;
+    let kernel = barscope_vmm::debian::kernel().context("no kernel: cargo xtask setup")?;
     let folders = debian()?.into_iter().map(|root| root.join("lib/modules").join(&kernel.version));
     let build = folders.map(|folder| folder.join("build")).find(|build| build.join("Makefile").is_file());
     build.context("no headers: cargo xtask setup")

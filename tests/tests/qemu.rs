@@ -29,7 +29,7 @@ impl Drop for Qemu {
 
 fn qemu(kernel: &Path) -> Result<Command> {
     let mut command =
-        vmm::debian::qemu().context("no qemu-system-x86_64; `cargo xtask setup` provides it")?;
+        barscope_vmm::debian::qemu().context("no qemu-system-x86_64; `cargo xtask setup` provides it")?;
     command
         .args(["-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "64", "-nodefaults", "-no-reboot"])
         .args(["-display", "none", "-serial", "stdio"])
