@@ -37,12 +37,12 @@ use barscope_analysis::Trace;
 use barscope_analysis::assert::{Expect, Window};
 use barscope_device::Bdf;
 use barscope_devices::catalog;
+use barscope_guest_abi::bug::Bug;
 use barscope_trace::Clock;
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::machine::{self, Devices};
 use barscope_vmm::session::{self, Guest};
 use barscope_vmm::{Place, Stop};
-use protocol::bug::Bug;
 use tempfile::TempDir;
 
 pub use nested::NestedRun;

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use barscope_device::Bdf;
 use barscope_devices::{Options, catalog};
+use barscope_guest_abi::bug::Bug;
+use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::WriteOptions;
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
-use protocol::bug::Bug;
-use protocol::scenario::Scenario;
 
 use crate::ending::Failure;
 
@@ -408,8 +408,8 @@ impl Guest {
     /// The scenarios that it can play.
     pub fn scenarios(self) -> &'static [Scenario] {
         match self {
-            Guest::TestKernel => protocol::scenario::SCENARIOS,
-            Guest::Linux => protocol::linux::SCENARIOS,
+            Guest::TestKernel => barscope_guest_abi::scenario::SCENARIOS,
+            Guest::Linux => barscope_guest_abi::linux::SCENARIOS,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use barscope_device::{Bdf, PciDevice, PciFunction};
+use barscope_guests::TEST_KERNEL;
 use barscope_trace::definition;
 use barscope_trace::definition::Definition;
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
@@ -26,11 +27,6 @@ use crate::running::{Parts, Running};
 use crate::shared::Shared;
 use crate::threads::{Relay, Requests};
 use crate::vcpu::{self, Vcpu};
-
-/// The embedded test kernel: an ELF file with a PVH note and symbols.
-pub const TEST_KERNEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/test-kernel"));
-/// The first process of a Linux guest: an ELF file, linked statically.
-pub const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 
 /// Devices and where they are.
 pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;

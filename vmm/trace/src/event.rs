@@ -424,7 +424,7 @@ pub enum RouteChange {
     Refused,
 }
 
-/// What the guest counted; see `protocol::counted`.
+/// What the guest counted; see `barscope_guest_abi::counted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counted {
