@@ -2,7 +2,7 @@
 
 use crate::access_size::AccessSize;
 use crate::address::Bdf;
-use crate::device::Refused;
+use crate::refused::Refused;
 
 /// CONFIG_ADDRESS, at port 0xcf8: selects what the four ports from 0xcfc (CONFIG_DATA) reach.
 ///

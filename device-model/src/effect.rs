@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Region, Space};
 use crate::backing::Backing;
 use crate::dma::DmaError;
-use crate::interrupt::VectorIndex;
+use crate::vector::VectorIndex;
 
 /// What a device did besides answering, in order. The dispatcher records each and sends interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,15 @@ use std::ops::Range;
 
 use crate::access_size::AccessSize::{self, Byte, Dword, Qword, Word};
 use crate::address::{BarIndex, Region};
+use crate::config::{COMMAND, COMMAND_BUS_MASTER, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
 use crate::context::Cycle;
-use crate::device::{PciDevice, Refused};
+use crate::device::PciDevice;
 use crate::dma::{DmaError, DmaMemory};
 use crate::effect::{Effect, Occurrence};
 use crate::function::PciFunction;
-use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
-use crate::interrupt::VectorIndex;
+use crate::refused::Refused;
+use crate::state::{BadState, State};
+use crate::vector::VectorIndex;
 
 /// Bytes of guest memory, from address 0, without being told.
 const MEMORY_SIZE: usize = 0x1_0000;
@@ -232,6 +234,14 @@ impl Fixture {
     pub fn advance_late(&mut self, nanoseconds: u64) {
         self.now += nanoseconds;
         self.cycle(PciFunction::advance);
+    }
+
+    /// Gives the function a state that it, or an equal one, had.
+    ///
+    /// # Errors
+    /// As for [`PciFunction::restore`].
+    pub fn restore(&mut self, state: State) -> Result<(), BadState> {
+        self.cycle(|function, cycle| function.restore(cycle, state))
     }
 
     /// What the function did since the last call, each with its time and its cause.

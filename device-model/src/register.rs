@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access_size::AccessSize;
 use crate::address::Region;
-use crate::device::Refused;
-
+use crate::refused::Refused;
 pub(crate) use check::check;
 pub use check::{BadField, BadMap};
 

@@ -1,10 +1,13 @@
 use super::*;
 use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
+use crate::dma::DmaError;
 use crate::effect::Effect::{Busy, Change, Dma, InterruptLost};
 use crate::effect::InterruptLoss;
+use crate::effect::Occurrence;
 use crate::fixture::Fixture;
-use crate::interrupt::VectorIndex;
 use crate::probe::{CAUSES, DMA_READ, DMA_WRITE, Probe, REGISTERS, TIMER, VALUE, VOLATILE};
+use crate::refused::Refused;
+use crate::vector::VectorIndex;
 
 const COMMAND_REGISTER: u64 = 0x04;
 const STATUS_REGISTER: u64 = 0x06;
