@@ -41,10 +41,10 @@ pub(crate) const HEADER_TYPE: usize = 0x0e;
 pub(crate) const HEADER_TYPE_MULTI_FUNCTION: u8 = 1 << 7;
 /// Offset of the first capability.
 const CAPABILITIES_POINTER: usize = 0x34;
-/// Where capabilities may lie: behind the header, where CONFIG_ADDRESS still reaches.
+/// Offsets that capabilities may have: behind the header, where CONFIG_ADDRESS still reaches.
 const CAPABILITIES: Range<usize> = 0x40..0x100;
 
-/// What can become of the bits of one byte. Bits that no mask names never change.
+/// Rules for the bits of one byte. Bits that no mask names never change.
 #[derive(Clone, Copy, Default)]
 struct Cell {
     reset: u8,
@@ -55,7 +55,7 @@ struct Cell {
 }
 
 impl Cell {
-    /// What the byte holds after `new` was written over `old`.
+    /// The byte's value after `new` was written over `old`.
     fn written(self, old: u8, new: u8) -> u8 {
         (old & !self.writable | new & self.writable) & !(new & self.write_one_to_clear)
     }

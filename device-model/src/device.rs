@@ -1,4 +1,4 @@
-//! What a PCI device is to everything around it: a state machine lent its surroundings for one call.
+//! The trait of a PCI device: a state machine that is lent its surroundings for one call.
 
 use serde_json::Value;
 
@@ -28,8 +28,7 @@ pub trait PciDevice: Send {
     /// Reads `size` bytes at `offset`; the whole access lies in the region.
     ///
     /// # Errors
-    /// [`Refused`] if the device doesn't answer such a read: the guest sees what
-    /// [`PciDevice::refused_read`] says.
+    /// [`Refused`] if the device doesn't answer such a read: the guest reads [`PciDevice::refused_read`].
     fn read(
         &mut self,
         context: &mut Context<'_>,
@@ -38,7 +37,7 @@ pub trait PciDevice: Send {
         size: AccessSize,
     ) -> Result<u64, Refused>;
 
-    /// What the guest sees of a read that [`PciDevice::read`] refused: all-ones as on a bus where nobody
+    /// The value that the guest reads where [`PciDevice::read`] refused: all-ones as on a bus where nobody
     /// answers, unless the device is known for something else.
     fn refused_read(&self, region: Region, offset: u64, size: AccessSize) -> u64 {
         let _ = (region, offset, size);
@@ -63,14 +62,14 @@ pub trait PciDevice: Send {
         let _ = (context, index);
     }
 
-    /// Which interrupt causes are pending: bit n is cause n. Asked after every call, so that a cause is a
+    /// Interrupt causes that are pending: bit n is cause n. Asked after every call, so that a cause is a
     /// level that lasts until the driver acknowledges it. What software enabled decides what becomes of
     /// it: a message of its own, a message that it shares, the INTx pin, or nothing.
     fn interrupts(&self) -> u32 {
         0
     }
 
-    /// How accesses to `region` are to be served from now on. Asked after every call.
+    /// The backing that `region` is to have from now on. Asked after every call.
     fn backing(&self, region: Region) -> Backing {
         let _ = region;
         Backing::Trapped
@@ -88,14 +87,14 @@ pub trait PciDevice: Send {
         let _ = (context, region, offset, count);
     }
 
-    /// What the register at `offset` (a register's start, from the map) holds, without the side
+    /// The value of the register at `offset` (a register's start, from the map), without the side
     /// effects of a read. `None` for memory and for what holds nothing.
     fn peek(&self, region: Region, offset: u64) -> Option<u64>;
 
     /// Returns everything to its value after reset.
     fn reset(&mut self);
 
-    /// All that it remembers; see [`crate::state`].
+    /// Everything that it remembers; see [`crate::state`].
     fn save(&self) -> Value;
 
     /// Takes back what [`PciDevice::save`] of an equal device gave.

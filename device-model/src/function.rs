@@ -21,7 +21,7 @@ use crate::timer::Timers;
 /// A type-0 function, as the dispatcher sees it.
 ///
 /// It answers configuration accesses and those to the MSI-X table itself and hands the others to its
-/// device. Whatever else comes of a call is added to the cycle's occurrences, in this order: the device's
+/// device. A call's effects are added to its context in this order: the device's
 /// transfers, register changes, the rest. So a register that announces a transfer changes after it, and an
 /// interrupt leaves when the register that explains it is set; a message that goes to memory is written
 /// then, too.
@@ -123,12 +123,12 @@ impl PciFunction {
         config::registers::registers(self.config.bytes())
     }
 
-    /// Regions that may be served otherwise than [`Backing::Trapped`], now or later.
+    /// Regions whose backing may be other than [`Backing::Trapped`], now or later.
     pub fn untrapped(&self) -> &[Region] {
         &self.untrapped
     }
 
-    /// How accesses to `region` are to be served now.
+    /// The backing that `region` is to have now.
     pub fn backing(&self, region: Region) -> Backing {
         let known = self.backings.iter().find(|(known, _)| *known == region);
         known.map_or(Backing::Trapped, |(_, backing)| *backing)
@@ -154,13 +154,13 @@ impl PciFunction {
         self.interrupts.asserted
     }
 
-    /// What is decoded now, in ascending order of BARs, the ROM last.
+    /// Regions that are decoded now, with their addresses, in ascending order of BARs, the ROM last.
     pub fn decoding(&self) -> Vec<(Region, Decode)> {
         self.decodes().filter_map(|(region, decode)| Some((region, decode?))).collect()
     }
 
     /// Returns device and configuration space to their values after reset. Nothing is decoded then,
-    /// and no occurrence says so: the caller resets everything else too.
+    /// and no effect says so: the caller resets everything else too.
     pub fn reset(&mut self) {
         self.forget();
         self.update_interrupts();

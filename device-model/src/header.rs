@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{BarIndex, Region, Space};
 
-/// What configuration space is built from: who a function is and what it has. Capabilities come in the
+/// A function's identity and parts, from which configuration space is built. Capabilities come in the
 /// order of the fields.
 ///
 /// `..ConfigHeader::default()` stands for nothing: no BARs, no interrupts, no capabilities.
@@ -53,11 +53,11 @@ pub struct BarSpec {
     pub index: BarIndex,
     /// Size in bytes.
     pub size: u64,
-    /// Memory or I/O.
+    /// Its address space.
     pub space: Space,
-    /// 64 bits wide.
+    /// Whether it is 64 bits wide.
     pub wide: bool,
-    /// Prefetchable: reads have no side effects and writes may be merged.
+    /// Whether it is prefetchable: reads have no side effects and writes may be merged.
     pub prefetchable: bool,
 }
 
@@ -102,14 +102,14 @@ pub enum InterruptPin {
     D,
 }
 
-/// What a function's MSI capability offers.
+/// The MSI capability of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MsiSpec {
     /// Vectors: a power of two up to 32.
     pub vectors: u8,
-    /// The address has 64 bits, not 32.
+    /// Whether the address has 64 bits, not 32.
     pub wide: bool,
-    /// Vectors can be masked one by one.
+    /// Whether vectors can be masked one by one.
     pub masking: bool,
 }
 
@@ -120,7 +120,7 @@ impl MsiSpec {
     }
 }
 
-/// What a function's MSI-X capability offers, and where.
+/// The MSI-X capability of a function, and the place of its table and pending bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MsixSpec {
     /// Vectors, 1 to 2048.

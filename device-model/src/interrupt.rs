@@ -21,10 +21,10 @@ use crate::effect::{Effect, InterruptLoss};
 use crate::header::InterruptPin;
 use crate::vector::VectorIndex;
 
-/// Where a message interrupts a processor.
+/// Addresses at which a message interrupts a processor.
 const INTERRUPT_ADDRESSES: RangeInclusive<u64> = 0xfee0_0000..=0xfeef_ffff;
 
-/// What the function remembers between calls: what it compares with.
+/// The causes and the level of the last call, to compare with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Interrupts {
     /// The causes that were pending; bit n is cause n.

@@ -1,6 +1,6 @@
 //! Refusals: accesses that a device doesn't answer.
 
-/// Why a device didn't answer an access. Not an error of the VMM: the guest reads all-ones (or what
+/// The reason why a device didn't answer an access. Not an error of the VMM: the guest reads all-ones (or what
 /// [`PciDevice::refused_read`](crate::device::PciDevice::refused_read) says), or its write is dropped, and the trace says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {

@@ -6,7 +6,7 @@ use crate::vector::VectorIndex;
 /// Interrupt messages. Vectors are counted from 0; bit n of a mask
 /// stands for vector n, of which there are no more than causes: 32.
 pub(crate) trait Messages {
-    /// How many vectors software gave the function; at least 1.
+    /// Number of vectors that software gave the function; at least 1.
     fn vectors(&self, config: &ConfigSpace) -> u32;
 
     /// The vectors that are masked.

@@ -4,7 +4,7 @@ use super::PciFunction;
 use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::config::{COMMAND, COMMAND_BUS_MASTER};
-use crate::context::{Context, Cycle};
+use crate::context::{BusContext, Context};
 use crate::device::PciDevice;
 use crate::refused::Refused;
 
@@ -13,10 +13,10 @@ impl PciFunction {
     /// here: the caller lets those that are due do so before ([`PciFunction::advance`]).
     ///
     /// # Errors
-    /// [`Refused`] if nothing answers: the guest sees what [`PciFunction::refused_read`] says.
+    /// [`Refused`] if nothing answers: the guest reads [`PciFunction::refused_read`].
     pub fn read(
         &mut self,
-        cycle: &mut Cycle<'_>,
+        bus: &mut BusContext<'_>,
         region: Region,
         offset: u64,
         size: AccessSize,
@@ -27,11 +27,11 @@ impl PciFunction {
         if let Some(msix) = self.capabilities.msix.as_ref().filter(|msix| msix.claims(region, offset)) {
             return msix.read(offset, size);
         }
-        let (now, cause) = (cycle.now, cycle.cause);
-        self.call(cycle, now, cause, |device, context| device.read(context, region, offset, size))
+        let (now, cause) = (bus.now, bus.cause);
+        self.call(bus, now, cause, |device, context| device.read(context, region, offset, size))
     }
 
-    /// What the guest sees of a read that [`PciFunction::read`] refused; its low `size` bytes count.
+    /// The value that the guest reads where [`PciFunction::read`] refused; its low `size` bytes count.
     pub fn refused_read(&self, region: Region, offset: u64, size: AccessSize) -> u64 {
         let msix = self.capabilities.msix.as_ref().is_some_and(|msix| msix.claims(region, offset));
         if region == Region::Config || msix {
@@ -50,41 +50,41 @@ impl PciFunction {
     /// [`Refused`] if the write is dropped.
     pub fn write(
         &mut self,
-        cycle: &mut Cycle<'_>,
+        bus: &mut BusContext<'_>,
         region: Region,
         offset: u64,
         size: AccessSize,
         value: u64,
     ) -> Result<(), Refused> {
-        let (now, cause) = (cycle.now, cycle.cause);
+        let (now, cause) = (bus.now, bus.cause);
         if region == Region::Config {
             self.write_config(offset, size, value)?;
             self.update_interrupts();
-            self.report(cycle, now, cause);
+            self.report(bus, now, cause);
             return Ok(());
         }
         if let Some(msix) = self.capabilities.msix.as_mut().filter(|msix| msix.claims(region, offset)) {
             msix.write(offset, size, value)?;
             self.update_interrupts();
-            self.report(cycle, now, cause);
+            self.report(bus, now, cause);
             return Ok(());
         }
-        self.call(cycle, now, cause, |device, context| device.write(context, region, offset, size, value))
+        self.call(bus, now, cause, |device, context| device.write(context, region, offset, size, value))
     }
 
     /// The doorbell at `offset` of a region that is [`Backing::Doorbell`] was written `count` times.
-    pub fn doorbell(&mut self, cycle: &mut Cycle<'_>, region: Region, offset: u64, count: u64) {
-        let (now, cause) = (cycle.now, cycle.cause);
-        self.call(cycle, now, cause, |device, context| device.doorbell(context, region, offset, count));
+    pub fn doorbell(&mut self, bus: &mut BusContext<'_>, region: Region, offset: u64, count: u64) {
+        let (now, cause) = (bus.now, bus.cause);
+        self.call(bus, now, cause, |device, context| device.doorbell(context, region, offset, count));
     }
 
-    /// Fires the timers that are due at `cycle.now`, earliest first. What they do happens at that time, because of
+    /// Fires the timers that are due at `bus.now`, earliest first. What they do happens at that time, because of
     /// the access that set them; how late they are, the device is told.
-    pub fn advance(&mut self, cycle: &mut Cycle<'_>) {
-        let now = cycle.now;
+    pub fn advance(&mut self, bus: &mut BusContext<'_>) {
+        let now = bus.now;
         // One that is set again comes after `now`.
         while let Some(timer) = self.timers.take_due(now) {
-            self.call(cycle, now, timer.cause, |device, context| {
+            self.call(bus, now, timer.cause, |device, context| {
                 context.late = now - timer.deadline;
                 device.timer(context, timer.index);
             });
@@ -110,7 +110,7 @@ impl PciFunction {
     /// Calls the device at time `now` because of `cause`, and reports what it did.
     fn call<R>(
         &mut self,
-        cycle: &mut Cycle<'_>,
+        bus: &mut BusContext<'_>,
         now: u64,
         cause: u64,
         body: impl FnOnce(&mut dyn PciDevice, &mut Context<'_>) -> R,
@@ -121,7 +121,7 @@ impl PciFunction {
             late: 0,
             cause,
             bus_master: bus_master && self.capabilities.awake(&self.config),
-            memory: cycle.memory,
+            memory: bus.memory,
             timers: &mut self.timers,
             effects: &mut self.effects,
             repeated: 0,
@@ -129,7 +129,7 @@ impl PciFunction {
         let result = body(&mut *self.device, &mut context);
         // So that they differ from what is pending now.
         self.interrupts.causes &= !context.repeated;
-        self.report(cycle, now, cause);
+        self.report(bus, now, cause);
         result
     }
 }

@@ -5,9 +5,9 @@ use std::mem;
 use super::PciFunction;
 use crate::address::Region;
 use crate::config::{STATUS, STATUS_RECEIVED_MASTER_ABORT};
-use crate::context::Cycle;
+use crate::context::BusContext;
 use crate::dma::DmaError;
-use crate::effect::{Decode, Effect, Occurrence};
+use crate::effect::{Decode, Effect, TimestampedEffect};
 use crate::interrupt;
 
 /// A register whose changes are reported.
@@ -18,17 +18,17 @@ pub(super) struct Watched {
 }
 
 impl PciFunction {
-    /// Adds what happened, and what follows from it, to the cycle's occurrences.
-    pub(super) fn report(&mut self, cycle: &mut Cycle<'_>, now: u64, cause: u64) {
+    /// Adds what happened, and what follows from it, to the context's effects.
+    pub(super) fn report(&mut self, bus: &mut BusContext<'_>, now: u64, cause: u64) {
         self.compare();
         self.effects.sort_by_key(rank);
-        interrupt::write_messages(&mut self.effects, cycle.memory);
+        interrupt::write_messages(&mut self.effects, bus.memory);
         if self.effects.iter().any(is_master_abort) {
             let bit = STATUS_RECEIVED_MASTER_ABORT.to_le_bytes();
             self.config.assign(STATUS, bit, bit);
         }
         let effects = self.effects.drain(..);
-        cycle.occurrences.extend(effects.map(|effect| Occurrence { at: now, cause, effect }));
+        bus.effects.extend(effects.map(|effect| TimestampedEffect { at: now, cause, effect }));
     }
 
     /// Adds the regions that are decoded otherwise than `before` to the effects.

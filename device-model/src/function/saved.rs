@@ -2,7 +2,7 @@
 
 use super::PciFunction;
 use crate::capability::msix::Msix;
-use crate::context::Cycle;
+use crate::context::BusContext;
 use crate::hex::Hex;
 use crate::interrupt::Interrupts;
 use crate::state::{BadState, State};
@@ -30,7 +30,7 @@ impl PciFunction {
     /// # Errors
     /// [`BadState`] if the state is of another device, of one with other options, or malformed. The
     /// function is reset then, which effects say as well.
-    pub fn restore(&mut self, cycle: &mut Cycle<'_>, state: State) -> Result<(), BadState> {
+    pub fn restore(&mut self, bus: &mut BusContext<'_>, state: State) -> Result<(), BadState> {
         let before = self.decoding();
         let restored = self.take_back(state);
         if restored.is_err() {
@@ -38,7 +38,7 @@ impl PciFunction {
         }
         self.report_moves(&before);
         self.update_interrupts();
-        self.report(cycle, cycle.now, cycle.cause);
+        self.report(bus, bus.now, bus.cause);
         restored
     }
 

@@ -36,7 +36,7 @@ proptest! {
         prop_assert_eq!(copy.function().intx(), original.function().intx());
         for operation in &after {
             prop_assert_eq!(apply(&mut copy, operation), apply(&mut original, operation));
-            prop_assert_eq!(copy.take_occurrences(), original.take_occurrences());
+            prop_assert_eq!(copy.take_timestamped_effects(), original.take_timestamped_effects());
         }
         prop_assert_eq!(copy.function().save(), original.function().save());
     }
