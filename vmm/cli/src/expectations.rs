@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use barscope_analysis::check::{Expectations, Outcome, Tally};
 
-use crate::args::Format;
 use crate::ending::{Code, Failure};
 use crate::files::{self, read_text};
-use crate::output;
+use crate::output::{self, Format};
 
 /// Reads files.
 ///

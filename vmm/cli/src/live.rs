@@ -12,12 +12,12 @@ use barscope_trace::{Event, EventKind, Tail};
 use barscope_vmm::session;
 use barscope_vmm::{Stop, host_file};
 
-use crate::args::{Format, Guest, Run};
+use crate::args::{Guest, Run};
 use crate::ending::{Code, Failure, explain};
 use crate::expectations;
 use crate::files::CONSOLE_MAX;
 use crate::filters::compile;
-use crate::output::{self, complain};
+use crate::output::{self, Format, complain};
 use crate::progress::Progress;
 
 /// How many lines of a Linux guest's console are shown if it fails.
