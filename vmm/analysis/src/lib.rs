@@ -1,8 +1,4 @@
-//! Traces understood: records resolved, filtered, held against assertions, explained, counted and printed.
-//!
-//! A [`view::Viewer`] says what a record means; [`filter`] selects records, [`assert`] judges them by
-//! [`expectation`] files or from Rust; [`explain`], [`maps`], [`stats`], [`coverage`] and [`print`] answer questions.
-//! Nothing here needs KVM: a trace tells everything by itself.
+#![doc = include_str!("../README.md")]
 
 pub mod assert;
 pub mod check;
