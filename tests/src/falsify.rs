@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Clause, Engine, Findings, Suite, Test, Verdict, Window};
 use barscope_analysis::expectation;
-use barscope_analysis::print::Ending;
 use barscope_analysis::view::{View, Viewer, What};
 use barscope_trace::definition::{Definition, Function};
 use barscope_trace::{Event, Stream, rewrite};
@@ -146,7 +145,7 @@ impl<'a> Judge<'a> {
         }
         let mut verdicts = BTreeMap::new();
         // A test that is run for each of several devices has several findings.
-        for finding in Findings::into_list(engine.finish(&Ending::from(trace))) {
+        for finding in Findings::into_list(engine.finish(&trace.info())) {
             let line = finding.location.map_or(0, |location| location.line);
             let verdict = verdicts.remove(&line).unwrap_or(Verdict::Pass).and(finding.verdict);
             verdicts.insert(line, verdict);

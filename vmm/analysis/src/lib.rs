@@ -15,10 +15,14 @@ pub mod maps;
 pub mod print;
 #[cfg(test)]
 mod sample;
+mod serial;
 pub mod stats;
+mod style;
 pub mod symbols;
 mod trace;
 pub mod view;
+mod words;
+mod wrap;
 
 pub use completeness::Completeness;
 pub use trace::Trace;

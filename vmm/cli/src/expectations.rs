@@ -99,8 +99,8 @@ impl Expectations {
             let view = viewer.view(stream.definitions(), &event);
             engines.iter_mut().for_each(|engine| engine.take(stream.definitions(), &view));
         }
-        let ending = (&stream).into();
-        let mut findings: Vec<_> = engines.into_iter().map(|engine| engine.finish(&ending)).collect();
+        let info = stream.info();
+        let mut findings: Vec<_> = engines.into_iter().map(|engine| engine.finish(&info)).collect();
         if findings.iter().any(Findings::need_pictures) {
             let mut stream = Stream::open(path)?;
             let mut viewer = Viewer::default();

@@ -5,8 +5,9 @@ use std::io::{self, ErrorKind};
 use std::time::Instant;
 
 use barscope_analysis::filter::{Compiled, Filter};
-use barscope_analysis::print::{Ending, Printer, Totals};
+use barscope_analysis::print::{Printer, Totals};
 use barscope_analysis::view::{View, Viewer};
+use barscope_trace::TraceInfo;
 use barscope_trace::{Definitions, Event};
 
 use crate::args::Format;
@@ -128,9 +129,9 @@ impl Watch {
     ///
     /// # Errors
     /// Standard output can't be written.
-    pub fn finish(&mut self, ending: &Ending<'_>) -> Result<(), Failure> {
+    pub fn finish(&mut self, info: &TraceInfo<'_>) -> Result<(), Failure> {
         let Some(printer) = &mut self.printer else { return Ok(()) };
-        let printed = printer.finish(ending);
+        let printed = printer.finish(info);
         self.printed(printed)
     }
 

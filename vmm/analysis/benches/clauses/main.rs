@@ -116,7 +116,7 @@ fn verdicts(path: &Path, text: &str) -> Result<Vec<Verdict>, Box<dyn Error>> {
     while let Some(event) = stream.next()? {
         engine.take(stream.definitions(), &viewer.view(stream.definitions(), &event));
     }
-    let findings = engine.finish(&(&stream).into());
+    let findings = engine.finish(&stream.info());
     Ok(findings.into_list().into_iter().map(|finding| finding.verdict).collect())
 }
 

@@ -203,7 +203,7 @@ fn verdict(observed: &Observed, window: &Window, clause: &Clause) -> Verdict {
     for view in observed.views() {
         engine.take(observed.definitions(), &view);
     }
-    let findings = engine.finish(&observed.ending()).into_list();
+    let findings = engine.finish(&observed.info()).into_list();
     findings.into_iter().next().map_or(Verdict::Pass, |finding| finding.verdict)
 }
 

@@ -11,10 +11,9 @@ use super::state::{Details, Finish, Prepared, State, Turn};
 use super::suite::{Location, Placed};
 use super::unseen::Unseen;
 use super::window::{Bounds, Window};
-use crate::filter::{Interests, Truth};
-use crate::print::Ending;
-use crate::symbols::Names;
+use crate::filter::{Interests, Names, Truth};
 use crate::view::View;
+use barscope_trace::TraceInfo;
 
 /// A clause under way.
 #[derive(Debug)]
@@ -281,29 +280,29 @@ impl ClauseRun {
         self.needs.untold(capabilities).is_none() && !(names_come_late && self.needs.names_code())
     }
 
-    pub(super) fn decide(mut self, free: &FreeNames, names: &Names<'_>, ending: &Ending<'_>) -> Decided {
-        let result = self.result(free, names, ending);
+    pub(super) fn decide(mut self, free: &FreeNames, names: &Names<'_>, info: &TraceInfo<'_>) -> Decided {
+        let result = self.result(free, names, info);
         let Self { test, clause, window, location, .. } = self;
         Decided { test, clause, window: window.to_string(), location, result }
     }
 
-    fn result(&mut self, free: &FreeNames, names: &Names<'_>, ending: &Ending<'_>) -> Decision {
-        if let Some(damage) = ending.damage.iter().find(|damage| damage.concerns_definitions()) {
+    fn result(&mut self, free: &FreeNames, names: &Names<'_>, info: &TraceInfo<'_>) -> Decision {
+        if let Some(damage) = info.damage.iter().find(|damage| damage.concerns_definitions()) {
             return Decision::Inconclusive(format!("the trace is damaged: {damage}"));
         }
         let bounds = match &self.prepared {
             Ok((_, bounds)) => bounds,
             // Functions are defined before anything happens.
-            Err(why) if ending.definitions.functions().next().is_none() => {
-                return unknown(why.clone(), ending);
+            Err(why) if info.definitions.functions().next().is_none() => {
+                return unknown(why.clone(), info);
             }
             Err(why) => return Decision::Fail(Details::because(why.clone()), None),
         };
-        if let Some(untold) = self.needs.untold(&ending.capabilities) {
+        if let Some(untold) = self.needs.untold(&info.capabilities) {
             return Decision::Inconclusive(untold);
         }
         if let Some(why) = names.unknown(&self.needs.mentions) {
-            return unknown(why, ending);
+            return unknown(why, info);
         }
         let absent = self.needs.absent(free);
         if let Place::Inside(Occurrence { from, .. }) = self.place
@@ -349,8 +348,8 @@ impl ClauseRun {
 }
 
 /// What to say of a name that the trace doesn't have: one that was cut off might have had it.
-fn unknown(why: String, ending: &Ending<'_>) -> Decision {
-    match ending.end {
+fn unknown(why: String, info: &TraceInfo<'_>) -> Decision {
+    match info.end {
         Some(End::Finished) => Decision::Fail(Details::because(why), None),
         _ => Decision::Inconclusive(format!("{why}, but the trace ended early")),
     }

@@ -16,8 +16,8 @@ use device_model::{Access, Bdf, Field, Region, Register, RegisterMap, Space};
 use fastrand::Rng;
 
 use crate::assert::chain::Moment;
-use crate::print::Ending;
 use crate::view::{View, Viewer};
+use barscope_trace::TraceInfo;
 
 const BAR0: u64 = 0xfe00_0000;
 const BAR2: u64 = 0xfd00_0000;
@@ -301,8 +301,8 @@ impl Observed {
         self.events.iter().map(|event| viewer.view(&KNOWN.definitions, event)).collect()
     }
 
-    pub(super) fn ending(&self) -> Ending<'_> {
-        Ending {
+    pub(super) fn info(&self) -> TraceInfo<'_> {
+        TraceInfo {
             path: FilePath::new("world"),
             definitions: &KNOWN.definitions,
             clock: Clock::Virtual,
