@@ -20,6 +20,7 @@
 
 pub mod access_loop;
 pub mod command;
+pub mod compile;
 pub mod expectations;
 pub mod falsify;
 pub mod instructions;
@@ -34,13 +35,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Expect, Window};
+use barscope_device::{Bdf, catalog};
+use barscope_guest_abi::bug::Bug;
 use barscope_trace::Clock;
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::machine::{self, Devices};
 use barscope_vmm::session::{self, Guest};
 use barscope_vmm::{Place, Stop};
-use device_model::{Bdf, catalog};
-use protocol::bug::Bug;
 use tempfile::TempDir;
 
 pub use nested::NestedRun;
@@ -61,7 +62,7 @@ enum Placed {
     /// One of the catalogue, with the options that it was given.
     Named { bdf: Bdf, name: String, options: Vec<(String, String)> },
     /// Any other.
-    Own(Bdf, Box<dyn device_model::PciDevice>),
+    Own(Bdf, Box<dyn barscope_device::PciDevice>),
 }
 
 /// A machine that ran.
@@ -238,7 +239,7 @@ impl Bench {
 }
 
 impl Placed {
-    fn make(self) -> Result<(Bdf, Box<dyn device_model::PciDevice>)> {
+    fn make(self) -> Result<(Bdf, Box<dyn barscope_device::PciDevice>)> {
         match self {
             Self::Own(bdf, device) => Ok((bdf, device)),
             Self::Named { bdf, name, options } => {

@@ -10,7 +10,7 @@ use barscope_analysis::assert::{Suite, Window};
 use barscope_analysis::expectation;
 use barscope_bench::command::{Ended, Session};
 use barscope_bench::expectations::{TWO_VCPUS, files, root};
-use protocol::scenario::SCENARIOS;
+use barscope_guest_abi::scenario::SCENARIOS;
 use quick_junit::{Report, TestCaseStatus};
 
 fn suite(file: &str) -> Result<Suite> {

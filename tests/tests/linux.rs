@@ -15,8 +15,8 @@ use barscope_analysis::view::{Place, What};
 use barscope_bench::command::{Ended, Session, debian, libraries};
 use barscope_bench::expectations::{linux_file, root};
 use barscope_bench::falsify::each_clause_can_fail;
+use barscope_guest_abi::linux::SCENARIOS;
 use barscope_trace::definition::Path;
-use protocol::linux::SCENARIOS;
 
 /// What `lab` says in ID.
 const ID: u64 = 0x3142_414c;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use barscope_bench::command::{Ended, Session};
 use barscope_bench::expectations::{files, root};
-use protocol::bug::Bug;
+use barscope_guest_abi::bug::Bug;
 use serde_json::Value;
 
 /// A mistake, and what catches it: a file, a test and a clause.

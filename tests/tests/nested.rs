@@ -16,9 +16,9 @@ use barscope_analysis::filter::Filter;
 use barscope_bench::access_loop::access_loop;
 use barscope_bench::command::{Ended, Session};
 use barscope_bench::raw_guest::assemble;
+use barscope_guest_abi::scenario::{Needs, SCENARIOS};
 use barscope_trace::End;
 use iced_x86::code_asm::{CodeAssembler, dx, eax};
-use protocol::scenario::{Needs, SCENARIOS};
 
 /// What barscope says once the machine is up.
 const UP: &str = "nested: up after";

@@ -119,7 +119,7 @@ fn a_guest_finds_both_functions_of_a_device() -> Result<()> {
 fn scenarios_are_listed_without_a_guest() -> Result<()> {
     let ended = Session::new()?.run(&["--list-scenarios", "--kvm", "/nonexistent"])?;
     assert_eq!(ended.code, Some(0));
-    assert_eq!(ended.stdout.lines().count(), protocol::scenario::SCENARIOS.len());
+    assert_eq!(ended.stdout.lines().count(), barscope_guest_abi::scenario::SCENARIOS.len());
     Ok(())
 }
 
@@ -391,7 +391,7 @@ fn a_guest_that_announces_nothing_leaves_a_trace_that_says_so() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn what_any_guest_announces_its_trace_can_tell_from_then_on() -> Result<()> {
     // Another file, so that nothing is known of it beforehand.
-    let kernel = [barscope_vmm::machine::TEST_KERNEL, b" "].concat();
+    let kernel = [barscope_guests::TEST_KERNEL, b" "].concat();
     let trace = Bench::kernel(kernel).run()?.trace;
     for capability in Capability::ALL {
         let expected = match capability {

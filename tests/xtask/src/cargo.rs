@@ -29,9 +29,9 @@ pub fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     command
 }
 
-/// The test kernel is a package of its own, outside the workspace.
-pub fn kernel<'a>(command: &'a str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-    let manifest = ["--manifest-path", "guest-driver/test-kernel/Cargo.toml"];
+/// What guests run has a manifest of its own for this, outside the workspace.
+pub fn guests<'a>(command: &'a str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let manifest = ["--manifest-path", "guest-driver/lint/Cargo.toml"];
     cargo([command].into_iter().chain(manifest).chain(arguments))
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::cargo::{self, cargo, documentation, kernel, rustfmt_devices, succeed};
+use crate::cargo::{self, cargo, documentation, guests, rustfmt_devices, succeed};
 use crate::setup;
 
 /// Tests that can't run on the virtual machine's kvm-amd: they use this machine's files or start other
@@ -130,9 +130,9 @@ fn steps(skipped: &Skipped) -> Result<Vec<Step>, String> {
     let mut steps = vec![
         step("format", cargo(["fmt", "--all", "--check"])),
         step("format of the devices", rustfmt_devices()),
-        step("format of the test kernel", kernel("fmt", ["--check"])),
+        step("format of the guests", guests("fmt", ["--check"])),
         step("lints", cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
-        step("lints of the test kernel", kernel("clippy", ["--", "-D", "warnings"])),
+        step("lints of the guests", guests("clippy", ["--", "-D", "warnings"])),
         step("documentation", documentation()),
     ];
     if skipped.kvm.is_none() {

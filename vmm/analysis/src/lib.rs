@@ -5,6 +5,7 @@
 //! Nothing here needs KVM: a trace tells everything by itself.
 
 pub mod assert;
+pub mod check;
 mod completeness;
 pub mod coverage;
 pub mod expectation;
@@ -21,6 +22,7 @@ mod style;
 pub mod symbols;
 mod trace;
 pub mod view;
+pub mod watch;
 mod words;
 mod wrap;
 

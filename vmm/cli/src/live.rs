@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use barscope_analysis::check::Expectations;
 use barscope_analysis::filter::Filter;
+use barscope_analysis::watch::{Selection, Watch};
 use barscope_trace::harmless::harmless;
 use barscope_trace::{Event, EventKind, Tail};
 use barscope_vmm::session;
@@ -12,11 +14,11 @@ use barscope_vmm::{Stop, host_file};
 
 use crate::args::{Format, Guest, Run};
 use crate::ending::{Code, Failure, explain};
-use crate::expectations::Expectations;
+use crate::expectations;
 use crate::files::CONSOLE_MAX;
+use crate::filters::compile;
 use crate::output::{self, complain};
 use crate::progress::Progress;
-use crate::watch::{Selection, Watch, compile};
 
 /// How many lines of a Linux guest's console are shown if it fails.
 const CONSOLE_TAIL: usize = 12;
@@ -59,7 +61,7 @@ impl Live {
         // Its devices are defined before its first event.
         let events = tail.poll()?;
         let selection = compile(filter, tail.definitions())?;
-        let selection = selection.map(|like| Selection::new(like, args.format));
+        let selection = selection.map(|like| Selection::new(like, args.format == Format::Text));
         let selective = selection.is_some();
         let printer = (!args.quiet).then(|| output::printer(args.format, tail.clock(), selective));
         let watch = Watch::new(selection, printer, expectations);
@@ -180,16 +182,16 @@ fn report(
 ) -> Result<Code, Failure> {
     let outcome = watch.expectations().judge(trace)?;
     if let Some(path) = junit {
-        outcome.write_junit(path)?;
+        expectations::write_junit(&outcome, path)?;
     }
     if format == Format::Text {
         writeln!(io::stdout())?;
     }
-    outcome.print(format)?;
+    let code = expectations::print(&outcome, format)?;
     if let (Some((broken, last)), Format::Text) = (violation, format) {
         writeln!(io::stdout(), "broken by record {broken}; the guest was stopped at record {last}")?;
     }
-    Ok(outcome.code())
+    Ok(code)
 }
 
 /// The host's troubles and the user's come before the guest's, and what failed before what is open.

@@ -8,6 +8,7 @@ mod ending;
 mod expectations;
 mod explain;
 mod files;
+mod filters;
 mod live;
 mod maps;
 mod memory;
@@ -19,7 +20,6 @@ mod run;
 mod show;
 mod signals;
 mod stats;
-mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;

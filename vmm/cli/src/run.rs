@@ -2,22 +2,22 @@
 
 use std::io::{self, Write};
 
+use barscope_device::Bdf;
+use barscope_guest_abi::scenario::{self, Needs};
 use barscope_trace::Writer;
 use barscope_trace::harmless::ForTerminal;
 use barscope_vmm::machine::Devices;
 use barscope_vmm::session;
 use barscope_vmm::{Config, HostError, Running, Stop, machine};
-use device_model::Bdf;
-use protocol::scenario::{self, Needs};
 
 use crate::args::{Clock, DeviceChoice, Guest, Run};
 use crate::ending::{Code, Failure};
-use crate::expectations::Expectations;
+use crate::expectations;
 use crate::files::{self, CONSOLE_MAX, Rewound};
+use crate::filters::filter;
 use crate::live::{Ended, Live};
 use crate::onlooker::{Limit, Onlooker, Patience};
 use crate::signals::Signals;
-use crate::watch::filter;
 
 /// Runs the command.
 ///
@@ -30,7 +30,7 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
     check(args)?;
     check_trace(args)?;
     let filter = filter(args.filter.as_slice())?;
-    let expectations = Expectations::read(&args.expect)?;
+    let expectations = expectations::read(&args.expect)?;
     // Until here, signals end the command as they do by themselves.
     let config = config(args)?;
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;

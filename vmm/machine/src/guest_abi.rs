@@ -1,4 +1,4 @@
-//! The guest ABI port: what the guest tells the bench. See the crate `protocol` for the requests.
+//! The guest ABI port: what the guest tells the bench. See the crate `barscope_guest_abi` for the requests.
 
 mod bulk;
 pub mod fuzz;
@@ -89,7 +89,7 @@ fn serve_now(
         Now::Unmap(number) => match shared.interned().unmap(number) {
             Some(mapping) => EventKind::Unmap { mapping },
             None => {
-                let request = protocol::request::UNMAP;
+                let request = barscope_guest_abi::request::UNMAP;
                 return Ok(Err(BadRequest::Value { request, field: "id", value: number }));
             }
         },

@@ -1,6 +1,6 @@
 //! What a trace holds, in order: one [`Event`] a slot.
 
-use device_model::{InterruptLoss, Refused, Region};
+use barscope_device::{InterruptLoss, Refused, Region};
 use serde::{Deserialize, Serialize};
 
 pub use crate::definition::Id;
@@ -422,7 +422,7 @@ pub enum RouteChange {
     Refused,
 }
 
-/// What the guest counted; see `protocol::counted`.
+/// What the guest counted; see `barscope_guest_abi::counted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counted {
