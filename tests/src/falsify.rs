@@ -99,8 +99,8 @@ pub fn each_clause_can_fail(trace: &Trace, file: &str) -> Result<String> {
 impl<'a> Judge<'a> {
     fn new(trace: &'a Trace, file: &str) -> Result<Self> {
         let text = std::fs::read_to_string(root().join(file)).with_context(|| file.to_owned())?;
-        let mut suite =
-            expectation::parse(file, &text).map_err(|mistake| anyhow::anyhow!(mistake.show(file, &text)))?;
+        let mut suite = expectation::parse(file, &text)
+            .map_err(|diagnostic| anyhow::anyhow!(diagnostic.show(file, &text)))?;
         let mut clauses = Vec::new();
         for test in std::mem::take(&mut suite.tests) {
             for placed in test.clauses {

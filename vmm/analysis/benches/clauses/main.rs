@@ -108,8 +108,8 @@ fn check(path: &Path, clause: &str) -> Result<(f64, Verdict), Box<dyn Error>> {
 }
 
 fn verdicts(path: &Path, text: &str) -> Result<Vec<Verdict>, Box<dyn Error>> {
-    let suite =
-        barscope_analysis::expectation::parse("t.expect", text).map_err(|mistake| mistake.show("t", text))?;
+    let suite = barscope_analysis::expectation::parse("t.expect", text)
+        .map_err(|diagnostic| diagnostic.show("t", text))?;
     let mut engine = Engine::new(suite);
     let mut stream = Stream::open(path)?;
     let mut viewer = Viewer::default();

@@ -113,7 +113,7 @@ fn stats(path: &Path) -> Result<u64, ReadError> {
 
 fn check(path: &Path) -> Result<u64, ReadError> {
     let suite = barscope_analysis::expectation::parse("throughput.expect", EXPECTATIONS);
-    let mut engine = Engine::new(suite.unwrap_or_else(|mistake| panic!("{mistake:?}")));
+    let mut engine = Engine::new(suite.unwrap_or_else(|diagnostic| panic!("{diagnostic:?}")));
     let mut stream = Stream::open(path)?;
     let mut viewer = Viewer::default();
     let mut done = 0;

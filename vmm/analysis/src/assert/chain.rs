@@ -71,7 +71,7 @@ impl Chain {
     ) -> Result<Self, String> {
         let links = links(steps)?;
         let filter = |step: &&Step| {
-            step.filter.compile_for(definitions, scope).map(Arc::new).map_err(|mistake| mistake.message)
+            step.filter.compile_for(definitions, scope).map(Arc::new).map_err(|diagnostic| diagnostic.message)
         };
         Ok(Self {
             filters: steps.iter().map(filter).collect::<Result<_, _>>()?,

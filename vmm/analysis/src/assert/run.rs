@@ -85,7 +85,7 @@ impl ClauseRun {
     pub(super) fn new(test: &str, placed: &Placed, definitions: &Definitions, scope: Scope) -> Self {
         let Placed { clause, window, location } = placed;
         let prepared = scope.and_then(|scope| {
-            let bounds = window.compile(definitions).map_err(|mistake| mistake.message)?;
+            let bounds = window.compile(definitions).map_err(|diagnostic| diagnostic.message)?;
             Ok((Prepared::new(clause, definitions, scope.as_deref())?, bounds))
         });
         let mut run = Self {

@@ -90,7 +90,7 @@ impl Prepared {
         scope: Option<&[Bdf]>,
     ) -> Result<Self, String> {
         let compile = |filter: &crate::filter::Filter| {
-            filter.compile_for(definitions, scope).map(Arc::new).map_err(|mistake| mistake.message)
+            filter.compile_for(definitions, scope).map(Arc::new).map_err(|diagnostic| diagnostic.message)
         };
         Ok(match clause {
             Clause::Sequence(steps) if steps.is_empty() => return Err(NOTHING.to_owned()),

@@ -9,7 +9,7 @@ use barscope_trace::definition::Definition;
 use gimli::{AttributeValue, Dwarf, EndianSlice, RunTimeEndian, Unit};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
-use super::mistake::did_you_mean;
+use super::diagnostic::did_you_mean;
 use super::{Mentions, Wanted};
 use crate::symbols::name;
 
