@@ -7,7 +7,7 @@ use barscope_trace::Capabilities;
 use barscope_trace::Definitions;
 use barscope_trace::End;
 
-use super::chain::Moment;
+use super::chain::Timestamp;
 use super::needs::FreeNames;
 use super::picture::Findings;
 use super::run::ClauseRun;
@@ -32,7 +32,7 @@ pub struct Engine {
     unseen: Unseen,
     prepared: bool,
     /// The last record that was taken, at the latest time so far.
-    last: Moment,
+    last: Timestamp,
     lost: u64,
     names: FreeNames,
     /// Clauses that are broken, each with the record that broke it.
@@ -53,7 +53,7 @@ impl Engine {
             watchlist: Watchlist::default(),
             unseen: Unseen::default(),
             prepared: false,
-            last: Moment { seq: 0, device_ns: 0, host_ns: 0 },
+            last: Timestamp { seq: 0, device_ns: 0, host_ns: 0 },
             lost: 0,
             names,
             broken: Vec::new(),
@@ -69,7 +69,7 @@ impl Engine {
             self.unseen.lose(definitions);
             self.look();
         }
-        self.last = Moment {
+        self.last = Timestamp {
             seq: view.seq,
             device_ns: view.device_ns.max(self.last.device_ns),
             host_ns: view.host_ns.max(self.last.host_ns),

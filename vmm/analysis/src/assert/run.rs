@@ -4,7 +4,7 @@ use barscope_trace::Capabilities;
 use barscope_trace::Definitions;
 use barscope_trace::End;
 
-use super::chain::Moment;
+use super::chain::Timestamp;
 use super::engine::Scope;
 use super::needs::{Absent, FreeNames, Needs};
 use super::state::{Details, Finish, Prepared, State, Turn};
@@ -155,7 +155,7 @@ impl ClauseRun {
     }
 
     /// Takes an event.
-    pub(super) fn take(&mut self, definitions: &Definitions, view: &View, now: Moment) {
+    pub(super) fn take(&mut self, definitions: &Definitions, view: &View, now: Timestamp) {
         let Ok((prepared, bounds)) = &self.prepared else { return };
         let begin = |doubt: Option<String>| {
             let state = Some(prepared.begin(definitions));

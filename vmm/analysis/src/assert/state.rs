@@ -7,7 +7,7 @@ use barscope_trace::Definitions;
 use barscope_trace::event::Counted;
 use rustc_hash::FxHashSet;
 
-use super::chain::{Chain, Matcher, Moment, Unfollowed};
+use super::chain::{Chain, Matcher, Timestamp, Unfollowed};
 use super::clause::{Clause, Goal, Limits, Step};
 use super::covered::covered;
 use super::picture::Late;
@@ -179,7 +179,7 @@ pub(super) enum State {
 
 impl State {
     /// Takes an event.
-    pub(super) fn take(&mut self, prepared: &Prepared, view: &View, now: Moment) -> Option<Turn> {
+    pub(super) fn take(&mut self, prepared: &Prepared, view: &View, now: Timestamp) -> Option<Turn> {
         match (self, prepared) {
             (State::Chain(matcher), Prepared::Sequence(chain)) => {
                 let hits = chain.hits(view);

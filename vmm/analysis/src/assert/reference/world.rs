@@ -15,7 +15,7 @@ use barscope_trace::event::{
 use barscope_trace::{Clock, End};
 use fastrand::Rng;
 
-use crate::assert::chain::Moment;
+use crate::assert::chain::Timestamp;
 use crate::view::{View, Viewer};
 use barscope_trace::TraceInfo;
 
@@ -316,14 +316,14 @@ impl Observed {
 }
 
 /// Each event's time, which never goes back.
-pub(super) fn clock(views: &[View]) -> Vec<Moment> {
+pub(super) fn clock(views: &[View]) -> Vec<Timestamp> {
     let (mut device_ns, mut host_ns) = (0, 0);
     views
         .iter()
         .map(|view| {
             device_ns = view.device_ns.max(device_ns);
             host_ns = view.host_ns.max(host_ns);
-            Moment { seq: view.seq, device_ns, host_ns }
+            Timestamp { seq: view.seq, device_ns, host_ns }
         })
         .collect()
 }
