@@ -12,11 +12,15 @@ pub mod maps;
 pub mod print;
 #[cfg(test)]
 mod sample;
+mod serial;
 pub mod stats;
+mod style;
 pub mod symbols;
 mod trace;
 pub mod view;
 pub mod watch;
+mod words;
+mod wrap;
 
 pub use completeness::Completeness;
 pub use trace::Trace;

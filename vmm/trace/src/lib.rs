@@ -17,5 +17,5 @@ pub use definition::Definition;
 pub use definitions::Definitions;
 pub use event::{Event, EventKind, Id};
 pub use format::{Clock, End};
-pub use reader::{Content, Damage, DamageKind, Feed, Piece, ReadError, Stream, Tail};
+pub use reader::{Content, Damage, DamageKind, Feed, Piece, ReadError, Stream, Tail, TraceInfo};
 pub use writer::{Lane, WriteError, WriteOptions, Writer};

@@ -108,15 +108,15 @@ fn check(path: &Path, clause: &str) -> Result<(f64, Verdict), Box<dyn Error>> {
 }
 
 fn verdicts(path: &Path, text: &str) -> Result<Vec<Verdict>, Box<dyn Error>> {
-    let suite =
-        barscope_analysis::expectation::parse("t.expect", text).map_err(|mistake| mistake.show("t", text))?;
+    let suite = barscope_analysis::expectation::parse("t.expect", text)
+        .map_err(|diagnostic| diagnostic.show("t", text))?;
     let mut engine = Engine::new(suite);
     let mut stream = Stream::open(path)?;
     let mut viewer = Viewer::default();
     while let Some(event) = stream.next()? {
         engine.take(stream.definitions(), &viewer.view(stream.definitions(), &event));
     }
-    let findings = engine.finish(&(&stream).into());
+    let findings = engine.finish(&stream.info());
     Ok(findings.into_list().into_iter().map(|finding| finding.verdict).collect())
 }
 
