@@ -11,9 +11,9 @@ use barscope_analysis::assert::{Clause, Engine, Findings, Suite, Test, Verdict, 
 use barscope_analysis::expectation;
 use barscope_analysis::print::Ending;
 use barscope_analysis::view::{View, Viewer, What};
+use barscope_device::Bdf;
 use barscope_trace::definition::{Definition, Function};
 use barscope_trace::{Event, Stream, rewrite};
-use device_model::Bdf;
 use tempfile::TempDir;
 
 use crate::expectations::root;

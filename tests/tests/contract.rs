@@ -2,8 +2,8 @@
 
 use std::mem::offset_of;
 
-use device_model::devices::lab::Lab;
-use device_model::{Field, Options, PciDevice, Region, Register, RegisterMap, catalog};
+use barscope_device::devices::lab::Lab;
+use barscope_device::{BarIndex, Field, Options, PciDevice, Region, Register, RegisterMap, catalog};
 
 #[path = "../../guest-driver/test-kernel/src/lab/registers.rs"]
 mod guest;
@@ -16,7 +16,7 @@ fn registers() -> RegisterMap {
 }
 
 fn lab_map(bar: usize) -> RegisterMap {
-    let region = Region::Bar(bar as u8);
+    let region = Region::Bar(BarIndex::new(bar as u8).expect("a function has six BARs"));
     let lab = Lab::default();
     let map = lab.register_maps().iter().find(|map| map.region == region);
     map.expect("the BAR has registers").clone()
@@ -37,10 +37,10 @@ fn guest_and_model_give_the_lab_function_one_identity() {
     assert_eq!(guest::PCI_ID >> 16, u32::from(header.device));
     let bar = header.bars.iter().find(|bar| bar.region() == registers().region).unwrap();
     assert_eq!(bar.size, 0x1000);
-    let size = |index| header.bars.iter().find(|bar| usize::from(bar.index) == index).unwrap().size;
+    let size = |index| header.bars.iter().find(|bar| usize::from(bar.index.get()) == index).unwrap().size;
     assert_eq!(size(guest::MEMORY_BAR), u64::from(guest::MEMORY_SIZE));
     assert_eq!(size(guest::DOORBELLS_BAR), 0x100);
-    assert_eq!(header.msix.map(|msix| usize::from(msix.bar)), Some(guest::MESSAGES_BAR));
+    assert_eq!(header.msix.map(|msix| usize::from(msix.bar.get())), Some(guest::MESSAGES_BAR));
     assert_eq!(header.msi.map(|msi| msi.vectors), Some(8));
 }
 

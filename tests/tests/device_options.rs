@@ -3,8 +3,8 @@
 use anyhow::Result;
 use barscope_analysis::view::What;
 use barscope_bench::Bench;
+use barscope_device::catalog;
 use barscope_vmm::Stop;
-use device_model::catalog;
 
 /// The scenarios that a run left out, by their marks.
 fn left_out(run: &barscope_bench::Run) -> Vec<String> {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Expect, Window, read};
 use barscope_analysis::view::{Place, What};
-use barscope_bench::command::{Ended, Session, debian};
+use barscope_bench::command::{Ended, Session, debian, libraries};
 use barscope_bench::expectations::{linux_file, root};
 use barscope_bench::falsify::each_clause_can_fail;
 use barscope_guest_abi::linux::SCENARIOS;
@@ -40,12 +40,7 @@ fn run(arguments: &[&str]) -> Result<Run> {
     let mut command = session.barscope(&all)?;
     command.current_dir(root()).arg("--trace").arg(session.path("barscope.trace"));
     command.arg("--console").arg(&console);
-    // What is unpacked has its libraries beside it.
-    let libraries = debian()?.into_iter().skip(1).map(|root| root.join("usr/lib/x86_64-linux-gnu"));
-    let libraries: Vec<_> = libraries.collect();
-    if !libraries.is_empty() {
-        command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?);
-    }
+    libraries(&mut command)?;
     let ended = Ended::from(command.output()?);
     let trace = session.trace().map_err(|error| anyhow!("{error:#}\n{}", ended.stderr))?;
     Ok(Run { ended, trace, console: std::fs::read_to_string(console)? })

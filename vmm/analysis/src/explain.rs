@@ -14,10 +14,10 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
+use barscope_device::Region;
 use barscope_trace::definition::MemoryType;
 use barscope_trace::event::{Event, EventKind};
 use barscope_trace::{Damage, ReadError, Stream};
-use device_model::Region;
 use serde::Serialize;
 
 use self::gather::Gather;

@@ -42,8 +42,8 @@ mod truth;
 
 use std::fmt;
 
+use barscope_device::Bdf;
 use barscope_trace::Definitions;
-use device_model::Bdf;
 
 pub use build::{
     access, any_access, busy, change, dma, interrupt_lost, interrupt_masked, intx, map, mark, msi,

@@ -5,6 +5,7 @@
 //! Nothing here needs KVM: a trace tells everything by itself.
 
 pub mod assert;
+pub mod check;
 mod completeness;
 pub mod coverage;
 pub mod expectation;
@@ -19,6 +20,7 @@ pub mod stats;
 pub mod symbols;
 mod trace;
 pub mod view;
+pub mod watch;
 
 pub use completeness::Completeness;
 pub use trace::Trace;

@@ -12,10 +12,10 @@ use std::collections::HashMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Region, Space};
 use barscope_trace::definition::{Function, Mapping, MemoryType, Path, Process, Route};
 use barscope_trace::event::{Backing, Id};
 use barscope_trace::{ReadError, Stream};
-use device_model::{Bdf, Region, Space};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 

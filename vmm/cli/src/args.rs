@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use barscope_device::{Bdf, Options, catalog};
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::WriteOptions;
+use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
+use barscope_vmm::session::{self, Defaults};
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
-use device_model::{Bdf, Options, catalog};
 
-use crate::linux::{ModuleChoice, ProgramChoice};
+use crate::ending::Failure;
+use crate::output::Format;
 
 /// Watch a PCI driver reach its device: every BAR access, from instruction to register.
 #[derive(Parser)]
@@ -322,24 +325,57 @@ pub struct Run {
 
 /// The files that the options name: with `--nested` they travel.
 impl Run {
+    /// What boots.
+    ///
+    /// # Errors
+    /// [`Failure::Guest`] if a file that is named can't be read.
+    pub fn guest(&self) -> Result<session::Guest, Failure> {
+        Ok(match (self.guest, &self.kernel) {
+            (Guest::Linux, _) => session::Guest::Linux {
+                choice: self.linux(),
+                initramfs: self.initrd.clone(),
+                append: self.append.clone(),
+            },
+            (Guest::TestKernel, Some(kernel)) => {
+                session::Guest::kernel(kernel, self.initrd.as_deref(), &self.append)?
+            }
+            (Guest::TestKernel, None) => {
+                session::Guest::TestKernel { scenarios: self.scenarios.clone(), bug: self.bug.clone() }
+            }
+        })
+    }
+
+    /// What a Linux guest is made of.
+    pub fn linux(&self) -> linux::Choice {
+        linux::Choice {
+            kernel: self.kernel.clone(),
+            modules: self.modules.clone(),
+            programs: self.programs.clone(),
+            scenarios: self.scenarios.clone(),
+        }
+    }
+
     /// Guest memory in MiB.
     pub fn memory_mib(&self) -> u64 {
-        self.memory.unwrap_or(if self.guest == Guest::Linux { 512 } else { 32 })
+        self.memory.unwrap_or(self.defaults().memory_mib)
     }
 
     /// How long the guest may take.
     pub fn time_limit(&self) -> Duration {
-        Duration::from_secs(self.timeout.unwrap_or(if self.guest == Guest::Linux { 300 } else { 60 }))
+        self.timeout.map_or(self.defaults().time_limit, Duration::from_secs)
     }
 
-    /// Whether BARs have addresses and are decoded when the guest starts. Without being told: not where the guest's
-    /// own driver enables its device, which is what its scenarios show.
+    /// Whether BARs have addresses and are decoded when the guest starts.
     pub fn has_firmware(&self) -> bool {
-        let foreign = match self.guest {
-            Guest::TestKernel => self.kernel.is_some(),
-            Guest::Linux => !self.modules.is_empty() || !self.programs.is_empty(),
-        };
-        self.firmware.map_or(foreign, |firmware| firmware == Firmware::On)
+        self.firmware.map_or(self.defaults().firmware, |firmware| firmware == Firmware::On)
+    }
+
+    fn defaults(&self) -> Defaults {
+        match (self.guest, &self.kernel) {
+            (Guest::Linux, _) => Defaults::of_linux(&self.linux()),
+            (Guest::TestKernel, Some(_)) => Defaults::OF_KERNELS,
+            (Guest::TestKernel, None) => Defaults::OF_TEST_KERNEL,
+        }
     }
 
     /// How long the trace may become, and what it may replace.
@@ -376,15 +412,6 @@ impl Guest {
             Guest::Linux => barscope_guest_abi::linux::SCENARIOS,
         }
     }
-}
-
-/// How a trace is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// The clock that devices see.
@@ -468,7 +495,7 @@ impl FromStr for DeviceChoice {
             match option.split_once('=') {
                 Some(("bdf", _)) if bdf.is_some() => return Err(format!("{name}: bdf is given twice")),
                 Some(("bdf", address)) => {
-                    bdf = Some(address.parse().map_err(|error: device_model::BadBdf| error.to_string())?);
+                    bdf = Some(address.parse().map_err(|error: barscope_device::BadBdf| error.to_string())?);
                 }
                 Some(pair) => given.push(pair),
                 None => return Err(format!("no option {option:?}; write it as NAME=VALUE")),

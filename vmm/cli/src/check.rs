@@ -2,17 +2,16 @@
 
 use crate::args::Check;
 use crate::ending::{Code, Failure};
-use crate::expectations::Expectations;
+use crate::expectations;
 
 /// Runs the command.
 ///
 /// # Errors
 /// A file can't be read, or an expectation can't be understood.
 pub fn check(args: &Check) -> Result<Code, Failure> {
-    let outcome = Expectations::read(&args.expect)?.judge(&args.trace)?;
+    let outcome = expectations::read(&args.expect)?.judge(&args.trace)?;
     if let Some(path) = &args.junit {
-        outcome.write_junit(path)?;
+        expectations::write_junit(&outcome, path)?;
     }
-    outcome.print(args.format)?;
-    Ok(outcome.code())
+    Ok(expectations::print(&outcome, args.format)?)
 }

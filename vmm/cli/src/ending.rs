@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use barscope_analysis::symbols::Symbols;
 use barscope_analysis::view::disassemble;
 use barscope_trace::{Definitions, WriteError};
+use barscope_vmm::session::GuestError;
 use barscope_vmm::{BootError, HostError, MachineError, Place, Stop, signal_name};
+use barscope_vmm::{linux, nested};
 
 use crate::output::complain;
 
@@ -49,14 +51,9 @@ pub enum Failure {
     /// The host failed while it ran.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// The kernel's file can't be read.
-    #[error("{}", path.display())]
-    Kernel {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// A guest's file can't be read, or Linux not be put together.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
     /// A file that the command line names can't be read.
     #[error("{}", path.display())]
     File {
@@ -90,7 +87,7 @@ pub enum Failure {
     },
     /// There is no Linux guest to boot.
     #[error(transparent)]
-    Linux(#[from] crate::linux::Error),
+    Linux(#[from] linux::Error),
     /// More devices than a bus has places.
     #[error(
         "more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1"
@@ -106,7 +103,7 @@ pub enum Failure {
     },
     /// `--nested` has no machine, or no answer from it.
     #[error(transparent)]
-    Nested(#[from] crate::nested::Error),
+    Nested(nested::Error),
     /// The trace can't be read back.
     #[error(transparent)]
     Read(#[from] barscope_trace::ReadError),
@@ -133,7 +130,7 @@ impl Failure {
             Failure::Machine(MachineError::Host(error)) | Failure::Host(error) => host_code(error),
             Failure::Machine(MachineError::Boot { source: BootError::Structure { .. }, .. }) => Code::Host,
             Failure::Machine(_)
-            | Failure::Kernel { .. }
+            | Failure::Guest(GuestError::File { .. })
             | Failure::File { .. }
             | Failure::Mistake(_)
             | Failure::Report { .. }
@@ -142,13 +139,42 @@ impl Failure {
             | Failure::Scenario { .. }
             | Failure::LinuxOnly { .. }
             | Failure::Needs { .. } => Code::Usage,
-            Failure::Nested(error) => error.code(),
-            Failure::Linux(error) => error.code(),
+            Failure::Nested(error) => nested_code(error),
+            Failure::Linux(error) | Failure::Guest(GuestError::Linux(error)) => linux_code(error),
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
             Failure::Lost | Failure::Print(_) => Code::Host,
         }
+    }
+}
+
+impl From<nested::Error> for Failure {
+    fn from(error: nested::Error) -> Self {
+        match error {
+            nested::Error::Print(source) => Failure::Print(source),
+            error => Failure::Nested(error),
+        }
+    }
+}
+
+/// Files that a user named are his to mend; what isn't installed is the host's.
+fn linux_code(error: &linux::Error) -> Code {
+    use linux::Error::{Kernel, Libraries, NoVersion, Pack};
+    match error {
+        Libraries { .. } | Pack(_) | Kernel { .. } | NoVersion { .. } => Code::Usage,
+        _ => Code::Host,
+    }
+}
+
+/// The same of what the virtual machine needs.
+fn nested_code(error: &nested::Error) -> Code {
+    use nested::Error::{Late, Libraries, Output, Pack};
+    match error {
+        Libraries { .. } | Pack(_) | Output { .. } => Code::Usage,
+        // As when the command itself finds out.
+        Late => Code::Failed,
+        _ => Code::Host,
     }
 }
 

@@ -1,339 +1,53 @@
-//! Expectation files: read, held against a trace, and what came of them.
+//! Expectation files of the command line: read, and what came of them printed.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anstyle::{AnsiColor, Style};
-use barscope_analysis::assert::{Engine, Finding, Findings, Suite, Verdict};
-use barscope_analysis::expectation;
-use barscope_analysis::view::{View, Viewer};
-use barscope_trace::{Capabilities, Definitions, Stream};
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use serde_json::json;
+use barscope_analysis::check::{Expectations, Outcome, Tally};
 
-use crate::args::Format;
 use crate::ending::{Code, Failure};
 use crate::files::{self, read_text};
-use crate::output;
+use crate::output::{self, Format};
 
-/// How many clauses that are inconclusive for one reason are shown one by one.
-const FEW: usize = 3;
-
-/// Expectation files.
-pub struct Expectations {
-    files: Vec<Expected>,
+/// Reads files.
+///
+/// # Errors
+/// The first that can't be read, or the first mistake in one.
+pub fn read(paths: &[PathBuf]) -> Result<Expectations, Failure> {
+    let mut expectations = Expectations::default();
+    for path in paths {
+        let text = read_text(path)?;
+        let name = path.display().to_string();
+        expectations.add(path, &text).map_err(|mistake| Failure::Mistake(mistake.show(&name, &text)))?;
+    }
+    Ok(expectations)
 }
 
-/// A file, and how it fares while the guest runs.
-struct Expected {
-    path: PathBuf,
-    suite: Suite,
-    live: Engine,
+/// Prints what came of them; the exit code that it means.
+///
+/// # Errors
+/// Standard output can't be written.
+pub fn print(outcome: &Outcome, format: Format) -> io::Result<Code> {
+    let mut out = output::buffered();
+    match format {
+        Format::Text => outcome.print_text(&mut out)?,
+        Format::Json => outcome.print_json(&mut out)?,
+    }
+    out.flush()?;
+    let Tally { failed, inconclusive, .. } = outcome.tally();
+    Ok(match (failed, inconclusive) {
+        (0, 0) => Code::Passed,
+        (0, _) => Code::Inconclusive,
+        _ => Code::Failed,
+    })
 }
 
-/// What became of expectation files.
-pub struct Outcome {
-    files: Vec<(PathBuf, Vec<Finding>)>,
-}
-
-/// How many clauses, or tests, came out each way.
-#[derive(Clone, Copy, Default)]
-struct Tally {
-    passed: usize,
-    failed: usize,
-    inconclusive: usize,
-}
-
-impl Expectations {
-    /// None.
-    pub fn none() -> Self {
-        Self { files: Vec::new() }
-    }
-
-    /// Reads files.
-    ///
-    /// # Errors
-    /// The first that can't be read, or the first mistake in one.
-    pub fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let expected = |path: &PathBuf| {
-            let text = read_text(path)?;
-            let name = path.display().to_string();
-            match expectation::parse(&name, &text) {
-                Ok(suite) => Ok(Expected { path: path.clone(), live: Engine::new(suite.clone()), suite }),
-                Err(mistake) => Err(Failure::Mistake(mistake.show(&name, &text))),
-            }
-        };
-        Ok(Self { files: paths.iter().map(expected).collect::<Result<_, _>>()? })
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
-    /// Takes the next event while the guest runs.
-    pub fn take(&mut self, definitions: &Definitions, view: &View) {
-        for file in &mut self.files {
-            file.live.take(definitions, view);
-        }
-    }
-
-    /// The record that certainly broke one, if one did, and the last record that was looked at.
-    pub fn violation(&self, capabilities: &Capabilities, names_come_late: bool) -> Option<(u64, u64)> {
-        let violations = self.files.iter().filter_map(|Expected { live, .. }| {
-            Some((live.violation(capabilities, names_come_late)?, live.last_seq()))
-        });
-        violations.min()
-    }
-
-    /// Holds all against the trace at `path`. A trace that was watched while it grew is read anew: what its guest
-    /// told late is known then, and the verdict is the one that everybody gets who reads the trace.
-    ///
-    /// # Errors
-    /// The trace can't be read.
-    pub fn judge(&self, path: &Path) -> Result<Outcome, Failure> {
-        let mut engines: Vec<_> = self.files.iter().map(|file| Engine::new(file.suite.clone())).collect();
-        let mut stream = Stream::open(path)?;
-        let mut viewer = Viewer::default();
-        while let Some(event) = stream.next()? {
-            let view = viewer.view(stream.definitions(), &event);
-            engines.iter_mut().for_each(|engine| engine.take(stream.definitions(), &view));
-        }
-        let ending = (&stream).into();
-        let mut findings: Vec<_> = engines.into_iter().map(|engine| engine.finish(&ending)).collect();
-        if findings.iter().any(Findings::need_pictures) {
-            let mut stream = Stream::open(path)?;
-            let mut viewer = Viewer::default();
-            while let Some(event) = stream.next()? {
-                let view = viewer.view(stream.definitions(), &event);
-                findings.iter_mut().for_each(|findings| findings.look(&view));
-            }
-        }
-        let paths = self.files.iter().map(|file| file.path.clone());
-        Ok(Outcome { files: paths.zip(findings.into_iter().map(Findings::into_list)).collect() })
-    }
-}
-
-impl Outcome {
-    /// What it means for the exit code.
-    pub fn code(&self) -> Code {
-        let Tally { failed, inconclusive, .. } = self.tests().map(|(.., verdict)| verdict).collect();
-        match (failed, inconclusive) {
-            (0, 0) => Code::Passed,
-            (0, _) => Code::Inconclusive,
-            _ => Code::Failed,
-        }
-    }
-
-    /// Each test with its file, its clauses and what they come to.
-    fn tests(&self) -> impl Iterator<Item = (&Path, &[Finding], Verdict)> {
-        self.files.iter().flat_map(|(path, findings)| {
-            findings.chunk_by(|one, next| one.test == next.test).map(|clauses| {
-                let all = clauses.iter().map(|finding| finding.verdict.clone());
-                (path.as_path(), clauses, all.fold(Verdict::Pass, Verdict::and))
-            })
-        })
-    }
-
-    /// Prints it.
-    ///
-    /// # Errors
-    /// Standard output can't be written.
-    pub fn print(&self, format: Format) -> io::Result<()> {
-        let mut out = output::buffered();
-        match format {
-            Format::Text => self.print_text(&mut out)?,
-            Format::Json => self.print_json(&mut out)?,
-        }
-        out.flush()
-    }
-
-    fn print_text(&self, out: &mut impl Write) -> io::Result<()> {
-        let paint = |color: AnsiColor, text: &str| {
-            let style = Style::new().bold().fg_color(Some(color.into()));
-            format!("{style}{text}{style:#}")
-        };
-        let mut tally = Tally::default();
-        let mut details = Vec::new();
-        for (path, clauses, verdict) in self.tests() {
-            tally.extend([verdict.clone()]);
-            let word = match verdict {
-                Verdict::Pass => paint(AnsiColor::Green, "PASS"),
-                Verdict::Fail(_) => paint(AnsiColor::Red, "FAIL"),
-                Verdict::Inconclusive(_) => paint(AnsiColor::Yellow, "INCONCLUSIVE"),
-            };
-            writeln!(out, "{word}  {}  {}", path.display(), clauses[0].test)?;
-            details.extend(clauses.iter().filter(|finding| !finding.verdict.passed()));
-        }
-        // What the trace can't tell for one reason is told together: an early end leaves much open.
-        let mut open: Vec<(&str, Vec<&Finding>)> = Vec::new();
-        for finding in details {
-            match &finding.verdict {
-                Verdict::Pass => {}
-                Verdict::Fail(failure) => {
-                    write_heading(out, &paint(AnsiColor::Red, "FAIL"), finding)?;
-                    write_window(out, &failure.window)?;
-                    writeln!(out, "  {}", failure.reason)?;
-                    if let Some(nearest) = &failure.nearest {
-                        writeln!(out, "  nearest: {nearest}")?;
-                    }
-                    for line in &failure.context {
-                        let mark = if line.marked { '>' } else { ' ' };
-                        writeln!(out, "  {mark} {:>6}  {}", line.seq, line.text)?;
-                    }
-                }
-                Verdict::Inconclusive(one) => match open.iter_mut().find(|(doubt, _)| *doubt == one.doubt) {
-                    Some((_, findings)) => findings.push(finding),
-                    None => open.push((&one.doubt, vec![finding])),
-                },
-            }
-        }
-        for (doubt, findings) in open {
-            let word = paint(AnsiColor::Yellow, "INCONCLUSIVE");
-            if findings.len() > FEW {
-                writeln!(out, "\n{word}  {} clauses", findings.len())?;
-                writeln!(out, "  the trace can't tell: {doubt}")?;
-                continue;
-            }
-            for finding in findings {
-                write_heading(out, &word, finding)?;
-                if let Verdict::Inconclusive(one) = &finding.verdict {
-                    write_window(out, &one.window)?;
-                }
-                writeln!(out, "  the trace can't tell: {doubt}")?;
-            }
-        }
-        let Tally { passed, failed, inconclusive } = tally;
-        writeln!(out, "\n{failed} failed, {passed} passed, {inconclusive} inconclusive")
-    }
-
-    fn print_json(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut tally = Tally::default();
-        for (path, clauses, verdict) in self.tests() {
-            tally.extend([verdict]);
-            for finding in clauses {
-                let mut object = json!({
-                    "event": "clause",
-                    // JSON is UTF-8, and file names needn't be: what isn't is shown as U+FFFD.
-                    "file": path.to_string_lossy(),
-                    "line": finding.location.as_ref().map(|at| at.line),
-                    "test": finding.test,
-                    "clause": finding.clause,
-                    "verdict": word(&finding.verdict),
-                });
-                match &finding.verdict {
-                    Verdict::Pass => {}
-                    Verdict::Fail(failure) => {
-                        object["window"] = json!(failure.window);
-                        object["reason"] = json!(failure.reason);
-                        object["record"] = json!(failure.record);
-                        object["nearest"] = json!(failure.nearest);
-                        object["records"] =
-                            json!(failure.context.iter().map(|line| line.seq).collect::<Vec<_>>());
-                    }
-                    Verdict::Inconclusive(open) => {
-                        object["window"] = json!(open.window);
-                        object["reason"] = json!(open.doubt);
-                    }
-                }
-                writeln!(out, "{object}")?;
-            }
-        }
-        let Tally { passed, failed, inconclusive } = tally;
-        let sum = json!({
-            "event": "tests", "passed": passed, "failed": failed, "inconclusive": inconclusive,
-        });
-        writeln!(out, "{sum}")
-    }
-
-    /// Writes a JUnit report: a suite for each file, a case for each test. What is inconclusive is an error.
-    ///
-    /// # Errors
-    /// The file can't be written.
-    pub fn write_junit(&self, path: &Path) -> Result<(), Failure> {
-        let mut report = Report::new("barscope");
-        for (file, _) in &self.files {
-            let mut suite = TestSuite::new(file.display().to_string());
-            for (_, clauses, verdict) in self.tests().filter(|(of, ..)| of == file) {
-                let kind = match verdict {
-                    Verdict::Pass => None,
-                    Verdict::Fail(_) => Some(NonSuccessKind::Failure),
-                    Verdict::Inconclusive(_) => Some(NonSuccessKind::Error),
-                };
-                let status = match kind {
-                    None => TestCaseStatus::success(),
-                    Some(kind) => {
-                        let not_passed = clauses.iter().filter(|finding| !finding.verdict.passed());
-                        let texts: Vec<_> = not_passed.map(|finding| finding.verdict.to_string()).collect();
-                        let mut status = TestCaseStatus::non_success(kind);
-                        status.set_message(word(&verdict)).set_description(texts.join("\n\n"));
-                        status
-                    }
-                };
-                let mut case = TestCase::new(clauses[0].test.clone(), status);
-                case.set_classname(file.display().to_string());
-                suite.add_test_case(case);
-            }
-            report.add_test_suite(suite);
-        }
-        let failed = |source| Failure::Report { path: path.to_owned(), source };
-        let file = files::create(path).map_err(failed)?;
-        report.serialize(io::BufWriter::new(file)).map_err(|error| failed(io::Error::other(error)))
-    }
-}
-
-/// What a clause came to, where it stands, and as it was written.
-fn write_heading(out: &mut impl Write, word: &str, finding: &Finding) -> io::Result<()> {
-    let place = match &finding.location {
-        Some(at) => format!("{}:{}", at.file, at.line),
-        None => String::new(),
-    };
-    writeln!(out, "\n{word}  {place}  {:?}", finding.test)?;
-    quote(out, finding)
-}
-
-/// The line that the clause was written in.
-fn quote(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
-    match &finding.location {
-        Some(at) => {
-            for (number, line) in (at.line..).zip(at.text.lines()) {
-                writeln!(out, "  {number} | {}", line.trim())?;
-            }
-            Ok(())
-        }
-        None => writeln!(out, "  {}", finding.clause),
-    }
-}
-
-/// In which part of the trace, if it isn't all of it.
-fn write_window(out: &mut impl Write, window: &str) -> io::Result<()> {
-    if window == "the whole trace" { Ok(()) } else { writeln!(out, "  in {window}:") }
-}
-
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Fail(_) => "fail",
-        Verdict::Inconclusive(_) => "inconclusive",
-    }
-}
-
-impl Extend<Verdict> for Tally {
-    fn extend<T: IntoIterator<Item = Verdict>>(&mut self, verdicts: T) {
-        for verdict in verdicts {
-            match verdict {
-                Verdict::Pass => self.passed += 1,
-                Verdict::Fail(_) => self.failed += 1,
-                Verdict::Inconclusive(_) => self.inconclusive += 1,
-            }
-        }
-    }
-}
-
-impl FromIterator<Verdict> for Tally {
-    fn from_iter<T: IntoIterator<Item = Verdict>>(verdicts: T) -> Self {
-        let mut tally = Self::default();
-        tally.extend(verdicts);
-        tally
-    }
+/// Writes a JUnit report.
+///
+/// # Errors
+/// The file can't be written.
+pub fn write_junit(outcome: &Outcome, path: &Path) -> Result<(), Failure> {
+    let failed = |source| Failure::Report { path: path.to_owned(), source };
+    let file = files::create(path).map_err(failed)?;
+    outcome.write_junit(io::BufWriter::new(file)).map_err(failed)
 }

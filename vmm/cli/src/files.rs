@@ -1,7 +1,7 @@
 //! Files that the command line names, read without taking more than they should.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
 
 use barscope_vmm::host_file;
@@ -11,10 +11,6 @@ use crate::ending::Failure;
 
 /// The longest text: nobody writes more expectations.
 const TEXT_MAX: u64 = 16 << 20;
-/// The longest kernel, and the longest first file system: with all that debuggers like, Linux has half as much.
-pub const KERNEL_MAX: u64 = 1 << 30;
-/// The longest module or program that is looked into.
-pub const MODULE_MAX: u64 = 1 << 30;
 /// The most that a guest's console takes on the disk.
 pub const CONSOLE_MAX: u64 = 64 << 20;
 
@@ -24,23 +20,8 @@ pub const CONSOLE_MAX: u64 = 64 << 20;
 /// [`Failure::File`] if it is no regular file, too long, no UTF-8, or can't be read.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
     let failed = |source| Failure::File { path: path.to_owned(), source };
-    let bytes = read_bounded(path, TEXT_MAX).map_err(failed)?;
+    let bytes = host_file::read(path, TEXT_MAX).map_err(failed)?;
     String::from_utf8(bytes).map_err(|_| failed(io::Error::other("is no text in UTF-8")))
-}
-
-/// Reads a regular file of at most `limit` bytes.
-///
-/// # Errors
-/// It is something else, longer, or can't be read.
-pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = host_file::open(path, limit)?;
-    let mut bytes = Vec::new();
-    // What a file says of its length needs not be so.
-    file.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(host_file::too_long(limit));
-    }
-    Ok(bytes)
 }
 
 /// Creates a file, or empties what is there. A pipe that nobody reads doesn't hold it up.
@@ -92,19 +73,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_no_end_or_is_too_long_is_refused() {
+    fn what_is_no_text_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
-        std::fs::write(&path, "12345").unwrap();
-        assert_eq!(read_bounded(&path, 5).unwrap(), b"12345");
-        let error = read_bounded(&path, 4).unwrap_err();
-        assert_eq!(error.to_string(), "has more than 4 bytes");
-        for other in ["/dev/zero".as_ref(), folder.path()] {
-            assert_eq!(read_bounded(other, 5).unwrap_err().to_string(), "is no regular file");
-        }
-        File::create(&path).unwrap().set_len(1 << 40).unwrap();
-        let error = read_bounded(&path, KERNEL_MAX).unwrap_err();
-        assert_eq!(error.to_string(), "has more than 1073741824 bytes");
         std::fs::write(&path, [0xff]).unwrap();
         assert!(read_text(&path).is_err());
     }

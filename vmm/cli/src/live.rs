@@ -4,32 +4,31 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use barscope_analysis::check::Expectations;
 use barscope_analysis::filter::Filter;
+use barscope_analysis::watch::{Selection, Watch};
 use barscope_trace::harmless::harmless;
 use barscope_trace::{Event, EventKind, Tail};
-use barscope_vmm::{HostError, Place, Stop};
+use barscope_vmm::session;
+use barscope_vmm::{Stop, host_file};
 
-use crate::args::{Format, Guest, Run};
+use crate::args::{Guest, Run};
 use crate::ending::{Code, Failure, explain};
-use crate::expectations::Expectations;
-use crate::files::{CONSOLE_MAX, read_bounded};
-use crate::linux::Progress;
-use crate::output::{self, complain};
-use crate::watch::{Selection, Watch, compile};
+use crate::expectations;
+use crate::files::CONSOLE_MAX;
+use crate::filters::compile;
+use crate::output::{self, Format, complain};
+use crate::progress::Progress;
 
 /// How many lines of a Linux guest's console are shown if it fails.
 const CONSOLE_TAIL: usize = 12;
 /// How the line begins that says why a kernel panics; a page of what led to it follows.
 const PANIC: &str = "Kernel panic - not syncing";
 
-/// How a run ended.
+/// A machine that ended, and how long its trace may still be printed.
 pub struct Ended {
-    /// Why.
-    pub stop: Stop,
-    /// Where the vCPUs were; one that is missing didn't leave.
-    pub places: Vec<Place>,
-    /// Whether the trace is complete.
-    pub finished: Result<(), HostError>,
+    /// How it ended.
+    pub ended: session::Ended,
     /// When to stop printing records, if at all.
     pub hurry: Option<Instant>,
 }
@@ -62,7 +61,7 @@ impl Live {
         // Its devices are defined before its first event.
         let events = tail.poll()?;
         let selection = compile(filter, tail.definitions())?;
-        let selection = selection.map(|like| Selection::new(like, args.format));
+        let selection = selection.map(|like| Selection::new(like, args.format == Format::Text));
         let selective = selection.is_some();
         let printer = (!args.quiet).then(|| output::printer(args.format, tail.clock(), selective));
         let watch = Watch::new(selection, printer, expectations);
@@ -124,7 +123,7 @@ impl Live {
     /// # Errors
     /// The trace is incomplete or can't be read, or standard output not be written.
     pub fn finish(mut self, ended: Ended, judging: impl FnOnce()) -> Result<Code, Failure> {
-        let Ended { stop, places, finished, hurry } = ended;
+        let Ended { ended: session::Ended { stop, places, finished }, hurry } = ended;
         // The line goes before the rest is printed.
         self.progress = None;
         // What there is no time for is left to those who read the trace.
@@ -183,16 +182,16 @@ fn report(
 ) -> Result<Code, Failure> {
     let outcome = watch.expectations().judge(trace)?;
     if let Some(path) = junit {
-        outcome.write_junit(path)?;
+        expectations::write_junit(&outcome, path)?;
     }
     if format == Format::Text {
         writeln!(io::stdout())?;
     }
-    outcome.print(format)?;
+    let code = expectations::print(&outcome, format)?;
     if let (Some((broken, last)), Format::Text) = (violation, format) {
         writeln!(io::stdout(), "broken by record {broken}; the guest was stopped at record {last}")?;
     }
-    Ok(outcome.code())
+    Ok(code)
 }
 
 /// The host's troubles and the user's come before the guest's, and what failed before what is open.
@@ -211,7 +210,7 @@ fn say_of_linux(console: &Path, code: Code, stop: &Stop) {
     if matches!(code, Code::Passed | Code::Interrupted) {
         return;
     }
-    let said = read_bounded(console, 2 * CONSOLE_MAX).unwrap_or_default();
+    let said = host_file::read(console, 2 * CONSOLE_MAX).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.is_empty() {

@@ -8,18 +8,18 @@ mod ending;
 mod expectations;
 mod explain;
 mod files;
-mod linux;
+mod filters;
 mod live;
 mod maps;
 mod memory;
 mod nested;
 mod onlooker;
 mod output;
+mod progress;
 mod run;
 mod show;
 mod signals;
 mod stats;
-mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         args::Command::Devices(args) => devices::devices(&args).map(ExitCode::from),
         args::Command::Nested(args) => nested::program(&args).map(ExitCode::from),
         args::Command::NestedInit => {
-            nested::init::run();
+            barscope_vmm::nested::init::run();
             Ok(ending::Code::Usage.into())
         }
     };

@@ -1,14 +1,13 @@
 //! `barscope show`: prints a trace, or the records of it that a filter selects.
 
-use std::collections::VecDeque;
-
-use barscope_trace::{Event, Stream};
+use barscope_analysis::check::Expectations;
+use barscope_analysis::watch::{Selection, Watch, last_like};
+use barscope_trace::Stream;
 
 use crate::args::Show;
 use crate::ending::{Code, Failure};
-use crate::expectations::Expectations;
-use crate::output;
-use crate::watch::{Selection, Watch, compile, filter};
+use crate::filters::{compile, filter};
+use crate::output::{self, Format};
 
 /// How many records before the first one that is shown are looked at: what runs then (the scenario, interrupt
 /// handlers) has mostly begun within them.
@@ -28,7 +27,7 @@ pub fn show(args: &Show) -> Result<Code, Failure> {
         // Which ones match shows only at the end.
         (Some(last), Some(selection)) => {
             let events = last_like(&mut stream, &selection, last)?;
-            let mut watch = Watch::new(None, Some(printer), Expectations::none());
+            let mut watch = Watch::new(None, Some(printer), Expectations::default());
             let wanted: Vec<_> = events.iter().map(|event| event.seq).collect();
             let Some(first) = wanted.first() else { return end(&stream, watch) };
             stream.seek(first.saturating_sub(BEFORE))?;
@@ -42,8 +41,8 @@ pub fn show(args: &Show) -> Result<Code, Failure> {
             end(&stream, watch)
         }
         (last, selection) => {
-            let selection = selection.map(|like| Selection::new(like, args.format));
-            let mut watch = Watch::new(selection, Some(printer), Expectations::none());
+            let selection = selection.map(|like| Selection::new(like, args.format == Format::Text));
+            let mut watch = Watch::new(selection, Some(printer), Expectations::default());
             let from = match last {
                 Some(last) => (stream.last_seq()? + 1).saturating_sub(last),
                 None => args.from.unwrap_or(0),
@@ -62,26 +61,6 @@ pub fn show(args: &Show) -> Result<Code, Failure> {
             end(&stream, watch)
         }
     }
-}
-
-/// The last events that match.
-fn last_like(
-    stream: &mut Stream,
-    selection: &barscope_analysis::filter::Compiled,
-    count: u64,
-) -> Result<VecDeque<Event>, Failure> {
-    let mut viewer = barscope_analysis::view::Viewer::default();
-    let mut kept = VecDeque::new();
-    while let Some(event) = stream.next()? {
-        let view = viewer.view(stream.definitions(), &event);
-        if selection.matches(&view) {
-            kept.push_back(event);
-            if kept.len() as u64 > count {
-                kept.pop_front();
-            }
-        }
-    }
-    Ok(kept)
 }
 
 fn end(stream: &Stream, mut watch: Watch) -> Result<Code, Failure> {

@@ -6,8 +6,8 @@
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use barscope_device::{Backing, Decode, PciFunction, Region, Space, Storage};
 use barscope_trace::event::Id;
-use device_model::{Backing, Decode, PciFunction, Region, Space, Storage};
 use kvm_bindings::{KVM_MEM_LOG_DIRTY_PAGES, kvm_userspace_memory_region};
 use kvm_ioctls::{IoEventAddress, NoDatamatch, VmFd};
 use vm_memory::{MmapRegion, VolatileMemory};

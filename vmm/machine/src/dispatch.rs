@@ -16,11 +16,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use barscope_device::{AccessSize, Bdf, ConfigAddress, Cycle, PciFunction, Region, Space};
 use barscope_trace::definition;
 use barscope_trace::definition::{Definition, MemoryType};
 use barscope_trace::event::{Id, Target};
 use barscope_trace::{Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Writer};
-use device_model::{Bdf, ConfigAddress, Cycle, PciFunction, Region, Space};
 use kvm_ioctls::VmFd;
 use vmm_sys_util::eventfd::EventFd;
 
@@ -152,7 +152,7 @@ impl Dispatcher {
                 size: 4,
             }))?;
             let base = layout::ECAM_BASE + (u64::from(bdf.routing_id()) << 12);
-            let decode = device_model::Decode { space: Space::Memory, base, size: 4096 };
+            let decode = barscope_device::Decode { space: Space::Memory, base, size: 4096 };
             let ecam = writer.define(&route_definition(id, Region::Config, decode))?;
             let destination = Destination { id: ecam, function: slots.len(), region: Region::Config, base };
             routes.claim(destination, decode);
@@ -294,7 +294,7 @@ fn tell_interrupt_line(function: &mut PciFunction, memory: &GuestMemory, gsi: u8
     if function.header().interrupt_pin.is_some() {
         let mut cycle = Cycle { now: 0, cause: 0, memory, occurrences: &mut Vec::new() };
         // A function with a pin has the register.
-        function.write(&mut cycle, Region::Config, INTERRUPT_LINE, 1, gsi.into()).ok();
+        function.write(&mut cycle, Region::Config, INTERRUPT_LINE, AccessSize::Byte, gsi.into()).ok();
     }
 }
 

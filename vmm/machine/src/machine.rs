@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, PciDevice, PciFunction, catalog};
 use barscope_guests::TEST_KERNEL;
 use barscope_trace::definition;
 use barscope_trace::definition::Definition;
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
-use device_model::{Bdf, PciDevice, PciFunction, catalog};
 use object::{Object, ObjectSymbol, SymbolKind};
 use vmm_sys_util::epoll::Epoll;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
@@ -234,7 +234,7 @@ fn tell_capabilities(writer: &Writer, kernel: &[u8]) {
 /// The host bridge at 00:00.0 and the devices, in the order of their addresses.
 fn functions(devices: Devices) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
     let buses = (layout::ECAM_SIZE >> 20) as u8;
-    let bridge: (Bdf, Box<dyn PciDevice>) = (Bdf::from_routing_id(0), Box::new(device_model::HostBridge));
+    let bridge: (Bdf, Box<dyn PciDevice>) = (Bdf::from_routing_id(0), Box::new(barscope_device::HostBridge));
     let mut all = vec![bridge];
     all.extend(devices);
     all.sort_by_key(|(bdf, _)| *bdf);

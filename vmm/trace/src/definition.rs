@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use device_model::{Bdf, Region, RegisterMap, Space};
+use barscope_device::{BarIndex, Bdf, Region, RegisterMap, Space};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Id;
@@ -76,8 +76,8 @@ pub struct Function {
 /// A BAR of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bar {
-    /// Which.
-    pub index: u8,
+    /// Its number.
+    pub index: BarIndex,
     /// Memory or I/O.
     pub space: Space,
     /// Size in bytes.

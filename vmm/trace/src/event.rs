@@ -1,6 +1,6 @@
 //! What a trace holds, in order: one [`Event`] a slot.
 
-use device_model::{InterruptLoss, Refused, Region};
+use barscope_device::{InterruptLoss, Refused, Region};
 use serde::{Deserialize, Serialize};
 
 use crate::definition::MemoryType;

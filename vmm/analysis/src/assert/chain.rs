@@ -9,8 +9,8 @@ mod roots;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use barscope_device::Bdf;
 use barscope_trace::Definitions;
-use device_model::Bdf;
 use smallvec::SmallVec;
 
 pub(super) use self::matcher::{Matcher, Unfollowed};

@@ -1,6 +1,6 @@
 //! Whether accesses reached the shares that a clause asks for.
 
-use device_model::Bdf;
+use barscope_device::Bdf;
 
 use super::clause::Goal;
 use super::state::{Details, Finish};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use barscope_device::Bdf;
 use barscope_trace::Capabilities;
 use barscope_trace::Definitions;
 use barscope_trace::End;
-use device_model::Bdf;
 
 use super::chain::Moment;
 use super::needs::FreeNames;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use barscope_device::Bdf;
 use barscope_trace::Definitions;
 use barscope_trace::event::Counted;
-use device_model::Bdf;
 use rustc_hash::FxHashSet;
 
 use super::chain::{Chain, Matcher, Moment, Unfollowed};

@@ -1,7 +1,7 @@
 //! The register that an access reached, and its fields before and after.
 
+use barscope_device::Access;
 use barscope_trace::event::Outcome;
-use device_model::Access;
 use serde::Serialize;
 
 use crate::print::json::{as_hex, as_hex_or_null};

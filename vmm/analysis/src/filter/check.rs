@@ -1,9 +1,9 @@
 //! What a condition names, held against what the devices of a trace have: a BAR, an offset, a vector, a vCPU, a
 //! value that none of them can have is a typo, not something that never happens.
 
+use barscope_device::{BarIndex, Field, Region, Register};
 use barscope_trace::Definitions;
 use barscope_trace::definition::{Bar, Function};
-use device_model::{Field, Region, Register};
 
 use super::expr::{Expr, Op, Operand, Spot, Target, Term, shown};
 use super::field::Value;
@@ -95,7 +95,7 @@ pub(super) fn property(context: &Context<'_>, term: &Term, span: Span) -> Result
         "index" => vector(context, *op, *wanted, span),
         "offset" => {
             let sizes = context.functions.iter().flat_map(|function| {
-                let regions = (0..6).map(Region::Bar).chain([Region::Rom, Region::Config]);
+                let regions = BarIndex::all().map(Region::Bar).chain([Region::Rom, Region::Config]);
                 let meant = regions.filter(|region| is_meant(context.beside, *region));
                 meant.filter_map(|region| region_size(context.definitions, function, region))
             });
@@ -199,10 +199,10 @@ fn no_region(functions: &[&Function], region: Region) -> String {
         return format!("no device in the trace has a {region}");
     }
     let who = names(functions);
-    let lower = |bar: &&Bar| bar.wide && region == Region::Bar(bar.index + 1);
+    let lower = |bar: &&Bar| bar.wide && bar.index.next().map(Region::Bar) == Some(region);
     if let Some(bar) = functions.iter().flat_map(|function| &function.bars).find(lower) {
         let index = bar.index;
-        return format!("{region} is the upper half of BAR{index}, which is 64 bits wide: say BAR{index}");
+        return format!("{region} is the upper half of {index}, which is 64 bits wide: say {index}");
     }
     let mut bars: Vec<_> =
         functions.iter().flat_map(|function| &function.bars).map(|bar| bar.index).collect();
@@ -210,7 +210,7 @@ fn no_region(functions: &[&Function], region: Region) -> String {
     bars.dedup();
     let has = match bars.as_slice() {
         [] => "no BAR".to_owned(),
-        bars => bars.iter().map(|index| format!("BAR{index}")).collect::<Vec<_>>().join(", "),
+        bars => bars.iter().map(BarIndex::to_string).collect::<Vec<_>>().join(", "),
     };
     let verb = if functions.len() == 1 { "has" } else { "have" };
     let no = if functions.len() == 1 {

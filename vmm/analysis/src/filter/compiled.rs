@@ -1,7 +1,7 @@
 //! A filter that was held against a trace: its names exist, and it tests fast.
 
+use barscope_device::{Bdf, Region};
 use barscope_trace::Definitions;
-use device_model::{Bdf, Region};
 
 use super::contradiction;
 use super::expr::{Expr, Op, Operand, Term, shown};

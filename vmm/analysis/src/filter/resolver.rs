@@ -1,8 +1,8 @@
 //! Names, held against what a trace has.
 
+use barscope_device::{Bdf, Register};
 use barscope_trace::Definitions;
 use barscope_trace::definition::Function;
-use device_model::{Bdf, Register};
 
 use super::check::{self, Context};
 use super::expr::{Expr, Op, Operand, Spot, Target, Term};

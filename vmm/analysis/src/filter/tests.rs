@@ -1,8 +1,8 @@
 //! What filters match, how they print, and what is said of mistakes.
 
+use barscope_device::InterruptLoss;
 use barscope_trace::definition::Path;
 use barscope_trace::event::{Counted, EventKind};
-use device_model::InterruptLoss;
 
 use super::*;
 use crate::Trace;

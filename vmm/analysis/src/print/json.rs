@@ -273,7 +273,7 @@ fn access(access: &AccessView) -> Value {
     };
     let fields = access.place.as_ref().map(|place| place.fields(access.value, access.size));
     let fields = fields.filter(|fields| !fields.is_empty()).map(|fields| {
-        let named = |(field, value): &(&device_model::Field, u64)| {
+        let named = |(field, value): &(&barscope_device::Field, u64)| {
             let value = field.value_name(*value).map_or_else(|| json!(value), |name| json!(name));
             (field.name.to_string(), value)
         };

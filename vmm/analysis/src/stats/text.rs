@@ -4,7 +4,7 @@ mod page;
 
 use std::cmp::Reverse;
 
-use device_model::Region;
+use barscope_device::Region;
 
 use self::page::{Column, Page, short};
 use super::{Accesses, Histogram, LoopEnd, Source, SourceEnd, Stats, Table};

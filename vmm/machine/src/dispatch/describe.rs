@@ -1,10 +1,10 @@
 //! What the trace says of functions and routes.
 
+use barscope_device::{Bdf, Decode, PciFunction, Region, RegisterMap, Space};
 use barscope_trace::definition;
 use barscope_trace::definition::Definition;
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer};
-use device_model::{Bdf, Decode, PciFunction, Region, RegisterMap, Space};
 use rustc_hash::FxHashMap;
 
 use crate::budget::{Account, Kind};

@@ -1,7 +1,7 @@
 //! Firmware's configuration writes: carried out before the guest starts, and recorded by what they change.
 
+use barscope_device::{Cycle, Region};
 use barscope_trace::{EventKind, Lane};
-use device_model::{Cycle, Region};
 
 use super::{Dispatcher, lock};
 use crate::firmware;

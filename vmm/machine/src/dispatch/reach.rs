@@ -1,8 +1,8 @@
 //! The way of one access: to a function or into the void, and into the trace.
 
+use barscope_device::{AccessSize, ConfigAddress, Cycle, PciFunction, Refused, Region, low_bytes};
 use barscope_trace::event::{AccessEvent, Id, Outcome, Target};
 use barscope_trace::{Event, EventKind, Lane, WriteError};
-use device_model::{ConfigAddress, Cycle, PciFunction, Refused, Region};
 
 use super::{Access, Dispatcher, lock};
 use crate::host::HostError;
@@ -45,16 +45,17 @@ impl Dispatcher {
             });
             return self.reach(lane, access, now, target, found, |_| register.into());
         }
-        let answered = match access.written {
-            Some(value) => latch.write(offset, access.size, value).map(|()| value),
-            None => latch.read(offset, access.size),
-        };
+        let size = AccessSize::new(access.size.into()).ok_or(Refused::Width);
+        let answered = size.and_then(|size| match access.written {
+            Some(value) => latch.write(offset, size, value).map(|()| value),
+            None => latch.read(offset, size),
+        });
         drop(latch);
         let (route, outcome) = match answered {
             Ok(_) => (self.config_address_route, Outcome::Ok),
             Err(_) => (0, Outcome::Unclaimed),
         };
-        let value = answered.unwrap_or(access.written.unwrap_or(ones(access.size)));
+        let value = answered.unwrap_or(access.written.unwrap_or(low_bytes(access.size.into())));
         let target = Target::Port { port, routing_id: 0, offset: offset as u16 };
         let seq = self.writer.reserve();
         self.record_access(
@@ -88,7 +89,7 @@ impl Dispatcher {
             Found::Straddles(destination) => (destination.id, Outcome::Straddles),
             Found::Nothing => (0, Outcome::Unclaimed),
         };
-        let answer = Answer { value: access.written.unwrap_or(ones(access.size)), outcome };
+        let answer = Answer { value: access.written.unwrap_or(low_bytes(access.size.into())), outcome };
         let seq = self.writer.reserve();
         self.record_access(lane, access, now, seq, route, target, &answer, (self.writer.now_ns(), 0))?;
         Ok(answer.value)
@@ -164,14 +165,12 @@ fn perform(
 ) -> Answer {
     let mut answer = Answer { value: 0, outcome: Outcome::Ok };
     let mut done = 0;
-    while done < access.size {
-        let rest = access.size - done;
-        let part = 1 << rest.ilog2().min(3);
-        let shift = 8 * u32::from(done);
-        let at = offset + u64::from(done);
+    while let Some(part) = AccessSize::at_most(u64::from(access.size) - done) {
+        let shift = 8 * done as u32;
+        let at = offset + done;
         let result = match access.written {
             Some(value) => function
-                .write(cycle, region, at, part, (value >> shift) & ones(part))
+                .write(cycle, region, at, part, (value >> shift) & part.mask())
                 .map(|()| value >> shift),
             None => function.read(cycle, region, at, part),
         };
@@ -182,13 +181,8 @@ fn perform(
                 None => function.refused_read(region, at, part),
             }
         });
-        answer.value |= (value & ones(part)) << shift;
-        done += part;
+        answer.value |= (value & part.mask()) << shift;
+        done += part.bytes();
     }
     answer
-}
-
-/// All-ones of `size` bytes: what a read gives that nothing answers.
-fn ones(size: u8) -> u64 {
-    u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8)))
 }

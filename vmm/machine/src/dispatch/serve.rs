@@ -4,9 +4,9 @@
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
+use barscope_device::{Cycle, PciFunction, Region};
 use barscope_trace::event::{Backing, Id, Target};
 use barscope_trace::{EventKind, Lane};
-use device_model::{Cycle, PciFunction, Region};
 
 use super::{Access, Dispatcher, lock};
 use crate::host::HostError;
@@ -31,10 +31,10 @@ impl Dispatcher {
         }
         let mut backings = lock(&self.backings);
         let backing = match backings.serve(index, model, region, destination.id, decode)? {
-            device_model::Backing::Trapped => return Ok(false),
-            device_model::Backing::Direct => Backing::Direct,
-            device_model::Backing::Doorbell => Backing::Doorbell,
-            device_model::Backing::Coalesced => Backing::Coalesced,
+            barscope_device::Backing::Trapped => return Ok(false),
+            barscope_device::Backing::Direct => Backing::Direct,
+            barscope_device::Backing::Doorbell => Backing::Doorbell,
+            barscope_device::Backing::Coalesced => Backing::Coalesced,
         };
         self.untrapped.store(true, Ordering::Release);
         drop(backings);

@@ -1,7 +1,7 @@
 //! Devices' timers, on the device clock.
 
+use barscope_device::Cycle;
 use barscope_trace::{Clock, EventKind, Lane};
-use device_model::Cycle;
 use vmm_sys_util::eventfd::EventFd;
 
 use super::{Dispatcher, lock};

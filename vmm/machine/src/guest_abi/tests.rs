@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
+use barscope_device::DmaMemory;
 use barscope_guest_abi::request;
-use device_model::DmaMemory;
 
 use super::*;
 use crate::memory::GuestMemory;

@@ -1,8 +1,8 @@
 //! What is refused and how it is told; random filters against records of every kind.
 
+use barscope_device::InterruptLoss;
 use barscope_trace::definition::Path;
 use barscope_trace::event::{AccessEvent, Backing, Counted, EventKind, Outcome, RouteChange};
-use device_model::InterruptLoss;
 
 use super::*;
 use crate::Trace;

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use barscope_device::{Region, Space};
 use barscope_trace::definition::{Function, Route};
 use barscope_trace::event::Id;
 use barscope_trace::units;
-use device_model::{Region, Space};
 
 use crate::print::words;
 use crate::print::wrap::wrap;

@@ -5,14 +5,13 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Watcher;
 use super::error::Error;
 use super::link::Message;
 use super::outputs::Outputs;
 use super::patience::{Over, Patience};
 use super::qemu::Qemu;
 use super::screen::{Screen, Text};
-use crate::ending::{Code, Failure};
-use crate::signals::Signals;
 
 /// How often signals and time are looked at.
 const TURN: Duration = Duration::from_millis(50);
@@ -28,20 +27,22 @@ pub struct Visit {
     screen: Screen,
     patience: Patience,
     began: Instant,
-    quiet: bool,
+    watcher: Watcher,
 }
 
 impl Visit {
     /// Of a machine that was just started.
-    pub fn new(qemu: Qemu, outputs: Outputs, patience: Patience, quiet: bool) -> Self {
-        Self { qemu, outputs, screen: Screen::new(), patience, began: Instant::now(), quiet }
+    pub fn new(qemu: Qemu, outputs: Outputs, patience: Patience, watcher: Watcher) -> Self {
+        let screen = Screen::new(watcher.before_printing);
+        Self { qemu, outputs, screen, patience, began: Instant::now(), watcher }
     }
 
-    /// Passes on what comes and signals that are caught, until the command ends; gives its exit code.
+    /// Passes on what comes and signals that are caught, until the command ends; gives its exit code, or `None` if a signal
+    /// ended it.
     ///
     /// # Errors
-    /// [`Failure`] if the machine ends early, has to be ended, or what comes can't be printed or written.
-    pub fn attend(mut self, signals: &mut Signals) -> Result<u8, Failure> {
+    /// [`Error`] if the machine ends early, has to be ended, or what comes can't be printed or written.
+    pub fn attend(mut self, signals: &mut dyn FnMut() -> Option<i32>) -> Result<Option<u8>, Error> {
         let ended = self.listen(signals);
         let in_order = matches!(ended, Ok(Some(_)));
         if !in_order {
@@ -52,11 +53,11 @@ impl Visit {
             Err(_) if ended.is_err() => {}
             other => other?,
         }
-        Ok(ended?.unwrap_or(Code::Interrupted as u8))
+        ended
     }
 
     /// Listens to the machine; gives the command's exit code, or `None` if a signal ended it.
-    fn listen(&mut self, signals: &mut Signals) -> Result<Option<u8>, Failure> {
+    fn listen(&mut self, signals: &mut dyn FnMut() -> Option<i32>) -> Result<Option<u8>, Error> {
         loop {
             if self.screen.has_room() {
                 match self.qemu.messages.recv_timeout(TURN) {
@@ -66,7 +67,7 @@ impl Visit {
                         }
                     }
                     Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {
-                        return Err(Error::Ended { said: self.qemu.last_words() }.into());
+                        return Err(Error::Ended { said: self.qemu.last_words() });
                     }
                     Err(RecvTimeoutError::Timeout) => {}
                 }
@@ -78,7 +79,7 @@ impl Visit {
             if self.screen.failed() {
                 return Err(self.screen.result().err().unwrap_or_else(|| io::ErrorKind::Other.into()).into());
             }
-            if let Some(signal) = signals.received() {
+            if let Some(signal) = signals() {
                 // Before there is a command, and for one that doesn't listen, the machine itself ends.
                 let first = self.patience.signalled(Instant::now());
                 if !first || !self.patience.has_started() || self.qemu.signal(signal).is_err() {
@@ -89,9 +90,9 @@ impl Visit {
             match self.patience.over(Instant::now()) {
                 None => {}
                 Some(Over::Stays) => return Ok(None),
-                Some(Over::Late) => return Err(Error::Late.into()),
-                Some(Over::Boot) => return Err(Error::Boot { said: said(&self.qemu) }.into()),
-                Some(Over::Silent) => return Err(Error::Silent { said: said(&self.qemu) }.into()),
+                Some(Over::Late) => return Err(Error::Late),
+                Some(Over::Boot) => return Err(Error::Boot { said: said(&self.qemu) }),
+                Some(Over::Silent) => return Err(Error::Silent { said: said(&self.qemu) }),
             }
         }
     }
@@ -111,10 +112,10 @@ impl Visit {
     }
 
     /// Has everything printed. If the machine had to be ended, or a signal comes, whatever is printed soon.
-    fn finish(&mut self, signals: &mut Signals, in_order: bool) -> io::Result<()> {
+    fn finish(&mut self, signals: &mut dyn FnMut() -> Option<i32>, in_order: bool) -> io::Result<()> {
         let began = Instant::now();
         while !self.screen.is_done() {
-            if signals.received().is_some() || (!in_order && began.elapsed() > ARRIVE) {
+            if signals().is_some() || (!in_order && began.elapsed() > ARRIVE) {
                 return Ok(());
             }
             thread::sleep(SHORT_TURN);
@@ -123,17 +124,17 @@ impl Visit {
     }
 
     /// Deals with a message; gives the exit code if it is the last one.
-    fn take(&mut self, message: Message) -> Result<Option<u8>, Failure> {
+    fn take(&mut self, message: Message) -> Result<Option<u8>, Error> {
         let now = Instant::now();
         self.patience.heard(message != Message::Alive, now);
         match message {
             Message::Started => {
                 self.patience.started(now);
-                if !self.quiet {
+                if !self.watcher.quiet {
                     eprintln!("nested: up after {} s", self.began.elapsed().as_secs());
                 }
             }
-            Message::NotStarted(why) => return Err(Error::NotStarted { why }.into()),
+            Message::NotStarted(why) => return Err(Error::NotStarted { why }),
             Message::Stdout(bytes) => self.screen.print(Text::Out(bytes)),
             Message::Stderr(bytes) => self.screen.print(Text::Err(bytes)),
             Message::Length(index, length) => self.outputs.set_length(index, length)?,

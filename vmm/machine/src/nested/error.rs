@@ -3,10 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use barscope_vmm::initramfs::PackError;
+use crate::initramfs::PackError;
 
 use super::patience::{BEYOND, BOOT, SILENCE};
-use crate::ending::Code;
 
 /// Why there is no virtual machine, or no answer from it.
 #[derive(Debug, thiserror::Error)]
@@ -77,22 +76,13 @@ pub enum Error {
         BEYOND.as_secs()
     )]
     Late,
+    /// Standard output can't be written.
+    #[error("can't print")]
+    Print(#[from] io::Error),
     /// The command can't be started there.
     #[error("can't be started in the virtual machine: {why}")]
     NotStarted {
         /// What the system said there.
         why: String,
     },
-}
-
-impl Error {
-    /// The exit code that it ends with.
-    pub fn code(&self) -> Code {
-        match self {
-            Error::Libraries { .. } | Error::Pack(_) | Error::Output { .. } => Code::Usage,
-            // As when the command itself finds out.
-            Error::Late => Code::Failed,
-            _ => Code::Host,
-        }
-    }
 }

@@ -3,7 +3,6 @@
 mod choice;
 mod driver;
 mod places;
-mod progress;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -11,18 +10,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use barscope_guests::INIT;
-use barscope_vmm::debian;
-use barscope_vmm::host_file::too_long;
-use barscope_vmm::initramfs::{Initramfs, PackError};
 
 use self::places::{Places, file_name};
-use crate::args::Run;
-use crate::ending::Code;
-use crate::files::{KERNEL_MAX, MODULE_MAX, read_bounded};
-use crate::nested::libraries::libraries;
+use crate::debian;
+use crate::host_file::{self, KERNEL_MAX, MODULE_MAX, too_long};
+use crate::initramfs::{Initramfs, PackError};
+use crate::kernel_module;
+use crate::libraries::libraries;
 
 pub use choice::{ModuleChoice, ProgramChoice};
-pub use progress::{Progress, VARIABLE, clear, is_shown};
 
 /// What every Linux guest is told: a console, no more of it than errors, and to reset the machine when it
 /// panics, by the register for that. An emulated processor may lose the interrupt that ends `sti; hlt`, which an idle
@@ -106,20 +102,21 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The exit code that it ends with.
-    pub fn code(&self) -> Code {
-        match self {
-            Error::Libraries { .. } | Error::Pack(_) | Error::Kernel { .. } | Error::NoVersion { .. } => {
-                Code::Usage
-            }
-            _ => Code::Host,
-        }
-    }
+/// What a Linux guest is made of, as users name it.
+#[derive(Clone, Default)]
+pub struct Choice {
+    /// The kernel; Debian's without one.
+    pub kernel: Option<PathBuf>,
+    /// Kernel modules to load instead of the driver for lab.
+    pub modules: Vec<ModuleChoice>,
+    /// Programs to run instead of scenarios.
+    pub programs: Vec<ProgramChoice>,
+    /// Scenarios to play; all of them without one.
+    pub scenarios: Vec<String>,
 }
 
-/// What to boot.
-pub struct Guest {
+/// A kernel and what goes into its first file system.
+pub struct Prepared {
     /// The kernel's file.
     pub kernel: PathBuf,
     /// Its first file system.
@@ -131,18 +128,18 @@ pub fn command_line(append: &str) -> String {
     format!("{COMMAND_LINE} {append}").trim_end().to_owned()
 }
 
-impl Guest {
+impl Prepared {
     /// Finds the kernel, compiles the driver if no other is named, and packs what the guest needs.
     ///
     /// # Errors
     /// [`Error`] if something is missing or can't be read.
-    pub fn prepare(args: &Run) -> Result<Self, Error> {
-        let kernel = match &args.kernel {
+    pub fn new(choice: &Choice) -> Result<Self, Error> {
+        let kernel = match &choice.kernel {
             Some(path) => path.clone(),
             None => debian::kernel().ok_or(Error::NoKernel)?.image,
         };
         let version = version(&kernel)?;
-        let initramfs = pack(args, version, &kernel)?;
+        let initramfs = pack(choice, version, &kernel)?;
         Ok(Self { kernel, initramfs })
     }
 
@@ -171,25 +168,25 @@ impl Guest {
     }
 }
 
-fn pack(args: &Run, version: Option<String>, kernel: &Path) -> Result<Initramfs, Error> {
+fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initramfs, Error> {
     let mut files = Initramfs::default();
     let mut task = String::new();
     let mut folders = BTreeSet::new();
     files.console()?;
     files.program(Path::new("/init"), INIT.to_vec())?;
     let mut places = Places::new("/modules");
-    for ModuleChoice { file, parameters } in &args.modules {
+    for ModuleChoice { file, parameters } in &choice.modules {
         let place = places.of(file);
         files.host_file(&place, file)?;
         let elf =
-            read_bounded(file, MODULE_MAX).map_err(|source| PackError { path: file.clone(), source })?;
-        let name = barscope_vmm::module_name(&elf);
+            host_file::read(file, MODULE_MAX).map_err(|source| PackError { path: file.clone(), source })?;
+        let name = kernel_module::name(&elf);
         // The kernel allows no `-` there.
         let name = name.unwrap_or_else(|| file_name(file).trim_end_matches(".ko").replace('-', "_"));
         task += &format!("module {} {name} {parameters}\n", place.display());
     }
     let mut places = Places::new("/programs");
-    for program in &args.programs {
+    for program in &choice.programs {
         let place = places.of(&program.file);
         files.host_file(&place, &program.file)?;
         let found = libraries(&program.file)
@@ -198,19 +195,19 @@ fn pack(args: &Run, version: Option<String>, kernel: &Path) -> Result<Initramfs,
             files.host_file(&library, &library)?;
             folders.extend(library.parent().map(|folder| folder.display().to_string()));
         }
-        let name = places::shown(&program.file, args.programs.iter().map(|other| &*other.file));
+        let name = places::shown(&program.file, choice.programs.iter().map(|other| &*other.file));
         task += &format!("program {name} {} {}\n", place.display(), program.arguments);
     }
     // Nothing is registered there, as it is here.
     task += &format!("libraries {}\n", Vec::from_iter(folders).join(":"));
-    if args.modules.is_empty() {
+    if choice.modules.is_empty() {
         let version = version.ok_or_else(|| Error::NoVersion { path: kernel.to_owned() })?;
         files.file(Path::new("/lab.ko"), driver::module(&version, &headers(&version, kernel))?)?;
-        if !args.programs.is_empty() {
+        if !choice.programs.is_empty() {
             task.insert_str(0, "module /lab.ko lab\n");
         }
     }
-    for scenario in &args.scenarios {
+    for scenario in &choice.scenarios {
         task += &format!("scenario {scenario}\n");
     }
     files.file(Path::new("/task"), task.into_bytes())?;
@@ -227,7 +224,7 @@ fn headers(version: &str, kernel: &Path) -> PathBuf {
 
 /// The version of a kernel, as its `uname -r` says it.
 fn version(kernel: &Path) -> Result<Option<String>, Error> {
-    let file = read_bounded(kernel, KERNEL_MAX)
+    let file = host_file::read(kernel, KERNEL_MAX)
         .map_err(|source| Error::Kernel { path: kernel.to_owned(), source })?;
     Ok(version_in(&file))
 }

@@ -4,8 +4,6 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use crate::linux;
-
 /// Pieces of text that may wait to be printed.
 const WAITING: usize = 16;
 
@@ -26,15 +24,15 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Starts the thread.
-    pub fn new() -> Self {
+    /// Starts the thread; `before` is called before it prints to standard output.
+    pub fn new(before: Option<fn()>) -> Self {
         let (sender, texts) = sync_channel(WAITING);
         let thread = thread::spawn(move || {
             // A reader that has seen enough (`| head`) ends the printing, not the run.
             let mut is_read = true;
             for text in texts {
                 match text {
-                    Text::Out(bytes) if is_read => is_read = print(&bytes)?,
+                    Text::Out(bytes) if is_read => is_read = print(&bytes, before)?,
                     Text::Out(_) => {}
                     // Nobody to tell if it fails.
                     Text::Err(bytes) => drop(io::stderr().write_all(&bytes)),
@@ -90,10 +88,9 @@ impl Screen {
 }
 
 /// Prints to standard output; `false` if nobody reads it any more.
-fn print(bytes: &[u8]) -> io::Result<bool> {
-    if linux::is_shown() {
-        // What the command shows of its progress may be on this line.
-        linux::clear();
+fn print(bytes: &[u8], before: Option<fn()>) -> io::Result<bool> {
+    if let Some(before) = before {
+        before();
     }
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {

@@ -7,9 +7,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use barscope_vmm::debian::Kernel;
-use barscope_vmm::initramfs::Initramfs;
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
+
+use crate::debian::Kernel;
+use crate::initramfs::Initramfs;
 
 use super::error::Error;
 use super::folder::Folder;

@@ -3,33 +3,31 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::ffi::{OsStr, OsString};
-use std::io::{self, IsTerminal};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use barscope_vmm::debian::Kernel;
-use barscope_vmm::initramfs::Initramfs;
-
-use crate::linux;
-use crate::output;
+use crate::debian::Kernel;
+use crate::initramfs::Initramfs;
 
 use super::Error;
-use super::libraries::libraries;
 use super::task::{Output, Task};
+use crate::libraries::libraries;
 
 /// The first process, as the kernel finds it.
 pub const INIT: &str = "/init";
 /// KVM, and the port to the host.
 const MODULES: [&str; 3] = ["kvm-amd", "virtio_pci", "virtio_console"];
-/// What a command's environment is copied from: those that begin so.
-const ENVIRONMENT: [&str; 4] = ["BARSCOPE_", "RUST_", "COLUMNS", "NO_COLOR"];
 
 /// A command to be run in the virtual machine.
 pub struct Errand<'a> {
-    /// The program; `None` for this one.
+    /// A `barscope`, which is the first process there.
+    pub init: &'a Path,
+    /// The program; `None` for that `barscope`.
     pub program: Option<&'a Path>,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Its environment, beside what says where libraries and temporary files are.
+    pub environment: Vec<(OsString, OsString)>,
     /// Files that it reads.
     pub inputs: Vec<&'a Path>,
     /// Files that it writes.
@@ -47,7 +45,7 @@ impl Errand<'_> {
     pub fn pack(self, kernel: &Kernel) -> Result<Initramfs, Error> {
         let system = |what| move |source| Error::System { what, source };
         let folder = env::current_dir().map_err(system("the current folder"))?;
-        let init = env::current_exe().map_err(system("barscope's own file"))?;
+        let init = folder.join(self.init);
         let modules = kernel
             .modules(MODULES)
             .map_err(|module| Error::NoModule { module, kernel: kernel.version.clone() })?;
@@ -80,7 +78,7 @@ impl Errand<'_> {
             modules,
             program: program.unwrap_or_else(|| PathBuf::from(INIT)),
             arguments: self.arguments,
-            environment: environment(&folders),
+            environment: environment(self.environment, &folders),
             folder,
             outputs,
         };
@@ -90,27 +88,14 @@ impl Errand<'_> {
     }
 }
 
-/// The environment there: where libraries are, since nothing is registered, and what says how to print.
-fn environment(libraries: &BTreeSet<PathBuf>) -> Vec<(OsString, OsString)> {
-    let copied = env::vars_os().filter(|(name, _)| {
-        let name = name.to_string_lossy();
-        ENVIRONMENT.iter().any(|start| name.starts_with(start))
-    });
-    let mut variables: Vec<_> = copied.collect();
-    let mut set = |name: &str, value: &OsStr| variables.push((name.into(), value.into()));
-    set("TMPDIR", OsStr::new("/tmp"));
+/// The environment there: where libraries are, since nothing is registered.
+fn environment(
+    mut variables: Vec<(OsString, OsString)>,
+    libraries: &BTreeSet<PathBuf>,
+) -> Vec<(OsString, OsString)> {
+    variables.push(("TMPDIR".into(), "/tmp".into()));
     if let Ok(path) = env::join_paths(libraries) {
-        set("LD_LIBRARY_PATH", &path);
-    }
-    if linux::is_shown() {
-        set(linux::VARIABLE, OsStr::new("1"));
-    }
-    // There, standard output is a pipe.
-    if output::color() {
-        set("CLICOLOR_FORCE", OsStr::new("1"));
-    }
-    if io::stdout().is_terminal() {
-        set("COLUMNS", OsStr::new(&output::width().to_string()));
+        variables.push(("LD_LIBRARY_PATH".into(), path));
     }
     variables
 }

@@ -1,17 +1,16 @@
 //! Who looks on while events come: the printer, a filter, expectations. Each event is resolved once, for all
 //! of them.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
-use barscope_analysis::filter::{Compiled, Filter};
-use barscope_analysis::print::{Ending, Printer, Totals};
-use barscope_analysis::view::{View, Viewer};
-use barscope_trace::{Definitions, Event};
+use barscope_trace::{Definitions, Event, ReadError, Stream};
 
-use crate::args::Format;
-use crate::ending::Failure;
-use crate::expectations::Expectations;
+use crate::check::Expectations;
+use crate::filter::Compiled;
+use crate::print::{Ending, Printer, Totals};
+use crate::view::{View, Viewer};
 
 /// Looks on.
 pub struct Watch {
@@ -29,16 +28,16 @@ pub struct Watch {
 /// Which records are shown.
 pub struct Selection {
     like: Compiled,
-    /// For people, what a record led to is shown with it.
+    /// What a record led to is shown with it.
     with_effects: bool,
     /// The last record that was selected.
     last: Option<u64>,
 }
 
 impl Selection {
-    /// Records like this.
-    pub fn new(like: Compiled, format: Format) -> Self {
-        Self { like, with_effects: format == Format::Text, last: None }
+    /// Records like this; with what devices did because of them, if that is wanted.
+    pub fn new(like: Compiled, with_effects: bool) -> Self {
+        Self { like, with_effects, last: None }
     }
 
     fn takes(&mut self, view: &View) -> bool {
@@ -50,31 +49,8 @@ impl Selection {
     }
 }
 
-/// A filter from the command line, in one piece or in several.
-pub fn filter(parts: &[String]) -> Result<Option<(Filter, String)>, Failure> {
-    if parts.is_empty() {
-        return Ok(None);
-    }
-    let text = parts.join(" ");
-    match Filter::parse(&text) {
-        Ok(filter) => Ok(Some((filter, text))),
-        Err(mistake) => Err(Failure::Mistake(mistake.show("filter", &text))),
-    }
-}
-
-/// Holds a filter against a trace.
-pub fn compile(
-    filter: Option<(Filter, String)>,
-    definitions: &Definitions,
-) -> Result<Option<Compiled>, Failure> {
-    let Some((filter, text)) = filter else { return Ok(None) };
-    match filter.compile(definitions) {
-        Ok(compiled) => Ok(Some(compiled)),
-        Err(mistake) => Err(Failure::Mistake(mistake.show("filter", &text))),
-    }
-}
-
 impl Watch {
+    /// Prints what is selected, and holds everything against expectations.
     pub fn new(
         selection: Option<Selection>,
         printer: Option<Box<dyn Printer + Send>>,
@@ -88,7 +64,7 @@ impl Watch {
     ///
     /// # Errors
     /// Standard output can't be written.
-    pub fn event(&mut self, definitions: &Definitions, event: &Event) -> Result<(), Failure> {
+    pub fn event(&mut self, definitions: &Definitions, event: &Event) -> io::Result<()> {
         let view = self.viewer.view(definitions, event);
         self.totals.add(&view);
         self.expectations.take(definitions, &view);
@@ -118,7 +94,7 @@ impl Watch {
     ///
     /// # Errors
     /// Standard output can't be written.
-    pub fn flush(&mut self) -> Result<(), Failure> {
+    pub fn flush(&mut self) -> io::Result<()> {
         let Some(printer) = &mut self.printer else { return Ok(()) };
         let flushed = printer.flush();
         self.printed(flushed)
@@ -128,7 +104,7 @@ impl Watch {
     ///
     /// # Errors
     /// Standard output can't be written.
-    pub fn finish(&mut self, ending: &Ending<'_>) -> Result<(), Failure> {
+    pub fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
         let Some(printer) = &mut self.printer else { return Ok(()) };
         let printed = printer.finish(ending);
         self.printed(printed)
@@ -160,13 +136,36 @@ impl Watch {
     }
 
     /// A reader that has seen enough (`| head`) ends the printing, and nothing else.
-    fn printed(&mut self, result: io::Result<()>) -> Result<(), Failure> {
+    fn printed(&mut self, result: io::Result<()>) -> io::Result<()> {
         match result {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 self.printer = None;
                 Ok(())
             }
-            other => Ok(other?),
+            other => other,
         }
     }
+}
+
+/// The last events that match, as many as `count`.
+///
+/// # Errors
+/// The trace can't be read.
+pub fn last_like(
+    stream: &mut Stream,
+    selection: &Compiled,
+    count: u64,
+) -> Result<VecDeque<Event>, ReadError> {
+    let mut viewer = Viewer::default();
+    let mut kept = VecDeque::new();
+    while let Some(event) = stream.next()? {
+        let view = viewer.view(stream.definitions(), &event);
+        if selection.matches(&view) {
+            kept.push_back(event);
+            if kept.len() as u64 > count {
+                kept.pop_front();
+            }
+        }
+    }
+    Ok(kept)
 }

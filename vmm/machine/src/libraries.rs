@@ -7,14 +7,14 @@ use std::process::Command;
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader, ProgramHeader};
 
-use crate::files::{MODULE_MAX, read_bounded};
+use crate::host_file::{self, MODULE_MAX};
 
 /// The shared libraries that a program loads, and what loads them; none if it is linked statically.
 ///
 /// # Errors
 /// If the program is no ELF file, or its loader doesn't find a library.
 pub fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
-    let bytes = read_bounded(program, MODULE_MAX)?;
+    let bytes = host_file::read(program, MODULE_MAX)?;
     let Some(loader) = loader(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?
     else {
         return Ok(Vec::new());
