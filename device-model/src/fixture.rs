@@ -25,24 +25,12 @@ const MSIX_ENABLE: u64 = 1 << 15;
 /// A function, and the machine that a test plays around it. Accesses are numbered from 1.
 ///
 /// ```
-/// use barscope_device::devices::lab::Lab;
-/// use barscope_device::{Effect, Fixture, Region, VectorIndex};
+/// use barscope_device::AccessSize::Dword;
+/// use barscope_device::{Fixture, HostBridge};
 ///
-/// const REGISTERS: Region = Region::BAR0;
+/// let mut fixture = Fixture::new(HostBridge);
 ///
-/// let mut fixture = Fixture::new(Lab::default());
-/// fixture.enable_memory();
-/// fixture.enable_bus_master();
-/// fixture.program_msi(0xfee0_0000, 0x31);
-/// fixture.write32(REGISTERS, 0x0c, 1); // CONTROL.ENABLE
-/// fixture.write32(REGISTERS, 0x18, 1); // INT_MASK.DONE
-/// fixture.write32(REGISTERS, 0x20, 5); // OPERAND
-/// fixture.write32(REGISTERS, 0x24, 1); // OPCODE: FACTORIAL
-/// fixture.advance(20_000);
-///
-/// assert_eq!(fixture.read32(REGISTERS, 0x28), 120);
-/// let interrupt = Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x31 };
-/// assert_eq!(fixture.take_effects().last(), Some(&interrupt));
+/// assert_eq!(fixture.config_read(0x00, Dword), 0x1ab1_1234);
 /// ```
 pub struct Fixture {
     function: PciFunction,
@@ -61,7 +49,7 @@ impl Fixture {
         Self::boxed(Box::new(device))
     }
 
-    /// The same for a device from the catalog.
+    /// The same for a device whose type is not known.
     ///
     /// # Panics
     /// As for [`Fixture::new`].

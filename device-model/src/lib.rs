@@ -1,10 +1,4 @@
-//! PCI functions as pure state machines: configuration space, BARs, capabilities, registers, interrupts,
-//! DMA, timers.
-//!
-//! A [`PciDevice`] is what someone writes to model hardware. A [`PciFunction`] puts configuration space
-//! around it and is what a dispatcher calls, with a [`Cycle`] that lends guest memory and collects what
-//! came of the access as [`Occurrence`]s. Nothing here knows of virtual machines, threads or files: a
-//! [`Fixture`] drives a device in a unit test. A new device is a file in [`devices`] and a line there.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod access_size;
@@ -13,14 +7,11 @@ pub mod backing;
 pub mod bar;
 mod bytes;
 mod capability;
-pub mod catalog;
 mod config;
 pub mod config_access;
 pub mod context;
 pub mod device;
-pub mod devices;
 pub mod dma;
-pub mod document;
 pub mod effect;
 pub mod fixture;
 pub mod function;
@@ -29,7 +20,6 @@ mod hex;
 pub mod host_bridge;
 pub mod interrupt;
 pub mod memory;
-pub mod option;
 #[cfg(test)]
 mod probe;
 pub mod register;
@@ -57,6 +47,5 @@ pub use hex::Hex;
 pub use host_bridge::HostBridge;
 pub use interrupt::{InterruptPin, VectorIndex};
 pub use memory::{DeviceMemory, Storage};
-pub use option::{BadOption, OptionSpec, Options};
 pub use register::{Access, BadField, BadMap, Field, Register, RegisterMap};
 pub use state::{BadState, State};

@@ -66,6 +66,15 @@ impl Probe {
         Self { header, value: 0, accesses: 0, causes: 0 }
     }
 
+    /// As a device asks for that has one of each.
+    pub(crate) fn with_every_capability() -> Self {
+        let spec = MsiSpec { vectors: 8, wide: true, masking: true };
+        let mut probe = Self::new().with_power_management().with_msi(Some(spec)).with_msix(8).with_express();
+        probe.header.vendor_specific = b"bench".to_vec();
+        probe.header.serial_number = Some(0x1ab0_0000_0000_0001);
+        probe
+    }
+
     pub(crate) fn with_msi(mut self, spec: Option<MsiSpec>) -> Self {
         self.header.msi = spec;
         self

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Expect, Window};
-use barscope_device::{Bdf, catalog};
+use barscope_device::Bdf;
+use barscope_devices::catalog;
 use barscope_guest_abi::bug::Bug;
 use barscope_trace::Clock;
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
@@ -207,10 +208,11 @@ impl Bench {
         let folder = TempDir::new().context("a folder for the trace")?;
         let path = folder.path().join("trace");
         let limit = self.time_limit.unwrap_or(self.guest.defaults().time_limit);
-        let mut config = self.guest.config(&path)?;
-        if let Some(devices) = self.devices {
-            config.devices = devices.into_iter().map(Placed::make).collect::<Result<_>>()?;
-        }
+        let devices = match self.devices {
+            Some(devices) => devices.into_iter().map(Placed::make).collect::<Result<_>>()?,
+            None => catalog::defaults(),
+        };
+        let mut config = self.guest.config(&path, devices)?;
         config.memory_mib = self.memory_mib.unwrap_or(config.memory_mib);
         config.firmware = self.firmware.unwrap_or(config.firmware);
         config.clock = self.clock.unwrap_or(config.clock);

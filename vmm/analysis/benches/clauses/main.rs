@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use barscope_analysis::assert::{Engine, Verdict};
 use barscope_analysis::view::Viewer;
-use barscope_device::{Bdf, Region, Space, catalog};
+use barscope_device::{Bdf, Region, Space};
+use barscope_devices::catalog;
 use barscope_trace::definition::{Bar, Function, Machine, Route};
 use barscope_trace::event::{AccessEvent, Target};
 use barscope_trace::{Clock, Definition, End, Event, EventKind, Id, Lane, Stream, Writer};
