@@ -1,6 +1,6 @@
 //! What does it cost to follow steps while a million candidates wait, as a ratio to only reading the trace?
 //!
-//! `cargo bench -p trace --bench clauses` makes a trace of a million reads that nothing follows as asked, and holds
+//! `cargo bench -p barscope-analysis --bench clauses` makes a trace of a million reads that nothing follows as asked, and holds
 //! every clause of four steps against it in which a step refers to at most one earlier one: by cause or by time, in
 //! `seq` and in `each`. `-- 200 seq` does it with 200,000 reads, and with the clauses whose text has `seq` in it.
 //! What is given up for too many candidates is INCONCLUSIVE and told.

@@ -1,7 +1,7 @@
 //! How many records a second do readers get through, next to a loop that only reads them?
 //!
-//! `cargo bench -p trace` makes a trace of 4 million records in the directory for temporary files, 64 bytes
-//! each; `cargo bench -p trace -- 20 stats` makes one of 20 million, and measures only what is called so.
+//! `cargo bench -p barscope-analysis` makes a trace of 4 million records in the directory for temporary files, 64 bytes
+//! each; `cargo bench -p barscope-analysis -- 20 stats` makes one of 20 million, and measures only what is called so.
 //! Everything reads the same file in turns, on one thread, and the best of several turns counts.
 
 mod workload;
