@@ -1,22 +1,4 @@
-//! The bench: start a machine with devices and a guest, get the trace, assert on it.
-//!
-//! ```no_run
-//! use barscope_analysis::assert::{Expect, Window, read};
-//! use barscope_bench::Bench;
-//!
-//! # fn main() -> anyhow::Result<()> {
-//! let run = Bench::test_kernel().scenario("probe").run()?;
-//! Expect::on(&run.trace)
-//!     .within(Window::scenario("probe"))
-//!     .sequence([read("BAR0.ID").value(0x3142_414c)])
-//!     .assert_passed();
-//!
-//! // Linux, with somebody's driver and a program of his, where no KVM is needed.
-//! let run = Bench::linux().module("driver.ko", "debug=1").program("./tool", "--all").run_nested()?;
-//! Expect::on(&run.trace).never(read("BAR0.RESULT").cpl(3)).assert_passed();
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod access_loop;
 pub mod command;
@@ -28,6 +10,7 @@ pub mod mutation;
 pub mod nested;
 pub mod raw_guest;
 pub mod routes;
+pub mod workspace;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

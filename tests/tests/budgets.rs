@@ -84,7 +84,7 @@ fn open(
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn marks_of_more_texts_than_a_trace_keeps_are_still_marks() -> Result<()> {
     let marks = |a: &mut CodeAssembler| {
         word(a, 0, TEXT)?;
@@ -114,7 +114,7 @@ fn marks_of_more_texts_than_a_trace_keeps_are_still_marks() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn accesses_through_more_pages_than_a_trace_keeps_are_still_accesses() -> Result<()> {
     let pages = |a: &mut CodeAssembler| {
         a.mov(edi, 0x8000_0000_u32)?;
@@ -134,7 +134,7 @@ fn accesses_through_more_pages_than_a_trace_keeps_are_still_accesses() -> Result
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn accesses_to_a_bar_at_more_addresses_than_a_trace_keeps_are_still_accesses() -> Result<()> {
     let moves = |a: &mut CodeAssembler| {
         configure(a, 4, 0x04, 2)?;
@@ -158,7 +158,7 @@ fn accesses_to_a_bar_at_more_addresses_than_a_trace_keeps_are_still_accesses() -
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn mappings_that_a_trace_has_no_room_for_are_still_made_and_undone() -> Result<()> {
     let maps = |a: &mut CodeAssembler| {
         word(a, 1, barscope_guest_abi::path::IOREMAP as u32)?;
@@ -179,7 +179,7 @@ fn mappings_that_a_trace_has_no_room_for_are_still_made_and_undone() -> Result<(
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn programs_that_a_trace_has_no_room_for_leave_names_open() -> Result<()> {
     let programs = |a: &mut CodeAssembler| {
         for (at, value) in [(0, 0x464c_457f_u32), (4, 0x0001_0102), (16, 0x003e_0002), (20, 1), (52, 64)] {

@@ -81,7 +81,7 @@ const CATCHES: [Catch; 10] = [
 ];
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn each_mistake_is_caught_by_the_clause_meant_for_it() -> Result<()> {
     for catch in &CATCHES {
         check(catch).with_context(|| format!("--bug {}", catch.bug.name()))?;

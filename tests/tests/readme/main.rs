@@ -80,7 +80,7 @@ fn lasting(line: &str) -> String {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn the_output_in_the_readme_is_what_is_printed() -> Result<()> {
     let shown = README.split("```\n").nth(1).expect("it begins with some output");
     let session = Session::new()?;

@@ -16,6 +16,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::ending::Failure;
+use crate::output::Format;
 
 /// Watch a PCI driver reach its device: every BAR access, from instruction to register.
 #[derive(Parser)]
@@ -412,15 +413,6 @@ impl Guest {
             Guest::Linux => barscope_guest_abi::linux::SCENARIOS,
         }
     }
-}
-
-/// How a trace is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// The clock that devices see.

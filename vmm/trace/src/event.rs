@@ -4,10 +4,8 @@ pub use barscope_device::Backing;
 use barscope_device::{InterruptLoss, Refused, Region};
 use serde::{Deserialize, Serialize};
 
+pub use crate::definition::Id;
 use crate::definition::MemoryType;
-
-/// The id of an interned [`crate::definition::Definition`]; they count from 1 across all kinds.
-pub type Id = u32;
 
 /// Something that happened. Sequence numbers are dense from 1: a gap is a lost event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
