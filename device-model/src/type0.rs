@@ -20,7 +20,7 @@ impl ConfigHeader {
     /// Lays out the header and its BARs, with everything off, as after reset.
     ///
     /// # Panics
-    /// If the class code exceeds 24 bits or a BAR can't exist ([`BarSpec`]).
+    /// If the class code exceeds 24 bits or a BAR can't exist ([`BarSpec`](crate::header::BarSpec)).
     pub(crate) fn define(&self, config: &mut ConfigSpace) {
         assert!(self.class < 1 << 24, "class code {:#x} exceeds 24 bits", self.class);
         config.define(0x00, &self.vendor.to_le_bytes());

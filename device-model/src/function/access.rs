@@ -9,8 +9,8 @@ use crate::device::PciDevice;
 use crate::refused::Refused;
 
 impl PciFunction {
-    /// Reads `size` bytes at `offset` of a region that is decoded now. Timers don't fire
-    /// here: the caller lets those that are due do so before ([`PciFunction::advance`]).
+    /// Reads `size` bytes at `offset` of a region that is decoded now. Timers don't fire here: those that are
+    /// due, the caller has had fire before ([`PciFunction::advance`]).
     ///
     /// # Errors
     /// [`Refused`] if nothing answers: the guest reads [`PciFunction::refused_read`].
@@ -43,8 +43,8 @@ impl PciFunction {
 
     /// Writes the low `size` bytes of `value`; otherwise like [`PciFunction::read`].
     ///
-    /// A configuration write adds an [`Effect::Decode`] for each region that is decoded differently
-    /// from then on.
+    /// A configuration write adds an [`Effect::Decode`](crate::effect::Effect::Decode) for each region that is
+    /// decoded differently from then on.
     ///
     /// # Errors
     /// [`Refused`] if the write is dropped.
@@ -72,7 +72,8 @@ impl PciFunction {
         self.call(bus, now, cause, |device, context| device.write(context, region, offset, size, value))
     }
 
-    /// The doorbell at `offset` of a region that is [`Backing::Doorbell`] was written `count` times.
+    /// The doorbell at `offset` of a region that is [`Backing::Doorbell`](crate::backing::Backing::Doorbell) was written
+    /// `count` times.
     pub fn doorbell(&mut self, bus: &mut BusContext<'_>, region: Region, offset: u64, count: u64) {
         let (now, cause) = (bus.now, bus.cause);
         self.call(bus, now, cause, |device, context| device.doorbell(context, region, offset, count));
