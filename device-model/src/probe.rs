@@ -6,15 +6,17 @@ use serde_json::Value;
 
 use crate::access_size::AccessSize;
 use crate::address::{BarIndex, Region};
-use crate::bar::BarSpec;
-use crate::capability::msi::MsiSpec;
-use crate::capability::msix::MsixSpec;
 use crate::context::Context;
-use crate::device::{PciDevice, Refused};
+use crate::device::PciDevice;
+use crate::header::BarSpec;
 use crate::header::ConfigHeader;
-use crate::interrupt::{InterruptPin, VectorIndex};
+use crate::header::InterruptPin;
+use crate::header::MsiSpec;
+use crate::header::MsixSpec;
+use crate::refused::Refused;
 use crate::register::{Access, Register, RegisterMap};
 use crate::state::{self, BadState};
+use crate::vector::VectorIndex;
 
 pub(crate) const REGISTERS: Region = Region::BAR0;
 /// Holds what is written; a timer that comes due adds one.

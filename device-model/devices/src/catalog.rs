@@ -1,4 +1,4 @@
-//! Which devices there are, by name.
+//! The list of devices, by name.
 
 use barscope_device::{Bdf, PciDevice};
 
@@ -10,9 +10,9 @@ pub struct Entry {
     pub name: &'static str,
     /// One line on what it is.
     pub summary: &'static str,
-    /// What it can be told.
+    /// Options that it takes.
     pub options: &'static [OptionSpec],
-    /// Makes one of these options, in its state after reset.
+    /// Makes one with these options, in its state after reset.
     pub new: fn(&Options) -> Box<dyn PciDevice>,
 }
 
@@ -39,7 +39,7 @@ pub fn named(name: &str) -> Option<&'static Entry> {
     DEVICES.iter().find(|entry| entry.name == name)
 }
 
-/// What a machine has without being told: `lab` at 00:04.0, and `ticker` at 00:08.0, on the same IRQ line.
+/// The devices that a machine has without being told: `lab` at 00:04.0, and `ticker` at 00:08.0, on the same IRQ line.
 pub fn defaults() -> Vec<(Bdf, Box<dyn PciDevice>)> {
     let at = |name, number| Some((Bdf::new(0, number, 0)?, named(name)?.with_defaults()));
     [at("lab", 4), at("ticker", 8)].into_iter().flatten().collect()

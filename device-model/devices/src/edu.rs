@@ -98,7 +98,7 @@ const BUFFER_SIZE: usize = 4096;
 /// Anything narrower is refused before the device sees it.
 const NARROWEST: AccessSize = AccessSize::Dword;
 
-/// What it can be told.
+/// Options.
 pub const OPTIONS: &[OptionSpec] = &[OptionSpec {
     name: "dma-bits",
     values: &["16", "24", "28", "30", "32", "40", "48", "64"],

@@ -5,9 +5,9 @@
 pub struct OptionSpec {
     /// Name, lower case, words joined by `-`.
     pub name: &'static str,
-    /// What it can be.
+    /// Valid values.
     pub values: &'static [&'static str],
-    /// What it is without being told: one of these.
+    /// The value without being told: one of these.
     pub default: &'static str,
     /// One line on what it does.
     pub doc: &'static str,
@@ -22,7 +22,7 @@ pub struct Options {
 /// An option that a device doesn't take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadOption {
-    /// There is no such option.
+    /// An unknown option.
     #[error("{device} has no option {option:?}; {}", known(names))]
     Unknown {
         /// The device.
@@ -32,19 +32,19 @@ pub enum BadOption {
         /// The options that it has.
         names: Vec<&'static str>,
     },
-    /// It can't be that.
+    /// An invalid value.
     #[error("{device}: {option} can't be {value:?}; it is one of {}", values.join(", "))]
     Value {
         /// The device.
         device: &'static str,
         /// The option.
         option: &'static str,
-        /// What it can't be.
+        /// The value that was given.
         value: String,
-        /// What it can be.
+        /// Valid values.
         values: &'static [&'static str],
     },
-    /// It is given twice.
+    /// An option that is given twice.
     #[error("{device}: {option} is given twice")]
     Twice {
         /// The device.
@@ -59,7 +59,7 @@ fn known(names: &[&str]) -> String {
 }
 
 impl Options {
-    /// What `specs` say without being told anything.
+    /// The defaults of `specs`.
     pub fn defaults(specs: &'static [OptionSpec]) -> Self {
         Self { chosen: specs.iter().map(|spec| (spec.name, spec.default)).collect() }
     }

@@ -46,7 +46,7 @@ const CONTROL_ONCE: u32 = 1 << 1;
 const STATUS_TICK: u32 = 1 << 0;
 const STATUS_OVERRUN: u32 = 1 << 1;
 
-/// It takes none.
+/// Options: none.
 pub const OPTIONS: &[OptionSpec] = &[];
 
 const CONTROL_FIELDS: &[Field] =

@@ -1,5 +1,6 @@
 //! What a trace holds, in order: one [`Event`] a slot.
 
+pub use barscope_device::Backing;
 use barscope_device::{InterruptLoss, Refused, Region};
 use serde::{Deserialize, Serialize};
 
@@ -393,20 +394,6 @@ impl DmaOutcome {
             DmaOutcome::OutOfBounds => "out-of-bounds",
         }
     }
-}
-
-/// How accesses to a route are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backing {
-    /// Each access reaches the device and is recorded.
-    Trapped,
-    /// The guest reaches memory: only written pages are seen, afterwards.
-    Direct,
-    /// Writes to some registers are only counted.
-    Doorbell,
-    /// Writes are gathered and arrive later.
-    Coalesced,
 }
 
 /// What became of a route.

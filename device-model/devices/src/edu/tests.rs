@@ -276,7 +276,7 @@ fn a_transfer_goes_on_where_it_was_saved() {
 
     let mut copy = fixture();
     copy.advance(original.now());
-    copy.function().restore(original.function().save()).unwrap();
+    copy.restore(original.function().save()).unwrap();
     copy.advance(50 * MS);
 
     assert_eq!(bytes(&copy, 0x3000, 4), [9; 4]);

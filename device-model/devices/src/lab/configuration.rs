@@ -9,7 +9,7 @@ use crate::option::{OptionSpec, Options};
 
 const SWITCH: &[&str] = &["on", "off"];
 
-/// What the device can be told.
+/// Options.
 pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "msi-vectors",

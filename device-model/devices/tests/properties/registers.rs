@@ -24,7 +24,7 @@ fn expect_reset_values(fixture: &mut Fixture) {
         }
         let expected = if access.readable() { Ok(reset) } else { Err(Refused::WriteOnly) };
         assert_eq!(
-            fixture.read(region, offset, AccessSize::new(size).unwrap()),
+            fixture.read(region, offset, AccessSize::new(size).expect("registers have such sizes")),
             expected,
             "{region}: {}",
             register.name
@@ -50,7 +50,7 @@ proptest! {
         let before = fixture.function().save();
         for (region, register) in registers(&mut fixture) {
             if register.access.readable() && !register.access.read_has_side_effect() {
-                let size = AccessSize::at_most(register.size).unwrap();
+                let size = AccessSize::at_most(register.size).expect("registers have a size");
                 prop_assert!(fixture.read(region, register.offset, size).is_ok(), "{}", register.name);
             }
         }
