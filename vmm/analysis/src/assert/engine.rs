@@ -9,7 +9,7 @@ use barscope_trace::End;
 
 use super::chain::Timestamp;
 use super::needs::FreeNames;
-use super::picture::Findings;
+use super::context::Findings;
 use super::run::ClauseRun;
 use super::suite::{Devices, Suite, Test};
 use super::unseen::Unseen;
