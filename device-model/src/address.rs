@@ -152,7 +152,7 @@ impl TryFrom<u8> for BarIndex {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Region {
-    /// What a base address register decodes.
+    /// The range that a base address register decodes.
     Bar(BarIndex),
     /// The expansion ROM.
     Rom,
@@ -161,17 +161,17 @@ pub enum Region {
 }
 
 impl Region {
-    /// What BAR0 decodes.
+    /// The range that BAR0 decodes.
     pub const BAR0: Self = Self::Bar(BarIndex::BAR0);
-    /// What BAR1 decodes.
+    /// The range that BAR1 decodes.
     pub const BAR1: Self = Self::Bar(BarIndex::BAR1);
-    /// What BAR2 decodes.
+    /// The range that BAR2 decodes.
     pub const BAR2: Self = Self::Bar(BarIndex::BAR2);
-    /// What BAR3 decodes.
+    /// The range that BAR3 decodes.
     pub const BAR3: Self = Self::Bar(BarIndex::BAR3);
-    /// What BAR4 decodes.
+    /// The range that BAR4 decodes.
     pub const BAR4: Self = Self::Bar(BarIndex::BAR4);
-    /// What BAR5 decodes.
+    /// The range that BAR5 decodes.
     pub const BAR5: Self = Self::Bar(BarIndex::BAR5);
 }
 

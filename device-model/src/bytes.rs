@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::access_size::AccessSize;
-use crate::device::Refused;
+use crate::refused::Refused;
 
 /// The bytes that an access of `size` at `offset` covers, all below `length`.
 ///

@@ -2,7 +2,7 @@
 
 use crate::access_size::AccessSize;
 use crate::address::Bdf;
-use crate::device::Refused;
+use crate::refused::Refused;
 
 /// CONFIG_ADDRESS, at port 0xcf8: selects what the four ports from 0xcfc (CONFIG_DATA) reach.
 ///
@@ -17,7 +17,7 @@ use crate::device::Refused;
 pub struct ConfigAddress(u32);
 
 impl ConfigAddress {
-    /// How many bytes of configuration space CONFIG_DATA reaches.
+    /// Number of bytes of configuration space that CONFIG_DATA reaches.
     pub const REACH: u64 = 256;
     const ENABLE: u32 = 1 << 31;
 
@@ -40,7 +40,7 @@ impl ConfigAddress {
         Ok(())
     }
 
-    /// What an access at port 0xcfc + `offset` reaches: a function and an offset in the first 256 bytes
+    /// Target of an access at port 0xcfc + `offset`: a function and an offset in the first 256 bytes
     /// of its configuration space, its low bits those of the register or of the port. `None` while the
     /// register's enable bit is clear, or for an offset above 3.
     pub fn target(&self, offset: u64) -> Option<(Bdf, u16)> {
@@ -60,7 +60,7 @@ fn whole(offset: u64, size: AccessSize) -> Result<(), Refused> {
     }
 }
 
-/// What an access at `offset` of the ECAM range reaches: a function, and an offset in its 4096 bytes of
+/// Target of an access at `offset` of the ECAM range: a function, and an offset in its 4096 bytes of
 /// configuration space. The range begins at bus 0; bits above its 256 MiB are ignored.
 ///
 /// PCI Express Base, section 7.2.2.

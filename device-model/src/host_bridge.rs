@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::context::Context;
-use crate::device::{PciDevice, Refused};
+use crate::device::PciDevice;
 use crate::header::ConfigHeader;
+use crate::refused::Refused;
 use crate::register::RegisterMap;
 use crate::state::BadState;
 

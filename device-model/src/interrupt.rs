@@ -8,78 +8,23 @@
 //! 0xfee00000-0xfeefffff (Intel SDM volume 3, "Message Address Register Format"). Anywhere else it is
 //! carried out as what it is: a write of four bytes, that raises nothing.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Capabilities;
+use crate::capability::messages::Messages;
+use crate::config::{COMMAND, COMMAND_BUS_MASTER, COMMAND_INTERRUPT_DISABLE, STATUS_INTERRUPT};
 use crate::config::{ConfigSpace, STATUS};
 use crate::dma::DmaMemory;
 use crate::effect::{Effect, InterruptLoss};
-use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_INTERRUPT_DISABLE, STATUS_INTERRUPT};
+use crate::header::InterruptPin;
+use crate::vector::VectorIndex;
 
-/// Where a message interrupts a processor.
+/// Addresses at which a message interrupts a processor.
 const INTERRUPT_ADDRESSES: RangeInclusive<u64> = 0xfee0_0000..=0xfeef_ffff;
 
-/// An interrupt pin of a function. A device with a single function uses INTA#.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum InterruptPin {
-    /// INTA#.
-    A = 1,
-    /// INTB#.
-    B,
-    /// INTC#.
-    C,
-    /// INTD#.
-    D,
-}
-
-/// The number of an interrupt vector of a function, 0 to 2047: MSI has up to 32 vectors, MSI-X up to 2048.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct VectorIndex(u16);
-
-impl VectorIndex {
-    /// The first vector.
-    pub const ZERO: Self = Self(0);
-
-    /// `None` above 2047.
-    pub const fn new(index: u16) -> Option<Self> {
-        if index > 2047 { None } else { Some(Self(index)) }
-    }
-
-    /// The number.
-    pub const fn get(self) -> u16 {
-        self.0
-    }
-}
-
-impl fmt::Display for VectorIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Interrupt messages: what MSI and MSI-X have in common. Vectors are counted from 0; bit n of a mask
-/// stands for vector n, of which there are no more than causes: 32.
-pub(crate) trait Messages {
-    /// How many vectors software gave the function; at least 1.
-    fn vectors(&self, config: &ConfigSpace) -> u32;
-
-    /// The vectors that are masked.
-    fn masked(&self, config: &ConfigSpace) -> u32;
-
-    /// The vectors that are held back until they are unmasked.
-    fn pending(&self, config: &ConfigSpace) -> u32;
-
-    /// Holds back these and no others.
-    fn set_pending(&mut self, config: &mut ConfigSpace, pending: u32);
-
-    /// Address and data of the message of `vector`.
-    fn message(&self, config: &ConfigSpace, vector: VectorIndex) -> (u64, u32);
-}
-
-/// What the function remembers between calls: what it compares with.
+/// The causes and the level of the last call, to compare with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Interrupts {
     /// The causes that were pending; bit n is cause n.
@@ -177,7 +122,7 @@ fn spread(causes: u32, vectors: u32) -> u32 {
 
 /// The vectors, or causes, whose bits are set.
 fn bits(mask: u32) -> impl Iterator<Item = VectorIndex> {
-    (0..32).filter(move |index| mask >> index & 1 != 0).map(VectorIndex)
+    (0..32).filter(move |index| mask >> index & 1 != 0).filter_map(VectorIndex::new)
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use crate::access_size::AccessSize;
 use crate::bytes;
-use crate::device::Refused;
 use crate::hex::Hex;
+use crate::refused::Refused;
 
-/// Where the bytes of a [`DeviceMemory`] lie. A machine that lets guests reach them directly brings its
+/// The place of the bytes of a [`DeviceMemory`]. A machine that lets guests reach them directly brings its
 /// own, which guests change at any time.
 pub trait Storage: Send {
     /// Fills `data` with the bytes from `offset` on, all of which exist.

@@ -6,15 +6,17 @@ use serde_json::Value;
 
 use crate::access_size::AccessSize;
 use crate::address::{BarIndex, Region};
-use crate::bar::BarSpec;
-use crate::capability::msi::MsiSpec;
-use crate::capability::msix::MsixSpec;
 use crate::context::Context;
-use crate::device::{PciDevice, Refused};
+use crate::device::PciDevice;
+use crate::header::BarSpec;
 use crate::header::ConfigHeader;
-use crate::interrupt::{InterruptPin, VectorIndex};
+use crate::header::InterruptPin;
+use crate::header::MsiSpec;
+use crate::header::MsixSpec;
+use crate::refused::Refused;
 use crate::register::{Access, Register, RegisterMap};
 use crate::state::{self, BadState};
+use crate::vector::VectorIndex;
 
 pub(crate) const REGISTERS: Region = Region::BAR0;
 /// Holds what is written; a timer that comes due adds one.
@@ -64,6 +66,15 @@ impl Probe {
             ..ConfigHeader::default()
         };
         Self { header, value: 0, accesses: 0, causes: 0 }
+    }
+
+    /// As a device asks for that has one of each.
+    pub(crate) fn with_every_capability() -> Self {
+        let spec = MsiSpec { vectors: 8, wide: true, masking: true };
+        let mut probe = Self::new().with_power_management().with_msi(Some(spec)).with_msix(8).with_express();
+        probe.header.vendor_specific = b"bench".to_vec();
+        probe.header.serial_number = Some(0x1ab0_0000_0000_0001);
+        probe
     }
 
     pub(crate) fn with_msi(mut self, spec: Option<MsiSpec>) -> Self {

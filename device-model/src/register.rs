@@ -10,12 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::access_size::AccessSize;
 use crate::address::Region;
-use crate::device::Refused;
-
+use crate::refused::Refused;
 pub(crate) use check::check;
 pub use check::{BadField, BadMap};
 
-/// What software may do with a register, and what that does.
+/// Access rights to a register, and side effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Access {
     /// Read-only; writes are dropped.
@@ -128,15 +127,15 @@ pub struct Register {
     pub offset: u64,
     /// Size in bytes: 1, 2, 4 or 8 for a register, anything for a memory range.
     pub size: u64,
-    /// What software may do with it.
+    /// Access rights.
     pub access: Access,
     /// Its value after reset.
     #[serde(default)]
     pub reset: u64,
-    /// It changes by itself (a counter): changes of it are no news.
+    /// Whether it changes by itself (a counter): changes of it are no news.
     #[serde(default)]
     pub volatile: bool,
-    /// A range of plain bytes, taking any width at any alignment.
+    /// Whether it is a range of plain bytes, which takes any width at any alignment.
     #[serde(default)]
     pub memory: bool,
     /// Its fields, lowest first; bits outside them are reserved.
@@ -240,16 +239,16 @@ impl RegisterMap {
     /// or half of one that is 64 bits wide, or lie in a memory range.
     ///
     /// # Errors
-    /// Why the device refuses such a read.
+    /// The device's refusal of such a read.
     pub fn check_read(&self, offset: u64, size: AccessSize) -> Result<&Register, Refused> {
         let register = self.covered(offset, size)?;
         if register.access.readable() { Ok(register) } else { Err(Refused::WriteOnly) }
     }
 
-    /// The same for a write.
+    /// The register that a write of `size` bytes at `offset` writes, which it must cover in the same way.
     ///
     /// # Errors
-    /// Why the device refuses such a write.
+    /// The device's refusal of such a write.
     pub fn check_write(&self, offset: u64, size: AccessSize) -> Result<&Register, Refused> {
         let register = self.covered(offset, size)?;
         if register.access.writable() { Ok(register) } else { Err(Refused::ReadOnly) }

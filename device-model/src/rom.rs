@@ -4,8 +4,8 @@
 
 use crate::address::Space;
 use crate::config::ConfigSpace;
+use crate::config::{COMMAND, COMMAND_MEMORY_SPACE};
 use crate::effect::Decode;
-use crate::header::{COMMAND, COMMAND_MEMORY_SPACE};
 
 const OFFSET: usize = 0x30;
 /// The function decodes the ROM while this bit and Memory Space are set.

@@ -1,22 +1,4 @@
-//! The bench: start a machine with devices and a guest, get the trace, assert on it.
-//!
-//! ```no_run
-//! use barscope_analysis::assert::{Expect, Window, read};
-//! use barscope_bench::Bench;
-//!
-//! # fn main() -> anyhow::Result<()> {
-//! let run = Bench::test_kernel().scenario("probe").run()?;
-//! Expect::on(&run.trace)
-//!     .within(Window::scenario("probe"))
-//!     .sequence([read("BAR0.ID").value(0x3142_414c)])
-//!     .assert_passed();
-//!
-//! // Linux, with somebody's driver and a program of his, where no KVM is needed.
-//! let run = Bench::linux().module("driver.ko", "debug=1").program("./tool", "--all").run_nested()?;
-//! Expect::on(&run.trace).never(read("BAR0.RESULT").cpl(3)).assert_passed();
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod access_loop;
 pub mod command;
@@ -28,6 +10,7 @@ pub mod mutation;
 pub mod nested;
 pub mod raw_guest;
 pub mod routes;
+pub mod workspace;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -35,7 +18,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Expect, Window};
-use barscope_device::{Bdf, catalog};
+use barscope_device::Bdf;
+use barscope_devices::catalog;
 use barscope_guest_abi::bug::Bug;
 use barscope_trace::Clock;
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
@@ -224,10 +208,11 @@ impl Bench {
         let folder = TempDir::new().context("a folder for the trace")?;
         let path = folder.path().join("trace");
         let limit = self.time_limit.unwrap_or(self.guest.defaults().time_limit);
-        let mut config = self.guest.config(&path)?;
-        if let Some(devices) = self.devices {
-            config.devices = devices.into_iter().map(Placed::make).collect::<Result<_>>()?;
-        }
+        let devices = match self.devices {
+            Some(devices) => devices.into_iter().map(Placed::make).collect::<Result<_>>()?,
+            None => catalog::defaults(),
+        };
+        let mut config = self.guest.config(&path, devices)?;
         config.memory_mib = self.memory_mib.unwrap_or(config.memory_mib);
         config.firmware = self.firmware.unwrap_or(config.firmware);
         config.clock = self.clock.unwrap_or(config.clock);

@@ -2,8 +2,9 @@
 
 use std::mem::offset_of;
 
-use barscope_device::devices::lab::Lab;
-use barscope_device::{BarIndex, Field, Options, PciDevice, Region, Register, RegisterMap, catalog};
+use barscope_device::{BarIndex, Field, PciDevice, Region, Register, RegisterMap};
+use barscope_devices::lab::Lab;
+use barscope_devices::{Options, catalog};
 
 #[path = "../../guest-driver/test-kernel/src/lab/registers.rs"]
 mod guest;

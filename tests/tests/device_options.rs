@@ -3,7 +3,7 @@
 use anyhow::Result;
 use barscope_analysis::view::What;
 use barscope_bench::Bench;
-use barscope_device::catalog;
+use barscope_devices::catalog;
 use barscope_vmm::Stop;
 
 /// The scenarios that a run left out, by their marks.

@@ -15,7 +15,7 @@ use quick_junit::{Report, TestCaseStatus};
 
 fn suite(file: &str) -> Result<Suite> {
     let text = fs::read_to_string(root().join(file))?;
-    expectation::parse(file, &text).map_err(|mistake| anyhow::anyhow!(mistake.show(file, &text)))
+    expectation::parse(file, &text).map_err(|diagnostic| anyhow::anyhow!(diagnostic.show(file, &text)))
 }
 
 /// Runs the test kernel with `files` and `options`; every test has to pass, and the report to say so.

@@ -66,7 +66,7 @@ fn every_scenario_has_an_expectation_file() -> Result<()> {
         let file = linux_file(scenario.name);
         let text = std::fs::read_to_string(root().join(&file))?;
         let suite = barscope_analysis::expectation::parse(&file, &text)
-            .map_err(|mistake| anyhow!(mistake.show(&file, &text)))?;
+            .map_err(|diagnostic| anyhow!(diagnostic.show(&file, &text)))?;
         let own = Window::scenario(scenario.name);
         let is_held = suite.tests.iter().flat_map(|test| &test.clauses).any(|placed| placed.window == own);
         ensure!(is_held, "{file} asks nothing of scenario {}", scenario.name);

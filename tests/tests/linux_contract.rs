@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use barscope_device::devices::lab::Lab;
 use barscope_device::{PciDevice, Region};
+use barscope_devices::lab::Lab;
 
 #[path = "../../guest-driver/init/src/lab/abi.rs"]
 #[expect(dead_code, reason = "a program has more constants than a test compares")]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 use crate::address::BarIndex;
+use crate::address::Region;
 use crate::effect::Effect;
 use crate::fixture::Fixture;
 use crate::probe::Probe;

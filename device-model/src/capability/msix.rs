@@ -4,13 +4,15 @@
 
 use std::ops::Range;
 
+use super::messages::Messages;
 use crate::access_size::AccessSize;
-use crate::address::{BarIndex, Region};
-use crate::bar::BarSpec;
+use crate::address::Region;
 use crate::config::ConfigSpace;
-use crate::device::Refused;
-use crate::interrupt::{Messages, VectorIndex};
+use crate::header::BarSpec;
+use crate::header::MsixSpec;
+use crate::refused::Refused;
 use crate::register::{Access, Field, Register};
+use crate::vector::VectorIndex;
 
 const CAPABILITY_ID: u8 = 0x11;
 const LENGTH: usize = 12;
@@ -36,19 +38,6 @@ const WRITABLE: [u32; 4] = [!0b11, u32::MAX, u32::MAX, VECTOR_MASK];
 const RESET: [u32; 4] = [0, 0, 0, VECTOR_MASK];
 const ENTRY_NAMES: [&str; 4] = ["ADDRESS_LOW", "ADDRESS_HIGH", "DATA", "CONTROL"];
 const VECTOR_CONTROL_FIELDS: &[Field] = &[Field::bit("MASK", 0, "the vector is masked")];
-
-/// What a function's MSI-X capability offers, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MsixSpec {
-    /// Vectors, 1 to 2048.
-    pub vectors: u16,
-    /// The BAR that holds table and pending bits.
-    pub bar: BarIndex,
-    /// Offset of the table in that BAR: a multiple of 8.
-    pub table: u32,
-    /// Offset of the pending bits in that BAR: a multiple of 8.
-    pub pending: u32,
-}
 
 impl MsixSpec {
     /// The offsets of the table's bytes.

@@ -23,12 +23,12 @@ pub(crate) fn define(content: &[u8], config: &mut ConfigSpace) {
 #[cfg(test)]
 mod tests {
     use crate::access_size::AccessSize::{Byte, Dword};
-    use crate::devices::lab::Lab;
     use crate::fixture::Fixture;
+    use crate::probe::Probe;
 
     #[test]
     fn it_says_its_length_and_is_read_only() {
-        let mut fixture = Fixture::new(Lab::default());
+        let mut fixture = Fixture::new(Probe::with_every_capability());
         let offset = fixture.capability(0x09).unwrap();
 
         fixture.config_write(offset + 4, Dword, 0);

@@ -1,10 +1,13 @@
 use super::*;
 use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
+use crate::dma::DmaError;
 use crate::effect::Effect::{Busy, Change, Dma, InterruptLost};
 use crate::effect::InterruptLoss;
+use crate::effect::TimestampedEffect;
 use crate::fixture::Fixture;
-use crate::interrupt::VectorIndex;
 use crate::probe::{CAUSES, DMA_READ, DMA_WRITE, Probe, REGISTERS, TIMER, VALUE, VOLATILE};
+use crate::refused::Refused;
+use crate::vector::VectorIndex;
 
 const COMMAND_REGISTER: u64 = 0x04;
 const STATUS_REGISTER: u64 = 0x06;
@@ -140,15 +143,18 @@ fn a_volatile_register_changes_without_a_word() {
 }
 
 #[test]
-fn an_occurrence_bears_the_time_and_the_access_that_led_to_it() {
+fn an_effect_bears_its_timestamp_and_the_access_that_led_to_it() {
     let mut fixture = Fixture::new(Probe::new());
     fixture.config_write(COMMAND_REGISTER, Word, 0x2);
-    fixture.take_occurrences();
+    fixture.take_timestamped_effects();
     fixture.advance(70);
 
     fixture.write(REGISTERS, VALUE, Qword, 5).unwrap();
 
-    assert_eq!(fixture.take_occurrences(), [Occurrence { at: 70, cause: 2, effect: changed(0, 5) }]);
+    assert_eq!(
+        fixture.take_timestamped_effects(),
+        [TimestampedEffect { at: 70, cause: 2, effect: changed(0, 5) }]
+    );
 }
 
 #[test]
@@ -232,14 +238,14 @@ fn timers_fire_in_order_at_their_deadlines_for_the_access_that_set_them() {
     assert_eq!(fixture.take_effects(), [Busy { until: 500 }, Busy { until: 300 }]);
 
     fixture.advance(299);
-    assert_eq!(fixture.take_occurrences(), []);
+    assert_eq!(fixture.take_timestamped_effects(), []);
     fixture.advance(1000);
 
     assert_eq!(
-        fixture.take_occurrences(),
+        fixture.take_timestamped_effects(),
         [
-            Occurrence { at: 300, cause: 4, effect: changed(0, 1) },
-            Occurrence { at: 500, cause: 3, effect: changed(1, 2) },
+            TimestampedEffect { at: 300, cause: 4, effect: changed(0, 1) },
+            TimestampedEffect { at: 500, cause: 3, effect: changed(1, 2) },
         ]
     );
     assert_eq!(fixture.function().next_deadline(), None);

@@ -1,9 +1,9 @@
 use crate::access_size::AccessSize::{Byte, Qword, Word};
 use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
-use crate::interrupt::VectorIndex;
 use crate::probe::vector;
 use crate::probe::{CAUSES, Probe, REGISTERS};
+use crate::vector::VectorIndex;
 
 const COMMAND: u64 = 0x04;
 const STATUS: u64 = 0x06;

@@ -20,13 +20,13 @@ pub enum BadMap {
     OutOfOrder {
         /// Their region.
         region: Region,
-        /// Which.
+        /// The register.
         register: String,
         /// Its offset.
         offset: u64,
         /// The register before it in the map.
         before: String,
-        /// Where that ends.
+        /// Offset of its end.
         end: u64,
     },
     /// A register that doesn't end in its region.
@@ -34,7 +34,7 @@ pub enum BadMap {
     PastTheEnd {
         /// The region.
         region: Region,
-        /// Which.
+        /// The register.
         register: String,
         /// Its offset.
         offset: u64,
@@ -48,7 +48,7 @@ pub enum BadMap {
     Size {
         /// The region.
         region: Region,
-        /// Which.
+        /// The register.
         register: String,
         /// Its size in bytes.
         size: u64,
@@ -58,7 +58,7 @@ pub enum BadMap {
     Reset {
         /// The region.
         region: Region,
-        /// Which.
+        /// The register.
         register: String,
         /// The value.
         reset: u64,
@@ -70,14 +70,14 @@ pub enum BadMap {
         region: Region,
         /// The field's register.
         register: String,
-        /// Which.
+        /// The field.
         field: String,
-        /// Why.
+        /// The reason.
         source: BadField,
     },
 }
 
-/// What is wrong with a field.
+/// A fault of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadField {
     /// It has no bits.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use barscope_device::state::{self, BadState};
 use barscope_device::*;
+use barscope_devices::{OptionSpec, Options};
 use serde_json::Value;
 
 /// Counts writes to its only register.

@@ -5,7 +5,8 @@ mod own_driver;
 
 use anyhow::Result;
 use barscope_bench::command::Session;
-use barscope_device::{Fixture, Options, Region, catalog};
+use barscope_device::{Fixture, Region};
+use barscope_devices::{Options, catalog};
 
 use counter::{Counter, OPTIONS};
 

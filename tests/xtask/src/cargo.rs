@@ -45,7 +45,7 @@ pub fn documentation(mut command: Command) -> Command {
 pub fn rustfmt_devices() -> Command {
     let mut command = Command::new("rustfmt");
     command.current_dir(root()).args(["--check", "--edition", "2024"]);
-    let devices = std::fs::read_dir(root().join("device-model/src/devices"));
+    let devices = std::fs::read_dir(root().join("device-model/devices/src"));
     let files = devices.into_iter().flatten().flatten().map(|entry| entry.path());
     command.args(files.filter(|path| path.extension() == Some(OsStr::new("rs"))));
     command

@@ -27,7 +27,7 @@ mod engine;
 mod expect;
 mod failure;
 mod needs;
-mod picture;
+mod context;
 #[cfg(test)]
 mod reference;
 mod run;
@@ -41,7 +41,7 @@ pub use clause::{Clause, Goal, Limits, Step, Time, Within};
 pub use engine::Engine;
 pub use expect::{Expect, check};
 pub use failure::{Failure, Line, NotPassed, Open, Verdict};
-pub use picture::{Finding, Findings};
+pub use context::{Finding, Findings};
 pub use suite::{Devices, Location, Placed, Suite, Test};
 pub use window::Window;
 

@@ -23,7 +23,7 @@ use serde::Serialize;
 use self::gather::Gather;
 use crate::Completeness;
 use crate::maps::MappingUse;
-use crate::print::json::{as_hex, as_text};
+use crate::serial::{as_hex, as_text};
 use crate::view::{View, Viewer};
 
 pub use compare::Comparison;

@@ -21,9 +21,9 @@ use serde_json::json;
 
 use self::gather::Index;
 use crate::Completeness;
-use crate::print::json::{as_hex, as_hex_or_null, as_text};
-use crate::print::words;
+use crate::serial::{as_hex, as_hex_or_null, as_text};
 use crate::view::Viewer;
+use crate::words;
 
 pub(crate) use self::entries::Sections;
 pub use self::table::print;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use barscope_device::{Bdf, Options, catalog};
+use barscope_device::Bdf;
+use barscope_devices::{Options, catalog};
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::WriteOptions;

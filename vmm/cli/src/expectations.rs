@@ -18,7 +18,9 @@ pub fn read(paths: &[PathBuf]) -> Result<Expectations, Failure> {
     for path in paths {
         let text = read_text(path)?;
         let name = path.display().to_string();
-        expectations.add(path, &text).map_err(|mistake| Failure::Mistake(mistake.show(&name, &text)))?;
+        expectations
+            .add(path, &text)
+            .map_err(|diagnostic| Failure::Diagnostic(diagnostic.show(&name, &text)))?;
     }
     Ok(expectations)
 }

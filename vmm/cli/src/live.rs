@@ -133,8 +133,8 @@ impl Live {
         let left_out = self.watch.left_out() + self.tail.leave()?;
         let violation = self.violation();
         let Self { tail, mut watch, format, junit, console, vcpus, .. } = self;
-        let ending = (&tail).into();
-        watch.finish(&ending)?;
+        let info = tail.info();
+        watch.finish(&info)?;
         if left_out > 0 && watch.is_read() {
             let path = tail.path().display();
             complain(format_args!(

@@ -64,6 +64,6 @@ pub fn show(args: &Show) -> Result<Code, Failure> {
 }
 
 fn end(stream: &Stream, mut watch: Watch) -> Result<Code, Failure> {
-    watch.finish(&stream.into())?;
+    watch.finish(&stream.info())?;
     Ok(Code::Passed)
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use barscope_device::{AccessSize, Bdf, ConfigAddress, Cycle, PciFunction, Region, Space};
+use barscope_device::{AccessSize, Bdf, BusContext, ConfigAddress, PciFunction, Region, Space};
 use barscope_trace::definition;
 use barscope_trace::definition::{Definition, MemoryType};
 use barscope_trace::event::{Id, Target};
@@ -292,9 +292,9 @@ fn taken(memory_size: u64) -> Vec<Taken> {
 fn tell_interrupt_line(function: &mut PciFunction, memory: &GuestMemory, gsi: u8) {
     const INTERRUPT_LINE: u64 = 0x3c;
     if function.header().interrupt_pin.is_some() {
-        let mut cycle = Cycle { now: 0, cause: 0, memory, occurrences: &mut Vec::new() };
+        let mut bus = BusContext { now: 0, cause: 0, memory, effects: &mut Vec::new() };
         // A function with a pin has the register.
-        function.write(&mut cycle, Region::Config, INTERRUPT_LINE, AccessSize::Byte, gsi.into()).ok();
+        function.write(&mut bus, Region::Config, INTERRUPT_LINE, AccessSize::Byte, gsi.into()).ok();
     }
 }
 

@@ -1,7 +1,4 @@
-//! The machine: guest memory, KVM, vCPUs, and the way of an access to a device and into a trace.
-//!
-//! [`machine::start`] puts one together from a [`machine::Config`]; the [`Running`] that it gives says why it
-//! [`Stop`]ped.
+#![doc = include_str!("../README.md")]
 
 mod backing;
 mod boot;

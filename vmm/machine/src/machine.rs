@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use barscope_device::{Bdf, PciDevice, PciFunction, catalog};
+use barscope_device::{Bdf, PciDevice, PciFunction};
 use barscope_guests::TEST_KERNEL;
 use barscope_trace::definition;
 use barscope_trace::definition::Definition;
@@ -64,9 +64,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// The embedded test kernel on 32 MiB with the `lab` device, its clock virtual, without firmware: its driver
-    /// gives BARs their addresses.
-    pub fn test_kernel(trace: impl Into<PathBuf>) -> Self {
+    /// The embedded test kernel on 32 MiB, its clock virtual, without firmware: its driver gives BARs their
+    /// addresses.
+    pub fn test_kernel(trace: impl Into<PathBuf>, devices: Devices) -> Self {
         Self {
             kernel: TEST_KERNEL.to_vec(),
             initramfs: None,
@@ -74,7 +74,7 @@ impl Config {
             command_line: String::new(),
             memory_mib: 32,
             cpus: 1,
-            devices: default_devices(),
+            devices,
             firmware: false,
             clock: Clock::Virtual,
             trace: trace.into(),
@@ -84,16 +84,6 @@ impl Config {
             kvm: None,
         }
     }
-}
-
-/// What a machine has without being told: `lab` at 00:04.0, and `ticker` at 00:08.0, on the same interrupt
-/// line.
-pub fn default_devices() -> Devices {
-    let at = |name, number| {
-        let device = catalog::named(name)?.with_defaults();
-        Some((Bdf::new(0, number, 0)?, device))
-    };
-    [at("lab", 4), at("ticker", 8)].into_iter().flatten().collect()
 }
 
 /// A machine can't be built.

@@ -5,7 +5,8 @@ use std::fmt;
 use barscope_device::{BarIndex, Bdf, Region, RegisterMap, Space};
 use serde::{Deserialize, Serialize};
 
-use crate::event::Id;
+/// The id of an interned [`Definition`]; they count from 1 across all kinds.
+pub type Id = u32;
 
 /// An interned record. Stored as one line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

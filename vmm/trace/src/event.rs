@@ -1,12 +1,11 @@
 //! What a trace holds, in order: one [`Event`] a slot.
 
+pub use barscope_device::Backing;
 use barscope_device::{InterruptLoss, Refused, Region};
 use serde::{Deserialize, Serialize};
 
+pub use crate::definition::Id;
 use crate::definition::MemoryType;
-
-/// The id of an interned [`crate::definition::Definition`]; they count from 1 across all kinds.
-pub type Id = u32;
 
 /// Something that happened. Sequence numbers are dense from 1: a gap is a lost event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -395,20 +394,6 @@ impl DmaOutcome {
             DmaOutcome::OutOfBounds => "out-of-bounds",
         }
     }
-}
-
-/// How accesses to a route are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backing {
-    /// Each access reaches the device and is recorded.
-    Trapped,
-    /// The guest reaches memory: only written pages are seen, afterwards.
-    Direct,
-    /// Writes to some registers are only counted.
-    Doorbell,
-    /// Writes are gathered and arrive later.
-    Coalesced,
 }
 
 /// What became of a route.

@@ -3,9 +3,9 @@ use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 use crate::dma::DmaError;
 use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
-use crate::interrupt::VectorIndex;
 use crate::probe::vector;
 use crate::probe::{CAUSES, Probe, REGISTERS};
+use crate::vector::VectorIndex;
 
 /// The only capability, so the first.
 const CAPABILITY: u64 = 0x40;

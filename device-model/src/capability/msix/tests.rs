@@ -2,9 +2,9 @@ use super::*;
 use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
-use crate::interrupt::VectorIndex;
 use crate::probe::vector;
 use crate::probe::{CAUSES, Probe, REGISTERS};
+use crate::vector::VectorIndex;
 
 const TABLE_BAR: Region = Region::BAR2;
 const PENDING_BITS: u64 = 0x1000;

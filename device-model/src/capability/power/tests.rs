@@ -1,8 +1,6 @@
 use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
-use crate::devices::lab::Lab;
-use crate::effect::{Decode, Effect, InterruptLoss};
+use crate::effect::{Decode, Effect};
 use crate::fixture::Fixture;
-use crate::interrupt::VectorIndex;
 use crate::probe::{CAUSES, Probe, REGISTERS, TIMER, VALUE};
 use crate::{Region, Space};
 
@@ -56,25 +54,6 @@ fn nothing_leaves_in_d3hot() {
 
     assert!(!fixture.function().intx());
     assert_eq!(fixture.config_read(0x06, Word) & 0x8, 0);
-}
-
-#[test]
-fn an_interrupt_of_a_function_in_d3hot_is_lost_because_of_that() {
-    let mut fixture = Fixture::new(Lab::default());
-    fixture.enable_memory();
-    fixture.enable_bus_master();
-    fixture.program_msi(0xfee0_0000, 0x31);
-    fixture.write32(REGISTERS, 0x0c, 1); // CONTROL.ENABLE
-    fixture.write32(REGISTERS, 0x18, 1); // INT_MASK.DONE
-    fixture.write32(REGISTERS, 0x24, 1); // OPCODE: FACTORIAL
-    let power = fixture.capability(0x01).unwrap();
-    fixture.config_write(power + 4, Byte, D3_HOT);
-    fixture.take_effects();
-
-    fixture.advance(20_000);
-
-    let lost = Effect::InterruptLost { index: VectorIndex::ZERO, why: InterruptLoss::Asleep };
-    assert!(fixture.take_effects().contains(&lost));
 }
 
 #[test]

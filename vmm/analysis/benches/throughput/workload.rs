@@ -6,7 +6,8 @@
 use std::error::Error;
 use std::path::Path as FilePath;
 
-use barscope_device::{BarIndex, Bdf, Region, Space, catalog};
+use barscope_device::{BarIndex, Bdf, Region, Space};
+use barscope_devices::catalog;
 use barscope_trace::definition::{
     Bar, Function, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };

@@ -4,7 +4,7 @@ use barscope_device::Access;
 use barscope_trace::event::Outcome;
 use serde::Serialize;
 
-use crate::print::json::{as_hex, as_hex_or_null};
+use crate::serial::{as_hex, as_hex_or_null};
 use crate::view::{AccessView, Place};
 
 /// A register, or a range of device memory.

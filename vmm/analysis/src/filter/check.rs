@@ -5,10 +5,10 @@ use barscope_device::{BarIndex, Field, Region, Register};
 use barscope_trace::Definitions;
 use barscope_trace::definition::{Bar, Function};
 
+use super::diagnostic::{Diagnostic, Span, one_of};
 use super::expr::{Expr, Op, Operand, Spot, Target, Term, shown};
 use super::field::Value;
 use super::kind::Kinds;
-use super::mistake::{Mistake, Span, one_of};
 
 /// Bytes of a function's configuration space, with its extended part (PCIe Base, section 7.2).
 const CONFIG_SIZE: u64 = 4096;
@@ -32,16 +32,16 @@ pub(super) fn place(
     functions: &[&Function],
     target: &Target,
     span: Span,
-) -> Result<(), Mistake> {
+) -> Result<(), Diagnostic> {
     let region = target.region;
     let Some(size) = functions.iter().filter_map(|function| region_size(definitions, function, region)).max()
     else {
-        return Err(Mistake::new(span, no_region(functions, region)));
+        return Err(Diagnostic::new(span, no_region(functions, region)));
     };
     match target.spot {
         Spot::Offset(offset) if offset >= size => {
             let message = format!("{target} is past the end of {region}, which has {size:#x} bytes");
-            Err(Mistake::new(span, message))
+            Err(Diagnostic::new(span, message))
         }
         _ => Ok(()),
     }
@@ -52,19 +52,19 @@ pub(super) fn behind<'a>(
     registers: impl Iterator<Item = &'a Register>,
     target: &Target,
     span: Span,
-) -> Result<(), Mistake> {
+) -> Result<(), Diagnostic> {
     let Spot::Register { name, plus: Some(plus) } = &target.spot else { return Ok(()) };
     match registers.map(|register| register.size).max() {
         Some(size) if *plus >= size => {
             let message = format!("{target} is past the end of {name}, which has {size:#x} bytes");
-            Err(Mistake::new(span, message))
+            Err(Diagnostic::new(span, message))
         }
         _ => Ok(()),
     }
 }
 
 /// The value that a field of a register is compared with has to fit into it, for one of `fields`.
-pub(super) fn width(fields: &[&&Field], op: Op, operand: &Operand, span: Span) -> Result<(), Mistake> {
+pub(super) fn width(fields: &[&&Field], op: Op, operand: &Operand, span: Span) -> Result<(), Diagnostic> {
     let (Some(widest), Operand::Number(wanted)) = (fields.iter().max_by_key(|field| field.width), operand)
     else {
         return Ok(());
@@ -75,15 +75,15 @@ pub(super) fn width(fields: &[&&Field], op: Op, operand: &Operand, span: Span) -
     }
     let Field { name, width, .. } = &***widest;
     let bits = if *width == 1 { "1 bit".to_owned() } else { format!("{width} bits") };
-    Err(Mistake::new(span, format!("{name} has {bits}: {} {wanted:#x} never holds", op.sign())))
+    Err(Diagnostic::new(span, format!("{name} has {bits}: {} {wanted:#x} never holds", op.sign())))
 }
 
 /// What a property is compared with has to be something that a device, or the machine, has.
-pub(super) fn property(context: &Context<'_>, term: &Term, span: Span) -> Result<(), Mistake> {
+pub(super) fn property(context: &Context<'_>, term: &Term, span: Span) -> Result<(), Diagnostic> {
     let Term::Field { field, mask: None, op, operand: Operand::Number(wanted) } = term else { return Ok(()) };
     let never = |greatest: u64, why: &dyn Fn() -> String| {
         let vain = exceeds(*op, *wanted, greatest);
-        if vain { Err(Mistake::new(span, why())) } else { Ok(()) }
+        if vain { Err(Diagnostic::new(span, why())) } else { Ok(()) }
     };
     let value = || shown(Value::Number(*wanted), field.of);
     match field.name {
@@ -122,7 +122,7 @@ pub(super) fn property(context: &Context<'_>, term: &Term, span: Span) -> Result
 }
 
 /// The interrupt vector has to be one of a function's.
-fn vector(context: &Context<'_>, op: Op, wanted: u64, span: Span) -> Result<(), Mistake> {
+fn vector(context: &Context<'_>, op: Op, wanted: u64, span: Span) -> Result<(), Diagnostic> {
     let kinds = context.beside.iter().fold(Kinds::EVERY, |kinds, part| match part {
         Expr::Is(Term::Kind(one), _) => kinds.and(*one),
         _ => kinds,
@@ -141,7 +141,7 @@ fn vector(context: &Context<'_>, op: Op, wanted: u64, span: Span) -> Result<(), 
         (true, _) => format!("no vector {wanted}: {who} can send those of vectors 0 to {}", vectors - 1),
         (false, _) => format!("no vector {wanted}: {who} can have vectors 0 to {}", known - 1),
     };
-    Err(Mistake::new(span, message))
+    Err(Diagnostic::new(span, message))
 }
 
 fn vectors(function: &Function) -> u64 {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use barscope_device::{BarIndex, Region};
 
+use super::diagnostic::Span;
 use super::field::{Field, Type, Value};
 use super::kind::Kinds;
-use super::mistake::Span;
 
 /// A condition on an event.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! Firmware's configuration writes: carried out before the guest starts, and recorded by what they change.
 
-use barscope_device::{Cycle, Region};
+use barscope_device::{BusContext, Region};
 use barscope_trace::{EventKind, Lane};
 
 use super::{Dispatcher, lock};
@@ -22,18 +22,18 @@ impl Dispatcher {
             let slot = &self.functions[index];
             let mut function = lock(&slot.function);
             let now = self.clock.now();
-            let mut occurrences = Vec::new();
-            let mut cycle = Cycle { now, cause: 0, memory: &self.memory, occurrences: &mut occurrences };
+            let mut effects = Vec::new();
+            let mut bus = BusContext { now, cause: 0, memory: &self.memory, effects: &mut effects };
             // Every function has these registers, and configuration space takes any access to them.
-            let old = function.read(&mut cycle, Region::Config, offset, size).unwrap_or(0);
-            function.write(&mut cycle, Region::Config, offset, size, value).ok();
-            let new = function.read(&mut cycle, Region::Config, offset, size).unwrap_or(0);
+            let old = function.read(&mut bus, Region::Config, offset, size).unwrap_or(0);
+            function.write(&mut bus, Region::Config, offset, size, value).ok();
+            let new = function.read(&mut bus, Region::Config, offset, size).unwrap_or(0);
             if old != new {
                 let region = Region::Config;
                 let kind = EventKind::Change { function: slot.id, region, offset, old, new, cause: 0 };
                 self.record(lane, None, now, kind)?;
             }
-            self.settle(lane, index, &mut function, &occurrences)?;
+            self.settle(lane, index, &mut function, &effects)?;
         }
         Ok(())
     }

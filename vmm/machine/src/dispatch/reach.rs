@@ -1,6 +1,6 @@
 //! The way of one access: to a function or into the void, and into the trace.
 
-use barscope_device::{AccessSize, ConfigAddress, Cycle, PciFunction, Refused, Region, low_bytes};
+use barscope_device::{AccessSize, BusContext, ConfigAddress, PciFunction, Refused, Region, low_bytes};
 use barscope_trace::event::{AccessEvent, Id, Outcome, Target};
 use barscope_trace::{Event, EventKind, Lane, WriteError};
 
@@ -104,17 +104,17 @@ impl Dispatcher {
         destination: &Destination,
         offset: u64,
     ) -> Result<u64, HostError> {
-        let mut occurrences = Vec::new();
+        let mut effects = Vec::new();
         let mut function = lock(&self.functions[destination.function].function);
         // Another thread may have let time pass there before this one had the lock.
         let now = self.clock.now_or(now);
         let seq = self.writer.reserve();
         let began = self.writer.now_ns();
-        let mut cycle = Cycle { now, cause: seq, memory: &self.memory, occurrences: &mut occurrences };
-        let answer = perform(&mut function, &mut cycle, destination.region, offset, access);
+        let mut bus = BusContext { now, cause: seq, memory: &self.memory, effects: &mut effects };
+        let answer = perform(&mut function, &mut bus, destination.region, offset, access);
         let service_ns = u32::try_from(self.writer.now_ns() - began).unwrap_or(u32::MAX);
         self.record_access(lane, access, now, seq, destination.id, target, &answer, (began, service_ns))?;
-        self.settle(lane, destination.function, &mut function, &occurrences)?;
+        self.settle(lane, destination.function, &mut function, &effects)?;
         self.deadlines.set(destination.function, function.next_deadline());
         Ok(answer.value)
     }
@@ -158,7 +158,7 @@ impl Dispatcher {
 /// may have any length.
 fn perform(
     function: &mut PciFunction,
-    cycle: &mut Cycle<'_>,
+    bus: &mut BusContext<'_>,
     region: Region,
     offset: u64,
     access: &Access,
@@ -169,10 +169,10 @@ fn perform(
         let shift = 8 * done as u32;
         let at = offset + done;
         let result = match access.written {
-            Some(value) => function
-                .write(cycle, region, at, part, (value >> shift) & part.mask())
-                .map(|()| value >> shift),
-            None => function.read(cycle, region, at, part),
+            Some(value) => {
+                function.write(bus, region, at, part, (value >> shift) & part.mask()).map(|()| value >> shift)
+            }
+            None => function.read(bus, region, at, part),
         };
         let value = result.unwrap_or_else(|refused: Refused| {
             answer.outcome = refused.into();

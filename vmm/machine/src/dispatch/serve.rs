@@ -4,7 +4,7 @@
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
-use barscope_device::{Cycle, PciFunction, Region};
+use barscope_device::{BusContext, PciFunction, Region};
 use barscope_trace::event::{Backing, Id, Target};
 use barscope_trace::{EventKind, Lane};
 
@@ -30,12 +30,10 @@ impl Dispatcher {
             return Ok(false);
         }
         let mut backings = lock(&self.backings);
-        let backing = match backings.serve(index, model, region, destination.id, decode)? {
-            barscope_device::Backing::Trapped => return Ok(false),
-            barscope_device::Backing::Direct => Backing::Direct,
-            barscope_device::Backing::Doorbell => Backing::Doorbell,
-            barscope_device::Backing::Coalesced => Backing::Coalesced,
-        };
+        let backing = backings.serve(index, model, region, destination.id, decode)?;
+        if backing == Backing::Trapped {
+            return Ok(false);
+        }
         self.untrapped.store(true, Ordering::Release);
         drop(backings);
         self.record_backing(lane, destination.id, backing, why)?;
@@ -151,14 +149,14 @@ impl Dispatcher {
         drop(backings);
         for bell in rung {
             let now = self.clock.tick();
-            let mut occurrences = Vec::new();
+            let mut effects = Vec::new();
             let mut function = lock(&self.functions[bell.function].function);
             let seq = self.writer.reserve();
             let kind = EventKind::Doorbell { route: bell.route, offset: bell.offset, count: bell.count };
             self.record_as(lane, seq, now, kind)?;
-            let mut cycle = Cycle { now, cause: seq, memory: &self.memory, occurrences: &mut occurrences };
-            function.doorbell(&mut cycle, bell.region, bell.offset, bell.count);
-            self.settle(lane, bell.function, &mut function, &occurrences)?;
+            let mut bus = BusContext { now, cause: seq, memory: &self.memory, effects: &mut effects };
+            function.doorbell(&mut bus, bell.region, bell.offset, bell.count);
+            self.settle(lane, bell.function, &mut function, &effects)?;
             self.deadlines.set(bell.function, function.next_deadline());
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What a function did besides answering: recorded, and passed on to the rest of the machine.
 
-use barscope_device::{Decode, DmaError, Effect, Occurrence, PciFunction, Region};
+use barscope_device::{Decode, DmaError, Effect, PciFunction, Region, TimestampedEffect};
 use barscope_trace::event::{DmaOutcome, Id, RouteChange};
 use barscope_trace::{EventKind, Lane};
 use kvm_bindings::kvm_msi;
@@ -16,10 +16,10 @@ impl Dispatcher {
         lane: &mut Lane,
         index: usize,
         model: &mut PciFunction,
-        occurrences: &[Occurrence],
+        effects: &[TimestampedEffect],
     ) -> Result<(), HostError> {
         let function = self.functions[index].id;
-        for &Occurrence { at, cause, effect } in occurrences {
+        for &TimestampedEffect { at, cause, effect } in effects {
             let kind = match effect {
                 Effect::Change { region, offset, old, new } => {
                     EventKind::Change { function, region, offset, old, new, cause }

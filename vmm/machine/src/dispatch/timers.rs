@@ -1,6 +1,6 @@
 //! Devices' timers, on the device clock.
 
-use barscope_device::Cycle;
+use barscope_device::BusContext;
 use barscope_trace::{Clock, EventKind, Lane};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -43,7 +43,7 @@ impl Dispatcher {
     pub fn run_timers(&self, lane: &mut Lane, now: u64) -> Result<(), HostError> {
         for _ in 0..AT_ONCE {
             let Some(index) = self.deadlines.due(now) else { return Ok(()) };
-            let mut occurrences = Vec::new();
+            let mut effects = Vec::new();
             let mut function = lock(&self.functions[index].function);
             // Another thread may have been here first.
             if let Some(deadline) = function.next_deadline().filter(|deadline| *deadline <= now) {
@@ -51,10 +51,10 @@ impl Dispatcher {
                     Clock::Virtual => deadline,
                     Clock::Host => self.clock.now(),
                 };
-                let (memory, occurrences) = (&self.memory, &mut occurrences);
-                function.advance(&mut Cycle { now, cause: 0, memory, occurrences });
+                let (memory, effects) = (&self.memory, &mut effects);
+                function.advance(&mut BusContext { now, cause: 0, memory, effects });
             }
-            self.settle(lane, index, &mut function, &occurrences)?;
+            self.settle(lane, index, &mut function, &effects)?;
             self.deadlines.set(index, function.next_deadline());
         }
         Ok(())

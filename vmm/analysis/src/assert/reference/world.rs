@@ -15,9 +15,9 @@ use barscope_trace::event::{
 use barscope_trace::{Clock, End};
 use fastrand::Rng;
 
-use crate::assert::chain::Moment;
-use crate::print::Ending;
+use crate::assert::chain::Timestamp;
 use crate::view::{View, Viewer};
+use barscope_trace::TraceInfo;
 
 const BAR0: u64 = 0xfe00_0000;
 const BAR2: u64 = 0xfd00_0000;
@@ -301,8 +301,8 @@ impl Observed {
         self.events.iter().map(|event| viewer.view(&KNOWN.definitions, event)).collect()
     }
 
-    pub(super) fn ending(&self) -> Ending<'_> {
-        Ending {
+    pub(super) fn info(&self) -> TraceInfo<'_> {
+        TraceInfo {
             path: FilePath::new("world"),
             definitions: &KNOWN.definitions,
             clock: Clock::Virtual,
@@ -316,14 +316,14 @@ impl Observed {
 }
 
 /// Each event's time, which never goes back.
-pub(super) fn clock(views: &[View]) -> Vec<Moment> {
+pub(super) fn clock(views: &[View]) -> Vec<Timestamp> {
     let (mut device_ns, mut host_ns) = (0, 0);
     views
         .iter()
         .map(|view| {
             device_ns = view.device_ns.max(device_ns);
             host_ns = view.host_ns.max(host_ns);
-            Moment { seq: view.seq, device_ns, host_ns }
+            Timestamp { seq: view.seq, device_ns, host_ns }
         })
         .collect()
 }

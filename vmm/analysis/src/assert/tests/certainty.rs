@@ -10,7 +10,7 @@ use crate::expectation::parse;
 
 /// The verdicts of an expectation file's clauses.
 fn verdicts(trace: &Trace, text: &str) -> Vec<Verdict> {
-    let suite = parse("t", text).unwrap_or_else(|mistake| panic!("{}", mistake.show("t", text)));
+    let suite = parse("t", text).unwrap_or_else(|diagnostic| panic!("{}", diagnostic.show("t", text)));
     check(trace, suite).into_iter().map(|finding| finding.verdict).collect()
 }
 

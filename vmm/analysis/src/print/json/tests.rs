@@ -160,7 +160,7 @@ fn a_growing_trace_prints_the_same() {
     poll(&mut tail);
     let trace = sample.finished();
     poll(&mut tail);
-    printer.finish(&(&tail).into()).unwrap();
+    printer.finish(&tail.info()).unwrap();
     assert_eq!(String::from_utf8(out).unwrap().lines().collect::<Vec<_>>(), printed(&trace));
 }
 

@@ -4,8 +4,8 @@ use barscope_device::{Access, Region, Register, Space};
 use barscope_trace::definition::{Definition, Route};
 use barscope_trace::event::{AccessEvent, EventKind, Id, Outcome, RouteChange, Target};
 
-use crate::print::words;
 use crate::sample::{BAR0, BAR2, Sample};
+use crate::words;
 
 /// The words on the last access.
 fn last(sample: Sample) -> String {
