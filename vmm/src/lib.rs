@@ -3,7 +3,6 @@
 //! [`machine::start`] puts one together from a [`machine::Config`]; the [`Running`] that it gives says why it
 //! [`Stop`]ped.
 
-mod backing;
 mod boot;
 mod budget;
 mod capable;
@@ -13,23 +12,28 @@ pub mod debian;
 mod dispatch;
 mod firmware;
 mod guest_abi;
+mod guest_requests;
 mod host;
 pub mod host_file;
 mod images;
 pub mod initramfs;
 mod interned;
+mod irq_lines;
 mod kernel_module;
 mod kernel_symbols;
 pub mod layout;
-mod lines;
+mod lock;
 pub mod machine;
 mod memory;
 mod modules;
+mod perform;
+mod platform;
 mod routes;
 mod running;
 mod shared;
 mod stop;
 mod threads;
+mod untrapped;
 mod vcpu;
 
 pub use boot::BootError;

@@ -6,6 +6,7 @@ use protocol::request;
 
 use super::*;
 use crate::memory::GuestMemory;
+use crate::vcpu::Registers;
 
 /// Requests that are tried.
 const ROUNDS: u64 = 20_000;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use kvm_bindings::kvm_vcpu_events;
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
-use trace::{EventKind, Lane};
+use trace::{BusAddress, EventKind, Lane};
 
 pub use self::instruction::{FunctionStarts, Located, MAX_LENGTH};
 pub use self::memory_type::TypesOfPage;
@@ -29,10 +29,11 @@ use self::instruction::MemoryExit;
 use self::memory_type::MemoryTypes;
 use self::origin::Tracker;
 use crate::boot::BootProtocol;
-use crate::dispatch::{Access, BusAddress, Origin};
-use crate::guest_abi;
+use crate::dispatch::{Access, Origin};
+use crate::guest_requests;
 use crate::host::HostError;
 use crate::layout;
+use crate::perform::Request;
 use crate::shared::Shared;
 use crate::stop::{Place, Stop};
 use crate::threads::Kickable;
@@ -181,8 +182,8 @@ impl Vcpu {
     /// Serves what KVM kept to itself until now, which is older than the exit.
     fn drain(&mut self) -> Result<(), HostError> {
         let shared = Arc::clone(&self.shared);
-        shared.dispatcher.collect_rung(&mut self.lane)?;
-        let Some(_only_reader) = shared.dispatcher.lock_coalesced() else { return Ok(()) };
+        shared.dispatcher.collect_doorbells(&mut self.lane)?;
+        let Some(_only_reader) = shared.dispatcher.lock_gathered() else { return Ok(()) };
         let next = |fd: &mut VcpuFd| {
             fd.coalesced_mmio_read().map_err(|source| HostError::ioctl("KVM_COALESCED_MMIO", source))
         };
@@ -190,8 +191,7 @@ impl Vcpu {
             let size = write.len.min(8) as u8;
             let access = Access {
                 address: BusAddress::Memory(write.phys_addr),
-                size,
-                written: Some(exit::little_endian(&write.data[..usize::from(size)])),
+                request: Request::write(size, exit::little_endian(&write.data[..usize::from(size)])),
                 vcpu: self.index,
                 origin: Origin { coalesced: true, ..Origin::default() },
             };
@@ -207,8 +207,7 @@ impl Vcpu {
         self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Memory(exit.address),
-            size: exit.size,
-            written: exit.written,
+            request: Request { size: exit.size, written: exit.written },
             vcpu: self.index,
             origin,
         };
@@ -226,7 +225,7 @@ impl Vcpu {
                 (protocol::PORT, Some(number)) => {
                     let registers = self.registers();
                     let stop =
-                        guest_abi::serve(&self.shared, &mut self.lane, self.index, &registers, number)?;
+                        guest_requests::serve(&self.shared, &mut self.lane, self.index, &registers, number)?;
                     if stop.is_some() {
                         return Ok(stop);
                     }
@@ -263,8 +262,7 @@ impl Vcpu {
         self.warn_if(origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Port(port),
-            size,
-            written: written.map(u64::from),
+            request: Request { size, written: written.map(u64::from) },
             vcpu: self.index,
             origin,
         };

@@ -5,6 +5,7 @@
 //! Nothing here needs KVM: a trace tells everything by itself.
 
 pub mod assert;
+mod bus_address;
 mod capability;
 mod completeness;
 pub mod coverage;
@@ -29,6 +30,7 @@ pub mod symbols;
 pub mod view;
 mod writer;
 
+pub use bus_address::BusAddress;
 pub use capability::{Capabilities, Capability, Knowledge};
 pub use completeness::Completeness;
 pub use definition::Definition;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use device_model::{Bdf, InterruptLoss};
 
+pub use crate::bus_address::BusAddress;
 pub use absence::{Absence, Why};
 pub use code::{Code, disassemble};
 pub use place::{Place, describe_value};
@@ -414,15 +415,6 @@ pub struct AccessView {
     pub in_handler: bool,
     /// The access that led to the interrupt in whose handler this one is.
     pub caused_by: Option<u64>,
-}
-
-/// An address on the memory bus or among the I/O ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BusAddress {
-    /// Guest physical address.
-    Memory(u64),
-    /// I/O port.
-    Port(u16),
 }
 
 impl AccessView {

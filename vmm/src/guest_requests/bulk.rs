@@ -2,15 +2,13 @@
 
 use trace::Capability;
 
-use super::{BadRequest, Bulk};
+use crate::guest_abi::{BadRequest, Bulk};
 use crate::host::HostError;
 use crate::kernel_module;
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::shared::Shared;
+use crate::threads::Reading;
 use crate::vcpu::{Registers, read_virtual};
-
-/// What reading one comes to: the host's failure, or the guest's mistake, or neither.
-pub type Reading = Result<Result<(), BadRequest>, HostError>;
 
 /// Reads names and takes them in. `registers` are those of the vCPU that told them.
 ///

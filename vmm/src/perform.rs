@@ -1,0 +1,82 @@
+//! The seam inwards: the only call of a function's read and write.
+//!
+//! Whoever has found out which function and region an access is for ends here: the dispatcher after routing. A client
+//! that names regions instead of addresses, or a recording that is replayed, needs no more than this; and what is to
+//! stand between an access and the function, like a fault, stands here.
+
+use device_model::{Cycle, PciFunction, Refused, Region};
+
+/// What is asked of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Size in bytes, 1 to 8: what a page boundary leaves of an access may have any length.
+    pub size: u8,
+    /// The value, for a write.
+    pub written: Option<u64>,
+}
+
+impl Request {
+    /// A read of `size` bytes.
+    pub fn read(size: u8) -> Self {
+        Self { size, written: None }
+    }
+
+    /// A write of the low `size` bytes of `value`.
+    pub fn write(size: u8, value: u64) -> Self {
+        Self { size, written: Some(value) }
+    }
+
+    /// The completion if nobody answers: a read gives all-ones.
+    pub fn unanswered(self) -> u64 {
+        self.written.unwrap_or(ones(self.size))
+    }
+}
+
+/// What a function answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The value read, or written.
+    pub value: u64,
+    /// Why the function refused it, or its last part that it refused.
+    pub refused: Option<Refused>,
+}
+
+/// Reads or writes at `offset` of a region that is decoded, in parts of 1, 2, 4 or 8 bytes. What the function did
+/// besides is in `cycle`.
+pub fn perform(
+    function: &mut PciFunction,
+    cycle: &mut Cycle<'_>,
+    region: Region,
+    offset: u64,
+    request: Request,
+) -> Completion {
+    let mut completion = Completion { value: 0, refused: None };
+    let mut done = 0;
+    while done < request.size {
+        let rest = request.size - done;
+        let part = 1 << rest.ilog2().min(3);
+        let shift = 8 * u32::from(done);
+        let at = offset + u64::from(done);
+        let result = match request.written {
+            Some(value) => function
+                .write(cycle, region, at, part, (value >> shift) & ones(part))
+                .map(|()| value >> shift),
+            None => function.read(cycle, region, at, part),
+        };
+        let value = result.unwrap_or_else(|refused| {
+            completion.refused = Some(refused);
+            match request.written {
+                Some(value) => value >> shift,
+                None => function.refused_read(region, at, part),
+            }
+        });
+        completion.value |= (value & ones(part)) << shift;
+        done += part;
+    }
+    completion
+}
+
+/// All-ones of `size` bytes.
+fn ones(size: u8) -> u64 {
+    u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8)))
+}
