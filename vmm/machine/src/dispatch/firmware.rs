@@ -1,0 +1,44 @@
+//! Firmware's configuration writes: carried out before the guest starts, and recorded by what they change.
+
+use barscope_trace::{EventKind, Lane};
+use device_model::Region;
+
+use super::Dispatcher;
+use crate::firmware;
+use crate::host::HostError;
+use crate::lock::lock;
+use crate::perform::{Request, perform};
+use crate::platform::Platform;
+
+impl<P: Platform> Dispatcher<P> {
+    /// Gives BARs their addresses and lets functions decode them, as firmware does. The trace tells of it by
+    /// changes of configuration registers and by routes, none with a cause.
+    ///
+    /// # Errors
+    /// [`HostError`] if the platform or the trace fails.
+    pub fn run_firmware(&self, lane: &mut Lane) -> Result<(), HostError> {
+        let headers: Vec<_> =
+            self.functions.iter().map(|slot| lock(&slot.function).header().clone()).collect();
+        let headers: Vec<_> = headers.iter().collect();
+        for write in firmware::writes(&headers) {
+            let firmware::Write { function: index, offset, size, value } = write;
+            let slot = &self.functions[index];
+            let mut function = lock(&slot.function);
+            let now = self.now();
+            // Every function has these registers, and configuration space takes any access to them.
+            let ((old, new), occurrences) = self.call(&mut function, now, 0, |function, cycle| {
+                let mut ask = |request| perform(function, cycle, Region::Config, offset, request).value;
+                let old = ask(Request::read(size));
+                ask(Request::write(size, value));
+                (old, ask(Request::read(size)))
+            });
+            if old != new {
+                let region = Region::Config;
+                let kind = EventKind::Change { function: slot.id, region, offset, old, new, cause: 0 };
+                self.record(lane, None, now, kind)?;
+            }
+            self.finish(lane, index, &mut function, &occurrences)?;
+        }
+        Ok(())
+    }
+}
