@@ -229,12 +229,24 @@ fn firmware_leaves_addresses_and_decoding_behind() {
     assert_eq!(machine.read(0xf000_4000, 4), 0);
     assert_eq!(machine.read_port(0xc000, 4), 0);
 
-    assert_eq!(machine.records(), ["1 4.CONFIG+0x10 0x0 -> 0xf0000000",]);
+    assert_eq!(machine.records(), [
+            "1 4.CONFIG+0x10 0x0 -> 0xf0000000",
+            "2 4.CONFIG+0x14 0x1 -> 0xc001",
+            "3 4.CONFIG+0x18 0x4 -> 0xf0004004",
+            "4 4.CONFIG+0x20 0x0 -> 0xf0001000",
+            "5 4.CONFIG+0x4 0x0 -> 0x103",
+            "6 4.BAR0 Added at 0xf0000000",
+            "7 4.BAR1 Added at 0xc000",
+            "8 4.BAR2 Added at 0xf0004000",
+            "9 4.BAR4 Added at 0xf0001000",
+            "10 read 4.BAR2+0x0, 4 bytes, 0x0: ok",
+            "11 read 4.BAR1+0x0 by port 0xc000, 4 bytes, 0x0: ok",
+        ]);
 }
 
 #[test]
 fn drivers_read_the_interrupt_line_that_firmware_wrote() {
     let mut machine = Machine::with(Clock::Virtual, &[(4, Backing::Trapped), (5, Backing::Trapped)]);
 
-    assert_eq!([machine.read(ecam(4, 0x3c), 1), machine.read(ecam(5, 0x3c), 1)], [20, 21]);
+    assert_eq!([machine.read(ecam(4, 0x3c), 1), machine.read(ecam(5, 0x3c), 1)], [16, 17]);
 }
