@@ -168,11 +168,11 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     if config.firmware {
         dispatcher.run_firmware(&mut writer.lane(None))?;
     }
-    let mut interned = Interned::new(writer.clone());
+    let mut interned = Interned::new(&writer);
     let image = definition::Image { name: config.kernel_name, address_space: None };
-    interned.kernel(image, &config.kernel).map_err(HostError::from)?;
+    interned.code.kernel(image, &config.kernel).map_err(HostError::from)?;
     if let Some(initramfs) = &config.initramfs {
-        interned.modules.take_files(initramfs);
+        interned.code.take_files(initramfs);
     }
 
     let relay = Relay::start(config.console)?;

@@ -229,7 +229,9 @@ fn firmware_leaves_addresses_and_decoding_behind() {
     assert_eq!(machine.read(0xf000_4000, 4), 0);
     assert_eq!(machine.read_port(0xc000, 4), 0);
 
-    assert_eq!(machine.records(), [
+    assert_eq!(
+        machine.records(),
+        [
             "1 4.CONFIG+0x10 0x0 -> 0xf0000000",
             "2 4.CONFIG+0x14 0x1 -> 0xc001",
             "3 4.CONFIG+0x18 0x4 -> 0xf0004004",
@@ -241,7 +243,8 @@ fn firmware_leaves_addresses_and_decoding_behind() {
             "9 4.BAR4 Added at 0xf0001000",
             "10 read 4.BAR2+0x0, 4 bytes, 0x0: ok",
             "11 read 4.BAR1+0x0 by port 0xc000, 4 bytes, 0x0: ok",
-        ]);
+        ]
+    );
 }
 
 #[test]
