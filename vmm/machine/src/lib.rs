@@ -2,6 +2,9 @@
 //!
 //! [`machine::start`] puts one together from a [`machine::Config`]; the [`Running`] that it gives says why it
 //! [`Stop`]ped.
+//!
+//! A [`dispatch::Dispatcher`] has two seams: [`perform::perform`] is the only call of a function, and a
+//! [`platform::Platform`] is all that it asks of the machine around it.
 
 mod boot;
 mod budget;
@@ -9,7 +12,7 @@ mod capable;
 mod clock;
 mod console;
 pub mod debian;
-mod dispatch;
+pub mod dispatch;
 mod firmware;
 mod guest_abi;
 mod guest_requests;
@@ -29,8 +32,8 @@ pub mod machine;
 mod memory;
 mod modules;
 pub mod nested;
-mod perform;
-mod platform;
+pub mod perform;
+pub mod platform;
 mod routes;
 mod running;
 pub mod session;

@@ -80,3 +80,49 @@ pub fn perform(
 fn ones(size: u8) -> u64 {
     u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8)))
 }
+
+#[cfg(test)]
+mod tests {
+    use device_model::HostBridge;
+
+    use super::*;
+    use crate::platform::TestPlatform;
+
+    /// What a host bridge answers, which has registers in configuration space only.
+    fn ask(region: Region, offset: u64, request: Request) -> Completion {
+        let mut function = PciFunction::new(Box::new(HostBridge));
+        let (platform, mut occurrences) = (TestPlatform::default(), Vec::new());
+        let mut cycle = Cycle { now: 0, cause: 1, memory: &platform, occurrences: &mut occurrences };
+        perform(&mut function, &mut cycle, region, offset, request)
+    }
+
+    #[test]
+    fn a_request_of_any_length_completes_with_the_bytes_that_it_asked_for() {
+        let completed = |offset, size| ask(Region::Config, offset, Request::read(size)).value;
+
+        assert_eq!(completed(0, 1), 0x34);
+        assert_eq!(completed(0, 3), 0xb1_1234);
+        assert_eq!(completed(1, 5), 0x1a_b112);
+        assert_eq!(completed(0, 8), 0x1ab1_1234);
+    }
+
+    #[test]
+    fn a_write_completes_with_what_was_written() {
+        assert_eq!(
+            ask(Region::Config, 0x3c, Request::write(2, 0xabcd)),
+            Completion { value: 0xabcd, refused: None }
+        );
+    }
+
+    #[test]
+    fn a_refused_read_gives_all_ones_and_a_refused_write_what_was_written() {
+        let refused = Some(Refused::Reserved);
+
+        assert_eq!(ask(Region::Bar(0), 0, Request::read(4)), Completion { value: 0xffff_ffff, refused });
+        assert_eq!(
+            ask(Region::Bar(0), 0, Request::write(3, 0x11_2233)),
+            Completion { value: 0x11_2233, refused }
+        );
+        assert_eq!(Request::read(2).unanswered(), 0xffff);
+    }
+}

@@ -11,9 +11,6 @@ use super::Platform;
 use crate::host::HostError;
 use crate::lock::lock;
 
-/// Bytes of guest memory, from address 0 up.
-const MEMORY: usize = 0x1_0000;
-
 /// A call of the dispatcher's that changes something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -48,8 +45,8 @@ struct State {
 }
 
 impl TestPlatform {
-    /// The size of its guest memory in bytes.
-    pub const MEMORY_SIZE: u64 = MEMORY as u64;
+    /// The size of its guest memory in bytes, from address 0 up.
+    pub const MEMORY_SIZE: u64 = 0x1_0000;
 
     /// The calls since this was last asked.
     pub fn take_calls(&self) -> Vec<Call> {
