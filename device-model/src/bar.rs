@@ -2,7 +2,7 @@
 //!
 //! PCI Local Bus 3.0, section 6.2.5.1.
 
-use crate::address::{Region, Space};
+use crate::address::{BarIndex, Region, Space};
 use crate::config::ConfigSpace;
 use crate::effect::Decode;
 use crate::header::{COMMAND, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
@@ -25,8 +25,8 @@ const IO_TYPE_BITS: u64 = 0x3;
 /// memory, from 4 to 256 bytes for I/O ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarSpec {
-    /// Which, 0 to 5. A 64-bit BAR takes the next index as well.
-    pub index: u8,
+    /// Its number. A 64-bit BAR takes the next one as well.
+    pub index: BarIndex,
     /// Size in bytes.
     pub size: u64,
     /// Memory or I/O.
@@ -39,17 +39,17 @@ pub struct BarSpec {
 
 impl BarSpec {
     /// Memory below 4 GiB, `size` bytes.
-    pub const fn memory32(index: u8, size: u64) -> Self {
+    pub const fn memory32(index: BarIndex, size: u64) -> Self {
         Self { index, size, space: Space::Memory, wide: false, prefetchable: false }
     }
 
     /// Memory anywhere, `size` bytes.
-    pub const fn memory64(index: u8, size: u64) -> Self {
+    pub const fn memory64(index: BarIndex, size: u64) -> Self {
         Self { index, size, space: Space::Memory, wide: true, prefetchable: false }
     }
 
     /// `size` I/O ports.
-    pub const fn io(index: u8, size: u64) -> Self {
+    pub const fn io(index: BarIndex, size: u64) -> Self {
         Self { index, size, space: Space::Io, wide: false, prefetchable: false }
     }
 
@@ -104,7 +104,7 @@ impl BarSpec {
     }
 
     fn offset(&self) -> usize {
-        FIRST + 4 * usize::from(self.index)
+        FIRST + 4 * usize::from(self.index.get())
     }
 
     /// The size range that its kind allows, both ends included.
@@ -136,8 +136,8 @@ pub(crate) fn check(bars: &[BarSpec]) {
             "{}: only memory can be 64-bit or prefetchable",
             bar.region(),
         );
-        assert!(bar.index >= free, "{}: out of order, or taken by the BAR before", bar.region());
-        free = bar.index.saturating_add(1 + u8::from(bar.wide));
+        assert!(bar.index.get() >= free, "{}: out of order, or taken by the BAR before", bar.region());
+        free = bar.index.get() + 1 + u8::from(bar.wide);
         assert!(free <= 6, "{}: there are 6 BARs", bar.region());
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod registers;
 
 use std::ops::Range;
 
+use crate::access_size::AccessSize;
 use crate::bytes;
 use crate::device::Refused;
 
@@ -136,19 +137,19 @@ impl ConfigSpace {
         }
     }
 
-    /// Reads `size` bytes (1, 2, 4 or 8) at `offset`.
+    /// Reads `size` bytes at `offset`.
     ///
     /// # Errors
-    /// [`Refused::Width`] for another size, [`Refused::Reserved`] past the end.
-    pub(crate) fn read(&self, offset: u64, size: u8) -> Result<u64, Refused> {
-        Ok(bytes::little_endian(self.bytes[bytes::range(offset, size, SIZE)?].iter().copied()))
+    /// [`Refused::Reserved`] past the end.
+    pub(crate) fn read(&self, offset: u64, size: AccessSize) -> Result<u64, Refused> {
+        bytes::read_bytes(&*self.bytes, offset, size)
     }
 
-    /// Writes the low `size` bytes (1, 2, 4 or 8) of `value` at `offset`.
+    /// Writes the low `size` bytes of `value` at `offset`.
     ///
     /// # Errors
     /// As for [`ConfigSpace::read`].
-    pub(crate) fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+    pub(crate) fn write(&mut self, offset: u64, size: AccessSize, value: u64) -> Result<(), Refused> {
         let range = bytes::range(offset, size, SIZE)?;
         let cells = &self.cells[range.clone()];
         for ((byte, cell), value) in self.bytes[range].iter_mut().zip(cells).zip(value.to_le_bytes()) {

@@ -1,5 +1,6 @@
 //! The two ways to configuration space: a pair of I/O ports, and memory (ECAM).
 
+use crate::access_size::AccessSize;
 use crate::address::Bdf;
 use crate::device::Refused;
 
@@ -24,7 +25,7 @@ impl ConfigAddress {
     ///
     /// # Errors
     /// [`Refused::Width`] or [`Refused::Alignment`] unless it is the whole register.
-    pub fn read(&self, offset: u64, size: u8) -> Result<u64, Refused> {
+    pub fn read(&self, offset: u64, size: AccessSize) -> Result<u64, Refused> {
         whole(offset, size)?;
         Ok(self.0.into())
     }
@@ -33,7 +34,7 @@ impl ConfigAddress {
     ///
     /// # Errors
     /// As for [`ConfigAddress::read`]; the register stays as it is.
-    pub fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+    pub fn write(&mut self, offset: u64, size: AccessSize, value: u64) -> Result<(), Refused> {
         whole(offset, size)?;
         self.0 = value as u32;
         Ok(())
@@ -51,10 +52,10 @@ impl ConfigAddress {
     }
 }
 
-fn whole(offset: u64, size: u8) -> Result<(), Refused> {
+fn whole(offset: u64, size: AccessSize) -> Result<(), Refused> {
     match (offset, size) {
-        (0, 4) => Ok(()),
-        (_, 4) => Err(Refused::Alignment),
+        (0, AccessSize::Dword) => Ok(()),
+        (_, AccessSize::Dword) => Err(Refused::Alignment),
         _ => Err(Refused::Width),
     }
 }

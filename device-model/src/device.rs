@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::backing::Backing;
 use crate::context::Context;
@@ -23,7 +24,7 @@ pub trait PciDevice: Send {
     /// Its registers, one map a region, without those of MSI-X. The trace names accesses and changes with them.
     fn register_maps(&self) -> &'static [RegisterMap];
 
-    /// Reads `size` bytes (1, 2, 4 or 8) at `offset`; the whole access lies in the region.
+    /// Reads `size` bytes at `offset`; the whole access lies in the region.
     ///
     /// # Errors
     /// [`Refused`] if the device doesn't answer such a read: the guest sees what
@@ -33,17 +34,17 @@ pub trait PciDevice: Send {
         context: &mut Context<'_>,
         region: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
     ) -> Result<u64, Refused>;
 
     /// What the guest sees of a read that [`PciDevice::read`] refused: all-ones as on a bus where nobody
     /// answers, unless the device is known for something else.
-    fn refused_read(&self, region: Region, offset: u64, size: u8) -> u64 {
+    fn refused_read(&self, region: Region, offset: u64, size: AccessSize) -> u64 {
         let _ = (region, offset, size);
         u64::MAX
     }
 
-    /// Writes the low `size` bytes (1, 2, 4 or 8) of `value` at `offset`.
+    /// Writes the low `size` bytes of `value` at `offset`.
     ///
     /// # Errors
     /// [`Refused`] if the device ignores such a write.
@@ -52,7 +53,7 @@ pub trait PciDevice: Send {
         context: &mut Context<'_>,
         region: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
         value: u64,
     ) -> Result<(), Refused>;
 

@@ -96,7 +96,7 @@ fn capabilities(header: &ConfigHeader) -> Vec<String> {
         header.msix.map(|msix| {
             let (table, pending) = (msix.table, msix.pending);
             format!(
-                "MSI-X ({} vectors; table at BAR{}+{table:#x}, pending bits at +{pending:#x})",
+                "MSI-X ({} vectors; table at {}+{table:#x}, pending bits at +{pending:#x})",
                 msix.vectors, msix.bar
             )
         }),

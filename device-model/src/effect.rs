@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Region, Space};
 use crate::backing::Backing;
 use crate::dma::DmaError;
+use crate::interrupt::VectorIndex;
 
 /// What a device did besides answering, in order. The dispatcher records each and sends interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum Effect {
     /// A message-signalled interrupt leaves the function.
     Msi {
         /// Which of the function's vectors.
-        index: u16,
+        index: VectorIndex,
         /// Message address.
         address: u64,
         /// Message data.
@@ -38,12 +39,12 @@ pub enum Effect {
     /// or by Interrupt Disable. It leaves when that goes, if it is still pending then.
     InterruptMasked {
         /// Which vector; for the interrupt pin, which cause.
-        index: u16,
+        index: VectorIndex,
     },
     /// An interrupt cause arose that reached no processor and won't.
     InterruptLost {
         /// Which vector; where none is enabled, which cause.
-        index: u16,
+        index: VectorIndex,
         /// Why.
         why: InterruptLoss,
     },

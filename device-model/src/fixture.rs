@@ -4,13 +4,15 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::address::Region;
+use crate::access_size::AccessSize::{self, Byte, Dword, Qword, Word};
+use crate::address::{BarIndex, Region};
 use crate::context::Cycle;
 use crate::device::{PciDevice, Refused};
 use crate::dma::{DmaError, DmaMemory};
 use crate::effect::{Effect, Occurrence};
 use crate::function::PciFunction;
 use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
+use crate::interrupt::VectorIndex;
 
 /// Bytes of guest memory, from address 0, without being told.
 const MEMORY_SIZE: usize = 0x1_0000;
@@ -23,10 +25,10 @@ const MSIX_ENABLE: u64 = 1 << 15;
 /// A function, and the machine that a test plays around it. Accesses are numbered from 1.
 ///
 /// ```
-/// use device_model::devices::lab::Lab;
-/// use device_model::{Effect, Fixture, Region};
+/// use barscope_device::devices::lab::Lab;
+/// use barscope_device::{Effect, Fixture, Region, VectorIndex};
 ///
-/// const REGISTERS: Region = Region::Bar(0);
+/// const REGISTERS: Region = Region::BAR0;
 ///
 /// let mut fixture = Fixture::new(Lab::default());
 /// fixture.enable_memory();
@@ -39,7 +41,7 @@ const MSIX_ENABLE: u64 = 1 << 15;
 /// fixture.advance(20_000);
 ///
 /// assert_eq!(fixture.read32(REGISTERS, 0x28), 120);
-/// let interrupt = Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x31 };
+/// let interrupt = Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x31 };
 /// assert_eq!(fixture.take_effects().last(), Some(&interrupt));
 /// ```
 pub struct Fixture {
@@ -112,14 +114,14 @@ impl Fixture {
     #[track_caller]
     pub fn program_msi(&mut self, address: u64, data: u16) {
         let capability = self.capability(MSI).expect("the function has no MSI capability");
-        let control = self.config_read(capability + 0x02, 2);
-        self.config_write(capability + 0x04, 4, address & 0xffff_ffff);
+        let control = self.config_read(capability + 0x02, Word);
+        self.config_write(capability + 0x04, Dword, address & 0xffff_ffff);
         if control & MSI_64_BIT != 0 {
-            self.config_write(capability + 0x08, 4, address >> 32);
+            self.config_write(capability + 0x08, Dword, address >> 32);
         }
         let offset = if control & MSI_64_BIT != 0 { 0x0c } else { 0x08 };
-        self.config_write(capability + offset, 2, data.into());
-        self.config_write(capability + 0x02, 2, control | 1);
+        self.config_write(capability + offset, Word, data.into());
+        self.config_write(capability + 0x02, Word, control | 1);
     }
 
     /// Finds the MSI-X capability, sets where the messages of `vector` go, unmasks it, and enables all.
@@ -127,27 +129,27 @@ impl Fixture {
     /// # Panics
     /// If the function has none, no such vector, or doesn't decode its BAR.
     #[track_caller]
-    pub fn program_msix(&mut self, vector: u16, address: u64, data: u32) {
+    pub fn program_msix(&mut self, vector: VectorIndex, address: u64, data: u32) {
         let capability = self.capability(MSIX).expect("the function has no MSI-X capability");
-        let table = self.config_read(capability + 0x04, 4);
-        let region = Region::Bar((table & 7) as u8);
-        let entry = (table & !7) + 16 * u64::from(vector);
+        let table = self.config_read(capability + 0x04, Dword);
+        let region = Region::Bar(BarIndex::new((table & 7) as u8).expect("MSI-X lies in a BAR"));
+        let entry = (table & !7) + 16 * u64::from(vector.get());
         for (offset, value) in [(0, address), (8, data.into())] {
-            accepted(self.write(region, entry + offset, 8, value), region, entry + offset);
+            accepted(self.write(region, entry + offset, Qword, value), region, entry + offset);
         }
-        let control = self.config_read(capability + 0x02, 2);
-        self.config_write(capability + 0x02, 2, control | MSIX_ENABLE);
+        let control = self.config_read(capability + 0x02, Word);
+        self.config_write(capability + 0x02, Word, control | MSIX_ENABLE);
     }
 
     /// Where the capability `id` lies in configuration space.
     #[track_caller]
     pub fn capability(&mut self, id: u64) -> Option<u64> {
-        let mut offset = self.config_read(CAPABILITIES_POINTER, 1);
+        let mut offset = self.config_read(CAPABILITIES_POINTER, Byte);
         while offset != 0 {
-            if self.config_read(offset, 1) == id {
+            if self.config_read(offset, Byte) == id {
                 return Some(offset);
             }
-            offset = self.config_read(offset + 1, 1);
+            offset = self.config_read(offset + 1, Byte);
         }
         None
     }
@@ -157,7 +159,7 @@ impl Fixture {
     /// # Panics
     /// If the function refuses.
     #[track_caller]
-    pub fn config_read(&mut self, offset: u64, size: u8) -> u64 {
+    pub fn config_read(&mut self, offset: u64, size: AccessSize) -> u64 {
         accepted(self.read(Region::Config, offset, size), Region::Config, offset)
     }
 
@@ -166,7 +168,7 @@ impl Fixture {
     /// # Panics
     /// If the function refuses.
     #[track_caller]
-    pub fn config_write(&mut self, offset: u64, size: u8, value: u64) {
+    pub fn config_write(&mut self, offset: u64, size: AccessSize, value: u64) {
         accepted(self.write(Region::Config, offset, size, value), Region::Config, offset);
     }
 
@@ -176,7 +178,7 @@ impl Fixture {
     /// If the device refuses, or the region is not decoded.
     #[track_caller]
     pub fn read32(&mut self, region: Region, offset: u64) -> u32 {
-        accepted(self.read(region, offset, 4), region, offset) as u32
+        accepted(self.read(region, offset, Dword), region, offset) as u32
     }
 
     /// Writes 32 bits.
@@ -185,7 +187,7 @@ impl Fixture {
     /// If the device refuses, or the region is not decoded.
     #[track_caller]
     pub fn write32(&mut self, region: Region, offset: u64, value: u32) {
-        accepted(self.write(region, offset, 4, value.into()), region, offset);
+        accepted(self.write(region, offset, Dword, value.into()), region, offset);
     }
 
     /// Reads `size` bytes.
@@ -196,7 +198,7 @@ impl Fixture {
     /// # Panics
     /// If the region is not decoded: no such access would reach the function.
     #[track_caller]
-    pub fn read(&mut self, region: Region, offset: u64, size: u8) -> Result<u64, Refused> {
+    pub fn read(&mut self, region: Region, offset: u64, size: AccessSize) -> Result<u64, Refused> {
         self.expect_decoded(region);
         self.accesses += 1;
         self.cycle(|function, cycle| function.read(cycle, region, offset, size))
@@ -210,7 +212,13 @@ impl Fixture {
     /// # Panics
     /// If the region is not decoded: no such access would reach the function.
     #[track_caller]
-    pub fn write(&mut self, region: Region, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+    pub fn write(
+        &mut self,
+        region: Region,
+        offset: u64,
+        size: AccessSize,
+        value: u64,
+    ) -> Result<(), Refused> {
         self.expect_decoded(region);
         self.accesses += 1;
         self.cycle(|function, cycle| function.write(cycle, region, offset, size, value))
@@ -254,8 +262,8 @@ impl Fixture {
     }
 
     fn set_command(&mut self, bits: u16) {
-        let command = self.config_read(COMMAND as u64, 2);
-        self.config_write(COMMAND as u64, 2, command | u64::from(bits));
+        let command = self.config_read(COMMAND as u64, Word);
+        self.config_write(COMMAND as u64, Word, command | u64::from(bits));
     }
 
     #[track_caller]

@@ -4,6 +4,7 @@ mod saved;
 
 use std::mem;
 
+use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::backing::Backing;
 use crate::bar::BarSpec;
@@ -176,7 +177,7 @@ impl PciFunction {
         cycle: &mut Cycle<'_>,
         region: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
     ) -> Result<u64, Refused> {
         if region == Region::Config {
             return self.config.read(offset, size);
@@ -189,7 +190,7 @@ impl PciFunction {
     }
 
     /// What the guest sees of a read that [`PciFunction::read`] refused; its low `size` bytes count.
-    pub fn refused_read(&self, region: Region, offset: u64, size: u8) -> u64 {
+    pub fn refused_read(&self, region: Region, offset: u64, size: AccessSize) -> u64 {
         let msix = self.capabilities.msix.as_ref().is_some_and(|msix| msix.claims(region, offset));
         if region == Region::Config || msix {
             u64::MAX
@@ -210,7 +211,7 @@ impl PciFunction {
         cycle: &mut Cycle<'_>,
         region: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
         value: u64,
     ) -> Result<(), Refused> {
         let (now, cause) = (cycle.now, cycle.cause);
@@ -275,7 +276,7 @@ impl PciFunction {
         self.timers.clear();
     }
 
-    fn write_config(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+    fn write_config(&mut self, offset: u64, size: AccessSize, value: u64) -> Result<(), Refused> {
         let before: Vec<Option<Decode>> = self.decodes().map(|(_, decode)| decode).collect();
         let power = self.capabilities.power_state(&self.config);
         self.config.write(offset, size, value)?;

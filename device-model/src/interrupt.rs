@@ -8,6 +8,7 @@
 //! 0xfee00000-0xfeefffff (Intel SDM volume 3, "Message Address Register Format"). Anywhere else it is
 //! carried out as what it is: a write of four bytes, that raises nothing.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,31 @@ pub enum InterruptPin {
     D,
 }
 
+/// The number of an interrupt vector of a function, 0 to 2047: MSI has up to 32 vectors, MSI-X up to 2048.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VectorIndex(u16);
+
+impl VectorIndex {
+    /// The first vector.
+    pub const ZERO: Self = Self(0);
+
+    /// `None` above 2047.
+    pub const fn new(index: u16) -> Option<Self> {
+        if index > 2047 { None } else { Some(Self(index)) }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for VectorIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Interrupt messages: what MSI and MSI-X have in common. Vectors are counted from 0; bit n of a mask
 /// stands for vector n, of which there are no more than causes: 32.
 pub(crate) trait Messages {
@@ -50,7 +76,7 @@ pub(crate) trait Messages {
     fn set_pending(&mut self, config: &mut ConfigSpace, pending: u32);
 
     /// Address and data of the message of `vector`.
-    fn message(&self, config: &ConfigSpace, vector: u32) -> (u64, u32);
+    fn message(&self, config: &ConfigSpace, vector: VectorIndex) -> (u64, u32);
 }
 
 /// What the function remembers between calls: what it compares with.
@@ -119,7 +145,7 @@ fn send(
     let pending = (messages.pending(config) | risen) & levels;
     messages.set_pending(config, pending & masked);
     let bus_master = config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
-    effects.extend(bits(pending & !masked).map(|index| match messages.message(config, index.into()) {
+    effects.extend(bits(pending & !masked).map(|index| match messages.message(config, index) {
         (address, data) if bus_master => Effect::Msi { index, address, data },
         _ => Effect::InterruptLost { index, why: InterruptLoss::BusMasterOff },
     }));
@@ -149,8 +175,9 @@ fn spread(causes: u32, vectors: u32) -> u32 {
     causes & own | u32::from(causes & !own != 0)
 }
 
-fn bits(mask: u32) -> impl Iterator<Item = u16> {
-    (0..32).filter(move |index| mask >> index & 1 != 0)
+/// The vectors, or causes, whose bits are set.
+fn bits(mask: u32) -> impl Iterator<Item = VectorIndex> {
+    (0..32).filter(move |index| mask >> index & 1 != 0).map(VectorIndex)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! [`Fixture`] drives a device in a unit test. A new device is a file in [`devices`] and a line there.
 #![forbid(unsafe_code)]
 
+mod access_size;
 pub mod address;
 pub mod backing;
 pub mod bar;
@@ -24,6 +25,7 @@ pub mod effect;
 pub mod fixture;
 pub mod function;
 pub mod header;
+mod hex;
 pub mod host_bridge;
 pub mod interrupt;
 pub mod memory;
@@ -35,10 +37,11 @@ mod rom;
 pub mod state;
 mod timer;
 
-pub use address::{BadBdf, Bdf, Region, Space};
+pub use access_size::{AccessSize, low_bytes};
+pub use address::{BadBarIndex, BadBdf, BarIndex, Bdf, Region, Space};
 pub use backing::Backing;
 pub use bar::BarSpec;
-pub use bytes::Hex;
+pub use bytes::read_bytes;
 pub use capability::msi::MsiSpec;
 pub use capability::msix::MsixSpec;
 pub use config::registers::header_registers;
@@ -50,8 +53,9 @@ pub use effect::{Decode, Effect, InterruptLoss, Occurrence};
 pub use fixture::Fixture;
 pub use function::PciFunction;
 pub use header::ConfigHeader;
+pub use hex::Hex;
 pub use host_bridge::HostBridge;
-pub use interrupt::InterruptPin;
+pub use interrupt::{InterruptPin, VectorIndex};
 pub use memory::{DeviceMemory, Storage};
 pub use option::{BadOption, OptionSpec, Options};
 pub use register::{Access, BadField, BadMap, Field, Register, RegisterMap};

@@ -8,6 +8,7 @@ use std::mem;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::device::Refused;
 
@@ -203,25 +204,20 @@ impl Register {
     }
 
     /// The part of its value `whole` that an access of `size` bytes at `offset` of its region reads.
-    pub const fn part(&self, whole: u64, offset: u64, size: u8) -> u64 {
-        (whole >> (8 * (offset - self.offset))) & ones(size)
+    pub const fn part(&self, whole: u64, offset: u64, size: AccessSize) -> u64 {
+        (whole >> (8 * (offset - self.offset))) & size.mask()
     }
 
     /// Its value after `size` bytes at `offset` of its region were written; `whole` before.
-    pub const fn with_part(&self, whole: u64, offset: u64, size: u8, value: u64) -> u64 {
+    pub const fn with_part(&self, whole: u64, offset: u64, size: AccessSize, value: u64) -> u64 {
         let shift = 8 * (offset - self.offset);
-        whole & !(ones(size) << shift) | (value & ones(size)) << shift
+        whole & !(size.mask() << shift) | (value & size.mask()) << shift
     }
 
     /// Whether the byte at `offset` belongs to it.
     pub const fn contains(&self, offset: u64) -> bool {
         offset >= self.offset && offset - self.offset < self.size
     }
-}
-
-/// The bits of `size` bytes.
-const fn ones(size: u8) -> u64 {
-    u64::MAX >> (64 - 8 * size as u32)
 }
 
 /// The registers of one region, in ascending order of offset, without overlap.
@@ -245,7 +241,7 @@ impl RegisterMap {
     ///
     /// # Errors
     /// Why the device refuses such a read.
-    pub fn check_read(&self, offset: u64, size: u8) -> Result<&Register, Refused> {
+    pub fn check_read(&self, offset: u64, size: AccessSize) -> Result<&Register, Refused> {
         let register = self.covered(offset, size)?;
         if register.access.readable() { Ok(register) } else { Err(Refused::WriteOnly) }
     }
@@ -254,21 +250,21 @@ impl RegisterMap {
     ///
     /// # Errors
     /// Why the device refuses such a write.
-    pub fn check_write(&self, offset: u64, size: u8) -> Result<&Register, Refused> {
+    pub fn check_write(&self, offset: u64, size: AccessSize) -> Result<&Register, Refused> {
         let register = self.covered(offset, size)?;
         if register.access.writable() { Ok(register) } else { Err(Refused::ReadOnly) }
     }
 
-    fn covered(&self, offset: u64, size: u8) -> Result<&Register, Refused> {
+    fn covered(&self, offset: u64, size: AccessSize) -> Result<&Register, Refused> {
         let register = self.at(offset).ok_or(Refused::Reserved)?;
         if register.memory {
-            let last = offset.checked_add(u64::from(size).saturating_sub(1));
+            let last = offset.checked_add(size.bytes() - 1);
             return last.filter(|&last| register.contains(last)).map(|_| register).ok_or(Refused::Reserved);
         }
-        if register.size != u64::from(size) && (register.size, size) != (8, 4) {
+        if register.size != size.bytes() && (register.size, size) != (8, AccessSize::Dword) {
             return Err(Refused::Width);
         }
-        let aligned = (offset - register.offset).is_multiple_of(size.into());
+        let aligned = (offset - register.offset).is_multiple_of(size.bytes());
         if aligned { Ok(register) } else { Err(Refused::Alignment) }
     }
 

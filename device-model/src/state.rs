@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bytes::Hex;
+use crate::hex::Hex;
 use crate::interrupt::Interrupts;
 use crate::timer::Timers;
 

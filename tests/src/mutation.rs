@@ -9,10 +9,10 @@ use std::iter;
 use std::ops::Range;
 
 use barscope_analysis::Trace;
+use barscope_device::{Region, Space};
 use barscope_trace::definition::{Definition, Mapping, Route, Walk};
 use barscope_trace::event::{AccessEvent, Counted, DmaOutcome, Outcome, RouteChange, Target};
 use barscope_trace::{Event, EventKind, Id};
-use device_model::{Region, Space};
 
 /// How much later a record comes that is delayed, in nanoseconds.
 const DELAY: u64 = 1_000_000_000;

@@ -5,9 +5,9 @@ use barscope_analysis::assert::{access, any_access, map};
 use barscope_analysis::filter::Filter;
 use barscope_analysis::view::What;
 use barscope_bench::{Bench, Run};
+use barscope_guest_abi::scenario::SCENARIOS;
 use barscope_trace::definition::Path;
 use barscope_vmm::Stop;
-use protocol::scenario::SCENARIOS;
 
 fn play(cpus: u8) -> Result<Run> {
     Bench::test_kernel().cpus(cpus).scenario("two-vcpus").run()

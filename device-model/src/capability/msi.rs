@@ -3,7 +3,7 @@
 //! PCI Local Bus 3.0, section 6.8.1.
 
 use crate::config::ConfigSpace;
-use crate::interrupt::Messages;
+use crate::interrupt::{Messages, VectorIndex};
 
 const CAPABILITY_ID: u8 = 0x05;
 /// Message Control and the address, as offsets in the capability.
@@ -113,11 +113,11 @@ impl Messages for Msi {
     }
 
     /// The vector's number replaces the low bits of the data.
-    fn message(&self, config: &ConfigSpace, vector: u32) -> (u64, u32) {
+    fn message(&self, config: &ConfigSpace, vector: VectorIndex) -> (u64, u32) {
         let low = u64::from(config.u32(self.offset + ADDRESS_LOW));
         let high = if self.spec.wide { u64::from(config.u32(self.offset + ADDRESS_HIGH)) } else { 0 };
         let vector_bits = self.vectors(config) - 1;
-        let data = u32::from(config.u16(self.data())) & !vector_bits | vector & vector_bits;
+        let data = u32::from(config.u16(self.data())) & !vector_bits | u32::from(vector.get()) & vector_bits;
         (high << 32 | low, data)
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn define(content: &[u8], config: &mut ConfigSpace) {
 
 #[cfg(test)]
 mod tests {
+    use crate::access_size::AccessSize::{Byte, Dword};
     use crate::devices::lab::Lab;
     use crate::fixture::Fixture;
 
@@ -30,10 +31,10 @@ mod tests {
         let mut fixture = Fixture::new(Lab::default());
         let offset = fixture.capability(0x09).unwrap();
 
-        fixture.config_write(offset + 4, 4, 0);
+        fixture.config_write(offset + 4, Dword, 0);
 
-        assert_eq!(fixture.config_read(offset + 2, 1), 8);
-        assert_eq!(fixture.config_read(offset + 3, 1), u64::from(b'b'));
-        assert_eq!(fixture.config_read(offset + 4, 4), u64::from(u32::from_le_bytes(*b"ench")));
+        assert_eq!(fixture.config_read(offset + 2, Byte), 8);
+        assert_eq!(fixture.config_read(offset + 3, Byte), u64::from(b'b'));
+        assert_eq!(fixture.config_read(offset + 4, Dword), u64::from(u32::from_le_bytes(*b"ench")));
     }
 }

@@ -56,28 +56,31 @@
 //!   Enable of MSI can be written; QEMU's can't.
 //! - Turning MSI off asserts the pin if something is pending; QEMU's stays as it is until the next raise.
 
+mod parts;
 mod registers;
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::address::Region;
+use crate::access_size::AccessSize;
+use crate::address::{BarIndex, Region};
 use crate::bar::BarSpec;
-use crate::bytes::{self, Hex};
 use crate::capability::msi::MsiSpec;
 use crate::context::Context;
 use crate::device::{PciDevice, Refused};
 use crate::header::ConfigHeader;
+use crate::hex::Hex;
 use crate::interrupt::InterruptPin;
 use crate::memory::DeviceMemory;
 use crate::option::{OptionSpec, Options};
 use crate::register::{Access, Field, Register, RegisterMap};
 use crate::state::{self, BadState};
 
+use parts::aligned_parts;
 use registers::{COMPUTATION, Registers};
 
-const REGISTERS: Region = Region::Bar(0);
+const REGISTERS: Region = Region::BAR0;
 const ID: u64 = 0x00;
 const LIVENESS: u64 = 0x04;
 const FACTORIAL: u64 = 0x08;
@@ -101,7 +104,7 @@ const COMMAND_INTERRUPT: u64 = 1 << 2;
 
 const BUFFER_SIZE: usize = 4096;
 /// Anything narrower is refused before the device sees it.
-const NARROWEST: u8 = 4;
+const NARROWEST: AccessSize = AccessSize::Dword;
 
 /// What it can be told.
 pub const OPTIONS: &[OptionSpec] = &[OptionSpec {
@@ -188,9 +191,9 @@ impl Edu {
         }
     }
 
-    /// The register that an aligned part of an access, at `offset` and of `size` bytes, reaches; `whole`
-    /// is the size of the access.
-    fn register(offset: u64, size: u8, whole: u8) -> Result<&'static Register, Refused> {
+    /// The register that an aligned part of an access, at `offset` and of `size`, reaches; `whole` is the
+    /// size of the access.
+    fn register(offset: u64, size: AccessSize, whole: AccessSize) -> Result<&'static Register, Refused> {
         if size < NARROWEST {
             return Err(if whole < NARROWEST { Refused::Width } else { Refused::Alignment });
         }
@@ -198,7 +201,7 @@ impl Edu {
         if register.offset != offset {
             return Err(Refused::Reserved);
         }
-        if register.size < size.into() { Err(Refused::Width) } else { Ok(register) }
+        if register.size < size.bytes() { Err(Refused::Width) } else { Ok(register) }
     }
 }
 
@@ -215,7 +218,7 @@ impl PciDevice for Edu {
             class: 0x00_ff_00,
             subsystem_vendor: 0x1af4,
             subsystem: 0x1100,
-            bars: vec![BarSpec::memory32(0, 0x10_0000)],
+            bars: vec![BarSpec::memory32(BarIndex::BAR0, 0x10_0000)],
             interrupt_pin: Some(InterruptPin::A),
             msi: Some(MsiSpec::new(1)),
             ..ConfigHeader::default()
@@ -226,11 +229,17 @@ impl PciDevice for Edu {
         &REGISTER_MAPS
     }
 
-    fn read(&mut self, _: &mut Context<'_>, _: Region, offset: u64, size: u8) -> Result<u64, Refused> {
+    fn read(
+        &mut self,
+        _: &mut Context<'_>,
+        _: Region,
+        offset: u64,
+        size: AccessSize,
+    ) -> Result<u64, Refused> {
         let mut value = 0;
         let mut answered = false;
         let mut refused = Refused::Width;
-        for part in bytes::aligned_parts(offset, size) {
+        for part in aligned_parts(offset, size) {
             let register = Self::register(part.offset, part.size, size);
             let content =
                 register.and_then(|register| self.registers.value(register.offset).ok_or(Refused::WriteOnly));
@@ -243,8 +252,8 @@ impl PciDevice for Edu {
         if answered { Ok(value) } else { Err(refused) }
     }
 
-    fn refused_read(&self, _: Region, offset: u64, size: u8) -> u64 {
-        let parts = bytes::aligned_parts(offset, size);
+    fn refused_read(&self, _: Region, offset: u64, size: AccessSize) -> u64 {
+        let parts = aligned_parts(offset, size);
         parts.fold(0, |value, part| value | part.place(unanswered(part.size)))
     }
 
@@ -253,11 +262,11 @@ impl PciDevice for Edu {
         context: &mut Context<'_>,
         _: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
         value: u64,
     ) -> Result<(), Refused> {
         let mut outcome = Err(Refused::Width);
-        for part in bytes::aligned_parts(offset, size) {
+        for part in aligned_parts(offset, size) {
             let register = Self::register(part.offset, part.size, size);
             let written = register.and_then(|_| self.registers.write(context, part.offset, part.cut(value)));
             outcome = outcome.or(written);
@@ -301,7 +310,7 @@ impl PciDevice for Edu {
 }
 
 /// What a part of an access reads that no register answers.
-fn unanswered(size: u8) -> u64 {
+fn unanswered(size: AccessSize) -> u64 {
     if size < NARROWEST { 0 } else { u64::MAX }
 }
 

@@ -121,12 +121,14 @@ mod transfer;
 
 use serde_json::Value;
 
+use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::backing::Backing;
-use crate::bytes::{self, Hex};
+use crate::bytes::read_bytes;
 use crate::context::Context;
 use crate::device::{PciDevice, Refused};
 use crate::header::ConfigHeader;
+use crate::hex::Hex;
 use crate::memory::DeviceMemory;
 use crate::option::Options;
 use crate::register::RegisterMap;
@@ -190,7 +192,7 @@ impl PciDevice for Lab {
         context: &mut Context<'_>,
         region: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
     ) -> Result<u64, Refused> {
         let register = Self::map(region)?.check_read(offset, size)?;
         match (region, offset) {
@@ -198,10 +200,7 @@ impl PciDevice for Lab {
             (WINDOW, INDEX) => Ok(self.registers.index.into()),
             (WINDOW, DATA) => self.read(context, REGISTERS, self.registers.index.into(), size),
             (MEMORY, _) => self.memory.read(offset, size),
-            (Region::Rom, _) => {
-                let range = bytes::range(offset, size, rom::SIZE)?;
-                Ok(bytes::little_endian(rom::IMAGE[range].iter().copied()))
-            }
+            (Region::Rom, _) => read_bytes(&rom::IMAGE, offset, size),
             _ => Err(Refused::Reserved),
         }
     }
@@ -211,7 +210,7 @@ impl PciDevice for Lab {
         context: &mut Context<'_>,
         region: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
         value: u64,
     ) -> Result<(), Refused> {
         let register = Self::map(region)?.check_write(offset, size)?;

@@ -26,7 +26,8 @@ use std::mem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::address::Region;
+use crate::access_size::AccessSize;
+use crate::address::{BarIndex, Region};
 use crate::bar::BarSpec;
 use crate::context::Context;
 use crate::device::{PciDevice, Refused};
@@ -36,7 +37,7 @@ use crate::option::{OptionSpec, Options};
 use crate::register::{Access, Field, Register, RegisterMap};
 use crate::state::{self, BadState};
 
-const REGISTERS: Region = Region::Bar(0);
+const REGISTERS: Region = Region::BAR0;
 const PERIOD: u64 = 0x00;
 const CONTROL: u64 = 0x04;
 const STATUS: u64 = 0x08;
@@ -105,7 +106,7 @@ impl PciDevice for Ticker {
             device: 0x1ab2,
             revision: 1,
             class: 0x08_80_00,
-            bars: vec![BarSpec::memory32(0, 0x10)],
+            bars: vec![BarSpec::memory32(BarIndex::BAR0, 0x10)],
             interrupt_pin: Some(InterruptPin::A),
             ..ConfigHeader::default()
         }
@@ -115,7 +116,13 @@ impl PciDevice for Ticker {
         &REGISTER_MAPS
     }
 
-    fn read(&mut self, _: &mut Context<'_>, region: Region, offset: u64, size: u8) -> Result<u64, Refused> {
+    fn read(
+        &mut self,
+        _: &mut Context<'_>,
+        region: Region,
+        offset: u64,
+        size: AccessSize,
+    ) -> Result<u64, Refused> {
         REGISTER_MAPS[0].check_read(offset, size)?;
         match offset {
             TICKS => Ok(mem::take(&mut self.ticks).into()),
@@ -128,7 +135,7 @@ impl PciDevice for Ticker {
         context: &mut Context<'_>,
         _: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
         value: u64,
     ) -> Result<(), Refused> {
         REGISTER_MAPS[0].check_write(offset, size)?;

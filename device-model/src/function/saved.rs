@@ -1,8 +1,8 @@
 //! Saving and restoring a function.
 
 use super::PciFunction;
-use crate::bytes::Hex;
 use crate::capability::msix::Msix;
+use crate::hex::Hex;
 use crate::state::{BadState, State};
 
 impl PciFunction {

@@ -2,6 +2,7 @@
 //! doesn't look, or past its region's end can never be reached, and a trace would name accesses wrongly.
 
 use super::{Field, Register, RegisterMap};
+use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::header::ConfigHeader;
 
@@ -126,7 +127,7 @@ impl RegisterMap {
         for register in self.registers.iter() {
             let name = || register.name.to_string();
             let &Register { offset, size: bytes, reset, .. } = register;
-            if bytes == 0 || (!register.memory && !matches!(bytes, 1 | 2 | 4 | 8)) {
+            if bytes == 0 || (!register.memory && AccessSize::new(bytes).is_none()) {
                 return Err(BadMap::Size { region, register: name(), size: bytes });
             }
             let end = offset.checked_add(bytes).filter(|&end| end <= size);

@@ -1,8 +1,9 @@
 //! Configuration space: after reset, and what software can write.
 
+use barscope_device::AccessSize::{Byte, Dword, Word};
 use std::collections::BTreeMap;
 
-use device_model::{Fixture, Hex};
+use barscope_device::{Fixture, Hex};
 use serde::Deserialize;
 
 use crate::deviations;
@@ -39,7 +40,7 @@ fn fixture() -> Fixture {
 #[test]
 fn after_reset_it_is_qemus() {
     let mut fixture = fixture();
-    let found = (0..0x100).map(|offset| fixture.config_read(offset, 1) as u8).collect();
+    let found = (0..0x100).map(|offset| fixture.config_read(offset, Byte) as u8).collect();
 
     assert_eq!(Hex(found), recorded().reset_dump_hex);
 }
@@ -50,12 +51,12 @@ fn software_can_write_the_bits_that_it_can_in_qemus() {
     for (offset, recorded) in recorded().writable_map {
         let offset = number(&offset);
         let mut fixture = fixture();
-        let mut read = || fixture.config_read(offset.into(), 4) as u32;
+        let mut read = || fixture.config_read(offset.into(), Dword) as u32;
         assert_eq!(read(), number(&recorded.reset), "{offset:#x} after reset");
-        fixture.config_write(offset.into(), 4, 0xffff_ffff);
-        let ones = fixture.config_read(offset.into(), 4) as u32;
-        fixture.config_write(offset.into(), 4, 0);
-        let zeros = fixture.config_read(offset.into(), 4) as u32;
+        fixture.config_write(offset.into(), Dword, 0xffff_ffff);
+        let ones = fixture.config_read(offset.into(), Dword) as u32;
+        fixture.config_write(offset.into(), Dword, 0);
+        let zeros = fixture.config_read(offset.into(), Dword) as u32;
 
         let deviation = deviations::WRITABLE.iter().position(|(range, _)| range.contains(&(offset as usize)));
         let differing = deviation.map_or(0, |index| {
@@ -74,10 +75,10 @@ fn narrow_writes_move_the_bar_as_they_move_qemus() {
     let mut fixture = fixture();
     let bar = |fixture: &mut Fixture, offset, size, value| {
         fixture.config_write(offset, size, value);
-        fixture.config_read(0x10, 4)
+        fixture.config_read(0x10, Dword)
     };
 
-    assert_eq!(bar(&mut fixture, 0x10, 4, 0xfe0f_ffff), 0xfe00_0000);
-    assert_eq!(bar(&mut fixture, 0x12, 2, 0xfe20), 0xfe20_0000);
-    assert_eq!(bar(&mut fixture, 0x13, 1, 0xfd), 0xfd20_0000);
+    assert_eq!(bar(&mut fixture, 0x10, Dword, 0xfe0f_ffff), 0xfe00_0000);
+    assert_eq!(bar(&mut fixture, 0x12, Word, 0xfe20), 0xfe20_0000);
+    assert_eq!(bar(&mut fixture, 0x13, Byte, 0xfd), 0xfd20_0000);
 }

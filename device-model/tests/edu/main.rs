@@ -3,7 +3,7 @@
 mod configuration_space;
 mod recorded_operations;
 
-use device_model::{Fixture, catalog};
+use barscope_device::{Fixture, catalog};
 
 /// After reset, with `memory` bytes of guest memory.
 fn fixture(memory: usize) -> Fixture {

@@ -1,13 +1,14 @@
 //! Every operation of the recordings, in their order: what it reads, which level the pin gets, what is in
 //! guest memory.
 
-use device_model::{Effect, Fixture, Hex, Region};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use barscope_device::AccessSize::{self, Dword, Word};
+use barscope_device::{Effect, Fixture, Hex, Region};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 
 use crate::deviations;
 
-const REGISTERS: Region = Region::Bar(0);
+const REGISTERS: Region = Region::BAR0;
 const STATUS: u64 = 0x20;
 const COMPUTING: u64 = 1;
 /// STATUS is read this often, and no longer than that.
@@ -44,17 +45,30 @@ enum Level {
     Lower,
 }
 
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Access {
+    #[serde(deserialize_with = "size")]
+    w: AccessSize,
+    off: u64,
+    val: u64,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 enum Operation {
-    R { w: u8, off: u64, val: u64 },
-    W { w: u8, off: u64, val: u64 },
-    CfgR { w: u8, off: u64, val: u64 },
-    CfgW { w: u8, off: u64, val: u64 },
+    R(Access),
+    W(Access),
+    CfgR(Access),
+    CfgW(Access),
     RamR { addr: u64, len: usize, hex: Hex },
     RamW { addr: u64, hex: Hex },
     Step { ms: u64 },
     WaitFact { val: u64 },
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AccessSize, D::Error> {
+    let bytes = u64::deserialize(deserializer)?;
+    AccessSize::new(bytes).ok_or_else(|| D::Error::custom("no size of an access"))
 }
 
 /// The model, and what it did.
@@ -66,26 +80,26 @@ struct Replay {
 impl Replay {
     fn new(machine: &Machine) -> Self {
         let mut fixture = crate::fixture(machine.ram);
-        fixture.config_write(0x10, 4, machine.bar0);
-        fixture.config_write(0x04, 2, machine.command);
+        fixture.config_write(0x10, Dword, machine.bar0);
+        fixture.config_write(0x04, Word, machine.command);
         Self { fixture, undecoded_reads: 0 }
     }
 
     /// Does it; panics if anything that it reads is not what was recorded.
     fn perform(&mut self, operation: &Operation) {
         match *operation {
-            Operation::R { w, off, val } if self.decoded() => assert_eq!(self.read(off, w), val),
-            Operation::R { val, .. } => {
+            Operation::R(Access { w, off, val }) if self.decoded() => assert_eq!(self.read(off, w), val),
+            Operation::R(Access { val, .. }) => {
                 assert_eq!(val, deviations::UNDECODED_READ);
                 self.undecoded_reads += 1;
             }
             // What came of it, later reads tell.
-            Operation::W { w, off, val } if self.decoded() => {
+            Operation::W(Access { w, off, val }) if self.decoded() => {
                 self.fixture.write(REGISTERS, off, w, val).ok();
             }
-            Operation::W { .. } => {}
-            Operation::CfgR { w, off, val } => assert_eq!(self.fixture.config_read(off, w), val),
-            Operation::CfgW { w, off, val } => self.fixture.config_write(off, w, val),
+            Operation::W(_) => {}
+            Operation::CfgR(Access { w, off, val }) => assert_eq!(self.fixture.config_read(off, w), val),
+            Operation::CfgW(Access { w, off, val }) => self.fixture.config_write(off, w, val),
             Operation::RamR { addr, len, ref hex } => {
                 let mut found = vec![0; len];
                 self.fixture.memory().read(addr, &mut found).expect("memory is there");
@@ -97,19 +111,19 @@ impl Replay {
             Operation::Step { ms } => self.fixture.advance(ms * 1_000_000),
             Operation::WaitFact { val } => {
                 let patience = self.fixture.now() + PATIENCE_NS;
-                while self.read(STATUS, 4) & COMPUTING != 0 && self.fixture.now() < patience {
+                while self.read(STATUS, Dword) & COMPUTING != 0 && self.fixture.now() < patience {
                     self.fixture.advance(POLL_NS);
                 }
-                assert_eq!(self.read(STATUS, 4), val);
+                assert_eq!(self.read(STATUS, Dword), val);
             }
         }
     }
 
     /// What a guest reads.
-    fn read(&mut self, offset: u64, size: u8) -> u64 {
-        self.fixture.read(REGISTERS, offset, size).unwrap_or_else(|_| {
-            self.fixture.function().refused_read(REGISTERS, offset, size) & u64::MAX >> (64 - 8 * size)
-        })
+    fn read(&mut self, offset: u64, size: AccessSize) -> u64 {
+        self.fixture
+            .read(REGISTERS, offset, size)
+            .unwrap_or_else(|_| self.fixture.function().refused_read(REGISTERS, offset, size) & size.mask())
     }
 
     fn decoded(&mut self) -> bool {

@@ -2,8 +2,9 @@
 //! bytes with their masks, taken from the specifications.
 
 use crate::operations::{size, value};
-use device_model::devices::lab::Lab;
-use device_model::{Fixture, Region, Space};
+use barscope_device::AccessSize::Byte;
+use barscope_device::devices::lab::Lab;
+use barscope_device::{Fixture, Region, Space};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -116,15 +117,16 @@ proptest! {
         let mut fixture = Fixture::new(Lab::default());
         let mut reference = Reference::new();
         for (offset, size, value) in writes {
-            let offset = offset.min(4096 - usize::from(size));
+            let bytes = size.bytes() as usize;
+            let offset = offset.min(4096 - bytes);
             fixture.config_write(offset as u64, size, value);
-            reference.write(offset, size.into(), value);
+            reference.write(offset, bytes, value);
 
             let read = fixture.config_read(offset as u64, size);
-            prop_assert_eq!(read, reference.read(offset, size.into()), "{:#x} {}", offset, size);
+            prop_assert_eq!(read, reference.read(offset, bytes), "{:#x} {}", offset, size);
         }
         for offset in 0..4096 {
-            let read = fixture.config_read(offset as u64, 1);
+            let read = fixture.config_read(offset as u64, Byte);
             prop_assert_eq!(read, reference.read(offset, 1), "{:#x}", offset);
         }
     }
@@ -135,14 +137,15 @@ proptest! {
     ) {
         let mut fixture = Fixture::new(Lab::default());
         for (offset, size, value) in writes {
-            let offset = offset.min(4096 - usize::from(size));
+            let bytes = size.bytes() as usize;
+            let offset = offset.min(4096 - bytes);
             fixture.config_write(offset as u64, size, value);
             for (region, decode) in fixture.function().decoding() {
                 let (space, size) = match region {
-                    Region::Bar(0 | 4) | Region::Rom => (Space::Memory, 0x1000),
-                    Region::Bar(1) => (Space::Io, 0x10),
-                    Region::Bar(2) => (Space::Memory, 0x10_0000),
-                    Region::Bar(5) => (Space::Memory, 0x100),
+                    Region::BAR0 | Region::BAR4 | Region::Rom => (Space::Memory, 0x1000),
+                    Region::BAR1 => (Space::Io, 0x10),
+                    Region::BAR2 => (Space::Memory, 0x10_0000),
+                    Region::BAR5 => (Space::Memory, 0x100),
                     other => panic!("{other} is not decoded"),
                 };
                 prop_assert_eq!((decode.space, decode.size, decode.base % decode.size), (space, size, 0));

@@ -1,12 +1,13 @@
 //! The lab's DMA against a model of both memories, for any address, offset and length.
 
-use device_model::devices::lab::Lab;
-use device_model::{Fixture, Region};
+use barscope_device::AccessSize::Qword;
+use barscope_device::devices::lab::Lab;
+use barscope_device::{Fixture, Region};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-const REGISTERS: Region = Region::Bar(0);
-const MEMORY: Region = Region::Bar(2);
+const REGISTERS: Region = Region::BAR0;
+const MEMORY: Region = Region::BAR2;
 /// What the fixture and BAR2 have.
 const GUEST_SIZE: u64 = 0x1_0000;
 const MEMORY_SIZE: u64 = 0x10_0000;
@@ -52,7 +53,7 @@ proptest! {
         let mut memory = vec![0_u8; MEMORY_SIZE as usize];
 
         for Transfer { address, offset, length, to_memory } in transfers {
-            fixture.write(REGISTERS, 0x40, 8, address).unwrap();
+            fixture.write(REGISTERS, 0x40, Qword, address).unwrap();
             fixture.write32(REGISTERS, 0x48, offset);
             fixture.write32(REGISTERS, 0x4c, length);
             fixture.write32(REGISTERS, 0x50, 1 | u32::from(to_memory) << 1);

@@ -1,14 +1,15 @@
 //! Random use of a device: what the property tests have in common.
 
-use device_model::catalog::DEVICES;
-use device_model::{Fixture, Refused, Region};
+use barscope_device::AccessSize::{self, Byte, Dword, Qword, Word};
+use barscope_device::catalog::DEVICES;
+use barscope_device::{Fixture, Refused, Region};
 use proptest::prelude::*;
 
 /// Something that a guest does, or time that passes.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    Read(Region, u64, u8),
-    Write(Region, u64, u8, u64),
+    Read(Region, u64, AccessSize),
+    Write(Region, u64, AccessSize, u64),
     Advance(u64),
     Doorbell(u64),
 }
@@ -25,13 +26,13 @@ pub fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-fn place() -> impl Strategy<Value = (Region, u64, u8)> {
+fn place() -> impl Strategy<Value = (Region, u64, AccessSize)> {
     let region = prop_oneof![
-        4 => Just(Region::Bar(0)),
-        1 => Just(Region::Bar(1)),
-        1 => Just(Region::Bar(2)),
-        1 => Just(Region::Bar(4)),
-        1 => Just(Region::Bar(5)),
+        4 => Just(Region::BAR0),
+        1 => Just(Region::BAR1),
+        1 => Just(Region::BAR2),
+        1 => Just(Region::BAR4),
+        1 => Just(Region::BAR5),
         1 => Just(Region::Rom),
         1 => Just(Region::Config),
     ];
@@ -48,9 +49,9 @@ fn offset() -> impl Strategy<Value = u64> {
     ]
 }
 
-/// 1, 2, 4 or 8 bytes.
-pub fn size() -> impl Strategy<Value = u8> {
-    prop_oneof![1 => Just(1_u8), 1 => Just(2), 6 => Just(4), 1 => Just(8)]
+/// Any size, the usual one most often.
+pub fn size() -> impl Strategy<Value = AccessSize> {
+    prop_oneof![1 => Just(Byte), 1 => Just(Word), 6 => Just(Dword), 1 => Just(Qword)]
 }
 
 /// A value: small ones and all-ones are what registers react to.
@@ -72,8 +73,8 @@ pub fn fixture(device: usize) -> Fixture {
 
 /// Switches on all that a driver would. BARs lie apart only where that matters: a fixture has no bus.
 pub fn enable(fixture: &mut Fixture) {
-    fixture.config_write(0x04, 2, 0x7);
-    fixture.config_write(0x30, 4, 0xfe10_0001);
+    fixture.config_write(0x04, Word, 0x7);
+    fixture.config_write(0x30, Dword, 0xfe10_0001);
 }
 
 /// Does it, unless the region isn't decoded: no such access would reach the function.
@@ -90,7 +91,7 @@ pub fn apply(fixture: &mut Fixture, operation: &Operation) -> Option<Result<u64,
             None
         }
         Operation::Doorbell(count) => {
-            fixture.doorbell(Region::Bar(5), 0x20, count);
+            fixture.doorbell(Region::BAR5, 0x20, count);
             None
         }
     }

@@ -1,7 +1,8 @@
 //! What holds for the registers of every device in the catalog, whatever a guest did before.
 
 use crate::operations::{apply, device, enable, fixture, operation};
-use device_model::{Fixture, Refused, Region, Register};
+use barscope_device::AccessSize::{Byte, Qword, Word};
+use barscope_device::{AccessSize, Fixture, Refused, Region, Register};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -22,7 +23,12 @@ fn expect_reset_values(fixture: &mut Fixture) {
             continue;
         }
         let expected = if access.readable() { Ok(reset) } else { Err(Refused::WriteOnly) };
-        assert_eq!(fixture.read(region, offset, size as u8), expected, "{region}: {}", register.name);
+        assert_eq!(
+            fixture.read(region, offset, AccessSize::new(size).unwrap()),
+            expected,
+            "{region}: {}",
+            register.name
+        );
     }
 }
 
@@ -44,12 +50,12 @@ proptest! {
         let before = fixture.function().save();
         for (region, register) in registers(&mut fixture) {
             if register.access.readable() && !register.access.read_has_side_effect() {
-                let size = register.size.min(8) as u8;
+                let size = AccessSize::at_most(register.size).unwrap();
                 prop_assert!(fixture.read(region, register.offset, size).is_ok(), "{}", register.name);
             }
         }
         for offset in (0..4096).step_by(8) {
-            fixture.config_read(offset, 8);
+            fixture.config_read(offset, Qword);
         }
         prop_assert_eq!(fixture.function().save(), before);
         prop_assert_eq!(fixture.take_effects(), []);
@@ -88,10 +94,10 @@ proptest! {
         }
 
         if by_power {
-            fixture.config_write(power + 4, 1, 3);
-            fixture.config_write(power + 4, 1, 0);
+            fixture.config_write(power + 4, Byte, 3);
+            fixture.config_write(power + 4, Byte, 0);
         } else {
-            fixture.config_write(express + 8, 2, 0x8000);
+            fixture.config_write(express + 8, Word, 0x8000);
         }
 
         prop_assert_eq!(fixture.function().save(), fresh);

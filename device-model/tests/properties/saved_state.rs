@@ -1,8 +1,8 @@
 //! A function that was saved and restored can't be told from one that was not.
 
 use crate::operations::{apply, device, fixture, operation};
-use device_model::catalog;
-use device_model::{BadState, PciFunction, State};
+use barscope_device::catalog;
+use barscope_device::{BadState, PciFunction, State};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

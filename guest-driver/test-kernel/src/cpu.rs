@@ -33,8 +33,8 @@ const DOUBLE_FAULT_STACK_SIZE: usize = 0x1000;
 
 /// Bytes of the I/O permission bitmap: up to the guest ABI's last port, and the byte of ones that
 /// has to follow. Ports past its end are forbidden.
-const IO_BITMAP_SIZE: usize = protocol::PORT as usize / 8 + 2;
-const _: () = assert!(protocol::PORT.is_multiple_of(4), "the port's four bits lie in one byte");
+const IO_BITMAP_SIZE: usize = barscope_guest_abi::PORT as usize / 8 + 2;
+const _: () = assert!(barscope_guest_abi::PORT.is_multiple_of(4), "the port's four bits lie in one byte");
 
 /// The task-state segment with its I/O permission bitmap.
 #[repr(C, packed(4))]
@@ -75,7 +75,7 @@ pub static CPUS: [Cpu; COUNT] = [Cpu::new(0), Cpu::new(1)];
 /// All ports forbidden but the guest ABI's four.
 const fn io_bitmap() -> [u8; IO_BITMAP_SIZE] {
     let mut bitmap = [0xff; IO_BITMAP_SIZE];
-    bitmap[protocol::PORT as usize / 8] = !(0xf << (protocol::PORT % 8));
+    bitmap[barscope_guest_abi::PORT as usize / 8] = !(0xf << (barscope_guest_abi::PORT % 8));
     bitmap
 }
 

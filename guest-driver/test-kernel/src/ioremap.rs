@@ -2,7 +2,7 @@
 //!
 //! Every address space has these mappings, since all share the kernel's half; ring 3 can't use them.
 
-use protocol::path;
+use barscope_guest_abi::path;
 
 use crate::bench;
 use crate::lock::Lock;

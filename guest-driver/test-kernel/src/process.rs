@@ -2,8 +2,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use barscope_guest_abi::{Count, counted, path};
 use common::system_call::{Errno, fill, number};
-use protocol::{Count, counted, path};
 
 use crate::cpu::{Cpu, USER_CODE, USER_DATA};
 use crate::lab;

@@ -2,7 +2,7 @@
 
 use core::arch::{asm, global_asm};
 
-use protocol::{Count, counted};
+use barscope_guest_abi::{Count, counted};
 
 use crate::apic::SPURIOUS_VECTOR;
 use crate::cpu::{Cpu, DOUBLE_FAULT_STACK, KERNEL_CODE, TablePointer};

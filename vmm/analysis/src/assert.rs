@@ -1,7 +1,7 @@
 //! Assertions over a trace: what has to be in it, how often, and what must not.
 //!
 //! ```no_run
-//! # fn check(trace: &crate::Trace) {
+//! # fn check(trace: &barscope_analysis::Trace) {
 //! use barscope_analysis::assert::{Expect, Window, read, write};
 //! use barscope_trace::definition::Path;
 //!

@@ -9,9 +9,9 @@ mod viewer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, InterruptLoss};
 use barscope_trace::definition::{Function, Mapping, MemoryType, Path, Process, Route, Walk};
 use barscope_trace::event::{Backing, Counted, DmaOutcome, Id, MemoryOperand, Outcome, RouteChange};
-use device_model::{Bdf, InterruptLoss};
 
 pub use absence::{Absence, Why};
 pub use barscope_trace::BusAddress;

@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
+use barscope_device::Bdf;
+use barscope_guest_abi::scenario::{self, Needs};
 use barscope_trace::Writer;
 use barscope_trace::harmless::ForTerminal;
 use barscope_vmm::machine::Devices;
 use barscope_vmm::session;
 use barscope_vmm::{Config, HostError, Running, Stop, machine};
-use device_model::Bdf;
-use protocol::scenario::{self, Needs};
 
 use crate::args::{Clock, DeviceChoice, Guest, Run};
 use crate::ending::{Code, Failure};

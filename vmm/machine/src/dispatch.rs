@@ -21,10 +21,10 @@ mod timers;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use barscope_device::{Bdf, ConfigAddress, Cycle, Decode, Occurrence, PciFunction, Region, Space};
 use barscope_trace::definition::{self, Definition};
 use barscope_trace::event::Id;
 use barscope_trace::{Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Writer};
-use device_model::{Bdf, ConfigAddress, Cycle, Decode, Occurrence, PciFunction, Region, Space};
 
 pub use self::access::{Access, Origin};
 use self::deadlines::Deadlines;

@@ -1,4 +1,4 @@
-//! The guest ABI as the host reads it: requests, and nothing done about them. See the crate `protocol` for the requests,
+//! The guest ABI as the host reads it: requests, and nothing done about them. See the crate `barscope_guest_abi` for the requests,
 //! and [`crate::guest_requests`] for how they are served.
 
 pub mod fuzz;

@@ -86,7 +86,7 @@ fn serve_now(
         Now::Unmap(number) => match shared.interned().address_spaces.unmap(number) {
             Some(mapping) => EventKind::Unmap { mapping },
             None => {
-                let request = protocol::request::UNMAP;
+                let request = barscope_guest_abi::request::UNMAP;
                 return Ok(Err(BadRequest::Value { request, field: "id", value: number }));
             }
         },

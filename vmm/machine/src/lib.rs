@@ -1,10 +1,4 @@
-//! The machine: guest memory, KVM, vCPUs, and the way of an access to a device and into a trace.
-//!
-//! [`machine::start`] puts one together from a [`machine::Config`]; the [`Running`] that it gives says why it
-//! [`Stop`]ped.
-//!
-//! A [`dispatch::Dispatcher`] has two seams: [`perform::perform`] is the only call of a function, and a
-//! [`platform::Platform`] is all that it asks of the machine around it.
+#![doc = include_str!("../README.md")]
 
 mod boot;
 mod budget;

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, PciDevice, PciFunction, catalog};
+use barscope_guests::TEST_KERNEL;
 use barscope_trace::definition::{self, Definition};
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
-use device_model::{Bdf, PciDevice, PciFunction, catalog};
 use object::{Object, ObjectSymbol, SymbolKind};
 
 use crate::boot::{self, BootError, BootProtocol, Payload};
@@ -22,11 +23,6 @@ use crate::running::{Parts, Running};
 use crate::shared::Shared;
 use crate::threads::{Relay, Requests};
 use crate::vcpu::{self, Vcpu};
-
-/// The embedded test kernel: an ELF file with a PVH note and symbols.
-pub const TEST_KERNEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/test-kernel"));
-/// The first process of a Linux guest: an ELF file, linked statically.
-pub const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 
 /// Devices and where they are.
 pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;
@@ -224,7 +220,7 @@ fn tell_capabilities(writer: &Writer, kernel: &[u8]) {
 /// The host bridge at 00:00.0 and the devices, in the order of their addresses.
 fn functions(devices: Devices) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
     let buses = (layout::ECAM_SIZE >> 20) as u8;
-    let bridge: (Bdf, Box<dyn PciDevice>) = (Bdf::from_routing_id(0), Box::new(device_model::HostBridge));
+    let bridge: (Bdf, Box<dyn PciDevice>) = (Bdf::from_routing_id(0), Box::new(barscope_device::HostBridge));
     let mut all = vec![bridge];
     all.extend(devices);
     all.sort_by_key(|(bdf, _)| *bdf);

@@ -4,7 +4,7 @@
 //! that names regions instead of addresses, or a recording that is replayed, needs no more than this; and what is to
 //! stand between an access and the function, like a fault, stands here.
 
-use device_model::{Cycle, PciFunction, Refused, Region};
+use barscope_device::{AccessSize, Cycle, PciFunction, Refused, Region, low_bytes};
 
 /// What is asked of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Request {
 
     /// The completion if nobody answers: a read gives all-ones.
     pub fn unanswered(self) -> u64 {
-        self.written.unwrap_or(ones(self.size))
+        self.written.unwrap_or(low_bytes(self.size.into()))
     }
 }
 
@@ -52,14 +52,12 @@ pub fn perform(
 ) -> Completion {
     let mut completion = Completion { value: 0, refused: None };
     let mut done = 0;
-    while done < request.size {
-        let rest = request.size - done;
-        let part = 1 << rest.ilog2().min(3);
-        let shift = 8 * u32::from(done);
-        let at = offset + u64::from(done);
+    while let Some(part) = AccessSize::at_most(u64::from(request.size) - done) {
+        let shift = 8 * done as u32;
+        let at = offset + done;
         let result = match request.written {
             Some(value) => function
-                .write(cycle, region, at, part, (value >> shift) & ones(part))
+                .write(cycle, region, at, part, (value >> shift) & part.mask())
                 .map(|()| value >> shift),
             None => function.read(cycle, region, at, part),
         };
@@ -70,20 +68,15 @@ pub fn perform(
                 None => function.refused_read(region, at, part),
             }
         });
-        completion.value |= (value & ones(part)) << shift;
-        done += part;
+        completion.value |= (value & part.mask()) << shift;
+        done += part.bytes();
     }
     completion
 }
 
-/// All-ones of `size` bytes.
-fn ones(size: u8) -> u64 {
-    u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8)))
-}
-
 #[cfg(test)]
 mod tests {
-    use device_model::HostBridge;
+    use barscope_device::HostBridge;
 
     use super::*;
     use crate::platform::TestPlatform;
@@ -118,9 +111,9 @@ mod tests {
     fn a_refused_read_gives_all_ones_and_a_refused_write_what_was_written() {
         let refused = Some(Refused::Reserved);
 
-        assert_eq!(ask(Region::Bar(0), 0, Request::read(4)), Completion { value: 0xffff_ffff, refused });
+        assert_eq!(ask(Region::BAR0, 0, Request::read(4)), Completion { value: 0xffff_ffff, refused });
         assert_eq!(
-            ask(Region::Bar(0), 0, Request::write(3, 0x11_2233)),
+            ask(Region::BAR0, 0, Request::write(3, 0x11_2233)),
             Completion { value: 0x11_2233, refused }
         );
         assert_eq!(Request::read(2).unanswered(), 0xffff);

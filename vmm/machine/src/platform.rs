@@ -9,11 +9,11 @@ mod kvm;
 #[cfg(test)]
 mod test_platform;
 
-use device_model::{DeviceMemory, DmaMemory};
+use barscope_device::{DeviceMemory, DmaMemory};
 
 pub use self::kvm::KvmPlatform;
 #[cfg(test)]
-pub use self::test_platform::{Call, TestPlatform};
+pub(crate) use self::test_platform::{Call, TestPlatform};
 
 use crate::host::HostError;
 

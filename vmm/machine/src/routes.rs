@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use barscope_device::{Decode, Region, Space};
 use barscope_trace::event::{Id, RouteChange};
-use device_model::{Decode, Region, Space};
 use vm_device::bus::{MmioAddress, MmioBus, MmioRange, PioAddress, PioBus, PioRange};
 
 /// Where a route leads.
@@ -213,7 +213,7 @@ mod tests {
     }
 
     fn bar(id: Id, base: u64) -> Destination {
-        Destination { id, function: id as usize, region: Region::Bar(0), base }
+        Destination { id, function: id as usize, region: Region::BAR0, base }
     }
 
     fn claim(routes: &mut Routes, id: Id, base: u64) -> Vec<(Id, RouteChange)> {
@@ -235,7 +235,7 @@ mod tests {
         let mut routes = Routes::new(vec![]);
         assert_eq!(claim(&mut routes, 1, 0xfe00_0000), [(1, RouteChange::Added)]);
         assert_eq!(claim(&mut routes, 2, 0xfe00_0000), [(2, RouteChange::Refused)]);
-        assert_eq!(routes.release(1, Region::Bar(0)), [(1, RouteChange::Removed), (2, RouteChange::Added)]);
+        assert_eq!(routes.release(1, Region::BAR0), [(1, RouteChange::Removed), (2, RouteChange::Added)]);
         let mapped = routes.snapshot().load_full();
         assert_eq!(mapped.memory(0xfe00_0000, 4), Found::Route(bar(2, 0xfe00_0000)));
     }
@@ -286,7 +286,7 @@ mod tests {
         assert!(claims(&routes, 0x3e0, 1) && claims(&routes, 0x3f7, 4));
         assert!(claims(&routes, 0x3dd, 4) && !claims(&routes, 0x3dc, 4));
         assert!(!claims(&routes, 0x400, 1));
-        routes.release(1, Region::Bar(0));
+        routes.release(1, Region::BAR0);
         assert!(!claims(&routes, 0x3e0, 1));
     }
 
@@ -314,10 +314,10 @@ mod tests {
             let fixed = [reserved(Space::Memory, 0, 0x3fff), reserved(Space::Io, 0x6000, 0x6fff)];
             let mut routes = Routes::new(fixed.to_vec());
             for (id, Step { function, claim }) in (1..).zip(steps) {
-                routes.release(function, Region::Bar(0));
+                routes.release(function, Region::BAR0);
                 if let Some((space, page, pages)) = claim {
                     let base = page << 12;
-                    let destination = Destination { id, function, region: Region::Bar(0), base };
+                    let destination = Destination { id, function, region: Region::BAR0, base };
                     routes.claim(destination, Decode { space, base, size: pages << 12 });
                 }
                 let mapped: Vec<_> = routes.claims.iter().filter(|claim| claim.mapped).collect();

@@ -6,8 +6,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use barscope_device::{Backing, Decode, PciFunction, Region, Space};
 use barscope_trace::event::Id;
-use device_model::{Backing, Decode, PciFunction, Region, Space};
 
 use crate::host::HostError;
 use crate::lock::lock;

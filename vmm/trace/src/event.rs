@@ -1,12 +1,10 @@
 //! What a trace holds, in order: one [`Event`] a slot.
 
-use device_model::{InterruptLoss, Refused, Region};
+use barscope_device::{InterruptLoss, Refused, Region};
 use serde::{Deserialize, Serialize};
 
+pub use crate::definition::Id;
 use crate::definition::MemoryType;
-
-/// The id of an interned [`crate::definition::Definition`]; they count from 1 across all kinds.
-pub type Id = u32;
 
 /// Something that happened. Sequence numbers are dense from 1: a gap is a lost event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -424,7 +422,7 @@ pub enum RouteChange {
     Refused,
 }
 
-/// What the guest counted; see `protocol::counted`.
+/// What the guest counted; see `barscope_guest_abi::counted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counted {

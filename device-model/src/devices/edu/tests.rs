@@ -1,11 +1,13 @@
 use super::*;
+use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 use crate::catalog;
 use crate::dma::DmaError;
 use crate::effect::Effect;
 use crate::fixture::Fixture;
+use crate::interrupt::VectorIndex;
 
 const MS: u64 = 1_000_000;
-const MESSAGE: Effect = Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x31 };
+const MESSAGE: Effect = Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x31 };
 
 /// Decoded and mastering the bus, with `options`.
 fn fixture_with(options: &[(&str, &str)]) -> Fixture {
@@ -30,16 +32,16 @@ fn start(
     command: u64,
 ) -> Result<(), Refused> {
     for (register, value) in [(DMA_SOURCE, source), (DMA_DESTINATION, destination), (DMA_COUNT, count)] {
-        fixture.write(REGISTERS, register, 8, value).unwrap();
+        fixture.write(REGISTERS, register, Qword, value).unwrap();
     }
-    fixture.write(REGISTERS, DMA_COMMAND, 8, command)
+    fixture.write(REGISTERS, DMA_COMMAND, Qword, command)
 }
 
 /// The same, to its end.
 fn transfer(fixture: &mut Fixture, source: u64, destination: u64, count: u64, command: u64) {
     start(fixture, source, destination, count, command).unwrap();
     fixture.advance(100 * MS);
-    assert_eq!(fixture.read(REGISTERS, DMA_COMMAND, 8), Ok(command & !1));
+    assert_eq!(fixture.read(REGISTERS, DMA_COMMAND, Qword), Ok(command & !1));
 }
 
 fn bytes(fixture: &Fixture, address: u64, length: usize) -> Vec<u8> {
@@ -64,7 +66,7 @@ fn a_factorial_comes_after_its_time_and_interrupts_if_asked() {
     fixture.advance(1_011);
     assert_eq!(fixture.read32(REGISTERS, STATUS), 0x81);
     assert_eq!(fixture.read32(REGISTERS, FACTORIAL), 12);
-    assert_eq!(fixture.write(REGISTERS, FACTORIAL, 4, 5), Err(Refused::Busy));
+    assert_eq!(fixture.write(REGISTERS, FACTORIAL, Dword, 5), Err(Refused::Busy));
 
     fixture.advance(1);
     assert_eq!(fixture.read32(REGISTERS, STATUS), 0x80);
@@ -132,7 +134,7 @@ fn a_transfer_keeps_its_registers_and_ends_after_100_ms() {
     start(&mut fixture, 0x2000, 0x4_0000, 4, 0x1).unwrap();
 
     for register in [DMA_SOURCE, DMA_DESTINATION, DMA_COUNT, DMA_COMMAND] {
-        assert_eq!(fixture.write(REGISTERS, register, 4, 0x1), Err(Refused::Busy));
+        assert_eq!(fixture.write(REGISTERS, register, Dword, 0x1), Err(Refused::Busy));
     }
     fixture.advance(100 * MS - 1);
     assert_eq!(fixture.read32(REGISTERS, DMA_COMMAND), 0x1);
@@ -170,12 +172,12 @@ fn without_bus_mastering_a_transfer_ends_and_brings_zeros() {
     fixture.memory().write(0x2000, &[0x11; 8]).unwrap();
     transfer(&mut fixture, 0x2000, 0x4_0000, 8, 0x1);
 
-    fixture.config_write(0x04, 2, 0x0002);
+    fixture.config_write(0x04, Word, 0x0002);
     transfer(&mut fixture, 0x4_0000, 0x3000, 8, 0x7);
     assert_eq!(fixture.read32(REGISTERS, INT_STATUS), 0x100);
     transfer(&mut fixture, 0x2000, 0x4_0000, 4, 0x1);
 
-    fixture.config_write(0x04, 2, 0x0006);
+    fixture.config_write(0x04, Word, 0x0006);
     assert_eq!(bytes(&fixture, 0x3000, 8), [0; 8]);
     transfer(&mut fixture, 0x4_0000, 0x3000, 8, 0x3);
     assert_eq!(bytes(&fixture, 0x3000, 8), [0, 0, 0, 0, 0x11, 0x11, 0x11, 0x11]);
@@ -186,7 +188,7 @@ fn a_transfer_outside_memory_ends_with_received_master_abort() {
     let mut fixture = fixture();
     transfer(&mut fixture, 0xffff, 0x4_0000, 2, 0x1);
 
-    assert_eq!(fixture.config_read(0x06, 2), 0x2010);
+    assert_eq!(fixture.config_read(0x06, Word), 0x2010);
 }
 
 #[test]
@@ -238,21 +240,21 @@ fn an_address_that_is_cut_is_told_before_its_transfer() {
 fn what_is_refused_says_why_and_reads_as_in_qemu() {
     let mut fixture = fixture();
     for (offset, size, refused, value) in [
-        (0x00, 1, Refused::Width, 0),
-        (0x22, 2, Refused::Width, 0),
-        (0x05, 4, Refused::Alignment, 0),
-        (0x00, 8, Refused::Width, u64::MAX),
-        (0x60, 4, Refused::WriteOnly, 0xffff_ffff),
-        (0x84, 4, Refused::Reserved, 0xffff_ffff),
-        (0x4_0000, 4, Refused::Reserved, 0xffff_ffff),
-        (0x5e, 8, Refused::Alignment, 0xffff_ffff_0000),
+        (0x00, Byte, Refused::Width, 0),
+        (0x22, Word, Refused::Width, 0),
+        (0x05, Dword, Refused::Alignment, 0),
+        (0x00, Qword, Refused::Width, u64::MAX),
+        (0x60, Dword, Refused::WriteOnly, 0xffff_ffff),
+        (0x84, Dword, Refused::Reserved, 0xffff_ffff),
+        (0x4_0000, Dword, Refused::Reserved, 0xffff_ffff),
+        (0x5e, Qword, Refused::Alignment, 0xffff_ffff_0000),
     ] {
-        assert_eq!(fixture.read(REGISTERS, offset, size), Err(refused), "{size} bytes at {offset:#x}");
+        assert_eq!(fixture.read(REGISTERS, offset, size), Err(refused), "{size} at {offset:#x}");
         let seen = fixture.function().refused_read(REGISTERS, offset, size);
-        assert_eq!(seen, value, "{size} bytes at {offset:#x}");
+        assert_eq!(seen, value, "{size} at {offset:#x}");
     }
-    assert_eq!(fixture.write(REGISTERS, INT_STATUS, 4, 1), Err(Refused::ReadOnly));
-    assert_eq!(fixture.write(REGISTERS, LIVENESS, 2, 1), Err(Refused::Width));
+    assert_eq!(fixture.write(REGISTERS, INT_STATUS, Dword, 1), Err(Refused::ReadOnly));
+    assert_eq!(fixture.write(REGISTERS, LIVENESS, Word, 1), Err(Refused::Width));
     assert_eq!(fixture.read32(REGISTERS, LIVENESS), 0);
 }
 
@@ -261,7 +263,7 @@ fn turning_msi_off_moves_what_is_pending_to_the_pin() {
     let mut fixture = fixture();
     fixture.program_msi(0xfee0_0000, 0x31);
     fixture.write32(REGISTERS, INT_RAISE, 1);
-    fixture.config_write(0x42, 2, 0);
+    fixture.config_write(0x42, Word, 0);
 
     assert_eq!(interrupts(&mut fixture), [MESSAGE, Effect::Intx { asserted: true }]);
 }

@@ -3,6 +3,7 @@
 use super::map::{DOORBELLS_SIZE, MEMORY_SIZE, REGISTERS_SIZE, WINDOW_SIZE};
 use super::rom;
 use super::{DEVICE, REVISION, VENDOR};
+use crate::address::BarIndex;
 use crate::backing::Backing;
 use crate::bar::BarSpec;
 use crate::capability::msi::MsiSpec;
@@ -70,11 +71,11 @@ impl Configuration {
 
     pub(super) fn header(&self) -> ConfigHeader {
         let bars = [
-            Some(BarSpec::memory32(0, REGISTERS_SIZE)),
-            Some(BarSpec::io(1, WINDOW_SIZE)),
-            Some(BarSpec::memory64(2, MEMORY_SIZE).with_prefetch()),
-            self.msix.then_some(BarSpec::memory32(4, 0x1000)),
-            Some(BarSpec::memory32(5, DOORBELLS_SIZE)),
+            Some(BarSpec::memory32(BarIndex::BAR0, REGISTERS_SIZE)),
+            Some(BarSpec::io(BarIndex::BAR1, WINDOW_SIZE)),
+            Some(BarSpec::memory64(BarIndex::BAR2, MEMORY_SIZE).with_prefetch()),
+            self.msix.then_some(BarSpec::memory32(BarIndex::BAR4, 0x1000)),
+            Some(BarSpec::memory32(BarIndex::BAR5, DOORBELLS_SIZE)),
         ];
         ConfigHeader {
             vendor: VENDOR,
@@ -88,7 +89,7 @@ impl Configuration {
             interrupt_pin: Some(InterruptPin::A),
             power_management: true,
             msi: self.msi,
-            msix: self.msix.then_some(MsixSpec { vectors: 8, bar: 4, table: 0, pending: 0x800 }),
+            msix: self.msix.then_some(MsixSpec { vectors: 8, bar: BarIndex::BAR4, table: 0, pending: 0x800 }),
             express: true,
             vendor_specific: b"bench".to_vec(),
             serial_number: Some(0x1ab0_0000_0000_0001),

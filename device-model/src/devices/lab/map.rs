@@ -7,13 +7,13 @@ use crate::register::{Access, Field, Register, RegisterMap};
 
 use super::rom;
 
-pub(super) const REGISTERS: Region = Region::Bar(0);
+pub(super) const REGISTERS: Region = Region::BAR0;
 pub(super) const REGISTERS_SIZE: u64 = 0x1000;
-pub(super) const WINDOW: Region = Region::Bar(1);
+pub(super) const WINDOW: Region = Region::BAR1;
 pub(super) const WINDOW_SIZE: u64 = 0x10;
-pub(super) const MEMORY: Region = Region::Bar(2);
+pub(super) const MEMORY: Region = Region::BAR2;
 pub(super) const MEMORY_SIZE: u64 = 0x10_0000;
-pub(super) const DOORBELLS: Region = Region::Bar(5);
+pub(super) const DOORBELLS: Region = Region::BAR5;
 pub(super) const DOORBELLS_SIZE: u64 = 0x100;
 
 pub(super) const ID: u64 = 0x00;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::fifo::Fifo;
 use super::map::*;
 use super::transfer::Transfer;
+use crate::access_size::AccessSize;
 use crate::context::Context;
 use crate::device::Refused;
 use crate::memory::DeviceMemory;
@@ -61,7 +62,7 @@ impl Registers {
         context: &Context<'_>,
         register: &Register,
         offset: u64,
-        size: u8,
+        size: AccessSize,
     ) -> Result<u64, Refused> {
         match register.offset {
             COUNTER => Ok(self.read_counter(context.now(), offset, size)),
@@ -75,9 +76,9 @@ impl Registers {
     }
 
     /// Reading the lower half keeps the upper half for the next read of that.
-    fn read_counter(&mut self, now: u64, offset: u64, size: u8) -> u64 {
+    fn read_counter(&mut self, now: u64, offset: u64, size: AccessSize) -> u64 {
         match (offset, size) {
-            (_, 8) => now,
+            (_, AccessSize::Qword) => now,
             (COUNTER, _) => {
                 self.counter_high = (now >> 32) as u32;
                 now & 0xffff_ffff
@@ -91,7 +92,7 @@ impl Registers {
         context: &mut Context<'_>,
         register: &Register,
         offset: u64,
-        size: u8,
+        size: AccessSize,
         value: u64,
     ) -> Result<(), Refused> {
         let word = value as u32;

@@ -3,10 +3,12 @@ mod registers;
 mod transfer;
 
 use super::*;
+use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 use crate::effect::Effect;
 use crate::fixture::Fixture;
+use crate::interrupt::VectorIndex;
 
-const INTERRUPT: Effect = Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x31 };
+const INTERRUPT: Effect = Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x31 };
 
 /// Decoded, enabled, with MSI set up and nothing masked.
 fn enabled() -> Fixture {
@@ -39,11 +41,11 @@ fn changed(offset: u64, old: u64, new: u64) -> Effect {
 fn configuration_space_identifies_it() {
     let mut fixture = Fixture::new(Lab::default());
 
-    assert_eq!(fixture.config_read(0x00, 4), 0x1ab0_1234);
-    assert_eq!(fixture.config_read(0x08, 4), 0xff00_0001);
-    assert_eq!(fixture.config_read(0x2c, 4), 0x1ab0_1234);
-    assert_eq!(fixture.config_read(0x10, 4), 0x0000_0000);
-    assert_eq!(fixture.config_read(0x18, 4), 0x0000_000c);
+    assert_eq!(fixture.config_read(0x00, Dword), 0x1ab0_1234);
+    assert_eq!(fixture.config_read(0x08, Dword), 0xff00_0001);
+    assert_eq!(fixture.config_read(0x2c, Dword), 0x1ab0_1234);
+    assert_eq!(fixture.config_read(0x10, Dword), 0x0000_0000);
+    assert_eq!(fixture.config_read(0x18, Dword), 0x0000_000c);
 }
 
 #[test]
@@ -82,9 +84,9 @@ fn reserved_bits_of_control_and_mask_stay_zero() {
 fn registers_take_4_bytes_only() {
     let mut fixture = decoded();
 
-    for size in [1, 2, 8] {
-        assert_eq!(fixture.read(REGISTERS, 0x08, size), Err(Refused::Width), "{size} bytes");
-        assert_eq!(fixture.write(REGISTERS, 0x08, size, 1), Err(Refused::Width), "{size} bytes");
+    for size in [Byte, Word, Qword] {
+        assert_eq!(fixture.read(REGISTERS, 0x08, size), Err(Refused::Width), "{size}");
+        assert_eq!(fixture.write(REGISTERS, 0x08, size, 1), Err(Refused::Width), "{size}");
     }
     assert_eq!(fixture.read32(REGISTERS, 0x08), 0);
 }
@@ -93,9 +95,9 @@ fn registers_take_4_bytes_only() {
 fn registers_take_aligned_accesses_only() {
     let mut fixture = decoded();
 
-    assert_eq!(fixture.read(REGISTERS, 0x09, 4), Err(Refused::Alignment));
-    assert_eq!(fixture.write(REGISTERS, 0x0a, 4, 1), Err(Refused::Alignment));
-    assert_eq!(fixture.read(REGISTERS, 0x2b, 4), Err(Refused::Alignment));
+    assert_eq!(fixture.read(REGISTERS, 0x09, Dword), Err(Refused::Alignment));
+    assert_eq!(fixture.write(REGISTERS, 0x0a, Dword, 1), Err(Refused::Alignment));
+    assert_eq!(fixture.read(REGISTERS, 0x2b, Dword), Err(Refused::Alignment));
 }
 
 #[test]
@@ -103,8 +105,8 @@ fn nothing_lies_between_and_behind_the_registers() {
     let mut fixture = decoded();
 
     for offset in [0x1c, 0x2c, 0x3c, 0x58, 0x7c, 0x84, 0xffc] {
-        assert_eq!(fixture.read(REGISTERS, offset, 4), Err(Refused::Reserved), "{offset:#x}");
-        assert_eq!(fixture.write(REGISTERS, offset, 4, 1), Err(Refused::Reserved), "{offset:#x}");
+        assert_eq!(fixture.read(REGISTERS, offset, Dword), Err(Refused::Reserved), "{offset:#x}");
+        assert_eq!(fixture.write(REGISTERS, offset, Dword, 1), Err(Refused::Reserved), "{offset:#x}");
     }
 }
 
@@ -113,7 +115,11 @@ fn read_only_registers_drop_writes() {
     let mut fixture = decoded();
 
     for offset in [0x00, 0x04, 0x10, 0x28] {
-        assert_eq!(fixture.write(REGISTERS, offset, 4, 0xffff_ffff), Err(Refused::ReadOnly), "{offset:#x}");
+        assert_eq!(
+            fixture.write(REGISTERS, offset, Dword, 0xffff_ffff),
+            Err(Refused::ReadOnly),
+            "{offset:#x}"
+        );
     }
     assert_eq!(fixture.take_effects(), []);
 }
@@ -167,8 +173,8 @@ fn operand_and_opcode_are_ignored_while_busy() {
     let mut fixture = enabled();
     start(&mut fixture, 2, 12);
 
-    assert_eq!(fixture.write(REGISTERS, 0x20, 4, 7), Err(Refused::Busy));
-    assert_eq!(fixture.write(REGISTERS, 0x24, 4, 1), Err(Refused::Busy));
+    assert_eq!(fixture.write(REGISTERS, 0x20, Dword, 7), Err(Refused::Busy));
+    assert_eq!(fixture.write(REGISTERS, 0x24, Dword, 1), Err(Refused::Busy));
 
     fixture.advance(20_000);
     assert_eq!(fixture.read32(REGISTERS, 0x28), 144);
@@ -286,14 +292,14 @@ fn reset_returns_registers_and_stops_the_computation_but_leaves_memory() {
 fn memory_takes_any_width_at_any_alignment() {
     let mut fixture = decoded();
 
-    fixture.write(MEMORY, 0x101, 8, 0x1122_3344_5566_7788).unwrap();
-    fixture.write(MEMORY, 0x103, 1, 0xff).unwrap();
-    fixture.write(MEMORY, 0xf_fffe, 2, 0xabcd).unwrap();
+    fixture.write(MEMORY, 0x101, Qword, 0x1122_3344_5566_7788).unwrap();
+    fixture.write(MEMORY, 0x103, Byte, 0xff).unwrap();
+    fixture.write(MEMORY, 0xf_fffe, Word, 0xabcd).unwrap();
 
-    assert_eq!(fixture.read(MEMORY, 0x101, 8), Ok(0x1122_3344_55ff_7788));
-    assert_eq!(fixture.read(MEMORY, 0x102, 4), Ok(0x4455_ff77));
-    assert_eq!(fixture.read(MEMORY, 0x107, 2), Ok(0x1122));
-    assert_eq!(fixture.read(MEMORY, 0xf_ffff, 1), Ok(0xab));
+    assert_eq!(fixture.read(MEMORY, 0x101, Qword), Ok(0x1122_3344_55ff_7788));
+    assert_eq!(fixture.read(MEMORY, 0x102, Dword), Ok(0x4455_ff77));
+    assert_eq!(fixture.read(MEMORY, 0x107, Word), Ok(0x1122));
+    assert_eq!(fixture.read(MEMORY, 0xf_ffff, Byte), Ok(0xab));
     assert_eq!(fixture.take_effects(), []);
 }
 
@@ -301,11 +307,11 @@ fn memory_takes_any_width_at_any_alignment() {
 fn memory_ends_with_its_bar() {
     let mut fixture = decoded();
 
-    assert_eq!(fixture.read(MEMORY, 0xf_fffd, 4), Err(Refused::Reserved));
-    assert_eq!(fixture.write(MEMORY, 0xf_fff9, 8, u64::MAX), Err(Refused::Reserved));
-    assert_eq!(fixture.read(MEMORY, u64::MAX, 8), Err(Refused::Reserved));
+    assert_eq!(fixture.read(MEMORY, 0xf_fffd, Dword), Err(Refused::Reserved));
+    assert_eq!(fixture.write(MEMORY, 0xf_fff9, Qword, u64::MAX), Err(Refused::Reserved));
+    assert_eq!(fixture.read(MEMORY, u64::MAX, Qword), Err(Refused::Reserved));
 
-    assert_eq!(fixture.read(MEMORY, 0xf_fff8, 8), Ok(0));
+    assert_eq!(fixture.read(MEMORY, 0xf_fff8, Qword), Ok(0));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::access_size::AccessSize::{Byte, Dword};
 use crate::effect::Effect;
 use crate::fixture::Fixture;
 
@@ -21,10 +22,10 @@ fn pin(fixture: &mut Fixture) -> Vec<Effect> {
 fn it_is_a_conventional_function_with_a_pin() {
     let mut fixture = fixture();
 
-    assert_eq!(fixture.config_read(0x00, 4), 0x1ab2_1234);
-    assert_eq!(fixture.config_read(0x08, 4), 0x0880_0001);
-    assert_eq!(fixture.config_read(0x3d, 1), 0x01);
-    assert_eq!(fixture.config_read(0x34, 1), 0x00);
+    assert_eq!(fixture.config_read(0x00, Dword), 0x1ab2_1234);
+    assert_eq!(fixture.config_read(0x08, Dword), 0x0880_0001);
+    assert_eq!(fixture.config_read(0x3d, Byte), 0x01);
+    assert_eq!(fixture.config_read(0x34, Byte), 0x00);
 }
 
 #[test]

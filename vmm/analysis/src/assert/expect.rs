@@ -18,7 +18,7 @@ pub fn check(trace: &Trace, suite: Suite) -> Vec<Finding> {
     for view in views {
         engine.take(trace.definitions(), view);
     }
-    let mut findings = engine.finish(&trace.into());
+    let mut findings = engine.finish(&trace.info());
     if findings.need_pictures() {
         views.iter().for_each(|view| findings.look(view));
     }

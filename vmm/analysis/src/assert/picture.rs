@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::clause::Time;
 use super::failure::{Failure, Line, Open, Verdict, describe};
 use super::run::{Decided, Decision};
-use super::state::Details;
+use super::state::Evidence;
 use super::suite::Location;
 use crate::filter::Compiled;
 use crate::view::View;
@@ -90,8 +90,8 @@ impl Findings {
     /// Takes the events of the trace once more, from the first on, in order.
     pub fn look(&mut self, view: &View) {
         for (decided, picture) in &mut self.list {
-            if let Decision::Fail(details, to) = &decided.result {
-                picture.look(details, to.unwrap_or(u64::MAX), view, &self.recent);
+            if let Decision::Fail(evidence, to) = &decided.result {
+                picture.look(evidence, to.unwrap_or(u64::MAX), view, &self.recent);
             }
         }
         if self.recent.len() == AROUND {
@@ -107,7 +107,7 @@ impl Findings {
 }
 
 impl Picture {
-    fn look(&mut self, details: &Details, to: u64, view: &View, recent: &VecDeque<View>) {
+    fn look(&mut self, evidence: &Evidence, to: u64, view: &View, recent: &VecDeque<View>) {
         if self.after > 0 {
             self.after -= 1;
             self.context.push(Line { seq: view.seq, text: describe(view), marked: false });
@@ -116,7 +116,7 @@ impl Picture {
         if rank == LATE {
             return;
         }
-        if let Some(late) = &details.late
+        if let Some(late) = &evidence.late
             && let Some(delay) = late.delay(view)
         {
             let text = format!("record {}: it came {} after record {}", view.seq, rounded(delay), late.since);
@@ -125,9 +125,9 @@ impl Picture {
             return;
         }
         // The record that something was awaited after isn't what was awaited.
-        if let Some((filter, from)) = &details.look
+        if let Some((filter, from)) = &evidence.look
             && (*from..=to).contains(&view.seq)
-            && details.at != Some(view.seq)
+            && evidence.at != Some(view.seq)
             && let Some(nearness) = filter.nearness(view)
         {
             let (held, misses) = filter.compare(view);
@@ -137,7 +137,7 @@ impl Picture {
                 self.take(view, recent);
             }
         }
-        if self.nearest.is_none() && details.at == Some(view.seq) {
+        if self.nearest.is_none() && evidence.at == Some(view.seq) {
             self.take(view, recent);
         }
     }
@@ -171,13 +171,13 @@ fn finding(decided: Decided, picture: Picture) -> Finding {
             let (name, clause) = (test.clone(), clause.clone());
             Verdict::Inconclusive(Box::new(Open { name, window, clause, doubt }))
         }
-        Decision::Fail(details, record) => Verdict::Fail(Box::new(Failure {
+        Decision::Fail(evidence, record) => Verdict::Fail(Box::new(Failure {
             name: test.clone(),
             window,
             clause: clause.clone(),
-            reason: details.reason,
+            reason: evidence.reason,
             record,
-            nearest: if late { nearest } else { details.nearest.or(nearest) },
+            nearest: if late { nearest } else { evidence.nearest.or(nearest) },
             context: picture.context,
         })),
     };

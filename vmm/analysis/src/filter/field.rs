@@ -1,9 +1,9 @@
 //! What an event has, by name: the fields that a filter can ask for.
 
+use barscope_device::InterruptLoss;
 use barscope_trace::definition::{MemoryType, Path};
 use barscope_trace::event::DmaOutcome;
 use barscope_trace::event::Outcome;
-use device_model::InterruptLoss;
 
 use super::expr::{Op, Operand};
 use super::node::By;

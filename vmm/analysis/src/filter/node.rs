@@ -1,6 +1,6 @@
 //! Conditions with their names resolved, and how they are held against events.
 
-use device_model::{Bdf, Region};
+use barscope_device::{Bdf, Region};
 
 use super::expr::{Op, Operand};
 use super::field::{Field, Value, value};

@@ -4,17 +4,18 @@
 //! times, which differ from run to run, are under `host_ns` and `service_ns` and nowhere else. The first
 //! objects describe machine and devices, the last one the end.
 
-use std::fmt::Display;
 use std::io::{self, Write};
 
-use barscope_trace::Definitions;
 use barscope_trace::definition::{Function, Mapping, Path, Process, Walk};
 use barscope_trace::{Clock, End};
+use barscope_trace::{Definitions, TraceInfo};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{Ending, Printer, Totals, words};
+use super::{Printer, Totals};
+use crate::serial::hex;
 use crate::view::{Absence, AccessView, BusAddress, Code, Place, View, What, Why};
+use crate::words;
 
 /// Prints a trace as JSON Lines.
 pub struct JsonPrinter<W> {
@@ -79,21 +80,21 @@ impl<W: Write> Printer for JsonPrinter<W> {
         self.out.flush()
     }
 
-    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
-        self.start(ending.definitions)?;
+    fn finish(&mut self, info: &TraceInfo<'_>) -> io::Result<()> {
+        self.start(info.definitions)?;
         let Totals { scenarios, passed, failed, accesses, host_ns } = self.totals;
-        let status = ending.end.map_or("unfinished", End::name);
+        let status = info.end.map_or("unfinished", End::name);
         self.line(&json!({
             "event": "end",
             "status": status,
-            "reason": ending.end.map_or("", End::reason),
+            "reason": info.end.map_or("", End::reason),
             "scenarios": scenarios,
             "passed": passed,
             "failed": failed,
             "accesses": accesses,
-            "lost": ending.lost,
-            "unknown_kinds": ending.unknown_kinds,
-            "damage": ending.damage.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "lost": info.lost,
+            "unknown_kinds": info.unknown_kinds,
+            "damage": info.damage.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "host_ns": host_ns,
         }))?;
         self.out.flush()
@@ -134,26 +135,6 @@ struct Line<'a> {
     bdf: Option<String>,
     #[serde(flatten)]
     details: Value,
-}
-
-/// As addresses and values are printed.
-pub(crate) fn hex(value: u64) -> String {
-    format!("{value:#x}")
-}
-
-/// The same for `serde`.
-pub(crate) fn as_hex<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{value:#x}"))
-}
-
-/// The same for a number that may be unknown.
-pub(crate) fn as_hex_or_null<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-    value.map(hex).serialize(serializer)
-}
-
-/// What has a text, as that.
-pub(crate) fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }
 
 fn device(function: Option<&Function>) -> Option<&str> {
@@ -273,7 +254,7 @@ fn access(access: &AccessView) -> Value {
     };
     let fields = access.place.as_ref().map(|place| place.fields(access.value, access.size));
     let fields = fields.filter(|fields| !fields.is_empty()).map(|fields| {
-        let named = |(field, value): &(&device_model::Field, u64)| {
+        let named = |(field, value): &(&barscope_device::Field, u64)| {
             let value = field.value_name(*value).map_or_else(|| json!(value), |name| json!(name));
             (field.name.to_string(), value)
         };

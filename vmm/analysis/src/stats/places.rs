@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Region};
 use barscope_trace::Definitions;
 use barscope_trace::definition::Function;
 use barscope_trace::event::{AccessEvent, Id, Target};
-use device_model::{Bdf, Region};
 use serde::{Serialize, Serializer};
 
 use super::Accesses;

@@ -1,9 +1,9 @@
 //! Definitions of functions and routes in the trace.
 
+use barscope_device::{Bdf, Decode, PciFunction, Region, RegisterMap, Space};
 use barscope_trace::definition::{self, Definition};
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer};
-use device_model::{Bdf, Decode, PciFunction, Region, RegisterMap, Space};
 use rustc_hash::FxHashMap;
 
 use crate::budget::{Account, Kind};

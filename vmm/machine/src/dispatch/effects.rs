@@ -1,8 +1,8 @@
 //! Effects: what a function did besides answering, recorded, and applied to the rest of the machine.
 
+use barscope_device::{Decode, DmaError, Effect, Occurrence, PciFunction, Region};
 use barscope_trace::event::{DmaOutcome, Id, RouteChange};
 use barscope_trace::{EventKind, Lane};
-use device_model::{Decode, DmaError, Effect, Occurrence, PciFunction, Region};
 
 use super::Dispatcher;
 use super::regions::Cause;
@@ -32,12 +32,13 @@ impl<P: Platform> Dispatcher<P> {
                 Effect::Msi { index, address, data } => {
                     let seq = self.writer.reserve();
                     let delivered = self.platform.signal_msi(address, data);
-                    let kind = EventKind::Msi { function, index, address, data, delivered, cause };
+                    let kind =
+                        EventKind::Msi { function, index: index.get(), address, data, delivered, cause };
                     self.record_as(lane, seq, at, kind)?;
                     continue;
                 }
                 Effect::InterruptLost { index, why } => {
-                    EventKind::InterruptLost { function, index, why: Some(why), cause }
+                    EventKind::InterruptLost { function, index: index.get(), why: Some(why), cause }
                 }
                 Effect::AddressCut { asked, bits } => EventKind::AddressCut { function, asked, bits, cause },
                 Effect::Dma { to_memory, address, length, outcome } => {
@@ -48,7 +49,9 @@ impl<P: Platform> Dispatcher<P> {
                     };
                     EventKind::Dma { function, to_memory, address, length, outcome, cause }
                 }
-                Effect::InterruptMasked { index } => EventKind::InterruptMasked { function, index, cause },
+                Effect::InterruptMasked { index } => {
+                    EventKind::InterruptMasked { function, index: index.get(), cause }
+                }
                 Effect::Intx { asserted } => {
                     let gsi = self.functions[index].gsi;
                     let seq = self.writer.reserve();

@@ -1,7 +1,7 @@
 //! Firmware's configuration writes: carried out before the guest starts, and recorded by what they change.
 
+use barscope_device::Region;
 use barscope_trace::{EventKind, Lane};
-use device_model::Region;
 
 use super::Dispatcher;
 use crate::firmware;
@@ -28,9 +28,9 @@ impl<P: Platform> Dispatcher<P> {
             // Every function has these registers, and configuration space takes any access to them.
             let ((old, new), occurrences) = self.call(&mut function, now, 0, |function, cycle| {
                 let mut ask = |request| perform(function, cycle, Region::Config, offset, request).value;
-                let old = ask(Request::read(size));
-                ask(Request::write(size, value));
-                (old, ask(Request::read(size)))
+                let old = ask(Request::read(size.bytes() as u8));
+                ask(Request::write(size.bytes() as u8, value));
+                (old, ask(Request::read(size.bytes() as u8)))
             });
             if old != new {
                 let region = Region::Config;

@@ -3,9 +3,9 @@
 
 use std::sync::MutexGuard;
 
+use barscope_device::{PciFunction, Region};
 use barscope_trace::event::{Backing, Id, Target};
 use barscope_trace::{EventKind, Lane};
-use device_model::{PciFunction, Region};
 
 use super::{Access, Dispatcher};
 use crate::host::HostError;
@@ -37,10 +37,10 @@ impl<P: Platform> Dispatcher<P> {
             return Ok(false);
         }
         let backing = match self.untrapped.map(index, model, region, destination.id, decode)? {
-            device_model::Backing::Trapped => return Ok(false),
-            device_model::Backing::Direct => Backing::Direct,
-            device_model::Backing::Doorbell => Backing::Doorbell,
-            device_model::Backing::Coalesced => Backing::Coalesced,
+            barscope_device::Backing::Trapped => return Ok(false),
+            barscope_device::Backing::Direct => Backing::Direct,
+            barscope_device::Backing::Doorbell => Backing::Doorbell,
+            barscope_device::Backing::Coalesced => Backing::Coalesced,
         };
         self.record_backing(lane, destination.id, backing, cause)?;
         self.collect_dirty_pages(lane)?;

@@ -1,7 +1,7 @@
 //! Routing: which function and region an address leads to, by memory, by port, or by CONFIG_ADDRESS and CONFIG_DATA.
 
+use barscope_device::{AccessSize, ConfigAddress, Refused, Region};
 use barscope_trace::event::{Id, Outcome, Target};
-use device_model::{ConfigAddress, Region};
 
 use super::Dispatcher;
 use crate::layout;
@@ -87,10 +87,11 @@ impl<P: Platform> Dispatcher<P> {
             });
             return Routed { target, way: way(found, request, |_| register.into()) };
         }
-        let answered = match written {
+        let size = AccessSize::new(size.into()).ok_or(Refused::Width);
+        let answered = size.and_then(|size| match written {
             Some(value) => config_address.write(offset, size, value).map(|()| value),
             None => config_address.read(offset, size),
-        };
+        });
         let way = match answered {
             Ok(value) => Way::Answered(self.config_address_route, Outcome::Ok, value),
             Err(_) => Way::Answered(0, Outcome::Unclaimed, request.unanswered()),

@@ -9,9 +9,9 @@ mod untrapped;
 
 use std::sync::Arc;
 
+use barscope_device::{Backing, Bdf, PciFunction};
 use barscope_trace::event::Target;
 use barscope_trace::{BusAddress, Clock, Content, End, Event, EventKind, Lane, Writer};
-use device_model::{Backing, Bdf, PciFunction};
 use tempfile::TempDir;
 
 use self::puppet::Puppet;

@@ -1,7 +1,7 @@
 //! Devices' timers, on the device clock.
 
+use barscope_device::PciFunction;
 use barscope_trace::{Clock, EventKind, Lane};
-use device_model::PciFunction;
 
 use super::Dispatcher;
 use crate::host::HostError;

@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use barscope_device::{DeviceMemory, DmaError, DmaMemory, Storage};
 use barscope_trace::Clock;
-use device_model::{DeviceMemory, DmaError, DmaMemory, Storage};
 use kvm_bindings::{KVM_MEM_LOG_DIRTY_PAGES, kvm_msi, kvm_userspace_memory_region};
 use kvm_ioctls::{IoEventAddress, NoDatamatch, VmFd};
 use vm_memory::{MmapRegion, VolatileMemory};

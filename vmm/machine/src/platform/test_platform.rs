@@ -5,7 +5,7 @@ use std::mem;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use device_model::{DeviceMemory, DmaError, DmaMemory, Storage};
+use barscope_device::{DeviceMemory, DmaError, DmaMemory, Storage};
 
 use super::Platform;
 use crate::host::HostError;

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use barscope_guest_abi::{bug, scenario};
 use barscope_trace::Clock;
-use protocol::{bug, scenario};
 
 use crate::host_file::{self, KERNEL_MAX};
 use crate::linux;

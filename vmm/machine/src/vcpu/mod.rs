@@ -120,7 +120,9 @@ impl Vcpu {
             Doing::Memory(MemoryExit { address, size, written: Some(value) }) => {
                 format!("a write of {value:#x}, {size} bytes at {address:#x}")
             }
-            Doing::Port(PortExit { port: protocol::PORT, .. }) => "a request of the guest's".to_owned(),
+            Doing::Port(PortExit { port: barscope_guest_abi::PORT, .. }) => {
+                "a request of the guest's".to_owned()
+            }
             Doing::Port(PortExit { port, size, write, .. }) => {
                 let what = if write { "a write" } else { "a read" };
                 format!("{what} of {size} bytes at port {port:#x}")
@@ -212,7 +214,7 @@ impl Vcpu {
         for element in 0..exit.count {
             let written = exit.write.then(|| exit::port_element(&mut self.fd, exit, element));
             let value = match (exit.port, written) {
-                (protocol::PORT, Some(number)) => {
+                (barscope_guest_abi::PORT, Some(number)) => {
                     let registers = self.registers();
                     let stop =
                         guest_requests::serve(&self.shared, &mut self.lane, self.index, &registers, number)?;
@@ -221,7 +223,7 @@ impl Vcpu {
                     }
                     continue;
                 }
-                (protocol::PORT, None) => protocol::SIGNATURE,
+                (barscope_guest_abi::PORT, None) => barscope_guest_abi::SIGNATURE,
                 (port, written) if layout::SERIAL_PORTS.contains(&port) => match written {
                     Some(value) => {
                         self.shared.console().write(port, value as u8);

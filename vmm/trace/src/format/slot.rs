@@ -23,7 +23,7 @@
 //! | | 63:48 | 0 |
 //! | 9-15 | | 0 |
 
-use device_model::{InterruptLoss, Region};
+use barscope_device::{BarIndex, InterruptLoss, Region};
 
 use super::{SLOT_WORDS, vcpu_code, vcpu_from_code};
 use crate::definition::MemoryType;
@@ -433,7 +433,7 @@ const CONFIG: u8 = 7;
 
 fn region_code(region: Region) -> u8 {
     match region {
-        Region::Bar(index) => index,
+        Region::Bar(index) => index.get(),
         Region::Rom => ROM,
         Region::Config => CONFIG,
     }
@@ -441,10 +441,9 @@ fn region_code(region: Region) -> u8 {
 
 fn region_from_code(code: u8) -> Option<Region> {
     match code {
-        0..=5 => Some(Region::Bar(code)),
         ROM => Some(Region::Rom),
         CONFIG => Some(Region::Config),
-        _ => None,
+        _ => BarIndex::new(code).map(Region::Bar),
     }
 }
 

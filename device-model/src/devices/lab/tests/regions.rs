@@ -1,6 +1,7 @@
 //! What lies beside BAR0: the window, doorbells, the ROM, and how all are backed.
 
 use super::*;
+use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 
 fn with(options: &[(&str, &str)]) -> Fixture {
     let mut fixture = Fixture::new(Lab::new(&Options::parse("lab", OPTIONS, options).unwrap()));
@@ -27,12 +28,12 @@ fn the_window_keeps_an_aligned_offset_and_refuses_as_the_register_does() {
 
     fixture.write32(WINDOW, 0x0, 0xffff_ffff);
     assert_eq!(fixture.read32(WINDOW, 0x0), 0xffc);
-    assert_eq!(fixture.read(WINDOW, 0x4, 4), Err(Refused::Reserved));
+    assert_eq!(fixture.read(WINDOW, 0x4, Dword), Err(Refused::Reserved));
 
     fixture.write32(WINDOW, 0x0, 0x6c);
-    assert_eq!(fixture.read(WINDOW, 0x4, 4), Err(Refused::WriteOnly));
-    assert_eq!(fixture.read(WINDOW, 0x4, 1), Err(Refused::Width));
-    assert_eq!(fixture.read(WINDOW, 0x8, 4), Err(Refused::Reserved));
+    assert_eq!(fixture.read(WINDOW, 0x4, Dword), Err(Refused::WriteOnly));
+    assert_eq!(fixture.read(WINDOW, 0x4, Byte), Err(Refused::Width));
+    assert_eq!(fixture.read(WINDOW, 0x8, Dword), Err(Refused::Reserved));
 }
 
 #[test]
@@ -43,9 +44,9 @@ fn a_doorbell_counts_and_interrupts() {
     assert_eq!(fixture.read32(REGISTERS, 0x80), 1);
     assert_eq!(fixture.read32(REGISTERS, 0x14), 0b01000);
 
-    assert_eq!(fixture.read(DOORBELLS, 0xe0, 4), Err(Refused::WriteOnly));
-    assert_eq!(fixture.write(DOORBELLS, 0x04, 4, 1), Err(Refused::Reserved));
-    assert_eq!(fixture.write(DOORBELLS, 0x20, 2, 1), Err(Refused::Width));
+    assert_eq!(fixture.read(DOORBELLS, 0xe0, Dword), Err(Refused::WriteOnly));
+    assert_eq!(fixture.write(DOORBELLS, 0x04, Dword, 1), Err(Refused::Reserved));
+    assert_eq!(fixture.write(DOORBELLS, 0x20, Word, 1), Err(Refused::Width));
 }
 
 #[test]
@@ -91,15 +92,15 @@ fn only_memory_can_be_lent() {
 #[test]
 fn the_rom_holds_a_valid_image() {
     let mut fixture = with(&[]);
-    fixture.config_write(0x30, 4, 0xfe10_0001);
+    fixture.config_write(0x30, Dword, 0xfe10_0001);
 
-    assert_eq!(fixture.read(Region::Rom, 0x00, 2), Ok(0xaa55));
-    assert_eq!(fixture.read(Region::Rom, 0x18, 2), Ok(0x20));
-    assert_eq!(fixture.read(Region::Rom, 0x20, 8), Ok(0x1ab0_1234_5249_4350));
-    let bytes = (0..0x1000).map(|offset| fixture.read(Region::Rom, offset, 1).unwrap());
+    assert_eq!(fixture.read(Region::Rom, 0x00, Word), Ok(0xaa55));
+    assert_eq!(fixture.read(Region::Rom, 0x18, Word), Ok(0x20));
+    assert_eq!(fixture.read(Region::Rom, 0x20, Qword), Ok(0x1ab0_1234_5249_4350));
+    let bytes = (0..0x1000).map(|offset| fixture.read(Region::Rom, offset, Byte).unwrap());
     assert_eq!(bytes.sum::<u64>() & 0xff, 0);
-    assert_eq!(fixture.write(Region::Rom, 0, 4, 0), Err(Refused::ReadOnly));
-    assert_eq!(fixture.read(Region::Rom, 0xffe, 4), Err(Refused::Reserved));
+    assert_eq!(fixture.write(Region::Rom, 0, Dword, 0), Err(Refused::ReadOnly));
+    assert_eq!(fixture.read(Region::Rom, 0xffe, Dword), Err(Refused::Reserved));
 }
 
 #[test]
@@ -108,9 +109,9 @@ fn options_shape_the_function() {
         with(&[("msix", "off"), ("msi-vectors", "2"), ("msi-address", "32"), ("msi-masking", "off")]);
     assert_eq!(fixture.capability(0x11), None);
     let msi = fixture.capability(0x05).unwrap();
-    assert_eq!(fixture.config_read(msi + 2, 2), 0x0002);
-    fixture.config_write(0x20, 4, 0xffff_ffff);
-    assert_eq!(fixture.config_read(0x20, 4), 0);
+    assert_eq!(fixture.config_read(msi + 2, Word), 0x0002);
+    fixture.config_write(0x20, Dword, 0xffff_ffff);
+    assert_eq!(fixture.config_read(0x20, Dword), 0);
 
     assert_eq!(with(&[("msi-vectors", "0")]).capability(0x05), None);
 }

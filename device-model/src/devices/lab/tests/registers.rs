@@ -1,6 +1,7 @@
 //! The counter, the queue, and what else BAR0 has beside computations and DMA.
 
 use super::*;
+use crate::access_size::AccessSize::{Dword, Qword};
 
 const CAUSES: u64 = 0x14;
 const TRIGGER: u64 = 0x6c;
@@ -9,7 +10,7 @@ const TRIGGER: u64 = 0x6c;
 fn the_counter_is_read_whole_or_in_halves_that_belong_together() {
     let mut fixture = decoded();
     fixture.advance(0x1_ffff_ffff);
-    assert_eq!(fixture.read(REGISTERS, 0x60, 8), Ok(0x1_ffff_ffff));
+    assert_eq!(fixture.read(REGISTERS, 0x60, Qword), Ok(0x1_ffff_ffff));
 
     assert_eq!(fixture.read32(REGISTERS, 0x60), 0xffff_ffff);
     fixture.advance(1);
@@ -17,7 +18,7 @@ fn the_counter_is_read_whole_or_in_halves_that_belong_together() {
 
     assert_eq!(fixture.read32(REGISTERS, 0x60), 0x0);
     assert_eq!(fixture.read32(REGISTERS, 0x64), 0x2);
-    assert_eq!(fixture.write(REGISTERS, 0x60, 8, 0), Err(Refused::ReadOnly));
+    assert_eq!(fixture.write(REGISTERS, 0x60, Qword, 0), Err(Refused::ReadOnly));
 }
 
 #[test]
@@ -28,7 +29,7 @@ fn reading_events_clears_them() {
 
     assert_eq!(fixture.read32(REGISTERS, 0x68), 4);
     assert_eq!(fixture.read32(REGISTERS, 0x68), 0);
-    assert_eq!(fixture.write(REGISTERS, 0x68, 4, 0), Err(Refused::ReadOnly));
+    assert_eq!(fixture.write(REGISTERS, 0x68, Dword, 0), Err(Refused::ReadOnly));
 }
 
 #[test]
@@ -37,7 +38,7 @@ fn trigger_is_write_only_and_sets_causes() {
 
     fixture.write32(REGISTERS, TRIGGER, 0xffff_ffff);
 
-    assert_eq!(fixture.read(REGISTERS, TRIGGER, 4), Err(Refused::WriteOnly));
+    assert_eq!(fixture.read(REGISTERS, TRIGGER, Dword), Err(Refused::WriteOnly));
     assert_eq!(fixture.read32(REGISTERS, CAUSES), 0x1f);
 }
 
@@ -90,15 +91,18 @@ fn each_cause_has_a_vector_of_its_own() {
     let mut fixture = decoded();
     fixture.enable_bus_master();
     for vector in 0..8 {
-        fixture.program_msix(vector, 0xfee0_0000, 0x40 + u32::from(vector));
+        fixture.program_msix(VectorIndex::new(vector).unwrap(), 0xfee0_0000, 0x40 + u32::from(vector));
     }
     fixture.write32(REGISTERS, 0x18, 0x1f);
     fixture.take_effects();
 
     fixture.write32(REGISTERS, TRIGGER, 0b11000);
 
-    let message = |index: u16| Effect::Msi { index, address: 0xfee0_0000, data: 0x40 + u32::from(index) };
-    assert_eq!(fixture.take_effects(), [changed(CAUSES, 0, 0b11000), message(3), message(4)]);
+    let message = |index, data| {
+        let index = VectorIndex::new(index).unwrap();
+        Effect::Msi { index, address: 0xfee0_0000, data }
+    };
+    assert_eq!(fixture.take_effects(), [changed(CAUSES, 0, 0b11000), message(3, 0x43), message(4, 0x44)]);
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! DMA.
 
 use super::*;
+use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 
 const DONE: u32 = 0b010;
 const ERROR: u32 = 0b100;
 
 /// Describes a transfer of `length` bytes and starts it.
 fn transfer(fixture: &mut Fixture, address: u64, offset: u32, length: u32, to_memory: bool) {
-    fixture.write(REGISTERS, 0x40, 8, address).unwrap();
+    fixture.write(REGISTERS, 0x40, Qword, address).unwrap();
     fixture.write32(REGISTERS, 0x48, offset);
     fixture.write32(REGISTERS, 0x4c, length);
     fixture.write32(REGISTERS, 0x50, if to_memory { 0b11 } else { 0b01 });
@@ -22,7 +23,7 @@ fn outcome(fixture: &mut Fixture) -> (u32, u32, u32) {
 #[test]
 fn bytes_go_from_bar2_to_guest_memory() {
     let mut fixture = enabled();
-    fixture.write(MEMORY, 0x101, 4, 0x4433_2211).unwrap();
+    fixture.write(MEMORY, 0x101, Dword, 0x4433_2211).unwrap();
     fixture.take_effects();
 
     transfer(&mut fixture, 0x2003, 0x101, 4, true);
@@ -44,7 +45,7 @@ fn bytes_go_from_guest_memory_to_bar2() {
     transfer(&mut fixture, 0x2003, 0xf_fffd, 3, false);
     fixture.advance(1_003);
 
-    assert_eq!(fixture.read(MEMORY, 0xf_fffc, 4), Ok(0x0302_0100));
+    assert_eq!(fixture.read(MEMORY, 0xf_fffc, Dword), Ok(0x0302_0100));
     assert_eq!(outcome(&mut fixture), (DONE, 0, 0b00100));
 }
 
@@ -65,7 +66,7 @@ fn its_registers_are_ignored_while_busy() {
     let mut fixture = enabled();
     transfer(&mut fixture, 0, 0, 16, true);
 
-    for (offset, size) in [(0x40, 8), (0x44, 4), (0x48, 4), (0x4c, 4), (0x50, 4)] {
+    for (offset, size) in [(0x40, Qword), (0x44, Dword), (0x48, Dword), (0x4c, Dword), (0x50, Dword)] {
         assert_eq!(fixture.write(REGISTERS, offset, size, 1), Err(Refused::Busy), "{offset:#x}");
     }
 }
@@ -77,10 +78,10 @@ fn the_address_may_be_written_in_halves() {
     fixture.write32(REGISTERS, 0x44, 0x12);
     fixture.write32(REGISTERS, 0x40, 0xfee0_0000);
 
-    assert_eq!(fixture.read(REGISTERS, 0x40, 8), Ok(0x12_fee0_0000));
+    assert_eq!(fixture.read(REGISTERS, 0x40, Qword), Ok(0x12_fee0_0000));
     assert_eq!(fixture.read32(REGISTERS, 0x44), 0x12);
-    assert_eq!(fixture.read(REGISTERS, 0x42, 4), Err(Refused::Alignment));
-    assert_eq!(fixture.read(REGISTERS, 0x40, 2), Err(Refused::Width));
+    assert_eq!(fixture.read(REGISTERS, 0x42, Dword), Err(Refused::Alignment));
+    assert_eq!(fixture.read(REGISTERS, 0x40, Word), Err(Refused::Width));
 }
 
 #[test]
@@ -110,20 +111,20 @@ fn guest_memory_is_checked_from_start_to_end() {
     // The fixture has 64 KiB.
     for address in [0x1_0000, 0xfff1, u64::MAX, u64::MAX - 15] {
         let mut fixture = enabled();
-        fixture.write(MEMORY, 0, 8, u64::MAX).unwrap();
+        fixture.write(MEMORY, 0, Qword, u64::MAX).unwrap();
 
         transfer(&mut fixture, address, 0, 16, false);
         fixture.advance(1_016);
 
         assert_eq!(outcome(&mut fixture), (ERROR, 5, 0b00010), "{address:#x}");
-        assert_eq!(fixture.read(MEMORY, 0, 8), Ok(u64::MAX));
+        assert_eq!(fixture.read(MEMORY, 0, Qword), Ok(u64::MAX));
     }
 }
 
 #[test]
 fn a_transfer_goes_nowhere_without_bus_mastering() {
     let mut fixture = enabled();
-    fixture.config_write(0x04, 2, 0x2);
+    fixture.config_write(0x04, Word, 0x2);
 
     transfer(&mut fixture, 0x2000, 0, 16, true);
     fixture.advance(1_016);
@@ -136,7 +137,7 @@ fn a_transfer_that_ends_in_d3hot_goes_nowhere() {
     let mut fixture = enabled();
     transfer(&mut fixture, 0x2000, 0, 16, true);
     let power = fixture.capability(0x01).unwrap();
-    fixture.config_write(power + 4, 1, 0b11);
+    fixture.config_write(power + 4, Byte, 0b11);
     fixture.take_effects();
 
     fixture.advance(1_016);

@@ -27,18 +27,18 @@ fn compiled(trace: &Trace, text: &str) -> Arc<Compiled> {
 }
 
 /// What is nearest, and the record that the picture is of.
-fn nearest(trace: &Trace, details: &Details) -> (Option<String>, Option<u64>) {
+fn nearest(trace: &Trace, evidence: &Evidence) -> (Option<String>, Option<u64>) {
     let (mut picture, mut recent) = (Picture::default(), VecDeque::new());
     for view in trace.views().all() {
-        picture.look(details, u64::MAX, view, &recent);
+        picture.look(evidence, u64::MAX, view, &recent);
         recent.push_back(view.clone());
     }
     let marked = picture.context.iter().find(|line| line.marked).map(|line| line.seq);
     (picture.nearest.map(|nearest| nearest.text), marked)
 }
 
-fn looking(trace: &Trace, text: &str, at: Option<u64>) -> Details {
-    Details { at, look: Some((compiled(trace, text), 1)), ..Details::default() }
+fn looking(trace: &Trace, text: &str, at: Option<u64>) -> Evidence {
+    Evidence { at, look: Some((compiled(trace, text), 1)), ..Evidence::default() }
 }
 
 #[test]
@@ -84,13 +84,13 @@ fn what_came_late_is_nearest_with_its_delay() {
         limit_ns,
         time: Time::Device,
     };
-    let details =
-        |late| Details { late: Some(late), ..looking(&trace, "write BAR0.INT_STATUS {DONE=0}", Some(3)) };
-    let (text, marked) = nearest(&trace, &details(late("write BAR0.INT_STATUS", 10_000_000)));
+    let evidence =
+        |late| Evidence { late: Some(late), ..looking(&trace, "write BAR0.INT_STATUS {DONE=0}", Some(3)) };
+    let (text, marked) = nearest(&trace, &evidence(late("write BAR0.INT_STATUS", 10_000_000)));
     assert_eq!(text.as_deref(), Some("record 5: it came 10.7ms after record 3"));
     assert_eq!(marked, Some(5));
     // What came in time isn't late.
-    let (text, _) = nearest(&trace, &details(late("read BAR0.STATUS", 10_000_000)));
+    let (text, _) = nearest(&trace, &evidence(late("read BAR0.STATUS", 10_000_000)));
     assert_eq!(text.as_deref(), Some("record 5: DONE is 0x1, not 0x0"));
 }
 

@@ -1,10 +1,10 @@
 //! Records of every kind, sound or not, are explained in any width.
 
+use barscope_device::{InterruptLoss, Region};
 use barscope_trace::definition::{Definition, Walk};
 use barscope_trace::event::{
     AccessEvent, Backing, Counted, DmaOutcome, Id, MemoryOperand, RouteChange, Target,
 };
-use device_model::{InterruptLoss, Region};
 
 use super::super::*;
 use super::{drawn, finished};
@@ -13,7 +13,7 @@ use crate::sample::{MMAP, Sample};
 
 /// Records of every kind, that refer to `function`, `route`, `mapping`, `text` and `walk`.
 fn record_all(sample: &mut Sample, [function, route, mapping, text, walk]: [Id; 5], cause: u64) {
-    let region = Region::Bar(0);
+    let region = Region::BAR0;
     let access = AccessEvent { route, walk, size: 8, value: u64::MAX, ..AccessEvent::default() };
     let port = Target::Port { port: 0xcfc, routing_id: u16::MAX, offset: u16::MAX };
     for kind in [

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use device_model::{
-    Access, Backing, BarSpec, ConfigHeader, Context, DeviceMemory, InterruptPin, MsiSpec, PciDevice, Refused,
-    Region, Register, RegisterMap,
+use barscope_device::{
+    Access, AccessSize, Backing, BarIndex, BarSpec, ConfigHeader, Context, DeviceMemory, InterruptPin,
+    MsiSpec, PciDevice, Refused, Region, Register, RegisterMap,
 };
 use serde_json::Value;
 
@@ -23,14 +23,14 @@ pub const READ_ONLY: u64 = 0x28;
 
 static MAPS: [RegisterMap; 2] = [
     RegisterMap {
-        region: Region::Bar(0),
+        region: Region::BAR0,
         registers: Cow::Borrowed(&[
             Register::new64("VALUE", VALUE, Access::ReadWrite, ""),
             Register::new64("CAUSES", CAUSES, Access::ReadWrite, ""),
         ]),
     },
     RegisterMap {
-        region: Region::Bar(4),
+        region: Region::BAR4,
         registers: Cow::Borrowed(&[
             Register::new32("BELL0", 0x00, Access::WriteOnly, ""),
             Register::new32("BELL1", 0x20, Access::WriteOnly, ""),
@@ -64,10 +64,10 @@ impl PciDevice for Puppet {
             vendor: 0x1234,
             device: 0xabcd,
             bars: vec![
-                BarSpec::memory32(0, 0x1000),
-                BarSpec::io(1, 16),
-                BarSpec::memory64(2, 0x4000),
-                BarSpec::memory32(4, 0x1000),
+                BarSpec::memory32(BarIndex::BAR0, 0x1000),
+                BarSpec::io(BarIndex::BAR1, 16),
+                BarSpec::memory64(BarIndex::BAR2, 0x4000),
+                BarSpec::memory32(BarIndex::BAR4, 0x1000),
             ],
             interrupt_pin: Some(InterruptPin::A),
             msi: Some(MsiSpec::new(1)),
@@ -79,9 +79,15 @@ impl PciDevice for Puppet {
         &MAPS
     }
 
-    fn read(&mut self, _: &mut Context<'_>, region: Region, offset: u64, size: u8) -> Result<u64, Refused> {
+    fn read(
+        &mut self,
+        _: &mut Context<'_>,
+        region: Region,
+        offset: u64,
+        size: AccessSize,
+    ) -> Result<u64, Refused> {
         match region {
-            Region::Bar(2) => self.memory.read(offset, size),
+            Region::BAR2 => self.memory.read(offset, size),
             _ if offset < 8 => Ok(self.value >> (8 * offset)),
             _ => Err(Refused::Reserved),
         }
@@ -92,12 +98,12 @@ impl PciDevice for Puppet {
         context: &mut Context<'_>,
         region: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
         value: u64,
     ) -> Result<(), Refused> {
         match (region, offset) {
-            (Region::Bar(2), _) => return self.memory.write(offset, size, value),
-            (Region::Bar(1 | 4), _) | (_, VALUE) => self.value = value,
+            (Region::BAR2, _) => return self.memory.write(offset, size, value),
+            (Region::BAR1 | Region::BAR4, _) | (_, VALUE) => self.value = value,
             (_, CAUSES) => self.causes = value as u32,
             (_, DMA) => {
                 // The outcome is among the effects, which is what the tests look at.
@@ -123,14 +129,14 @@ impl PciDevice for Puppet {
 
     fn backing(&self, region: Region) -> Backing {
         match region {
-            Region::Bar(2) if self.flipped => Backing::Direct,
-            Region::Bar(4) if self.flipped => self.bells,
+            Region::BAR2 if self.flipped => Backing::Direct,
+            Region::BAR4 if self.flipped => self.bells,
             _ => Backing::Trapped,
         }
     }
 
     fn memory(&mut self, region: Region) -> Option<&mut DeviceMemory> {
-        (region == Region::Bar(2)).then_some(&mut self.memory)
+        (region == Region::BAR2).then_some(&mut self.memory)
     }
 
     fn doorbell(&mut self, _: &mut Context<'_>, _: Region, offset: u64, count: u64) {
@@ -139,8 +145,8 @@ impl PciDevice for Puppet {
 
     fn peek(&self, region: Region, offset: u64) -> Option<u64> {
         match (region, offset) {
-            (Region::Bar(0), VALUE) => Some(self.value),
-            (Region::Bar(0), CAUSES) => Some(self.causes.into()),
+            (Region::BAR0, VALUE) => Some(self.value),
+            (Region::BAR0, CAUSES) => Some(self.causes.into()),
             _ => None,
         }
     }
@@ -153,7 +159,7 @@ impl PciDevice for Puppet {
         Value::Null
     }
 
-    fn restore(&mut self, _: Value) -> Result<(), device_model::BadState> {
+    fn restore(&mut self, _: Value) -> Result<(), barscope_device::BadState> {
         Ok(())
     }
 }

@@ -9,9 +9,9 @@ use barscope_trace::definition::Definition;
 use gimli::{AttributeValue, Dwarf, EndianSlice, RunTimeEndian, Unit};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
-use super::name;
-use crate::filter::mistake::did_you_mean;
-use crate::filter::{Mentions, Wanted};
+use super::diagnostic::did_you_mean;
+use super::{Mentions, Wanted};
+use crate::symbols::name;
 
 /// Names, gathered when they are first asked for. Those of inlined functions and of files are in the debug
 /// information, which is read only for a name that no symbol has.

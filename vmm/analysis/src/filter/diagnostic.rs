@@ -32,22 +32,22 @@ impl Span {
     }
 }
 
-/// A mistake in a filter or an expectation.
+/// Diagnostic of a mistake in a filter or an expectation.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{message}")]
-pub struct Mistake {
+pub struct Diagnostic {
     /// Where.
     pub span: Span,
     /// What is wrong, and what was expected.
     pub message: String,
 }
 
-impl Mistake {
+impl Diagnostic {
     pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
         Self { span, message: message.into() }
     }
 
-    /// The mistake with its line and column, and the line itself; `name` is the file's.
+    /// The diagnostic with its line and column, and the line itself; `name` is the file's.
     ///
     /// ```text
     /// irq.expect:3:8: no register BAR0.STATU; did you mean BAR0.STATUS?
@@ -128,16 +128,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mistake_is_shown_in_its_line() {
+    fn a_diagnostic_is_shown_in_its_line() {
         let text = "first\n  rähd BAR0\nlast";
-        let shown = Mistake::new(Span::from(8..13), "no").show("f", text);
+        let shown = Diagnostic::new(Span::from(8..13), "no").show("f", text);
         assert_eq!(shown, "f:2:3: no\n  2 |   rähd BAR0\n    |   ^^^^");
-        let at_end = Mistake::new(Span::from(text.len()..text.len()), "more").show("f", text);
+        let at_end = Diagnostic::new(Span::from(text.len()..text.len()), "more").show("f", text);
         assert_eq!(at_end, "f:3:5: more\n  3 | last\n    |     ^");
         // Whatever the place is, it is shown.
         for start in 0..40 {
             for end in 0..40 {
-                Mistake::new(Span { start, end }, "").show("f", text);
+                Diagnostic::new(Span { start, end }, "").show("f", text);
             }
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! Not by Cargo: the kernel's sources need a linker script, no SSE and a code model of their own, the
 //! process is linked statically, and a fresh machine has the host's target only. So this calls `rustc`
-//! itself, crate by crate.
+//! itself, crate by crate. The sources have no manifest here, since a package leaves out folders that have
+//! one; that in `lint` is for tools.
 
 use std::env;
 use std::error::Error;
@@ -46,6 +47,9 @@ const STATIC: &[&str] = &[
     "link-arg=-Wl,--build-id=none",
 ];
 
+/// The guest ABI, as a crate.
+const ABI: &str = "barscope_guest_abi";
+
 fn main() -> ExitCode {
     match Build::new().and_then(|build| build_test_kernel(&build).and_then(|()| build_init(&build))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,29 +62,29 @@ fn main() -> ExitCode {
 }
 
 fn build_test_kernel(build: &Build) -> Result<(), Box<dyn Error>> {
-    build.crate_named("protocol", "guest-driver/protocol/src/lib.rs").library()?;
-    build.crate_named("common", "guest-driver/test-kernel/common/lib.rs").uses("protocol").library()?;
+    build.crate_named(ABI, build.abi.join("src/lib.rs")).library()?;
+    build.crate_named("common", build.package.join("test-kernel/common/lib.rs")).uses(ABI).library()?;
     let program = build
-        .crate_named("program", "guest-driver/test-kernel/program/main.rs")
+        .crate_named("program", build.package.join("test-kernel/program/main.rs"))
         .uses("common")
-        .program("guest-driver/test-kernel/link/program.ld", "test-program")?;
+        .program("test-kernel/link/program.ld", "test-program")?;
     build
-        .crate_named("kernel", "guest-driver/test-kernel/src/main.rs")
-        .uses("protocol")
+        .crate_named("kernel", build.package.join("test-kernel/src/main.rs"))
+        .uses(ABI)
         .uses("common")
         .codegen("code-model=kernel")
         .environment("TEST_KERNEL_PROGRAM", program)
-        .program("guest-driver/test-kernel/link/kernel.ld", "test-kernel")?;
+        .program("test-kernel/link/kernel.ld", "test-kernel")?;
     Ok(())
 }
 
 fn build_init(build: &Build) -> Result<(), Box<dyn Error>> {
     let library = build.out.join("static");
     std::fs::create_dir_all(&library)?;
-    build.plain_crate("protocol", "guest-driver/protocol/src/lib.rs").library_in(&library)?;
-    let mut program = build.plain_crate("init", "guest-driver/init/src/main.rs").codegen_all(STATIC);
-    let protocol = library.join("libprotocol.rlib");
-    program.command.arg("--extern").arg(format!("protocol={}", protocol.display()));
+    build.plain_crate(ABI, build.abi.join("src/lib.rs")).library_in(&library)?;
+    let mut program = build.plain_crate("init", build.package.join("init/src/main.rs")).codegen_all(STATIC);
+    let abi = library.join(format!("lib{ABI}.rlib"));
+    program.command.arg("--extern").arg(format!("{ABI}={}", abi.display()));
     program.command.arg("--crate-type=bin").arg("-o").arg(build.out.join("init"));
     program.run()
 }
@@ -89,44 +93,44 @@ fn build_init(build: &Build) -> Result<(), Box<dyn Error>> {
 struct Build {
     rustc: OsString,
     target: String,
-    /// The repository.
-    root: PathBuf,
+    /// This package.
+    package: PathBuf,
+    /// The package `barscope-guest-abi`, wherever Cargo has it.
+    abi: PathBuf,
     out: PathBuf,
 }
 
 impl Build {
     fn new() -> Result<Self, Box<dyn Error>> {
-        let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
-        for sources in [
-            "protocol/src",
-            "test-kernel/common",
-            "test-kernel/link",
-            "test-kernel/src",
-            "test-kernel/program",
-            "init/src",
-        ] {
-            println!("cargo:rerun-if-changed={}", root.join("guest-driver").join(sources).display());
+        let variable = |name| env::var_os(name).ok_or_else(|| format!("cargo sets {name}"));
+        let package = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+        let abi = PathBuf::from(variable("DEP_BARSCOPE_GUEST_ABI_ROOT")?);
+        for sources in ["build.rs", "init/src", "test-kernel"].map(|path| package.join(path)) {
+            println!("cargo::rerun-if-changed={}", sources.display());
         }
-        println!("cargo:rerun-if-changed=build.rs");
-        let rustc = env::var_os("RUSTC").ok_or("cargo sets RUSTC")?;
-        Ok(Self { rustc, target: env::var("TARGET")?, root, out: env::var("OUT_DIR")?.into() })
+        println!("cargo::rerun-if-changed={}", abi.join("src").display());
+        let out = PathBuf::from(variable("OUT_DIR")?);
+        Ok(Self { rustc: variable("RUSTC")?, target: env::var("TARGET")?, package, abi, out })
     }
 
     /// Begins the compilation of a crate of the test kernel.
-    fn crate_named(&self, name: &'static str, source: &str) -> Compilation<'_> {
+    fn crate_named(&self, name: &'static str, source: PathBuf) -> Compilation<'_> {
         let mut compilation = self.plain_crate(name, source).codegen_all(CODEGEN);
         compilation.command.arg("-L").arg(&self.out);
         compilation
     }
 
-    /// Begins the compilation of the crate whose root is `source`, relative to the repository.
-    fn plain_crate(&self, name: &'static str, source: &str) -> Compilation<'_> {
+    /// Begins the compilation of the crate whose root is `source`.
+    fn plain_crate(&self, name: &'static str, source: PathBuf) -> Compilation<'_> {
         let mut command = Command::new(&self.rustc);
-        command.current_dir(&self.root).arg(source).args(["--crate-name", name, "--edition=2024"]);
+        command.current_dir(&self.out).arg(source).args(["--crate-name", name, "--edition=2024"]);
         command.args(["--target", &self.target]);
-        // No path of this machine in the image: equal sources give equal images.
-        command.arg(format!("--remap-path-prefix={}=.", self.root.display()));
-        command.arg(format!("--remap-path-prefix={}=out", self.out.display()));
+        // No path of this machine in the image: equal sources give equal images, from the repository as from packages.
+        // Of several that fit, the last one counts.
+        let names = [(&self.out, "."), (&self.package, "guest-driver"), (&self.abi, "guest-driver/abi")];
+        for (path, name) in names {
+            command.arg(format!("--remap-path-prefix={}={name}", path.display()));
+        }
         Compilation { build: self, name, command }
     }
 }
@@ -170,9 +174,9 @@ impl Compilation<'_> {
         self.run()
     }
 
-    /// Links by `script`, relative to the repository, to the file `output` in `OUT_DIR`.
+    /// Links by `script`, relative to the package, to the file `output` in `OUT_DIR`.
     fn program(self, script: &str, output: &str) -> Result<PathBuf, Box<dyn Error>> {
-        let script = format!("link-arg=-Wl,-T,{}", self.build.root.join(script).display());
+        let script = format!("link-arg=-Wl,-T,{}", self.build.package.join(script).display());
         let output = self.build.out.join(output);
         let mut linked = self.codegen_all(LINK).codegen(&script);
         linked.command.arg("--crate-type=bin").arg("-o").arg(&output);

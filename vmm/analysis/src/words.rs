@@ -1,10 +1,10 @@
 //! Numbers and facts in words, the same everywhere.
 
+use barscope_device::{InterruptLoss, Register};
 use barscope_trace::End;
 use barscope_trace::definition::{MemoryType, Walk};
 use barscope_trace::event::{Backing, Counted, DmaOutcome, MemoryOperand, Outcome, RouteChange};
 use barscope_trace::units;
-use device_model::{InterruptLoss, Register};
 
 use crate::view::{Absence, AccessView, BusAddress, Place, View, What, Why, describe_value};
 
