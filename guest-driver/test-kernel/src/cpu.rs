@@ -1,11 +1,9 @@
-//! Each CPU's own state: segments, task state, and what runs on it (Intel SDM volume 3, chapters 3
+//! Each CPU's own state: segments, task state, kernel entries (Intel SDM volume 3, chapters 3
 //! and 8).
 
 use core::arch::asm;
-use core::cell::{Cell, UnsafeCell};
+use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-use crate::process::Process;
 
 /// Selector of ring 0's code.
 pub const KERNEL_CODE: u16 = 0x08;
@@ -59,8 +57,6 @@ pub struct Cpu {
     index: usize,
     /// Counts entries into the kernel.
     kernel_entries: AtomicU64,
-    /// The process that runs, or null.
-    current: Cell<*mut Process>,
     descriptors: UnsafeCell<[u64; DESCRIPTORS]>,
     task_state: UnsafeCell<TaskState>,
     double_fault_stack: UnsafeCell<Stack>,
@@ -98,7 +94,6 @@ impl Cpu {
         Self {
             index,
             kernel_entries: AtomicU64::new(0),
-            current: Cell::new(core::ptr::null_mut()),
             descriptors: UnsafeCell::new(descriptors),
             task_state: UnsafeCell::new(TaskState {
                 reserved_0: 0,
@@ -165,16 +160,6 @@ impl Cpu {
     /// How often the kernel was entered until now.
     pub fn kernel_entries(&self) -> u64 {
         self.kernel_entries.load(Relaxed)
-    }
-
-    /// The process that runs, or null.
-    pub fn current(&self) -> *mut Process {
-        self.current.get()
-    }
-
-    /// Changes the process that runs.
-    pub fn set_current(&self, process: *mut Process) {
-        self.current.set(process);
     }
 
     /// Where the stack pointer for traps from ring 3 lies. Not aligned to 8 bytes.

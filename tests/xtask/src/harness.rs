@@ -87,10 +87,9 @@ impl Report {
     }
 
     fn take(&mut self, line: &str, within: &mut Within) {
-        let shown = line.trim_start();
-        if let Some(program) = shown.strip_prefix("Running ") {
+        if let Some(program) = line.strip_prefix("     Running ") {
             *within = program_of(program);
-        } else if shown.starts_with("Doc-tests ") {
+        } else if line.starts_with("   Doc-tests ") {
             *within = Within::Nothing;
         } else if let Some(counts) = line.strip_prefix("test result: ") {
             self.passed += count(counts, " passed");

@@ -8,8 +8,8 @@ use std::fmt;
 pub enum Thing {
     /// Any KVM: such a test runs on this machine's, and a second time on the kvm-amd of a virtual machine.
     Kvm,
-    /// This machine's KVM, for a test that also needs this machine's files, starts programs, or does what only a real
-    /// processor refuses.
+    /// This machine's KVM, for a test that also needs this machine's files, starts programs, plays scenarios dozens of
+    /// times, or uses SSE in a guest that doesn't switch it on, which a processor refuses and an emulator doesn't.
     OwnKvm,
     /// The emulator.
     Qemu,
@@ -26,7 +26,8 @@ pub enum Thing {
 }
 
 impl Thing {
-    const ALL: [Self; 8] = [
+    /// All of them.
+    pub const ALL: [Self; 8] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,

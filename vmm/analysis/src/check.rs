@@ -91,7 +91,7 @@ impl Expectations {
         }
         let info = stream.info();
         let mut findings: Vec<_> = engines.into_iter().map(|engine| engine.finish(&info)).collect();
-        if findings.iter().any(Findings::need_pictures) {
+        if findings.iter().any(Findings::need_context) {
             let mut stream = Stream::open(path)?;
             let mut viewer = Viewer::default();
             while let Some(event) = stream.next()? {

@@ -14,6 +14,7 @@ use barscope_trace::definition::{Function, Mapping, MemoryType, Path, Process, R
 use barscope_trace::event::{Backing, Counted, DmaOutcome, Id, MemoryOperand, Outcome, RouteChange};
 
 pub use absence::{Absence, Why};
+pub use barscope_trace::BusAddress;
 pub use code::{Code, disassemble};
 pub use place::{Place, describe_value};
 pub use viewer::Viewer;
@@ -413,15 +414,6 @@ pub struct AccessView {
     pub in_handler: bool,
     /// The access that led to the interrupt in whose handler this one is.
     pub caused_by: Option<u64>,
-}
-
-/// An address on the memory bus or among the I/O ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BusAddress {
-    /// Guest physical address.
-    Memory(u64),
-    /// I/O port.
-    Port(u16),
 }
 
 impl AccessView {

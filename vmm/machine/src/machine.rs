@@ -6,23 +6,19 @@ use std::sync::Arc;
 
 use barscope_device::{Bdf, PciDevice, PciFunction};
 use barscope_guests::TEST_KERNEL;
-use barscope_trace::definition;
-use barscope_trace::definition::Definition;
+use barscope_trace::definition::{self, Definition};
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
 use object::{Object, ObjectSymbol, SymbolKind};
-use vmm_sys_util::epoll::Epoll;
-use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use crate::backing::Backings;
 use crate::boot::{self, BootError, BootProtocol, Payload};
 use crate::capable;
-use crate::clock::DeviceClock;
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::host::{self, HostError};
 use crate::interned::Interned;
 use crate::layout;
 use crate::memory::GuestMemory;
+use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
 use crate::shared::Shared;
 use crate::threads::{Relay, Requests};
@@ -151,28 +147,18 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let machine =
         definition::Machine { guest: config.kernel_name.clone(), vcpus: cpus, memory: memory.size() };
     writer.define(&Definition::Machine(machine)).map_err(HostError::from)?;
-    let epoll = Epoll::new().map_err(|source| HostError::system("epoll_create", source))?;
-    let epoll = Arc::new(epoll);
-    let deadline_changed =
-        EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
-    let dispatcher = Dispatcher::new(
-        functions,
-        DeviceClock::new(config.clock),
-        memory.clone(),
-        Arc::clone(&vm),
-        Backings::new(Arc::clone(&vm), (config.clock == Clock::Host).then(|| Arc::clone(&epoll))),
-        writer.clone(),
-        deadline_changed,
-    )
-    .map_err(HostError::from)?;
+    let platform = Arc::new(KvmPlatform::new(Arc::clone(&vm), memory.clone(), config.clock)?);
+    let dispatcher =
+        Dispatcher::new(functions, config.clock, Arc::clone(&platform), memory.size(), writer.clone())
+            .map_err(HostError::from)?;
     if config.firmware {
         dispatcher.run_firmware(&mut writer.lane(None))?;
     }
-    let mut interned = Interned::new(writer.clone());
+    let mut interned = Interned::new(&writer);
     let image = definition::Image { name: config.kernel_name, address_space: None };
-    interned.kernel(image, &config.kernel).map_err(HostError::from)?;
+    interned.code.kernel(image, &config.kernel).map_err(HostError::from)?;
     if let Some(initramfs) = &config.initramfs {
-        interned.modules.take_files(initramfs);
+        interned.code.take_files(initramfs);
     }
 
     let relay = Relay::start(config.console)?;
@@ -189,7 +175,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;
     }
-    Ok(Running::start(vcpus, Parts { shared, writer, epoll, console: relay, jobs })?)
+    Ok(Running::start(vcpus, Parts { shared, writer, platform, console: relay, jobs })?)
 }
 
 /// What the test kernel announces.

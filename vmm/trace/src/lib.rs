@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bus_address;
 mod capability;
 pub mod definition;
 mod definitions;
@@ -12,6 +13,7 @@ pub mod rewrite;
 pub mod units;
 mod writer;
 
+pub use bus_address::BusAddress;
 pub use capability::{Capabilities, Capability, Knowledge};
 pub use definition::Definition;
 pub use definitions::Definitions;

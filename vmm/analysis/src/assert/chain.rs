@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 pub(super) use self::matcher::{Matcher, Unfollowed};
 pub(super) use self::plan::{Bound, Link, Plan};
 use super::clause::{Step, Time};
-use super::picture::Late;
+use super::context::Late;
 use crate::filter::{Compiled, Truth};
 use crate::view::View;
 

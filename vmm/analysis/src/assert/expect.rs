@@ -3,9 +3,9 @@
 use std::ops::RangeBounds;
 
 use super::clause::{Clause, Goal, Limits, Step};
+use super::context::Finding;
 use super::engine::Engine;
 use super::failure::Verdict;
-use super::picture::Finding;
 use super::suite::Suite;
 use super::window::Window;
 use crate::Trace;
@@ -19,7 +19,7 @@ pub fn check(trace: &Trace, suite: Suite) -> Vec<Finding> {
         engine.take(trace.definitions(), view);
     }
     let mut findings = engine.finish(&trace.info());
-    if findings.need_pictures() {
+    if findings.need_context() {
         views.iter().for_each(|view| findings.look(view));
     }
     findings.into_list()

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use barscope_device::DmaMemory;
 use barscope_guest_abi::request;
+use barscope_x86::Registers;
 
 use super::*;
 use crate::memory::GuestMemory;

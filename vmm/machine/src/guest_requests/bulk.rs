@@ -3,14 +3,12 @@
 use barscope_trace::Capability;
 use barscope_x86::{Registers, read_virtual};
 
-use super::{BadRequest, Bulk};
+use crate::guest_abi::{BadRequest, Bulk};
 use crate::host::HostError;
 use crate::kernel_module;
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::shared::Shared;
-
-/// What reading one comes to: the host's failure, or the guest's mistake, or neither.
-pub type Reading = Result<Result<(), BadRequest>, HostError>;
+use crate::threads::Reading;
 
 /// Reads names and takes them in. `registers` are those of the vCPU that told them.
 ///
@@ -20,7 +18,7 @@ pub fn read(shared: &Shared, registers: &Registers, bulk: Bulk) -> Reading {
     let done = match bulk {
         Bulk::Image { image, elf } => {
             let name = image.name.clone();
-            let taken = shared.interned().image(image, &elf)?;
+            let taken = shared.interned().code.image(image, &elf)?;
             taken.map(drop).ok_or(BadRequest::Image(name))
         }
         Bulk::Symbols(lines) => {
@@ -59,6 +57,6 @@ fn module(
     let own_name = kernel_module::name(&elf).unwrap_or_else(|| name.clone());
     let read =
         |address, data: &mut [u8]| read_virtual(&shared.memory, registers, address, data) == data.len();
-    let taken = placed.is_some() && shared.interned().module(&read, &own_name, &elf)?;
+    let taken = placed.is_some() && shared.interned().code.module(&read, &own_name, &elf)?;
     Ok(if taken { Ok(()) } else { Err(BadRequest::Image(name)) })
 }

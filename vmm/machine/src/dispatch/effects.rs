@@ -1,17 +1,19 @@
-//! What a function did besides answering: recorded, and passed on to the rest of the machine.
+//! Effects: what a function did besides answering, recorded, and applied to the rest of the machine.
 
 use barscope_device::{Decode, DmaError, Effect, PciFunction, Region, TimestampedEffect};
 use barscope_trace::event::{DmaOutcome, Id, RouteChange};
 use barscope_trace::{EventKind, Lane};
-use kvm_bindings::kvm_msi;
 
-use super::{Dispatcher, lock};
+use super::Dispatcher;
+use super::regions::Cause;
 use crate::host::HostError;
+use crate::lock::lock;
+use crate::platform::Platform;
 use crate::routes::Destination;
 
-impl Dispatcher {
-    /// Records what a function did, and does what the rest of the machine owes it.
-    pub(super) fn settle(
+impl<P: Platform> Dispatcher<P> {
+    /// Records a function's effects in their order, and applies each to the rest of the machine.
+    pub(super) fn apply_effects(
         &self,
         lane: &mut Lane,
         index: usize,
@@ -29,7 +31,7 @@ impl Dispatcher {
                 // comes first, so that the trace has the cause before the handler.
                 Effect::Msi { index, address, data } => {
                     let seq = self.writer.reserve();
-                    let delivered = self.signal(address, data);
+                    let delivered = self.platform.signal_msi(address, data);
                     let kind =
                         EventKind::Msi { function, index: index.get(), address, data, delivered, cause };
                     self.record_as(lane, seq, at, kind)?;
@@ -53,28 +55,20 @@ impl Dispatcher {
                 Effect::Intx { asserted } => {
                     let gsi = self.functions[index].gsi;
                     let seq = self.writer.reserve();
-                    self.lines.set(gsi, index, asserted);
+                    self.irq_lines.set(&*self.platform, gsi, index, asserted);
                     self.record_as(lane, seq, at, EventKind::Intx { function, asserted, gsi, cause })?;
                     continue;
                 }
                 Effect::Decode { region, to, .. } => {
-                    self.stop_serving(lane, index, region, (at, cause))?;
-                    let changes = self.reroute(index, region, to)?;
-                    let warning = lock(&self.defined).take_warning();
-                    if let Some(text) = warning {
-                        self.record(lane, None, at, EventKind::Warning { text })?;
-                    }
-                    for (route, change) in changes {
-                        self.record(lane, None, at, EventKind::Route { route, change, cause })?;
-                    }
-                    self.serve(lane, index, model, region, (at, cause))?;
+                    self.move_region(lane, index, model, region, to, Cause { at, seq: cause })?;
                     continue;
                 }
                 Effect::Backing { region, .. } => {
-                    let before = self.stop_serving(lane, index, region, (at, cause))?;
-                    let after = self.serve(lane, index, model, region, (at, cause))?;
+                    let cause = Cause { at, seq: cause };
+                    let before = self.unmap_region(lane, index, region, cause)?;
+                    let after = self.map_region(lane, index, model, region, cause)?;
                     if before && !after {
-                        self.record_trapped(lane, index, region, (at, cause))?;
+                        self.record_trapped(lane, index, region, cause)?;
                     }
                     continue;
                 }
@@ -85,6 +79,28 @@ impl Dispatcher {
     }
 
     /// A region of a function is decoded elsewhere, or nowhere any more.
+    fn move_region(
+        &self,
+        lane: &mut Lane,
+        index: usize,
+        model: &mut PciFunction,
+        region: Region,
+        to: Option<Decode>,
+        cause: Cause,
+    ) -> Result<(), HostError> {
+        self.unmap_region(lane, index, region, cause)?;
+        let changes = self.reroute(index, region, to)?;
+        let warning = lock(&self.route_definitions).take_warning();
+        if let Some(text) = warning {
+            self.record(lane, None, cause.at, EventKind::Warning { text })?;
+        }
+        for (route, change) in changes {
+            self.record(lane, None, cause.at, EventKind::Route { route, change, cause: cause.seq })?;
+        }
+        self.map_region(lane, index, model, region, cause)?;
+        Ok(())
+    }
+
     fn reroute(
         &self,
         index: usize,
@@ -94,21 +110,11 @@ impl Dispatcher {
         let mut routes = lock(&self.routes);
         let mut changes = routes.release(index, region);
         if let Some(decode) = to {
-            let id = lock(&self.defined).route(&self.writer, self.functions[index].id, region, decode)?;
+            let function = self.functions[index].id;
+            let id = lock(&self.route_definitions).route(&self.writer, function, region, decode)?;
             let destination = Destination { id, function: index, region, base: decode.base };
             changes.extend(routes.claim(destination, decode));
         }
         Ok(changes)
-    }
-
-    /// Sends a message-signalled interrupt; whether a local APIC took it.
-    fn signal(&self, address: u64, data: u32) -> bool {
-        let message = kvm_msi {
-            address_lo: address as u32,
-            address_hi: (address >> 32) as u32,
-            data,
-            ..Default::default()
-        };
-        self.vm.signal_msi(message).is_ok_and(|delivered| delivered > 0)
     }
 }

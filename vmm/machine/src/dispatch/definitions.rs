@@ -1,8 +1,7 @@
-//! What the trace says of functions and routes.
+//! Definitions of functions and routes in the trace.
 
 use barscope_device::{Bdf, Decode, PciFunction, Region, RegisterMap, Space};
-use barscope_trace::definition;
-use barscope_trace::definition::Definition;
+use barscope_trace::definition::{self, Definition};
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer};
 use rustc_hash::FxHashMap;
@@ -21,18 +20,18 @@ pub(super) fn route_definition(function: Id, region: Region, decode: Decode) -> 
 }
 
 /// Routes that were defined. One that comes again is the same.
-pub(super) struct Defined {
+pub(super) struct RouteDefinitions {
     routes: FxHashMap<(Id, Region, Space, u64, u64), Id>,
     account: Account,
 }
 
-impl Default for Defined {
+impl Default for RouteDefinitions {
     fn default() -> Self {
         Self { routes: FxHashMap::default(), account: Account::new(Kind::Route) }
     }
 }
 
-impl Defined {
+impl RouteDefinitions {
     /// The id of a route into a region of a function; 0 if there is no room for it.
     ///
     /// # Errors

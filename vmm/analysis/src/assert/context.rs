@@ -14,9 +14,9 @@ use crate::view::View;
 /// How many events are shown on each side of the one that a failure is about.
 const AROUND: usize = 3;
 
-/// What clauses came to. Failures have no pictures yet: show it the trace once more for that.
+/// What clauses came to. Failures have no context yet: show it the trace once more for that.
 pub struct Findings {
-    list: Vec<(Decided, Picture)>,
+    list: Vec<(Decided, Context)>,
     recent: VecDeque<View>,
 }
 
@@ -35,9 +35,9 @@ pub struct Finding {
 
 /// The surroundings of a failure.
 #[derive(Default)]
-struct Picture {
+struct Context {
     nearest: Option<Nearest>,
-    context: Vec<Line>,
+    lines: Vec<Line>,
     /// How many events still belong to it.
     after: usize,
 }
@@ -78,20 +78,20 @@ impl Late {
 
 impl Findings {
     pub(super) fn new(decided: Vec<Decided>) -> Self {
-        let list = decided.into_iter().map(|decided| (decided, Picture::default())).collect();
+        let list = decided.into_iter().map(|decided| (decided, Context::default())).collect();
         Self { list, recent: VecDeque::new() }
     }
 
     /// Whether another look at the trace would add something.
-    pub fn need_pictures(&self) -> bool {
+    pub fn need_context(&self) -> bool {
         self.list.iter().any(|(decided, _)| matches!(decided.result, Decision::Fail(..)))
     }
 
     /// Takes the events of the trace once more, from the first on, in order.
     pub fn look(&mut self, view: &View) {
-        for (decided, picture) in &mut self.list {
+        for (decided, context) in &mut self.list {
             if let Decision::Fail(evidence, to) = &decided.result {
-                picture.look(evidence, to.unwrap_or(u64::MAX), view, &self.recent);
+                context.look(evidence, to.unwrap_or(u64::MAX), view, &self.recent);
             }
         }
         if self.recent.len() == AROUND {
@@ -102,15 +102,15 @@ impl Findings {
 
     /// All of it, in the order of the clauses.
     pub fn into_list(self) -> Vec<Finding> {
-        self.list.into_iter().map(|(decided, picture)| finding(decided, picture)).collect()
+        self.list.into_iter().map(|(decided, context)| finding(decided, context)).collect()
     }
 }
 
-impl Picture {
+impl Context {
     fn look(&mut self, evidence: &Evidence, to: u64, view: &View, recent: &VecDeque<View>) {
         if self.after > 0 {
             self.after -= 1;
-            self.context.push(Line { seq: view.seq, text: describe(view), marked: false });
+            self.lines.push(Line { seq: view.seq, text: describe(view), marked: false });
         }
         let rank = self.nearest.as_ref().map_or((0, 0), |nearest| nearest.rank);
         if rank == LATE {
@@ -145,8 +145,8 @@ impl Picture {
     /// Begins anew around this event.
     fn take(&mut self, view: &View, recent: &VecDeque<View>) {
         let line = |view: &View, marked| Line { seq: view.seq, text: describe(view), marked };
-        self.context = recent.iter().map(|view| line(view, false)).collect();
-        self.context.push(line(view, true));
+        self.lines = recent.iter().map(|view| line(view, false)).collect();
+        self.lines.push(line(view, true));
         self.after = AROUND;
     }
 }
@@ -161,10 +161,10 @@ fn rounded(ns: u64) -> String {
     }
 }
 
-fn finding(decided: Decided, picture: Picture) -> Finding {
+fn finding(decided: Decided, context: Context) -> Finding {
     let Decided { test, clause, window, location, result } = decided;
-    let late = picture.nearest.as_ref().is_some_and(|nearest| nearest.rank == LATE);
-    let nearest = picture.nearest.map(|nearest| nearest.text);
+    let late = context.nearest.as_ref().is_some_and(|nearest| nearest.rank == LATE);
+    let nearest = context.nearest.map(|nearest| nearest.text);
     let verdict = match result {
         Decision::Pass => Verdict::Pass,
         Decision::Inconclusive(doubt) => {
@@ -178,7 +178,7 @@ fn finding(decided: Decided, picture: Picture) -> Finding {
             reason: evidence.reason,
             record,
             nearest: if late { nearest } else { evidence.nearest.or(nearest) },
-            context: picture.context,
+            context: context.lines,
         })),
     };
     Finding { test, clause, location, verdict }

@@ -26,15 +26,15 @@ fn compiled(trace: &Trace, text: &str) -> Arc<Compiled> {
     Arc::new(Filter::parse(text).unwrap().compile(trace.definitions()).unwrap())
 }
 
-/// What is nearest, and the record that the picture is of.
+/// What is nearest, and the record that the context is of.
 fn nearest(trace: &Trace, evidence: &Evidence) -> (Option<String>, Option<u64>) {
-    let (mut picture, mut recent) = (Picture::default(), VecDeque::new());
+    let (mut context, mut recent) = (Context::default(), VecDeque::new());
     for view in trace.views().all() {
-        picture.look(evidence, u64::MAX, view, &recent);
+        context.look(evidence, u64::MAX, view, &recent);
         recent.push_back(view.clone());
     }
-    let marked = picture.context.iter().find(|line| line.marked).map(|line| line.seq);
-    (picture.nearest.map(|nearest| nearest.text), marked)
+    let marked = context.lines.iter().find(|line| line.marked).map(|line| line.seq);
+    (context.nearest.map(|nearest| nearest.text), marked)
 }
 
 fn looking(trace: &Trace, text: &str, at: Option<u64>) -> Evidence {

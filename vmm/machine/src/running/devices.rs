@@ -1,21 +1,21 @@
 //! The thread that serves devices beside the vCPUs: timers of a host clock, doorbells, and a look at whether any
 //! vCPU is awake. With a virtual clock devices act on the vCPUs' threads alone, so that equal runs stay equal.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use barscope_trace::{Clock, Lane};
-use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
-use vmm_sys_util::timerfd::TimerFd;
 
-use super::{caught, interrupted, kick, spawn};
 use crate::host::HostError;
+use crate::platform::KvmPlatform;
 use crate::shared::Shared;
 use crate::stop::Stop;
+use crate::threads::{caught, kick, spawn};
 
 /// How often vCPUs are taken out of the guest: to see whether they sleep for good, and for what nothing else tells.
 const WATCH: Duration = Duration::from_millis(250);
@@ -27,9 +27,7 @@ pub struct DeviceThread {
     shared: Arc<Shared>,
     vcpus: Arc<[JoinHandle<()>]>,
     lane: Lane,
-    epoll: Arc<Epoll>,
-    /// The next deadline of a host clock.
-    deadline: TimerFd,
+    platform: Arc<KvmPlatform>,
     watched: Instant,
 }
 
@@ -43,17 +41,14 @@ impl DeviceThread {
         shared: Arc<Shared>,
         vcpus: Arc<[JoinHandle<()>]>,
         lane: Lane,
-        epoll: Arc<Epoll>,
+        platform: Arc<KvmPlatform>,
         stops: Sender<Stop>,
     ) -> Result<(JoinHandle<()>, EventFd), HostError> {
-        let deadline = TimerFd::new().map_err(|error| HostError::system("timerfd_create", error.into()))?;
         let event = |source| HostError::system("eventfd", source);
         let leave = EventFd::new(EFD_NONBLOCK).map_err(event)?;
         let own_leave = leave.try_clone().map_err(event)?;
-        let mut thread = Self { shared, vcpus, lane, epoll, deadline, watched: Instant::now() };
-        thread.wake_on(thread.deadline.as_raw_fd())?;
-        thread.wake_on(thread.shared.dispatcher.deadline_changed().as_raw_fd())?;
-        thread.wake_on(own_leave.as_raw_fd())?;
+        platform.wake_on(own_leave.as_raw_fd())?;
+        let mut thread = Self { shared, vcpus, lane, platform, watched: Instant::now() };
         let body = move || {
             let _leave = own_leave;
             let stop = match caught(|| thread.run()) {
@@ -70,12 +65,6 @@ impl DeviceThread {
         Ok((spawn("devices".to_owned(), body)?, leave))
     }
 
-    fn wake_on(&self, fd: RawFd) -> Result<(), HostError> {
-        let event = EpollEvent::new(EventSet::IN, 0);
-        let added = self.epoll.ctl(ControlOperation::Add, fd, event);
-        added.map_err(|source| HostError::system("epoll_ctl", source))
-    }
-
     fn run(&mut self) -> Option<Stop> {
         while !self.shared.stopping() {
             if let Err(error) = self.turn() {
@@ -89,36 +78,21 @@ impl DeviceThread {
         let called = self.shared.sleepers.call();
         let wait = if called { CALL } else { WATCH };
         let wait = wait.saturating_sub(self.watched.elapsed());
-        let mut events = [EpollEvent::default(); 4];
-        let waited = self.epoll.wait(i32::try_from(wait.as_millis()).unwrap_or(0), &mut events);
-        if !interrupted(&waited) {
-            waited.map_err(|source| HostError::system("epoll_wait", source))?;
+        match self.platform.wait(wait) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                return Err(HostError::system("epoll_wait", error));
+            }
+            _ => {}
         }
-        if self.shared.dispatcher.clock() == Clock::Host {
-            self.shared.dispatcher.collect_rung(&mut self.lane)?;
-            self.serve_deadlines()?;
+        let dispatcher = &self.shared.dispatcher;
+        if dispatcher.clock() == Clock::Host {
+            dispatcher.collect_doorbells(&mut self.lane)?;
+            dispatcher.run_timers(&mut self.lane, dispatcher.now())?;
         }
         if self.watched.elapsed() >= wait {
             self.watched = Instant::now();
             self.vcpus.iter().for_each(kick);
         }
         Ok(())
-    }
-
-    /// Lets timers fire that a host clock has reached, and waits for the next.
-    fn serve_deadlines(&mut self) -> Result<(), HostError> {
-        let dispatcher = &self.shared.dispatcher;
-        // Both only say that it is time to look.
-        dispatcher.deadline_changed().read().ok();
-        let now = dispatcher.now();
-        dispatcher.run_timers(&mut self.lane, now)?;
-        let armed = match dispatcher.next_deadline() {
-            Some(deadline) => {
-                let wait = Duration::from_nanos(deadline.saturating_sub(now).max(1));
-                self.deadline.reset(wait, None)
-            }
-            None => self.deadline.clear(),
-        };
-        armed.map_err(|error| HostError::system("timerfd_settime", error.into()))
     }
 }
