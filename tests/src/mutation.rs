@@ -9,7 +9,7 @@ use std::iter;
 use std::ops::Range;
 
 use barscope_analysis::Trace;
-use barscope_device::{Region, Space};
+use barscope_device::{Region, Space, low_bytes};
 use barscope_trace::definition::{Definition, Mapping, Route, Walk};
 use barscope_trace::event::{AccessEvent, Counted, DmaOutcome, Outcome, RouteChange, Target};
 use barscope_trace::{Event, EventKind, Id};
@@ -363,7 +363,7 @@ impl<'a> Mutator<'a> {
 
     /// Accesses that differ from this one in one property.
     fn accesses(&self, access: AccessEvent) -> impl Iterator<Item = (String, AccessEvent)> {
-        let values = [access.value ^ 1, !access.value & mask(access.size), 0];
+        let values = [access.value ^ 1, !access.value & low_bytes(access.size.into()), 0];
         let values = values.into_iter().filter(move |value| *value != access.value);
         let values = values.map(move |value| (format!("value {value:#x}"), AccessEvent { value, ..access }));
         let cpl = access.cpl ^ 3;
@@ -421,11 +421,6 @@ const OUTCOMES: [Outcome; 8] = [
     Outcome::ReadOnly,
     Outcome::Busy,
 ];
-
-/// The bits of a value of this many bytes.
-fn mask(size: u8) -> u64 {
-    u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8)))
-}
 
 /// The first address of a route.
 fn start(route: &Route) -> Target {
