@@ -24,7 +24,8 @@ pub const SIGNATURE: u32 = u32::from_le_bytes(*b"BSC1");
 /// The longest text that the host reads, in bytes; more is cut off.
 pub const MAX_TEXT: u64 = 256;
 
-/// The longest image that the host reads, in bytes; a longer one is refused.
+/// The longest image that the host reads, in bytes; a longer one is refused. Of symbols and of a module, what is longer is
+/// cut off.
 pub const MAX_IMAGE: u64 = 64 << 20;
 
 /// Request numbers, as `eax` holds them.
