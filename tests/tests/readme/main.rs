@@ -29,14 +29,17 @@ fn the_device_in_the_readme_is_the_one_that_works() {
 }
 
 #[test]
-fn the_test_in_the_readme_is_the_one_that_compiles() {
-    let _: fn() -> Result<()> = own_driver::expectations;
+fn the_tests_in_the_readme_are_those_that_compile() {
+    let _: [fn() -> Result<()>; 2] = [own_driver::expectations, own_driver::linux];
     let source = include_str!("own_driver.rs");
-    let (_, body) = source.split_once("-> Result<()> {\n").expect("the function is there");
-    let (body, _) = body.split_once("    Ok(())").expect("it ends well");
-    let shown = body.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)));
-    let shown: String = shown.collect();
-    assert!(README.contains(&shown), "README.md shows another test than tests/tests/readme/own_driver.rs");
+    let bodies: Vec<_> = source.split("-> Result<()> {\n").skip(1).collect();
+    assert_eq!(bodies.len(), 2);
+    for body in bodies {
+        let (body, _) = body.split_once("    Ok(())").expect("the function ends well");
+        let shown: String =
+            body.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect();
+        assert!(README.contains(&shown), "README.md doesn't show tests/tests/readme/own_driver.rs:\n{shown}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! The test in the README, for it to compile; `my-kernel` is the reader's.
+//! The tests in the README, for them to compile; what they boot and load is the reader's.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use barscope_analysis::assert::{Expect, access, msi, read, write};
 use barscope_bench::Bench;
 use barscope_trace::definition::Path;
@@ -18,5 +18,16 @@ pub fn expectations() -> Result<()> {
         ])
         .assert_passed();
     expect.never(access("BAR0").via(Path::Mmap)).assert_passed();
+    Ok(())
+}
+
+pub fn linux() -> Result<()> {
+    let run = Bench::linux()
+        .module("my-driver.ko", "debug=1")
+        .program("./my-tool", "--selftest")
+        .device("lab", &[("msi-vectors", "1")])?
+        .run_nested()?;
+    ensure!(run.ended.code == Some(0), "{}", run.ended.stderr);
+    Expect::on(&run.trace).sequence([read("BAR0.ID").cpl(0).via(Path::Ioremap)]).assert_passed();
     Ok(())
 }
