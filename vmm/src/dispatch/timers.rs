@@ -19,7 +19,7 @@ impl Dispatcher {
     pub fn idle(&self, lane: &mut Lane, vcpu: u8) -> Result<(), HostError> {
         let Some(deadline) = self.next_deadline() else { return Ok(()) };
         if self.clock.jump(deadline) {
-            self.record(lane, Some(vcpu), deadline, EventKind::ClockJump { to: deadline })?;
+            self.record(lane, Some(vcpu), deadline, EventKind::ClockJump { to_ns: deadline })?;
             self.run_timers(lane, deadline)?;
         }
         Ok(())

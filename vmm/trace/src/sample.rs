@@ -363,8 +363,8 @@ impl Sample {
         let cause = self.access(start);
         self.event(change(0x24, 0, 1, cause));
         self.event(change(0x10, 0, 1, cause));
-        self.event(EventKind::Busy { function, until: self.device_ns + 20_000, cause });
-        self.event(EventKind::ClockJump { to: self.device_ns + 20_000 });
+        self.event(EventKind::Busy { function, until_ns: self.device_ns + 20_000, cause });
+        self.event(EventKind::ClockJump { to_ns: self.device_ns + 20_000 });
         self.wait(20_000);
         self.event(change(0x28, 0, 0x78, cause));
         self.event(change(0x10, 1, 2, cause));

@@ -105,9 +105,9 @@ impl Collector {
         self.end_handlers(event.vcpu);
         match event.kind {
             EventKind::Access(ref access) => self.access(definitions, event, access),
-            EventKind::Busy { function, until, .. } => {
+            EventKind::Busy { function, until_ns, .. } => {
                 if definitions.function(function).is_some() {
-                    self.busy.entry(function).or_default().add(until.saturating_sub(event.device_ns));
+                    self.busy.entry(function).or_default().add(until_ns.saturating_sub(event.device_ns));
                 }
             }
             EventKind::Msi { function, .. }

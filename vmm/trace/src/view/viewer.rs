@@ -152,7 +152,7 @@ impl Viewer {
                 let bdf = function.as_ref().map(|function| function.bdf);
                 What::Change { place: Place { bdf, function, region, offset }, old, new, cause }
             }
-            EventKind::Busy { function, until, cause } => What::Busy {
+            EventKind::Busy { function, until_ns: until, cause } => What::Busy {
                 function: self.function(definitions, function),
                 duration: until.saturating_sub(event.device_ns),
                 cause,
@@ -216,7 +216,7 @@ impl Viewer {
             }
             EventKind::IsrEnter { vector } => What::IsrEnter { vector, caused_by },
             EventKind::IsrExit { vector } => What::IsrExit { vector },
-            EventKind::ClockJump { to } => What::ClockJump { to },
+            EventKind::ClockJump { to_ns: to } => What::ClockJump { to },
             EventKind::NotEmulated { cpl, instruction, walk, route, gpa, operand } => {
                 let walk = self.walk(definitions, walk);
                 let (mapping, process) = self.owners(definitions, walk.as_deref(), cpl);

@@ -19,7 +19,7 @@ fn record_all(sample: &mut Sample, [function, route, mapping, text, walk]: [Id; 
         EventKind::Access(AccessEvent { target: Target::Memory(u64::MAX), coalesced: true, ..access }),
         EventKind::Access(AccessEvent { target: port, write: true, cpl: 3, ..access }),
         EventKind::Change { function, region, offset: u64::MAX, old: 0, new: u64::MAX, cause },
-        EventKind::Busy { function, until: u64::MAX, cause },
+        EventKind::Busy { function, until_ns: u64::MAX, cause },
         EventKind::Msi { function, index: 7, address: u64::MAX, data: 0x31, delivered: false, cause },
         EventKind::InterruptLost { function, index: u16::MAX, why: None, cause },
         EventKind::InterruptLost { function, index: 1, why: Some(InterruptLoss::Asleep), cause },
@@ -51,7 +51,7 @@ fn record_all(sample: &mut Sample, [function, route, mapping, text, walk]: [Id; 
         EventKind::IsrExit { vector: 0x31 },
         EventKind::IsrExit { vector: 0x32 },
         EventKind::ScenarioEnd { passed: false, summary: text },
-        EventKind::ClockJump { to: u64::MAX },
+        EventKind::ClockJump { to_ns: u64::MAX },
         EventKind::NotEmulated {
             cpl: 3,
             instruction: 0,
