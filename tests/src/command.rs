@@ -5,8 +5,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
+use barscope_analysis::Trace;
 use tempfile::TempDir;
-use trace::Trace;
 
 /// A folder of its own for one run of the command.
 pub struct Session {
@@ -92,6 +92,19 @@ impl From<Output> for Ended {
 pub fn debian() -> Result<Vec<PathBuf>> {
     let unpacked = binary()?.ancestors().skip(1).take(3).map(|folder| folder.join("debian"));
     Ok([PathBuf::from("/")].into_iter().chain(unpacked.filter(|folder| folder.is_dir())).collect())
+}
+
+/// Lets a command find the libraries of packages that were unpacked, where there are such.
+///
+/// # Errors
+/// If the command `barscope` can't be built.
+pub fn libraries(command: &mut Command) -> Result<()> {
+    let unpacked = debian()?.into_iter().skip(1).map(|root| root.join("usr/lib/x86_64-linux-gnu"));
+    let unpacked: Vec<_> = unpacked.collect();
+    if !unpacked.is_empty() {
+        command.env("LD_LIBRARY_PATH", std::env::join_paths(unpacked)?);
+    }
+    Ok(())
 }
 
 /// The command's file, built once.

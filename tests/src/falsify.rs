@@ -6,14 +6,15 @@ use std::ops::Range;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use barscope_analysis::Trace;
+use barscope_analysis::assert::{Clause, Engine, Findings, Suite, Test, Verdict, Window};
+use barscope_analysis::expectation;
+use barscope_analysis::print::Ending;
+use barscope_analysis::view::{View, Viewer, What};
+use barscope_trace::definition::{Definition, Function};
+use barscope_trace::{Event, Stream, rewrite};
 use device_model::Bdf;
 use tempfile::TempDir;
-use trace::assert::{Clause, Engine, Findings, Suite, Test, Verdict, Window};
-use trace::definition::{Definition, Function};
-use trace::expectation;
-use trace::print::Ending;
-use trace::view::{View, Viewer, What};
-use trace::{Event, Stream, Trace, rewrite};
 
 use crate::expectations::root;
 use crate::mutation::{Mutation, Mutator, unchanged};

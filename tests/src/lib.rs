@@ -1,8 +1,8 @@
 //! The bench: start a machine with devices and a guest, get the trace, assert on it.
 //!
 //! ```no_run
-//! use tests::Bench;
-//! use trace::assert::{read, Expect, Window};
+//! use barscope_analysis::assert::{Expect, Window, read};
+//! use barscope_bench::Bench;
 //!
 //! # fn main() -> anyhow::Result<()> {
 //! let run = Bench::test_kernel().scenario("probe").run()?;
@@ -10,41 +10,59 @@
 //!     .within(Window::scenario("probe"))
 //!     .sequence([read("BAR0.ID").value(0x3142_414c)])
 //!     .assert_passed();
+//!
+//! // Linux, with somebody's driver and a program of his, where no KVM is needed.
+//! let run = Bench::linux().module("driver.ko", "debug=1").program("./tool", "--all").run_nested()?;
+//! Expect::on(&run.trace).never(read("BAR0.RESULT").cpl(3)).assert_passed();
 //! # Ok(())
 //! # }
 //! ```
 
 pub mod access_loop;
 pub mod command;
+pub mod compile;
 pub mod expectations;
 pub mod falsify;
 pub mod instructions;
 pub mod mutation;
+pub mod nested;
 pub mod raw_guest;
 pub mod routes;
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use device_model::{Bdf, PciDevice, catalog};
-use protocol::bug::{self, Bug};
-use protocol::scenario;
+use anyhow::{Context, Result, bail, ensure};
+use barscope_analysis::Trace;
+use barscope_analysis::assert::{Expect, Window};
+use barscope_trace::Clock;
+use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
+use barscope_vmm::machine::{self, Devices};
+use barscope_vmm::session::{self, Guest};
+use barscope_vmm::{Place, Stop};
+use device_model::{Bdf, catalog};
+use protocol::bug::Bug;
 use tempfile::TempDir;
-use trace::assert::{Expect, Window};
-use trace::{Clock, Trace};
-use vmm::machine::Devices;
-use vmm::{Config, Place, Stop};
 
-/// How long a guest may take before the bench stops it.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+pub use nested::NestedRun;
 
 /// A machine to be run.
 pub struct Bench {
-    config: Config,
-    scenarios: Vec<&'static str>,
-    bug: Option<Bug>,
-    time_limit: Duration,
-    folder: Result<TempDir, std::io::Error>,
+    guest: Guest,
+    devices: Option<Vec<Placed>>,
+    memory_mib: Option<u64>,
+    firmware: Option<bool>,
+    cpus: u8,
+    clock: Option<Clock>,
+    time_limit: Option<Duration>,
+}
+
+/// A device and where it is.
+enum Placed {
+    /// One of the catalogue, with the options that it was given.
+    Named { bdf: Bdf, name: String, options: Vec<(String, String)> },
+    /// Any other.
+    Own(Bdf, Box<dyn device_model::PciDevice>),
 }
 
 /// A machine that ran.
@@ -60,46 +78,93 @@ pub struct Run {
 }
 
 impl Bench {
-    /// The embedded test kernel with the default devices; it plays every scenario.
-    pub fn test_kernel() -> Self {
-        let folder = TempDir::new();
-        let path = folder.as_ref().map(|folder| folder.path().join("trace")).unwrap_or_default();
+    fn of(guest: Guest) -> Self {
         Self {
-            config: Config::test_kernel(path),
-            scenarios: Vec::new(),
-            bug: None,
-            time_limit: TIME_LIMIT,
-            folder,
+            guest,
+            devices: None,
+            memory_mib: None,
+            firmware: None,
+            cpus: 1,
+            clock: None,
+            time_limit: None,
         }
     }
 
-    /// Any other kernel: an ELF file with a PVH note. Firmware ran before it.
-    pub fn kernel(elf: Vec<u8>) -> Self {
-        let mut bench = Self::test_kernel();
-        bench.config.kernel = elf;
-        bench.config.kernel_name = "guest".to_owned();
-        bench.config.firmware = true;
-        bench
+    /// The embedded test kernel with the default devices; it plays every scenario.
+    pub fn test_kernel() -> Self {
+        Self::of(Guest::TestKernel { scenarios: Vec::new(), bug: None })
     }
 
-    /// Plays only this scenario of the test kernel, and others that are named so.
+    /// Any other kernel: an ELF file with a PVH note, or a Linux bzImage. Firmware ran before it; its clock is virtual.
+    pub fn kernel(image: Vec<u8>) -> Self {
+        let (name, command_line) = ("guest".to_owned(), String::new());
+        Self::of(Guest::Kernel { image, name, initramfs: None, command_line }).clock(Clock::Virtual)
+    }
+
+    /// Linux, Debian's unless another one is named, with the driver for lab; it plays every scenario.
+    pub fn linux() -> Self {
+        Self::of(Guest::Linux { choice: linux::Choice::default(), initramfs: None, append: String::new() })
+    }
+
+    /// Boots the Linux in this file (a bzImage, or a vmlinux with a PVH note). Only for [`Bench::linux`].
     #[must_use]
-    pub fn scenario(mut self, name: &'static str) -> Self {
-        self.scenarios.push(name);
+    pub fn kernel_file(self, path: impl AsRef<Path>) -> Self {
+        self.with_linux(|choice| choice.kernel = Some(path.as_ref().to_owned()))
+    }
+
+    /// Loads this kernel module, instead of the driver for lab; more of them in this order. Only for [`Bench::linux`].
+    #[must_use]
+    pub fn module(self, file: impl AsRef<Path>, parameters: &str) -> Self {
+        let module = ModuleChoice { file: file.as_ref().to_owned(), parameters: parameters.to_owned() };
+        self.with_linux(|choice| choice.modules.push(module))
+    }
+
+    /// Runs this program, instead of scenarios; more of them in this order. Only for [`Bench::linux`].
+    #[must_use]
+    pub fn program(self, file: impl AsRef<Path>, arguments: &str) -> Self {
+        let program = ProgramChoice { file: file.as_ref().to_owned(), arguments: arguments.to_owned() };
+        self.with_linux(|choice| choice.programs.push(program))
+    }
+
+    /// # Panics
+    /// If the guest isn't Linux.
+    fn with_linux(mut self, change: impl FnOnce(&mut linux::Choice)) -> Self {
+        let Guest::Linux { choice, .. } = &mut self.guest else {
+            panic!("only Bench::linux() has modules, programs and a kernel's file");
+        };
+        change(choice);
+        self
+    }
+
+    /// Plays only this scenario of the test kernel or of Linux, and others that are named so.
+    ///
+    /// # Panics
+    /// If the guest is another kernel, which has none.
+    #[must_use]
+    pub fn scenario(mut self, name: &str) -> Self {
+        match &mut self.guest {
+            Guest::TestKernel { scenarios, .. } => scenarios.push(name.to_owned()),
+            Guest::Linux { choice, .. } => choice.scenarios.push(name.to_owned()),
+            Guest::Kernel { .. } => panic!("this guest has no scenario {name}"),
+        }
         self
     }
 
     /// Has the driver of the test kernel make this mistake.
+    ///
+    /// # Panics
+    /// If the guest isn't the test kernel.
     #[must_use]
-    pub fn bug(mut self, bug: Bug) -> Self {
-        self.bug = Some(bug);
+    pub fn bug(mut self, mistake: Bug) -> Self {
+        let Guest::TestKernel { bug, .. } = &mut self.guest else { panic!("only the test kernel has bugs") };
+        *bug = Some(mistake.name().to_owned());
         self
     }
 
     /// Replaces the devices.
     #[must_use]
     pub fn devices(mut self, devices: Devices) -> Self {
-        self.config.devices = devices;
+        self.devices = Some(devices.into_iter().map(|(bdf, device)| Placed::Own(bdf, device)).collect());
         self
     }
 
@@ -107,55 +172,83 @@ impl Bench {
     ///
     /// # Errors
     /// If there is no such device, or it takes no such option.
-    pub fn device(self, name: &str, options: &[(&str, &str)]) -> Result<Self> {
-        Ok(self.devices(vec![device_at(4, name, options)?]))
+    pub fn device(mut self, name: &str, options: &[(&str, &str)]) -> Result<Self> {
+        let entry = catalog::named(name).with_context(|| format!("no device is called {name}"))?;
+        entry.options(options)?;
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let bdf = Bdf::new(0, 4, 0).context("no such address")?;
+        self.devices = Some(vec![Placed::Named { bdf, name: name.to_owned(), options: options.collect() }]);
+        Ok(self)
     }
 
     /// Whether BARs have addresses and are decoded when the kernel starts, as PC firmware leaves them.
     #[must_use]
     pub fn firmware(mut self, firmware: bool) -> Self {
-        self.config.firmware = firmware;
+        self.firmware = Some(firmware);
+        self
+    }
+
+    /// Gives the machine this much memory.
+    #[must_use]
+    pub fn memory_mib(mut self, mib: u64) -> Self {
+        self.memory_mib = Some(mib);
         self
     }
 
     /// Gives the machine this many vCPUs.
     #[must_use]
     pub fn cpus(mut self, cpus: u8) -> Self {
-        self.config.cpus = cpus;
+        self.cpus = cpus;
         self
     }
 
     /// Gives its devices this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
-        self.config.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
     /// Stops the guest after this time.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = limit;
+        self.time_limit = Some(limit);
         self
     }
 
-    /// Runs the machine to its end.
+    /// Runs the machine to its end, on this machine's KVM.
     ///
     /// # Errors
     /// If the machine can't be built, the host fails, or the trace can't be read back.
     pub fn run(self) -> Result<Run> {
-        let Self { mut config, scenarios, bug, time_limit, folder } = self;
-        let folder = folder.context("a folder for the trace")?;
-        let scenarios =
-            (!scenarios.is_empty()).then(|| format!("{}{}", scenario::ARGUMENT, scenarios.join(",")));
-        let bug = bug.map(|bug| format!("{}{}", bug::ARGUMENT, bug.name()));
-        config.command_line = scenarios.into_iter().chain(bug).collect::<Vec<_>>().join(" ");
-        let path = config.trace.clone();
-        let mut machine = vmm::machine::start(config)?;
-        let stop = machine.wait(time_limit).unwrap_or(Stop::Timeout);
-        let places = machine.halt();
-        machine.finish(stop.end())?;
-        Ok(Run { stop, places, trace: Trace::open(&path)?, _folder: folder })
+        let folder = TempDir::new().context("a folder for the trace")?;
+        let path = folder.path().join("trace");
+        let limit = self.time_limit.unwrap_or(self.guest.defaults().time_limit);
+        let mut config = self.guest.config(&path)?;
+        if let Some(devices) = self.devices {
+            config.devices = devices.into_iter().map(Placed::make).collect::<Result<_>>()?;
+        }
+        config.memory_mib = self.memory_mib.unwrap_or(config.memory_mib);
+        config.firmware = self.firmware.unwrap_or(config.firmware);
+        config.clock = self.clock.unwrap_or(config.clock);
+        config.cpus = self.cpus;
+        let ended = session::attend(machine::start(config)?, Instant::now() + limit, || None);
+        ended.finished?;
+        Ok(Run { stop: ended.stop, places: ended.places, trace: Trace::open(&path)?, _folder: folder })
+    }
+}
+
+impl Placed {
+    fn make(self) -> Result<(Bdf, Box<dyn device_model::PciDevice>)> {
+        match self {
+            Self::Own(bdf, device) => Ok((bdf, device)),
+            Self::Named { bdf, name, options } => {
+                let Some(entry) = catalog::named(&name) else { bail!("no device is called {name}") };
+                let options: Vec<_> =
+                    options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                Ok((bdf, (entry.new)(&entry.options(&options)?)))
+            }
+        }
     }
 }
 
@@ -163,18 +256,11 @@ impl Bench {
 ///
 /// # Errors
 /// If it doesn't, or can't be run.
-pub fn play(scenario: &'static str) -> Result<Run> {
+pub fn play(scenario: &str) -> Result<Run> {
     let run = Bench::test_kernel().scenario(scenario).run()?;
     ensure!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?} at {:?}", run.stop, run.places);
     ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
     Ok(run)
-}
-
-/// A device of the catalogue as function 0 of device `number` on bus 0.
-fn device_at(number: u8, name: &str, options: &[(&str, &str)]) -> Result<(Bdf, Box<dyn PciDevice>)> {
-    let entry = catalog::named(name).with_context(|| format!("no device is called {name}"))?;
-    let device = (entry.new)(&entry.options(options)?);
-    Ok((Bdf::new(0, number, 0).context("no such address")?, device))
 }
 
 impl Run {

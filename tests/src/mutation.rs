@@ -8,10 +8,11 @@ use std::hash::Hash;
 use std::iter;
 use std::ops::Range;
 
+use barscope_analysis::Trace;
+use barscope_trace::definition::{Definition, Mapping, Route, Walk};
+use barscope_trace::event::{AccessEvent, Counted, DmaOutcome, Outcome, RouteChange, Target};
+use barscope_trace::{Event, EventKind, Id};
 use device_model::{Region, Space};
-use trace::definition::{Definition, Mapping, Route, Walk};
-use trace::event::{AccessEvent, Counted, DmaOutcome, Outcome, RouteChange, Target};
-use trace::{Event, EventKind, Id, Trace};
 
 /// How much later a record comes that is delayed, in nanoseconds.
 const DELAY: u64 = 1_000_000_000;
@@ -439,7 +440,7 @@ fn named(about: &str, kinds: impl IntoIterator<Item = EventKind>) -> Vec<(String
 }
 
 /// What clauses may tell of a mapping.
-fn kind_of_mapping(mapping: &Mapping) -> (trace::definition::Path, bool, String) {
+fn kind_of_mapping(mapping: &Mapping) -> (barscope_trace::definition::Path, bool, String) {
     (mapping.path, mapping.on_fault, mapping.who.clone())
 }
 

@@ -1,8 +1,8 @@
 //! Where a trace says that a region was.
 
-use trace::Trace;
-use trace::event::RouteChange;
-use trace::view::What;
+use barscope_analysis::Trace;
+use barscope_analysis::view::What;
+use barscope_trace::event::RouteChange;
 
 /// Where `region` (like `BAR0`) of `device` was decoded, one base address after the other; `None` where
 /// another route was in its way.

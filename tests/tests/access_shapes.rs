@@ -2,12 +2,12 @@
 //! ring 0 and from ring 3, where KVM emulates the one and runs the other.
 
 use anyhow::Result;
-use tests::instructions::instructions;
-use tests::play;
-use trace::assert::{Verdict, access, any_access, map, mark, page_fault};
-use trace::definition::Path;
-use trace::event::Counted;
-use trace::view::{Place, What};
+use barscope_analysis::assert::{Verdict, access, any_access, map, mark, page_fault};
+use barscope_analysis::view::{Place, What};
+use barscope_bench::instructions::instructions;
+use barscope_bench::play;
+use barscope_trace::definition::Path;
+use barscope_trace::event::Counted;
 
 /// Plays a scenario whose instructions have to be these, from both rings.
 fn check(scenario: &'static str, function: &str, expected: &[&str]) -> Result<()> {

@@ -1,14 +1,14 @@
 //! What does a trace say of accesses that KVM serves by itself?
 
 use anyhow::Result;
+use barscope_analysis::assert::{Verdict, read, write};
+use barscope_bench::raw_guest::store;
+use barscope_bench::{Bench, Run, raw_guest};
+use barscope_trace::EventKind;
+use barscope_trace::event::{AccessEvent, Backing, Target};
+use barscope_vmm::Stop;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, edi};
-use tests::raw_guest::store;
-use tests::{Bench, Run, raw_guest};
-use trace::EventKind;
-use trace::assert::{Verdict, read, write};
-use trace::event::{AccessEvent, Backing, Target};
-use vmm::Stop;
 
 const BAR0: u32 = 0xfe00_0000;
 const BAR2: u32 = 0xfd00_0000;
@@ -147,7 +147,7 @@ fn memory_stays_trapped_at_an_address_that_kvm_has_no_memory_at() -> Result<()> 
 #[test]
 #[ignore = "needs /dev/kvm"]
 fn the_scenario_shows_what_a_trace_can_not_see() -> Result<()> {
-    let run = tests::play("direct-memory")?;
+    let run = barscope_bench::play("direct-memory")?;
 
     let scenario = run.expect("direct-memory");
     scenario

@@ -4,13 +4,14 @@
 //! what they lack leaves a clause INCONCLUSIVE that would have passed.
 
 use anyhow::Result;
+use barscope_analysis::Trace;
+use barscope_bench::command::Session;
+use barscope_bench::raw_guest::{assemble, configure};
+use barscope_trace::EventKind;
+use barscope_trace::event::Target;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, byte_ptr, dword_ptr, dx, eax, ebx, ecx, edi, edx, esi};
 use protocol::request;
-use tests::command::Session;
-use tests::raw_guest::{assemble, configure};
-use trace::event::Target;
-use trace::{EventKind, Trace};
 
 /// Where guests put what requests point at.
 const WORDS: u32 = 0x30_0000;

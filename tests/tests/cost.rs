@@ -6,14 +6,14 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use barscope_bench::access_loop::{SCRATCH, access_loop};
+use barscope_bench::{Bench, raw_guest};
+use barscope_trace::EventKind;
+use barscope_trace::event::Target;
+use barscope_vmm::Stop;
 use kvm_bindings::{kvm_regs, kvm_segment, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VcpuExit};
-use tests::access_loop::{SCRATCH, access_loop};
-use tests::{Bench, raw_guest};
-use trace::EventKind;
-use trace::event::Target;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
-use vmm::Stop;
 
 const ROUNDS: i32 = 1500;
 const TURNS: usize = 20;

@@ -1,7 +1,7 @@
 //! Do equal runs give equal traces?
 
 use anyhow::Result;
-use tests::command::Session;
+use barscope_bench::command::Session;
 
 const RUNS: usize = 100;
 /// What the host's clock decides.

@@ -4,16 +4,16 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use barscope_bench::raw_guest::store;
+use barscope_bench::{Bench, Run, raw_guest};
+use barscope_trace::{Clock, EventKind};
+use barscope_vmm::Stop;
 use device_model::register::{Access, Register, RegisterMap};
 use device_model::state::BadState;
 use device_model::{Backing, BarSpec, Bdf, ConfigHeader, Context, PciDevice, Refused, Region};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dx, eax, ebx, ecx, edx};
 use serde_json::Value;
-use tests::raw_guest::store;
-use tests::{Bench, Run, raw_guest};
-use trace::{Clock, EventKind};
-use vmm::Stop;
 
 const REGISTERS: Region = Region::Bar(0);
 const GATHERED: Region = Region::Bar(1);
@@ -157,7 +157,8 @@ fn run(device: Subject, code: impl FnOnce(&mut CodeAssembler) -> Result<(), Iced
         a.mov(edx, 0xb5c)?;
         a.out(dx, eax)
     })?;
-    let devices: vmm::machine::Devices = vec![(Bdf::new(0, 4, 0).context("an address")?, Box::new(device))];
+    let devices: barscope_vmm::machine::Devices =
+        vec![(Bdf::new(0, 4, 0).context("an address")?, Box::new(device))];
     Bench::kernel(guest).devices(devices).clock(Clock::Host).time_limit(Duration::from_secs(20)).run()
 }
 
@@ -169,7 +170,7 @@ fn a_panic_of_a_device_ends_the_run_and_says_what_it_served() -> Result<()> {
     assert_eq!(message, "told to");
     assert_eq!(doing, "a write of 0x7, 4 bytes at 0xfe000004 by vCPU 0");
     assert_eq!(run.places.len(), 1);
-    assert!(matches!(run.trace.end(), Some(trace::End::Failed(why)) if why.contains("told to")));
+    assert!(matches!(run.trace.end(), Some(barscope_trace::End::Failed(why)) if why.contains("told to")));
     Ok(())
 }
 
@@ -183,8 +184,9 @@ fn a_gathered_write_reaches_the_device_though_its_region_is_trapped_meanwhile() 
         spin(a)
     })?;
     assert!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
-    let trapped =
-        |kind: &EventKind| matches!(kind, EventKind::Backing { backing: trace::event::Backing::Trapped, .. });
+    let trapped = |kind: &EventKind| {
+        matches!(kind, EventKind::Backing { backing: barscope_trace::event::Backing::Trapped, .. })
+    };
     assert_eq!(run.trace.events().iter().filter(|event| trapped(&event.kind)).count(), 1);
     let count = |wanted: fn(&EventKind) -> bool| {
         run.trace.events().iter().filter(|event| wanted(&event.kind)).count()

@@ -1,13 +1,13 @@
 //! Does a device stay usable whatever it is told?
 
 use anyhow::Result;
+use barscope_analysis::view::What;
+use barscope_bench::Bench;
+use barscope_vmm::Stop;
 use device_model::catalog;
-use tests::Bench;
-use trace::view::What;
-use vmm::Stop;
 
 /// The scenarios that a run left out, by their marks.
-fn left_out(run: &tests::Run) -> Vec<String> {
+fn left_out(run: &barscope_bench::Run) -> Vec<String> {
     let views = run.trace.views();
     let marks = views.all().iter().filter_map(|view| match &view.what {
         What::Mark { text } => text.strip_prefix("not played: ").map(str::to_owned),

@@ -1,12 +1,12 @@
 //! What does a guest see of `edu` under KVM, and what does the trace say?
 
 use anyhow::Result;
+use barscope_analysis::assert::{Expect, read, write};
+use barscope_bench::{Bench, Run, raw_guest};
+use barscope_trace::event::Outcome;
+use barscope_vmm::Stop;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, ax, dword_ptr, eax, edi, word_ptr};
-use tests::{Bench, Run, raw_guest};
-use trace::assert::{Expect, read, write};
-use trace::event::Outcome;
-use vmm::Stop;
 
 const BAR0: u32 = 0xfe00_0000;
 const STATUS: u32 = 0x20;

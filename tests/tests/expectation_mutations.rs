@@ -4,9 +4,9 @@
 //! The files for the Linux guest are held in `linux.rs`, where their trace is.
 
 use anyhow::{Result, ensure};
-use tests::Bench;
-use tests::expectations::{TWO_VCPUS, files};
-use tests::falsify::each_clause_can_fail;
+use barscope_bench::Bench;
+use barscope_bench::expectations::{TWO_VCPUS, files};
+use barscope_bench::falsify::each_clause_can_fail;
 
 #[test]
 #[ignore = "needs /dev/kvm"]

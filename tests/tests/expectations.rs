@@ -6,12 +6,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use barscope_analysis::assert::{Suite, Window};
+use barscope_analysis::expectation;
+use barscope_bench::command::{Ended, Session};
+use barscope_bench::expectations::{TWO_VCPUS, files, root};
 use protocol::scenario::SCENARIOS;
 use quick_junit::{Report, TestCaseStatus};
-use tests::command::{Ended, Session};
-use tests::expectations::{TWO_VCPUS, files, root};
-use trace::assert::{Suite, Window};
-use trace::expectation;
 
 fn suite(file: &str) -> Result<Suite> {
     let text = fs::read_to_string(root().join(file))?;

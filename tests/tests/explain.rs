@@ -1,12 +1,12 @@
 //! What do `explain` and `maps` say about a real run, and about a file that holds no such record?
 
 use anyhow::{Context, Result};
+use barscope_analysis::view::{Place, View, What};
+use barscope_bench::command::Session;
+use barscope_trace::EventKind;
+use barscope_trace::definition::Path;
+use barscope_trace::event::Counted;
 use serde_json::{Value, json};
-use tests::command::Session;
-use trace::EventKind;
-use trace::definition::Path;
-use trace::event::Counted;
-use trace::view::{Place, View, What};
 
 /// A folder with the trace of these scenarios.
 fn played(scenarios: &[&str]) -> Result<Session> {
@@ -110,9 +110,9 @@ fn every_record_of_a_run_of_all_scenarios_is_explained() -> Result<()> {
         let count: &mut u32 = seen.entry(std::mem::discriminant(&event.kind)).or_default();
         *count += 1;
         if *count <= 4 || event.seq % 50 == 0 {
-            let explanation = trace::explain::explain(trace.path(), event.seq)?;
+            let explanation = barscope_analysis::explain::explain(trace.path(), event.seq)?;
             assert_eq!(explanation.record.seq, event.seq);
-            trace::explain::print(&mut std::io::sink(), &explanation, 80, false)?;
+            barscope_analysis::explain::print(&mut std::io::sink(), &explanation, 80, false)?;
         }
     }
     Ok(())
@@ -141,7 +141,7 @@ fn maps_tell_who_made_each_mapping_and_what_for() -> Result<()> {
     let trace = session.trace()?;
     let made = trace.event(thousand["made"].as_u64().context("made")?).context("no such record")?;
     assert!(matches!(made.kind, EventKind::Map { .. }));
-    let entries = |event: &trace::Event| {
+    let entries = |event: &barscope_trace::Event| {
         matches!(event.kind, EventKind::Count { what: Counted::KernelEntries, value: 0, .. })
     };
     assert!(trace.events().iter().any(entries));

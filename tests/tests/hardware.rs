@@ -1,15 +1,15 @@
 //! Does the machine answer a guest as a PC does: ports, CONFIG_ADDRESS, messages to memory, firmware?
 
 use anyhow::Result;
+use barscope_analysis::assert::{Expect, Verdict, access, read, write};
+use barscope_analysis::view::What;
+use barscope_bench::routes::bases;
+use barscope_bench::{Bench, Run, raw_guest};
+use barscope_trace::EventKind;
+use barscope_trace::event::{AccessEvent, DmaOutcome, Outcome, RouteChange, Target};
+use barscope_vmm::Stop;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, al, ax, dword_ptr, dx, eax, edi, edx};
-use tests::routes::bases;
-use tests::{Bench, Run, raw_guest};
-use trace::EventKind;
-use trace::assert::{Expect, Verdict, access, read, write};
-use trace::event::{AccessEvent, DmaOutcome, Outcome, RouteChange, Target};
-use trace::view::What;
-use vmm::Stop;
 
 const CONFIG_ADDRESS: u32 = 0xcf8;
 const CONFIG_DATA: u32 = 0xcfc;

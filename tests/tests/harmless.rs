@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use barscope_bench::command::Session;
+use barscope_bench::raw_guest::assemble;
+use barscope_trace::{Definition, Stream, rewrite};
 use iced_x86::code_asm::{al, dx, eax, edx};
 use quick_junit::Report;
 use serde_json::Value;
-use tests::command::Session;
-use tests::raw_guest::assemble;
-use trace::{Definition, Stream, rewrite};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample.trace.gz");
 /// A title, a cleared screen, a carriage return, and text from right to left.

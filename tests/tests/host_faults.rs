@@ -10,9 +10,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tests::access_loop::access_loop;
-use tests::command::{Ended, Session, binary};
-use trace::{EventKind, Trace};
+use barscope_analysis::Trace;
+use barscope_bench::access_loop::access_loop;
+use barscope_bench::command::{Ended, Session, binary};
+use barscope_trace::EventKind;
 
 /// A user and a group without rights.
 const NOBODY: u32 = 65_534;
@@ -140,7 +141,7 @@ fn after_sigkill_only_the_record_being_written_may_be_missing() -> Result<()> {
 
 /// The values that the guest stored to SCRATCH, in order.
 fn stores(trace: &Trace) -> Vec<u64> {
-    let scratch = trace::event::Target::Memory(tests::access_loop::SCRATCH);
+    let scratch = barscope_trace::event::Target::Memory(barscope_bench::access_loop::SCRATCH);
     let stores = trace.events().iter().filter_map(|event| match event.kind {
         EventKind::Access(access) if access.target == scratch && access.write => Some(access.value),
         _ => None,

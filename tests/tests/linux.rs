@@ -9,14 +9,14 @@ use std::path::{self, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use barscope_analysis::Trace;
+use barscope_analysis::assert::{Expect, Window, read};
+use barscope_analysis::view::{Place, What};
+use barscope_bench::command::{Ended, Session, debian, libraries};
+use barscope_bench::expectations::{linux_file, root};
+use barscope_bench::falsify::each_clause_can_fail;
+use barscope_trace::definition::Path;
 use protocol::linux::SCENARIOS;
-use tests::command::{Ended, Session, debian};
-use tests::expectations::{linux_file, root};
-use tests::falsify::each_clause_can_fail;
-use trace::Trace;
-use trace::assert::{Expect, Window, read};
-use trace::definition::Path;
-use trace::view::{Place, What};
 
 /// What `lab` says in ID.
 const ID: u64 = 0x3142_414c;
@@ -40,12 +40,7 @@ fn run(arguments: &[&str]) -> Result<Run> {
     let mut command = session.barscope(&all)?;
     command.current_dir(root()).arg("--trace").arg(session.path("barscope.trace"));
     command.arg("--console").arg(&console);
-    // What is unpacked has its libraries beside it.
-    let libraries = debian()?.into_iter().skip(1).map(|root| root.join("usr/lib/x86_64-linux-gnu"));
-    let libraries: Vec<_> = libraries.collect();
-    if !libraries.is_empty() {
-        command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?);
-    }
+    libraries(&mut command)?;
     let ended = Ended::from(command.output()?);
     let trace = session.trace().map_err(|error| anyhow!("{error:#}\n{}", ended.stderr))?;
     Ok(Run { ended, trace, console: std::fs::read_to_string(console)? })
@@ -70,8 +65,8 @@ fn every_scenario_has_an_expectation_file() -> Result<()> {
     for scenario in SCENARIOS {
         let file = linux_file(scenario.name);
         let text = std::fs::read_to_string(root().join(&file))?;
-        let suite =
-            trace::expectation::parse(&file, &text).map_err(|mistake| anyhow!(mistake.show(&file, &text)))?;
+        let suite = barscope_analysis::expectation::parse(&file, &text)
+            .map_err(|mistake| anyhow!(mistake.show(&file, &text)))?;
         let own = Window::scenario(scenario.name);
         let is_held = suite.tests.iter().flat_map(|test| &test.clauses).any(|placed| placed.window == own);
         ensure!(is_held, "{file} asks nothing of scenario {}", scenario.name);

@@ -3,11 +3,10 @@
 //! The modules are compiled here, against the headers of the kernel that is booted.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
-use tests::command::{Ended, Session, debian};
+use anyhow::{Result, ensure};
+use barscope_bench::command::{Ended, Session};
+use barscope_bench::compile;
 
 /// Reads ID in its `init`, and tells of it for a while after that.
 const SLOW: &str = r#"
@@ -109,30 +108,6 @@ int main(void)
 }
 "#;
 
-/// The folder with the headers of the kernel that is booted.
-fn headers() -> Result<PathBuf> {
-    let kernel = vmm::debian::kernel().context("no kernel: cargo xtask setup")?;
-    let folders = debian()?.into_iter().map(|root| root.join("lib/modules").join(&kernel.version));
-    let build = folders.map(|folder| folder.join("build")).find(|build| build.join("Makefile").is_file());
-    build.context("no headers: cargo xtask setup")
-}
-
-/// Compiles modules, each from its source, in a folder of the session.
-fn compile(session: &Session, modules: &[(&str, String)]) -> Result<()> {
-    let mut makefile = String::from("obj-m :=");
-    for (name, source) in modules {
-        session.file(&format!("{name}.c"), source.as_bytes())?;
-        makefile += &format!(" {name}.o");
-    }
-    session.file("Kbuild", makefile.as_bytes())?;
-    let folder = session.path("");
-    let mut make = Command::new("make");
-    make.arg("-C").arg(headers()?).arg(format!("M={}", folder.display())).arg("modules");
-    let output = make.output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
-}
-
 /// A guest with these arguments, that has to pass; what is printed of reads of ID while it runs, and what is
 /// printed of them afterwards.
 fn reads_of_id(session: &Session, arguments: &[&str]) -> Result<(Vec<String>, Vec<String>)> {
@@ -158,7 +133,7 @@ fn code(line: &str) -> Result<(String, String, String)> {
 #[ignore = "needs QEMU, Debian's kernel and its headers: cargo xtask setup"]
 fn on_linux_what_a_modules_init_accesses_has_its_name_at_once() -> Result<()> {
     let session = Session::new()?;
-    compile(&session, &[("slow", SLOW.to_owned())])?;
+    compile::modules(&session, &[("slow", SLOW)])?;
     let (live, later) = reads_of_id(&session, &["--module", "slow.ko"])?;
     assert_eq!(live, later);
     let [only] = live.as_slice() else { anyhow::bail!("{live:?}") };
@@ -172,10 +147,10 @@ fn on_linux_what_a_modules_init_accesses_has_its_name_at_once() -> Result<()> {
 fn on_linux_a_module_in_the_place_of_another_goes_by_its_own_name() -> Result<()> {
     let session = Session::new()?;
     let source = |function: &str| ON_DEMAND.replace("FUNCTION", function);
-    compile(&session, &[("one", source("read_by_one")), ("two", source("read_by_two"))])?;
+    compile::modules(&session, &[("one", &source("read_by_one")), ("two", &source("read_by_two"))])?;
     fs::rename(session.path("one.ko"), session.path("renamed.ko"))?;
     let program = session.file("swap.c", SWAP.as_bytes())?;
-    compile_program(&program, &session.path("swap"))?;
+    compile::program(&program, &session.path("swap"))?;
     let arguments = ["--module", "renamed.ko", "--module", "two.ko", "--program", "./swap"];
     let (live, later) = reads_of_id(&session, &arguments)?;
     assert_eq!(live, later);
@@ -196,7 +171,7 @@ fn on_linux_two_programs_of_one_name_both_run() -> Result<()> {
         fs::create_dir(session.path(folder))?;
         let source = format!("int main(int argc, char **argv) {{ (void)argc; (void)argv; {code} }}");
         let source = session.file(&format!("{folder}/test.c"), source.as_bytes())?;
-        compile_program(&source, &session.path(&format!("{folder}/test")))?;
+        compile::program(&source, &session.path(&format!("{folder}/test")))?;
     }
     let arguments = ["--program", "a/test", "--program", "b/test one"];
     let run = session.run(&[&["run", "--guest", "linux", "--nested"], &arguments[..]].concat())?;
@@ -204,11 +179,5 @@ fn on_linux_two_programs_of_one_name_both_run() -> Result<()> {
     for heading in ["PASS  a/test", "PASS  b/test"] {
         ensure!(run.stdout.contains(heading), "no {heading:?} in:\n{}", run.stdout);
     }
-    Ok(())
-}
-
-fn compile_program(source: &Path, program: &Path) -> Result<()> {
-    let status = Command::new("gcc").arg("-o").arg(program).arg(source).status()?;
-    ensure!(status.success(), "{} doesn't compile", source.display());
     Ok(())
 }

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use tests::command::{Ended, Session, binary, debian};
-use trace::{End, EventKind, Trace};
+use barscope_analysis::Trace;
+use barscope_bench::command::{Ended, Session, binary, debian};
+use barscope_trace::{End, EventKind};
 
 const LINUX: [&str; 4] = ["run", "--guest", "linux", "--quiet"];
 

@@ -6,12 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use barscope_analysis::Trace;
+use barscope_bench::command::Session;
+use barscope_bench::raw_guest::{self, configure, store};
+use barscope_trace::EventKind;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, al, byte_ptr, dword_ptr, dx, eax, ebx, ecx, edi, edx};
 use rustix::process::{Pid, Signal, kill_process};
-use tests::command::Session;
-use tests::raw_guest::{self, configure, store};
-use trace::{EventKind, Trace};
 
 /// How much later than it should a run may end.
 const LATE: Duration = Duration::from_millis(1000);
@@ -299,8 +300,9 @@ fn a_guest_is_not_halted_for_good_while_another_vcpu_runs() -> Result<()> {
         let said = String::from_utf8_lossy(&child.stderr);
         assert!(said.contains("did not end in time"), "{said}");
         let trace = trace(&session)?;
-        let by_second =
-            |event: &&trace::Event| event.vcpu == Some(1) && matches!(event.kind, EventKind::Access(_));
+        let by_second = |event: &&barscope_trace::Event| {
+            event.vcpu == Some(1) && matches!(event.kind, EventKind::Access(_))
+        };
         assert!(trace.events().iter().filter(by_second).count() > 100);
     }
     Ok(())

@@ -1,13 +1,14 @@
 //! Which memory types does a guest find, and what do its mappings of a device get?
 
 use anyhow::{Context, Result};
+use barscope_analysis::Trace;
+use barscope_bench::access_loop::{CACHED, SCRATCH, in_long_mode};
+use barscope_bench::{Bench, play};
+use barscope_trace::definition::MemoryType;
+use barscope_trace::definition::MemoryType::{Uncacheable, UncacheableMinus, WriteBack, WriteCombining};
+use barscope_trace::definition::Path;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, ecx, edx, ptr, qword_ptr, rax, rdi, rsp, word_ptr};
-use tests::access_loop::{CACHED, SCRATCH, in_long_mode};
-use tests::{Bench, play};
-use trace::Trace;
-use trace::definition::MemoryType::{self, Uncacheable, UncacheableMinus, WriteBack, WriteCombining};
-use trace::definition::Path;
 
 const PAT: u32 = 0x277;
 /// An interrupt descriptor table of fourteen entries, and what LIDT reads.

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
+use barscope_bench::command::{Ended, Session};
+use barscope_bench::expectations::{files, root};
 use protocol::bug::Bug;
 use serde_json::Value;
-use tests::command::{Ended, Session};
-use tests::expectations::{files, root};
 
 /// A mistake, and what catches it: a file, a test and a clause.
 struct Catch {

@@ -10,14 +10,15 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use barscope_analysis::Trace;
+use barscope_analysis::assert::{Expect, Window};
+use barscope_analysis::filter::Filter;
+use barscope_bench::access_loop::access_loop;
+use barscope_bench::command::{Ended, Session};
+use barscope_bench::raw_guest::assemble;
+use barscope_trace::End;
 use iced_x86::code_asm::{CodeAssembler, dx, eax};
 use protocol::scenario::{Needs, SCENARIOS};
-use tests::access_loop::access_loop;
-use tests::command::{Ended, Session};
-use tests::raw_guest::assemble;
-use trace::assert::{Expect, Window};
-use trace::filter::Filter;
-use trace::{End, Trace};
 
 /// What barscope says once the machine is up.
 const UP: &str = "nested: up after";

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use vmm::machine::TEST_KERNEL;
+use barscope_vmm::machine::TEST_KERNEL;
 
 /// Booting takes a second; a busy machine may take many times that.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ impl Drop for Qemu {
 
 fn qemu(kernel: &Path) -> Result<Command> {
     let mut command =
-        vmm::debian::qemu().context("no qemu-system-x86_64; `cargo xtask setup` provides it")?;
+        barscope_vmm::debian::qemu().context("no qemu-system-x86_64; `cargo xtask setup` provides it")?;
     command
         .args(["-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "64", "-nodefaults", "-no-reboot"])
         .args(["-display", "none", "-serial", "stdio"])

@@ -1,9 +1,9 @@
 //! Asking a trace: what `show` selects, what `check` and `run --expect` decide, how each says so.
 
 use anyhow::{Context, Result};
+use barscope_bench::command::{Ended, Session};
+use barscope_bench::raw_guest;
 use iced_x86::code_asm::CodeAssembler;
-use tests::command::{Ended, Session};
-use tests::raw_guest;
 
 /// A session with the trace of these scenarios.
 fn traced(scenarios: &[&str]) -> Result<Session> {

@@ -2,14 +2,14 @@
 //! an instruction that KVM can't emulate.
 
 use anyhow::{Context, Result};
+use barscope_analysis::Trace;
+use barscope_analysis::view::{View, What};
+use barscope_bench::Bench;
+use barscope_bench::access_loop::SCRATCH;
+use barscope_bench::raw_guest::{assemble, configure};
+use barscope_trace::definition::Path;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, eax, ebx, edi};
-use tests::Bench;
-use tests::access_loop::SCRATCH;
-use tests::raw_guest::{assemble, configure};
-use trace::Trace;
-use trace::definition::Path;
-use trace::view::{View, What};
 
 /// A guest that gives BAR0 its address, has EBX and EDI point at SCRATCH, and runs these bytes.
 fn run(bytes: &[u8]) -> Result<Trace> {
@@ -72,7 +72,7 @@ fn an_instruction_that_kvm_cannot_emulate_tells_all_that_an_access_does() -> Res
         assert_eq!(view.code().map(|code| &*code.text), Some(text));
         assert_eq!((operand.reads, operand.writes, operand.size), expected, "{text}");
         assert_eq!((view.cpl(), view.gpa(), view.gva()), (Some(0), Some(SCRATCH), Some(SCRATCH)), "{text}");
-        let register = view.place().and_then(trace::view::Place::register_name);
+        let register = view.place().and_then(barscope_analysis::view::Place::register_name);
         assert_eq!(register.as_deref(), Some("SCRATCH"), "{text}");
         assert_eq!(view.function().map(|function| &*function.name), Some("lab"), "{text}");
         assert_eq!(view.path(), Some(Path::Unknown), "{text}");

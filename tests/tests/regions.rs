@@ -2,8 +2,8 @@
 //! What accesses came to meanwhile is held by `tests/expect/regions.expect`.
 
 use anyhow::Result;
-use tests::play;
-use tests::routes::bases;
+use barscope_bench::play;
+use barscope_bench::routes::bases;
 
 const BAR0: u64 = 0xfe00_0000;
 const BAR4: u64 = 0xfe00_1000;

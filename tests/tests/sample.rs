@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use barscope_analysis::Trace;
+use barscope_analysis::view::What;
+use barscope_bench::command::{Ended, Session};
+use barscope_trace::{Capability, End, Knowledge};
 use serde_json::Value;
-use tests::command::{Ended, Session};
-use trace::view::What;
-use trace::{Capability, End, Knowledge, Trace};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample.trace.gz");
 

@@ -1,10 +1,10 @@
 //! What holds for all scenarios. What each one shows is held by the files in `tests/expect`.
 
 use anyhow::Result;
+use barscope_analysis::filter::Filter;
+use barscope_bench::Bench;
+use barscope_vmm::Stop;
 use protocol::scenario::{Needs, SCENARIOS};
-use tests::Bench;
-use trace::filter::Filter;
-use vmm::Stop;
 
 #[test]
 #[ignore = "needs /dev/kvm"]

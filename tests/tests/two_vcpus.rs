@@ -1,13 +1,13 @@
 //! Two vCPUs that use one device at the same time.
 
 use anyhow::Result;
+use barscope_analysis::assert::{access, any_access, map};
+use barscope_analysis::filter::Filter;
+use barscope_analysis::view::What;
+use barscope_bench::{Bench, Run};
+use barscope_trace::definition::Path;
+use barscope_vmm::Stop;
 use protocol::scenario::SCENARIOS;
-use tests::{Bench, Run};
-use trace::assert::{access, any_access, map};
-use trace::definition::Path;
-use trace::filter::Filter;
-use trace::view::What;
-use vmm::Stop;
 
 fn play(cpus: u8) -> Result<Run> {
     Bench::test_kernel().cpus(cpus).scenario("two-vcpus").run()

@@ -7,14 +7,15 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use barscope_analysis::Trace;
+use barscope_bench::Bench;
+use barscope_bench::access_loop::{SCRATCH, access_loop};
+use barscope_bench::command::{Ended, Session};
+use barscope_bench::raw_guest::{assemble, configure, store};
+use barscope_trace::definition::MemoryType;
+use barscope_trace::event::Target;
+use barscope_trace::{Capability, End, EventKind, Knowledge};
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, edi};
-use tests::Bench;
-use tests::access_loop::{SCRATCH, access_loop};
-use tests::command::{Ended, Session};
-use tests::raw_guest::{assemble, configure, store};
-use trace::definition::MemoryType;
-use trace::event::Target;
-use trace::{Capability, End, EventKind, Knowledge, Trace};
 
 /// Runs the command; it has to fail with `code` and one error that contains every one of `words`.
 fn fails(session: &Session, arguments: &[&str], code: i32, words: &[&str]) -> Result<Ended> {
@@ -390,7 +391,7 @@ fn a_guest_that_announces_nothing_leaves_a_trace_that_says_so() -> Result<()> {
 #[ignore = "needs /dev/kvm"]
 fn what_any_guest_announces_its_trace_can_tell_from_then_on() -> Result<()> {
     // Another file, so that nothing is known of it beforehand.
-    let kernel = [vmm::machine::TEST_KERNEL, b" "].concat();
+    let kernel = [barscope_vmm::machine::TEST_KERNEL, b" "].concat();
     let trace = Bench::kernel(kernel).run()?.trace;
     for capability in Capability::ALL {
         let expected = match capability {

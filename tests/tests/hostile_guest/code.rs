@@ -1,10 +1,10 @@
 //! Code that changes around its own accesses.
 
 use anyhow::Result;
+use barscope_bench::{Bench, raw_guest};
+use barscope_trace::EventKind;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, ebx, ecx, edi, esi, esp};
-use tests::{Bench, raw_guest};
-use trace::EventKind;
 
 use super::random::Random;
 use super::{MEMORY_END, assert_through, exit, fill_requests, run, seeds};

@@ -15,12 +15,12 @@ mod two_cpus;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use barscope_analysis::print::{JsonPrinter, TextPrinter, print};
+use barscope_bench::{Bench, Run, raw_guest};
+use barscope_trace::{Clock, EventKind};
+use barscope_vmm::Stop;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, dx, eax, ebx, ecx, edi, edx};
-use tests::{Bench, Run, raw_guest};
-use trace::print::{JsonPrinter, TextPrinter, print};
-use trace::{Clock, EventKind};
-use vmm::Stop;
 
 use random::Random;
 

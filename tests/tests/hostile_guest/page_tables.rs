@@ -1,9 +1,9 @@
 //! Page tables that lead in circles, to devices, beyond memory: walked for requests, then by the processor.
 
 use anyhow::Result;
+use barscope_bench::{Bench, raw_guest};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, cr0, cr3, cr4, dword_ptr, eax, ecx};
-use tests::{Bench, raw_guest};
 
 use super::random::Random;
 use super::requests::put;

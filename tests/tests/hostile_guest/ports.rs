@@ -1,10 +1,10 @@
 //! Every port, in and out, with every size.
 
 use anyhow::Result;
+use barscope_bench::{Bench, raw_guest};
+use barscope_trace::EventKind;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, al, ax, dx, eax, ebp, edx};
-use tests::{Bench, raw_guest};
-use trace::EventKind;
 
 use super::{assert_through, exit, run};
 

@@ -1,9 +1,9 @@
 //! Every request of the guest ABI, and some that there aren't, with every size and pointer.
 
 use anyhow::Result;
+use barscope_bench::{Bench, raw_guest};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr};
-use tests::{Bench, raw_guest};
 
 use super::random::Random;
 use super::{

@@ -1,10 +1,10 @@
 //! Two vCPUs that do anything at once, and change the code that both run.
 
 use anyhow::Result;
+use barscope_bench::{Bench, raw_guest};
+use barscope_vmm::Stop;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, CodeLabel, ax, ds, dword_ptr, eax, ebx, ecx, edi, es, esi, esp, ss};
-use tests::{Bench, raw_guest};
-use vmm::Stop;
 
 use super::code::{self, PLACES, STACK};
 use super::random::Random;

@@ -7,11 +7,11 @@ use std::env;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use barscope_vmm::machine::TEST_KERNEL;
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SymbolKind};
-use vmm::machine::TEST_KERNEL;
 
 use emulated::{Function, Scan};
 

@@ -4,9 +4,10 @@ mod counter;
 mod own_driver;
 
 use anyhow::Result;
-use counter::{Counter, OPTIONS};
+use barscope_bench::command::Session;
 use device_model::{Fixture, Options, Region, catalog};
-use tests::command::Session;
+
+use counter::{Counter, OPTIONS};
 
 const README: &str = include_str!("../../../README.md");
 

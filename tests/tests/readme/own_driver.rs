@@ -1,9 +1,9 @@
 //! The test in the README, for it to compile; `my-kernel` is the reader's.
 
 use anyhow::Result;
-use tests::Bench;
-use trace::assert::{Expect, access, msi, read, write};
-use trace::definition::Path;
+use barscope_analysis::assert::{Expect, access, msi, read, write};
+use barscope_bench::Bench;
+use barscope_trace::definition::Path;
 
 pub fn expectations() -> Result<()> {
     let run = Bench::kernel(std::fs::read("my-kernel")?).run()?;

@@ -14,7 +14,7 @@ const SAMPLE: &str = "tests/data/sample.trace.gz";
 /// The run fails, or a file can't be written.
 pub fn run() -> Result<(), String> {
     let trace = target()?.join("sample.trace");
-    let mut run = cargo(["run", "--release", "--package", "vmm", "--", "run", "--quiet", "--trace"]);
+    let mut run = cargo(["run", "--release", "--package", "barscope", "--", "run", "--quiet", "--trace"]);
     succeed(run.arg(&trace))?;
     let sample = File::create(root().join(SAMPLE)).map_err(|error| format!("{SAMPLE}: {error}"))?;
     // Without the file's name and time: equal traces give equal files.

@@ -5,7 +5,7 @@ use std::{fs, io};
 
 use crate::{apt, cargo};
 
-/// The folder in Cargo's target folder where packages are unpacked; `vmm::debian` looks there too.
+/// The folder in Cargo's target folder where packages are unpacked; `barscope_vmm::debian` looks there too.
 const UNPACKED: &str = "debian";
 
 /// A package, and why it is needed.

@@ -139,19 +139,19 @@ fn steps(skipped: &Skipped) -> Result<Vec<Step>, String> {
         let run = ["test", "--workspace", "--", "--include-ignored"];
         let elsewhere = ["--skip", "qemu_", "--skip", "nested_", "--skip", "on_linux_", "--skip", "cost_"];
         steps.push(step("tests, those on /dev/kvm included", cargo(run.into_iter().chain(elsewhere))));
-        let cost = ["test", "--release", "--package", "tests", "--test", "cost", "--"];
+        let cost = ["test", "--release", "--package", "barscope-bench", "--test", "cost", "--"];
         let shown = ["--include-ignored", "--nocapture"];
         steps.push(step("cost of a traced access", cargo(cost.into_iter().chain(shown))));
     } else {
         steps.push(step("tests that need no /dev/kvm", cargo(["test", "--workspace"])));
     }
     if skipped.nested.is_none() {
-        let qemu = ["test", "--package", "tests", "--test", "qemu", "--", "--include-ignored"];
+        let qemu = ["test", "--package", "barscope-bench", "--test", "qemu", "--", "--include-ignored"];
         steps.push(step("the test kernel under QEMU", cargo(qemu)));
-        let run = ["test", "--package", "tests", "--test", "nested", "--test", "expectations", "--"];
+        let run = ["test", "--package", "barscope-bench", "--test", "nested", "--test", "expectations", "--"];
         let nested = ["--include-ignored", "nested_"];
         steps.push(step("barscope run --nested", cargo(run.into_iter().chain(nested))));
-        let linux = ["test", "--package", "tests", "--test", "linux", "--test", "linux_names"];
+        let linux = ["test", "--package", "barscope-bench", "--test", "linux", "--test", "linux_names"];
         let shown = ["--test", "linux_wrong_input", "--", "--include-ignored"];
         steps.push(step("Linux with its driver, nested", cargo(linux.into_iter().chain(shown))));
         steps.push(step("tests on kvm-amd, nested", on_kvm_amd()?));
@@ -163,7 +163,7 @@ fn steps(skipped: &Skipped) -> Result<Vec<Step>, String> {
 fn on_kvm_amd() -> Result<Command, String> {
     let barscope = cargo::built("barscope")?;
     let runner = format!("target.'cfg(target_os = \"linux\")'.runner=[{barscope:?}, \"nested\"]");
-    let mut command = cargo(["test", "--package", "tests", "--config", &runner]);
+    let mut command = cargo(["test", "--package", "barscope-bench", "--config", &runner]);
     let folder = cargo::root().join("tests/tests");
     let files = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut names: Vec<_> =

@@ -56,12 +56,12 @@ impl Definitions {
     }
 
     /// How many there are.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.list.len() as u64
     }
 
     /// How many of them are of kinds that this program doesn't know.
-    pub(crate) fn unknown(&self) -> u64 {
+    pub fn unknown(&self) -> u64 {
         self.unknown
     }
 
@@ -92,12 +92,12 @@ impl Definitions {
     }
 
     /// How many PCI functions there are.
-    pub(crate) fn function_count(&self) -> usize {
+    pub fn function_count(&self) -> usize {
         self.functions.len()
     }
 
     /// The id of the PCI function at this address.
-    pub(crate) fn function_at(&self, bdf: Bdf) -> Option<Id> {
+    pub fn function_at(&self, bdf: Bdf) -> Option<Id> {
         self.by_address.get(&bdf).copied()
     }
 
@@ -125,7 +125,8 @@ impl Definitions {
         self.ecam_base
     }
 
-    pub(crate) fn push(&mut self, definition: Definition, blob: Vec<u8>) {
+    /// Adds a definition, with the bytes that belong to it, under the next id. Readers do that in the order of the file.
+    pub fn push(&mut self, definition: Definition, blob: Vec<u8>) {
         let id = self.list.len() as Id + 1;
         match &definition {
             Definition::Image(_) => self.images.push(id),

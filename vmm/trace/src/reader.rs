@@ -1,4 +1,4 @@
-//! Reading a trace back: event by event ([`Stream`]), whole ([`Trace`]), or while it
+//! Reading a trace back: event by event ([`Stream`]), whole ([`Content`]), or while it
 //! grows ([`Tail`]; [`Feed`] as bytes).
 
 mod damage;
@@ -19,7 +19,7 @@ pub use damage::{Damage, DamageKind};
 pub use feed::{Feed, Piece};
 pub use stream::Stream;
 pub use tail::Tail;
-pub use whole::Trace;
+pub use whole::Content;
 
 /// Why a file can't be read as a trace.
 #[derive(Debug, thiserror::Error)]

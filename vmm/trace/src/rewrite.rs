@@ -69,25 +69,69 @@ pub fn copy_with(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::capability::{Capabilities, Knowledge};
-    use crate::event::EventKind;
-    use crate::reader::Trace;
-    use crate::sample::Sample;
+    use std::path::PathBuf;
 
-    fn sample() -> Sample {
-        let mut known = Capabilities::default();
-        known.set(Capability::Paths, Knowledge::Inferred);
-        let mut sample = Sample::new().knowing(known);
-        sample.mark("a");
-        sample.mark("b");
-        sample.mark("c");
-        sample
+    use super::*;
+    use crate::capability::{Capability, Knowledge};
+    use crate::definition::Image;
+    use crate::event::EventKind;
+    use crate::format::{Clock, End};
+    use crate::reader::Content;
+    use crate::writer::{Lane, Writer};
+
+    /// A trace of three marks, whose end is still to come.
+    struct Sample {
+        folder: tempfile::TempDir,
+        writer: Writer,
+        lane: Lane,
+    }
+
+    impl Sample {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let writer = Writer::create(&folder.path().join("t"), Clock::Virtual).unwrap();
+            writer.know(Capability::Paths, Knowledge::Inferred);
+            let image = Definition::Image(Image { name: "kernel".into(), address_space: None });
+            writer.define_with_blob(&image, &[7; 100]).unwrap();
+            let lane = writer.lane(Some(0));
+            let mut sample = Self { folder, writer, lane };
+            for text in ["a", "b", "c"] {
+                sample.mark(text);
+            }
+            sample
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("t")
+        }
+
+        /// Records a mark; its sequence number.
+        fn mark(&mut self, text: &str) -> u64 {
+            let text = self.writer.define(&Definition::Text { text: text.into() }).unwrap();
+            let kind = EventKind::Mark { text };
+            let seq = self.writer.reserve();
+            self.lane.record(&Event { seq, host_ns: seq, device_ns: seq, vcpu: Some(0), kind }).unwrap();
+            seq
+        }
+
+        fn content(&self) -> Content {
+            self.writer.finish(End::Finished).unwrap();
+            Content::open(&self.path()).unwrap()
+        }
+
+        /// A copy without these records.
+        fn without(&self, seqs: &[u64]) -> Content {
+            self.writer.finish(End::Finished).unwrap();
+            let path = self.folder.path().join("without");
+            let mut stream = Stream::open(&self.path()).unwrap();
+            copy(&mut stream, &path, |event| (!seqs.contains(&event.seq)).then_some(*event)).unwrap();
+            Content::open(&path).unwrap()
+        }
     }
 
     #[test]
     fn a_record_that_is_taken_out_is_lost_and_nothing_else_changes() {
-        let trace = sample().without(&[2]);
+        let trace = Sample::new().without(&[2]);
         let seqs: Vec<_> = trace.events().iter().map(|event| event.seq).collect();
         assert_eq!((seqs, trace.lost(), trace.damage()), (vec![1, 3], 1, [].as_slice()));
         assert_eq!(trace.capabilities().of(Capability::Paths), Knowledge::Inferred);
@@ -98,19 +142,19 @@ mod tests {
 
     #[test]
     fn the_last_records_are_lost_as_well() {
-        assert_eq!(sample().without(&[2, 3]).lost(), 2);
+        assert_eq!(Sample::new().without(&[2, 3]).lost(), 2);
     }
 
     #[test]
     fn a_sequence_number_that_nobody_writes_is_lost() {
-        let mut sample = sample();
-        assert_eq!(sample.lose(), 4);
-        assert_eq!((sample.mark("d"), sample.finished().lost()), (5, 1));
+        let mut sample = Sample::new();
+        assert_eq!(sample.writer.reserve(), 4);
+        assert_eq!((sample.mark("d"), sample.content().lost()), (5, 1));
     }
 
     #[test]
     fn records_and_definitions_may_be_changed_and_an_end_that_is_missing_stays_so() {
-        let sample = sample();
+        let sample = Sample::new();
         let path = sample.path().with_file_name("copy");
         let mut stream = Stream::open(&sample.path()).unwrap();
         let define = |_, definition: &Definition| match definition {
@@ -118,7 +162,7 @@ mod tests {
             other => other.clone(),
         };
         copy_with(&mut stream, &path, define, |event| Some(Event { device_ns: 7, ..*event })).unwrap();
-        let trace = Trace::open(&path).unwrap();
+        let trace = Content::open(&path).unwrap();
         assert!(trace.events().iter().all(|event| event.device_ns == 7));
         let EventKind::Mark { text } = trace.events()[0].kind else { unreachable!() };
         assert_eq!(trace.definitions().text(text), "another");

@@ -171,7 +171,7 @@ impl Writer {
     }
 
     /// Leaves out the sequence numbers up to `seq`: those that weren't recorded count as lost.
-    pub(crate) fn skip_to(&self, seq: u64) {
+    pub fn skip_to(&self, seq: u64) {
         self.0.next_seq.fetch_max(seq + 1, Ordering::Relaxed);
     }
 
@@ -429,7 +429,7 @@ pub enum WriteError {
     #[error(
         "the trace {} reached its limit of {}; give it more with --trace-limit SIZE",
         path.display(),
-        crate::print::words::size(*limit)
+        crate::units::size(*limit)
     )]
     Limit {
         /// The file.

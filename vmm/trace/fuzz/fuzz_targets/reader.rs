@@ -3,10 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trace::Trace;
+use barscope_trace::Content;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(trace) = Trace::from_bytes(bytes) else { return };
+    let Ok(trace) = Content::from_bytes(bytes) else { return };
     assert!(trace.events().is_sorted_by(|one, next| one.seq < next.seq));
     trace.views();
 });

@@ -65,7 +65,7 @@ impl End {
     }
 
     /// The name of the way it ended.
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             End::Finished => "finished",
             End::Interrupted(_) => "interrupted",

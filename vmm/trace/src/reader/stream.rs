@@ -19,12 +19,10 @@ const OPEN_MAX: usize = 1024;
 /// by a killed process. Memory does not grow with the number of events.
 ///
 /// ```no_run
-/// # fn main() -> Result<(), trace::ReadError> {
-/// let mut stream = trace::Stream::open("barscope.trace".as_ref())?;
-/// let mut viewer = trace::view::Viewer::default();
+/// # fn main() -> Result<(), barscope_trace::ReadError> {
+/// let mut stream = barscope_trace::Stream::open("barscope.trace".as_ref())?;
 /// while let Some(event) = stream.next()? {
-///     let view = viewer.view(stream.definitions(), &event);
-///     println!("{} {:?}", view.seq, view.what);
+///     println!("{} {:?}", event.seq, event.kind);
 /// }
 /// # Ok(())
 /// # }
@@ -294,7 +292,7 @@ impl Stream {
     ///
     /// # Errors
     /// The file can't be read.
-    pub(crate) fn reserved(&mut self) -> Result<u64, ReadError> {
+    pub fn reserved(&mut self) -> Result<u64, ReadError> {
         match self.handed_out() {
             0 => self.last_seq(),
             handed_out => Ok(handed_out),

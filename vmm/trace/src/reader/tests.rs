@@ -34,8 +34,8 @@ impl Fixture {
         self.directory.path().join("t")
     }
 
-    fn open(&self) -> Trace {
-        Trace::open(&self.path()).unwrap()
+    fn open(&self) -> Content {
+        Content::open(&self.path()).unwrap()
     }
 
     /// Records an event with the next sequence number.
@@ -104,7 +104,7 @@ fn a_killed_writer_leaves_everything_it_recorded() {
     }
     let copy = fixture.directory.path().join("copy");
     fs::copy(fixture.path(), &copy).unwrap();
-    let trace = Trace::open(&copy).unwrap();
+    let trace = Content::open(&copy).unwrap();
     assert_eq!((trace.events().len(), trace.lost(), trace.end()), (1500, 0, None));
     assert_eq!(trace.definitions().text(1), "a");
     assert_eq!(trace.damage(), []);
@@ -210,7 +210,7 @@ fn foreign_files_get_one_clear_error() {
     let path = directory.path().join("f");
     let error = |content: &[u8]| {
         fs::write(&path, content).unwrap();
-        Trace::open(&path).unwrap_err()
+        Content::open(&path).unwrap_err()
     };
     assert!(matches!(error(b""), ReadError::Foreign { .. }));
     assert!(matches!(error(&[0x7f; 5000]), ReadError::Foreign { .. }));
@@ -224,7 +224,7 @@ fn foreign_files_get_one_clear_error() {
     );
     let packed = gzip(&page);
     assert!(matches!(error(&packed), ReadError::Version { version: 1, .. }));
-    assert!(matches!(Trace::open(&directory.path().join("none")), Err(ReadError::Read { .. })));
+    assert!(matches!(Content::open(&directory.path().join("none")), Err(ReadError::Read { .. })));
 }
 
 #[test]
@@ -447,5 +447,5 @@ fn a_compressed_trace_that_was_cut_off_gives_what_is_there() {
     assert_eq!(trace.damage()[0].kind, DamageKind::Truncated);
     // Nothing of it, not even the header.
     fs::write(fixture.path(), &packed[..12]).unwrap();
-    assert!(matches!(Trace::open(&fixture.path()), Err(ReadError::Foreign { .. })));
+    assert!(matches!(Content::open(&fixture.path()), Err(ReadError::Foreign { .. })));
 }

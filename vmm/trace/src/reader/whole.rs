@@ -1,9 +1,8 @@
-//! A trace as a whole.
+//! All that a trace file holds.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -13,11 +12,10 @@ use crate::capability::Capabilities;
 use crate::definitions::Definitions;
 use crate::event::Event;
 use crate::format::{Clock, End};
-use crate::view::{Viewer, Views};
 
-/// A trace, read whole: finished, still growing, or left behind by a killed process.
+/// All that a trace file holds: of one that is finished, still growing, or left behind by a killed process.
 #[derive(Debug)]
-pub struct Trace {
+pub struct Content {
     path: PathBuf,
     clock: Clock,
     end: Option<End>,
@@ -27,15 +25,14 @@ pub struct Trace {
     damage: Vec<Damage>,
     capabilities: Capabilities,
     unknown_kinds: u64,
-    views: OnceLock<Views>,
 }
 
-impl Trace {
+impl Content {
     /// Reads what the file at `path` holds now.
     ///
     /// # Errors
     /// It can't be read, or is no trace of this version. A damaged part is no error, see
-    /// [`Trace::damage`].
+    /// [`Content::damage`].
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         Self::of(Stream::open(path)?)
     }
@@ -43,7 +40,7 @@ impl Trace {
     /// Reads a trace that isn't compressed from memory. Its path is a name for it.
     ///
     /// # Errors
-    /// As [`Trace::open`].
+    /// As [`Content::open`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReadError> {
         let path = Path::new("(memory)");
         let failed = |source| ReadError::Read { path: path.to_owned(), source };
@@ -63,18 +60,7 @@ impl Trace {
         let damage = stream.damage().to_vec();
         let (capabilities, unknown_kinds) = (stream.capabilities(), stream.unknown_kinds());
         let definitions = stream.into_definitions();
-        Ok(Self {
-            path,
-            clock,
-            end,
-            definitions,
-            events,
-            lost,
-            damage,
-            capabilities,
-            unknown_kinds,
-            views: OnceLock::new(),
-        })
+        Ok(Self { path, clock, end, definitions, events, lost, damage, capabilities, unknown_kinds })
     }
 
     /// Where the file lies.
@@ -126,13 +112,5 @@ impl Trace {
     /// Parts of the file that can't be trusted.
     pub fn damage(&self) -> &[Damage] {
         &self.damage
-    }
-
-    /// All events with everything resolved that they refer to. The first call does the work.
-    pub fn views(&self) -> &Views {
-        self.views.get_or_init(|| {
-            let mut viewer = Viewer::default();
-            Views::new(self.events.iter().map(|event| viewer.view(&self.definitions, event)).collect())
-        })
     }
 }

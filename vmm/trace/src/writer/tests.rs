@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::*;
 use crate::event::EventKind;
-use crate::reader::Trace;
+use crate::reader::Content;
 
 fn mark(writer: &Writer) -> Event {
     let seq = writer.reserve();
@@ -45,7 +45,7 @@ fn a_new_trace_replaces_an_old_one() {
     fs::write(&path, old).unwrap();
     let writer = Writer::create(&path, Clock::Host).unwrap();
     writer.lane(None).record(&mark(&writer)).unwrap();
-    let trace = Trace::open(&path).unwrap();
+    let trace = Content::open(&path).unwrap();
     assert_eq!((trace.events().len(), trace.damage()), (1, [].as_slice()));
 }
 
@@ -97,7 +97,7 @@ fn at_its_limit_a_trace_is_whole_and_no_longer_than_that() {
     let text = Definition::Text { text: "x".repeat(70_000) };
     assert!(matches!(writer.define(&text), Err(WriteError::Limit { .. })));
     writer.finish(End::Interrupted("limit".into())).unwrap();
-    let trace = Trace::open(&path).unwrap();
+    let trace = Content::open(&path).unwrap();
     assert_eq!((trace.lost(), trace.damage()), (0, [].as_slice()));
     // 18 blocks of 1023 records, the last of each lane less one, and the one of the third lane.
     assert_eq!(trace.events().len(), 18 * 1023 - 2 + 1);
@@ -128,7 +128,7 @@ fn nothing_is_known_of_a_finished_trace_that_was_not_before() {
     writer.know(Capability::Functions, Knowledge::Announced);
     writer.finish(End::Finished).unwrap();
     writer.know(Capability::Stacks, Knowledge::Announced);
-    let trace = Trace::open(&path).unwrap();
+    let trace = Content::open(&path).unwrap();
     assert_eq!(trace.capabilities().of(Capability::Handlers), Knowledge::Announced);
     assert_eq!(trace.capabilities().of(Capability::Functions), Knowledge::Incomplete);
     assert!(!trace.capabilities().tells(Capability::Stacks));
@@ -146,7 +146,7 @@ fn nothing_is_recorded_after_the_end() {
     assert!(matches!(lane.record(&mark(&writer)), Err(WriteError::Finished)));
     let text = Definition::Text { text: String::new() };
     assert!(matches!(writer.define(&text), Err(WriteError::Finished)));
-    assert_eq!(Trace::open(&path).unwrap().events().len(), 1);
+    assert_eq!(Content::open(&path).unwrap().events().len(), 1);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_long_trace_has_few_mappings() {
     let mappings = maps.lines().filter(|line| line.contains("a_long_trace")).count();
     assert!((1..=4).contains(&mappings), "{mappings} mappings");
     writer.finish(End::Finished).unwrap();
-    let trace = Trace::open(&path).unwrap();
+    let trace = Content::open(&path).unwrap();
     assert_eq!((trace.events().len(), trace.lost(), trace.damage().len()), (40 * 16 * 1023, 0, 0));
 }
 
@@ -263,7 +263,7 @@ fn fill(directory: &Path) {
     assert!(matches!(error, WriteError::Grow { .. }), "{error}");
     assert!(error.to_string().contains("free some space"), "{error}");
     writer.finish(End::Failed("disk full".into())).unwrap();
-    let trace = Trace::open(&path).unwrap();
+    let trace = Content::open(&path).unwrap();
     assert_eq!((trace.events().len(), trace.lost()), (recorded, 1));
     assert_eq!(trace.end(), Some(&End::Failed("disk full".into())));
 }

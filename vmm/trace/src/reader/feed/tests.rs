@@ -6,7 +6,7 @@ use super::*;
 use crate::definition::Definition;
 use crate::event::{Event, EventKind};
 use crate::format::{Clock, End};
-use crate::reader::Trace;
+use crate::reader::Content;
 use crate::writer::{Lane, Writer};
 
 /// A trace and a copy of it.
@@ -55,8 +55,8 @@ impl Fixture {
         read("copy") == read("t")
     }
 
-    fn copied(&self) -> Trace {
-        Trace::open(&self.directory.path().join("copy")).unwrap()
+    fn copied(&self) -> Content {
+        Content::open(&self.directory.path().join("copy")).unwrap()
     }
 }
 
@@ -69,7 +69,7 @@ fn mark(writer: &Writer, lane: &mut Lane) {
 }
 
 /// Holds the copy of a trace against what has to be true of it at any time; how many events it has.
-fn check(trace: &Trace) -> usize {
+fn check(trace: &Content) -> usize {
     assert_eq!(trace.damage(), []);
     assert_eq!(trace.end(), None);
     for event in trace.events() {

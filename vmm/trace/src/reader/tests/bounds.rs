@@ -48,7 +48,7 @@ fn a_sparse_file_of_a_terabyte_or_of_7_eib_is_read_soon() {
         file.write_all_at(&content, 0).unwrap();
         file.set_len(length).unwrap();
         let began = Instant::now();
-        let trace = Trace::open(&path).unwrap();
+        let trace = Content::open(&path).unwrap();
         assert_eq!((trace.events().len(), trace.definitions().text(1)), (100, "a"));
         assert_eq!(trace.end(), end.as_ref());
         let missing = Damage { offset: 4096 + 2 * 65536, kind: DamageKind::Missing };
@@ -70,7 +70,7 @@ fn data_behind_a_hole_of_terabytes_is_found() {
     block[3 * 8..][..8].copy_from_slice(&(1_u64 << 26).to_le_bytes());
     file.write_all_at(&block, far).unwrap();
     let began = Instant::now();
-    let trace = Trace::open(&path).unwrap();
+    let trace = Content::open(&path).unwrap();
     assert_eq!(trace.damage()[0], Damage { offset: 4096 + 2 * 65536, kind: DamageKind::Missing });
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
@@ -81,7 +81,7 @@ fn a_header_that_claims_more_blocks_than_there_are_costs_nothing() {
     let mut content = small(Some(End::Finished));
     claim(&mut content, u64::MAX);
     file.write_all_at(&content, 0).unwrap();
-    let trace = Trace::open(&path).unwrap();
+    let trace = Content::open(&path).unwrap();
     assert_eq!(trace.damage(), [Damage { offset: 4096 + 2 * 65536, kind: DamageKind::Truncated }]);
     assert_eq!(trace.events().len(), 100);
 }
@@ -134,7 +134,7 @@ fn a_small_file_that_unpacks_to_gigabytes_is_unpacked_as_far_as_it_is_a_trace() 
     for (content, damage) in cases {
         fs::write(&path, bomb(&content, zeros)).unwrap();
         let began = Instant::now();
-        let opened = Trace::open(&path);
+        let opened = Content::open(&path);
         assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
         match (opened, damage) {
             (Err(ReadError::Foreign { .. }), None) => {}
@@ -156,7 +156,7 @@ fn a_compressed_trace_that_claims_more_than_64_gib_is_refused() {
     let mut content = small(Some(End::Finished));
     claim(&mut content, 1 << 40);
     fs::write(&path, gzip(&content)).unwrap();
-    let error = Trace::open(&path).unwrap_err();
+    let error = Content::open(&path).unwrap_err();
     assert!(matches!(error, ReadError::TooLarge { limit: 0x10_0000_0000, .. }), "{error}");
 }
 

@@ -25,7 +25,7 @@ fn finished() -> Fixture {
 }
 
 impl Fixture {
-    fn change(&self, change: impl FnOnce(&mut Vec<u8>)) -> Trace {
+    fn change(&self, change: impl FnOnce(&mut Vec<u8>)) -> Content {
         let mut content = fs::read(self.path()).unwrap();
         change(&mut content);
         fs::write(self.path(), content).unwrap();
@@ -37,11 +37,11 @@ fn block(content: &mut [u8], index: u64) -> &mut [u8] {
     &mut content[(HEADER + index * BLOCK) as usize..][..BLOCK as usize]
 }
 
-fn kinds(trace: &Trace) -> Vec<DamageKind> {
+fn kinds(trace: &Content) -> Vec<DamageKind> {
     trace.damage().iter().map(|damage| damage.kind).collect()
 }
 
-fn concerns_definitions(trace: &Trace) -> bool {
+fn concerns_definitions(trace: &Content) -> bool {
     trace.damage().iter().any(Damage::concerns_definitions)
 }
 
@@ -82,7 +82,7 @@ fn a_trace_that_was_cut_off_anywhere_is_damaged_or_none() {
     let lengths = (0..content.len()).step_by(1009).chain([1, 8, 4095, 4096, 4097, content.len() - 1]);
     for length in lengths {
         fs::write(fixture.path(), &content[..length]).unwrap();
-        match Trace::open(&fixture.path()) {
+        match Content::open(&fixture.path()) {
             Ok(trace) => assert_ne!(trace.damage(), [], "cut off after {length} bytes"),
             Err(ReadError::Foreign { .. }) => assert!(length < 4096),
             Err(error) => panic!("{error}"),
@@ -133,7 +133,7 @@ fn any_changed_bit_of_the_header_is_damage_or_another_version() {
     for bit in 0..128 {
         let mut content = fs::read(fixture.path()).unwrap();
         content[bit / 8] ^= 1 << (bit % 8);
-        let error = Trace::from_bytes(&content).unwrap_err();
+        let error = Content::from_bytes(&content).unwrap_err();
         assert!(matches!(error, ReadError::Foreign { .. } | ReadError::Version { .. }), "{error}");
     }
 }

@@ -10,7 +10,7 @@ const BLOCK: usize = 65536;
 const HEADER: usize = 4096;
 
 /// Everything that a trace says.
-fn said(trace: &Trace) -> impl PartialEq + use<> {
+fn said(trace: &Content) -> impl PartialEq + use<> {
     let definitions = trace.definitions();
     let defined: Vec<_> =
         definitions.iter().map(|(id, it)| (it.clone(), definitions.blob(id).to_vec())).collect();
@@ -96,7 +96,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
 #[test]
 fn no_mutation_of_a_finished_trace_is_silently_accepted() {
     let original = original();
-    let trace = Trace::from_bytes(&original).unwrap();
+    let trace = Content::from_bytes(&original).unwrap();
     assert_eq!(trace.damage(), []);
     let expected = said(&trace);
     let mut random = Random(1);
@@ -106,7 +106,7 @@ fn no_mutation_of_a_finished_trace_is_silently_accepted() {
         for _ in 0..1 + random.below(3) {
             mutate(&mut bytes, &mut random);
         }
-        let Ok(trace) = Trace::from_bytes(&bytes) else { continue };
+        let Ok(trace) = Content::from_bytes(&bytes) else { continue };
         if trace.damage().is_empty() {
             assert!(said(&trace) == expected, "round {round} was silently accepted");
         } else {
@@ -131,7 +131,7 @@ fn no_mutation_of_a_killed_trace_leads_readers_astray() {
         for _ in 0..1 + random.below(6) {
             mutate(&mut bytes, &mut random);
         }
-        let Ok(trace) = Trace::from_bytes(&bytes) else { continue };
+        let Ok(trace) = Content::from_bytes(&bytes) else { continue };
         assert!(trace.events().is_sorted_by(|one, next| one.seq < next.seq));
     }
 }

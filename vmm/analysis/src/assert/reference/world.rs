@@ -1,0 +1,329 @@
+//! Random worlds, and what a trace shows of them.
+
+use std::path::Path as FilePath;
+use std::sync::LazyLock;
+
+use barscope_trace::Capabilities;
+use barscope_trace::Definitions;
+use barscope_trace::definition::{
+    Bar, Definition, Function, Machine, Mapping, MemoryType, Path, Route, Walk,
+};
+use barscope_trace::event::{
+    AccessEvent, Backing, Counted, Event, EventKind, Id, MemoryOperand, Outcome, Target,
+};
+use barscope_trace::{Clock, End};
+use device_model::{Access, Bdf, Field, Region, Register, RegisterMap, Space};
+use fastrand::Rng;
+
+use crate::assert::chain::Moment;
+use crate::print::Ending;
+use crate::view::{View, Viewer};
+
+const BAR0: u64 = 0xfe00_0000;
+const BAR2: u64 = 0xfd00_0000;
+pub(super) const MARKS: [&str; 2] = ["a", "b"];
+pub(super) const SCENARIOS: [&str; 2] = ["s", "t"];
+
+const INT_FIELDS: &[Field] = &[Field::bit("DONE", 0, ""), Field::bit("ERROR", 1, "")];
+
+/// Everything that events of worlds refer to.
+struct Known {
+    definitions: Definitions,
+    lab: Id,
+    bar0: Id,
+    bar2: Id,
+    /// Walks by path: what the guest announced, and what of it can be inferred.
+    walks: [(Id, Id); 3],
+    mapping: Id,
+    marks: [Id; 2],
+    scenarios: [Id; 2],
+}
+
+static KNOWN: LazyLock<Known> = LazyLock::new(|| {
+    let mut definitions = Definitions::default();
+    let mut count = 0;
+    let mut define = |definition| {
+        definitions.push(definition, Vec::new());
+        count += 1;
+        count
+    };
+    define(Definition::Machine(Machine { guest: "world".into(), vcpus: 2, memory: 1 << 20 }));
+    let registers = vec![
+        Register::new32("ID", 0, Access::ReadOnly, ""),
+        Register::new32("SCRATCH", 8, Access::ReadWrite, ""),
+        Register::new32("INT_STATUS", 0x14, Access::WriteOneToClear, "").with_fields(INT_FIELDS),
+    ];
+    let memory = vec![Register::memory("MEMORY", 0, 4096, "")];
+    let bar = |index| Bar { index, space: Space::Memory, size: 4096, wide: false, prefetchable: false };
+    let lab = define(Definition::Function(Function {
+        bdf: Bdf::new(0, 4, 0).unwrap(),
+        name: "lab".into(),
+        vendor: 0x1234,
+        device: 0x1ab0,
+        bars: vec![bar(0), bar(2)],
+        msi_vectors: 2,
+        msix_vectors: 0,
+        register_maps: vec![
+            RegisterMap { region: Region::Bar(0), registers: registers.into() },
+            RegisterMap { region: Region::Bar(2), registers: memory.into() },
+        ],
+        untrapped: vec![Region::Bar(2)],
+    }));
+    let mut route = |index, base| {
+        let (function, region) = (Some(lab), Region::Bar(index));
+        define(Definition::Route(Route { function, region, space: Space::Memory, base, size: 4096 }))
+    };
+    let (bar0, bar2) = (route(0, BAR0), route(2, BAR2));
+    let mapping = define(Definition::Mapping(Mapping {
+        path: Path::Mmap,
+        virtual_address: 0x4000,
+        physical_address: BAR0,
+        length: 4096,
+        address_space: Some(0x5000),
+        on_fault: false,
+        who: "user 1".into(),
+        call: "mmap()".into(),
+    }));
+    let mut walk = |user, path, announced| {
+        define(Definition::Walk(Walk {
+            cr3: 0x3000,
+            page: 0x4000,
+            page_size: 4096,
+            entries: vec![0x7000, 0x8000, 0x9000, BAR0],
+            levels: 4,
+            user,
+            writable: true,
+            pat: Some(MemoryType::UncacheableMinus),
+            mtrr: Some(MemoryType::Uncacheable),
+            memory_type: MemoryType::Uncacheable,
+            path,
+            announced,
+            mapping: None,
+            process: None,
+        }))
+    };
+    let walks = [
+        (walk(false, Path::Ioremap, true), walk(false, Path::Ioremap, false)),
+        (walk(true, Path::Mmap, true), walk(true, Path::Mmap, false)),
+        (walk(true, Path::Sysfs, true), walk(true, Path::Mmap, false)),
+    ];
+    let mut text = |text: &str| define(Definition::Text { text: text.into() });
+    let (marks, scenarios) = (MARKS.map(&mut text), SCENARIOS.map(&mut text));
+    Known { definitions, lab, bar0, bar2, walks, mapping, marks, scenarios }
+});
+
+/// What happened. Accesses while their BAR was mapped directly are not seen by anybody else.
+#[derive(Debug)]
+pub(super) struct World {
+    events: Vec<(Event, bool)>,
+}
+
+/// A trace of a world.
+#[derive(Debug)]
+pub(super) struct Observed {
+    events: Vec<Event>,
+    /// Sequence numbers that were handed out.
+    handed_out: u64,
+    end: Option<End>,
+}
+
+impl World {
+    pub(super) fn random(random: &mut Rng) -> Self {
+        let (mut device_ns, mut host_ns) = (0, 0);
+        let mut direct = false;
+        let length = random.u64(0..14);
+        let event = |seq: u64| {
+            device_ns += random.u64(0..3);
+            host_ns += random.u64(0..3);
+            let (kind, of_device) = random_kind(random, seq, &mut direct);
+            // Threads read their clocks before they take a number.
+            let vcpu = (!of_device).then(|| random.u8(0..2));
+            let hidden = direct && matches!(kind, EventKind::Access(access) if access.route == KNOWN.bar2);
+            (Event { seq, host_ns, device_ns, vcpu, kind }, hidden)
+        };
+        Self { events: (1..=length).map(event).collect() }
+    }
+
+    pub(super) fn definitions(&self) -> &'static Definitions {
+        &KNOWN.definitions
+    }
+
+    pub(super) fn views(&self) -> Vec<View> {
+        let mut viewer = Viewer::default();
+        self.events.iter().map(|(event, _)| viewer.view(&KNOWN.definitions, event)).collect()
+    }
+
+    /// All of it; where accesses are hidden they are told nevertheless, as if nothing were served directly.
+    pub(super) fn whole(&self) -> Observed {
+        let trapped = |(event, _): &(Event, bool)| match event.kind {
+            EventKind::Backing { route, cause, .. } => {
+                Event { kind: EventKind::Backing { route, backing: Backing::Trapped, cause }, ..*event }
+            }
+            _ => *event,
+        };
+        let events: Vec<_> = self.events.iter().map(trapped).collect();
+        Observed { handed_out: events.len() as u64, events, end: Some(End::Finished) }
+    }
+
+    /// Less than all of it.
+    pub(super) fn observe(&self, random: &mut Rng) -> Observed {
+        let (lossy, vague, cut) = (random.bool(), random.bool(), random.u8(0..3) == 0);
+        // Hidden accesses take no numbers.
+        let mut numbers = vec![0];
+        let mut seen = Vec::new();
+        for (event, hidden) in &self.events {
+            if !hidden {
+                seen.push(*event);
+            }
+            numbers.push(if *hidden { 0 } else { seen.len() as u64 });
+        }
+        let mut events: Vec<_> = (1..).zip(seen).map(|(seq, event)| renumber(seq, event, &numbers)).collect();
+        if vague {
+            events.iter_mut().for_each(|event| blur(random, event));
+        }
+        let mut handed_out = events.len() as u64;
+        if lossy {
+            events.retain(|_| random.u8(0..6) > 0);
+        }
+        let mut end = Some(End::Finished);
+        if cut {
+            let left = random.usize(0..=events.len());
+            events.truncate(left);
+            handed_out = events.last().map_or(0, |event| event.seq);
+            end = random.bool().then(|| End::Interrupted("Ctrl-C".to_owned()));
+        }
+        Observed { events, handed_out, end }
+    }
+}
+
+/// The same event with another number, and its cause's.
+fn renumber(seq: u64, event: Event, numbers: &[u64]) -> Event {
+    let new = |old: u64| numbers[old as usize];
+    let kind = match event.kind {
+        EventKind::Change { function, region, offset, old, new: value, cause } => {
+            EventKind::Change { function, region, offset, old, new: value, cause: new(cause) }
+        }
+        EventKind::Msi { function, index, address, data, delivered, cause } => {
+            EventKind::Msi { function, index, address, data, delivered, cause: new(cause) }
+        }
+        other => other,
+    };
+    Event { seq, kind, ..event }
+}
+
+/// Makes less known of an event.
+fn blur(random: &mut Rng, event: &mut Event) {
+    let EventKind::Access(access) = &mut event.kind else { return };
+    match random.u8(0..6) {
+        0 => {
+            let known = KNOWN.walks.iter().find(|(announced, _)| *announced == access.walk);
+            access.walk = known.map_or(0, |(_, inferred)| *inferred);
+        }
+        1 => access.walk = 0,
+        // A program's access says that no handler runs, which one that was gathered doesn't.
+        2 if access.cpl == 0 => access.coalesced = true,
+        // Parts of instructions that were counted aren't failures of others.
+        3 if access.instance == 0 => {
+            let Target::Memory(gpa) = access.target else { return };
+            event.kind = EventKind::NotEmulated {
+                cpl: access.cpl,
+                instruction: 0,
+                walk: access.walk,
+                route: access.route,
+                gpa: Some(gpa),
+                operand: MemoryOperand { reads: !access.write, writes: access.write, size: access.size },
+            };
+        }
+        _ => {}
+    }
+}
+
+fn random_kind(random: &mut Rng, seq: u64, direct: &mut bool) -> (EventKind, bool) {
+    let known = &*KNOWN;
+    let function = known.lab;
+    let cause = if seq > 1 && random.u8(0..3) > 0 { random.u64(1..seq) } else { 0 };
+    match random.u8(0..20) {
+        0..=7 => (EventKind::Access(random_access(random)), false),
+        8 | 9 => {
+            let (region, offset) = (Region::Bar(0), [0, 8, 0x14][random.usize(0..3)]);
+            let (old, new) = (random.u64(0..4), random.u64(0..4));
+            (EventKind::Change { function, region, offset, old, new, cause }, true)
+        }
+        10 | 11 => {
+            let index = random.u16(0..2);
+            let (address, data) = (0xfee0_0000, 0x31 + u32::from(index));
+            let delivered = random.u8(0..4) > 0;
+            (EventKind::Msi { function, index, address, data, delivered, cause }, true)
+        }
+        12 => (EventKind::IsrEnter { vector: 0x31 + random.u8(0..2) }, false),
+        13 => (EventKind::IsrExit { vector: 0x31 + random.u8(0..2) }, false),
+        14 | 15 => (EventKind::Mark { text: known.marks[random.usize(0..2)] }, false),
+        16 => (EventKind::ScenarioBegin { name: known.scenarios[random.usize(0..2)] }, false),
+        17 => (EventKind::ScenarioEnd { passed: true, summary: 0 }, false),
+        18 => {
+            let (what, value) = (Counted::KernelEntries, random.u64(0..3));
+            (EventKind::Count { what, value, address: 0, error_code: 0, rip: 0 }, false)
+        }
+        _ if random.bool() => (EventKind::Map { mapping: known.mapping }, false),
+        _ => {
+            *direct = !*direct;
+            let backing = if *direct { Backing::Direct } else { Backing::Trapped };
+            (EventKind::Backing { route: known.bar2, backing, cause: 0 }, true)
+        }
+    }
+}
+
+fn random_access(random: &mut Rng) -> AccessEvent {
+    let known = &*KNOWN;
+    let (route, base) = if random.u8(0..3) > 0 { (known.bar0, BAR0) } else { (known.bar2, BAR2) };
+    let walk = random.usize(0..3);
+    AccessEvent {
+        route,
+        target: Target::Memory(base + [0, 8, 0x14][random.usize(0..3)]),
+        write: random.bool(),
+        size: 4,
+        value: random.u64(0..4),
+        cpl: if walk == 0 { 0 } else { 3 },
+        walk: known.walks[walk].0,
+        instance: random.u32(0..4),
+        outcome: if random.u8(0..8) == 0 { Outcome::Width } else { Outcome::Ok },
+        ..AccessEvent::default()
+    }
+}
+
+impl Observed {
+    pub(super) fn definitions(&self) -> &'static Definitions {
+        &KNOWN.definitions
+    }
+
+    pub(super) fn views(&self) -> Vec<View> {
+        let mut viewer = Viewer::default();
+        self.events.iter().map(|event| viewer.view(&KNOWN.definitions, event)).collect()
+    }
+
+    pub(super) fn ending(&self) -> Ending<'_> {
+        Ending {
+            path: FilePath::new("world"),
+            definitions: &KNOWN.definitions,
+            clock: Clock::Virtual,
+            end: self.end.as_ref(),
+            lost: self.handed_out - self.events.len() as u64,
+            damage: &[],
+            capabilities: Capabilities::COMPLETE,
+            unknown_kinds: 0,
+        }
+    }
+}
+
+/// Each event's time, which never goes back.
+pub(super) fn clock(views: &[View]) -> Vec<Moment> {
+    let (mut device_ns, mut host_ns) = (0, 0);
+    views
+        .iter()
+        .map(|view| {
+            device_ns = view.device_ns.max(device_ns);
+            host_ns = view.host_ns.max(host_ns);
+            Moment { seq: view.seq, device_ns, host_ns }
+        })
+        .collect()
+}

@@ -1,0 +1,94 @@
+//! What KVM served without telling: nothing can be said of accesses there.
+
+use barscope_trace::Definitions;
+use barscope_trace::event::{Backing, RouteChange};
+use device_model::{Bdf, Region};
+
+use crate::filter::{Compiled, Hidden};
+use crate::view::{View, What};
+
+/// The region of a function.
+type Place = (Option<Bdf>, Region);
+
+/// How accesses to a region are served.
+#[derive(Clone, Copy, Debug)]
+enum Served {
+    By(Backing),
+    /// Nobody knows, since records are missing.
+    Unknown,
+}
+
+/// The regions whose accesses are not all seen now.
+#[derive(Debug, Default)]
+pub(super) struct Unseen {
+    hidden: Vec<(Place, Served)>,
+}
+
+impl Unseen {
+    /// Takes notice of an event; whether it changed how something is served.
+    pub(super) fn notice(&mut self, view: &View) -> bool {
+        let Some((place, backing)) = change(view) else { return false };
+        self.hidden.retain(|(known, _)| *known != place);
+        if backing != Backing::Trapped {
+            self.hidden.push((place, Served::By(backing)));
+        }
+        true
+    }
+
+    /// Records are missing: any region that can be served otherwise may be by now.
+    pub(super) fn lose(&mut self, definitions: &Definitions) {
+        for (_, function) in definitions.functions() {
+            for region in &function.untrapped {
+                let place = (Some(function.bdf), *region);
+                self.hidden.retain(|(known, _)| *known != place);
+                self.hidden.push((place, Served::Unknown));
+            }
+        }
+    }
+
+    /// A region whose accesses are not all seen now and may be like one of `filters`, in words.
+    pub(super) fn asked_about(&self, filters: &[&Compiled]) -> Option<String> {
+        let may_be = |((bdf, region), served): &&(Place, Served)| {
+            let hidden = Hidden {
+                bdf: *bdf,
+                region: *region,
+                reads: matches!(served, Served::By(Backing::Direct) | Served::Unknown),
+            };
+            filters.iter().any(|filter| filter.may_match_hidden(&hidden))
+        };
+        self.hidden.iter().find(may_be).and_then(told)
+    }
+
+    /// The first region whose accesses are not all seen, in words.
+    pub(super) fn any(&self) -> Option<String> {
+        self.hidden.first().and_then(told)
+    }
+}
+
+fn told(((_, region), served): &(Place, Served)) -> Option<String> {
+    let Served::By(backing) = served else {
+        return Some(format!(
+            "after lost records {region} may be mapped directly: accesses to it may not be seen"
+        ));
+    };
+    Some(match backing {
+        Backing::Direct => format!("{region} was mapped directly: accesses to it are not seen"),
+        Backing::Doorbell => {
+            format!("doorbells in {region} were taken by KVM: writes to it are only counted")
+        }
+        Backing::Coalesced => {
+            format!("writes to {region} were coalesced: nobody knows when and by whom they were made")
+        }
+        Backing::Trapped => return None,
+    })
+}
+
+/// How accesses to a region are served from this event on.
+fn change(view: &View) -> Option<(Place, Backing)> {
+    let (route, backing) = match &view.what {
+        What::Backing { route: Some(route), backing, .. } => (route, *backing),
+        What::Route { route: Some(route), change: RouteChange::Removed, .. } => (route, Backing::Trapped),
+        _ => return None,
+    };
+    Some(((view.function().map(|function| function.bdf), route.region), backing))
+}

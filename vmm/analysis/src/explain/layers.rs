@@ -1,0 +1,289 @@
+//! An access in words: layers, each with rows that have a label. The drawing and the comparison are made of
+//! the same.
+
+use barscope_trace::definition::MemoryType;
+use barscope_trace::units;
+
+use super::{Explanation, Layers, RouteUse};
+use crate::print::words;
+use crate::view::{AccessView, BusAddress, Code, Place, View};
+
+/// What an access goes through from one layer to the next.
+pub(super) struct Layer {
+    /// The first row's label is the layer's name.
+    pub rows: Vec<Row>,
+}
+
+/// One fact.
+pub(super) struct Row {
+    pub label: String,
+    /// In words: an item each.
+    pub items: Vec<String>,
+    pub likeness: Likeness,
+}
+
+/// When two rows are the same.
+pub(super) enum Likeness {
+    /// It is of no interest: no two accesses share it.
+    Aside,
+    /// By its words.
+    Words,
+    /// By these bits: what else is there always differs.
+    Bits(Vec<&'static str>),
+    /// By this.
+    Key(String),
+}
+
+impl Row {
+    fn new(label: &str, items: Vec<String>, likeness: Likeness) -> Self {
+        Self { label: label.to_owned(), items, likeness }
+    }
+
+    fn words(label: &str, item: impl Into<String>) -> Self {
+        Self::new(label, vec![item.into()], Likeness::Words)
+    }
+
+    fn aside(label: &str, items: Vec<String>) -> Self {
+        Self::new(label, items, Likeness::Aside)
+    }
+}
+
+/// The layers of an access.
+pub(super) fn layers(explanation: &Explanation) -> Vec<Layer> {
+    let (view, Some(layers)) = (&explanation.record, &explanation.access) else { return Vec::new() };
+    let Some(access) = view.access() else { return Vec::new() };
+    let mut list = vec![code(view, access, layers)];
+    list.extend(virtual_address(access, layers));
+    list.extend(page_walk(layers));
+    list.push(bus(access, layers));
+    list.push(register(access, layers));
+    list.into_iter().map(|rows| Layer { rows }).collect()
+}
+
+fn code(view: &View, access: &AccessView, layers: &Layers) -> Vec<Row> {
+    let mut rows = vec![Row::aside("code", vec![whose(access)])];
+    if let Some(code) = &access.code {
+        let mut items = vec![code.text.clone(), format!("at {:x}", code.rip)];
+        if code.ambiguous {
+            items.push("others that end here would fit too".to_owned());
+        }
+        rows.push(Row::aside("instruction", items));
+    }
+    let ring = match access.cpl {
+        0 => "ring 0, kernel".to_owned(),
+        3 => "ring 3, user".to_owned(),
+        other => format!("ring {other}"),
+    };
+    let mut items = vec![ring.clone()];
+    items.extend(access.process.as_ref().map(|process| format!("{} {}", process.name, process.pid)));
+    rows.push(Row::new("privilege", items, Likeness::Key(ring)));
+    if let Some(cause) = access.caused_by {
+        let why = format!("interrupt caused by record {cause}");
+        rows.push(Row::new("handler", vec![why], Likeness::Key("handler".to_owned())));
+    }
+    if access.coalesced {
+        rows.push(Row::words("late", "KVM gathered this write: who made it is not known"));
+    }
+    if !layers.parts.is_empty() {
+        rows.push(Row::aside("parts", parts(view, layers)));
+    }
+    rows
+}
+
+/// Function and line, or the address.
+pub(super) fn whose(access: &AccessView) -> String {
+    code_name(access.code.as_deref())
+}
+
+/// The same of any code.
+pub(super) fn code_name(code: Option<&Code>) -> String {
+    match code {
+        Some(code) => match &code.symbol {
+            Some(symbol) => symbol.to_string(),
+            None => format!("no known function at {:x}", code.rip),
+        },
+        None => "unknown".to_owned(),
+    }
+}
+
+fn parts(view: &View, layers: &Layers) -> Vec<String> {
+    let own = view.access();
+    let half = |part: &View| {
+        let other = part.access();
+        own.zip(other).is_some_and(|(own, other)| {
+            own.read_modify_write && own.write != other.write && own.address == other.address
+        })
+    };
+    if let [only] = layers.parts.as_slice()
+        && half(only)
+    {
+        let which = if only.seq > view.seq { "writes back" } else { "reads first" };
+        return vec![format!("of a read-modify-write: record {} {which}", only.seq)];
+    }
+    let more = layers.parts_not_shown;
+    let all = layers.parts.len() as u64 + more + 1;
+    let seqs: Vec<_> = layers.parts.iter().map(|part| part.seq.to_string()).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    vec![format!("one of {all} of one instruction: also records {}{more}", seqs.join(", "))]
+}
+
+fn virtual_address(access: &AccessView, layers: &Layers) -> Option<Vec<Row>> {
+    let address = access.gva()?;
+    let mut rows = vec![Row::words("virtual", format!("{address:016x}"))];
+    let Some(mapping) = &access.mapping else {
+        let guess = format!("{}: inferred from the page walk, not announced", access.path());
+        rows.push(Row::new("mapping", vec![guess], Likeness::Key(access.path().to_string())));
+        rows.extend(fault(layers).map(|fault| Row::aside("filled", vec![fault])));
+        return Some(rows);
+    };
+    let items = vec![mapping.call.clone(), format!("by {}", mapping.who)];
+    rows.push(Row::new("mapping", items, Likeness::Words));
+    let made = match layers.mapped {
+        Some(seq) => format!("record {seq}, announced"),
+        None => "announced, in no record".to_owned(),
+    };
+    let mut items = vec![made];
+    items.extend(layers.unmapped.map(|seq| format!("undone in record {seq}")));
+    rows.push(Row::aside("made", items));
+    let filled = match (fault(layers), mapping.on_fault) {
+        (Some(fault), _) => fault,
+        (None, true) => "on first touch".to_owned(),
+        (None, false) => "at once".to_owned(),
+    };
+    let how = if mapping.on_fault { "on first touch" } else { "at once" };
+    rows.push(Row::new("filled", vec![filled], Likeness::Key(how.to_owned())));
+    Some(rows)
+}
+
+fn fault(layers: &Layers) -> Option<String> {
+    let fault = layers.fault.as_ref()?;
+    let code = fault.code.as_ref().map(|code| format!(" in {code}")).unwrap_or_default();
+    Some(format!("by a page fault, record {}{code}", fault.record.seq))
+}
+
+fn page_walk(layers: &Layers) -> Option<Vec<Row>> {
+    let table = layers.page_table.as_ref()?;
+    if table.entries.is_empty() {
+        return Some(vec![Row::words("page walk", "paging is off")]);
+    }
+    let mut rows = vec![Row::aside("page walk", vec![format!("CR3 {:x}", table.cr3)])];
+    for entry in &table.entries {
+        let text = format!("[{:03}] {:x} {}", entry.index, entry.value, entry.flags());
+        rows.push(Row::new(entry.table, vec![text], Likeness::Bits(entry.bits.clone())));
+    }
+    rows.push(Row::words("page", units::size(table.page_size)));
+    let who = if table.user { "ring 3 too" } else { "ring 0 only" };
+    let what = if table.writable { "writable" } else { "read-only" };
+    rows.push(Row::words("rights", format!("{who}, {what}")));
+    if let Some(reason) = layers.memory_type {
+        let mut items = reason.words();
+        items.push(meaning(reason.effective).to_owned());
+        let key = words::memory_type(reason.pat, reason.effective);
+        rows.push(Row::new("memory type", items, Likeness::Key(key)));
+    }
+    Some(rows)
+}
+
+/// What a memory type does to accesses to a device.
+fn meaning(memory_type: MemoryType) -> &'static str {
+    match memory_type {
+        MemoryType::Uncacheable | MemoryType::UncacheableMinus => {
+            "uncached: each access goes out by itself, in order"
+        }
+        MemoryType::WriteCombining => "a real device may see writes merged, late, out of order",
+        MemoryType::WriteThrough | MemoryType::WriteProtected => "cached: a real device may not see a read",
+        MemoryType::WriteBack => "cached: a real device may see neither reads nor writes",
+    }
+}
+
+fn bus(access: &AccessView, layers: &Layers) -> Vec<Row> {
+    let mut rows = match access.address {
+        BusAddress::Memory(address) => vec![Row::words("physical", format!("{address:x}"))],
+        BusAddress::Port(port) => vec![Row::words("port", format!("{port:x}"))],
+    };
+    rows.push(Row::words("KVM exit", layers.exit));
+    let Some(route) = &layers.route else {
+        let (nothing, place) = match &access.place {
+            Some(place) => (place.bdf.map(|bdf| format!(" at {bdf}")).unwrap_or_default(), ""),
+            None => (String::new(), " of this machine"),
+        };
+        let mut items = vec![format!("none: no function{nothing}{place} decodes it")];
+        items.extend(access.absent.as_deref().map(words::absence));
+        rows.push(Row::new("route", items, Likeness::Words));
+        return rows;
+    };
+    rows.push(Row::new("route", way(access, route), Likeness::Key(format!("{:x}", route.first))));
+    rows
+}
+
+fn way(access: &AccessView, route: &RouteUse) -> Vec<String> {
+    let whose = match &access.place {
+        Some(place) => {
+            let bdf = place.bdf.map_or_else(|| "the host bridge".to_owned(), |bdf| bdf.to_string());
+            format!("{bdf} {}", place.device())
+        }
+        None => "nothing".to_owned(),
+    };
+    let mechanism = match (access.is_configuration(), access.address) {
+        (false, _) => route.region.to_string(),
+        (true, BusAddress::Memory(_)) => "configuration space by ECAM".to_owned(),
+        (true, BusAddress::Port(_)) => "configuration space by CF8/CFC".to_owned(),
+    };
+    let mut items =
+        vec![format!("{:x}-{:x}", route.first, route.last), format!("{} {mechanism}", whose.trim())];
+    if let Some(since) = route.since {
+        let cause = route.cause.map_or_else(|| "firmware".to_owned(), |cause| cause.to_string());
+        items.push(format!("since record {since} (by {cause})"));
+    }
+    items
+}
+
+fn register(access: &AccessView, layers: &Layers) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let place = access.place.as_ref().map(ToString::to_string);
+    match (&layers.register, place) {
+        (Some(register), Some(place)) => {
+            let within = access.place.as_ref().and_then(Place::register_name);
+            let name = within.unwrap_or_else(|| register.name.clone());
+            let kind = if register.memory { "memory".to_owned() } else { format!("{} bytes", register.size) };
+            let mut items = vec![format!("{place} {name}"), register.access.abbreviation().to_owned(), kind];
+            if !register.doc.is_empty() {
+                items.push(register.doc.clone());
+            }
+            rows.push(Row::new("register", items, Likeness::Key(format!("{place} {name}"))));
+        }
+        (None, Some(place)) if access.is_configuration() => rows.push(Row::words("register", place)),
+        (None, Some(place)) => rows.push(Row::words("register", format!("{place}, which has no name"))),
+        (_, None) => rows.push(Row::words("register", "none")),
+    }
+    let direction = if access.write { "write" } else { "read" };
+    let bytes = words::counted(access.size.into(), "byte", "bytes");
+    rows.push(Row::aside(direction, vec![words::value(access), bytes]));
+    if let Some(why) = words::refusal(access) {
+        rows.push(Row::words("refused", why));
+    }
+    if let Some(register) = &layers.register {
+        if let (Some(old), Some(new)) = (register.old, register.new) {
+            rows.push(Row::aside("value", vec![format!("{old:#x} -> {new:#x}")]));
+        }
+        let fields: Vec<_> = register.fields.iter().map(super::register::FieldUse::describe).collect();
+        if !fields.is_empty() {
+            rows.push(Row::aside("fields", fields));
+        }
+    }
+    if access.service_ns > 0 {
+        let time = words::time(access.service_ns.into());
+        rows.push(Row::aside("served in", vec![format!("{time} of the host: bus, function, device")]));
+    }
+    match &layers.kernel_entries {
+        Some(view) => {
+            let items = vec![format!("record {}: {}", view.seq, words::summary(view))];
+            rows.push(Row::aside("kernel entry", items));
+        }
+        None => {
+            let text = if access.cpl == 0 { "none: it is the kernel" } else { "not counted around it" };
+            rows.push(Row::aside("kernel entry", vec![text.to_owned()]));
+        }
+    }
+    rows
+}

@@ -1,0 +1,188 @@
+//! What filters match, how they print, and what is said of mistakes.
+
+use barscope_trace::definition::Path;
+use barscope_trace::event::{Counted, EventKind};
+use device_model::InterruptLoss;
+
+use super::*;
+use crate::Trace;
+use crate::sample::Sample;
+
+/// A write by the kernel, two reads by a program, a computation with its interrupt, a mark and a fault.
+fn trace() -> Trace {
+    let mut sample = Sample::new();
+    sample.scenario_begin("first");
+    let write = sample.kernel_write(8, 0xc0ff_ee01);
+    sample.access(write);
+    let read = sample.user_read(8, 0xc0ff_ee01);
+    sample.access(read);
+    sample.access(read);
+    sample.scenario_end(true, "");
+    sample.computation();
+    sample.mark("here");
+    let what = Counted::FaultResolved;
+    sample.event(EventKind::Count { what, value: 1, address: 0x1000, error_code: 6, rip: 0 });
+    sample.finished()
+}
+
+/// How many events match.
+fn count(trace: &Trace, text: &str) -> usize {
+    let filter = Filter::parse(text).unwrap_or_else(|mistake| panic!("{}", mistake.show("filter", text)));
+    // What it prints is the same filter.
+    let printed = filter.to_string();
+    assert_eq!(Filter::parse(&printed).as_ref(), Ok(&filter), "{text} prints as {printed}");
+    let compiled = filter.compile(trace.definitions()).unwrap();
+    trace.views().all().iter().filter(|view| compiled.matches(view)).count()
+}
+
+/// The mistake in `text`, and what it points at.
+fn mistake(text: &str) -> (String, &str) {
+    let trace = trace();
+    let result = Filter::parse(text).and_then(|filter| filter.compile(trace.definitions()).map(|_| ()));
+    let Mistake { span, message } = result.expect_err(text);
+    (message, text.get(span.start..span.end).unwrap_or_default())
+}
+
+#[test]
+fn conditions_hold_together_with_and_without_and() {
+    let trace = trace();
+    for text in [
+        "bar0.SCRATCH and read and cpl==3 and path==mmap",
+        "read BAR0.SCRATCH by user via mmap",
+        "BAR0.scratch && read && (cpl == 3)",
+        "read BAR0.SCRATCH == 0xc0ffee01 on lab",
+        "read lab.BAR0+8 value & 0xff == 1 width == 4",
+        "access not write scenario == first",
+        "function == \"user::touch\"",
+        "in \"user::*\"",
+        "instruction ~ \"mov eax,*\" uncached by user",
+        "pat UC- by user",
+        "pat uncached by user",
+        "memtype UC by user",
+        "memtype uncached cpl >= 1",
+    ] {
+        assert_eq!(count(&trace, text), 2, "{text}");
+    }
+}
+
+#[test]
+fn or_is_weaker_than_and() {
+    let trace = trace();
+    assert_eq!(count(&trace, "write BAR0.SCRATCH or read BAR0.SCRATCH"), 3);
+    assert_eq!(count(&trace, "BAR0.SCRATCH (write or cpl == 3)"), 3);
+    assert_eq!(count(&trace, "BAR0.SCRATCH write or cpl == 3 read"), 3);
+    assert_eq!(count(&trace, "not (BAR0.SCRATCH or not access) by user"), 0);
+}
+
+#[test]
+fn kinds_take_arguments() {
+    let trace = trace();
+    assert_eq!(count(&trace, "msi"), 1);
+    assert_eq!(count(&trace, "msi 0 vector == 0x31 delivered"), 1);
+    assert_eq!(count(&trace, "interrupt-lost 1"), 0);
+    assert_eq!(count(&trace, "mark \"here\""), 1);
+    assert_eq!(count(&trace, "mark \"there\""), 0);
+    assert_eq!(count(&trace, "page-fault address == 4K"), 1);
+    assert_eq!(count(&trace, "fault-fatal"), 0);
+    assert_eq!(count(&trace, "scenario-end \"first\" passed"), 1);
+}
+
+#[test]
+fn lost_interrupts_go_by_their_reason_and_cut_addresses_by_what_was_asked() {
+    let mut sample = Sample::new();
+    let function = sample.lab;
+    for why in [Some(InterruptLoss::BusMasterOff), Some(InterruptLoss::MemoryWrite), None] {
+        sample.event(EventKind::InterruptLost { function, index: 1, why, cause: 0 });
+    }
+    sample.event(EventKind::AddressCut { function, asked: 0x1_1000_2000, bits: 28, cause: 0 });
+    let trace = sample.finished();
+    assert_eq!(count(&trace, "interrupt-lost 1"), 3);
+    assert_eq!(count(&trace, "interrupt-lost why == bus-master-off"), 1);
+    assert_eq!(count(&trace, "why == memory-write"), 1);
+    assert_eq!(count(&trace, "address-cut"), 1);
+    assert_eq!(count(&trace, "address-cut on lab address == 0x110002000"), 1);
+    assert_eq!(count(&trace, "address-cut address == 0x2000"), 0);
+}
+
+#[test]
+fn fields_of_registers_go_by_number_and_name() {
+    let trace = trace();
+    assert_eq!(count(&trace, "write BAR0.OPCODE {OPCODE=FACTORIAL}"), 1);
+    assert_eq!(count(&trace, "write BAR0.OPCODE.OPCODE == FACTORIAL"), 1);
+    assert_eq!(count(&trace, "write {OPCODE!=FACTORIAL}"), 0);
+    assert_eq!(count(&trace, "read BAR0.INT_STATUS.DONE in handler"), 1);
+    assert_eq!(count(&trace, "change BAR0.STATUS {DONE=1, BUSY=0}"), 1);
+}
+
+#[test]
+fn times_compare_with_units() {
+    let trace = trace();
+    let all = trace.views().all().len();
+    assert_eq!(count(&trace, "time >= 0ns"), all);
+    assert_eq!(count(&trace, "time > 1s"), 0);
+    assert_eq!(count(&trace, "seq <= 3"), 3);
+}
+
+#[test]
+fn what_an_event_lacks_fulfils_no_condition() {
+    let trace = trace();
+    assert_eq!(count(&trace, "access port != 1"), 0);
+    assert_eq!(count(&trace, "access not port == 1"), 6);
+    assert_eq!(count(&trace, "mark not cpl == 3"), 1);
+}
+
+#[test]
+fn filters_from_rust_and_from_text_are_the_same() {
+    for (made, text) in [
+        (read("BAR0.ID").cpl(3).via(Path::Mmap), "read BAR0.ID by user via mmap"),
+        (write("BAR0.INT_STATUS").field("DONE", 1).in_handler(), "write BAR0.INT_STATUS {DONE=1} in handler"),
+        (msi(2).delivered(true), "msi 2 delivered"),
+        (map(Path::Ioremap), "map via ioremap"),
+        (page_fault(Counted::FaultFatal).error_code(6), "fault-fatal error-code == 6"),
+        (any_access().device("lab").uncached(), "access on lab memtype uncached"),
+    ] {
+        assert_eq!(Filter::parse(text), Ok(made));
+    }
+}
+
+#[test]
+fn mistakes_are_pointed_at_and_the_nearest_name_is_told() {
+    for (text, at, message) in [
+        ("reed BAR0", "reed", "\"reed\" is no kind, field or place; did you mean read?"),
+        (
+            "read BAR0.STATU",
+            "BAR0.STATU",
+            "no device in the trace has a register BAR0.STATU; did you mean BAR0.STATUS?",
+        ),
+        ("read on labb", "labb", "the trace has no device labb; did you mean lab?"),
+        (
+            "path == mmapp",
+            "mmapp",
+            "expected ioremap, mmap, sysfs, /dev/mem, direct or unknown of path, found \"mmapp\"",
+        ),
+        ("cpl == user", "user", "expected a number, found \"user\""),
+        ("cpl", "cpl", "expected a comparison of cpl, like cpl == .., found the end"),
+        ("(read", "", "expected \")\", found the end"),
+        ("read )", ")", "expected another condition, or the end, found \")\""),
+        ("", "", "expected a condition, like read, BAR0.STATUS, cpl == 3, found the end"),
+        (
+            "write BAR0.OPCODE {OPCODE=FACTORAL}",
+            "OPCODE",
+            "OPCODE has no value called FACTORAL; did you mean FACTORIAL?",
+        ),
+        (
+            "BAR0.OPCODE == FACTORIAL",
+            "FACTORIAL",
+            "expected a number; a named value is of a field: {FIELD=FACTORIAL}, found \"FACTORIAL\"",
+        ),
+        ("{DUNE=1}", "DUNE", "no register has a field DUNE; did you mean DONE?"),
+        ("path < mmap", "mmap", "path can't be compared by <"),
+        ("read or", "", "expected a condition, like read, BAR0.STATUS, cpl == 3, found the end"),
+        ("by nobody", "nobody", "expected kernel or user, found \"nobody\""),
+    ] {
+        let (said, pointed) = mistake(text);
+        assert_eq!((said.as_str(), pointed.trim()), (message, at), "{text}");
+    }
+    assert_eq!(mistake(&"(".repeat(100_000)).0, "more than 64 brackets or negations in each other");
+    assert_eq!(mistake(&"not ".repeat(100_000)).0, "more than 64 brackets or negations in each other");
+}

@@ -1,0 +1,349 @@
+//! Text for people: a line for each access, what the device did below it.
+
+mod access;
+mod effects;
+mod ending;
+mod fold;
+mod setup;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use barscope_trace::Clock;
+use barscope_trace::Definitions;
+use barscope_trace::definition::Machine;
+use barscope_trace::event::{MemoryOperand, RouteChange};
+use barscope_trace::units;
+
+use self::access::{access_lines, not_emulated_lines};
+use self::effects::Effects;
+use self::fold::{Fold, Folded};
+use self::setup::Setup;
+use super::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
+use super::wrap::wrap;
+use super::{Ending, Printer, Totals, words};
+use crate::maps::Maps;
+use crate::view::{AccessView, View, What};
+
+/// Prints a trace as text.
+pub struct TextPrinter<W> {
+    out: W,
+    width: usize,
+    paint: Paint,
+    clock: Clock,
+    totals: Totals,
+    maps: Maps,
+    setup: Setup,
+    fold: Fold,
+    effects: Effects,
+    scenarios: Vec<Scenario>,
+    /// Only some events are printed: each by itself, with no picture of the whole.
+    selective: bool,
+    /// The scenario whose heading was printed last, in a selection.
+    under: Option<Arc<str>>,
+    /// How many were printed, in a selection.
+    selected: u64,
+    /// The header was printed.
+    started: bool,
+    in_scenario: bool,
+    /// A path that was inferred was printed.
+    inferred: bool,
+    /// The last access, whether printed or folded.
+    last_access: Option<View>,
+    /// The access on the last line, while nothing else was printed.
+    last_printed: Option<u64>,
+}
+
+struct Scenario {
+    name: Arc<str>,
+    /// `None` until it ended.
+    passed: Option<bool>,
+    summary: Arc<str>,
+}
+
+impl<W: Write> TextPrinter<W> {
+    /// Prints to `out`, in lines of `width` columns: an access takes two lines, or one from 140 on.
+    pub fn new(out: W, clock: Clock, width: usize, color: bool) -> Self {
+        Self {
+            out,
+            width: width.max(40),
+            paint: Paint { color },
+            clock,
+            totals: Totals::default(),
+            maps: Maps::default(),
+            setup: Setup::default(),
+            fold: Fold::default(),
+            effects: Effects::default(),
+            scenarios: Vec::new(),
+            selective: false,
+            under: None,
+            selected: 0,
+            started: false,
+            in_scenario: false,
+            inferred: false,
+            last_access: None,
+            last_printed: None,
+        }
+    }
+
+    /// For a selection of events: whatever is printed is asked for, configuration accesses too, and what
+    /// only the whole tells is left out.
+    #[must_use]
+    pub fn selective(self) -> Self {
+        Self { selective: true, ..self }
+    }
+
+    fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
+        writeln!(self.out, "{}", text.as_ref().trim_end())
+    }
+
+    /// Prints the machine and its devices, once.
+    fn start(&mut self, definitions: &Definitions) -> io::Result<()> {
+        if self.started {
+            return Ok(());
+        }
+        self.started = true;
+        if let Some(Machine { guest, vcpus, memory }) = definitions.machine() {
+            let plural = if *vcpus == 1 { "" } else { "s" };
+            let memory = units::size(*memory);
+            let clock = self.clock.name();
+            self.line(self.paint.paint(
+                HEADING,
+                format!("{guest} · {vcpus} vCPU{plural} · {memory} · {clock} device clock"),
+            ))?;
+        }
+        for (id, function) in definitions.functions() {
+            for line in self.setup.device_lines(id, function, self.width) {
+                self.line(line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints everything that waits, so that something else may follow. Configuration accesses within a
+    /// scenario wait on: one line about them is enough, unless something came of them.
+    fn settle(&mut self, definitions: &Definitions) -> io::Result<()> {
+        self.start(definitions)?;
+        let folded = self.fold.end();
+        self.print_folded(folded)?;
+        self.print_effects()?;
+        if self.in_scenario { Ok(()) } else { self.print_setup() }
+    }
+
+    /// Prints the line about configuration accesses since the last one.
+    fn print_setup(&mut self) -> io::Result<()> {
+        let Some(line) = self.setup.take_line() else { return Ok(()) };
+        self.last_printed = None;
+        self.fold.forget();
+        self.line(line)
+    }
+
+    fn print_folded(&mut self, folded: Vec<Folded>) -> io::Result<()> {
+        for item in folded {
+            self.print_effects()?;
+            match item {
+                Folded::Access(view) => self.print_access(&view)?,
+                Folded::Repeat { times, period, last } => {
+                    let what = match period {
+                        1 => "like it".to_owned(),
+                        lines => format!("of these {lines}"),
+                    };
+                    let text = format!("      x {} more {what}, to {last}", words::number(times));
+                    self.line(self.paint.paint(ASIDE, text))?;
+                    self.last_printed = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn print_access(&mut self, view: &View) -> io::Result<()> {
+        let Some(access) = view.access() else { return Ok(()) };
+        self.inferred |= access.walk.as_ref().is_some_and(|walk| !walk.announced);
+        for line in access_lines(view, access, self.width, self.paint) {
+            self.line(line)?;
+        }
+        self.last_printed = Some(view.seq);
+        if let Some(refusal) = words::refusal(access) {
+            self.effects = Effects::new(view.clone(), refusal);
+        }
+        Ok(())
+    }
+
+    /// A line by itself about an event.
+    fn print_single(&mut self, definitions: &Definitions, view: &View, text: String) -> io::Result<()> {
+        self.settle(definitions)?;
+        self.fold.forget();
+        self.last_printed = None;
+        self.selected += 1;
+        for line in wrap(&prefix(view), 9, &[text], self.width) {
+            let line = match view.what {
+                What::Warning { .. } => self.paint.paint(WARNING, line),
+                _ => line,
+            };
+            self.line(line)?;
+        }
+        Ok(())
+    }
+
+    /// The lines of an access that was none.
+    fn not_emulated(
+        &mut self,
+        definitions: &Definitions,
+        view: &View,
+        operand: MemoryOperand,
+    ) -> io::Result<()> {
+        self.settle(definitions)?;
+        self.fold.forget();
+        self.last_printed = None;
+        self.selected += 1;
+        self.inferred |= view.walk().is_some_and(|walk| !walk.announced);
+        let why = self.paint.paint(WARNING, words::not_emulated(view));
+        for line in not_emulated_lines(view, operand, &why, self.width, self.paint) {
+            self.line(line)?;
+        }
+        Ok(())
+    }
+
+    fn access(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
+        self.last_access = Some(view.clone());
+        self.selected += 1;
+        if !self.selective && view.access().is_some_and(AccessView::is_configuration) {
+            self.setup.count(view);
+            return Ok(());
+        }
+        self.start(definitions)?;
+        if self.setup.is_pending() && !self.in_scenario {
+            self.settle(definitions)?;
+        }
+        let folded = self.fold.push(view.clone());
+        self.print_folded(folded)
+    }
+
+    /// In a selection, the scenario that what follows is part of.
+    fn print_heading(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
+        if self.under == view.scenario {
+            return Ok(());
+        }
+        self.under.clone_from(&view.scenario);
+        self.settle(definitions)?;
+        self.fold.forget();
+        self.line("")?;
+        match &view.scenario {
+            Some(name) => self.line(self.paint.paint(HEADING, format!("scenario {name}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn scenario_begin(&mut self, definitions: &Definitions, name: &Arc<str>) -> io::Result<()> {
+        self.settle(definitions)?;
+        self.fold.forget();
+        self.scenarios.push(Scenario { name: Arc::clone(name), passed: None, summary: Arc::default() });
+        self.in_scenario = true;
+        let heading = self.paint.paint(HEADING, format!("scenario {name}"));
+        self.line("")?;
+        self.line(heading)
+    }
+
+    fn scenario_end(
+        &mut self,
+        definitions: &Definitions,
+        passed: bool,
+        summary: &Arc<str>,
+    ) -> io::Result<()> {
+        self.in_scenario = false;
+        self.selected += 1;
+        self.settle(definitions)?;
+        self.fold.forget();
+        if let Some(scenario) = self.scenarios.last_mut() {
+            scenario.passed = Some(passed);
+            scenario.summary = Arc::clone(summary);
+        }
+        let lines = wrap("    ", 4, &[summary.to_string()], self.width - 6);
+        let (last, before) =
+            lines.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+        for line in before {
+            let line = if passed { line.clone() } else { self.paint.paint(FAIL, line) };
+            self.line(line)?;
+        }
+        let space = " ".repeat((self.width - 4).saturating_sub(last.chars().count()));
+        let line = if passed {
+            format!("{last}{space}{}", self.paint.paint(PASS, "PASS"))
+        } else {
+            format!("{}{space}{}", self.paint.paint(FAIL, last), self.paint.paint(FAIL, "FAIL"))
+        };
+        self.line(line)
+    }
+}
+
+impl<W: Write> Printer for TextPrinter<W> {
+    fn print(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
+        self.totals.add(view);
+        self.maps.add(view);
+        if self.selective {
+            self.print_heading(definitions, view)?;
+        }
+        match &view.what {
+            What::Access(_) => self.access(definitions, view),
+            What::ScenarioBegin { .. } if self.selective => Ok(()),
+            What::ScenarioBegin { name } => self.scenario_begin(definitions, name),
+            What::ScenarioEnd { passed, summary, .. } => self.scenario_end(definitions, *passed, summary),
+            What::Map { mapping: Some(mapping), .. } if view.scenario.is_some() || self.selective => {
+                let fault = if mapping.on_fault { ", on first touch" } else { "" };
+                let text = format!("map    {} by {}{fault}", mapping.call, mapping.who);
+                self.print_single(definitions, view, text)
+            }
+            What::Unmap { mapping: Some(mapping), .. } if view.scenario.is_some() || self.selective => {
+                let text = format!("unmap  {} by {}", mapping.call, mapping.who);
+                self.print_single(definitions, view, text)
+            }
+            What::Mark { .. } | What::Count { .. } | What::Warning { .. } => {
+                self.print_single(definitions, view, words::summary(view))
+            }
+            What::NotEmulated { operand, .. } => self.not_emulated(definitions, view, *operand),
+            // What follows from them is told where it shows: in the accesses of handlers and in times.
+            What::IsrEnter { .. }
+            | What::IsrExit { .. }
+            | What::ClockJump { .. }
+            | What::Map { .. }
+            | What::Unmap { .. } => {
+                if self.selective {
+                    self.print_single(definitions, view, words::summary(view))
+                } else {
+                    Ok(())
+                }
+            }
+            _ => self.effect(definitions, view),
+        }
+    }
+
+    fn pass(&mut self, view: &View) {
+        self.totals.add(view);
+        if let What::Route { route: Some(route), change, .. } = &view.what {
+            self.setup.reroute(route, *change == RouteChange::Added);
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+        self.in_scenario = false;
+        self.settle(ending.definitions)?;
+        if !self.selective {
+            self.print_mappings()?;
+            self.print_scenarios()?;
+        }
+        self.print_end(ending)?;
+        self.out.flush()
+    }
+}
+
+/// Sequence number and device time.
+fn prefix(view: &View) -> String {
+    format!("{:>6} {:>9}  ", view.seq, words::time(view.device_ns))
+}
+
+#[cfg(test)]
+mod tests;

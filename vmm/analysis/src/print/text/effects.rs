@@ -1,0 +1,103 @@
+//! What devices did: gathered by the access that led to it, and printed below that.
+
+use std::io::{self, Write};
+
+use barscope_trace::Definitions;
+use barscope_trace::event::RouteChange;
+
+use super::{TextPrinter, prefix};
+use crate::print::words;
+use crate::print::wrap::wrap;
+use crate::view::{AccessView, View, What};
+
+/// Effects of one access that go on one line; why it was refused is one of them.
+#[derive(Default)]
+pub(super) struct Effects {
+    words: Vec<String>,
+    /// The first of them, or the access.
+    first: Option<View>,
+}
+
+impl Effects {
+    pub(super) fn new(first: View, words: String) -> Self {
+        Self { words: vec![words], first: Some(first) }
+    }
+
+    /// The access that led to them.
+    fn cause(&self) -> Option<u64> {
+        let first = self.first.as_ref()?;
+        if first.is_effect() { first.cause() } else { Some(first.seq) }
+    }
+}
+
+/// A configuration register that firmware wrote: where BARs are stands at the top.
+fn is_of_firmware(view: &View) -> bool {
+    matches!(&view.what, What::Change { place, cause: 0, .. } if place.is_configuration())
+}
+
+impl<W: Write> TextPrinter<W> {
+    /// Takes what a device did.
+    pub(super) fn effect(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
+        if let What::Route { function: Some(_), route: Some(route), change, .. } = &view.what {
+            self.setup.reroute(route, *change == RouteChange::Added);
+            // Until something was printed, the list of devices says where they are.
+            let enumerating = !self.started || !self.scenarios.is_empty();
+            let refused = *change == RouteChange::Refused;
+            if !self.selective && view.scenario.is_none() && enumerating && !refused {
+                return Ok(());
+            }
+        }
+        if self.stores_what_was_written(view) || (!self.selective && is_of_firmware(view)) {
+            return Ok(());
+        }
+        let Some(words) = words::effect(&view.what) else { return Ok(()) };
+        self.selected += 1;
+        let cause = view.cause();
+        if cause.is_some() && self.effects.cause() == cause {
+            self.effects.words.push(words);
+            return Ok(());
+        }
+        self.settle(definitions)?;
+        self.fold.forget();
+        let configured =
+            |last: &View| Some(last.seq) == cause && last.access().is_some_and(AccessView::is_configuration);
+        if self.last_access.as_ref().is_some_and(configured) {
+            self.print_setup()?;
+        }
+        self.effects = Effects::new(view.clone(), words);
+        Ok(())
+    }
+
+    /// Prints the effects that were gathered: below their access if that was printed last.
+    pub(super) fn print_effects(&mut self) -> io::Result<()> {
+        let effects = std::mem::take(&mut self.effects);
+        let cause = effects.cause();
+        let (Some(first), mut words) = (effects.first, effects.words) else { return Ok(()) };
+        let below = cause.is_some() && cause == self.last_printed;
+        let head = if below {
+            "      `- ".to_owned()
+        } else {
+            if let (Some(cause), Some(last)) = (cause, words.last_mut()) {
+                *last += &format!(" (caused by {cause})");
+            }
+            self.last_printed = None;
+            let device = first.whose().unwrap_or_else(|| "device".to_owned());
+            format!("{}{device}  ", prefix(&first))
+        };
+        for line in wrap(&head, 9, &words, self.width) {
+            self.line(line)?;
+        }
+        Ok(())
+    }
+
+    /// A register that holds what the access before wrote to it is no news.
+    fn stores_what_was_written(&self, view: &View) -> bool {
+        let (What::Change { place, new, cause, .. }, Some(last)) = (&view.what, &self.last_access) else {
+            return false;
+        };
+        last.seq == *cause
+            && last.access().is_some_and(|access| {
+                access.write && access.value == *new && access.place.as_ref() == Some(place)
+            })
+    }
+}

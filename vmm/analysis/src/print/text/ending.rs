@@ -1,0 +1,92 @@
+//! What comes last: mappings, scenarios, totals.
+
+use std::io::{self, Write};
+
+use barscope_trace::End;
+
+use super::{Scenario, TextPrinter};
+use crate::print::style::{FAIL, HEADING, PASS, WARNING};
+use crate::print::{Ending, Totals, words};
+
+impl<W: Write> TextPrinter<W> {
+    /// The picture of the mappings.
+    pub(super) fn print_mappings(&mut self) -> io::Result<()> {
+        let lines = self.maps.picture(self.width);
+        if !lines.is_empty() {
+            self.line("")?;
+            self.line(self.paint.paint(HEADING, "mappings"))?;
+        }
+        for line in lines {
+            self.line(line)?;
+        }
+        if self.inferred {
+            self.line("  ? inferred from the page walk: the guest announced no such mapping")?;
+        }
+        Ok(())
+    }
+
+    /// A line for each scenario, the failed ones last, where they are seen.
+    pub(super) fn print_scenarios(&mut self) -> io::Result<()> {
+        if self.scenarios.is_empty() {
+            return Ok(());
+        }
+        self.line("")?;
+        self.line(self.paint.paint(HEADING, "scenarios"))?;
+        let mut scenarios = std::mem::take(&mut self.scenarios);
+        scenarios.sort_by_key(|scenario| scenario.passed != Some(true));
+        let widest = scenarios.iter().map(|scenario| scenario.name.chars().count()).max().unwrap_or(0);
+        // One name may be longer than a line, and than formatting pads to.
+        let widest = widest.min(self.width);
+        for Scenario { name, passed, summary } in scenarios {
+            let (style, verdict) = match passed {
+                Some(true) => (PASS, "PASS"),
+                Some(false) => (FAIL, "FAIL"),
+                None => (FAIL, "----"),
+            };
+            let summary = if passed.is_none() { "did not end" } else { &*summary };
+            let head = format!("  {}  {name:<widest$}  ", self.paint.paint(style, verdict));
+            let room = self.width.saturating_sub(widest + 10);
+            self.line(head + &clip(summary, room))?;
+        }
+        Ok(())
+    }
+
+    /// How it ended, and totals.
+    pub(super) fn print_end(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+        let Totals { scenarios, passed, accesses, host_ns, .. } = self.totals;
+        self.line("")?;
+        for damage in ending.damage {
+            self.line(self.paint.paint(FAIL, format!("damaged trace: {damage}")))?;
+        }
+        if let Some(text) = words::skipped(ending.unknown_kinds) {
+            self.line(self.paint.paint(WARNING, text))?;
+        }
+        if let Some(text) = words::early_end(ending.end) {
+            let style = if let Some(End::Failed(_)) = ending.end { FAIL } else { WARNING };
+            self.line(self.paint.paint(style, text))?;
+        }
+        let mut parts = Vec::new();
+        if self.selective {
+            parts.push(format!("{} shown", words::counted(self.selected, "record", "records")));
+        } else if scenarios > 0 {
+            let all = words::counted(scenarios, "scenario", "scenarios");
+            let style = if passed == scenarios { PASS } else { FAIL };
+            parts.push(format!("{all}, {}", self.paint.paint(style, format!("{passed} passed"))));
+        }
+        let lost = format!("{} lost", words::number(ending.lost));
+        let lost = if ending.lost == 0 { lost } else { self.paint.paint(FAIL, lost) };
+        parts.push(format!("{} traced, {lost}", words::counted(accesses, "access", "accesses")));
+        let hundredths = host_ns / 10_000_000;
+        parts.push(format!("{}.{:02} s", hundredths / 100, hundredths % 100));
+        self.line(parts.join(" · "))?;
+        self.line(format!("trace: {}", ending.path.display()))
+    }
+}
+
+/// `text`, cut to `room` columns.
+fn clip(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(2)).collect::<String>() + ".."
+}

@@ -1,0 +1,202 @@
+//! What one trace or several come to: counts, latencies, coverage, polling loops, kernel entries.
+//!
+//! A [`Collector`] is fed the events of one trace and turns them into [`Stats`]; those of several traces
+//! [merge](Stats::merge). Memory depends on how much a trace defines (registers, instructions, texts), not
+//! on how many events it has. A [`Stats`] writes itself as JSON, and prints itself as
+//! [text](Stats::text).
+
+mod collector;
+mod histogram;
+mod interrupts;
+mod places;
+mod polling;
+mod sites;
+mod table;
+mod text;
+mod windows;
+
+use std::path::Path;
+
+use barscope_trace::End;
+use barscope_trace::{ReadError, Stream};
+use serde::{Serialize, Serializer};
+
+pub use collector::Collector;
+pub use histogram::Histogram;
+pub use interrupts::{Interrupts, Line, Mechanism};
+pub use places::PlaceKey;
+pub use polling::{Loop, LoopEnd, Polling};
+pub use table::{Accesses, Table};
+pub use windows::{Window, Windows};
+
+use crate::coverage::{Counts, Coverage};
+use crate::print::Ending;
+
+/// What traces come to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Stats {
+    /// The traces, in the order in which they were merged.
+    pub traces: Vec<Source>,
+    /// Events of all kinds.
+    pub records: u64,
+    /// Accesses to devices, configuration space and ports included: one for each record, though an
+    /// instruction may make several.
+    pub accesses: u64,
+    /// Instructions that made them.
+    pub instructions: u64,
+    /// Accesses by register; all of a range of device memory is one, and so is all of configuration space.
+    pub registers: Table<PlaceKey, Accesses>,
+    /// Accesses by the path that their virtual address took, `?` after one that was inferred.
+    pub paths: Table<Named, Accesses>,
+    /// Accesses by the function whose code made them.
+    pub functions: Table<Named, Accesses>,
+    /// Accesses by vCPU.
+    pub vcpus: Table<Vcpu, Accesses>,
+    /// For how long devices were busy, each time, in device time.
+    pub busy: Table<Device, Histogram>,
+    /// Interrupts by device and mechanism.
+    pub interrupts: Table<Line, Interrupts>,
+    /// Polling loops.
+    pub polling: Polling,
+    /// What the guest counted, by scenario or from mark to mark.
+    pub windows: Windows,
+    /// What was made use of.
+    pub coverage: Coverage,
+}
+
+/// A trace that statistics come from.
+#[derive(Clone, Debug, Serialize)]
+pub struct Source {
+    /// Where it lies.
+    pub path: String,
+    /// What its device clock is, `virtual` or `host`.
+    pub clock: &'static str,
+    /// How it ended.
+    pub end: SourceEnd,
+    /// Why it ended early; empty for a finished trace.
+    pub reason: String,
+    /// Events that are missing.
+    pub lost: u64,
+    /// Parts that can't be trusted and were left out, in words.
+    pub damage: Vec<String>,
+}
+
+/// How a trace ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceEnd {
+    /// The guest was done.
+    Finished,
+    /// Somebody stopped it.
+    Interrupted,
+    /// The guest or the host failed.
+    Failed,
+    /// It is still being written, or its writer was killed.
+    Unfinished,
+}
+
+impl Source {
+    /// Nothing is missing: figures are final.
+    pub fn complete(&self) -> bool {
+        self.end == SourceEnd::Finished && self.lost == 0 && self.damage.is_empty()
+    }
+}
+
+impl From<&Ending<'_>> for Source {
+    fn from(ending: &Ending<'_>) -> Self {
+        Self {
+            path: ending.path.display().to_string(),
+            clock: ending.clock.name(),
+            end: match ending.end {
+                Some(End::Finished) => SourceEnd::Finished,
+                Some(End::Interrupted(_)) => SourceEnd::Interrupted,
+                Some(End::Failed(_)) => SourceEnd::Failed,
+                None => SourceEnd::Unfinished,
+            },
+            reason: ending.end.map_or("", End::reason).to_owned(),
+            lost: ending.lost,
+            damage: ending.damage.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// A name to count by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+}
+
+/// A vCPU to count by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Vcpu {
+    /// Its index; `None` for writes that KVM had gathered, by whichever.
+    pub vcpu: Option<u8>,
+}
+
+/// A device to count by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Device {
+    /// Its address, like `00:04.0`.
+    pub bdf: String,
+    /// The model's name.
+    pub device: String,
+}
+
+impl Stats {
+    /// Of the trace at `path`, as far as it was written and can be read: see [`Source::complete`].
+    ///
+    /// # Errors
+    /// It can't be read, or is no trace of this version.
+    pub fn of(path: &Path) -> Result<Self, ReadError> {
+        let mut stream = Stream::open(path)?;
+        let mut collector = Collector::default();
+        while let Some(event) = stream.next()? {
+            collector.add(stream.definitions(), &event);
+        }
+        Ok(collector.finish(&(&stream).into()))
+    }
+
+    /// Adds those of another trace.
+    pub fn merge(&mut self, other: Self) {
+        self.polling.merge(other.polling, self.traces.len());
+        self.traces.extend(other.traces);
+        self.records += other.records;
+        self.accesses += other.accesses;
+        self.instructions += other.instructions;
+        self.registers.merge(other.registers, Accesses::merge);
+        self.paths.merge(other.paths, Accesses::merge);
+        self.functions.merge(other.functions, Accesses::merge);
+        self.vcpus.merge(other.vcpus, Accesses::merge);
+        self.busy.merge(other.busy, Histogram::merge);
+        self.interrupts.merge(other.interrupts, Interrupts::merge);
+        self.windows.merge(other.windows);
+        self.coverage.merge(&other.coverage);
+    }
+
+    /// Whether every trace is complete.
+    pub fn complete(&self) -> bool {
+        self.traces.iter().all(Source::complete)
+    }
+
+    /// How much is covered of all functions.
+    pub fn coverage_counts(&self) -> Counts {
+        self.coverage.counts()
+    }
+
+    /// Text of at most `width` columns; of each list the first `top` rows. With colour if `color`.
+    pub fn text(&self, width: usize, top: usize, color: bool) -> String {
+        text::render(self, width, top, color)
+    }
+}
+
+/// An iterator as a JSON array.
+fn array<T: Serialize, S: Serializer>(
+    items: impl Iterator<Item = T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(items)
+}
+
+#[cfg(test)]
+mod tests;

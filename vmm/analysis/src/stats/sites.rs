@@ -1,0 +1,80 @@
+//! Whose code makes an access.
+
+use std::collections::BTreeMap;
+
+use barscope_trace::Definitions;
+use barscope_trace::event::Id;
+
+use super::{Accesses, Named, Table};
+use crate::symbols::Symbols;
+
+/// Lines of source code that access devices. An unrolled loop has several instructions for one line, which
+/// are one; one without a known line is for itself.
+#[derive(Default)]
+pub(super) struct Sites {
+    symbols: Symbols,
+    /// By the id of the instruction's definition, the site's index plus one; 0 if it isn't known so far.
+    of_instruction: Vec<u32>,
+    list: Vec<Site>,
+    known: BTreeMap<String, u32>,
+}
+
+struct Site {
+    function: Option<String>,
+    /// Function and line.
+    label: Option<String>,
+    accesses: Accesses,
+}
+
+impl Sites {
+    /// The site of an instruction.
+    pub(super) fn of(&mut self, definitions: &Definitions, instruction: Id) -> u32 {
+        match self.of_instruction.get(instruction as usize) {
+            Some(known @ 1..) => known - 1,
+            _ => self.find(definitions, instruction),
+        }
+    }
+
+    fn find(&mut self, definitions: &Definitions, instruction: Id) -> u32 {
+        // All that are unknown are one, whatever a damaged record says.
+        let id = if definitions.instruction(instruction).is_some() { instruction } else { 0 };
+        let symbol = self.symbols.instruction(definitions, id);
+        let function = symbol.as_ref().map(|symbol| symbol.function.clone());
+        let label = symbol.as_ref().map(ToString::to_string);
+        let key = match (&symbol, &label) {
+            (Some(symbol), Some(label)) if symbol.line.is_some() => label.clone(),
+            _ => format!("{id}"),
+        };
+        let next = self.list.len() as u32;
+        let site = *self.known.entry(key).or_insert(next);
+        if site == next {
+            self.list.push(Site { function, label, accesses: Accesses::default() });
+        }
+        let at = id as usize;
+        if at >= self.of_instruction.len() {
+            self.of_instruction.resize(at + 1, 0);
+        }
+        self.of_instruction[at] = site + 1;
+        site
+    }
+
+    /// Where accesses of a site are counted.
+    pub(super) fn accesses(&mut self, site: u32) -> &mut Accesses {
+        &mut self.list[site as usize].accesses
+    }
+
+    /// Function and line, if they are known.
+    pub(super) fn label(&self, site: u32) -> Option<String> {
+        self.list.get(site as usize)?.label.clone()
+    }
+
+    /// Accesses by function.
+    pub(super) fn finish(self) -> Table<Named, Accesses> {
+        let mut table = Table::<Named, Accesses>::default();
+        for site in self.list {
+            let name = site.function.unwrap_or_else(|| "no known function".to_owned());
+            table.row(Named { name }).merge(&site.accesses);
+        }
+        table
+    }
+}

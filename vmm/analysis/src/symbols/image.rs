@@ -1,0 +1,144 @@
+//! An ELF file's symbols and lines.
+
+use std::sync::Arc;
+
+use addr2line::Context;
+use barscope_trace::harmless::harmless;
+use gimli::{Dwarf, EndianArcSlice, RunTimeEndian, SectionId};
+use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
+
+use super::{Symbol, name};
+
+type Reader = EndianArcSlice<RunTimeEndian>;
+
+/// A parsed executable.
+pub(super) struct SymbolImage {
+    /// Addresses that it is loaded at: start and end of each segment.
+    segments: Vec<(u64, u64)>,
+    /// Functions: start, size (0 if the file doesn't say) and mangled name, ascending.
+    functions: Vec<(u64, u64, String)>,
+    /// Lines; `None` without usable debug information.
+    lines: Option<Context<Reader>>,
+    origin: Origin,
+}
+
+/// What kind of image it is.
+enum Origin {
+    /// A linked program or kernel.
+    Linked,
+    /// A module of the kernel, by name.
+    Module(String),
+    /// What the kernel says of itself and its modules.
+    Kernel,
+}
+
+impl SymbolImage {
+    /// `None` if the blob is neither an ELF file nor lines of address and name. A guest may have given
+    /// anything.
+    pub(super) fn parse(blob: &[u8], image: &str) -> Option<Self> {
+        let Ok(file) = object::File::parse(blob) else { return Self::parse_lines(blob) };
+        let range = |start: u64, size: u64| (start, start.saturating_add(size));
+        let (segments, origin) = match file.kind() {
+            // A module has no segments: the kernel placed its sections one by one.
+            ObjectKind::Relocatable => {
+                let placed = file
+                    .sections()
+                    .filter(|section| section.kind() == SectionKind::Text && section.address() != 0);
+                let placed = placed.map(|section| range(section.address(), section.size())).collect();
+                (placed, Origin::Module(image.to_owned()))
+            }
+            _ => {
+                let linked = file.segments().map(|segment| range(segment.address(), segment.size()));
+                (linked.collect(), Origin::Linked)
+            }
+        };
+        let mut functions = file
+            .symbols()
+            .filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text)
+            .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?.to_owned())))
+            .collect::<Vec<_>>();
+        functions.sort();
+        Some(Self { segments, functions, lines: lines(&file), origin })
+    }
+
+    /// Functions of a kernel without a file, ascending: a line each, address and size in hexadecimal, and the
+    /// name.
+    fn parse_lines(lines: &[u8]) -> Option<Self> {
+        let function = |line: &str| {
+            let (address, rest) = line.split_once(' ')?;
+            let (size, name) = rest.split_once(' ')?;
+            let number = |text| u64::from_str_radix(text, 16).ok();
+            Some((number(address)?, number(size)?, name.to_owned()))
+        };
+        let functions: Vec<_> =
+            std::str::from_utf8(lines).ok()?.lines().map(function).collect::<Option<_>>()?;
+        functions.first()?;
+        Some(Self { segments: Vec::new(), functions, lines: None, origin: Origin::Kernel })
+    }
+
+    /// Whether `address` lies in it. An image that names nothing holds nothing: another one may do better.
+    pub(super) fn holds(&self, address: u64) -> bool {
+        match self.origin {
+            Origin::Kernel => self.function(address).is_some(),
+            Origin::Linked | Origin::Module(_) => {
+                !self.functions.is_empty()
+                    && self.segments.iter().any(|(start, end)| (*start..*end).contains(&address))
+            }
+        }
+    }
+
+    /// The symbol of the code at `address`; `None` if it lies outside this image, or names nothing.
+    pub(super) fn find(&self, address: u64) -> Option<Symbol> {
+        if !self.holds(address) {
+            return None;
+        }
+        let (outermost, file, line) = self.outermost_frame(address).unwrap_or_default();
+        let known = self.function(address);
+        let function = known.map(|(_, name)| name).or(outermost.as_deref())?;
+        let offset = known.map(|(start, _)| address - start);
+        let (function, module, offset) = match &self.origin {
+            Origin::Linked => (function, None, None),
+            Origin::Module(name) => (function, Some(name.clone()), offset),
+            // `lab_irq [lab]`
+            Origin::Kernel => match function.split_once(" [") {
+                Some((function, module)) => {
+                    (function, Some(harmless(module.trim_end_matches(']')).into_owned()), offset)
+                }
+                None => (function, None, offset),
+            },
+        };
+        Some(Symbol { function: name::short(function), file, line, module, offset })
+    }
+
+    /// Start and name of the symbol that `address` lies in.
+    fn function(&self, address: u64) -> Option<(u64, &str)> {
+        let after = self.functions.partition_point(|(start, ..)| *start <= address);
+        let (start, size, name) = self.functions[..after].last()?;
+        (*size == 0 || address - start < *size).then_some((*start, name))
+    }
+
+    /// Name, file and line of the frame that everything else at `address` was inlined into.
+    fn outermost_frame(&self, address: u64) -> Option<(Option<String>, Option<String>, Option<u32>)> {
+        let mut frames = self.lines.as_ref()?.find_frames(address).skip_all_loads().ok()?;
+        let mut outermost = None;
+        while let Ok(Some(frame)) = frames.next() {
+            outermost = Some(frame);
+        }
+        let frame = outermost?;
+        let function = frame.function.and_then(|function| Some(function.raw_name().ok()?.into_owned()));
+        let (file, line) = frame.location.map_or((None, None), |place| (place.file, place.line));
+        Some((function, file.map(name::file), line))
+    }
+}
+
+fn lines(file: &object::File<'_>) -> Option<Context<Reader>> {
+    let endian = if file.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
+    let section = |id: SectionId| -> Result<Reader, object::Error> {
+        let data = match file.section_by_name(id.name()) {
+            Some(section) => section.uncompressed_data()?,
+            None => Default::default(),
+        };
+        Ok(Reader::new(Arc::from(&*data), endian))
+    };
+    Context::from_dwarf(Dwarf::load(section).ok()?).ok()
+}

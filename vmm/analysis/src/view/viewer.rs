@@ -1,0 +1,407 @@
+//! Resolves events one after the other; the one place where views are built.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use barscope_trace::Definitions;
+use barscope_trace::definition::{Function, Mapping, Process, Route, Walk};
+use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, Target};
+use device_model::{Bdf, Region, Space};
+
+use super::absence::{self, Absence, Absences};
+use super::{AccessView, BusAddress, Code, Place, Uncertain, View, What};
+use crate::interrupts::{Handler, Innermost, Tracker};
+use crate::symbols::Symbols;
+
+/// CONFIG_DATA, PCI Local Bus 3.0, section 3.2.2.3.2.
+const CONFIG_DATA: std::ops::RangeInclusive<u16> = 0xcfc..=0xcff;
+/// Size of the ECAM window for 256 buses.
+const ECAM_SIZE: u64 = 256 << 20;
+
+/// The id of what was said and has no definition, since its kind had no room left.
+const NO_ROOM: Id = 0;
+
+/// Resolves events in their order. It remembers what the meaning of later ones depends on: the scenario,
+/// the interrupt handlers that run, which access an interrupt came from. Where events are missing, also
+/// before the first one that it gets, views say what isn't certain.
+#[derive(Default)]
+pub struct Viewer {
+    symbols: Symbols,
+    codes: Shared<Code>,
+    walks: Shared<Walk>,
+    mappings: Shared<Mapping>,
+    processes: Shared<Process>,
+    functions: Shared<Function>,
+    routes: Shared<Route>,
+    texts: Shared<str>,
+    absences: Absences,
+    /// Names that several functions have, of so many functions.
+    shared_names: (usize, HashSet<String>),
+    scenario: Option<Arc<str>>,
+    /// Events are missing since the scenario was last known.
+    scenario_lost: bool,
+    interrupts: Tracker,
+}
+
+/// Definitions in use by their ids, shared by all views. Ids are dense, and only those that are defined are
+/// ever held.
+struct Shared<T: ?Sized>(Vec<Option<Arc<T>>>);
+
+impl<T: ?Sized> Default for Shared<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: ?Sized> Shared<T> {
+    fn get(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<Arc<T>> {
+        self.borrow(id, make).cloned()
+    }
+
+    fn borrow(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<&Arc<T>> {
+        let at = id as usize;
+        if self.0.get(at).is_none_or(Option::is_none) {
+            self.insert(at, make()?);
+        }
+        self.0.get(at)?.as_ref()
+    }
+
+    #[cold]
+    fn insert(&mut self, at: usize, made: Arc<T>) {
+        if at >= self.0.len() {
+            self.0.resize(at + 1, None);
+        }
+        self.0[at] = Some(made);
+    }
+}
+
+impl Viewer {
+    /// Resolves the event that comes after those given before.
+    pub fn view(&mut self, definitions: &Definitions, event: &Event) -> View {
+        let missing = self.interrupts.add(event);
+        self.scenario_lost |= missing;
+        if missing {
+            self.absences.forget();
+        }
+        if let EventKind::ScenarioBegin { name } = event.kind {
+            self.scenario_lost = name == NO_ROOM;
+            self.scenario = (name != NO_ROOM).then(|| self.text(definitions, name));
+        }
+        let scenario = self.scenario.clone();
+        let Innermost { handler, certain, cause_certain } = self.interrupts.handler(event.vcpu);
+        let depends = matches!(event.kind, EventKind::Access(_) | EventKind::IsrEnter { .. });
+        let uncertain = Uncertain {
+            scenario: self.scenario_lost,
+            handler: depends && !certain,
+            cause: depends && !cause_certain,
+            text: matches!(
+                event.kind,
+                EventKind::Mark { text: NO_ROOM }
+                    | EventKind::Warning { text: NO_ROOM }
+                    | EventKind::ScenarioBegin { name: NO_ROOM }
+                    | EventKind::ScenarioEnd { summary: NO_ROOM, .. }
+            ),
+        };
+        let caused_by = handler.and_then(Handler::caused_by);
+        let in_handler = handler.is_some();
+        let what = self.what(definitions, event, caused_by, in_handler);
+        if let EventKind::ScenarioEnd { .. } = event.kind {
+            self.scenario = None;
+            self.scenario_lost = false;
+        }
+        let view = View {
+            seq: event.seq,
+            host_ns: event.host_ns,
+            device_ns: event.device_ns,
+            vcpu: event.vcpu,
+            scenario,
+            uncertain,
+            alike: false,
+            what,
+        };
+        View { alike: self.has_namesake(definitions, &view), ..view }
+    }
+
+    /// Whether another function has the same name as the one that the view is about.
+    fn has_namesake(&mut self, definitions: &Definitions, view: &View) -> bool {
+        let (known, names) = &mut self.shared_names;
+        if *known != definitions.function_count() {
+            *known = definitions.function_count();
+            let mut all = HashSet::new();
+            let again = definitions.functions().filter(|(_, function)| !all.insert(&function.name));
+            *names = again.map(|(_, function)| function.name.clone()).collect();
+        }
+        !names.is_empty() && view.function().is_some_and(|function| names.contains(&function.name))
+    }
+
+    /// What happened; `caused_by` led to the handler that the vCPU is in.
+    fn what(
+        &mut self,
+        definitions: &Definitions,
+        event: &Event,
+        caused_by: Option<u64>,
+        in_handler: bool,
+    ) -> What {
+        match event.kind {
+            EventKind::Access(ref access) => {
+                let view = self.access(definitions, event.seq, access, caused_by);
+                What::Access(AccessView { in_handler, ..view })
+            }
+            EventKind::Change { function, region, offset, old, new, cause } => {
+                let function = self.function(definitions, function);
+                let bdf = function.as_ref().map(|function| function.bdf);
+                What::Change { place: Place { bdf, function, region, offset }, old, new, cause }
+            }
+            EventKind::Busy { function, until_ns: until, cause } => What::Busy {
+                function: self.function(definitions, function),
+                duration: until.saturating_sub(event.device_ns),
+                cause,
+            },
+            EventKind::Msi { function, index, address, data, delivered, cause } => {
+                let function = self.function(definitions, function);
+                What::Msi { function, index, address, data, delivered, cause }
+            }
+            EventKind::InterruptLost { function, index, why, cause } => {
+                What::InterruptLost { function: self.function(definitions, function), index, why, cause }
+            }
+            EventKind::AddressCut { function, asked, bits, cause } => {
+                What::AddressCut { function: self.function(definitions, function), asked, bits, cause }
+            }
+            EventKind::InterruptMasked { function, index, cause } => {
+                What::InterruptMasked { function: self.function(definitions, function), index, cause }
+            }
+            EventKind::Intx { function, asserted, gsi, cause } => {
+                What::Intx { function: self.function(definitions, function), asserted, gsi, cause }
+            }
+            EventKind::Backing { route, backing, cause } => {
+                let (function, route) = self.route_and_function(definitions, route);
+                What::Backing { function, route, backing, cause }
+            }
+            EventKind::PagesWritten { route, offset, pages, since } => {
+                let (function, route) = self.route_and_function(definitions, route);
+                What::PagesWritten { function, route, offset, pages, since }
+            }
+            EventKind::Doorbell { route, offset, count } => {
+                let (function, route) = self.route_and_function(definitions, route);
+                let bdf = function.as_ref().map(|function| function.bdf);
+                let region = route.map_or(Region::Config, |route| route.region);
+                What::Doorbell { place: Place { bdf, function, region, offset }, count }
+            }
+            EventKind::Dma { function, to_memory, address, length, outcome, cause } => {
+                let function = self.function(definitions, function);
+                What::Dma { function, to_memory, address, length, outcome, cause }
+            }
+            EventKind::Route { route, change, cause } => {
+                let (function, route) = self.route_and_function(definitions, route);
+                if let (Some(function), Some(route)) = (&function, &route) {
+                    self.absences.route(event.seq, (function, route), change, cause);
+                }
+                What::Route { function, route, change, cause }
+            }
+            EventKind::Map { mapping } => {
+                What::Map { id: mapping, mapping: self.mapping(definitions, mapping) }
+            }
+            EventKind::Unmap { mapping } => {
+                What::Unmap { id: mapping, mapping: self.mapping(definitions, mapping) }
+            }
+            EventKind::Mark { text } => What::Mark { text: self.text(definitions, text) },
+            EventKind::ScenarioBegin { name } => What::ScenarioBegin { name: self.text(definitions, name) },
+            EventKind::ScenarioEnd { passed, summary } => What::ScenarioEnd {
+                name: self.scenario.clone().unwrap_or_default(),
+                passed,
+                summary: self.text(definitions, summary),
+            },
+            EventKind::Count { what, value, address, error_code, rip } => {
+                What::Count { what, value, address, error_code, rip }
+            }
+            EventKind::IsrEnter { vector } => What::IsrEnter { vector, caused_by },
+            EventKind::IsrExit { vector } => What::IsrExit { vector },
+            EventKind::ClockJump { to_ns: to } => What::ClockJump { to },
+            EventKind::NotEmulated { cpl, instruction, walk, route, gpa, operand } => {
+                let walk = self.walk(definitions, walk);
+                let (mapping, process) = self.owners(definitions, walk.as_deref(), cpl);
+                What::NotEmulated {
+                    cpl,
+                    code: self.code(definitions, instruction),
+                    walk,
+                    mapping,
+                    process,
+                    gpa,
+                    place: gpa.and_then(|gpa| self.place(definitions, route, Target::Memory(gpa))),
+                    operand,
+                }
+            }
+            EventKind::Warning { text } => What::Warning { text: self.text(definitions, text) },
+        }
+    }
+
+    fn route_and_function(
+        &mut self,
+        definitions: &Definitions,
+        id: Id,
+    ) -> (Option<Arc<Function>>, Option<Arc<Route>>) {
+        let route = self.route(definitions, id);
+        let function = route.as_ref().and_then(|route| self.function(definitions, route.function?));
+        (function, route)
+    }
+
+    fn access(
+        &mut self,
+        definitions: &Definitions,
+        seq: u64,
+        access: &AccessEvent,
+        caused_by: Option<u64>,
+    ) -> AccessView {
+        let place = self.place(definitions, access.route, access.target);
+        if let Some(place) = place.as_ref().filter(|place| place.is_configuration()) {
+            self.absences.configuration(seq, access, place);
+        }
+        let walk = self.walk(definitions, access.walk);
+        let (mapping, process) = self.owners(definitions, walk.as_deref(), access.cpl);
+        AccessView {
+            cpl: access.cpl,
+            code: self.code(definitions, access.instruction),
+            pat: access.pat.or_else(|| walk.as_ref()?.pat),
+            memory_type: access.effective.or_else(|| Some(walk.as_ref()?.memory_type)),
+            walk,
+            mapping,
+            process,
+            address: match access.target {
+                Target::Memory(address) => BusAddress::Memory(address),
+                Target::Port { port, .. } => BusAddress::Port(port),
+            },
+            absent: self.absent(definitions, access).filter(|_| place.is_none()).map(Box::new),
+            selects: self.selected(definitions, access, place.as_ref()).map(Box::new),
+            place,
+            write: access.write,
+            size: access.size,
+            value: access.value,
+            outcome: access.outcome,
+            read_modify_write: access.read_modify_write,
+            coalesced: access.coalesced,
+            instance: access.instance,
+            fragment: access.fragment,
+            service_ns: access.service_ns,
+            in_handler: false,
+            caused_by,
+        }
+    }
+
+    /// What was at the address of an access that reached nothing, or would be.
+    fn absent(&mut self, definitions: &Definitions, access: &AccessEvent) -> Option<Absence> {
+        let Target::Memory(address) = access.target else { return None };
+        if access.outcome != Outcome::Unclaimed {
+            return None;
+        }
+        if let Some(found) = self.absences.explain(address) {
+            return Some(found);
+        }
+        if self.absences.may_have_addresses() {
+            return None;
+        }
+        // With no address given yet, it can only be meant for one of these.
+        let mut functions = definitions.functions().take(absence::MOST);
+        let (id, region) = functions.find_map(|(id, function)| {
+            let bar = function.bars.iter().find(|bar| bar.space == Space::Memory)?;
+            Some((id, Region::Bar(bar.index)))
+        })?;
+        self.function(definitions, id).map(|function| Absence::without_address(function, region))
+    }
+
+    /// What a write to CONFIG_ADDRESS selects, if it selects anything (PCI Local Bus 3.0, section 3.2.2.3.2).
+    fn selected(
+        &mut self,
+        definitions: &Definitions,
+        access: &AccessEvent,
+        place: Option<&Place>,
+    ) -> Option<Place> {
+        const ENABLE: u64 = 1 << 31;
+        place.filter(|place| place.bdf.is_none() && place.is_configuration() && place.offset == 0)?;
+        if !access.write || access.size != 4 || access.value & ENABLE == 0 {
+            return None;
+        }
+        let bdf = Bdf::from_routing_id((access.value >> 8) as u16);
+        let function = definitions.function_at(bdf).and_then(|id| self.function(definitions, id));
+        Some(Place { bdf: Some(bdf), function, region: Region::Config, offset: access.value & 0xfc })
+    }
+
+    /// The mapping that a walk belongs to, and the process whose code at this privilege level it is.
+    fn owners(
+        &mut self,
+        definitions: &Definitions,
+        walk: Option<&Walk>,
+        cpl: u8,
+    ) -> (Option<Arc<Mapping>>, Option<Arc<Process>>) {
+        let Some(walk) = walk else { return (None, None) };
+        let process = walk.process.filter(|_| cpl == 3);
+        let mapping = walk.mapping.and_then(|id| self.mapping(definitions, id));
+        (mapping, process.and_then(|id| self.process(definitions, id)))
+    }
+
+    fn place(&mut self, definitions: &Definitions, route: Id, target: Target) -> Option<Place> {
+        let make = || definitions.route(route).cloned().map(Arc::new);
+        let Some(route) = self.routes.borrow(route, make) else {
+            return unclaimed_configuration(definitions, target);
+        };
+        let functions = &mut self.functions;
+        let function = route
+            .function
+            .and_then(|id| functions.get(id, || definitions.function(id).cloned().map(Arc::new)));
+        let bdf = function.as_ref().map(|function| function.bdf);
+        let offset = match target {
+            Target::Memory(address) => address.wrapping_sub(route.base),
+            Target::Port { offset, .. } => offset.into(),
+        };
+        Some(Place { bdf, function, region: route.region, offset })
+    }
+
+    fn code(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Code>> {
+        let symbols = &mut self.symbols;
+        self.codes.get(id, || {
+            let instruction = definitions.instruction(id)?;
+            Some(Arc::new(Code::new(instruction, symbols.instruction(definitions, id))))
+        })
+    }
+
+    fn walk(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Walk>> {
+        self.walks.get(id, || definitions.walk(id).cloned().map(Arc::new))
+    }
+
+    fn mapping(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Mapping>> {
+        self.mappings.get(id, || definitions.mapping(id).cloned().map(Arc::new))
+    }
+
+    fn process(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Process>> {
+        self.processes.get(id, || definitions.process(id).cloned().map(Arc::new))
+    }
+
+    fn function(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Function>> {
+        self.functions.get(id, || definitions.function(id).cloned().map(Arc::new))
+    }
+
+    fn route(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Route>> {
+        self.routes.get(id, || definitions.route(id).cloned().map(Arc::new))
+    }
+
+    fn text(&mut self, definitions: &Definitions, id: Id) -> Arc<str> {
+        let make = || definitions.get(id).map(|_| Arc::from(definitions.text(id)));
+        self.texts.get(id, make).unwrap_or_default()
+    }
+}
+
+/// An access to the configuration space of a function that isn't there.
+pub(crate) fn unclaimed_configuration(definitions: &Definitions, target: Target) -> Option<Place> {
+    let (routing_id, offset) = match target {
+        Target::Port { port, routing_id, offset } if CONFIG_DATA.contains(&port) => {
+            (routing_id, offset.into())
+        }
+        Target::Port { .. } => return None,
+        Target::Memory(address) => {
+            let within =
+                address.checked_sub(definitions.ecam_base()?).filter(|within| *within < ECAM_SIZE)?;
+            ((within >> 12) as u16, within & 0xfff)
+        }
+    };
+    let bdf = Some(Bdf::from_routing_id(routing_id));
+    Some(Place { bdf, function: None, region: Region::Config, offset })
+}

@@ -1,0 +1,54 @@
+//! Expectation files of the command line: read, and what came of them printed.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use barscope_analysis::check::{Expectations, Outcome, Tally};
+
+use crate::args::Format;
+use crate::ending::{Code, Failure};
+use crate::files::{self, read_text};
+use crate::output;
+
+/// Reads files.
+///
+/// # Errors
+/// The first that can't be read, or the first mistake in one.
+pub fn read(paths: &[PathBuf]) -> Result<Expectations, Failure> {
+    let mut expectations = Expectations::default();
+    for path in paths {
+        let text = read_text(path)?;
+        let name = path.display().to_string();
+        expectations.add(path, &text).map_err(|mistake| Failure::Mistake(mistake.show(&name, &text)))?;
+    }
+    Ok(expectations)
+}
+
+/// Prints what came of them; the exit code that it means.
+///
+/// # Errors
+/// Standard output can't be written.
+pub fn print(outcome: &Outcome, format: Format) -> io::Result<Code> {
+    let mut out = output::buffered();
+    match format {
+        Format::Text => outcome.print_text(&mut out)?,
+        Format::Json => outcome.print_json(&mut out)?,
+    }
+    out.flush()?;
+    let Tally { failed, inconclusive, .. } = outcome.tally();
+    Ok(match (failed, inconclusive) {
+        (0, 0) => Code::Passed,
+        (0, _) => Code::Inconclusive,
+        _ => Code::Failed,
+    })
+}
+
+/// Writes a JUnit report.
+///
+/// # Errors
+/// The file can't be written.
+pub fn write_junit(outcome: &Outcome, path: &Path) -> Result<(), Failure> {
+    let failed = |source| Failure::Report { path: path.to_owned(), source };
+    let file = files::create(path).map_err(failed)?;
+    outcome.write_junit(io::BufWriter::new(file)).map_err(failed)
+}

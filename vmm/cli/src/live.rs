@@ -1,0 +1,227 @@
+//! The trace of a running machine, looked at while it grows: printed, held against expectations, and summed up.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use barscope_analysis::check::Expectations;
+use barscope_analysis::filter::Filter;
+use barscope_analysis::watch::{Selection, Watch};
+use barscope_trace::harmless::harmless;
+use barscope_trace::{Event, EventKind, Tail};
+use barscope_vmm::session;
+use barscope_vmm::{Stop, host_file};
+
+use crate::args::{Format, Guest, Run};
+use crate::ending::{Code, Failure, explain};
+use crate::expectations;
+use crate::files::CONSOLE_MAX;
+use crate::filters::compile;
+use crate::output::{self, complain};
+use crate::progress::Progress;
+
+/// How many lines of a Linux guest's console are shown if it fails.
+const CONSOLE_TAIL: usize = 12;
+/// How the line begins that says why a kernel panics; a page of what led to it follows.
+const PANIC: &str = "Kernel panic - not syncing";
+
+/// A machine that ended, and how long its trace may still be printed.
+pub struct Ended {
+    /// How it ended.
+    pub ended: session::Ended,
+    /// When to stop printing records, if at all.
+    pub hurry: Option<Instant>,
+}
+
+/// The trace, looked at while it grows.
+pub struct Live {
+    tail: Tail,
+    watch: Watch,
+    format: Format,
+    junit: Option<PathBuf>,
+    progress: Option<Progress>,
+    /// Linux tells its symbols once it has booted, and those of programs when they start.
+    names_come_late: bool,
+    /// Where a Linux guest's console goes.
+    console: Option<PathBuf>,
+    vcpus: u8,
+}
+
+impl Live {
+    /// Opens the trace of a machine that was just started.
+    ///
+    /// # Errors
+    /// The trace can't be read, or the filter names what it doesn't have.
+    pub fn open(
+        args: &Run,
+        filter: Option<(Filter, String)>,
+        expectations: Expectations,
+    ) -> Result<Self, Failure> {
+        let mut tail = Tail::open(&args.trace)?;
+        // Its devices are defined before its first event.
+        let events = tail.poll()?;
+        let selection = compile(filter, tail.definitions())?;
+        let selection = selection.map(|like| Selection::new(like, args.format == Format::Text));
+        let selective = selection.is_some();
+        let printer = (!args.quiet).then(|| output::printer(args.format, tail.clock(), selective));
+        let watch = Watch::new(selection, printer, expectations);
+        let mut live = Self {
+            tail,
+            watch,
+            format: args.format,
+            junit: args.junit.clone(),
+            progress: Progress::of(args),
+            names_come_late: args.guest == Guest::Linux || args.kernel.is_some(),
+            console: (args.guest == Guest::Linux).then(|| args.console.clone()),
+            vcpus: args.cpus,
+        };
+        live.take(&events)?;
+        Ok(live)
+    }
+
+    /// Whether there are expectations.
+    pub fn judges(&mut self) -> bool {
+        !self.watch.expectations().is_empty()
+    }
+
+    /// Takes what is new; whether something was.
+    ///
+    /// # Errors
+    /// The trace can't be read, or standard output not be written.
+    pub fn follow(&mut self) -> Result<bool, Failure> {
+        let events = self.tail.poll()?;
+        if let Some(progress) = &mut self.progress {
+            progress.take(&events, self.tail.definitions(), self.watch.is_read());
+        }
+        self.take(&events)?;
+        self.watch.flush()?;
+        if let Some(progress) = &mut self.progress {
+            progress.show();
+        }
+        Ok(!events.is_empty())
+    }
+
+    fn take(&mut self, events: &[Event]) -> Result<(), Failure> {
+        for event in events {
+            if let EventKind::Warning { text } = event.kind {
+                log::warn!("{}", self.tail.definitions().text(text));
+            }
+            self.watch.event(self.tail.definitions(), event)?;
+        }
+        Ok(())
+    }
+
+    /// The record that certainly broke an expectation, and the last one so far.
+    pub fn violation(&mut self) -> Option<(u64, u64)> {
+        let capabilities = self.tail.capabilities();
+        self.watch.expectations().violation(&capabilities, self.names_come_late)
+    }
+
+    /// Prints the rest, how it ended, and what became of expectations. `judging` is called when nothing is left to
+    /// print but verdicts.
+    ///
+    /// # Errors
+    /// The trace is incomplete or can't be read, or standard output not be written.
+    pub fn finish(mut self, ended: Ended, judging: impl FnOnce()) -> Result<Code, Failure> {
+        let Ended { ended: session::Ended { stop, places, finished }, hurry } = ended;
+        // The line goes before the rest is printed.
+        self.progress = None;
+        // What there is no time for is left to those who read the trace.
+        let in_time = || hurry.is_none_or(|hurry| Instant::now() < hurry);
+        self.watch.hurry(hurry);
+        while in_time() && self.follow()? {}
+        let left_out = self.watch.left_out() + self.tail.leave()?;
+        let violation = self.violation();
+        let Self { tail, mut watch, format, junit, console, vcpus, .. } = self;
+        let ending = (&tail).into();
+        watch.finish(&ending)?;
+        if left_out > 0 && watch.is_read() {
+            let path = tail.path().display();
+            complain(format_args!(
+                "{left_out} records are not printed, for want of time; `barscope show {path}` prints them"
+            ));
+        }
+        let (code, text) = explain(&stop, &places, tail.definitions());
+        if let Some(text) = text {
+            complain(format_args!("error: {text}"));
+        }
+        let missing = usize::from(vcpus).saturating_sub(places.len());
+        if missing > 0 {
+            complain(format_args!(
+                "warning: {missing} vCPU threads did not leave in time; what they recorded last may be missing"
+            ));
+        }
+        // A host that failed while the guest ran has been told of already.
+        if !matches!(stop, Stop::Host(_)) {
+            finished?;
+        }
+        let totals = watch.totals();
+        let mut codes = vec![code];
+        if totals.scenarios != totals.passed && !matches!(stop, Stop::Enough { .. }) {
+            codes.push(Code::Failed);
+        }
+        if !watch.expectations().is_empty() {
+            judging();
+            codes.push(report(&mut watch, tail.path(), violation, format, junit.as_deref())?);
+        }
+        let code = worst(&codes);
+        if let Some(console) = console {
+            say_of_linux(&console, code, &stop);
+        }
+        Ok(code)
+    }
+}
+
+/// Prints what became of expectations.
+fn report(
+    watch: &mut Watch,
+    trace: &Path,
+    violation: Option<(u64, u64)>,
+    format: Format,
+    junit: Option<&Path>,
+) -> Result<Code, Failure> {
+    let outcome = watch.expectations().judge(trace)?;
+    if let Some(path) = junit {
+        expectations::write_junit(&outcome, path)?;
+    }
+    if format == Format::Text {
+        writeln!(io::stdout())?;
+    }
+    let code = expectations::print(&outcome, format)?;
+    if let (Some((broken, last)), Format::Text) = (violation, format) {
+        writeln!(io::stdout(), "broken by record {broken}; the guest was stopped at record {last}")?;
+    }
+    Ok(code)
+}
+
+/// The host's troubles and the user's come before the guest's, and what failed before what is open.
+fn worst(codes: &[Code]) -> Code {
+    let order = [Code::Host, Code::Usage, Code::Interrupted, Code::Failed, Code::Inconclusive];
+    order.into_iter().find(|code| codes.contains(code)).unwrap_or(Code::Passed)
+}
+
+/// What a Linux guest leaves besides a trace: on failure, the end of its console.
+fn say_of_linux(console: &Path, code: Code, stop: &Stop) {
+    if let Stop::NotEmulated { .. } = stop {
+        complain(format_args!(
+            "this KVM emulates too little to run Linux; --nested runs it in an emulated processor"
+        ));
+    }
+    if matches!(code, Code::Passed | Code::Interrupted) {
+        return;
+    }
+    let said = host_file::read(console, 2 * CONSOLE_MAX).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    if lines.is_empty() {
+        return;
+    }
+    let (before, end) = lines.split_at(lines.len().saturating_sub(CONSOLE_TAIL));
+    if let Some(panic) = before.iter().rfind(|line| line.contains(PANIC)) {
+        complain(format_args!("the guest's kernel panicked:\n  {}", harmless(panic.trim_end())));
+    }
+    complain(format_args!("the guest's console, {}, ends:", console.display()));
+    for line in end {
+        complain(format_args!("  {}", harmless(line.trim_end())));
+    }
+}

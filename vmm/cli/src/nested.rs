@@ -1,0 +1,144 @@
+//! `--nested`: the command in a virtual machine whose processor has AMD-V, emulated in software.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use barscope_vmm::HostError;
+use barscope_vmm::linux;
+use barscope_vmm::nested::{self, Errand, Error, Folder, Output, Watcher};
+
+use crate::args::{Guest, Nested, Run};
+use crate::ending::{Code, Failure};
+use crate::output;
+use crate::progress;
+use crate::signals::Signals;
+
+/// Memory for a program of which nothing is known, in MiB.
+const PROGRAM_MIB: u64 = 1024;
+/// What the command's environment is copied from: those that begin so.
+const ENVIRONMENT: [&str; 4] = ["BARSCOPE_", "RUST_", "COLUMNS", "NO_COLOR"];
+
+/// Runs `barscope run` there, with the same options; gives its exit code.
+///
+/// # Errors
+/// [`Failure`] if there is no machine to run it in, or no answer.
+pub fn run(args: &Run) -> Result<u8, Failure> {
+    // There it is the only file.
+    crate::run::check_trace(args)?;
+    let init = this()?;
+    let mut errand = Errand {
+        init: &init,
+        program: None,
+        arguments: env::args_os().skip(1).filter(|argument| argument != "--nested").collect(),
+        environment: environment(),
+        inputs: args.inputs(),
+        outputs: outputs(args),
+        memory_mib: args.memory_mib(),
+    };
+    let watcher =
+        Watcher { limit: Some(args.time_limit()), quiet: args.quiet, before_printing: before_printing() };
+    let folder = folder()?;
+    if args.guest != Guest::Linux || args.initrd.is_some() {
+        return send(errand, folder, watcher);
+    }
+    // Before the longer way.
+    nested::check()?;
+    // What goes into the guest is put together here, where compiler, headers and programs are.
+    let guest = linux::Prepared::new(&args.linux())?;
+    let system = |what| move |source| Error::System { what, source };
+    let (archive, _) = folder.file("guest").map_err(system("a file for the guest"))?;
+    guest.archive_to(&archive)?;
+    // Programs are named still: how many there are is shown.
+    errand.arguments = without(errand.arguments, &["--kernel", "--module", "--firmware"]);
+    let firmware = if args.has_firmware() { "on" } else { "off" };
+    errand.arguments.extend(["--firmware".into(), firmware.into()]);
+    for (option, path) in [("--kernel", guest.kernel.as_path()), ("--initrd", archive.as_path())] {
+        errand.arguments.extend([option.into(), path.into()]);
+    }
+    errand.inputs = args.expect.iter().map(PathBuf::as_path).collect();
+    errand.inputs.extend([guest.kernel.as_path(), archive.as_path()]);
+    send(errand, folder, watcher)
+}
+
+/// Runs any program there; gives its exit code.
+///
+/// # Errors
+/// [`Failure`] if there is no machine to run it in, or no answer.
+pub fn program(args: &Nested) -> Result<u8, Failure> {
+    let init = this()?;
+    let errand = Errand {
+        init: &init,
+        program: Some(&args.program),
+        arguments: args.arguments.clone(),
+        environment: environment(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        memory_mib: PROGRAM_MIB,
+    };
+    let watcher = Watcher { limit: None, quiet: true, before_printing: before_printing() };
+    send(errand, folder()?, watcher)
+}
+
+fn send(errand: Errand<'_>, folder: Folder, watcher: Watcher) -> Result<u8, Failure> {
+    let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
+    let code = nested::run(errand, folder, watcher, &mut || signals.received())?;
+    Ok(code.unwrap_or(Code::Interrupted as u8))
+}
+
+/// This program's own file.
+fn this() -> Result<PathBuf, Error> {
+    env::current_exe().map_err(|source| Error::System { what: "barscope's own file", source })
+}
+
+/// The files that the options name for what the command makes.
+fn outputs(args: &Run) -> Vec<Output> {
+    let output = |path: &Path| Output { path: path.to_owned(), is_trace: path == args.trace };
+    args.outputs().into_iter().map(output).collect()
+}
+
+fn folder() -> Result<Folder, Error> {
+    Folder::new().map_err(|source| Error::System { what: "a folder for the virtual machine", source })
+}
+
+/// What the command shows of its progress may be on the line that is printed to.
+fn before_printing() -> Option<fn()> {
+    progress::is_shown().then_some(progress::clear as fn())
+}
+
+/// What the command there needs to know of where it prints to.
+fn environment() -> Vec<(OsString, OsString)> {
+    let copied = env::vars_os().filter(|(name, _)| {
+        let name = name.to_string_lossy();
+        ENVIRONMENT.iter().any(|start| name.starts_with(start))
+    });
+    let mut variables: Vec<_> = copied.collect();
+    let mut set = |name: &str, value: &OsStr| variables.push((name.into(), value.into()));
+    if progress::is_shown() {
+        set(progress::VARIABLE, OsStr::new("1"));
+    }
+    // There, standard output is a pipe.
+    if output::color() {
+        set("CLICOLOR_FORCE", OsStr::new("1"));
+    }
+    if io::stdout().is_terminal() {
+        set("COLUMNS", OsStr::new(&output::width().to_string()));
+    }
+    variables
+}
+
+/// The arguments without these options and their values.
+fn without(arguments: Vec<OsString>, options: &[&str]) -> Vec<OsString> {
+    let mut kept = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy();
+        if options.iter().any(|option| text == *option) {
+            arguments.next();
+        } else if !options.iter().any(|option| text.starts_with(&format!("{option}="))) {
+            kept.push(argument);
+        }
+    }
+    kept
+}

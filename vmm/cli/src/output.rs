@@ -1,0 +1,62 @@
+//! Standard output: how wide it is, and whether it takes colours.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use barscope_analysis::print::{JsonPrinter, Printer, TextPrinter};
+use barscope_trace::Clock;
+use serde::Serialize;
+
+use crate::args::Format;
+
+/// The most columns: nothing that is printed is padded to more than formatting takes.
+const WIDEST: usize = 10_000;
+
+/// Columns to print in where there is no terminal: one line an access, good for `grep`.
+const WIDE: usize = 160;
+
+/// Columns to print in: what COLUMNS says, or the terminal's.
+pub fn width() -> usize {
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let width = asked.unwrap_or_else(|| match terminal_size::terminal_size() {
+        Some((width, _)) if io::stdout().is_terminal() => width.0.into(),
+        _ => WIDE,
+    });
+    width.min(WIDEST)
+}
+
+/// Whether to colour: on a terminal, unless NO_COLOR or the like says otherwise.
+pub fn color() -> bool {
+    AutoStream::choice(&io::stdout()) != ColorChoice::Never
+}
+
+/// Standard output, buffered; colours are left out where they don't belong.
+pub fn buffered() -> impl Write {
+    io::BufWriter::new(AutoStream::auto(io::stdout()))
+}
+
+/// Tells something on standard error. One that takes nothing is no reason to stop.
+pub fn complain(text: impl fmt::Display) {
+    writeln!(io::stderr(), "{text}").ok();
+}
+
+/// Prints records to standard output; `selective` if not all of them.
+pub fn printer(format: Format, clock: Clock, selective: bool) -> Box<dyn Printer + Send> {
+    match format {
+        Format::Json => Box::new(JsonPrinter::new(io::BufWriter::new(io::stdout()), clock)),
+        Format::Text => {
+            let printer = TextPrinter::new(buffered(), clock, width(), color());
+            Box::new(if selective { printer.selective() } else { printer })
+        }
+    }
+}
+
+/// Prints one JSON object, on a line.
+///
+/// # Errors
+/// `out` can't be written to.
+pub fn json(out: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, object)?;
+    writeln!(out)
+}

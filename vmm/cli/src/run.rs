@@ -1,0 +1,137 @@
+//! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
+
+use std::io::{self, Write};
+
+use barscope_trace::Writer;
+use barscope_trace::harmless::ForTerminal;
+use barscope_vmm::machine::Devices;
+use barscope_vmm::session;
+use barscope_vmm::{Config, HostError, Running, Stop, machine};
+use device_model::Bdf;
+use protocol::scenario::{self, Needs};
+
+use crate::args::{Clock, DeviceChoice, Guest, Run};
+use crate::ending::{Code, Failure};
+use crate::expectations;
+use crate::files::{self, CONSOLE_MAX, Rewound};
+use crate::filters::filter;
+use crate::live::{Ended, Live};
+use crate::onlooker::{Limit, Onlooker, Patience};
+use crate::signals::Signals;
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`] if nothing could run or be shown.
+pub fn run(args: &Run) -> Result<Code, Failure> {
+    if args.list_scenarios {
+        return list_scenarios(args.guest);
+    }
+    check(args)?;
+    check_trace(args)?;
+    let filter = filter(args.filter.as_slice())?;
+    let expectations = expectations::read(&args.expect)?;
+    // Until here, signals end the command as they do by themselves.
+    let config = config(args)?;
+    let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
+    let running = machine::start(config)?;
+    let limit = Limit::from_now(args);
+    let live = Live::open(args, filter, expectations).map_err(|failure| or_trace(&running, failure))?;
+    let onlooker = Onlooker::start(live, &running)?;
+    let interrupted = || signals.received().map(|signal| Stop::Interrupted { signal });
+    let ended = session::attend(running, limit.guest, interrupted);
+    let patience = Patience::after(&ended.stop, &limit);
+    onlooker.finish(Ended { ended, hurry: patience.hurry() }, patience, &mut signals)
+}
+
+/// What can't be read may be what can't be written either, which says more.
+fn or_trace(running: &Running, failure: Failure) -> Failure {
+    running.trace().check().err().map_or(failure, Failure::from)
+}
+
+/// Refuses to overwrite what is no trace, before the long way to a guest.
+///
+/// # Errors
+/// [`HostError::Trace`].
+pub fn check_trace(args: &Run) -> Result<(), Failure> {
+    Ok(Writer::check(&args.trace, args.trace_options()).map_err(HostError::from)?)
+}
+
+/// Refuses what makes no sense together.
+fn check(args: &Run) -> Result<(), Failure> {
+    let known = |name: &String| args.guest.scenarios().iter().any(|scenario| scenario.name == name);
+    let foreign = args.guest == Guest::TestKernel && args.kernel.is_some();
+    if let Some(name) = args.scenarios.iter().find(|name| foreign || !known(name)) {
+        return Err(Failure::Scenario { name: name.clone() });
+    }
+    if args.guest != Guest::Linux {
+        let given = [
+            ("--module", !args.modules.is_empty()),
+            ("--program", !args.programs.is_empty()),
+            ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
+        ];
+        if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+            return Err(Failure::LinuxOnly { option });
+        }
+    }
+    check_needs(args)
+}
+
+fn config(args: &Run) -> Result<Config, Failure> {
+    let mut config = args.guest()?.config(&args.trace)?;
+    config.trace_options = args.trace_options();
+    config.memory_mib = args.memory_mib();
+    config.cpus = args.cpus;
+    config.firmware = args.has_firmware();
+    config.kvm.clone_from(&args.kvm);
+    if !args.devices.is_empty() {
+        config.devices = devices(&args.devices)?;
+    }
+    match args.clock {
+        Some(Clock::Virtual) => config.clock = barscope_trace::Clock::Virtual,
+        Some(Clock::Host) => config.clock = barscope_trace::Clock::Host,
+        None => {}
+    }
+    if args.guest == Guest::Linux {
+        let console = files::create(&args.console);
+        let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;
+        config.console = Box::new(Rewound::new(console, CONSOLE_MAX));
+    } else if !args.quiet {
+        config.console = Box::new(ForTerminal::new(io::stderr()));
+    }
+    Ok(config)
+}
+
+/// Refuses a scenario that an option is missing for. What devices it needs is for the guest to find out.
+fn check_needs(args: &Run) -> Result<(), Failure> {
+    let asked = |scenario: &&scenario::Scenario| args.scenarios.iter().any(|name| name == scenario.name);
+    for scenario in args.guest.scenarios().iter().filter(asked) {
+        if let (Needs::SecondCpu, Some(option), 1) = (scenario.needs, scenario.needs.option(), args.cpus) {
+            return Err(Failure::Needs { scenario: scenario.name, option });
+        }
+    }
+    Ok(())
+}
+
+/// Gives every device without an address the next free device number from 4 on, where `lab` always is.
+fn devices(choices: &[DeviceChoice]) -> Result<Devices, Failure> {
+    let taken: Vec<Bdf> = choices.iter().filter_map(|choice| choice.bdf).collect();
+    let mut free = (4..32).filter_map(|device| Bdf::new(0, device, 0)).filter(|bdf| !taken.contains(bdf));
+    choices
+        .iter()
+        .map(|choice| {
+            let bdf = choice.bdf.or_else(|| free.next()).ok_or(Failure::BusFull)?;
+            Ok((bdf, (choice.entry.new)(&choice.options)))
+        })
+        .collect()
+}
+
+fn list_scenarios(guest: Guest) -> Result<Code, Failure> {
+    let width = guest.scenarios().iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    let mut out = io::stdout().lock();
+    for scenario in guest.scenarios() {
+        let needs = scenario.needs.option().map(|option| format!("  ({option})")).unwrap_or_default();
+        writeln!(out, "{:width$}  {}{needs}", scenario.name, scenario.question)?;
+    }
+    Ok(Code::Passed)
+}

@@ -1,7 +1,0 @@
-//! Whatever a guest's registers and memory hold when it makes a request, reading that ends.
-
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| vmm::fuzz::request(bytes));

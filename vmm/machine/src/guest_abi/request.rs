@@ -1,0 +1,293 @@
+//! A guest's request: read from registers and memory, and nothing done about it yet.
+
+use barscope_trace::definition::{Image, Mapping, Path, Process};
+use barscope_trace::event::Counted;
+use barscope_x86::{Registers, read_virtual};
+use protocol::request;
+
+use crate::memory::GuestMemory;
+
+/// A request that makes no sense. The trace says so, and the guest goes on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// No such request.
+    #[error("guest ABI: no request has number {0}")]
+    Unknown(u32),
+    /// The structure has another size.
+    #[error("guest ABI: request {request} is {expected} bytes long, not {given}")]
+    Size {
+        /// The request's number.
+        request: u32,
+        /// In bytes.
+        expected: usize,
+        /// In bytes.
+        given: u64,
+    },
+    /// A pointer into nowhere.
+    #[error("guest ABI: request {request} points at {address:#x}, which isn't mapped memory")]
+    Pointer {
+        /// The request's number.
+        request: u32,
+        /// A virtual address.
+        address: u64,
+    },
+    /// A field that can't have this value.
+    #[error("guest ABI: request {request}: {value} is no value for {field}")]
+    Value {
+        /// The request's number.
+        request: u32,
+        /// The field's name.
+        field: &'static str,
+        /// What it holds.
+        value: u64,
+    },
+    /// A file that is none.
+    #[error("guest ABI: the image {0:?} is no ELF file, or too long")]
+    Image(String),
+}
+
+/// What the guest asks for, or tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Happens at once, in the order of the guest's accesses.
+    Now(Now),
+    /// Names for what is traced later, from bytes that take a while to read.
+    Bulk(Bulk),
+}
+
+/// A request that is served at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Now {
+    /// A mark with this text.
+    Mark(String),
+    /// A scenario begins.
+    ScenarioBegin(String),
+    /// The scenario ends.
+    ScenarioEnd {
+        /// How it went.
+        passed: bool,
+        /// In words.
+        summary: String,
+    },
+    /// A mapping exists, by the guest's number for it.
+    Map(u64, Mapping),
+    /// It doesn't any more.
+    Unmap(u64),
+    /// Whose address space this is.
+    Process(Process),
+    /// The guest counted something.
+    Count {
+        /// What.
+        what: Counted,
+        /// How many.
+        value: u64,
+        /// Of the last fault.
+        address: u64,
+        /// Of the last fault.
+        error_code: u32,
+        /// Of the last fault.
+        rip: u64,
+    },
+    /// An interrupt handler begins.
+    IsrEnter(u8),
+    /// It ends.
+    IsrExit(u8),
+    /// Nothing to do until an interrupt.
+    Idle,
+    /// Done, 0 if all went well.
+    Exit(u64),
+}
+
+/// A request with bytes to be read on a thread of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bulk {
+    /// An executable.
+    Image {
+        /// What it is.
+        image: Image,
+        /// Its file.
+        elf: Vec<u8>,
+    },
+    /// `/proc/kallsyms`.
+    Symbols(Vec<u8>),
+    /// A kernel module.
+    Module {
+        /// What the guest calls it.
+        name: String,
+        /// Its file.
+        elf: Vec<u8>,
+        /// Names and addresses of its sections, a line each.
+        sections: Vec<u8>,
+    },
+}
+
+impl Request {
+    /// The request with this number that the guest's registers point at: RBX its structure, RCX that one's size.
+    ///
+    /// # Errors
+    /// [`BadRequest`].
+    pub fn parse(number: u32, memory: &GuestMemory, registers: &Registers) -> Result<Self, BadRequest> {
+        let words = Words::read(number, memory, registers)?;
+        Ok(match number {
+            request::IMAGE => Self::Bulk(words.image()?),
+            request::SYMBOLS => Self::Bulk(Bulk::Symbols(words.bytes(0, protocol::MAX_IMAGE)?)),
+            request::MODULE => Self::Bulk(Bulk::Module {
+                name: words.text(0)?,
+                elf: words.bytes(2, protocol::MAX_IMAGE)?,
+                sections: words.bytes(4, protocol::MAX_IMAGE)?,
+            }),
+            _ => Self::Now(words.now()?),
+        })
+    }
+}
+
+/// A request's words, as the guest's memory holds them.
+struct Words<'a> {
+    request: u32,
+    words: Vec<u64>,
+    memory: &'a GuestMemory,
+    registers: &'a Registers,
+}
+
+impl<'a> Words<'a> {
+    fn read(request: u32, memory: &'a GuestMemory, registers: &'a Registers) -> Result<Self, BadRequest> {
+        let expected = size_of_request(request).ok_or(BadRequest::Unknown(request))?;
+        let given = registers.rcx;
+        if given != expected as u64 {
+            return Err(BadRequest::Size { request, expected, given });
+        }
+        let empty = Self { request, words: Vec::new(), memory, registers };
+        let bytes = empty.memory(registers.rbx, given)?;
+        let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        Ok(Self { words: bytes.chunks_exact(8).map(word).collect(), ..empty })
+    }
+
+    fn at(&self, index: usize) -> u64 {
+        self.words.get(index).copied().unwrap_or(0)
+    }
+
+    fn memory(&self, address: u64, length: u64) -> Result<Vec<u8>, BadRequest> {
+        let bad = BadRequest::Pointer { request: self.request, address };
+        // What memory can't hold isn't worth allocating for.
+        if length > self.memory.size() {
+            return Err(bad);
+        }
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        if read_virtual(self.memory, self.registers, address, &mut bytes) < bytes.len() {
+            return Err(bad);
+        }
+        Ok(bytes)
+    }
+
+    /// The bytes that the words at `index` and after it point at.
+    fn bytes(&self, index: usize, limit: u64) -> Result<Vec<u8>, BadRequest> {
+        self.memory(self.at(index), self.at(index + 1).min(limit))
+    }
+
+    fn text(&self, index: usize) -> Result<String, BadRequest> {
+        let bytes = self.bytes(index, protocol::MAX_TEXT)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn bad(&self, field: &'static str, index: usize) -> BadRequest {
+        BadRequest::Value { request: self.request, field, value: self.at(index) }
+    }
+
+    /// An address space: 0 stands for the kernel's part.
+    fn address_space(&self, index: usize) -> Option<u64> {
+        match self.at(index) {
+            protocol::OWN_ADDRESS_SPACE => Some(self.registers.address_space()),
+            cr3 => Some(cr3 & 0x000f_ffff_ffff_f000).filter(|cr3| *cr3 != 0),
+        }
+    }
+
+    fn now(&self) -> Result<Now, BadRequest> {
+        Ok(match self.request {
+            request::MARK => Now::Mark(self.text(0)?),
+            request::SCENARIO_BEGIN => Now::ScenarioBegin(self.text(0)?),
+            request::SCENARIO_END => Now::ScenarioEnd { passed: self.at(0) == 1, summary: self.text(1)? },
+            request::MAP => Now::Map(self.at(0), self.mapping()?),
+            request::UNMAP => Now::Unmap(self.at(0)),
+            request::PROCESS => Now::Process(Process {
+                address_space: self.registers.address_space(),
+                pid: self.at(0),
+                name: self.text(1)?,
+            }),
+            request::COUNT => Now::Count {
+                what: self.counted()?,
+                value: self.at(1),
+                address: self.at(2),
+                error_code: self.at(3) as u32,
+                rip: self.at(4),
+            },
+            request::ISR_ENTER => Now::IsrEnter(self.at(0) as u8),
+            request::ISR_EXIT => Now::IsrExit(self.at(0) as u8),
+            request::IDLE => Now::Idle,
+            request::EXIT => Now::Exit(self.at(0)),
+            unknown => return Err(BadRequest::Unknown(unknown)),
+        })
+    }
+
+    /// The fields of `protocol::Map`, in their order.
+    fn mapping(&self) -> Result<Mapping, BadRequest> {
+        let path = match self.at(1) {
+            protocol::path::IOREMAP => Path::Ioremap,
+            protocol::path::MMAP => Path::Mmap,
+            protocol::path::SYSFS => Path::Sysfs,
+            protocol::path::DEV_MEM => Path::DevMem,
+            protocol::path::DIRECT_MAP => Path::DirectMap,
+            _ => return Err(self.bad("kind", 1)),
+        };
+        if self.at(0) == 0 {
+            return Err(self.bad("id", 0));
+        }
+        Ok(Mapping {
+            path,
+            virtual_address: self.at(2),
+            physical_address: self.at(3),
+            length: self.at(4),
+            address_space: self.address_space(5),
+            on_fault: self.at(6) == 1,
+            who: self.text(7)?,
+            call: self.text(9)?,
+        })
+    }
+
+    /// The fields of `protocol::Image`, in their order.
+    fn image(&self) -> Result<Bulk, BadRequest> {
+        let name = self.text(0)?;
+        if self.at(3) > protocol::MAX_IMAGE {
+            return Err(BadRequest::Image(name));
+        }
+        let elf = self.bytes(2, protocol::MAX_IMAGE)?;
+        Ok(Bulk::Image { image: Image { name, address_space: self.address_space(4) }, elf })
+    }
+
+    fn counted(&self) -> Result<Counted, BadRequest> {
+        Ok(match self.at(0) {
+            protocol::counted::KERNEL_ENTRIES => Counted::KernelEntries,
+            protocol::counted::FAULT_RESOLVED => Counted::FaultResolved,
+            protocol::counted::FAULT_FATAL => Counted::FaultFatal,
+            _ => return Err(self.bad("what", 0)),
+        })
+    }
+}
+
+/// Size in bytes of the structure that a request points at.
+fn size_of_request(number: u32) -> Option<usize> {
+    Some(match number {
+        request::MARK | request::SCENARIO_BEGIN => size_of::<protocol::Mark>(),
+        request::MAP => size_of::<protocol::Map>(),
+        request::UNMAP => size_of::<protocol::Unmap>(),
+        request::IMAGE => size_of::<protocol::Image>(),
+        request::SCENARIO_END => size_of::<protocol::ScenarioEnd>(),
+        request::COUNT => size_of::<protocol::Count>(),
+        request::EXIT => size_of::<protocol::Exit>(),
+        request::ISR_ENTER | request::ISR_EXIT => size_of::<protocol::Isr>(),
+        request::SYMBOLS => size_of::<protocol::Symbols>(),
+        request::MODULE => size_of::<protocol::Module>(),
+        request::PROCESS => size_of::<protocol::Process>(),
+        request::IDLE => 0,
+        _ => return None,
+    })
+}

@@ -1,0 +1,211 @@
+//! Executables that run in the guest: which of them holds an address, and where its functions start.
+
+use barscope_trace::event::Id;
+use barscope_x86::FunctionStarts;
+use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
+
+/// More functions than any executable has.
+const MOST: usize = 1 << 20;
+
+/// Code by address: where it is, and where its functions start.
+#[derive(Clone, Default)]
+pub struct Code {
+    /// Start and end of each part.
+    ranges: Vec<(u64, u64)>,
+    /// Start and end of each function, in ascending order.
+    functions: Vec<(u64, u64)>,
+}
+
+impl Code {
+    /// That of an ELF file, at the addresses that it says; `None` if it is none.
+    pub fn of(elf: &[u8]) -> Option<Self> {
+        let file = object::File::parse(elf).ok()?;
+        let range = |start: u64, size: u64| (start, start.saturating_add(size));
+        let ranges = match file.kind() {
+            // A module has no segments: the kernel placed its sections one by one.
+            ObjectKind::Relocatable => file
+                .sections()
+                .filter(|section| section.kind() == SectionKind::Text && section.address() != 0)
+                .map(|section| range(section.address(), section.size()))
+                .collect(),
+            _ => file.segments().map(|segment| range(segment.address(), segment.size())).collect(),
+        };
+        let mut functions: Vec<_> = file
+            .symbols()
+            .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0)
+            .map(|symbol| range(symbol.address(), symbol.size()))
+            .take(MOST)
+            .collect();
+        functions.sort_unstable();
+        Some(Self { ranges, functions })
+    }
+
+    /// Functions, start and end of each in ascending order, and nothing between them.
+    pub fn functions(functions: Vec<(u64, u64)>) -> Self {
+        Self { ranges: Vec::new(), functions }
+    }
+
+    /// Whether `address` lies in it. What names nothing holds nothing: names for it may still come.
+    fn holds(&self, address: u64) -> bool {
+        let within = |(start, end): &(u64, u64)| (*start..*end).contains(&address);
+        self.function(address).is_some() || (!self.functions.is_empty() && self.ranges.iter().any(within))
+    }
+
+    fn function(&self, address: u64) -> Option<u64> {
+        let after = self.functions.partition_point(|(start, _)| *start <= address);
+        let (start, end) = *self.functions[..after].last()?;
+        (address < end).then_some(start)
+    }
+
+    /// Whether it has every function of `other`.
+    pub fn covers(&self, other: &Code) -> bool {
+        other.functions.iter().all(|function| self.functions.binary_search(function).is_ok())
+    }
+}
+
+struct Image {
+    /// Its definition in the trace.
+    id: Id,
+    /// A CR3, or `None` for the kernel's part, that all address spaces share.
+    address_space: Option<u64>,
+    code: Code,
+}
+
+/// The images that are in the guest now. One that came later holds what an earlier one held.
+#[derive(Default)]
+pub struct Images(Vec<Image>);
+
+impl Images {
+    /// Takes in an image.
+    pub fn add(&mut self, id: Id, address_space: Option<u64>, code: Code) {
+        self.0.retain(|image| address_space.is_none() || image.address_space != address_space);
+        self.0.push(Image { id, address_space, code });
+    }
+
+    /// The image went.
+    pub fn remove(&mut self, id: Id) {
+        self.0.retain(|image| image.id != id);
+    }
+
+    /// An address space is another process's from here on: its images went.
+    pub fn clear(&mut self, address_space: u64) {
+        self.0.retain(|image| image.address_space != Some(address_space));
+    }
+
+    /// The image that holds `rip` in address space `cr3`.
+    pub fn at(&self, cr3: u64, rip: u64) -> Option<Id> {
+        self.image(cr3, rip).map(|image| image.id)
+    }
+
+    /// The code of an image.
+    pub fn code(&self, id: Id) -> Option<&Code> {
+        self.0.iter().find(|image| image.id == id).map(|image| &image.code)
+    }
+
+    fn image(&self, cr3: u64, rip: u64) -> Option<&Image> {
+        let visible = |image: &&Image| image.address_space.is_none_or(|space| space == cr3);
+        self.0.iter().rev().filter(visible).find(|image| image.code.holds(rip))
+    }
+}
+
+impl FunctionStarts for Images {
+    fn function_start(&self, cr3: u64, rip: u64) -> Option<u64> {
+        self.image(cr3, rip)?.code.function(rip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object::write::{Object as File, StandardSection, Symbol, SymbolSection};
+    use object::{Architecture, BinaryFormat, Endianness, SymbolFlags, SymbolScope};
+
+    use super::*;
+
+    const PROCESS: u64 = 0x5000;
+    const OTHER_PROCESS: u64 = 0x6000;
+
+    /// An ELF file with functions at these addresses, each with its size.
+    fn file(functions: &[(u64, u64)]) -> Code {
+        let mut file = File::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+        let text = file.section_id(StandardSection::Text);
+        for (value, size) in functions {
+            file.add_symbol(Symbol {
+                name: b"function".to_vec(),
+                value: *value,
+                size: *size,
+                kind: SymbolKind::Text,
+                scope: SymbolScope::Linkage,
+                weak: false,
+                section: SymbolSection::Section(text),
+                flags: SymbolFlags::None,
+            });
+        }
+        Code::of(&file.write().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_function_holds_its_first_byte_and_not_the_one_after_its_last() {
+        let mut images = Images::default();
+        images.add(1, None, file(&[(0x2000, 0x10), (0x1000, 0x20), (0x3000, 0)]));
+        let start = |rip| images.function_start(PROCESS, rip);
+
+        assert_eq!(start(0xfff), None);
+        assert_eq!(start(0x1000), Some(0x1000));
+        assert_eq!(start(0x101f), Some(0x1000));
+        assert_eq!(start(0x1020), None);
+        assert_eq!(start(0x2008), Some(0x2000));
+        assert_eq!(start(0x3000), None, "a symbol without a size");
+    }
+
+    #[test]
+    fn a_program_is_seen_in_its_address_space_and_the_kernel_in_all() {
+        let mut images = Images::default();
+        images.add(1, None, file(&[(0x8000, 0x10)]));
+        images.add(2, Some(PROCESS), file(&[(0x1000, 0x10)]));
+
+        assert_eq!(images.function_start(PROCESS, 0x1004), Some(0x1000));
+        assert_eq!(images.function_start(OTHER_PROCESS, 0x1004), None);
+        assert_eq!(images.function_start(OTHER_PROCESS, 0x8004), Some(0x8000));
+    }
+
+    #[test]
+    fn a_program_replaces_the_one_before_in_its_address_space() {
+        let mut images = Images::default();
+        images.add(1, Some(PROCESS), file(&[(0x1000, 0x10)]));
+        images.add(2, Some(OTHER_PROCESS), file(&[(0x1000, 0x20)]));
+
+        images.add(3, Some(PROCESS), file(&[(0x2000, 0x10)]));
+
+        assert_eq!(images.at(PROCESS, 0x1004), None);
+        assert_eq!(images.at(PROCESS, 0x2004), Some(3));
+        assert_eq!(images.at(OTHER_PROCESS, 0x1014), Some(2));
+        images.clear(OTHER_PROCESS);
+        assert_eq!(images.at(OTHER_PROCESS, 0x1014), None);
+    }
+
+    #[test]
+    fn a_module_takes_the_place_of_the_one_before_until_it_goes_itself() {
+        let mut images = Images::default();
+        images.add(1, None, file(&[(0x1000, 0x10), (0x2000, 0x10)]));
+        images.add(2, None, file(&[(0x1000, 0x20)]));
+
+        assert_eq!([0x1004, 0x1014, 0x2004].map(|rip| images.at(0, rip)), [Some(2), Some(2), Some(1)]);
+        images.remove(1);
+        assert_eq!([0x1004, 0x1014, 0x2004].map(|rip| images.at(0, rip)), [Some(2), Some(2), None]);
+    }
+
+    #[test]
+    fn what_names_nothing_hides_nothing() {
+        let mut images = Images::default();
+        images.add(1, None, file(&[(0x1000, 0x10)]));
+        images.add(2, None, file(&[]));
+
+        assert_eq!(images.at(0, 0x1004), Some(1));
+    }
+
+    #[test]
+    fn what_is_no_elf_file_is_refused() {
+        assert!(Code::of(b"").is_none());
+        assert!(Code::of(b"#!/bin/sh\n").is_none());
+    }
+}

@@ -1,0 +1,270 @@
+//! A machine: put together from a kernel, functions and a trace, then started.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use barscope_trace::definition;
+use barscope_trace::definition::Definition;
+use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
+use device_model::{Bdf, PciDevice, PciFunction, catalog};
+use object::{Object, ObjectSymbol, SymbolKind};
+use vmm_sys_util::epoll::Epoll;
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+use crate::backing::Backings;
+use crate::boot::{self, BootError, BootProtocol, Payload};
+use crate::capable;
+use crate::clock::DeviceClock;
+use crate::console::Console;
+use crate::dispatch::Dispatcher;
+use crate::host::{self, HostError};
+use crate::interned::Interned;
+use crate::layout;
+use crate::memory::GuestMemory;
+use crate::running::{Parts, Running};
+use crate::shared::Shared;
+use crate::threads::{Relay, Requests};
+use crate::vcpu::{self, Vcpu};
+
+/// The embedded test kernel: an ELF file with a PVH note and symbols.
+pub const TEST_KERNEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/test-kernel"));
+/// The first process of a Linux guest: an ELF file, linked statically.
+pub const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
+
+/// Devices and where they are.
+pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;
+
+/// What to build a machine from.
+pub struct Config {
+    /// What to boot: an ELF file with a PVH note, or a Linux bzImage.
+    pub kernel: Vec<u8>,
+    /// What a kernel takes as its first file system.
+    pub initramfs: Option<Vec<u8>>,
+    /// What to call it in the trace.
+    pub kernel_name: String,
+    /// The kernel's command line.
+    pub command_line: String,
+    /// Guest memory in MiB, within [`layout::MEMORY_MIB`].
+    pub memory_mib: u64,
+    /// Number of vCPUs, within [`layout::CPUS`]. All but the first wait for INIT and SIPI.
+    pub cpus: u8,
+    /// Functions beside the host bridge.
+    pub devices: Devices,
+    /// Whether BARs have addresses and are decoded when the kernel starts, as PC firmware leaves them.
+    pub firmware: bool,
+    /// The clock that devices see.
+    pub clock: Clock,
+    /// Where the trace goes.
+    pub trace: PathBuf,
+    /// How long it may become, and what it may replace.
+    pub trace_options: WriteOptions,
+    /// Programs run in the guest that don't announce their mappings.
+    pub foreign_programs: bool,
+    /// Where the serial port's output goes.
+    pub console: Box<dyn Write + Send>,
+    /// What to open instead of `/dev/kvm`.
+    pub kvm: Option<PathBuf>,
+}
+
+impl Config {
+    /// The embedded test kernel on 32 MiB with the `lab` device, its clock virtual, without firmware: its driver
+    /// gives BARs their addresses.
+    pub fn test_kernel(trace: impl Into<PathBuf>) -> Self {
+        Self {
+            kernel: TEST_KERNEL.to_vec(),
+            initramfs: None,
+            kernel_name: "test kernel".to_owned(),
+            command_line: String::new(),
+            memory_mib: 32,
+            cpus: 1,
+            devices: default_devices(),
+            firmware: false,
+            clock: Clock::Virtual,
+            trace: trace.into(),
+            trace_options: WriteOptions::default(),
+            foreign_programs: false,
+            console: Box::new(std::io::sink()),
+            kvm: None,
+        }
+    }
+}
+
+/// What a machine has without being told: `lab` at 00:04.0, and `ticker` at 00:08.0, on the same interrupt
+/// line.
+pub fn default_devices() -> Devices {
+    let at = |name, number| {
+        let device = catalog::named(name)?.with_defaults();
+        Some((Bdf::new(0, number, 0)?, device))
+    };
+    [at("lab", 4), at("ticker", 8)].into_iter().flatten().collect()
+}
+
+/// A machine can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The host can't.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The kernel can't be booted.
+    #[error("{kernel}: {source}")]
+    Boot {
+        /// What the kernel is called.
+        kernel: String,
+        /// What is wrong with it.
+        source: BootError,
+    },
+    /// Two functions with one address.
+    #[error("two devices at {0}; give one of them another address")]
+    SameAddress(Bdf),
+    /// A function that configuration space has no place for.
+    #[error("no bus {bus:02x} for a device at {bdf}; all devices are on bus 00")]
+    NoBus {
+        /// The function's address.
+        bdf: Bdf,
+        /// Its bus.
+        bus: u8,
+    },
+    /// A function that no guest looks for.
+    #[error("no function 0 beside the device at {bdf}, so that no guest finds it; put one at {first}")]
+    NoFunctionZero {
+        /// The function's address.
+        bdf: Bdf,
+        /// Where a function has to be for that.
+        first: Bdf,
+    },
+}
+
+/// Builds a machine and starts its vCPUs.
+///
+/// # Errors
+/// [`MachineError`], before a guest instruction ran.
+pub fn start(config: Config) -> Result<Running, MachineError> {
+    let kvm = host::open_kvm(config.kvm.as_ref())?;
+    let memory = GuestMemory::new(config.memory_mib << 20)?;
+    let cpus = config.cpus;
+    let payload = Payload {
+        kernel: &config.kernel,
+        initramfs: config.initramfs.as_deref(),
+        command_line: &config.command_line,
+    };
+    let protocol = boot::load(&memory, &payload, cpus)
+        .map_err(|source| MachineError::Boot { kernel: config.kernel_name.clone(), source })?;
+    if matches!(protocol, BootProtocol::Linux { .. }) && !capable::runs_linux(&kvm)? {
+        return Err(HostError::NoLinux.into());
+    }
+    let functions = functions(config.devices)?;
+
+    let vm = Arc::new(host::create_vm(&kvm)?);
+    vcpu::trap(&vm)?;
+    memory.register(&vm)?;
+
+    let writer = Writer::create_with(&config.trace, config.clock, config.trace_options);
+    let writer = writer.map_err(HostError::from)?;
+    tell_capabilities(&writer, &config.kernel);
+    let machine =
+        definition::Machine { guest: config.kernel_name.clone(), vcpus: cpus, memory: memory.size() };
+    writer.define(&Definition::Machine(machine)).map_err(HostError::from)?;
+    let epoll = Epoll::new().map_err(|source| HostError::system("epoll_create", source))?;
+    let epoll = Arc::new(epoll);
+    let deadline_changed =
+        EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
+    let dispatcher = Dispatcher::new(
+        functions,
+        DeviceClock::new(config.clock),
+        memory.clone(),
+        Arc::clone(&vm),
+        Backings::new(Arc::clone(&vm), (config.clock == Clock::Host).then(|| Arc::clone(&epoll))),
+        writer.clone(),
+        deadline_changed,
+    )
+    .map_err(HostError::from)?;
+    if config.firmware {
+        dispatcher.run_firmware(&mut writer.lane(None))?;
+    }
+    let mut interned = Interned::new(writer.clone());
+    let image = definition::Image { name: config.kernel_name, address_space: None };
+    interned.kernel(image, &config.kernel).map_err(HostError::from)?;
+    if let Some(initramfs) = &config.initramfs {
+        interned.modules.take_files(initramfs);
+    }
+
+    let relay = Relay::start(config.console)?;
+    let console = Console::new(Arc::clone(&vm), relay.clone());
+    let foreign_programs = config.foreign_programs;
+    let (requests, jobs) = Requests::new();
+    let shared = Shared::new(dispatcher, memory, interned, console, requests, cpus, foreign_programs);
+    let shared = Arc::new(shared);
+    let mut vcpus = Vec::new();
+    for index in 0..cpus {
+        let lane = writer.lane(Some(index));
+        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), Arc::clone(&shared), lane)?);
+    }
+    if let Some(first) = vcpus.first_mut() {
+        first.start_at(protocol)?;
+    }
+    Ok(Running::start(vcpus, Parts { shared, writer, epoll, console: relay, jobs })?)
+}
+
+/// What the test kernel announces.
+const ANNOUNCED_BY_TEST_KERNEL: [Capability; 7] = [
+    Capability::Handlers,
+    Capability::Paths,
+    Capability::KernelMappings,
+    Capability::UserMappings,
+    Capability::KernelEntries,
+    Capability::PageFaults,
+    Capability::Functions,
+];
+
+/// What the trace can tell from the beginning. Other guests announce what they announce; their mappings' paths are
+/// inferred.
+fn tell_capabilities(writer: &Writer, kernel: &[u8]) {
+    if kernel == TEST_KERNEL {
+        for capability in ANNOUNCED_BY_TEST_KERNEL {
+            writer.know(capability, Knowledge::Announced);
+        }
+        return;
+    }
+    writer.know(Capability::Paths, Knowledge::Inferred);
+    let names_functions = |file: object::File<'_>| {
+        file.symbols().any(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0)
+    };
+    if object::File::parse(kernel).is_ok_and(names_functions) {
+        writer.know(Capability::Functions, Knowledge::Announced);
+    }
+}
+
+/// The host bridge at 00:00.0 and the devices, in the order of their addresses.
+fn functions(devices: Devices) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
+    let buses = (layout::ECAM_SIZE >> 20) as u8;
+    let bridge: (Bdf, Box<dyn PciDevice>) = (Bdf::from_routing_id(0), Box::new(device_model::HostBridge));
+    let mut all = vec![bridge];
+    all.extend(devices);
+    all.sort_by_key(|(bdf, _)| *bdf);
+    for pair in all.windows(2) {
+        if pair[0].0 == pair[1].0 {
+            return Err(MachineError::SameAddress(pair[0].0));
+        }
+    }
+    for (bdf, _) in &all {
+        if bdf.bus() >= buses {
+            return Err(MachineError::NoBus { bdf: *bdf, bus: bdf.bus() });
+        }
+    }
+    let addresses: Vec<Bdf> = all.iter().map(|(bdf, _)| *bdf).collect();
+    let at_the_number_of = |bdf: Bdf| {
+        addresses.iter().filter(move |other| (other.bus(), other.device()) == (bdf.bus(), bdf.device()))
+    };
+    for &bdf in &addresses {
+        if at_the_number_of(bdf).all(|other| other.function() != 0) {
+            let first = Bdf::from_routing_id(bdf.routing_id() & !7);
+            return Err(MachineError::NoFunctionZero { bdf, first });
+        }
+    }
+    let function = |(bdf, device)| {
+        let function = PciFunction::new(device);
+        (bdf, if at_the_number_of(bdf).count() > 1 { function.multi_function() } else { function })
+    };
+    Ok(all.into_iter().map(function).collect())
+}

@@ -1,0 +1,197 @@
+//! A machine that runs, from its start to its end: its threads, and the first of the reasons to stop that one of
+//! them, or whoever holds a [`Stopper`], has.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use barscope_trace::{End, Lane, Writer};
+use vmm_sys_util::epoll::Epoll;
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::host::HostError;
+use crate::shared::Shared;
+use crate::stop::{Place, Stop};
+use crate::threads::{self, DeviceThread, Job, Relay, RequestThread, caught, kick, spawn};
+use crate::vcpu::Vcpu;
+
+/// How long threads may take to end. What they do meanwhile is bounded, but for the host's file systems.
+const LEAVE: Duration = Duration::from_millis(500);
+/// How often a vCPU that should leave is told so again: it may have been busy on the host.
+const NUDGE: Duration = Duration::from_millis(1);
+
+/// A running machine.
+pub struct Running {
+    shared: Arc<Shared>,
+    writer: Writer,
+    vcpus: Arc<[JoinHandle<()>]>,
+    devices: Option<(JoinHandle<()>, EventFd)>,
+    requests: Option<JoinHandle<()>>,
+    console: Relay,
+    stops: Receiver<Stop>,
+    stopper: Sender<Stop>,
+    places: Receiver<Place>,
+    /// What is recorded at the end.
+    lane: Lane,
+    halted: bool,
+}
+
+/// What a machine is put together from before it runs.
+pub(crate) struct Parts {
+    pub shared: Arc<Shared>,
+    pub writer: Writer,
+    pub epoll: Arc<Epoll>,
+    pub console: Relay,
+    pub jobs: Receiver<Job>,
+}
+
+/// Stops a machine, from any thread.
+#[derive(Clone)]
+pub struct Stopper(Sender<Stop>);
+
+impl Stopper {
+    /// Stops it for this reason, unless there is another one already.
+    pub fn stop(&self, stop: Stop) {
+        // A machine that is gone has stopped.
+        self.0.send(stop).ok();
+    }
+}
+
+/// The file that a machine's trace is written to.
+pub struct TraceFile(Writer);
+
+impl TraceFile {
+    /// Whether it is still there.
+    ///
+    /// # Errors
+    /// [`HostError::Trace`] if somebody cut it off or deleted it.
+    pub fn check(&self) -> Result<(), HostError> {
+        Ok(self.0.check_file()?)
+    }
+}
+
+impl Running {
+    /// Starts a thread for each vCPU, and those beside them.
+    pub(crate) fn start(vcpus: Vec<Vcpu>, parts: Parts) -> Result<Self, HostError> {
+        let Parts { shared, writer, epoll, console, jobs } = parts;
+        threads::register()?;
+        let (stopper, stops) = channel();
+        let (sender, places) = channel();
+        let requests = RequestThread::start(Arc::clone(&shared), jobs, stopper.clone())?;
+        let mut running = Self {
+            lane: writer.lane(None),
+            shared,
+            writer,
+            vcpus: Arc::new([]),
+            devices: None,
+            requests: Some(requests),
+            console,
+            stops,
+            stopper,
+            places,
+            halted: false,
+        };
+        let mut handles = Vec::new();
+        for (index, vcpu) in vcpus.into_iter().enumerate() {
+            let (places, stopper) = (sender.clone(), running.stopper.clone());
+            match spawn(format!("vCPU {index}"), move || run(vcpu, &places, &stopper)) {
+                Ok(handle) => handles.push(handle),
+                Err(error) => {
+                    // Those that run already are ended as ever.
+                    running.vcpus = handles.into();
+                    return Err(error);
+                }
+            }
+        }
+        running.vcpus = handles.into();
+        let (shared, lane) = (Arc::clone(&running.shared), running.writer.lane(None));
+        let (vcpus, stopper) = (Arc::clone(&running.vcpus), running.stopper.clone());
+        running.devices = Some(DeviceThread::start(shared, vcpus, lane, epoll, stopper)?);
+        Ok(running)
+    }
+
+    /// Waits until there is a reason to stop, which comes first, or for so long.
+    pub fn wait(&self, limit: Duration) -> Option<Stop> {
+        // It holds a sender itself, so that nothing else can come of it than too long a time.
+        self.stops.recv_timeout(limit).ok()
+    }
+
+    /// What stops it.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stopper.clone())
+    }
+
+    /// The trace that is being written.
+    pub fn trace(&self) -> TraceFile {
+        TraceFile(self.writer.clone())
+    }
+
+    /// What the guest prints, on its way.
+    pub fn console(&self) -> Relay {
+        self.console.clone()
+    }
+
+    /// Stops every vCPU; where each of them was. One that is missing didn't leave in time.
+    pub fn halt(&mut self) -> Vec<Place> {
+        if !self.halted {
+            self.halted = true;
+            self.shared.stop();
+            self.console.close();
+            self.shared.requests.close();
+            let began = Instant::now();
+            while self.runs() && began.elapsed() < LEAVE {
+                self.vcpus.iter().for_each(kick);
+                if let Some((_, leave)) = &self.devices {
+                    leave.write(1).ok();
+                }
+                thread::sleep(NUDGE);
+            }
+        }
+        let mut places: Vec<_> = self.places.try_iter().collect();
+        places.sort_by_key(|place| place.vcpu);
+        places
+    }
+
+    /// Whether a thread that records is there still.
+    fn runs(&self) -> bool {
+        let devices = self.devices.iter().map(|(thread, _)| thread);
+        self.vcpus.iter().chain(devices).chain(&self.requests).any(|thread| !thread.is_finished())
+    }
+
+    /// Stops every vCPU and completes the trace.
+    ///
+    /// # Errors
+    /// [`HostError::Trace`] if the trace can't be written.
+    pub fn finish(mut self, end: End) -> Result<(), HostError> {
+        self.halt();
+        // One that didn't leave may hold what is needed for that.
+        let collected =
+            if self.runs() { Ok(()) } else { self.shared.dispatcher.collect_written(&mut self.lane) };
+        // A trace that can't be written any more is finished all the same.
+        self.writer.finish(end)?;
+        match collected.map_err(Stop::from) {
+            Err(Stop::Host(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.halt();
+    }
+}
+
+/// A vCPU's thread. Where it was is told before why it stopped.
+fn run(mut vcpu: Vcpu, places: &Sender<Place>, stopper: &Sender<Stop>) {
+    let stop = match caught(|| vcpu.run()) {
+        Ok(stop) => stop,
+        Err(message) => Some(Stop::Panicked { doing: vcpu.doing(), message }),
+    };
+    // The machine may be gone by now; then nobody wants to know.
+    places.send(vcpu.place()).ok();
+    if let Some(stop) = stop {
+        stopper.send(stop).ok();
+    }
+}

@@ -1,0 +1,90 @@
+//! What all threads of a machine share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use barscope_trace::{EventKind, Lane, WriteError};
+
+use crate::console::Console;
+use crate::dispatch::Dispatcher;
+use crate::interned::Interned;
+use crate::memory::GuestMemory;
+use crate::threads::{Relay, Requests, Sleepers};
+
+/// What all threads of a machine share.
+pub struct Shared {
+    /// Functions and the ways to them.
+    pub dispatcher: Dispatcher,
+    /// Guest memory.
+    pub memory: GuestMemory,
+    /// Programs run in the guest that don't announce their mappings.
+    pub foreign_programs: bool,
+    /// Who reads what the guest tells in bulk.
+    pub requests: Requests,
+    /// Which vCPUs sleep.
+    pub sleepers: Sleepers,
+    interned: Mutex<Interned>,
+    console: Mutex<Console<Relay>>,
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    /// Brings the parts together.
+    pub fn new(
+        dispatcher: Dispatcher,
+        memory: GuestMemory,
+        interned: Interned,
+        console: Console<Relay>,
+        requests: Requests,
+        cpus: u8,
+        foreign_programs: bool,
+    ) -> Self {
+        Self {
+            dispatcher,
+            memory,
+            foreign_programs,
+            requests,
+            sleepers: Sleepers::new(cpus),
+            interned: Mutex::new(interned),
+            console: Mutex::new(console),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// The definitions made so far.
+    pub fn interned(&self) -> MutexGuard<'_, Interned> {
+        self.interned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The serial port.
+    pub fn console(&self) -> MutexGuard<'_, Console<Relay>> {
+        self.console.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records something that is not an access, at the device clock's present time.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn record(&self, lane: &mut Lane, vcpu: u8, kind: EventKind) -> Result<(), WriteError> {
+        self.dispatcher.record(lane, Some(vcpu), self.dispatcher.now(), kind)
+    }
+
+    /// Records what there is no more room for in the trace, once.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn record_warnings(&self, lane: &mut Lane, vcpu: u8) -> Result<(), WriteError> {
+        let warnings = self.interned().take_warnings();
+        warnings.into_iter().try_for_each(|text| self.record(lane, vcpu, EventKind::Warning { text }))
+    }
+
+    /// Asks every vCPU to leave at its next exit.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether vCPUs should leave.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
