@@ -385,8 +385,8 @@ impl<'a> Mutator<'a> {
         let outcomes = outcomes
             .map(move |outcome| (format!("outcome {}", outcome.name()), AccessEvent { outcome, ..access }));
         let walks = self.walks.iter().filter(move |(id, _)| *id != access.walk).map(move |(id, walk)| {
-            let (pat, effective) = (walk.pat, Some(walk.memory_type));
-            (format!("walk {id}"), AccessEvent { walk: *id, pat, effective, ..access })
+            let (pat, memory_type) = (walk.pat, Some(walk.memory_type));
+            (format!("walk {id}"), AccessEvent { walk: *id, pat, memory_type, ..access })
         });
         let instruction = self.instructions.iter().find(|other| **other != access.instruction);
         let instruction =

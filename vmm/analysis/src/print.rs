@@ -15,7 +15,7 @@ use barscope_trace::Definitions;
 use barscope_trace::{Clock, End};
 use barscope_trace::{Damage, Stream, Tail};
 
-pub use json::JsonPrinter;
+pub use json::{JsonPrinter, schema};
 pub use text::TextPrinter;
 pub use totals::Totals;
 

@@ -1,4 +1,4 @@
-//! What a trace holds, in order: [`Event`]s. [`table`] states each kind of them once.
+//! What a trace holds, in order: [`Event`]s. The table in `event/table.rs` states each kind of them once.
 
 mod schema;
 mod stored;

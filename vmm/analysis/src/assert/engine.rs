@@ -5,6 +5,7 @@ use std::sync::Arc;
 use barscope_trace::Capabilities;
 use barscope_trace::Definitions;
 use barscope_trace::End;
+use barscope_trace::EventKind;
 use device_model::Bdf;
 
 use super::chain::Moment;
@@ -17,7 +18,7 @@ use super::watchlist::Watchlist;
 use crate::filter::{Seen, is_called};
 use crate::print::Ending;
 use crate::symbols::Names;
-use crate::view::{View, What};
+use crate::view::View;
 
 /// Holds tests against a trace, event by event: while it grows, or afterwards. Memory doesn't grow with the
 /// trace, but for records that wait for what has to follow them.
@@ -75,11 +76,11 @@ impl Engine {
             device_ns: view.device_ns.max(self.last.device_ns),
             host_ns: view.host_ns.max(self.last.host_ns),
         };
-        match &view.what {
-            What::Mark { text } if !self.names.marks.contains(text) => {
+        match (view.kind, &view.text) {
+            (EventKind::Mark { .. }, Some(text)) if !self.names.marks.contains(text) => {
                 self.names.marks.insert(Arc::clone(text));
             }
-            What::ScenarioBegin { name } if !self.names.scenarios.contains(name) => {
+            (EventKind::ScenarioBegin { .. }, Some(name)) if !self.names.scenarios.contains(name) => {
                 self.names.scenarios.insert(Arc::clone(name));
             }
             _ => {}

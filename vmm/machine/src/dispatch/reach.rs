@@ -147,7 +147,7 @@ impl Dispatcher {
             service_ns,
             stack: 0,
             pat: access.origin.pat,
-            effective: access.origin.effective,
+            memory_type: access.origin.effective,
         });
         lane.record(&Event { seq, host_ns, device_ns, vcpu: Some(access.vcpu), kind })
     }

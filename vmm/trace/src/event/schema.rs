@@ -82,6 +82,10 @@ pub enum Role {
     Time,
     /// One of a few words, or yes or no.
     Choice,
+    /// Memory type that a page asks for; where it isn't recorded, the page walk may tell.
+    Pat,
+    /// Effective memory type; where it isn't recorded, the page walk may tell.
+    MemoryType,
 }
 
 impl Role {

@@ -8,7 +8,9 @@ use device_model::{InterruptLoss, Region};
 
 use super::schema::{Bits, Field, Kind, Role, events};
 use super::stored::{RECORD_WORDS, Stored, Words};
-use super::{Backing, Counted, DmaOutcome, Id, MemoryOperand, Outcome, References, RouteChange, Target, Visitor};
+use super::{
+    Backing, Counted, DmaOutcome, Id, MemoryOperand, Outcome, References, RouteChange, Target, Visitor,
+};
 use crate::definition::MemoryType;
 
 const fn bits(word: u8, shift: u8, width: u8) -> Bits {
@@ -80,10 +82,10 @@ events! {
         /// The call stack's definition; 0 if none was taken.
         stack: Id, Stack, [low(8)];
         /// The memory type that the page table asks for through PAT; `None` if that isn't known.
-        pat: Option<MemoryType>, Choice, [bits(8, 32, 8)];
+        pat: Option<MemoryType>, Pat, [bits(8, 32, 8)];
         /// The memory type that the access had, which MTRRs and the hypervisor decide as well; `None` if that isn't
         /// known. Never UC-.
-        effective: Option<MemoryType>, Choice, [bits(8, 40, 8)];
+        memory_type: Option<MemoryType>, MemoryType, [bits(8, 40, 8)];
     }
 
     /// A register changed its value.
@@ -272,7 +274,7 @@ events! {
         value: u64, Count, [word(4)];
         /// Faulting virtual address, or 0.
         address: u64, Address, [word(5)];
-        /// Of a page fault, or 0.
+        /// Of a page fault.
         error_code: u32, Value, [low(6)], as "error-code";
         /// RIP of the faulting instruction, or 0.
         rip: u64, Address, [word(7)];

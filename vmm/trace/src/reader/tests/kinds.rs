@@ -97,7 +97,7 @@ fn an_access_that_was_known_to_have_a_stack_and_memory_types_comes_back() {
     let seq = fixture.writer.reserve();
     let pat = Some(MemoryType::UncacheableMinus);
     let access =
-        AccessEvent { stack: 77, pat, effective: Some(MemoryType::Uncacheable), ..Default::default() };
+        AccessEvent { stack: 77, pat, memory_type: Some(MemoryType::Uncacheable), ..Default::default() };
     let event = Event { kind: EventKind::Access(access), ..event(seq) };
     lane.record(&event).unwrap();
     fixture.record(&mut lane);
