@@ -33,7 +33,7 @@ fn an_access_is_resolved_from_instruction_to_register() {
     assert_eq!(code.symbol.as_ref().unwrap().to_string(), "lab::start lab.rs:17");
     assert_eq!((kernel.gva(), kernel.gpa()), (Some(IOREMAP + 8), Some(BAR0 + 8)));
     assert_eq!((kernel.path(), kernel.announced(), kernel.cpl), (Path::Ioremap, true, 0));
-    assert_eq!(kernel.pat, Some(MemoryType::UncacheableMinus));
+    assert_eq!(kernel.pat(), Some(MemoryType::UncacheableMinus));
     assert_eq!(kernel.memory_type(), Some(MemoryType::Uncacheable));
     assert_eq!(kernel.mapping().unwrap().who, "lab::probe");
     assert_eq!(kernel.walk().unwrap().cr3, KERNEL);
