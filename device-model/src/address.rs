@@ -1,4 +1,4 @@
-//! Where an access goes: a function, one of its regions, and a size.
+//! Where an access goes: a function, and one of its regions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -81,22 +81,104 @@ impl FromStr for Bdf {
     }
 }
 
+/// The number of a base address register, 0 to 5; a 64-bit BAR goes by that of its lower half.
+///
+/// PCI Local Bus 3.0, section 6.2.5.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct BarIndex(u8);
+
+impl BarIndex {
+    /// BAR0.
+    pub const BAR0: Self = Self(0);
+    /// BAR1.
+    pub const BAR1: Self = Self(1);
+    /// BAR2.
+    pub const BAR2: Self = Self(2);
+    /// BAR3.
+    pub const BAR3: Self = Self(3);
+    /// BAR4.
+    pub const BAR4: Self = Self(4);
+    /// BAR5.
+    pub const BAR5: Self = Self(5);
+
+    /// `None` above 5.
+    pub const fn new(index: u8) -> Option<Self> {
+        if index > 5 { None } else { Some(Self(index)) }
+    }
+
+    /// All six, in ascending order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=5).map(Self)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// The BAR behind it, which holds the upper half of a 64-bit one; `None` for BAR5.
+    pub const fn next(self) -> Option<Self> {
+        Self::new(self.0 + 1)
+    }
+}
+
+impl fmt::Display for BarIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BAR{}", self.0)
+    }
+}
+
+impl From<BarIndex> for u8 {
+    fn from(index: BarIndex) -> Self {
+        index.0
+    }
+}
+
+/// A number that no BAR has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no BAR has the number {0}; a function has BAR0 to BAR5")]
+pub struct BadBarIndex(pub u8);
+
+impl TryFrom<u8> for BarIndex {
+    type Error = BadBarIndex;
+
+    fn try_from(index: u8) -> Result<Self, BadBarIndex> {
+        Self::new(index).ok_or(BadBarIndex(index))
+    }
+}
+
 /// A part of a function that an access can reach. Offsets are relative to its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Region {
-    /// Base address register 0 to 5; a 64-bit BAR goes by the index of its lower half.
-    Bar(u8),
+    /// The range that a base address register decodes.
+    Bar(BarIndex),
     /// The expansion ROM.
     Rom,
     /// Configuration space, 256 or 4096 bytes.
     Config,
 }
 
+impl Region {
+    /// The range that BAR0 decodes.
+    pub const BAR0: Self = Self::Bar(BarIndex::BAR0);
+    /// The range that BAR1 decodes.
+    pub const BAR1: Self = Self::Bar(BarIndex::BAR1);
+    /// The range that BAR2 decodes.
+    pub const BAR2: Self = Self::Bar(BarIndex::BAR2);
+    /// The range that BAR3 decodes.
+    pub const BAR3: Self = Self::Bar(BarIndex::BAR3);
+    /// The range that BAR4 decodes.
+    pub const BAR4: Self = Self::Bar(BarIndex::BAR4);
+    /// The range that BAR5 decodes.
+    pub const BAR5: Self = Self::Bar(BarIndex::BAR5);
+}
+
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Region::Bar(index) => write!(f, "BAR{index}"),
+            Region::Bar(index) => index.fmt(f),
             Region::Rom => f.write_str("ROM"),
             Region::Config => f.write_str("CONFIG"),
         }
@@ -131,6 +213,22 @@ mod tests {
         assert_eq!(Bdf::new(0, 32, 0), None);
         assert_eq!(Bdf::new(0, 0, 8), None);
         assert!(Bdf::new(255, 31, 7).is_some());
+    }
+
+    #[test]
+    fn a_function_has_six_bars() {
+        assert_eq!(BarIndex::all().collect::<Vec<_>>().len(), 6);
+        assert_eq!(BarIndex::new(5), Some(BarIndex::BAR5));
+        assert_eq!([BarIndex::new(6), BarIndex::BAR5.next()], [None, None]);
+        assert_eq!(BarIndex::BAR0.next(), Some(BarIndex::BAR1));
+    }
+
+    #[test]
+    fn a_region_is_stored_with_its_number_which_is_checked() {
+        assert_eq!(serde_json::to_string(&Region::BAR2).unwrap(), r#"{"bar":2}"#);
+        assert_eq!(serde_json::from_str::<Region>(r#"{"bar":2}"#).unwrap(), Region::BAR2);
+        let error = serde_json::from_str::<Region>(r#"{"bar":6}"#).unwrap_err().to_string();
+        assert!(error.starts_with("no BAR has the number 6; a function has BAR0 to BAR5"), "{error}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! How accesses to a region are served.
+//! The backing of a region: what serves accesses to it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a machine does with accesses to a region. A device says which it wants for each of its regions
-/// ([`PciDevice::backing`](crate::device::PciDevice::backing)) and may change its mind while it runs.
+/// The backing of a region: exits to the device, a memslot, ioeventfds, or a zone of coalesced MMIO, in
+/// KVM's words. A device says which it wants for each of its regions
+/// ([`PciDevice::backing`](crate::device::PciDevice::backing)) and may change that while it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backing {
@@ -23,13 +24,20 @@ pub enum Backing {
     Coalesced,
 }
 
-impl fmt::Display for Backing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Backing {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
             Backing::Trapped => "trapped",
             Backing::Direct => "direct",
             Backing::Doorbell => "doorbell",
             Backing::Coalesced => "coalesced",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Backing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }

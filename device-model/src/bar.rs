@@ -2,10 +2,11 @@
 //!
 //! PCI Local Bus 3.0, section 6.2.5.1.
 
-use crate::address::{Region, Space};
+use crate::address::Space;
 use crate::config::ConfigSpace;
+use crate::config::{COMMAND, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
 use crate::effect::Decode;
-use crate::header::{COMMAND, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
+use crate::header::BarSpec;
 
 /// BAR0 in configuration space.
 const FIRST: usize = 0x10;
@@ -19,51 +20,7 @@ const PREFETCHABLE: u64 = 1 << 3;
 const MEMORY_TYPE_BITS: u64 = 0xf;
 const IO_TYPE_BITS: u64 = 0x3;
 
-/// A base address register, as a device asks for it.
-///
-/// The size is a power of two: from 16 bytes to 2 GiB for 32-bit memory, from 16 bytes up for 64-bit
-/// memory, from 4 to 256 bytes for I/O ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BarSpec {
-    /// Which, 0 to 5. A 64-bit BAR takes the next index as well.
-    pub index: u8,
-    /// Size in bytes.
-    pub size: u64,
-    /// Memory or I/O.
-    pub space: Space,
-    /// 64 bits wide.
-    pub wide: bool,
-    /// Prefetchable: reads have no side effects and writes may be merged.
-    pub prefetchable: bool,
-}
-
 impl BarSpec {
-    /// Memory below 4 GiB, `size` bytes.
-    pub const fn memory32(index: u8, size: u64) -> Self {
-        Self { index, size, space: Space::Memory, wide: false, prefetchable: false }
-    }
-
-    /// Memory anywhere, `size` bytes.
-    pub const fn memory64(index: u8, size: u64) -> Self {
-        Self { index, size, space: Space::Memory, wide: true, prefetchable: false }
-    }
-
-    /// `size` I/O ports.
-    pub const fn io(index: u8, size: u64) -> Self {
-        Self { index, size, space: Space::Io, wide: false, prefetchable: false }
-    }
-
-    /// The same BAR, prefetchable.
-    pub const fn with_prefetch(mut self) -> Self {
-        self.prefetchable = true;
-        self
-    }
-
-    /// The region that accesses through it reach.
-    pub const fn region(&self) -> Region {
-        Region::Bar(self.index)
-    }
-
     /// Lays out its register, or both halves of it.
     ///
     /// Only address bits from the size up are writable: software writes ones and reads the size back.
@@ -104,7 +61,7 @@ impl BarSpec {
     }
 
     fn offset(&self) -> usize {
-        FIRST + 4 * usize::from(self.index)
+        FIRST + 4 * usize::from(self.index.get())
     }
 
     /// The size range that its kind allows, both ends included.
@@ -136,8 +93,8 @@ pub(crate) fn check(bars: &[BarSpec]) {
             "{}: only memory can be 64-bit or prefetchable",
             bar.region(),
         );
-        assert!(bar.index >= free, "{}: out of order, or taken by the BAR before", bar.region());
-        free = bar.index.saturating_add(1 + u8::from(bar.wide));
+        assert!(bar.index.get() >= free, "{}: out of order, or taken by the BAR before", bar.region());
+        free = bar.index.get() + 1 + u8::from(bar.wide);
         assert!(free <= 6, "{}: there are 6 BARs", bar.region());
     }
 }

@@ -3,16 +3,17 @@
 //! Each lays out its registers in configuration space and reads them back from there. PCI Local Bus 3.0,
 //! section 6.7.
 
-pub(crate) mod express;
-pub(crate) mod msi;
+mod express;
+pub(crate) mod messages;
+mod msi;
 pub(crate) mod msix;
 mod power;
 mod serial_number;
 mod vendor;
 
+use crate::capability::messages::Messages;
 use crate::config::ConfigSpace;
 use crate::header::ConfigHeader;
-use crate::interrupt::Messages;
 
 use express::Express;
 use msi::Msi;

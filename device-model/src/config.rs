@@ -11,21 +11,40 @@ pub(crate) mod registers;
 
 use std::ops::Range;
 
+use crate::access_size::AccessSize;
 use crate::bytes;
-use crate::device::Refused;
+use crate::refused::Refused;
 
 /// Bytes of configuration space that ECAM reaches; CONFIG_ADDRESS reaches the first 256.
 const SIZE: usize = 4096;
+/// Command register.
+pub(crate) const COMMAND: usize = 0x04;
+/// Command: respond to accesses of I/O BARs.
+pub(crate) const COMMAND_IO_SPACE: u16 = 1 << 0;
+/// Command: respond to accesses of memory BARs.
+pub(crate) const COMMAND_MEMORY_SPACE: u16 = 1 << 1;
+/// Command: the function may read and write memory by itself.
+pub(crate) const COMMAND_BUS_MASTER: u16 = 1 << 2;
+/// Command: don't assert the interrupt pin.
+pub(crate) const COMMAND_INTERRUPT_DISABLE: u16 = 1 << 10;
 /// Status register.
 pub(crate) const STATUS: usize = 0x06;
+/// Status: the function would assert its interrupt pin, were it not for Interrupt Disable.
+pub(crate) const STATUS_INTERRUPT: u16 = 1 << 3;
+/// Status: a transfer of the function ended because nobody claimed its address.
+pub(crate) const STATUS_RECEIVED_MASTER_ABORT: u16 = 1 << 13;
 /// Status: there is a list of capabilities.
 const STATUS_CAPABILITIES: u16 = 1 << 4;
+/// Header Type: 0, for a function that is no bridge.
+pub(crate) const HEADER_TYPE: usize = 0x0e;
+/// Header Type: there are other functions at this device number.
+pub(crate) const HEADER_TYPE_MULTI_FUNCTION: u8 = 1 << 7;
 /// Offset of the first capability.
 const CAPABILITIES_POINTER: usize = 0x34;
-/// Where capabilities may lie: behind the header, where CONFIG_ADDRESS still reaches.
+/// Offsets that capabilities may have: behind the header, where CONFIG_ADDRESS still reaches.
 const CAPABILITIES: Range<usize> = 0x40..0x100;
 
-/// What can become of the bits of one byte. Bits that no mask names never change.
+/// Rules for the bits of one byte. Bits that no mask names never change.
 #[derive(Clone, Copy, Default)]
 struct Cell {
     reset: u8,
@@ -36,7 +55,7 @@ struct Cell {
 }
 
 impl Cell {
-    /// What the byte holds after `new` was written over `old`.
+    /// The byte's value after `new` was written over `old`.
     fn written(self, old: u8, new: u8) -> u8 {
         (old & !self.writable | new & self.writable) & !(new & self.write_one_to_clear)
     }
@@ -136,19 +155,19 @@ impl ConfigSpace {
         }
     }
 
-    /// Reads `size` bytes (1, 2, 4 or 8) at `offset`.
+    /// Reads `size` bytes at `offset`.
     ///
     /// # Errors
-    /// [`Refused::Width`] for another size, [`Refused::Reserved`] past the end.
-    pub(crate) fn read(&self, offset: u64, size: u8) -> Result<u64, Refused> {
-        Ok(bytes::little_endian(self.bytes[bytes::range(offset, size, SIZE)?].iter().copied()))
+    /// [`Refused::Reserved`] past the end.
+    pub(crate) fn read(&self, offset: u64, size: AccessSize) -> Result<u64, Refused> {
+        bytes::read_bytes(&*self.bytes, offset, size)
     }
 
-    /// Writes the low `size` bytes (1, 2, 4 or 8) of `value` at `offset`.
+    /// Writes the low `size` bytes of `value` at `offset`.
     ///
     /// # Errors
     /// As for [`ConfigSpace::read`].
-    pub(crate) fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+    pub(crate) fn write(&mut self, offset: u64, size: AccessSize, value: u64) -> Result<(), Refused> {
         let range = bytes::range(offset, size, SIZE)?;
         let cells = &self.cells[range.clone()];
         for ((byte, cell), value) in self.bytes[range].iter_mut().zip(cells).zip(value.to_le_bytes()) {

@@ -1,7 +1,8 @@
 //! The two ways to configuration space: a pair of I/O ports, and memory (ECAM).
 
+use crate::access_size::AccessSize;
 use crate::address::Bdf;
-use crate::device::Refused;
+use crate::refused::Refused;
 
 /// CONFIG_ADDRESS, at port 0xcf8: selects what the four ports from 0xcfc (CONFIG_DATA) reach.
 ///
@@ -16,7 +17,7 @@ use crate::device::Refused;
 pub struct ConfigAddress(u32);
 
 impl ConfigAddress {
-    /// How many bytes of configuration space CONFIG_DATA reaches.
+    /// Number of bytes of configuration space that CONFIG_DATA reaches.
     pub const REACH: u64 = 256;
     const ENABLE: u32 = 1 << 31;
 
@@ -24,7 +25,7 @@ impl ConfigAddress {
     ///
     /// # Errors
     /// [`Refused::Width`] or [`Refused::Alignment`] unless it is the whole register.
-    pub fn read(&self, offset: u64, size: u8) -> Result<u64, Refused> {
+    pub fn read(&self, offset: u64, size: AccessSize) -> Result<u64, Refused> {
         whole(offset, size)?;
         Ok(self.0.into())
     }
@@ -33,13 +34,13 @@ impl ConfigAddress {
     ///
     /// # Errors
     /// As for [`ConfigAddress::read`]; the register stays as it is.
-    pub fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+    pub fn write(&mut self, offset: u64, size: AccessSize, value: u64) -> Result<(), Refused> {
         whole(offset, size)?;
         self.0 = value as u32;
         Ok(())
     }
 
-    /// What an access at port 0xcfc + `offset` reaches: a function and an offset in the first 256 bytes
+    /// Target of an access at port 0xcfc + `offset`: a function and an offset in the first 256 bytes
     /// of its configuration space, its low bits those of the register or of the port. `None` while the
     /// register's enable bit is clear, or for an offset above 3.
     pub fn target(&self, offset: u64) -> Option<(Bdf, u16)> {
@@ -51,15 +52,15 @@ impl ConfigAddress {
     }
 }
 
-fn whole(offset: u64, size: u8) -> Result<(), Refused> {
+fn whole(offset: u64, size: AccessSize) -> Result<(), Refused> {
     match (offset, size) {
-        (0, 4) => Ok(()),
-        (_, 4) => Err(Refused::Alignment),
+        (0, AccessSize::Dword) => Ok(()),
+        (_, AccessSize::Dword) => Err(Refused::Alignment),
         _ => Err(Refused::Width),
     }
 }
 
-/// What an access at `offset` of the ECAM range reaches: a function, and an offset in its 4096 bytes of
+/// Target of an access at `offset` of the ECAM range: a function, and an offset in its 4096 bytes of
 /// configuration space. The range begins at bus 0; bits above its 256 MiB are ignored.
 ///
 /// PCI Express Base, section 7.2.2.

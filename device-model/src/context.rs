@@ -1,19 +1,19 @@
-//! What is lent down the path of one access: a [`Cycle`] to the function, a [`Context`] to its device.
+//! Surroundings lent for one call: a [`BusContext`] to the function, a [`Context`] to its device.
 
 use crate::dma::{DmaError, DmaMemory};
-use crate::effect::{Effect, Occurrence};
+use crate::effect::{Effect, TimestampedEffect};
 use crate::timer::Timers;
 
-/// What the dispatcher lends a function for one call.
-pub struct Cycle<'a> {
+/// A function's surroundings, lent by the dispatcher for one call: clock, guest memory, and a list for effects.
+pub struct BusContext<'a> {
     /// Device time in nanoseconds.
     pub now: u64,
-    /// Sequence number of the access that is dispatched.
+    /// Sequence number of the access that is dispatched; 0 for none.
     pub cause: u64,
     /// Guest memory.
     pub memory: &'a dyn DmaMemory,
-    /// Where the function adds what it does, in order.
-    pub occurrences: &'a mut Vec<Occurrence>,
+    /// The list that the function's effects are added to, in order.
+    pub effects: &'a mut Vec<TimestampedEffect>,
 }
 
 /// A device's surroundings, lent for one call: clock, timers, DMA.
@@ -37,8 +37,8 @@ impl Context<'_> {
         self.now
     }
 
-    /// How long ago the timer came due that is served, in nanoseconds: never on a virtual clock. On a host clock,
-    /// which goes on while the host is busy, a device that counts periods may have missed some.
+    /// Delay of the timer that is served, in nanoseconds since it came due: 0 on a virtual clock. On a host
+    /// clock, which goes on while the host is busy, a device that counts periods may have missed some.
     pub fn late(&self) -> u64 {
         self.late
     }

@@ -1,12 +1,14 @@
-//! What a PCI device is to everything around it: a state machine lent its surroundings for one call.
+//! The trait of a PCI device: a state machine that is lent its surroundings for one call.
 
 use serde_json::Value;
 
+use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::backing::Backing;
 use crate::context::Context;
 use crate::header::ConfigHeader;
 use crate::memory::DeviceMemory;
+use crate::refused::Refused;
 use crate::register::RegisterMap;
 use crate::state::BadState;
 
@@ -23,27 +25,26 @@ pub trait PciDevice: Send {
     /// Its registers, one map a region, without those of MSI-X. The trace names accesses and changes with them.
     fn register_maps(&self) -> &'static [RegisterMap];
 
-    /// Reads `size` bytes (1, 2, 4 or 8) at `offset`; the whole access lies in the region.
+    /// Reads `size` bytes at `offset`; the whole access lies in the region.
     ///
     /// # Errors
-    /// [`Refused`] if the device doesn't answer such a read: the guest sees what
-    /// [`PciDevice::refused_read`] says.
+    /// [`Refused`] if the device doesn't answer such a read: the guest reads [`PciDevice::refused_read`].
     fn read(
         &mut self,
         context: &mut Context<'_>,
         region: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
     ) -> Result<u64, Refused>;
 
-    /// What the guest sees of a read that [`PciDevice::read`] refused: all-ones as on a bus where nobody
+    /// The value that the guest reads where [`PciDevice::read`] refused: all-ones as on a bus where nobody
     /// answers, unless the device is known for something else.
-    fn refused_read(&self, region: Region, offset: u64, size: u8) -> u64 {
+    fn refused_read(&self, region: Region, offset: u64, size: AccessSize) -> u64 {
         let _ = (region, offset, size);
         u64::MAX
     }
 
-    /// Writes the low `size` bytes (1, 2, 4 or 8) of `value` at `offset`.
+    /// Writes the low `size` bytes of `value` at `offset`.
     ///
     /// # Errors
     /// [`Refused`] if the device ignores such a write.
@@ -52,7 +53,7 @@ pub trait PciDevice: Send {
         context: &mut Context<'_>,
         region: Region,
         offset: u64,
-        size: u8,
+        size: AccessSize,
         value: u64,
     ) -> Result<(), Refused>;
 
@@ -61,14 +62,14 @@ pub trait PciDevice: Send {
         let _ = (context, index);
     }
 
-    /// Which interrupt causes are pending: bit n is cause n. Asked after every call, so that a cause is a
+    /// Interrupt causes that are pending: bit n is cause n. Asked after every call, so that a cause is a
     /// level that lasts until the driver acknowledges it. What software enabled decides what becomes of
     /// it: a message of its own, a message that it shares, the INTx pin, or nothing.
     fn interrupts(&self) -> u32 {
         0
     }
 
-    /// How accesses to `region` are to be served from now on. Asked after every call.
+    /// The backing that `region` is to have from now on. Asked after every call.
     fn backing(&self, region: Region) -> Backing {
         let _ = region;
         Backing::Trapped
@@ -86,14 +87,14 @@ pub trait PciDevice: Send {
         let _ = (context, region, offset, count);
     }
 
-    /// What the register at `offset` (a register's start, from the map) holds, without the side
+    /// The value of the register at `offset` (a register's start, from the map), without the side
     /// effects of a read. `None` for memory and for what holds nothing.
     fn peek(&self, region: Region, offset: u64) -> Option<u64>;
 
     /// Returns everything to its value after reset.
     fn reset(&mut self);
 
-    /// All that it remembers; see [`crate::state`].
+    /// Everything that it remembers; see [`crate::state`].
     fn save(&self) -> Value;
 
     /// Takes back what [`PciDevice::save`] of an equal device gave.
@@ -101,31 +102,4 @@ pub trait PciDevice: Send {
     /// # Errors
     /// [`BadState`] if it isn't that; the device is then what it was.
     fn restore(&mut self, state: Value) -> Result<(), BadState>;
-}
-
-/// Why a device didn't answer an access. Not an error of the VMM: the guest reads all-ones (or what
-/// [`PciDevice::refused_read`] says), or its write is dropped, and the trace says why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// No register there.
-    #[error("no register there")]
-    Reserved,
-    /// The register takes no access of this width.
-    #[error("unsupported width")]
-    Width,
-    /// The access is not aligned to the register.
-    #[error("unaligned")]
-    Alignment,
-    /// A read of a write-only register.
-    #[error("write-only")]
-    WriteOnly,
-    /// A write to a read-only register.
-    #[error("read-only")]
-    ReadOnly,
-    /// The device is in a state that ignores it (busy).
-    #[error("ignored while busy")]
-    Busy,
-    /// It would start something beyond what the device has.
-    #[error("out of range")]
-    Range,
 }

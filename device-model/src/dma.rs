@@ -15,7 +15,7 @@ pub trait DmaMemory {
     fn write(&self, address: u64, data: &[u8]) -> Result<(), DmaError>;
 }
 
-/// Why a transfer didn't happen.
+/// The reason why a transfer didn't happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DmaError {
     /// Bus Master Enable is off (Command bit 2): the transfer goes nowhere.

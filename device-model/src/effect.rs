@@ -1,19 +1,20 @@
-//! What a function did besides answering an access.
+//! Effects: consequences of a call besides its answer.
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Region, Space};
 use crate::backing::Backing;
 use crate::dma::DmaError;
+use crate::vector::VectorIndex;
 
-/// What a device did besides answering, in order. The dispatcher records each and sends interrupts.
+/// A consequence of a call besides its answer. The dispatcher records each, in order, and applies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// A register changed its value.
     Change {
-        /// Where it lies.
+        /// The register's region.
         region: Region,
-        /// Its offset.
+        /// The register's offset in its region.
         offset: u64,
         /// Value before.
         old: u64,
@@ -22,8 +23,8 @@ pub enum Effect {
     },
     /// A message-signalled interrupt leaves the function.
     Msi {
-        /// Which of the function's vectors.
-        index: u16,
+        /// The function's vector.
+        index: VectorIndex,
         /// Message address.
         address: u64,
         /// Message data.
@@ -31,32 +32,32 @@ pub enum Effect {
     },
     /// The interrupt pin is asserted, or no longer. It is a level: it lasts.
     Intx {
-        /// Which of both.
+        /// The level from now on.
         asserted: bool,
     },
     /// An interrupt cause arose and is held back: by the mask of its vector, by the mask of all vectors,
     /// or by Interrupt Disable. It leaves when that goes, if it is still pending then.
     InterruptMasked {
-        /// Which vector; for the interrupt pin, which cause.
-        index: u16,
+        /// The vector; for the interrupt pin, the number of the cause.
+        index: VectorIndex,
     },
     /// An interrupt cause arose that reached no processor and won't.
     InterruptLost {
-        /// Which vector; where none is enabled, which cause.
-        index: u16,
-        /// Why.
+        /// The vector; where none is enabled, the number of the cause.
+        index: VectorIndex,
+        /// The reason.
         why: InterruptLoss,
     },
     /// A device cut the address of the next transfer to the address bits that it has.
     AddressCut {
-        /// What software asked for.
+        /// The address that software asked for.
         asked: u64,
-        /// How many bits of an address count: below 64.
+        /// Number of address bits that count: below 64.
         bits: u8,
     },
     /// A DMA transfer, done or refused.
     Dma {
-        /// From device to memory.
+        /// Direction: from device to memory, or the other way.
         to_memory: bool,
         /// Guest physical address.
         address: u64,
@@ -72,23 +73,23 @@ pub enum Effect {
     },
     /// Accesses to a region are to be served another way from here on.
     Backing {
-        /// Which.
+        /// The region.
         region: Region,
-        /// How.
+        /// Its backing from now on.
         backing: Backing,
     },
     /// A region is decoded elsewhere from here on: a BAR moved, or decoding went on or off.
     Decode {
-        /// Which.
+        /// The region.
         region: Region,
-        /// What it decoded before, if anything.
+        /// Addresses that it decoded before, if any.
         from: Option<Decode>,
-        /// What it decodes now, if anything.
+        /// Addresses that it decodes now, if any.
         to: Option<Decode>,
     },
 }
 
-/// Why an interrupt cause reached no processor.
+/// The reason why an interrupt cause reached no processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InterruptLoss {
@@ -104,7 +105,7 @@ pub enum InterruptLoss {
 }
 
 impl InterruptLoss {
-    /// In one word.
+    /// The reason in one word.
     pub const fn name(self) -> &'static str {
         match self {
             InterruptLoss::NothingEnabled => "nothing-enabled",
@@ -126,13 +127,13 @@ pub struct Decode {
     pub size: u64,
 }
 
-/// An [`Effect`], when it happened and why.
+/// An [`Effect`] with its timestamp and its cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Occurrence {
+pub struct TimestampedEffect {
     /// Device time in nanoseconds; a timer's deadline for what a timer did.
     pub at: u64,
     /// Sequence number of the access that led to it.
     pub cause: u64,
-    /// What happened.
+    /// The effect.
     pub effect: Effect,
 }

@@ -1,16 +1,20 @@
 //! A bench for one device, without a virtual machine: a clock that only the test moves, a memory, and
-//! all that the device did.
+//! the device's effects.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::address::Region;
-use crate::context::Cycle;
-use crate::device::{PciDevice, Refused};
+use crate::access_size::AccessSize::{self, Byte, Dword, Qword, Word};
+use crate::address::{BarIndex, Region};
+use crate::config::{COMMAND, COMMAND_BUS_MASTER, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
+use crate::context::BusContext;
+use crate::device::PciDevice;
 use crate::dma::{DmaError, DmaMemory};
-use crate::effect::{Effect, Occurrence};
+use crate::effect::{Effect, TimestampedEffect};
 use crate::function::PciFunction;
-use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
+use crate::refused::Refused;
+use crate::state::{BadState, State};
+use crate::vector::VectorIndex;
 
 /// Bytes of guest memory, from address 0, without being told.
 const MEMORY_SIZE: usize = 0x1_0000;
@@ -23,31 +27,19 @@ const MSIX_ENABLE: u64 = 1 << 15;
 /// A function, and the machine that a test plays around it. Accesses are numbered from 1.
 ///
 /// ```
-/// use device_model::devices::lab::Lab;
-/// use device_model::{Effect, Fixture, Region};
+/// use barscope_device::AccessSize::Dword;
+/// use barscope_device::{Fixture, HostBridge};
 ///
-/// const REGISTERS: Region = Region::Bar(0);
+/// let mut fixture = Fixture::new(HostBridge);
 ///
-/// let mut fixture = Fixture::new(Lab::default());
-/// fixture.enable_memory();
-/// fixture.enable_bus_master();
-/// fixture.program_msi(0xfee0_0000, 0x31);
-/// fixture.write32(REGISTERS, 0x0c, 1); // CONTROL.ENABLE
-/// fixture.write32(REGISTERS, 0x18, 1); // INT_MASK.DONE
-/// fixture.write32(REGISTERS, 0x20, 5); // OPERAND
-/// fixture.write32(REGISTERS, 0x24, 1); // OPCODE: FACTORIAL
-/// fixture.advance(20_000);
-///
-/// assert_eq!(fixture.read32(REGISTERS, 0x28), 120);
-/// let interrupt = Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x31 };
-/// assert_eq!(fixture.take_effects().last(), Some(&interrupt));
+/// assert_eq!(fixture.config_read(0x00, Dword), 0x1ab1_1234);
 /// ```
 pub struct Fixture {
     function: PciFunction,
     memory: Memory,
     now: u64,
     accesses: u64,
-    occurrences: Vec<Occurrence>,
+    effects: Vec<TimestampedEffect>,
 }
 
 impl Fixture {
@@ -59,7 +51,7 @@ impl Fixture {
         Self::boxed(Box::new(device))
     }
 
-    /// The same for a device from the catalog.
+    /// The same for a device whose type is not known.
     ///
     /// # Panics
     /// As for [`Fixture::new`].
@@ -69,7 +61,7 @@ impl Fixture {
             memory: Memory(RefCell::new(vec![0; MEMORY_SIZE])),
             now: 0,
             accesses: 0,
-            occurrences: Vec::new(),
+            effects: Vec::new(),
         }
     }
 
@@ -112,14 +104,14 @@ impl Fixture {
     #[track_caller]
     pub fn program_msi(&mut self, address: u64, data: u16) {
         let capability = self.capability(MSI).expect("the function has no MSI capability");
-        let control = self.config_read(capability + 0x02, 2);
-        self.config_write(capability + 0x04, 4, address & 0xffff_ffff);
+        let control = self.config_read(capability + 0x02, Word);
+        self.config_write(capability + 0x04, Dword, address & 0xffff_ffff);
         if control & MSI_64_BIT != 0 {
-            self.config_write(capability + 0x08, 4, address >> 32);
+            self.config_write(capability + 0x08, Dword, address >> 32);
         }
         let offset = if control & MSI_64_BIT != 0 { 0x0c } else { 0x08 };
-        self.config_write(capability + offset, 2, data.into());
-        self.config_write(capability + 0x02, 2, control | 1);
+        self.config_write(capability + offset, Word, data.into());
+        self.config_write(capability + 0x02, Word, control | 1);
     }
 
     /// Finds the MSI-X capability, sets where the messages of `vector` go, unmasks it, and enables all.
@@ -127,27 +119,27 @@ impl Fixture {
     /// # Panics
     /// If the function has none, no such vector, or doesn't decode its BAR.
     #[track_caller]
-    pub fn program_msix(&mut self, vector: u16, address: u64, data: u32) {
+    pub fn program_msix(&mut self, vector: VectorIndex, address: u64, data: u32) {
         let capability = self.capability(MSIX).expect("the function has no MSI-X capability");
-        let table = self.config_read(capability + 0x04, 4);
-        let region = Region::Bar((table & 7) as u8);
-        let entry = (table & !7) + 16 * u64::from(vector);
+        let table = self.config_read(capability + 0x04, Dword);
+        let region = Region::Bar(BarIndex::new((table & 7) as u8).expect("MSI-X lies in a BAR"));
+        let entry = (table & !7) + 16 * u64::from(vector.get());
         for (offset, value) in [(0, address), (8, data.into())] {
-            accepted(self.write(region, entry + offset, 8, value), region, entry + offset);
+            accepted(self.write(region, entry + offset, Qword, value), region, entry + offset);
         }
-        let control = self.config_read(capability + 0x02, 2);
-        self.config_write(capability + 0x02, 2, control | MSIX_ENABLE);
+        let control = self.config_read(capability + 0x02, Word);
+        self.config_write(capability + 0x02, Word, control | MSIX_ENABLE);
     }
 
-    /// Where the capability `id` lies in configuration space.
+    /// Offset of the capability `id` in configuration space.
     #[track_caller]
     pub fn capability(&mut self, id: u64) -> Option<u64> {
-        let mut offset = self.config_read(CAPABILITIES_POINTER, 1);
+        let mut offset = self.config_read(CAPABILITIES_POINTER, Byte);
         while offset != 0 {
-            if self.config_read(offset, 1) == id {
+            if self.config_read(offset, Byte) == id {
                 return Some(offset);
             }
-            offset = self.config_read(offset + 1, 1);
+            offset = self.config_read(offset + 1, Byte);
         }
         None
     }
@@ -157,7 +149,7 @@ impl Fixture {
     /// # Panics
     /// If the function refuses.
     #[track_caller]
-    pub fn config_read(&mut self, offset: u64, size: u8) -> u64 {
+    pub fn config_read(&mut self, offset: u64, size: AccessSize) -> u64 {
         accepted(self.read(Region::Config, offset, size), Region::Config, offset)
     }
 
@@ -166,7 +158,7 @@ impl Fixture {
     /// # Panics
     /// If the function refuses.
     #[track_caller]
-    pub fn config_write(&mut self, offset: u64, size: u8, value: u64) {
+    pub fn config_write(&mut self, offset: u64, size: AccessSize, value: u64) {
         accepted(self.write(Region::Config, offset, size, value), Region::Config, offset);
     }
 
@@ -176,7 +168,7 @@ impl Fixture {
     /// If the device refuses, or the region is not decoded.
     #[track_caller]
     pub fn read32(&mut self, region: Region, offset: u64) -> u32 {
-        accepted(self.read(region, offset, 4), region, offset) as u32
+        accepted(self.read(region, offset, Dword), region, offset) as u32
     }
 
     /// Writes 32 bits.
@@ -185,41 +177,47 @@ impl Fixture {
     /// If the device refuses, or the region is not decoded.
     #[track_caller]
     pub fn write32(&mut self, region: Region, offset: u64, value: u32) {
-        accepted(self.write(region, offset, 4, value.into()), region, offset);
+        accepted(self.write(region, offset, Dword, value.into()), region, offset);
     }
 
     /// Reads `size` bytes.
     ///
     /// # Errors
-    /// Why the device refuses.
+    /// The device's refusal.
     ///
     /// # Panics
     /// If the region is not decoded: no such access would reach the function.
     #[track_caller]
-    pub fn read(&mut self, region: Region, offset: u64, size: u8) -> Result<u64, Refused> {
+    pub fn read(&mut self, region: Region, offset: u64, size: AccessSize) -> Result<u64, Refused> {
         self.expect_decoded(region);
         self.accesses += 1;
-        self.cycle(|function, cycle| function.read(cycle, region, offset, size))
+        self.call(|function, bus| function.read(bus, region, offset, size))
     }
 
     /// Writes the low `size` bytes of `value`.
     ///
     /// # Errors
-    /// Why the device refuses.
+    /// The device's refusal.
     ///
     /// # Panics
     /// If the region is not decoded: no such access would reach the function.
     #[track_caller]
-    pub fn write(&mut self, region: Region, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+    pub fn write(
+        &mut self,
+        region: Region,
+        offset: u64,
+        size: AccessSize,
+        value: u64,
+    ) -> Result<(), Refused> {
         self.expect_decoded(region);
         self.accesses += 1;
-        self.cycle(|function, cycle| function.write(cycle, region, offset, size, value))
+        self.call(|function, bus| function.write(bus, region, offset, size, value))
     }
 
     /// Rings the doorbell at `offset` as a machine does that counts instead of trapping.
     pub fn doorbell(&mut self, region: Region, offset: u64, count: u64) {
         self.accesses += 1;
-        self.cycle(|function, cycle| function.doorbell(cycle, region, offset, count));
+        self.call(|function, bus| function.doorbell(bus, region, offset, count));
     }
 
     /// Moves the clock, and fires each timer when it comes due.
@@ -227,7 +225,7 @@ impl Fixture {
         let end = self.now + nanoseconds;
         while let Some(deadline) = self.function.next_deadline().filter(|deadline| *deadline <= end) {
             self.now = deadline;
-            self.cycle(PciFunction::advance);
+            self.call(PciFunction::advance);
         }
         self.now = end;
     }
@@ -235,17 +233,25 @@ impl Fixture {
     /// Moves the clock while nobody serves timers, and then fires those that are due.
     pub fn advance_late(&mut self, nanoseconds: u64) {
         self.now += nanoseconds;
-        self.cycle(PciFunction::advance);
+        self.call(PciFunction::advance);
     }
 
-    /// What the function did since the last call, each with its time and its cause.
-    pub fn take_occurrences(&mut self) -> Vec<Occurrence> {
-        std::mem::take(&mut self.occurrences)
+    /// Gives the function a state that it, or an equal one, had.
+    ///
+    /// # Errors
+    /// As for [`PciFunction::restore`].
+    pub fn restore(&mut self, state: State) -> Result<(), BadState> {
+        self.call(|function, bus| function.restore(bus, state))
     }
 
-    /// The same without times and causes.
+    /// Effects since the last call of this, with their timestamps and causes.
+    pub fn take_timestamped_effects(&mut self) -> Vec<TimestampedEffect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Effects since the last call of this, without timestamps and causes.
     pub fn take_effects(&mut self) -> Vec<Effect> {
-        self.occurrences.drain(..).map(|occurrence| occurrence.effect).collect()
+        self.effects.drain(..).map(|timestamped| timestamped.effect).collect()
     }
 
     /// Guest memory.
@@ -254,8 +260,8 @@ impl Fixture {
     }
 
     fn set_command(&mut self, bits: u16) {
-        let command = self.config_read(COMMAND as u64, 2);
-        self.config_write(COMMAND as u64, 2, command | u64::from(bits));
+        let command = self.config_read(COMMAND as u64, Word);
+        self.config_write(COMMAND as u64, Word, command | u64::from(bits));
     }
 
     #[track_caller]
@@ -267,14 +273,14 @@ impl Fixture {
         );
     }
 
-    fn cycle<R>(&mut self, body: impl FnOnce(&mut PciFunction, &mut Cycle<'_>) -> R) -> R {
-        let mut cycle = Cycle {
+    fn call<R>(&mut self, body: impl FnOnce(&mut PciFunction, &mut BusContext<'_>) -> R) -> R {
+        let mut bus = BusContext {
             now: self.now,
             cause: self.accesses,
             memory: &self.memory,
-            occurrences: &mut self.occurrences,
+            effects: &mut self.effects,
         };
-        body(&mut self.function, &mut cycle)
+        body(&mut self.function, &mut bus)
     }
 }
 

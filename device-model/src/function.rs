@@ -1,23 +1,18 @@
 //! A PCI function: a device with the configuration space, timers and bookkeeping around it.
 
+mod access;
+mod report;
 mod saved;
 
-use std::mem;
-
+use self::report::Watched;
 use crate::address::Region;
 use crate::backing::Backing;
-use crate::bar::BarSpec;
 use crate::capability::Capabilities;
-use crate::config::{self, ConfigSpace, STATUS};
-use crate::context::{Context, Cycle};
-use crate::device::{PciDevice, Refused};
-use crate::dma::DmaError;
-use crate::effect::{Decode, Effect, Occurrence};
-use crate::header::{
-    COMMAND, COMMAND_BUS_MASTER, ConfigHeader, HEADER_TYPE, HEADER_TYPE_MULTI_FUNCTION,
-    STATUS_RECEIVED_MASTER_ABORT,
-};
-use crate::interrupt::{self, Interrupts};
+use crate::config::{self, ConfigSpace, HEADER_TYPE, HEADER_TYPE_MULTI_FUNCTION};
+use crate::device::PciDevice;
+use crate::effect::{Decode, Effect};
+use crate::header::{BarSpec, ConfigHeader};
+use crate::interrupt::Interrupts;
 use crate::memory::DeviceMemory;
 use crate::register::{self, Access, Register, RegisterMap};
 use crate::rom::Rom;
@@ -26,7 +21,7 @@ use crate::timer::Timers;
 /// A type-0 function, as the dispatcher sees it.
 ///
 /// It answers configuration accesses and those to the MSI-X table itself and hands the others to its
-/// device. Whatever else comes of a call is added to the cycle's occurrences, in this order: the device's
+/// device. A call's effects are added to its context in this order: the device's
 /// transfers, register changes, the rest. So a register that announces a transfer changes after it, and an
 /// interrupt leaves when the register that explains it is set; a message that goes to memory is written
 /// then, too.
@@ -48,13 +43,6 @@ pub struct PciFunction {
     untrapped: Vec<Region>,
     /// Empty between calls; kept for its allocation.
     effects: Vec<Effect>,
-}
-
-/// A register whose changes are reported.
-struct Watched {
-    region: Region,
-    offset: u64,
-    last: Option<u64>,
 }
 
 impl PciFunction {
@@ -135,12 +123,12 @@ impl PciFunction {
         config::registers::registers(self.config.bytes())
     }
 
-    /// Regions that may be served otherwise than [`Backing::Trapped`], now or later.
+    /// Regions whose backing may be other than [`Backing::Trapped`], now or later.
     pub fn untrapped(&self) -> &[Region] {
         &self.untrapped
     }
 
-    /// How accesses to `region` are to be served now.
+    /// The backing that `region` is to have now.
     pub fn backing(&self, region: Region) -> Backing {
         let known = self.backings.iter().find(|(known, _)| *known == region);
         known.map_or(Backing::Trapped, |(_, backing)| *backing)
@@ -166,100 +154,13 @@ impl PciFunction {
         self.interrupts.asserted
     }
 
-    /// Reads `size` bytes at `offset` of a region that is decoded now. Timers that are due have been
-    /// fired ([`PciFunction::advance`]).
-    ///
-    /// # Errors
-    /// [`Refused`] if nothing answers: the guest sees what [`PciFunction::refused_read`] says.
-    pub fn read(
-        &mut self,
-        cycle: &mut Cycle<'_>,
-        region: Region,
-        offset: u64,
-        size: u8,
-    ) -> Result<u64, Refused> {
-        if region == Region::Config {
-            return self.config.read(offset, size);
-        }
-        if let Some(msix) = self.capabilities.msix.as_ref().filter(|msix| msix.claims(region, offset)) {
-            return msix.read(offset, size);
-        }
-        let (now, cause) = (cycle.now, cycle.cause);
-        self.call(cycle, now, cause, |device, context| device.read(context, region, offset, size))
-    }
-
-    /// What the guest sees of a read that [`PciFunction::read`] refused; its low `size` bytes count.
-    pub fn refused_read(&self, region: Region, offset: u64, size: u8) -> u64 {
-        let msix = self.capabilities.msix.as_ref().is_some_and(|msix| msix.claims(region, offset));
-        if region == Region::Config || msix {
-            u64::MAX
-        } else {
-            self.device.refused_read(region, offset, size)
-        }
-    }
-
-    /// Writes the low `size` bytes of `value`; otherwise like [`PciFunction::read`].
-    ///
-    /// A configuration write adds an [`Effect::Decode`] for each region that is decoded differently
-    /// from then on.
-    ///
-    /// # Errors
-    /// [`Refused`] if the write is dropped.
-    pub fn write(
-        &mut self,
-        cycle: &mut Cycle<'_>,
-        region: Region,
-        offset: u64,
-        size: u8,
-        value: u64,
-    ) -> Result<(), Refused> {
-        let (now, cause) = (cycle.now, cycle.cause);
-        if region == Region::Config {
-            self.write_config(offset, size, value)?;
-            self.update_interrupts();
-            self.report(cycle, now, cause);
-            return Ok(());
-        }
-        if let Some(msix) = self.capabilities.msix.as_mut().filter(|msix| msix.claims(region, offset)) {
-            msix.write(offset, size, value)?;
-            self.update_interrupts();
-            self.report(cycle, now, cause);
-            return Ok(());
-        }
-        self.call(cycle, now, cause, |device, context| device.write(context, region, offset, size, value))
-    }
-
-    /// The doorbell at `offset` of a region that is [`Backing::Doorbell`] was written `count` times.
-    pub fn doorbell(&mut self, cycle: &mut Cycle<'_>, region: Region, offset: u64, count: u64) {
-        let (now, cause) = (cycle.now, cycle.cause);
-        self.call(cycle, now, cause, |device, context| device.doorbell(context, region, offset, count));
-    }
-
-    /// Fires the timers that are due at `cycle.now`, earliest first. What they do happens at that time, because of
-    /// the access that set them; how late they are, the device is told.
-    pub fn advance(&mut self, cycle: &mut Cycle<'_>) {
-        let now = cycle.now;
-        // One that is set again comes after `now`.
-        while let Some(timer) = self.timers.take_due(now) {
-            self.call(cycle, now, timer.cause, |device, context| {
-                context.late = now - timer.deadline;
-                device.timer(context, timer.index);
-            });
-        }
-    }
-
-    /// Device time in nanoseconds at which [`PciFunction::advance`] has something to do next.
-    pub fn next_deadline(&self) -> Option<u64> {
-        self.timers.next_deadline()
-    }
-
-    /// What is decoded now, in ascending order of BARs, the ROM last.
+    /// Regions that are decoded now, with their addresses, in ascending order of BARs, the ROM last.
     pub fn decoding(&self) -> Vec<(Region, Decode)> {
         self.decodes().filter_map(|(region, decode)| Some((region, decode?))).collect()
     }
 
     /// Returns device and configuration space to their values after reset. Nothing is decoded then,
-    /// and no occurrence says so: the caller resets everything else too.
+    /// and no effect says so: the caller resets everything else too.
     pub fn reset(&mut self) {
         self.forget();
         self.update_interrupts();
@@ -273,93 +174,6 @@ impl PciFunction {
         self.config.reset();
         self.capabilities.reset();
         self.timers.clear();
-    }
-
-    fn write_config(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
-        let before: Vec<Option<Decode>> = self.decodes().map(|(_, decode)| decode).collect();
-        let power = self.capabilities.power_state(&self.config);
-        self.config.write(offset, size, value)?;
-        if self.capabilities.take_reset(&mut self.config, power) {
-            self.forget();
-        }
-        let moved = self.decodes().zip(before).filter(|((_, to), from)| to != from);
-        let moved: Vec<Effect> =
-            moved.map(|((region, to), from)| Effect::Decode { region, from, to }).collect();
-        self.effects.extend(moved);
-        Ok(())
-    }
-
-    /// Calls the device at time `now` because of `cause`, and reports what it did.
-    fn call<R>(
-        &mut self,
-        cycle: &mut Cycle<'_>,
-        now: u64,
-        cause: u64,
-        body: impl FnOnce(&mut dyn PciDevice, &mut Context<'_>) -> R,
-    ) -> R {
-        let bus_master = self.config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
-        let mut context = Context {
-            now,
-            late: 0,
-            cause,
-            bus_master: bus_master && self.capabilities.awake(&self.config),
-            memory: cycle.memory,
-            timers: &mut self.timers,
-            effects: &mut self.effects,
-            repeated: 0,
-        };
-        let result = body(&mut *self.device, &mut context);
-        // So that they differ from what is pending now.
-        self.interrupts.causes &= !context.repeated;
-        self.report(cycle, now, cause);
-        result
-    }
-
-    /// Adds what happened, and what follows from it, to the cycle's occurrences.
-    fn report(&mut self, cycle: &mut Cycle<'_>, now: u64, cause: u64) {
-        self.compare();
-        self.effects.sort_by_key(rank);
-        interrupt::write_messages(&mut self.effects, cycle.memory);
-        if self.effects.iter().any(is_master_abort) {
-            let bit = STATUS_RECEIVED_MASTER_ABORT.to_le_bytes();
-            self.config.assign(STATUS, bit, bit);
-        }
-        let effects = self.effects.drain(..);
-        cycle.occurrences.extend(effects.map(|effect| Occurrence { at: now, cause, effect }));
-    }
-
-    /// Adds what differs from the last call to the effects.
-    fn compare(&mut self) {
-        let device = &*self.device;
-        for watched in &mut self.watched {
-            let Watched { region, offset, .. } = *watched;
-            let now = device.peek(region, offset);
-            let before = mem::replace(&mut watched.last, now);
-            if let Some((old, new)) = before.zip(now).filter(|(old, new)| old != new) {
-                self.effects.push(Effect::Change { region, offset, old, new });
-            }
-        }
-        for (region, last) in &mut self.backings {
-            let backing = device.backing(*region);
-            if mem::replace(last, backing) != backing {
-                self.effects.push(Effect::Backing { region: *region, backing });
-            }
-        }
-        // What else interrupts depend on changes by writes only, which update them.
-        if device.interrupts() != self.interrupts.causes {
-            self.update_interrupts();
-        }
-    }
-
-    /// Adds what interrupt causes lead to now to the effects.
-    fn update_interrupts(&mut self) {
-        self.interrupts.update(
-            self.device.interrupts(),
-            self.header.interrupt_pin,
-            &mut self.capabilities,
-            &mut self.config,
-            &mut self.effects,
-        );
     }
 
     fn decodes(&self) -> impl Iterator<Item = (Region, Option<Decode>)> + '_ {
@@ -383,19 +197,6 @@ fn register_maps(device: &dyn PciDevice, header: &ConfigHeader) -> Vec<RegisterM
     registers.extend(msix.registers());
     registers.sort_by_key(|register| register.offset);
     maps
-}
-
-/// The order of what one call did; see [`PciFunction`].
-fn rank(effect: &Effect) -> u8 {
-    match effect {
-        Effect::AddressCut { .. } | Effect::Dma { .. } => 0,
-        Effect::Change { .. } => 1,
-        _ => 2,
-    }
-}
-
-fn is_master_abort(effect: &Effect) -> bool {
-    matches!(effect, Effect::Dma { outcome: Err(DmaError::OutOfBounds), .. })
 }
 
 #[cfg(test)]

@@ -1,43 +1,11 @@
-//! The type-0 configuration header: a function's identity, and its Command and Status registers.
-//!
-//! PCI Local Bus 3.0, section 6.1.
+//! A function as a device describes it: identity, BARs, interrupts, capabilities. All of it is data; what
+//! configuration space makes of it lies with each part.
 
-use crate::bar::{self, BarSpec};
-use crate::capability::msi::MsiSpec;
-use crate::capability::msix::MsixSpec;
-use crate::config::{ConfigSpace, STATUS};
-use crate::interrupt::InterruptPin;
+use serde::{Deserialize, Serialize};
 
-/// Command register.
-pub(crate) const COMMAND: usize = 0x04;
-/// Command: respond to accesses of I/O BARs.
-pub(crate) const COMMAND_IO_SPACE: u16 = 1 << 0;
-/// Command: respond to accesses of memory BARs.
-pub(crate) const COMMAND_MEMORY_SPACE: u16 = 1 << 1;
-/// Command: the function may read and write memory by itself.
-pub(crate) const COMMAND_BUS_MASTER: u16 = 1 << 2;
-/// Command: don't assert the interrupt pin.
-pub(crate) const COMMAND_INTERRUPT_DISABLE: u16 = 1 << 10;
-/// Status: the function would assert its interrupt pin, were it not for Interrupt Disable.
-pub(crate) const STATUS_INTERRUPT: u16 = 1 << 3;
-/// Status: a transfer of the function ended because nobody claimed its address.
-pub(crate) const STATUS_RECEIVED_MASTER_ABORT: u16 = 1 << 13;
+use crate::address::{BarIndex, Region, Space};
 
-/// I/O Space, Memory Space, Bus Master, Parity Error Response, SERR# Enable, Interrupt Disable.
-const COMMAND_WRITABLE: u16 = 0x0547;
-/// The error bits.
-const STATUS_WRITE_ONE_TO_CLEAR: u16 = 0xf900;
-const REVISION_AND_CLASS: usize = 0x08;
-const CACHE_LINE_SIZE: usize = 0x0c;
-/// Header Type: 0, for a function that is no bridge.
-pub(crate) const HEADER_TYPE: usize = 0x0e;
-/// Header Type: there are other functions at this device number.
-pub(crate) const HEADER_TYPE_MULTI_FUNCTION: u8 = 1 << 7;
-const SUBSYSTEM: usize = 0x2c;
-const INTERRUPT_LINE: usize = 0x3c;
-const INTERRUPT_PIN: usize = 0x3d;
-
-/// What configuration space is built from: who a function is and what it has. Capabilities come in the
+/// A function's identity and parts, from which configuration space is built. Capabilities come in the
 /// order of the fields.
 ///
 /// `..ConfigHeader::default()` stands for nothing: no BARs, no interrupts, no capabilities.
@@ -75,28 +43,92 @@ pub struct ConfigHeader {
     pub serial_number: Option<u64>,
 }
 
-impl ConfigHeader {
-    /// Lays out the header and its BARs, with everything off, as after reset.
-    ///
-    /// # Panics
-    /// If the class code exceeds 24 bits or a BAR can't exist ([`BarSpec`]).
-    pub(crate) fn define(&self, config: &mut ConfigSpace) {
-        assert!(self.class < 1 << 24, "class code {:#x} exceeds 24 bits", self.class);
-        config.define(0x00, &self.vendor.to_le_bytes());
-        config.define(0x02, &self.device.to_le_bytes());
-        config.make_writable(COMMAND, &COMMAND_WRITABLE.to_le_bytes());
-        config.make_write_one_to_clear(STATUS, &STATUS_WRITE_ONE_TO_CLEAR.to_le_bytes());
-        config.define(REVISION_AND_CLASS, &(self.class << 8 | u32::from(self.revision)).to_le_bytes());
-        config.make_writable(CACHE_LINE_SIZE, &[0xff]);
-        config.define(SUBSYSTEM, &self.subsystem_vendor.to_le_bytes());
-        config.define(SUBSYSTEM + 2, &self.subsystem.to_le_bytes());
-        // For firmware to note a line, pin or no pin.
-        config.make_writable(INTERRUPT_LINE, &[0xff]);
-        config.define(INTERRUPT_PIN, &[self.interrupt_pin.map_or(0, |pin| pin as u8)]);
-        config.make_reported(STATUS, &STATUS_INTERRUPT.to_le_bytes());
-        bar::check(&self.bars);
-        for bar in &self.bars {
-            bar.define(config);
-        }
+/// A base address register, as a device asks for it.
+///
+/// The size is a power of two: from 16 bytes to 2 GiB for 32-bit memory, from 16 bytes up for 64-bit
+/// memory, from 4 to 256 bytes for I/O ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarSpec {
+    /// Its number. A 64-bit BAR takes the next one as well.
+    pub index: BarIndex,
+    /// Size in bytes.
+    pub size: u64,
+    /// Its address space.
+    pub space: Space,
+    /// Whether it is 64 bits wide.
+    pub wide: bool,
+    /// Whether it is prefetchable: reads have no side effects and writes may be merged.
+    pub prefetchable: bool,
+}
+
+impl BarSpec {
+    /// Memory below 4 GiB, `size` bytes.
+    pub const fn memory32(index: BarIndex, size: u64) -> Self {
+        Self { index, size, space: Space::Memory, wide: false, prefetchable: false }
     }
+
+    /// Memory anywhere, `size` bytes.
+    pub const fn memory64(index: BarIndex, size: u64) -> Self {
+        Self { index, size, space: Space::Memory, wide: true, prefetchable: false }
+    }
+
+    /// `size` I/O ports.
+    pub const fn io(index: BarIndex, size: u64) -> Self {
+        Self { index, size, space: Space::Io, wide: false, prefetchable: false }
+    }
+
+    /// The same BAR, prefetchable.
+    pub const fn with_prefetch(mut self) -> Self {
+        self.prefetchable = true;
+        self
+    }
+
+    /// The region that accesses through it reach.
+    pub const fn region(&self) -> Region {
+        Region::Bar(self.index)
+    }
+}
+
+/// An interrupt pin of a function. A device with a single function uses INTA#.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InterruptPin {
+    /// INTA#.
+    A = 1,
+    /// INTB#.
+    B,
+    /// INTC#.
+    C,
+    /// INTD#.
+    D,
+}
+
+/// The MSI capability of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MsiSpec {
+    /// Vectors: a power of two up to 32.
+    pub vectors: u8,
+    /// Whether the address has 64 bits, not 32.
+    pub wide: bool,
+    /// Whether vectors can be masked one by one.
+    pub masking: bool,
+}
+
+impl MsiSpec {
+    /// `vectors` with a 64-bit address, without masking.
+    pub const fn new(vectors: u8) -> Self {
+        Self { vectors, wide: true, masking: false }
+    }
+}
+
+/// The MSI-X capability of a function, and the place of its table and pending bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MsixSpec {
+    /// Vectors, 1 to 2048.
+    pub vectors: u16,
+    /// The BAR that holds table and pending bits.
+    pub bar: BarIndex,
+    /// Offset of the table in that BAR: a multiple of 8.
+    pub table: u32,
+    /// Offset of the pending bits in that BAR: a multiple of 8.
+    pub pending: u32,
 }

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::context::Context;
-use crate::device::{PciDevice, Refused};
+use crate::device::PciDevice;
 use crate::header::ConfigHeader;
+use crate::refused::Refused;
 use crate::register::RegisterMap;
 use crate::state::BadState;
 
@@ -32,11 +34,18 @@ impl PciDevice for HostBridge {
         &[]
     }
 
-    fn read(&mut self, _: &mut Context<'_>, _: Region, _: u64, _: u8) -> Result<u64, Refused> {
+    fn read(&mut self, _: &mut Context<'_>, _: Region, _: u64, _: AccessSize) -> Result<u64, Refused> {
         Err(Refused::Reserved)
     }
 
-    fn write(&mut self, _: &mut Context<'_>, _: Region, _: u64, _: u8, _: u64) -> Result<(), Refused> {
+    fn write(
+        &mut self,
+        _: &mut Context<'_>,
+        _: Region,
+        _: u64,
+        _: AccessSize,
+        _: u64,
+    ) -> Result<(), Refused> {
         Err(Refused::Reserved)
     }
 
@@ -58,18 +67,19 @@ impl PciDevice for HostBridge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access_size::AccessSize::{Byte, Dword};
     use crate::fixture::Fixture;
 
     #[test]
     fn it_is_a_bridge_without_bars_or_capabilities() {
         let mut fixture = Fixture::new(HostBridge);
 
-        assert_eq!(fixture.config_read(0x00, 4), 0x1ab1_1234);
-        assert_eq!(fixture.config_read(0x08, 4), 0x0600_0001);
+        assert_eq!(fixture.config_read(0x00, Dword), 0x1ab1_1234);
+        assert_eq!(fixture.config_read(0x08, Dword), 0x0600_0001);
         for bar in (0x10..0x28).step_by(4) {
-            fixture.config_write(bar, 4, 0xffff_ffff);
-            assert_eq!(fixture.config_read(bar, 4), 0);
+            fixture.config_write(bar, Dword, 0xffff_ffff);
+            assert_eq!(fixture.config_read(bar, Dword), 0);
         }
-        assert_eq!(fixture.config_read(0x34, 1), 0);
+        assert_eq!(fixture.config_read(0x34, Byte), 0);
     }
 }

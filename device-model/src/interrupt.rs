@@ -13,47 +13,18 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Capabilities;
+use crate::capability::messages::Messages;
+use crate::config::{COMMAND, COMMAND_BUS_MASTER, COMMAND_INTERRUPT_DISABLE, STATUS_INTERRUPT};
 use crate::config::{ConfigSpace, STATUS};
 use crate::dma::DmaMemory;
 use crate::effect::{Effect, InterruptLoss};
-use crate::header::{COMMAND, COMMAND_BUS_MASTER, COMMAND_INTERRUPT_DISABLE, STATUS_INTERRUPT};
+use crate::header::InterruptPin;
+use crate::vector::VectorIndex;
 
-/// Where a message interrupts a processor.
+/// Addresses at which a message interrupts a processor.
 const INTERRUPT_ADDRESSES: RangeInclusive<u64> = 0xfee0_0000..=0xfeef_ffff;
 
-/// An interrupt pin of a function. A device with a single function uses INTA#.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum InterruptPin {
-    /// INTA#.
-    A = 1,
-    /// INTB#.
-    B,
-    /// INTC#.
-    C,
-    /// INTD#.
-    D,
-}
-
-/// Interrupt messages: what MSI and MSI-X have in common. Vectors are counted from 0; bit n of a mask
-/// stands for vector n, of which there are no more than causes: 32.
-pub(crate) trait Messages {
-    /// How many vectors software gave the function; at least 1.
-    fn vectors(&self, config: &ConfigSpace) -> u32;
-
-    /// The vectors that are masked.
-    fn masked(&self, config: &ConfigSpace) -> u32;
-
-    /// The vectors that are held back until they are unmasked.
-    fn pending(&self, config: &ConfigSpace) -> u32;
-
-    /// Holds back these and no others.
-    fn set_pending(&mut self, config: &mut ConfigSpace, pending: u32);
-
-    /// Address and data of the message of `vector`.
-    fn message(&self, config: &ConfigSpace, vector: u32) -> (u64, u32);
-}
-
-/// What the function remembers between calls: what it compares with.
+/// The causes and the level of the last call, to compare with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Interrupts {
     /// The causes that were pending; bit n is cause n.
@@ -119,7 +90,7 @@ fn send(
     let pending = (messages.pending(config) | risen) & levels;
     messages.set_pending(config, pending & masked);
     let bus_master = config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
-    effects.extend(bits(pending & !masked).map(|index| match messages.message(config, index.into()) {
+    effects.extend(bits(pending & !masked).map(|index| match messages.message(config, index) {
         (address, data) if bus_master => Effect::Msi { index, address, data },
         _ => Effect::InterruptLost { index, why: InterruptLoss::BusMasterOff },
     }));
@@ -149,8 +120,9 @@ fn spread(causes: u32, vectors: u32) -> u32 {
     causes & own | u32::from(causes & !own != 0)
 }
 
-fn bits(mask: u32) -> impl Iterator<Item = u16> {
-    (0..32).filter(move |index| mask >> index & 1 != 0)
+/// The vectors, or causes, whose bits are set.
+fn bits(mask: u32) -> impl Iterator<Item = VectorIndex> {
+    (0..32).filter(move |index| mask >> index & 1 != 0).filter_map(VectorIndex::new)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Memory inside a device, behind a BAR.
 
-use crate::bytes::{self, Hex};
-use crate::device::Refused;
+use crate::access_size::AccessSize;
+use crate::bytes;
+use crate::hex::Hex;
+use crate::refused::Refused;
 
-/// Where the bytes of a [`DeviceMemory`] lie. A machine that lets guests reach them directly brings its
+/// The place of the bytes of a [`DeviceMemory`]. A machine that lets guests reach them directly brings its
 /// own, which guests change at any time.
 pub trait Storage: Send {
     /// Fills `data` with the bytes from `offset` on, all of which exist.
@@ -48,22 +50,22 @@ impl DeviceMemory {
         self.storage = storage;
     }
 
-    /// Reads `size` bytes (1, 2, 4 or 8) at `offset`.
+    /// Reads `size` bytes at `offset`.
     ///
     /// # Errors
-    /// [`Refused::Width`] for another size, [`Refused::Reserved`] if any byte lies past the end.
-    pub fn read(&self, offset: u64, size: u8) -> Result<u64, Refused> {
+    /// [`Refused::Reserved`] if any byte lies past the end.
+    pub fn read(&self, offset: u64, size: AccessSize) -> Result<u64, Refused> {
         let range = bytes::range(offset, size, self.size)?;
         let mut data = [0; 8];
         self.storage.load(range.start, &mut data[..range.len()]);
         Ok(u64::from_le_bytes(data))
     }
 
-    /// Writes the low `size` bytes (1, 2, 4 or 8) of `value` at `offset`.
+    /// Writes the low `size` bytes of `value` at `offset`.
     ///
     /// # Errors
     /// As for [`DeviceMemory::read`]; then nothing was written.
-    pub fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+    pub fn write(&mut self, offset: u64, size: AccessSize, value: u64) -> Result<(), Refused> {
         let range = bytes::range(offset, size, self.size)?;
         self.storage.store(range.start, &value.to_le_bytes()[..range.len()]);
         Ok(())
@@ -126,6 +128,7 @@ impl DeviceMemory {
 
 #[cfg(test)]
 mod tests {
+    use crate::access_size::AccessSize::{Byte, Dword, Qword};
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -147,13 +150,13 @@ mod tests {
     fn content_moves_along_and_is_shared_from_then_on() {
         let bytes = Arc::new(Mutex::new(vec![0xff; 8]));
         let mut memory = DeviceMemory::new(4);
-        memory.write(0, 4, 0x4433_2211).unwrap();
+        memory.write(0, Dword, 0x4433_2211).unwrap();
 
         memory.move_to(Box::new(Shared(Arc::clone(&bytes))));
         assert_eq!(*bytes.lock().unwrap(), [0x11, 0x22, 0x33, 0x44, 0xff, 0xff, 0xff, 0xff]);
 
         bytes.lock().unwrap()[1] = 0xaa;
-        assert_eq!(memory.read(0, 4), Ok(0x4433_aa11));
+        assert_eq!(memory.read(0, Dword), Ok(0x4433_aa11));
     }
 
     #[test]
@@ -163,18 +166,18 @@ mod tests {
         assert_eq!(memory.store(5, &[1, 2, 3]), Ok(()));
         assert_eq!(memory.store(6, &[1, 2, 3]), Err(Refused::Reserved));
         assert_eq!(memory.load(u64::MAX, &mut [0; 2]), Err(Refused::Reserved));
-        assert_eq!(memory.read(0, 8), Ok(0x0302_0100_0000_0000));
+        assert_eq!(memory.read(0, Qword), Ok(0x0302_0100_0000_0000));
     }
 
     #[test]
     fn what_is_saved_comes_back_over_other_content() {
         let mut memory = DeviceMemory::new(8);
-        memory.write(2, 1, 7).unwrap();
+        memory.write(2, Byte, 7).unwrap();
         let saved = memory.save();
-        memory.write(0, 8, u64::MAX).unwrap();
+        memory.write(0, Qword, u64::MAX).unwrap();
 
         assert!(memory.restore(&saved));
-        assert_eq!(memory.read(0, 8), Ok(0x0007_0000));
+        assert_eq!(memory.read(0, Qword), Ok(0x0007_0000));
         assert!(!DeviceMemory::new(2).restore(&saved));
     }
 }

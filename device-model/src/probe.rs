@@ -4,18 +4,21 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::address::Region;
-use crate::bar::BarSpec;
-use crate::capability::msi::MsiSpec;
-use crate::capability::msix::MsixSpec;
+use crate::access_size::AccessSize;
+use crate::address::{BarIndex, Region};
 use crate::context::Context;
-use crate::device::{PciDevice, Refused};
+use crate::device::PciDevice;
+use crate::header::BarSpec;
 use crate::header::ConfigHeader;
-use crate::interrupt::InterruptPin;
+use crate::header::InterruptPin;
+use crate::header::MsiSpec;
+use crate::header::MsixSpec;
+use crate::refused::Refused;
 use crate::register::{Access, Register, RegisterMap};
 use crate::state::{self, BadState};
+use crate::vector::VectorIndex;
 
-pub(crate) const REGISTERS: Region = Region::Bar(0);
+pub(crate) const REGISTERS: Region = Region::BAR0;
 /// Holds what is written; a timer that comes due adds one.
 pub(crate) const VALUE: u64 = 0x00;
 /// Counts accesses by itself.
@@ -47,7 +50,7 @@ pub(crate) struct Probe {
 impl Probe {
     /// With one 32-bit BAR of 4 KiB.
     pub(crate) fn new() -> Self {
-        Self::with_bars(&[BarSpec::memory32(0, 0x1000)])
+        Self::with_bars(&[BarSpec::memory32(BarIndex::BAR0, 0x1000)])
     }
 
     pub(crate) fn with_bars(bars: &[BarSpec]) -> Self {
@@ -65,6 +68,15 @@ impl Probe {
         Self { header, value: 0, accesses: 0, causes: 0 }
     }
 
+    /// As a device asks for that has one of each.
+    pub(crate) fn with_every_capability() -> Self {
+        let spec = MsiSpec { vectors: 8, wide: true, masking: true };
+        let mut probe = Self::new().with_power_management().with_msi(Some(spec)).with_msix(8).with_express();
+        probe.header.vendor_specific = b"bench".to_vec();
+        probe.header.serial_number = Some(0x1ab0_0000_0000_0001);
+        probe
+    }
+
     pub(crate) fn with_msi(mut self, spec: Option<MsiSpec>) -> Self {
         self.header.msi = spec;
         self
@@ -72,8 +84,8 @@ impl Probe {
 
     /// MSI-X in BAR2, with pending bits at 0x1000.
     pub(crate) fn with_msix(mut self, vectors: u16) -> Self {
-        self.header.bars.push(BarSpec::memory64(2, 0x2000));
-        self.header.msix = Some(MsixSpec { vectors, bar: 2, table: 0, pending: 0x1000 });
+        self.header.bars.push(BarSpec::memory64(BarIndex::BAR2, 0x2000));
+        self.header.msix = Some(MsixSpec { vectors, bar: BarIndex::BAR2, table: 0, pending: 0x1000 });
         self
     }
 
@@ -112,7 +124,13 @@ impl PciDevice for Probe {
         if described { &REGISTER_MAPS } else { &[] }
     }
 
-    fn read(&mut self, _: &mut Context<'_>, region: Region, offset: u64, _: u8) -> Result<u64, Refused> {
+    fn read(
+        &mut self,
+        _: &mut Context<'_>,
+        region: Region,
+        offset: u64,
+        _: AccessSize,
+    ) -> Result<u64, Refused> {
         self.accesses += 1;
         self.peek(region, offset).ok_or(Refused::Reserved)
     }
@@ -122,7 +140,7 @@ impl PciDevice for Probe {
         context: &mut Context<'_>,
         _: Region,
         offset: u64,
-        _: u8,
+        _: AccessSize,
         value: u64,
     ) -> Result<(), Refused> {
         self.accesses += 1;
@@ -179,4 +197,9 @@ impl PciDevice for Probe {
         (self.value, self.accesses, self.causes) = state::decode(state)?;
         Ok(())
     }
+}
+
+/// A vector by its number.
+pub(crate) const fn vector(index: u16) -> VectorIndex {
+    VectorIndex::new(index).expect("there is no such vector")
 }

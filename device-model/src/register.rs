@@ -8,13 +8,13 @@ use std::mem;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access_size::AccessSize;
 use crate::address::Region;
-use crate::device::Refused;
-
+use crate::refused::Refused;
 pub(crate) use check::check;
 pub use check::{BadField, BadMap};
 
-/// What software may do with a register, and what that does.
+/// Access rights to a register, and side effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Access {
     /// Read-only; writes are dropped.
@@ -127,15 +127,15 @@ pub struct Register {
     pub offset: u64,
     /// Size in bytes: 1, 2, 4 or 8 for a register, anything for a memory range.
     pub size: u64,
-    /// What software may do with it.
+    /// Access rights.
     pub access: Access,
     /// Its value after reset.
     #[serde(default)]
     pub reset: u64,
-    /// It changes by itself (a counter): changes of it are no news.
+    /// Whether it changes by itself (a counter): changes of it are no news.
     #[serde(default)]
     pub volatile: bool,
-    /// A range of plain bytes, taking any width at any alignment.
+    /// Whether it is a range of plain bytes, which takes any width at any alignment.
     #[serde(default)]
     pub memory: bool,
     /// Its fields, lowest first; bits outside them are reserved.
@@ -203,25 +203,20 @@ impl Register {
     }
 
     /// The part of its value `whole` that an access of `size` bytes at `offset` of its region reads.
-    pub const fn part(&self, whole: u64, offset: u64, size: u8) -> u64 {
-        (whole >> (8 * (offset - self.offset))) & ones(size)
+    pub const fn part(&self, whole: u64, offset: u64, size: AccessSize) -> u64 {
+        (whole >> (8 * (offset - self.offset))) & size.mask()
     }
 
     /// Its value after `size` bytes at `offset` of its region were written; `whole` before.
-    pub const fn with_part(&self, whole: u64, offset: u64, size: u8, value: u64) -> u64 {
+    pub const fn with_part(&self, whole: u64, offset: u64, size: AccessSize, value: u64) -> u64 {
         let shift = 8 * (offset - self.offset);
-        whole & !(ones(size) << shift) | (value & ones(size)) << shift
+        whole & !(size.mask() << shift) | (value & size.mask()) << shift
     }
 
     /// Whether the byte at `offset` belongs to it.
     pub const fn contains(&self, offset: u64) -> bool {
         offset >= self.offset && offset - self.offset < self.size
     }
-}
-
-/// The bits of `size` bytes.
-const fn ones(size: u8) -> u64 {
-    u64::MAX >> (64 - 8 * size as u32)
 }
 
 /// The registers of one region, in ascending order of offset, without overlap.
@@ -244,31 +239,31 @@ impl RegisterMap {
     /// or half of one that is 64 bits wide, or lie in a memory range.
     ///
     /// # Errors
-    /// Why the device refuses such a read.
-    pub fn check_read(&self, offset: u64, size: u8) -> Result<&Register, Refused> {
+    /// The device's refusal of such a read.
+    pub fn check_read(&self, offset: u64, size: AccessSize) -> Result<&Register, Refused> {
         let register = self.covered(offset, size)?;
         if register.access.readable() { Ok(register) } else { Err(Refused::WriteOnly) }
     }
 
-    /// The same for a write.
+    /// The register that a write of `size` bytes at `offset` writes, which it must cover in the same way.
     ///
     /// # Errors
-    /// Why the device refuses such a write.
-    pub fn check_write(&self, offset: u64, size: u8) -> Result<&Register, Refused> {
+    /// The device's refusal of such a write.
+    pub fn check_write(&self, offset: u64, size: AccessSize) -> Result<&Register, Refused> {
         let register = self.covered(offset, size)?;
         if register.access.writable() { Ok(register) } else { Err(Refused::ReadOnly) }
     }
 
-    fn covered(&self, offset: u64, size: u8) -> Result<&Register, Refused> {
+    fn covered(&self, offset: u64, size: AccessSize) -> Result<&Register, Refused> {
         let register = self.at(offset).ok_or(Refused::Reserved)?;
         if register.memory {
-            let last = offset.checked_add(u64::from(size).saturating_sub(1));
+            let last = offset.checked_add(size.bytes() - 1);
             return last.filter(|&last| register.contains(last)).map(|_| register).ok_or(Refused::Reserved);
         }
-        if register.size != u64::from(size) && (register.size, size) != (8, 4) {
+        if register.size != size.bytes() && (register.size, size) != (8, AccessSize::Dword) {
             return Err(Refused::Width);
         }
-        let aligned = (offset - register.offset).is_multiple_of(size.into());
+        let aligned = (offset - register.offset).is_multiple_of(size.bytes());
         if aligned { Ok(register) } else { Err(Refused::Alignment) }
     }
 

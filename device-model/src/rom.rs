@@ -4,8 +4,8 @@
 
 use crate::address::Space;
 use crate::config::ConfigSpace;
+use crate::config::{COMMAND, COMMAND_MEMORY_SPACE};
 use crate::effect::Decode;
-use crate::header::{COMMAND, COMMAND_MEMORY_SPACE};
 
 const OFFSET: usize = 0x30;
 /// The function decodes the ROM while this bit and Memory Space are set.
@@ -43,6 +43,7 @@ impl Rom {
 
 #[cfg(test)]
 mod tests {
+    use crate::access_size::AccessSize::{Dword, Word};
     use crate::address::{Region, Space};
     use crate::effect::Decode;
     use crate::fixture::Fixture;
@@ -55,9 +56,9 @@ mod tests {
     fn sizing_reports_the_size_and_leaves_the_low_bits_zero() {
         let mut fixture = Fixture::new(Probe::new().with_rom(0x800));
 
-        fixture.config_write(ROM, 4, 0xffff_fffe);
+        fixture.config_write(ROM, Dword, 0xffff_fffe);
 
-        assert_eq!(fixture.config_read(ROM, 4), 0xffff_f800);
+        assert_eq!(fixture.config_read(ROM, Dword), 0xffff_f800);
     }
 
     #[test]
@@ -68,8 +69,8 @@ mod tests {
         for (enable, command, expected) in
             [(0, 0, None), (1, 0, None), (0, 2, None), (1, 2, Some(decoded)), (1, 1, None)]
         {
-            fixture.config_write(ROM, 4, 0xfe10_0000 | enable);
-            fixture.config_write(COMMAND, 2, command);
+            fixture.config_write(ROM, Dword, 0xfe10_0000 | enable);
+            fixture.config_write(COMMAND, Word, command);
             let decoding = fixture.function().decoding();
             assert_eq!(decoding.first().copied(), expected.map(|decode| (Region::Rom, decode)));
         }
@@ -79,9 +80,9 @@ mod tests {
     fn a_function_without_one_has_zeros_there() {
         let mut fixture = Fixture::new(Probe::new());
 
-        fixture.config_write(ROM, 4, 0xffff_ffff);
+        fixture.config_write(ROM, Dword, 0xffff_ffff);
 
-        assert_eq!(fixture.config_read(ROM, 4), 0);
+        assert_eq!(fixture.config_read(ROM, Dword), 0);
     }
 
     #[test]

@@ -1,17 +1,18 @@
-//! Saving and restoring a function.
+//! The state of a function, for snapshots.
 //!
 //! A [`State`] holds all that a function remembers, and serializes to any format; it holds no
-//! configuration: it goes back into a function that was made with the same options.
+//! configuration: it goes back into a function that was made with the same options
+//! ([`PciFunction::restore`](crate::function::PciFunction::restore)).
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bytes::Hex;
+use crate::hex::Hex;
 use crate::interrupt::Interrupts;
 use crate::timer::Timers;
 
-/// What a function remembers.
+/// The state of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The device's name.
@@ -26,10 +27,10 @@ pub struct State {
     pub(crate) device: Value,
 }
 
-/// A state doesn't fit.
+/// A state that doesn't fit.
 #[derive(Debug, thiserror::Error)]
 pub enum BadState {
-    /// It is another device's.
+    /// A state of another device.
     #[error("a state of {found}, not of {expected}")]
     OtherDevice {
         /// The name in the state.
@@ -37,10 +38,10 @@ pub enum BadState {
         /// The device's name.
         expected: &'static str,
     },
-    /// The device's options were others when it was saved.
+    /// A state of the same device with other options.
     #[error("{0} was saved with other options")]
     OtherOptions(&'static str),
-    /// It is malformed.
+    /// A malformed state.
     #[error("a malformed state of a device")]
     Malformed(#[from] serde_json::Error),
     /// The content of a device's memory is longer than the memory.

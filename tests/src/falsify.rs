@@ -9,11 +9,10 @@ use anyhow::{Context, Result, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Clause, Engine, Findings, Suite, Test, Verdict, Window};
 use barscope_analysis::expectation;
-use barscope_analysis::print::Ending;
 use barscope_analysis::view::{View, Viewer};
+use barscope_device::Bdf;
 use barscope_trace::definition::{Definition, Function};
 use barscope_trace::{Event, EventKind, Stream, rewrite};
-use device_model::Bdf;
 use tempfile::TempDir;
 
 use crate::expectations::root;
@@ -100,8 +99,8 @@ pub fn each_clause_can_fail(trace: &Trace, file: &str) -> Result<String> {
 impl<'a> Judge<'a> {
     fn new(trace: &'a Trace, file: &str) -> Result<Self> {
         let text = std::fs::read_to_string(root().join(file)).with_context(|| file.to_owned())?;
-        let mut suite =
-            expectation::parse(file, &text).map_err(|mistake| anyhow::anyhow!(mistake.show(file, &text)))?;
+        let mut suite = expectation::parse(file, &text)
+            .map_err(|diagnostic| anyhow::anyhow!(diagnostic.show(file, &text)))?;
         let mut clauses = Vec::new();
         for test in std::mem::take(&mut suite.tests) {
             for placed in test.clauses {
@@ -147,7 +146,7 @@ impl<'a> Judge<'a> {
         }
         let mut verdicts = BTreeMap::new();
         // A test that is run for each of several devices has several findings.
-        for finding in Findings::into_list(engine.finish(&Ending::from(trace))) {
+        for finding in Findings::into_list(engine.finish(&trace.info())) {
             let line = finding.location.map_or(0, |location| location.line);
             let verdict = verdicts.remove(&line).unwrap_or(Verdict::Pass).and(finding.verdict);
             verdicts.insert(line, verdict);

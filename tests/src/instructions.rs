@@ -18,7 +18,7 @@ pub fn instructions(trace: &Trace, region: &str, cpl: u8) -> Vec<String> {
         .collect()
 }
 
-fn is_in(access: &AccessView, region: &str) -> bool {
+fn is_in(access: AccessView<'_>, region: &str) -> bool {
     access.place().is_some_and(|place| place.region.to_string() == region)
 }
 

@@ -1,22 +1,4 @@
-//! The bench: start a machine with devices and a guest, get the trace, assert on it.
-//!
-//! ```no_run
-//! use barscope_analysis::assert::{Expect, Window, read};
-//! use barscope_bench::Bench;
-//!
-//! # fn main() -> anyhow::Result<()> {
-//! let run = Bench::test_kernel().scenario("probe").run()?;
-//! Expect::on(&run.trace)
-//!     .within(Window::scenario("probe"))
-//!     .sequence([read("BAR0.ID").value(0x3142_414c)])
-//!     .assert_passed();
-//!
-//! // Linux, with somebody's driver and a program of his, where no KVM is needed.
-//! let run = Bench::linux().module("driver.ko", "debug=1").program("./tool", "--all").run_nested()?;
-//! Expect::on(&run.trace).never(read("BAR0.RESULT").cpl(3)).assert_passed();
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod access_loop;
 pub mod command;
@@ -28,6 +10,7 @@ pub mod mutation;
 pub mod nested;
 pub mod raw_guest;
 pub mod routes;
+pub mod workspace;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -35,13 +18,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Expect, Window};
+use barscope_device::Bdf;
+use barscope_devices::catalog;
+use barscope_guest_abi::bug::Bug;
 use barscope_trace::Clock;
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::machine::{self, Devices};
 use barscope_vmm::session::{self, Guest};
 use barscope_vmm::{Place, Stop};
-use device_model::{Bdf, catalog};
-use protocol::bug::Bug;
 use tempfile::TempDir;
 
 pub use nested::NestedRun;
@@ -62,7 +46,7 @@ enum Placed {
     /// One of the catalogue, with the options that it was given.
     Named { bdf: Bdf, name: String, options: Vec<(String, String)> },
     /// Any other.
-    Own(Bdf, Box<dyn device_model::PciDevice>),
+    Own(Bdf, Box<dyn barscope_device::PciDevice>),
 }
 
 /// A machine that ran.
@@ -224,10 +208,11 @@ impl Bench {
         let folder = TempDir::new().context("a folder for the trace")?;
         let path = folder.path().join("trace");
         let limit = self.time_limit.unwrap_or(self.guest.defaults().time_limit);
-        let mut config = self.guest.config(&path)?;
-        if let Some(devices) = self.devices {
-            config.devices = devices.into_iter().map(Placed::make).collect::<Result<_>>()?;
-        }
+        let devices = match self.devices {
+            Some(devices) => devices.into_iter().map(Placed::make).collect::<Result<_>>()?,
+            None => catalog::defaults(),
+        };
+        let mut config = self.guest.config(&path, devices)?;
         config.memory_mib = self.memory_mib.unwrap_or(config.memory_mib);
         config.firmware = self.firmware.unwrap_or(config.firmware);
         config.clock = self.clock.unwrap_or(config.clock);
@@ -239,7 +224,7 @@ impl Bench {
 }
 
 impl Placed {
-    fn make(self) -> Result<(Bdf, Box<dyn device_model::PciDevice>)> {
+    fn make(self) -> Result<(Bdf, Box<dyn barscope_device::PciDevice>)> {
         match self {
             Self::Own(bdf, device) => Ok((bdf, device)),
             Self::Named { bdf, name, options } => {

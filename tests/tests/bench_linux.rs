@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 "#;
 
 #[test]
-#[ignore = "needs QEMU, Debian's kernel and its headers: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_the_bench_plays_a_module_and_a_program_of_ones_own() -> Result<()> {
     let session = Session::new()?;
     compile::modules(&session, &[("peek", MODULE)])?;
@@ -74,7 +74,7 @@ fn on_linux_the_bench_plays_a_module_and_a_program_of_ones_own() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm, Debian's kernel and its headers"]
 fn on_a_kvm_that_cannot_run_linux_the_bench_says_so_and_else_it_runs_there() -> Result<()> {
     let bench = Bench::linux().scenario("probe");
     let run = match bench.run() {
@@ -93,7 +93,7 @@ fn on_a_kvm_that_cannot_run_linux_the_bench_says_so_and_else_it_runs_there() -> 
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU and Debian's kernel"]
 fn on_linux_a_bench_with_the_test_kernel_plays_in_the_emulated_processor_as_well() -> Result<()> {
     let run = Bench::test_kernel().scenario("probe").device("lab", &[("msi-vectors", "2")])?.run_nested()?;
     ensure!(run.ended.code == Some(0), "{}{}", run.ended.stdout, run.ended.stderr);

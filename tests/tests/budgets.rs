@@ -7,11 +7,11 @@ use anyhow::Result;
 use barscope_analysis::Trace;
 use barscope_bench::command::Session;
 use barscope_bench::raw_guest::{assemble, configure};
+use barscope_guest_abi::request;
 use barscope_trace::EventKind;
 use barscope_trace::event::Target;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, byte_ptr, dword_ptr, dx, eax, ebx, ecx, edi, edx, esi};
-use protocol::request;
 
 /// Where guests put what requests point at.
 const WORDS: u32 = 0x30_0000;
@@ -23,7 +23,7 @@ const PROGRAM: u32 = 0x40_0000;
 fn request(a: &mut CodeAssembler, number: u32, size: usize) -> Result<(), IcedError> {
     a.mov(ebx, WORDS)?;
     a.mov(ecx, size as i32)?;
-    a.mov(edx, u32::from(protocol::PORT))?;
+    a.mov(edx, u32::from(barscope_guest_abi::PORT))?;
     a.mov(eax, number)?;
     a.out(dx, eax)
 }
@@ -51,7 +51,7 @@ fn repeat(
 
 fn exit(a: &mut CodeAssembler) -> Result<(), IcedError> {
     word(a, 0, 0)?;
-    request(a, request::EXIT, size_of::<protocol::Exit>())
+    request(a, request::EXIT, size_of::<barscope_guest_abi::Exit>())
 }
 
 /// Runs a guest of this code. `expectation` can't be decided, and the guest is told once that a trace keeps no more of
@@ -84,7 +84,7 @@ fn open(
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn marks_of_more_texts_than_a_trace_keeps_are_still_marks() -> Result<()> {
     let marks = |a: &mut CodeAssembler| {
         word(a, 0, TEXT)?;
@@ -99,7 +99,7 @@ fn marks_of_more_texts_than_a_trace_keeps_are_still_marks() -> Result<()> {
                 a.mov(byte_ptr(edi + at), iced_x86::code_asm::al)?;
                 a.shr(ecx, 6)?;
             }
-            request(a, request::MARK, size_of::<protocol::Mark>())
+            request(a, request::MARK, size_of::<barscope_guest_abi::Mark>())
         })
     };
     let never = "mark \"never said\"\ntest \"t\"\n  never mark \"never said\"\n";
@@ -114,7 +114,7 @@ fn marks_of_more_texts_than_a_trace_keeps_are_still_marks() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn accesses_through_more_pages_than_a_trace_keeps_are_still_accesses() -> Result<()> {
     let pages = |a: &mut CodeAssembler| {
         a.mov(edi, 0x8000_0000_u32)?;
@@ -134,7 +134,7 @@ fn accesses_through_more_pages_than_a_trace_keeps_are_still_accesses() -> Result
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn accesses_to_a_bar_at_more_addresses_than_a_trace_keeps_are_still_accesses() -> Result<()> {
     let moves = |a: &mut CodeAssembler| {
         configure(a, 4, 0x04, 2)?;
@@ -158,18 +158,18 @@ fn accesses_to_a_bar_at_more_addresses_than_a_trace_keeps_are_still_accesses() -
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn mappings_that_a_trace_has_no_room_for_are_still_made_and_undone() -> Result<()> {
     let maps = |a: &mut CodeAssembler| {
-        word(a, 1, protocol::path::IOREMAP as u32)?;
+        word(a, 1, barscope_guest_abi::path::IOREMAP as u32)?;
         word(a, 4, 0x1000)?;
         repeat(a, 65_540, |a| {
             a.mov(edi, WORDS)?;
             a.mov(dword_ptr(edi), esi)?;
-            request(a, request::MAP, size_of::<protocol::Map>())
+            request(a, request::MAP, size_of::<barscope_guest_abi::Map>())
         })?;
         word(a, 0, 1)?;
-        request(a, request::UNMAP, size_of::<protocol::Unmap>())
+        request(a, request::UNMAP, size_of::<barscope_guest_abi::Unmap>())
     };
     let trace = open(maps, "test \"t\"\n  never map via sysfs\n", "65536 mappings")?;
     let maps = trace.events().iter().filter(|event| matches!(event.kind, EventKind::Map { .. }));
@@ -179,7 +179,7 @@ fn mappings_that_a_trace_has_no_room_for_are_still_made_and_undone() -> Result<(
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn programs_that_a_trace_has_no_room_for_leave_names_open() -> Result<()> {
     let programs = |a: &mut CodeAssembler| {
         for (at, value) in [(0, 0x464c_457f_u32), (4, 0x0001_0102), (16, 0x003e_0002), (20, 1), (52, 64)] {
@@ -189,7 +189,7 @@ fn programs_that_a_trace_has_no_room_for_leave_names_open() -> Result<()> {
         word(a, 0, TEXT)?;
         word(a, 2, PROGRAM)?;
         word(a, 3, 40 << 20)?;
-        repeat(a, 8, |a| request(a, request::IMAGE, size_of::<protocol::Image>()))
+        repeat(a, 8, |a| request(a, request::IMAGE, size_of::<barscope_guest_abi::Image>()))
     };
     let what = "1024 executables, or 256 MiB of them";
     let trace = open(programs, "test \"t\"\n  never write in \"unknown\"\n", what)?;

@@ -2,8 +2,9 @@
 
 use std::mem::offset_of;
 
-use device_model::devices::lab::Lab;
-use device_model::{Field, Options, PciDevice, Region, Register, RegisterMap, catalog};
+use barscope_device::{BarIndex, Field, PciDevice, Region, Register, RegisterMap};
+use barscope_devices::lab::Lab;
+use barscope_devices::{Options, catalog};
 
 #[path = "../../guest-driver/test-kernel/src/lab/registers.rs"]
 mod guest;
@@ -16,7 +17,7 @@ fn registers() -> RegisterMap {
 }
 
 fn lab_map(bar: usize) -> RegisterMap {
-    let region = Region::Bar(bar as u8);
+    let region = Region::Bar(BarIndex::new(bar as u8).expect("a function has six BARs"));
     let lab = Lab::default();
     let map = lab.register_maps().iter().find(|map| map.region == region);
     map.expect("the BAR has registers").clone()
@@ -37,10 +38,10 @@ fn guest_and_model_give_the_lab_function_one_identity() {
     assert_eq!(guest::PCI_ID >> 16, u32::from(header.device));
     let bar = header.bars.iter().find(|bar| bar.region() == registers().region).unwrap();
     assert_eq!(bar.size, 0x1000);
-    let size = |index| header.bars.iter().find(|bar| usize::from(bar.index) == index).unwrap().size;
+    let size = |index| header.bars.iter().find(|bar| usize::from(bar.index.get()) == index).unwrap().size;
     assert_eq!(size(guest::MEMORY_BAR), u64::from(guest::MEMORY_SIZE));
     assert_eq!(size(guest::DOORBELLS_BAR), 0x100);
-    assert_eq!(header.msix.map(|msix| usize::from(msix.bar)), Some(guest::MESSAGES_BAR));
+    assert_eq!(header.msix.map(|msix| usize::from(msix.bar.get())), Some(guest::MESSAGES_BAR));
     assert_eq!(header.msi.map(|msi| msi.vectors), Some(8));
 }
 
@@ -148,7 +149,7 @@ fn guest_and_model_agree_on_bits_and_values() {
 /// Offset, in words, of each field of a structure.
 macro_rules! words {
     ($structure:ident: $($field:ident),+) => {
-        [$(offset_of!(protocol::$structure, $field) / 8),+]
+        [$(offset_of!(barscope_guest_abi::$structure, $field) / 8),+]
     };
 }
 
@@ -174,24 +175,24 @@ fn requests_are_laid_out_as_the_host_reads_them() {
 
 #[test]
 fn requests_have_the_sizes_that_the_host_insists_on() {
-    assert_eq!(size_of::<protocol::Mark>(), 16);
-    assert_eq!(size_of::<protocol::Map>(), 88);
-    assert_eq!(size_of::<protocol::Unmap>(), 8);
-    assert_eq!(size_of::<protocol::Image>(), 40);
-    assert_eq!(size_of::<protocol::ScenarioEnd>(), 24);
-    assert_eq!(size_of::<protocol::Count>(), 40);
-    assert_eq!(size_of::<protocol::Exit>(), 8);
-    assert_eq!(size_of::<protocol::Isr>(), 8);
-    assert_eq!(size_of::<protocol::Symbols>(), 16);
-    assert_eq!(size_of::<protocol::Module>(), 48);
-    assert_eq!(size_of::<protocol::Process>(), 24);
+    assert_eq!(size_of::<barscope_guest_abi::Mark>(), 16);
+    assert_eq!(size_of::<barscope_guest_abi::Map>(), 88);
+    assert_eq!(size_of::<barscope_guest_abi::Unmap>(), 8);
+    assert_eq!(size_of::<barscope_guest_abi::Image>(), 40);
+    assert_eq!(size_of::<barscope_guest_abi::ScenarioEnd>(), 24);
+    assert_eq!(size_of::<barscope_guest_abi::Count>(), 40);
+    assert_eq!(size_of::<barscope_guest_abi::Exit>(), 8);
+    assert_eq!(size_of::<barscope_guest_abi::Isr>(), 8);
+    assert_eq!(size_of::<barscope_guest_abi::Symbols>(), 16);
+    assert_eq!(size_of::<barscope_guest_abi::Module>(), 48);
+    assert_eq!(size_of::<barscope_guest_abi::Process>(), 24);
 }
 
 #[test]
 fn numbers_that_a_guest_binary_holds_do_not_change() {
-    use protocol::{counted, path, request};
+    use barscope_guest_abi::{counted, path, request};
 
-    assert_eq!((protocol::PORT, protocol::SIGNATURE), (0x0b5c, 0x3143_5342));
+    assert_eq!((barscope_guest_abi::PORT, barscope_guest_abi::SIGNATURE), (0x0b5c, 0x3143_5342));
     assert_eq!([request::MARK, request::MAP, request::UNMAP, request::IMAGE], [1, 2, 3, 4]);
     assert_eq!([request::SCENARIO_BEGIN, request::SCENARIO_END, request::COUNT], [5, 6, 7]);
     assert_eq!([request::IDLE, request::EXIT, request::ISR_ENTER, request::ISR_EXIT], [8, 9, 10, 11]);

@@ -21,7 +21,7 @@ const TURNS: usize = 20;
 const LIMIT: f64 = 1.5;
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm, a release build and minutes"]
 fn cost_of_a_traced_access_over_a_bare_loop() -> Result<()> {
     for ring in [0, 3] {
         let guest = access_loop(ROUNDS, ring)?;

@@ -6,18 +6,20 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use barscope_bench::raw_guest::store;
 use barscope_bench::{Bench, Run, raw_guest};
+use barscope_device::register::{Access, Register, RegisterMap};
+use barscope_device::state::BadState;
+use barscope_device::{
+    AccessSize, Backing, BarIndex, BarSpec, Bdf, ConfigHeader, Context, PciDevice, Refused, Region,
+};
 use barscope_trace::{Clock, EventKind};
 use barscope_vmm::Stop;
-use device_model::register::{Access, Register, RegisterMap};
-use device_model::state::BadState;
-use device_model::{Backing, BarSpec, Bdf, ConfigHeader, Context, PciDevice, Refused, Region};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dx, eax, ebx, ecx, edx};
 use serde_json::Value;
 
-const REGISTERS: Region = Region::Bar(0);
-const GATHERED: Region = Region::Bar(1);
-const BELLS: Region = Region::Bar(2);
+const REGISTERS: Region = Region::BAR0;
+const GATHERED: Region = Region::BAR1;
+const BELLS: Region = Region::BAR2;
 
 const START: u64 = 0x0;
 const PANIC: u64 = 0x4;
@@ -57,7 +59,7 @@ impl PciDevice for Subject {
     }
 
     fn header(&self) -> ConfigHeader {
-        let bars = (0..3).map(|index| BarSpec::memory32(index, 0x1000)).collect();
+        let bars = BarIndex::all().take(3).map(|index| BarSpec::memory32(index, 0x1000)).collect();
         ConfigHeader { vendor: 0x1234, device: 0x5b00, bars, ..ConfigHeader::default() }
     }
 
@@ -65,7 +67,13 @@ impl PciDevice for Subject {
         &MAPS
     }
 
-    fn read(&mut self, _: &mut Context<'_>, region: Region, offset: u64, _: u8) -> Result<u64, Refused> {
+    fn read(
+        &mut self,
+        _: &mut Context<'_>,
+        region: Region,
+        offset: u64,
+        _: AccessSize,
+    ) -> Result<u64, Refused> {
         self.peek(region, offset).ok_or(Refused::Reserved)
     }
 
@@ -74,7 +82,7 @@ impl PciDevice for Subject {
         context: &mut Context<'_>,
         region: Region,
         offset: u64,
-        _: u8,
+        _: AccessSize,
         value: u64,
     ) -> Result<(), Refused> {
         match (region, offset) {

@@ -4,7 +4,6 @@ use anyhow::Result;
 use barscope_bench::Bench;
 use barscope_trace::EventKind;
 use barscope_vmm::Stop;
-use device_model::catalog;
 
 /// The scenarios that a run left out, by their marks.
 fn left_out(run: &barscope_bench::Run) -> Vec<String> {
@@ -17,7 +16,7 @@ fn left_out(run: &barscope_bench::Run) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn with_any_option_of_the_lab_every_scenario_passes_or_is_left_out() -> Result<()> {
     let lab = catalog::named("lab").expect("the catalog has it");
     for option in lab.options {
@@ -37,7 +36,7 @@ fn with_any_option_of_the_lab_every_scenario_passes_or_is_left_out() -> Result<(
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_scenario_that_is_left_out_is_named_with_the_reason() -> Result<()> {
     let run = Bench::test_kernel().device("lab", &[("msix", "off"), ("msi-vectors", "0")])?.run()?;
 

@@ -9,7 +9,7 @@ use barscope_bench::expectations::{TWO_VCPUS, files};
 use barscope_bench::falsify::each_clause_can_fail;
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn each_clause_for_the_test_kernel_can_fail() -> Result<()> {
     let run = Bench::test_kernel().run()?;
     let mut wrong = Vec::new();
@@ -24,7 +24,7 @@ fn each_clause_for_the_test_kernel_can_fail() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn each_clause_for_two_vcpus_can_fail() -> Result<()> {
     let run = Bench::test_kernel().cpus(2).scenario("two-vcpus").run()?;
     println!("{}", each_clause_can_fail(&run.trace, TWO_VCPUS)?);

@@ -10,12 +10,12 @@ use barscope_analysis::assert::{Suite, Window};
 use barscope_analysis::expectation;
 use barscope_bench::command::{Ended, Session};
 use barscope_bench::expectations::{TWO_VCPUS, files, root};
-use protocol::scenario::SCENARIOS;
+use barscope_guest_abi::scenario::SCENARIOS;
 use quick_junit::{Report, TestCaseStatus};
 
 fn suite(file: &str) -> Result<Suite> {
     let text = fs::read_to_string(root().join(file))?;
-    expectation::parse(file, &text).map_err(|mistake| anyhow::anyhow!(mistake.show(file, &text)))
+    expectation::parse(file, &text).map_err(|diagnostic| anyhow::anyhow!(diagnostic.show(file, &text)))
 }
 
 /// Runs the test kernel with `files` and `options`; every test has to pass, and the report to say so.
@@ -44,13 +44,13 @@ fn hold(files: &[String], options: &[&str], report: &str) -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn the_scenarios_are_as_expected() -> Result<()> {
     hold(&files()?, &[], "expectations.xml")
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn the_scenario_of_two_vcpus_is_as_expected() -> Result<()> {
     let options = ["--cpus", "2", "--scenario", "two-vcpus"];
     hold(&[TWO_VCPUS.to_owned()], &options, "expectations-two-vcpus.xml")
@@ -58,7 +58,7 @@ fn the_scenario_of_two_vcpus_is_as_expected() -> Result<()> {
 
 /// Verdicts of a run, whose guest a violation may have stopped, and those of whoever reads its trace.
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_run_and_a_later_check_say_the_same() -> Result<()> {
     let session = Session::new()?;
     let text = "window typo = mark \"begn\" .. end\ntest \"passes\" in scenario probe\n  read BAR0.ID in lab::probe at least 1\n\

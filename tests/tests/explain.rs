@@ -40,7 +40,7 @@ fn scratch_write(session: &Session, scenario: &str, path: Path) -> Result<u64> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_comparison_answers_how_ioremap_and_mmap_differ() -> Result<()> {
     let session = played(&["same-register", "no-kernel-entry"])?;
     let left = scratch_write(&session, "same-register", Path::Ioremap)?.to_string();
@@ -67,7 +67,7 @@ fn a_comparison_answers_how_ioremap_and_mmap_differ() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn an_access_is_explained_from_its_line_to_the_handlers_answer() -> Result<()> {
     let session = played(&["interrupt"])?;
     let trace = session.trace()?;
@@ -100,7 +100,7 @@ fn an_access_is_explained_from_its_line_to_the_handlers_answer() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn every_record_of_a_run_of_all_scenarios_is_explained() -> Result<()> {
     let session = played(&[])?;
     let trace = session.trace()?;
@@ -119,7 +119,7 @@ fn every_record_of_a_run_of_all_scenarios_is_explained() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn maps_tell_who_made_each_mapping_and_what_for() -> Result<()> {
     let session = played(&["mmap-by-fault", "no-kernel-entry", "bar-moved"])?;
     let json: Value =
@@ -171,7 +171,7 @@ fn a_wrong_file_is_one_clear_error() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_record_that_is_not_there_names_those_that_are() -> Result<()> {
     let session = played(&["probe"])?;
     let last = session.trace()?.events().last().context("no events")?.seq;

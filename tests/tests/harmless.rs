@@ -90,7 +90,7 @@ fn hostile_texts_of_a_trace_are_harmless_whatever_command_prints_them() -> Resul
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn the_console_of_a_guest_keeps_its_lines_and_nothing_that_a_terminal_obeys() -> Result<()> {
     let said = "one\r\n\x1b]0;owned\x07two\t\u{202e}three\u{9b}2J\r100 %\n";
     let guest = assemble(|a| {

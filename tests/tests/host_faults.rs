@@ -72,7 +72,7 @@ fn as_nobody(session: &Session, limits: &[&str], arguments: &[&str]) -> Result<C
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_trace_that_is_cut_off_while_a_guest_writes_ends_the_run() -> Result<()> {
     for (round, length) in (0_u64..).zip([0, 0, 4096, 70_000, 300_000, 0]) {
         let session = Session::new()?;
@@ -88,7 +88,7 @@ fn a_trace_that_is_cut_off_while_a_guest_writes_ends_the_run() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_trace_that_is_cut_off_again_and_again_ends_the_run_once() -> Result<()> {
     let session = Session::new()?;
     let mut child = start(&session, &["--timeout", "60"])?;
@@ -103,7 +103,7 @@ fn a_trace_that_is_cut_off_again_and_again_ends_the_run_once() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_trace_that_is_deleted_or_replaced_while_a_guest_writes_ends_the_run() -> Result<()> {
     for replace in [false, true] {
         let session = Session::new()?;
@@ -123,7 +123,7 @@ fn a_trace_that_is_deleted_or_replaced_while_a_guest_writes_ends_the_run() -> Re
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn after_sigkill_only_the_record_being_written_may_be_missing() -> Result<()> {
     let session = Session::new()?;
     let child = start(&session, &[])?;
@@ -150,7 +150,7 @@ fn stores(trace: &Trace) -> Vec<u64> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_run_that_is_stopped_and_continued_goes_on_and_keeps_its_time_limit() -> Result<()> {
     for (stopped, longest) in [(1000, 6000 + 1500), (7000, 7000 + 1500)] {
         let session = Session::new()?;
@@ -176,7 +176,7 @@ fn a_run_that_is_stopped_and_continued_goes_on_and_keeps_its_time_limit() -> Res
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn two_runs_in_one_folder_need_two_traces() -> Result<()> {
     let session = Session::new()?;
     let first = start(&session, &["--timeout", "60"])?;
@@ -192,7 +192,7 @@ fn two_runs_in_one_folder_need_two_traces() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn with_too_few_descriptors_or_too_little_memory_it_says_so() -> Result<()> {
     let session = Session::new()?;
     let descriptors = (4..26).map(|most| format!("--nofile={most}"));
@@ -219,7 +219,7 @@ fn with_too_few_descriptors_or_too_little_memory_it_says_so() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn without_another_thread_it_says_so() -> Result<()> {
     let session = Session::new()?;
     let ended = as_nobody(&session, &["--nproc=1"], &["--scenario", "probe"])?.output()?.into();
@@ -228,7 +228,7 @@ fn without_another_thread_it_says_so() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_folder_that_may_not_be_written_is_named() -> Result<()> {
     let session = Session::new()?;
     let folder = session.path("read-only");
@@ -279,7 +279,7 @@ fn files_without_an_end_and_pipes_are_refused_at_once() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn output_that_is_full_or_closed_is_told_or_left_alone() -> Result<()> {
     let session = Session::new()?;
     session.file("a.expect", b"test \"t\"\n  never read BAR0.ID\n")?;
@@ -305,7 +305,7 @@ fn output_that_is_full_or_closed_is_told_or_left_alone() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn no_width_of_a_terminal_is_too_wide_or_too_narrow() -> Result<()> {
     let session = Session::new()?;
     assert_eq!(session.run(&["--scenario", "probe", "--quiet"])?.code, Some(0));
@@ -327,7 +327,7 @@ fn no_width_of_a_terminal_is_too_wide_or_too_narrow() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_file_name_that_is_no_utf_8_is_shown_as_well_as_it_can_be() -> Result<()> {
     let session = Session::new()?;
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9.expect");

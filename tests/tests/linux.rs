@@ -17,7 +17,6 @@ use barscope_bench::expectations::{linux_file, root};
 use barscope_bench::falsify::each_clause_can_fail;
 use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
-use protocol::linux::SCENARIOS;
 
 /// What `lab` says in ID.
 const ID: u64 = 0x3142_414c;
@@ -67,7 +66,7 @@ fn every_scenario_has_an_expectation_file() -> Result<()> {
         let file = linux_file(scenario.name);
         let text = std::fs::read_to_string(root().join(&file))?;
         let suite = barscope_analysis::expectation::parse(&file, &text)
-            .map_err(|mistake| anyhow!(mistake.show(&file, &text)))?;
+            .map_err(|diagnostic| anyhow!(diagnostic.show(&file, &text)))?;
         let own = Window::scenario(scenario.name);
         let is_held = suite.tests.iter().flat_map(|test| &test.clauses).any(|placed| placed.window == own);
         ensure!(is_held, "{file} asks nothing of scenario {}", scenario.name);
@@ -76,7 +75,7 @@ fn every_scenario_has_an_expectation_file() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
     let run = all()?;
     ensure!(run.ended.code == Some(0), "{}\n{}", run.ended.stdout, run.ended.stderr);
@@ -94,7 +93,7 @@ fn on_linux_the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
 
 /// As `expectation_mutations.rs` asks it of the files for the test kernel.
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_each_clause_can_fail() -> Result<()> {
     let trace = &all()?.trace;
     let mut wrong = Vec::new();
@@ -109,7 +108,7 @@ fn on_linux_each_clause_can_fail() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
     const TIMES: u64 = 200;
     let views = all()?.trace.views();
@@ -133,7 +132,7 @@ fn on_linux_two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_nothing_reaches_the_device_between_two_drivers() -> Result<()> {
     let mut gone = 0;
     let mut without_driver = false;
@@ -156,7 +155,7 @@ fn on_linux_nothing_reaches_the_device_between_two_drivers() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_user_accesses_name_their_process() -> Result<()> {
     let trace = &all()?.trace;
     let mut processes = trace.views().all().iter().filter_map(|view| view.access()?.process());
@@ -168,7 +167,7 @@ fn on_linux_user_accesses_name_their_process() -> Result<()> {
 /// What Linux says of this machine at the level of warnings. The rest is said of any virtual machine: the
 /// processor's bugs, and clocks.
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_nothing_is_said_against_the_machine_and_relaxed_dev_mem_works_beside_a_driver() -> Result<()> {
     let run = run(&["--scenario", "dev-mem", "--append", "loglevel=5 iomem=relaxed"])?;
     ensure!(run.ended.code == Some(0), "{}\n{}", run.ended.stdout, run.ended.stderr);
@@ -222,7 +221,7 @@ const LSPCI: [&str; 24] = [
 ];
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel, its headers and lspci"]
 fn on_linux_lspci_shows_the_device_as_designed() -> Result<()> {
     let program = path::absolute(in_debian("usr/bin/lspci")?)?;
     let run = run(&["--quiet", "--program", &format!("{} -vvv -nn", program.display())])?;

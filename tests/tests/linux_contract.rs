@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use device_model::devices::lab::Lab;
-use device_model::{PciDevice, Region};
+use barscope_device::{PciDevice, Region};
+use barscope_devices::lab::Lab;
 
 #[path = "../../guest-driver/init/src/lab/abi.rs"]
 #[expect(dead_code, reason = "a program has more constants than a test compares")]
@@ -46,7 +46,7 @@ fn the_drivers_registers_are_those_of_the_model() {
     let identity = lab.header();
     assert_eq!(number(&header, "LAB_VENDOR"), u64::from(identity.vendor));
     assert_eq!(number(&header, "LAB_DEVICE"), u64::from(identity.device));
-    let map = lab.register_maps().iter().find(|map| map.region == Region::Bar(0)).unwrap();
+    let map = lab.register_maps().iter().find(|map| map.region == Region::BAR0).unwrap();
     let registers = [
         "ID",
         "VERSION",

@@ -130,7 +130,7 @@ fn code(line: &str) -> Result<(String, String, String)> {
 }
 
 #[test]
-#[ignore = "needs QEMU, Debian's kernel and its headers: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_what_a_modules_init_accesses_has_its_name_at_once() -> Result<()> {
     let session = Session::new()?;
     compile::modules(&session, &[("slow", SLOW)])?;
@@ -143,7 +143,7 @@ fn on_linux_what_a_modules_init_accesses_has_its_name_at_once() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs QEMU, Debian's kernel and its headers: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_a_module_in_the_place_of_another_goes_by_its_own_name() -> Result<()> {
     let session = Session::new()?;
     let source = |function: &str| ON_DEMAND.replace("FUNCTION", function);
@@ -164,7 +164,7 @@ fn on_linux_a_module_in_the_place_of_another_goes_by_its_own_name() -> Result<()
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_two_programs_of_one_name_both_run() -> Result<()> {
     let session = Session::new()?;
     for (folder, code) in [("a", "return 0;"), ("b", "return argc == 2 ? 0 : 1;")] {

@@ -95,7 +95,7 @@ fn without_qemu_nested_names_what_is_missing() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_without_make_it_says_what_is_missing() -> Result<()> {
     let session = Session::new()?;
     let mut command = session.barscope(&LINUX)?;
@@ -106,7 +106,7 @@ fn on_linux_without_make_it_says_what_is_missing() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_an_initramfs_that_memory_has_no_room_for_is_told_its_size() -> Result<()> {
     let session = Session::new()?;
     // The kernel takes the better part of 96 MiB.
@@ -116,7 +116,7 @@ fn on_linux_an_initramfs_that_memory_has_no_room_for_is_told_its_size() -> Resul
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_a_module_that_the_kernel_refuses_is_shown_with_the_kernels_word_on_it() -> Result<()> {
     const SIGNATURE: &[u8] = b"~Module signature appended~\n";
     let session = Session::new()?;
@@ -147,7 +147,7 @@ fn a_module() -> Result<PathBuf> {
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_a_guest_that_panics_is_told_with_its_reason() -> Result<()> {
     let words = ["the guest reset the machine", "Kernel panic - not syncing: VFS", "barscope.console, ends:"];
     fails_nested(&Session::new()?, &["--append", "rdinit=/none"], 1, &words)?;
@@ -155,7 +155,7 @@ fn on_linux_a_guest_that_panics_is_told_with_its_reason() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel: cargo xtask setup"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_a_guest_that_hangs_is_stopped_by_the_time_limit_and_located() -> Result<()> {
     let arguments = ["--timeout", "25", "--program", "/usr/bin/sleep 1000"];
     let words = ["did not end in time", "--timeout S", "vCPU 0 at "];

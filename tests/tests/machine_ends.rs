@@ -96,7 +96,7 @@ fn trace(session: &Session) -> Result<Trace> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_time_limit_holds_though_nobody_reads_what_is_printed() -> Result<()> {
     for guest in [reading()?, printing()?, ticking()?] {
         let session = Session::new()?;
@@ -110,7 +110,7 @@ fn a_time_limit_holds_though_nobody_reads_what_is_printed() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn one_signal_ends_a_run_that_nobody_reads_and_leaves_its_trace() -> Result<()> {
     for name in [Signal::INT, Signal::TERM, Signal::HUP] {
         for guest in [reading()?, printing()?] {
@@ -128,7 +128,7 @@ fn one_signal_ends_a_run_that_nobody_reads_and_leaves_its_trace() -> Result<()> 
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_second_signal_ends_it_at_once() -> Result<()> {
     let session = Session::new()?;
     let mut child = unread(&session, &reading()?, &[])?;
@@ -143,7 +143,7 @@ fn a_second_signal_ends_it_at_once() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_run_that_ended_by_itself_waits_for_its_reader_until_its_time_is_up() -> Result<()> {
     let session = Session::new()?;
     let mut command = session.barscope(&["run", "--format", "json"])?;
@@ -164,7 +164,7 @@ fn a_run_that_ended_by_itself_waits_for_its_reader_until_its_time_is_up() -> Res
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn device_timers_of_a_host_clock_go_on_while_nobody_reads_what_is_printed() -> Result<()> {
     let session = Session::new()?;
     let guest = raw_guest::assemble(|a| {
@@ -194,7 +194,7 @@ fn device_timers_of_a_host_clock_go_on_while_nobody_reads_what_is_printed() -> R
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn ticks_that_a_stopped_process_missed_are_not_made_up_for_one_by_one() -> Result<()> {
     let session = Session::new()?;
     let mut child = unread(&session, &ticking()?, &["--clock", "host", "--timeout", "4", "--quiet"])?;
@@ -245,7 +245,7 @@ fn module() -> Result<Vec<u8>> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_module_request_that_was_worth_hours_is_read_in_a_moment() -> Result<()> {
     let session = Session::new()?;
     let mut child = unread(&session, &module()?, &["--timeout", "20"])?;
@@ -290,7 +290,7 @@ fn one_halts_the_other_works() -> Result<Vec<u8>> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_guest_is_not_halted_for_good_while_another_vcpu_runs() -> Result<()> {
     for _ in 0..5 {
         let session = Session::new()?;
@@ -309,7 +309,7 @@ fn a_guest_is_not_halted_for_good_while_another_vcpu_runs() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn vcpus_that_all_wait_for_each_other_are_halted_for_good() -> Result<()> {
     let session = Session::new()?;
     let guest = raw_guest::assemble(|a| {

@@ -127,8 +127,8 @@ fn ioremap_wc_and_ioremap_cache_ask_for_what_they_are_called() -> Result<()> {
     {
         let run = play(scenario)?;
         let views = run.trace.views().all().iter().filter_map(|view| view.access());
-        let of_memory =
-            views.filter(|access| access.place().is_some_and(|at| at.region == device_model::Region::Bar(2)));
+        let of_memory = views
+            .filter(|access| access.place().is_some_and(|at| at.region == barscope_device::Region::BAR2));
         let types: Vec<_> =
             of_memory.map(|access| (access.path(), access.pat(), access.memory_type())).collect();
         assert!(!types.is_empty());

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use barscope_bench::command::{Ended, Session};
 use barscope_bench::expectations::{files, root};
-use protocol::bug::Bug;
+use barscope_guest_abi::bug::Bug;
 use serde_json::Value;
 
 /// A mistake, and what catches it: a file, a test and a clause.
@@ -81,7 +81,7 @@ const CATCHES: [Catch; 10] = [
 ];
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn each_mistake_is_caught_by_the_clause_meant_for_it() -> Result<()> {
     for catch in &CATCHES {
         check(catch).with_context(|| format!("--bug {}", catch.bug.name()))?;

@@ -16,9 +16,9 @@ use barscope_analysis::filter::Filter;
 use barscope_bench::access_loop::access_loop;
 use barscope_bench::command::{Ended, Session};
 use barscope_bench::raw_guest::assemble;
+use barscope_guest_abi::scenario::{Needs, SCENARIOS};
 use barscope_trace::End;
 use iced_x86::code_asm::{CodeAssembler, dx, eax};
-use protocol::scenario::{Needs, SCENARIOS};
 
 /// What barscope says once the machine is up.
 const UP: &str = "nested: up after";
@@ -146,7 +146,7 @@ fn nested_all_scenarios_pass_and_the_trace_comes_back() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs QEMU, Debian's kernel and /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm, QEMU and Debian's kernel"]
 fn nested_the_accesses_are_those_that_this_machines_kvm_shows() -> Result<()> {
     let session = Session::new()?;
     let nested = session.run(&["--nested", "--format", "json"])?;
@@ -357,7 +357,7 @@ fn nested_the_test_kernel_misses_no_interrupt() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs QEMU and Debian's kernel"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn nested_linux_that_resets_the_machine_is_told_each_time() -> Result<()> {
     for _ in 0..5 {
         let session = Session::new()?;

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use barscope_vmm::machine::TEST_KERNEL;
+use barscope_guests::TEST_KERNEL;
 
 /// Booting takes a second; a busy machine may take many times that.
 const TIME_LIMIT: Duration = Duration::from_secs(60);

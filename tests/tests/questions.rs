@@ -31,7 +31,7 @@ fn sequence(ended: &Ended) -> Vec<u64> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_filter_selects_what_show_and_run_print() -> Result<()> {
     let session = traced(&["same-register", "interrupt"])?;
     let shown = session.run(&["show", "barscope.trace", "access", "by", "user", "--format", "json"])?;
@@ -49,7 +49,7 @@ fn a_filter_selects_what_show_and_run_print() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn the_whole_trace_is_shown_as_it_was_while_it_ran() -> Result<()> {
     let session = Session::new()?;
     let ran = session.run(&["run", "--scenario", "interrupt"])?;
@@ -59,7 +59,7 @@ fn the_whole_trace_is_shown_as_it_was_while_it_ran() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn records_can_be_taken_from_the_middle_and_the_end() -> Result<()> {
     let session = traced(&["interrupt"])?;
     let all = sequence(&session.run(&["show", "barscope.trace", "--format", "json"])?);
@@ -92,7 +92,7 @@ test \"acknowledged\" on lab in scenario interrupt
 ";
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn expectations_pass_fail_and_are_inconclusive() -> Result<()> {
     let session = traced(&["interrupt"])?;
     let check = ["check", "barscope.trace", "t.expect", "--junit", "report.xml"];
@@ -119,7 +119,7 @@ fn expectations_pass_fail_and_are_inconclusive() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_violation_stops_the_guest_soon() -> Result<()> {
     let session = Session::new()?;
     let run = ["run", "--quiet", "--expect", "t.expect"];
@@ -140,7 +140,7 @@ fn a_violation_stops_the_guest_soon() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn json_tells_the_same() -> Result<()> {
     let session = traced(&["interrupt"])?;
     let text = "test \"t\"\n  never write BAR0.INT_STATUS\n  read BAR0 at least 1\n";
@@ -205,7 +205,7 @@ fn the_language_is_told_as_it_is() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn the_command_has_firmware_for_kernels_of_others_unless_told() -> Result<()> {
     let session = Session::new()?;
     session.file("guest", &raw_guest::assemble(CodeAssembler::ud2)?)?;

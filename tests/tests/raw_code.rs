@@ -35,7 +35,7 @@ fn first(trace: &Trace) -> Result<&View> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn code_of_32_bits_is_shown_as_such() -> Result<()> {
     for (bytes, text, value) in [
         // inc eax, which in 64-bit code is a prefix of the store.
@@ -57,7 +57,7 @@ fn code_of_32_bits_is_shown_as_such() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn an_instruction_that_kvm_cannot_emulate_tells_all_that_an_access_does() -> Result<()> {
     for (bytes, text, expected) in [
         (&[0xd9, 0x07][..], "fld st,dword ptr [edi]", (true, false, 4)),

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use barscope_analysis::filter::Filter;
 use barscope_bench::Bench;
+use barscope_guest_abi::scenario::{Needs, SCENARIOS};
 use barscope_vmm::Stop;
-use protocol::scenario::{Needs, SCENARIOS};
 
 #[test]
 #[ignore = "needs /dev/kvm"]

@@ -7,7 +7,6 @@ use barscope_bench::{Bench, Run};
 use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
 use barscope_vmm::Stop;
-use protocol::scenario::SCENARIOS;
 
 fn play(cpus: u8) -> Result<Run> {
     Bench::test_kernel().cpus(cpus).scenario("two-vcpus").run()

@@ -94,7 +94,7 @@ fn an_address_that_is_given_twice_is_refused() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn addresses_that_guests_could_not_find_are_refused() -> Result<()> {
     let session = Session::new()?;
     fails(&session, &["--device", "lab,bdf=00:04.1"], 2, &["no function 0", "00:04.0"])?;
@@ -105,7 +105,7 @@ fn addresses_that_guests_could_not_find_are_refused() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_guest_finds_both_functions_of_a_device() -> Result<()> {
     let devices = ["--device", "lab,bdf=00:04.0", "--device", "ticker,bdf=00:04.1"];
     let arguments = [&devices[..], &["--scenario", "shared-line", "--scenario", "sub-page-bar"]].concat();
@@ -119,12 +119,12 @@ fn a_guest_finds_both_functions_of_a_device() -> Result<()> {
 fn scenarios_are_listed_without_a_guest() -> Result<()> {
     let ended = Session::new()?.run(&["--list-scenarios", "--kvm", "/nonexistent"])?;
     assert_eq!(ended.code, Some(0));
-    assert_eq!(ended.stdout.lines().count(), protocol::scenario::SCENARIOS.len());
+    assert_eq!(ended.stdout.lines().count(), barscope_guest_abi::scenario::SCENARIOS.len());
     Ok(())
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_file_that_is_no_kernel_is_refused() -> Result<()> {
     let session = Session::new()?;
     session.file("notes.txt", b"not a kernel")?;
@@ -135,7 +135,7 @@ fn a_file_that_is_no_kernel_is_refused() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_trace_path_that_cannot_be_written_is_named() -> Result<()> {
     fails(
         &Session::new()?,
@@ -147,7 +147,7 @@ fn a_trace_path_that_cannot_be_written_is_named() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_full_disk_stops_the_guest_and_keeps_the_trace_until_then() -> Result<()> {
     let session = Session::new()?;
     session.file("guest", &access_loop(100_000, 0)?)?;
@@ -169,7 +169,7 @@ fn a_full_disk_stops_the_guest_and_keeps_the_trace_until_then() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_triple_fault_is_named_with_its_place() -> Result<()> {
     let session = boot_fails(
         |a| {
@@ -185,7 +185,7 @@ fn a_triple_fault_is_named_with_its_place() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_guest_that_halts_forever_is_stopped_at_once() -> Result<()> {
     let began = Instant::now();
     let session = boot_fails(
@@ -204,7 +204,7 @@ fn a_guest_that_halts_forever_is_stopped_at_once() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_guest_that_hangs_is_stopped_by_the_time_limit_and_located() -> Result<()> {
     let session = boot_fails(
         |a| {
@@ -224,7 +224,7 @@ fn a_guest_that_hangs_is_stopped_by_the_time_limit_and_located() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn an_instruction_that_kvm_cannot_emulate_is_printed() -> Result<()> {
     // Fetching code from device memory is beyond every KVM.
     boot_fails(
@@ -240,7 +240,7 @@ fn an_instruction_that_kvm_cannot_emulate_is_printed() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn an_access_that_kvm_cannot_emulate_is_traced_and_becomes_an_invalid_opcode() -> Result<()> {
     let session = boot_fails(
         |a| {
@@ -262,7 +262,7 @@ fn an_access_that_kvm_cannot_emulate_is_traced_and_becomes_an_invalid_opcode() -
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn ctrl_c_ends_in_order() -> Result<()> {
     let session = Session::new()?;
     session.file("guest", &access_loop(i32::MAX, 0)?)?;
@@ -284,7 +284,7 @@ fn ctrl_c_ends_in_order() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_killed_run_leaves_a_readable_trace() -> Result<()> {
     let session = Session::new()?;
     session.file("guest", &access_loop(i32::MAX, 0)?)?;
@@ -299,7 +299,7 @@ fn a_killed_run_leaves_a_readable_trace() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_file_that_is_no_trace_is_replaced_by_force_only() -> Result<()> {
     let session = Session::new()?;
     session.file("notes.txt", b"dear diary")?;
@@ -316,7 +316,7 @@ fn a_file_that_is_no_trace_is_replaced_by_force_only() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_trace_that_reaches_its_limit_ends_the_run_and_is_whole() -> Result<()> {
     const LIMIT: u64 = 2 << 20;
     let session = Session::new()?;
@@ -368,7 +368,7 @@ fn expectations_and_traces_that_are_no_files_are_refused_at_once() -> Result<()>
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_guest_that_announces_nothing_leaves_a_trace_that_says_so() -> Result<()> {
     let run = Bench::kernel(access_loop(2, 3)?).run()?;
     let known = run.trace.capabilities();
@@ -388,10 +388,10 @@ fn a_guest_that_announces_nothing_leaves_a_trace_that_says_so() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn what_any_guest_announces_its_trace_can_tell_from_then_on() -> Result<()> {
     // Another file, so that nothing is known of it beforehand.
-    let kernel = [barscope_vmm::machine::TEST_KERNEL, b" "].concat();
+    let kernel = [barscope_guests::TEST_KERNEL, b" "].concat();
     let trace = Bench::kernel(kernel).run()?.trace;
     for capability in Capability::ALL {
         let expected = match capability {

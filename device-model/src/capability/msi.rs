@@ -2,8 +2,10 @@
 //!
 //! PCI Local Bus 3.0, section 6.8.1.
 
+use super::messages::Messages;
 use crate::config::ConfigSpace;
-use crate::interrupt::Messages;
+use crate::header::MsiSpec;
+use crate::vector::VectorIndex;
 
 const CAPABILITY_ID: u8 = 0x05;
 /// Message Control and the address, as offsets in the capability.
@@ -19,24 +21,6 @@ const CONTROL_ENABLED_SHIFT: u32 = 4;
 const CONTROL_ENABLED_MASK: u16 = 0b111 << CONTROL_ENABLED_SHIFT;
 const CONTROL_64_BIT: u16 = 1 << 7;
 const CONTROL_MASKING: u16 = 1 << 8;
-
-/// What a function's MSI capability offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MsiSpec {
-    /// Vectors: a power of two up to 32.
-    pub vectors: u8,
-    /// The address has 64 bits, not 32.
-    pub wide: bool,
-    /// Vectors can be masked one by one.
-    pub masking: bool,
-}
-
-impl MsiSpec {
-    /// `vectors` with a 64-bit address, without masking.
-    pub const fn new(vectors: u8) -> Self {
-        Self { vectors, wide: true, masking: false }
-    }
-}
 
 /// The capability, at an offset.
 pub(crate) struct Msi {
@@ -113,11 +97,11 @@ impl Messages for Msi {
     }
 
     /// The vector's number replaces the low bits of the data.
-    fn message(&self, config: &ConfigSpace, vector: u32) -> (u64, u32) {
+    fn message(&self, config: &ConfigSpace, vector: VectorIndex) -> (u64, u32) {
         let low = u64::from(config.u32(self.offset + ADDRESS_LOW));
         let high = if self.spec.wide { u64::from(config.u32(self.offset + ADDRESS_HIGH)) } else { 0 };
         let vector_bits = self.vectors(config) - 1;
-        let data = u32::from(config.u16(self.data())) & !vector_bits | vector & vector_bits;
+        let data = u32::from(config.u16(self.data())) & !vector_bits | u32::from(vector.get()) & vector_bits;
         (high << 32 | low, data)
     }
 }

@@ -4,12 +4,15 @@
 
 use std::ops::Range;
 
+use super::messages::Messages;
+use crate::access_size::AccessSize;
 use crate::address::Region;
-use crate::bar::BarSpec;
 use crate::config::ConfigSpace;
-use crate::device::Refused;
-use crate::interrupt::Messages;
+use crate::header::BarSpec;
+use crate::header::MsixSpec;
+use crate::refused::Refused;
 use crate::register::{Access, Field, Register};
+use crate::vector::VectorIndex;
 
 const CAPABILITY_ID: u8 = 0x11;
 const LENGTH: usize = 12;
@@ -35,19 +38,6 @@ const WRITABLE: [u32; 4] = [!0b11, u32::MAX, u32::MAX, VECTOR_MASK];
 const RESET: [u32; 4] = [0, 0, 0, VECTOR_MASK];
 const ENTRY_NAMES: [&str; 4] = ["ADDRESS_LOW", "ADDRESS_HIGH", "DATA", "CONTROL"];
 const VECTOR_CONTROL_FIELDS: &[Field] = &[Field::bit("MASK", 0, "the vector is masked")];
-
-/// What a function's MSI-X capability offers, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MsixSpec {
-    /// Vectors, 1 to 2048.
-    pub vectors: u16,
-    /// The BAR that holds table and pending bits.
-    pub bar: u8,
-    /// Offset of the table in that BAR: a multiple of 8.
-    pub table: u32,
-    /// Offset of the pending bits in that BAR: a multiple of 8.
-    pub pending: u32,
-}
 
 impl MsixSpec {
     /// The offsets of the table's bytes.
@@ -111,8 +101,8 @@ impl Msix {
         let offset = config.add_capability(CAPABILITY_ID, LENGTH);
         config.define(offset + CONTROL, &(spec.vectors - 1).to_le_bytes());
         config.make_writable(offset + CONTROL, &(CONTROL_FUNCTION_MASK | CONTROL_ENABLE).to_le_bytes());
-        config.define(offset + TABLE, &(spec.table | u32::from(spec.bar)).to_le_bytes());
-        config.define(offset + PENDING, &(spec.pending | u32::from(spec.bar)).to_le_bytes());
+        config.define(offset + TABLE, &(spec.table | u32::from(spec.bar.get())).to_le_bytes());
+        config.define(offset + PENDING, &(spec.pending | u32::from(spec.bar.get())).to_le_bytes());
         Self { offset, spec, table: vec![RESET; spec.vectors.into()], pending: 0 }
     }
 
@@ -131,17 +121,17 @@ impl Msix {
     ///
     /// # Errors
     /// [`Refused::Width`] unless 4 or 8 bytes, [`Refused::Alignment`] unless aligned to that.
-    pub(crate) fn read(&self, offset: u64, size: u8) -> Result<u64, Refused> {
+    pub(crate) fn read(&self, offset: u64, size: AccessSize) -> Result<u64, Refused> {
         check_access(offset, size)?;
         if self.spec.pending_range().contains(&offset) {
             // Bits of vectors from 32 on are zero.
             let first = offset - u64::from(self.spec.pending);
             let bits = if first < 8 { u64::from(self.pending) >> (8 * first) } else { 0 };
-            return Ok(if size == 4 { bits & 0xffff_ffff } else { bits });
+            return Ok(bits & size.mask());
         }
         let (entry, word) = self.place(offset);
         let low = u64::from(self.table[entry][word]);
-        let high = if size == 8 { u64::from(self.table[entry][word + 1]) } else { 0 };
+        let high = if size == AccessSize::Qword { u64::from(self.table[entry][word + 1]) } else { 0 };
         Ok(high << 32 | low)
     }
 
@@ -149,14 +139,14 @@ impl Msix {
     ///
     /// # Errors
     /// As for [`Msix::read`]; [`Refused::ReadOnly`] for the pending bits.
-    pub(crate) fn write(&mut self, offset: u64, size: u8, value: u64) -> Result<(), Refused> {
+    pub(crate) fn write(&mut self, offset: u64, size: AccessSize, value: u64) -> Result<(), Refused> {
         check_access(offset, size)?;
         if self.spec.pending_range().contains(&offset) {
             return Err(Refused::ReadOnly);
         }
         let (entry, word) = self.place(offset);
         self.table[entry][word] = value as u32 & WRITABLE[word];
-        if size == 8 {
+        if size == AccessSize::Qword {
             self.table[entry][word + 1] = (value >> 32) as u32 & WRITABLE[word + 1];
         }
         Ok(())
@@ -193,11 +183,11 @@ impl Msix {
     }
 }
 
-fn check_access(offset: u64, size: u8) -> Result<(), Refused> {
+fn check_access(offset: u64, size: AccessSize) -> Result<(), Refused> {
     match size {
-        4 | 8 if offset.is_multiple_of(size.into()) => Ok(()),
-        4 | 8 => Err(Refused::Alignment),
-        _ => Err(Refused::Width),
+        AccessSize::Byte | AccessSize::Word => Err(Refused::Width),
+        _ if offset.is_multiple_of(size.bytes()) => Ok(()),
+        _ => Err(Refused::Alignment),
     }
 }
 
@@ -224,8 +214,8 @@ impl Messages for Msix {
         self.pending = pending;
     }
 
-    fn message(&self, _: &ConfigSpace, vector: u32) -> (u64, u32) {
-        let entry = &self.table[vector as usize];
+    fn message(&self, _: &ConfigSpace, vector: VectorIndex) -> (u64, u32) {
+        let entry = &self.table[usize::from(vector.get())];
         (u64::from(entry[ADDRESS_HIGH]) << 32 | u64::from(entry[ADDRESS_LOW]), entry[DATA])
     }
 }

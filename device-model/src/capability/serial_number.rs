@@ -17,15 +17,16 @@ pub(crate) fn define(number: u64, config: &mut ConfigSpace) {
 
 #[cfg(test)]
 mod tests {
-    use crate::devices::lab::Lab;
+    use crate::access_size::AccessSize::{Dword, Qword};
     use crate::fixture::Fixture;
+    use crate::probe::Probe;
 
     #[test]
     fn it_is_the_only_extended_capability() {
-        let mut fixture = Fixture::new(Lab::default());
+        let mut fixture = Fixture::new(Probe::with_every_capability());
 
-        assert_eq!(fixture.config_read(0x100, 4), 0x0001_0003);
-        assert_eq!(fixture.config_read(0x104, 8), 0x1ab0_0000_0000_0001);
-        assert_eq!(fixture.config_read(0x10c, 4), 0);
+        assert_eq!(fixture.config_read(0x100, Dword), 0x0001_0003);
+        assert_eq!(fixture.config_read(0x104, Qword), 0x1ab0_0000_0000_0001);
+        assert_eq!(fixture.config_read(0x10c, Dword), 0);
     }
 }

@@ -22,18 +22,19 @@ pub(crate) fn define(content: &[u8], config: &mut ConfigSpace) {
 
 #[cfg(test)]
 mod tests {
-    use crate::devices::lab::Lab;
+    use crate::access_size::AccessSize::{Byte, Dword};
     use crate::fixture::Fixture;
+    use crate::probe::Probe;
 
     #[test]
     fn it_says_its_length_and_is_read_only() {
-        let mut fixture = Fixture::new(Lab::default());
+        let mut fixture = Fixture::new(Probe::with_every_capability());
         let offset = fixture.capability(0x09).unwrap();
 
-        fixture.config_write(offset + 4, 4, 0);
+        fixture.config_write(offset + 4, Dword, 0);
 
-        assert_eq!(fixture.config_read(offset + 2, 1), 8);
-        assert_eq!(fixture.config_read(offset + 3, 1), u64::from(b'b'));
-        assert_eq!(fixture.config_read(offset + 4, 4), u64::from(u32::from_le_bytes(*b"ench")));
+        assert_eq!(fixture.config_read(offset + 2, Byte), 8);
+        assert_eq!(fixture.config_read(offset + 3, Byte), u64::from(b'b'));
+        assert_eq!(fixture.config_read(offset + 4, Dword), u64::from(u32::from_le_bytes(*b"ench")));
     }
 }

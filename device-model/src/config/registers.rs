@@ -226,8 +226,8 @@ fn placed(registers: &[Register], at: usize) -> impl Iterator<Item = Register> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devices::lab::Lab;
     use crate::function::PciFunction;
+    use crate::probe::Probe;
 
     fn names(registers: &[Register]) -> Vec<(u64, u64, &str)> {
         registers.iter().map(|register| (register.offset, register.size, &*register.name)).collect()
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn registers_of_the_capabilities_that_a_function_has_come_after_its_header() {
-        let registers = PciFunction::new(Box::new(Lab::default())).configuration_registers();
+        let registers = PciFunction::new(Box::new(Probe::with_every_capability())).configuration_registers();
         let named = names(&registers);
         assert_eq!(
             named[..4],

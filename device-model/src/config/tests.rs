@@ -1,4 +1,5 @@
 use super::*;
+use crate::access_size::AccessSize::{Byte, Word};
 
 #[test]
 fn capabilities_form_a_list_in_the_order_they_were_added() {
@@ -7,18 +8,18 @@ fn capabilities_form_a_list_in_the_order_they_were_added() {
     assert_eq!(config.add_capability(0x05, 14), 0x40);
     assert_eq!(config.add_capability(0x09, 8), 0x50);
 
-    assert_eq!(config.read(0x34, 1), Ok(0x40));
-    assert_eq!(config.read(0x40, 2), Ok(0x5005));
-    assert_eq!(config.read(0x50, 2), Ok(0x0009));
-    assert_eq!(config.read(0x06, 2), Ok(0x0010));
+    assert_eq!(config.read(0x34, Byte), Ok(0x40));
+    assert_eq!(config.read(0x40, Word), Ok(0x5005));
+    assert_eq!(config.read(0x50, Word), Ok(0x0009));
+    assert_eq!(config.read(0x06, Word), Ok(0x0010));
 }
 
 #[test]
 fn a_space_without_capabilities_has_no_list() {
     let config = ConfigSpace::new();
 
-    assert_eq!(config.read(0x34, 1), Ok(0));
-    assert_eq!(config.read(0x06, 2), Ok(0));
+    assert_eq!(config.read(0x34, Byte), Ok(0));
+    assert_eq!(config.read(0x06, Word), Ok(0));
 }
 
 #[test]
@@ -33,7 +34,7 @@ fn reset_takes_back_what_was_written() {
     config.define(0x80, &[0x11, 0x22]);
     config.make_writable(0x80, &[0xf0, 0xff]);
 
-    config.write(0x80, 2, 0xffff).unwrap();
+    config.write(0x80, Word, 0xffff).unwrap();
     assert_eq!(config.u16(0x80), 0xfff1);
 
     config.reset();
@@ -46,9 +47,9 @@ fn what_the_function_reports_is_read_only_to_software() {
     config.make_reported(0x80, &[0x0c]);
     config.assign(0x80, [0x0c], [0xff]);
 
-    config.write(0x80, 1, 0).unwrap();
+    config.write(0x80, Byte, 0).unwrap();
 
-    assert_eq!(config.read(0x80, 1), Ok(0x0c));
+    assert_eq!(config.read(0x80, Byte), Ok(0x0c));
 }
 
 #[test]
@@ -56,12 +57,12 @@ fn bytes_are_taken_back_only_by_a_space_that_is_laid_out_alike() {
     let mut config = ConfigSpace::new();
     config.define(0x80, &[0x11]);
     config.make_writable(0x80, &[0xf0]);
-    config.write(0x80, 1, 0xa0).unwrap();
+    config.write(0x80, Byte, 0xa0).unwrap();
     let saved = config.bytes().to_vec();
     config.reset();
 
     assert!(config.restore(&saved));
-    assert_eq!(config.read(0x80, 1), Ok(0xa1));
+    assert_eq!(config.read(0x80, Byte), Ok(0xa1));
 
     assert!(!ConfigSpace::new().restore(&saved));
     assert!(!config.restore(&saved[1..]));

@@ -1,8 +1,9 @@
 use super::*;
+use crate::access_size::AccessSize::{Byte, Dword, Word};
 
 fn selecting(value: u64) -> ConfigAddress {
     let mut address = ConfigAddress::default();
-    address.write(0, 4, value).unwrap();
+    address.write(0, Dword, value).unwrap();
     address
 }
 
@@ -12,21 +13,21 @@ fn bdf(text: &str) -> Bdf {
 
 #[test]
 fn the_address_register_keeps_all_that_is_written() {
-    assert_eq!(selecting(0xffff_ffff).read(0, 4), Ok(0xffff_ffff));
-    assert_eq!(selecting(0x7f00_0003).read(0, 4), Ok(0x7f00_0003));
-    assert_eq!(selecting(0x8000_0000).read(0, 4), Ok(0x8000_0000));
+    assert_eq!(selecting(0xffff_ffff).read(0, Dword), Ok(0xffff_ffff));
+    assert_eq!(selecting(0x7f00_0003).read(0, Dword), Ok(0x7f00_0003));
+    assert_eq!(selecting(0x8000_0000).read(0, Dword), Ok(0x8000_0000));
 }
 
 #[test]
 fn bytes_and_words_at_the_address_register_pass_it_by() {
     let mut address = selecting(0x8000_2000);
 
-    assert_eq!(address.write(3, 1, 0x01), Err(Refused::Width));
-    assert_eq!(address.write(0, 2, 0xffff), Err(Refused::Width));
-    assert_eq!(address.read(0, 1), Err(Refused::Width));
-    assert_eq!(address.write(1, 4, 0xffff_ffff), Err(Refused::Alignment));
+    assert_eq!(address.write(3, Byte, 0x01), Err(Refused::Width));
+    assert_eq!(address.write(0, Word, 0xffff), Err(Refused::Width));
+    assert_eq!(address.read(0, Byte), Err(Refused::Width));
+    assert_eq!(address.write(1, Dword, 0xffff_ffff), Err(Refused::Alignment));
 
-    assert_eq!(address.read(0, 4), Ok(0x8000_2000));
+    assert_eq!(address.read(0, Dword), Ok(0x8000_2000));
 }
 
 #[test]

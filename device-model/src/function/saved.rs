@@ -1,12 +1,14 @@
 //! Saving and restoring a function.
 
 use super::PciFunction;
-use crate::bytes::Hex;
 use crate::capability::msix::Msix;
+use crate::context::BusContext;
+use crate::hex::Hex;
+use crate::interrupt::Interrupts;
 use crate::state::{BadState, State};
 
 impl PciFunction {
-    /// All that it remembers.
+    /// Everything that it remembers, as a value that serializes.
     pub fn save(&self) -> State {
         State {
             name: self.name().to_owned(),
@@ -18,17 +20,25 @@ impl PciFunction {
         }
     }
 
-    /// Takes back what [`PciFunction::save`] of an equal function gave. No occurrence says what is
-    /// decoded, backed and asserted from then on: the caller asks for it.
+    /// Takes back what [`PciFunction::save`] of an equal function gave.
+    ///
+    /// Effects say what differs from before, as those of a write do: registers, regions that are decoded
+    /// or backed otherwise, the level of the interrupt pin. A message that was sent before the function
+    /// was saved isn't sent again. Timers run on in the device time of the saved function: the caller asks
+    /// for [`PciFunction::next_deadline`].
     ///
     /// # Errors
     /// [`BadState`] if the state is of another device, of one with other options, or malformed. The
-    /// function is reset then.
-    pub fn restore(&mut self, state: State) -> Result<(), BadState> {
+    /// function is reset then, which effects say as well.
+    pub fn restore(&mut self, bus: &mut BusContext<'_>, state: State) -> Result<(), BadState> {
+        let before = self.decoding();
         let restored = self.take_back(state);
         if restored.is_err() {
-            self.reset();
+            self.forget();
         }
+        self.report_moves(&before);
+        self.update_interrupts();
+        self.report(bus, bus.now, bus.cause);
         restored
     }
 
@@ -45,11 +55,9 @@ impl PciFunction {
             return Err(BadState::OtherOptions(self.name()));
         }
         self.device.restore(state.device)?;
-        self.interrupts = state.interrupts;
+        // The pin's level, as the machine knows it, changes by an effect only.
+        self.interrupts = Interrupts { asserted: self.interrupts.asserted, ..state.interrupts };
         self.timers = state.timers;
-        self.update_interrupts();
-        self.compare();
-        self.effects.clear();
         Ok(())
     }
 }

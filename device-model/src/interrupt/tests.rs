@@ -1,6 +1,9 @@
+use crate::access_size::AccessSize::{Byte, Qword, Word};
 use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
+use crate::probe::vector;
 use crate::probe::{CAUSES, Probe, REGISTERS};
+use crate::vector::VectorIndex;
 
 const COMMAND: u64 = 0x04;
 const STATUS: u64 = 0x06;
@@ -16,12 +19,12 @@ fn with_pin() -> Fixture {
 }
 
 fn pending(fixture: &mut Fixture, causes: u64) -> Vec<Effect> {
-    fixture.write(REGISTERS, CAUSES, 8, causes).unwrap();
+    fixture.write(REGISTERS, CAUSES, Qword, causes).unwrap();
     others(fixture)
 }
 
 fn command(fixture: &mut Fixture, value: u64) -> Vec<Effect> {
-    fixture.config_write(COMMAND, 2, value);
+    fixture.config_write(COMMAND, Word, value);
     others(fixture)
 }
 
@@ -32,17 +35,17 @@ fn others(fixture: &mut Fixture) -> Vec<Effect> {
 }
 
 fn interrupt_status(fixture: &mut Fixture) -> bool {
-    fixture.config_read(STATUS, 2) & INTERRUPT_STATUS != 0
+    fixture.config_read(STATUS, Word) & INTERRUPT_STATUS != 0
 }
 
 #[test]
 fn the_header_names_the_pin_and_keeps_a_line() {
     let mut fixture = with_pin();
 
-    fixture.config_write(0x3c, 2, 0xff0b);
+    fixture.config_write(0x3c, Word, 0xff0b);
 
-    assert_eq!(fixture.config_read(0x3c, 2), 0x010b);
-    assert_eq!(Fixture::new(Probe::new()).config_read(0x3d, 1), 0);
+    assert_eq!(fixture.config_read(0x3c, Word), 0x010b);
+    assert_eq!(Fixture::new(Probe::new()).config_read(0x3d, Byte), 0);
 }
 
 #[test]
@@ -62,7 +65,7 @@ fn interrupt_disable_holds_the_pin_back_but_not_the_cause() {
     let mut fixture = with_pin();
     command(&mut fixture, MEMORY_SPACE | INTERRUPT_DISABLE);
 
-    assert_eq!(pending(&mut fixture, 0b1), [Effect::InterruptMasked { index: 0 }]);
+    assert_eq!(pending(&mut fixture, 0b1), [Effect::InterruptMasked { index: VectorIndex::ZERO }]);
     assert!(interrupt_status(&mut fixture));
     assert!(!fixture.function().intx());
 
@@ -76,7 +79,7 @@ fn interrupt_disable_is_in_the_upper_command_byte() {
     let mut fixture = with_pin();
     pending(&mut fixture, 0b1);
 
-    fixture.config_write(COMMAND + 1, 1, 0x04);
+    fixture.config_write(COMMAND + 1, Byte, 0x04);
 
     assert_eq!(others(&mut fixture), [Effect::Intx { asserted: false }]);
 }
@@ -86,7 +89,7 @@ fn the_pin_needs_no_bus_mastering_and_software_can_not_clear_the_status() {
     let mut fixture = with_pin();
     pending(&mut fixture, 0b1);
 
-    fixture.config_write(STATUS, 2, 0xffff);
+    fixture.config_write(STATUS, Word, 0xffff);
 
     assert!(interrupt_status(&mut fixture));
 }
@@ -109,7 +112,7 @@ fn a_function_without_a_pin_loses_what_no_message_carries() {
     fixture.enable_memory();
     fixture.take_effects();
 
-    let lost = Effect::InterruptLost { index: 31, why: InterruptLoss::NothingEnabled };
+    let lost = Effect::InterruptLost { index: vector(31), why: InterruptLoss::NothingEnabled };
     assert_eq!(pending(&mut fixture, 1 << 31), [lost]);
     assert!(!interrupt_status(&mut fixture));
 }

@@ -2,6 +2,7 @@
 //! doesn't look, or past its region's end can never be reached, and a trace would name accesses wrongly.
 
 use super::{Field, Register, RegisterMap};
+use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::header::ConfigHeader;
 
@@ -19,13 +20,13 @@ pub enum BadMap {
     OutOfOrder {
         /// Their region.
         region: Region,
-        /// Which.
+        /// The register.
         register: String,
         /// Its offset.
         offset: u64,
         /// The register before it in the map.
         before: String,
-        /// Where that ends.
+        /// Offset of its end.
         end: u64,
     },
     /// A register that doesn't end in its region.
@@ -33,7 +34,7 @@ pub enum BadMap {
     PastTheEnd {
         /// The region.
         region: Region,
-        /// Which.
+        /// The register.
         register: String,
         /// Its offset.
         offset: u64,
@@ -47,7 +48,7 @@ pub enum BadMap {
     Size {
         /// The region.
         region: Region,
-        /// Which.
+        /// The register.
         register: String,
         /// Its size in bytes.
         size: u64,
@@ -57,7 +58,7 @@ pub enum BadMap {
     Reset {
         /// The region.
         region: Region,
-        /// Which.
+        /// The register.
         register: String,
         /// The value.
         reset: u64,
@@ -69,14 +70,14 @@ pub enum BadMap {
         region: Region,
         /// The field's register.
         register: String,
-        /// Which.
+        /// The field.
         field: String,
-        /// Why.
+        /// The reason.
         source: BadField,
     },
 }
 
-/// What is wrong with a field.
+/// A fault of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadField {
     /// It has no bits.
@@ -126,7 +127,7 @@ impl RegisterMap {
         for register in self.registers.iter() {
             let name = || register.name.to_string();
             let &Register { offset, size: bytes, reset, .. } = register;
-            if bytes == 0 || (!register.memory && !matches!(bytes, 1 | 2 | 4 | 8)) {
+            if bytes == 0 || (!register.memory && AccessSize::new(bytes).is_none()) {
                 return Err(BadMap::Size { region, register: name(), size: bytes });
             }
             let end = offset.checked_add(bytes).filter(|&end| end <= size);

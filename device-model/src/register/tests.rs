@@ -1,7 +1,8 @@
 use super::*;
+use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 
 static MAP: RegisterMap = RegisterMap {
-    region: Region::Bar(0),
+    region: Region::BAR0,
     registers: Cow::Borrowed(&[
         Register::new32("STATUS", 0x00, Access::ReadOnly, ""),
         Register::new32("KICK", 0x04, Access::WriteOnly, ""),
@@ -25,28 +26,28 @@ fn a_byte_belongs_to_the_register_around_it() {
 
 #[test]
 fn an_access_must_cover_its_register_exactly() {
-    assert!(MAP.check_read(0x00, 4).is_ok());
-    assert_eq!(MAP.check_read(0x00, 2), Err(Refused::Width));
-    assert_eq!(MAP.check_read(0x00, 8), Err(Refused::Width));
-    assert_eq!(MAP.check_read(0x02, 4), Err(Refused::Alignment));
-    assert_eq!(MAP.check_read(0x0c, 4), Err(Refused::Reserved));
+    assert!(MAP.check_read(0x00, Dword).is_ok());
+    assert_eq!(MAP.check_read(0x00, Word), Err(Refused::Width));
+    assert_eq!(MAP.check_read(0x00, Qword), Err(Refused::Width));
+    assert_eq!(MAP.check_read(0x02, Dword), Err(Refused::Alignment));
+    assert_eq!(MAP.check_read(0x0c, Dword), Err(Refused::Reserved));
 }
 
 #[test]
 fn an_access_must_suit_what_software_may_do() {
-    assert_eq!(MAP.check_write(0x00, 4), Err(Refused::ReadOnly));
-    assert_eq!(MAP.check_read(0x04, 4), Err(Refused::WriteOnly));
-    assert!(MAP.check_write(0x04, 4).is_ok());
-    assert!(MAP.check_read(0x10, 4).is_ok());
-    assert_eq!(MAP.check_write(0x10, 4), Err(Refused::ReadOnly));
+    assert_eq!(MAP.check_write(0x00, Dword), Err(Refused::ReadOnly));
+    assert_eq!(MAP.check_read(0x04, Dword), Err(Refused::WriteOnly));
+    assert!(MAP.check_write(0x04, Dword).is_ok());
+    assert!(MAP.check_read(0x10, Dword).is_ok());
+    assert_eq!(MAP.check_write(0x10, Dword), Err(Refused::ReadOnly));
 }
 
 #[test]
 fn memory_takes_any_access_inside_it() {
-    assert!(MAP.check_read(0x41, 8).is_ok());
-    assert!(MAP.check_write(0x7f, 1).is_ok());
-    assert_eq!(MAP.check_read(0x7d, 4), Err(Refused::Reserved));
-    assert_eq!(MAP.check_read(0x3f, 4), Err(Refused::Reserved));
+    assert!(MAP.check_read(0x41, Qword).is_ok());
+    assert!(MAP.check_write(0x7f, Byte).is_ok());
+    assert_eq!(MAP.check_read(0x7d, Dword), Err(Refused::Reserved));
+    assert_eq!(MAP.check_read(0x3f, Dword), Err(Refused::Reserved));
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::arch::asm;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::{Bytes, Count, Exit, Image, Map, Mark, Module, Process, ScenarioEnd, Symbols, Unmap, request};
+use barscope_guest_abi::{
+    Bytes, Count, Exit, Image, Map, Mark, Module, Process, ScenarioEnd, Symbols, Unmap, request,
+};
 
 use crate::system;
 
@@ -16,11 +18,13 @@ static MAPPINGS: AtomicU64 = AtomicU64::new(1);
 /// # Errors
 /// What the system said; or there is no barscope.
 pub fn open(name: &str) -> io::Result<()> {
-    system::allow_ports(protocol::PORT, 4)?;
+    system::allow_ports(barscope_guest_abi::PORT, 4)?;
     let signature: u32;
     // SAFETY: the port was just allowed, and reading it changes nothing.
-    unsafe { asm!("in eax, dx", in("dx") protocol::PORT, out("eax") signature, options(nomem, nostack)) };
-    if signature != protocol::SIGNATURE {
+    unsafe {
+        asm!("in eax, dx", in("dx") barscope_guest_abi::PORT, out("eax") signature, options(nomem, nostack));
+    }
+    if signature != barscope_guest_abi::SIGNATURE {
         return Err(io::Error::other("this machine is not barscope's"));
     }
     let name = name.as_bytes().to_vec();
@@ -42,7 +46,7 @@ fn send<T: Copy>(number: u32, structure: &T) {
             "xchg rbx, {address}",
             address = inout(reg) address => _,
             in("eax") number,
-            in("dx") protocol::PORT,
+            in("dx") barscope_guest_abi::PORT,
             in("rcx") size_of::<T>(),
             options(nostack),
         );
@@ -67,14 +71,14 @@ pub fn end(passed: bool, summary: &str) {
     send(request::SCENARIO_END, &ScenarioEnd { passed: passed.into(), summary: Bytes::of(&summary) });
 }
 
-/// Something was counted: one of `protocol::counted`.
+/// Something was counted: one of `barscope_guest_abi::counted`.
 pub fn count(what: u64, value: u64, address: u64) {
     send(request::COUNT, &Count { what, value, address, error_code: 0, rip: 0 });
 }
 
 /// What the bench is told of a mapping.
 pub struct Made<'a> {
-    /// One of `protocol::path`.
+    /// One of `barscope_guest_abi::path`.
     pub path: u64,
     /// Where in this process.
     pub virtual_address: u64,
@@ -100,7 +104,7 @@ pub fn map(made: &Made<'_>) -> u64 {
         virtual_address: made.virtual_address,
         physical_address: made.physical_address,
         length: made.length,
-        address_space: protocol::OWN_ADDRESS_SPACE,
+        address_space: barscope_guest_abi::OWN_ADDRESS_SPACE,
         on_fault: made.on_fault.into(),
         who: Bytes::of(&who),
         call: Bytes::of(&call),

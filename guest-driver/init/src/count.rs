@@ -67,7 +67,7 @@ impl Entries {
             work();
             bench::mark(&ends);
         })?;
-        bench::count(protocol::counted::KERNEL_ENTRIES, counted.calls + counted.faults, 0);
+        bench::count(barscope_guest_abi::counted::KERNEL_ENTRIES, counted.calls + counted.faults, 0);
         Ok(counted)
     }
 }

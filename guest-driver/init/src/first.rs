@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::process::{Command, Stdio};
 
-use protocol::linux::SCENARIOS;
-use protocol::scenario::Needs;
+use barscope_guest_abi::linux::SCENARIOS;
+use barscope_guest_abi::scenario::Needs;
 
 use crate::log::Log;
 use crate::modules::{self, Modules};

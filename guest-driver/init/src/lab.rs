@@ -113,7 +113,8 @@ impl Lab {
     /// What the driver said.
     pub fn map(&self, bar: usize, window: u64, length: usize, on_fault: bool) -> io::Result<Mapping> {
         let physical_address = self.function.bar(bar)?;
-        let source = Source { path: protocol::path::MMAP, name: "lab0", physical_address, on_fault };
+        let source =
+            Source { path: barscope_guest_abi::path::MMAP, name: "lab0", physical_address, on_fault };
         Mapping::device(&self.file, window, length, &source)
     }
 }

@@ -18,7 +18,7 @@ pub struct Mapping {
 
 /// Where a mapping leads and how it came about.
 pub struct Source<'a> {
-    /// One of `protocol::path`.
+    /// One of `barscope_guest_abi::path`.
     pub path: u64,
     /// What it is made of, for people.
     pub name: &'a str,

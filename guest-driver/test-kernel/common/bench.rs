@@ -3,7 +3,7 @@
 
 use core::arch::asm;
 
-use protocol::{Bytes, Mark, PORT, SIGNATURE, request};
+use barscope_guest_abi::{Bytes, Mark, PORT, SIGNATURE, request};
 
 /// Whether this machine is the bench. Asked once, by the kernel: another machine's port may be
 /// anything.

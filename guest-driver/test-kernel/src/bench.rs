@@ -2,8 +2,8 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use barscope_guest_abi::{Bytes, Count, Exit, Image, Isr, Map, Mark, ScenarioEnd, Unmap, request};
 use common::bench;
-use protocol::{Bytes, Count, Exit, Image, Isr, Map, Mark, ScenarioEnd, Unmap, request};
 
 static PRESENT: AtomicBool = AtomicBool::new(false);
 static LAST_MAPPING: AtomicU64 = AtomicU64::new(0);
@@ -31,7 +31,7 @@ pub fn mark(text: &[u8]) {
 
 /// A mapping to announce.
 pub struct Mapping<'a> {
-    /// One of [`protocol::path`].
+    /// One of [`barscope_guest_abi::path`].
     pub path: u64,
     /// Of its first byte.
     pub virtual_address: u64,

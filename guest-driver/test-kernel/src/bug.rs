@@ -2,8 +2,8 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use protocol::bug::ARGUMENT;
-pub use protocol::bug::Bug;
+use barscope_guest_abi::bug::ARGUMENT;
+pub use barscope_guest_abi::bug::Bug;
 
 use crate::boot_info;
 

@@ -1,11 +1,9 @@
-//! Each CPU's own state: segments, task state, and what runs on it (Intel SDM volume 3, chapters 3
+//! Each CPU's own state: segments, task state, kernel entries (Intel SDM volume 3, chapters 3
 //! and 8).
 
 use core::arch::asm;
-use core::cell::{Cell, UnsafeCell};
+use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-use crate::process::Process;
 
 /// Selector of ring 0's code.
 pub const KERNEL_CODE: u16 = 0x08;
@@ -33,8 +31,8 @@ const DOUBLE_FAULT_STACK_SIZE: usize = 0x1000;
 
 /// Bytes of the I/O permission bitmap: up to the guest ABI's last port, and the byte of ones that
 /// has to follow. Ports past its end are forbidden.
-const IO_BITMAP_SIZE: usize = protocol::PORT as usize / 8 + 2;
-const _: () = assert!(protocol::PORT.is_multiple_of(4), "the port's four bits lie in one byte");
+const IO_BITMAP_SIZE: usize = barscope_guest_abi::PORT as usize / 8 + 2;
+const _: () = assert!(barscope_guest_abi::PORT.is_multiple_of(4), "the port's four bits lie in one byte");
 
 /// The task-state segment with its I/O permission bitmap.
 #[repr(C, packed(4))]
@@ -59,8 +57,6 @@ pub struct Cpu {
     index: usize,
     /// Counts entries into the kernel.
     kernel_entries: AtomicU64,
-    /// The process that runs, or null.
-    current: Cell<*mut Process>,
     descriptors: UnsafeCell<[u64; DESCRIPTORS]>,
     task_state: UnsafeCell<TaskState>,
     double_fault_stack: UnsafeCell<Stack>,
@@ -75,7 +71,7 @@ pub static CPUS: [Cpu; COUNT] = [Cpu::new(0), Cpu::new(1)];
 /// All ports forbidden but the guest ABI's four.
 const fn io_bitmap() -> [u8; IO_BITMAP_SIZE] {
     let mut bitmap = [0xff; IO_BITMAP_SIZE];
-    bitmap[protocol::PORT as usize / 8] = !(0xf << (protocol::PORT % 8));
+    bitmap[barscope_guest_abi::PORT as usize / 8] = !(0xf << (barscope_guest_abi::PORT % 8));
     bitmap
 }
 
@@ -98,7 +94,6 @@ impl Cpu {
         Self {
             index,
             kernel_entries: AtomicU64::new(0),
-            current: Cell::new(core::ptr::null_mut()),
             descriptors: UnsafeCell::new(descriptors),
             task_state: UnsafeCell::new(TaskState {
                 reserved_0: 0,
@@ -165,16 +160,6 @@ impl Cpu {
     /// How often the kernel was entered until now.
     pub fn kernel_entries(&self) -> u64 {
         self.kernel_entries.load(Relaxed)
-    }
-
-    /// The process that runs, or null.
-    pub fn current(&self) -> *mut Process {
-        self.current.get()
-    }
-
-    /// Changes the process that runs.
-    pub fn set_current(&self, process: *mut Process) {
-        self.current.set(process);
     }
 
     /// Where the stack pointer for traps from ring 3 lies. Not aligned to 8 bytes.

@@ -2,15 +2,13 @@
 //!
 //! Every address space has these mappings, since all share the kernel's half; ring 3 can't use them.
 
-use protocol::path;
+use barscope_guest_abi::path;
 
 use crate::bench;
 use crate::lock::Lock;
-use crate::paging::{Caching, PAGE, Root, flag, flush};
+use crate::paging::{Caching, IOREMAP, PAGE, Root, flag, flush};
 use crate::text::Text;
 
-/// First address of the range. Its first page stays empty, as does one after each mapping.
-pub const BASE: u64 = 0xffff_c900_0000_0000;
 /// Pages in the range: one page table, which the boot code has.
 const PAGES: u64 = 512;
 const MAPPINGS: usize = 8;
@@ -75,7 +73,7 @@ pub fn ioremap_as(caching: Caching, physical: u64, size: u64, who: &str) -> Opti
     for page in 0..pages {
         set_page(area.start + page, (first + page * PAGE) | flag::DATA | caching.flags());
     }
-    let address = BASE + area.start * PAGE + physical % PAGE;
+    let address = IOREMAP + area.start * PAGE + physical % PAGE;
     let call =
         Text::<64>::new().str(name(caching)).str("(0x").hex(physical, 1).str(", 0x").hex(size, 1).str(")");
     let announced_as = bench::map(&bench::Mapping {
@@ -116,7 +114,7 @@ fn room(areas: &[Option<Area>; MAPPINGS], pages: u64) -> Option<u64> {
 pub fn iounmap(memory: &IoMemory) {
     for page in 0..memory.area.pages {
         set_page(memory.area.start + page, 0);
-        flush(BASE + (memory.area.start + page) * PAGE);
+        flush(IOREMAP + (memory.area.start + page) * PAGE);
     }
     AREAS.with(|areas| {
         if let Some(area) = areas.get_mut(memory.slot) {
@@ -136,7 +134,7 @@ pub fn is_mapped(physical: u64) -> bool {
 }
 
 fn set_page(page: u64, value: u64) {
-    if let Some(entry) = Root::active().entry(BASE + page * PAGE) {
+    if let Some(entry) = Root::active().entry(IOREMAP + page * PAGE) {
         entry.set(value);
     }
 }

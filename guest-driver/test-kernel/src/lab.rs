@@ -88,7 +88,7 @@ fn memory_bar(function: &Function) -> Result<Bar, Failure> {
     function.bar(MEMORY_BAR).ok_or(Failure::Reason("BAR 2 has no address"))
 }
 
-/// Whether the registers are mapped by [`ioremap()`].
+/// Whether the registers are mapped by [`ioremap`].
 pub fn is_ioremapped(function: &Function) -> Result<bool, Failure> {
     Ok(ioremap::is_mapped(registers_bar(function)?.address))
 }

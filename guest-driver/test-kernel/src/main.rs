@@ -36,6 +36,7 @@ mod serial;
 mod text;
 mod ticker;
 mod trap;
+mod trap_frame;
 
 use core::arch::global_asm;
 use core::panic::PanicInfo;

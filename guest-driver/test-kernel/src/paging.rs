@@ -21,6 +21,8 @@ pub const LARGE_PAGE: u64 = 0x20_0000;
 
 /// Virtual address of physical address 0 in the direct map.
 const DIRECT_MAP: u64 = 0xffff_8880_0000_0000;
+/// Where `ioremap` maps devices. The first page of the range stays empty, as does one after each mapping.
+pub const IOREMAP: u64 = 0xffff_c900_0000_0000;
 /// Virtual address of physical address 0 in the kernel image.
 pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
 /// Where fixed mappings begin.
@@ -179,7 +181,7 @@ impl Root {
 
     /// Takes over the kernel's half from `kernel`.
     pub fn share_kernel_half(self, kernel: Self) {
-        for address in [DIRECT_MAP, crate::ioremap::BASE, KERNEL_BASE] {
+        for address in [DIRECT_MAP, IOREMAP, KERNEL_BASE] {
             Entry::of(self.0, address, ROOT_LEVEL).set(Entry::of(kernel.0, address, ROOT_LEVEL).get());
         }
     }

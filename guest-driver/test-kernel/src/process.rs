@@ -1,16 +1,20 @@
 //! A process: an address space, the registers of its one thread, and its mappings of the device.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
 
+use barscope_guest_abi::{Count, counted, path};
 use common::system_call::{Errno, fill, number};
-use protocol::{Count, counted, path};
 
-use crate::cpu::{Cpu, USER_CODE, USER_DATA};
+use crate::cpu::{self, Cpu, USER_CODE, USER_DATA};
 use crate::lab;
 use crate::paging::{Caching, Entry, PAGE, Root, flag, flush};
 use crate::text::Text;
-use crate::trap::{TrapFrame, fault_address, vector};
+use crate::trap_frame::{TrapFrame, fault_address, vector};
 use crate::{bench, frames, program};
+
+/// The process that runs on each CPU, or null.
+static CURRENT: [AtomicPtr<Process>; cpu::COUNT] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; cpu::COUNT];
 
 /// One page, in the 2 MiB that the program is in: no page table of its own.
 const STACK: u64 = 0x5f_f000;
@@ -130,13 +134,14 @@ impl Process {
         let kernel = Root::active();
         let process: *mut Self = self;
         let cpu = Cpu::this();
-        cpu.set_current(process);
+        let current = &CURRENT[cpu.index()];
+        current.store(process, Relaxed);
         self.root.activate();
         // SAFETY: the address space has the kernel's half and the program; the trap handlers use
-        // the process through `current` until `leave_user` returns here.
+        // the process through `CURRENT` until `leave_user` returns here.
         unsafe { enter_user(&raw const (*process).registers, cpu.trap_stack()) };
         kernel.activate();
-        cpu.set_current(core::ptr::null_mut());
+        current.store(core::ptr::null_mut(), Relaxed);
         self.exit
     }
 
@@ -323,7 +328,7 @@ impl Drop for Process {
 pub fn handle_trap(cpu: &Cpu, frame: &mut TrapFrame) {
     // SAFETY: only a process that `run` made the current one gets into ring 3, and `run` does not
     // touch it meanwhile.
-    let goes_on = unsafe { (*cpu.current()).trap(frame) };
+    let goes_on = unsafe { (*CURRENT[cpu.index()].load(Relaxed)).trap(frame) };
     if !goes_on {
         // SAFETY: the trap stack is where `enter_user` left it, and holds what it saved; nothing
         // in between needs to be dropped.

@@ -1,4 +1,4 @@
-//! The scenarios, each with a question of [`protocol::scenario`] to answer.
+//! The scenarios, each with a question of [`barscope_guest_abi::scenario`] to answer.
 //!
 //! A scenario makes what it needs, mappings and processes, and drops it: none depends on another.
 
@@ -17,8 +17,8 @@ mod shapes;
 mod two_cpus;
 
 use Play::{Alone, AtMemoryEnd, OnTwoCpus, With, WithTicker};
+use barscope_guest_abi::scenario::{ARGUMENT, Needs, SCENARIOS};
 use interrupt::MESSAGES_LOG2;
-use protocol::scenario::{ARGUMENT, Needs, SCENARIOS};
 
 use crate::bench;
 use crate::boot_info;

@@ -89,6 +89,6 @@ pub fn request(a: &mut CodeAssembler, random: &mut Random) -> Result<(), IcedErr
     a.mov(ebx, pointer)?;
     a.mov(ecx, random.of([right, right, right, right, 0, 8, 0xffff_ffff]))?;
     a.mov(eax, number)?;
-    a.mov(edx, u32::from(protocol::PORT))?;
+    a.mov(edx, u32::from(barscope_guest_abi::PORT))?;
     a.out(dx, eax)
 }

@@ -70,7 +70,7 @@ fn ask(a: &mut CodeAssembler, number: u32, pointer: u32, size: u32) -> Result<()
     a.mov(ebx, pointer)?;
     a.mov(ecx, size)?;
     a.mov(eax, number)?;
-    a.mov(edx, u32::from(protocol::PORT))?;
+    a.mov(edx, u32::from(barscope_guest_abi::PORT))?;
     a.out(dx, eax)
 }
 

@@ -7,7 +7,7 @@ use std::env;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use barscope_vmm::machine::TEST_KERNEL;
+use barscope_guests::TEST_KERNEL;
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};

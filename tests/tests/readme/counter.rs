@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use device_model::state::{self, BadState};
-use device_model::*;
+use barscope_device::state::{self, BadState};
+use barscope_device::*;
+use barscope_devices::{OptionSpec, Options};
 use serde_json::Value;
 
 /// Counts writes to its only register.
@@ -14,7 +15,7 @@ pub struct Counter {
 
 pub const OPTIONS: &[OptionSpec] = &[];
 static MAPS: [RegisterMap; 1] = [RegisterMap {
-    region: Region::Bar(0),
+    region: Region::BAR0,
     registers: Cow::Borrowed(&[Register::new32("COUNT", 0, Access::ReadWrite, "writes so far")]),
 }];
 
@@ -30,7 +31,7 @@ impl PciDevice for Counter {
     }
 
     fn header(&self) -> ConfigHeader {
-        let bars = vec![BarSpec::memory32(0, 4096)];
+        let bars = vec![BarSpec::memory32(BarIndex::BAR0, 4096)];
         ConfigHeader { vendor: 0x1234, device: 0x1ab3, class: 0xff_0000, bars, ..Default::default() }
     }
 
@@ -38,12 +39,19 @@ impl PciDevice for Counter {
         &MAPS
     }
 
-    fn read(&mut self, _: &mut Context<'_>, _: Region, at: u64, size: u8) -> Result<u64, Refused> {
+    fn read(&mut self, _: &mut Context<'_>, _: Region, at: u64, size: AccessSize) -> Result<u64, Refused> {
         MAPS[0].check_read(at, size)?;
         Ok(self.writes.into())
     }
 
-    fn write(&mut self, _: &mut Context<'_>, _: Region, at: u64, size: u8, _: u64) -> Result<(), Refused> {
+    fn write(
+        &mut self,
+        _: &mut Context<'_>,
+        _: Region,
+        at: u64,
+        size: AccessSize,
+        _: u64,
+    ) -> Result<(), Refused> {
         MAPS[0].check_write(at, size)?;
         self.writes += 1;
         Ok(())

@@ -5,7 +5,8 @@ mod own_driver;
 
 use anyhow::Result;
 use barscope_bench::command::Session;
-use device_model::{Fixture, Options, Region, catalog};
+use barscope_device::{Fixture, Region};
+use barscope_devices::{Options, catalog};
 
 use counter::{Counter, OPTIONS};
 
@@ -15,9 +16,9 @@ const README: &str = include_str!("../../../README.md");
 fn the_device_in_the_readme_works() {
     let mut fixture = Fixture::new(Counter::new(&Options::defaults(OPTIONS)));
     fixture.enable_memory();
-    fixture.write32(Region::Bar(0), 0, 7);
-    fixture.write32(Region::Bar(0), 0, 7);
-    assert_eq!(fixture.read32(Region::Bar(0), 0), 2);
+    fixture.write32(Region::BAR0, 0, 7);
+    fixture.write32(Region::BAR0, 0, 7);
+    assert_eq!(fixture.read32(Region::BAR0, 0), 2);
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn lasting(line: &str) -> String {
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn the_output_in_the_readme_is_what_is_printed() -> Result<()> {
     let shown = README.split("```\n").nth(1).expect("it begins with some output");
     let session = Session::new()?;

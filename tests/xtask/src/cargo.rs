@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The repository.
 pub fn root() -> &'static Path {
@@ -29,16 +29,15 @@ pub fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     command
 }
 
-/// The test kernel is a package of its own, outside the workspace.
-pub fn kernel<'a>(command: &'a str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-    let manifest = ["--manifest-path", "guest-driver/test-kernel/Cargo.toml"];
+/// What guests run has a manifest of its own for this, outside the workspace.
+pub fn guests<'a>(command: &'a str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let manifest = ["--manifest-path", "guest-driver/lint/Cargo.toml"];
     cargo([command].into_iter().chain(manifest).chain(arguments))
 }
 
-/// `cargo doc`, where warnings are errors.
-pub fn documentation() -> Command {
-    let mut command = cargo(["doc", "--workspace", "--no-deps", "--quiet"]);
-    command.env("RUSTDOCFLAGS", "-D warnings");
+/// A `cargo doc`, where warnings are errors.
+pub fn documentation(mut command: Command) -> Command {
+    command.args(["--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");
     command
 }
 
@@ -46,10 +45,16 @@ pub fn documentation() -> Command {
 pub fn rustfmt_devices() -> Command {
     let mut command = Command::new("rustfmt");
     command.current_dir(root()).args(["--check", "--edition", "2024"]);
-    let devices = std::fs::read_dir(root().join("device-model/src/devices"));
+    let devices = std::fs::read_dir(root().join("device-model/devices/src"));
     let files = devices.into_iter().flatten().flatten().map(|entry| entry.path());
     command.args(files.filter(|path| path.extension() == Some(OsStr::new("rs"))));
     command
+}
+
+/// A command as a person would write it.
+pub fn describe(command: &Command) -> String {
+    let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+    format!("{} {}", command.get_program().display(), arguments.join(" "))
 }
 
 /// A command has to succeed.
@@ -57,14 +62,22 @@ pub fn rustfmt_devices() -> Command {
 /// # Errors
 /// The command, if it doesn't.
 pub fn succeed(command: &mut Command) -> Result<(), String> {
-    let status = command.status();
-    let program = command.get_program().display();
-    match status {
+    match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => {
-            let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
-            Err(format!("FAILED: {program} {}", arguments.join(" ")))
-        }
-        Err(error) => Err(format!("{program}: {error}")),
+        Ok(_) => Err(format!("FAILED: {}", describe(command))),
+        Err(error) => Err(format!("{}: {error}", command.get_program().display())),
+    }
+}
+
+/// What a command prints, as text; what it complains about is shown.
+///
+/// # Errors
+/// The command, if it fails.
+pub fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.stderr(Stdio::inherit()).output();
+    match output {
+        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Ok(_) => Err(format!("FAILED: {}", describe(command))),
+        Err(error) => Err(format!("{}: {error}", command.get_program().display())),
     }
 }

@@ -3,7 +3,11 @@
 
 mod apt;
 mod cargo;
+mod harness;
 mod headers;
+mod needs;
+mod packages;
+mod plan;
 mod sample;
 mod setup;
 mod test;
@@ -12,23 +16,29 @@ use std::env;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: cargo xtask test [--no-setup]
+usage: cargo xtask test [--long] [--no-setup]
        cargo xtask setup [--unpack]
        cargo xtask sample
 
-test   formats (check only), lints, tests, documents. What needs /dev/kvm runs too, and what needs QEMU and
-       Debian's kernel, after `setup` where they are missing.
-       --no-setup leaves the machine alone, and says what could not run. With CI=true that is a failure.
+test   formats (check only), lints, documents, packages, tests. Each test runs where what it says that it needs is: on
+       this machine, on the kvm-amd of a virtual machine too, or nowhere, which is told. What needs QEMU and Debian's
+       kernel runs after `setup` where they are missing.
+       --long also takes the minutes that some tests need: what repeats, and what is measured.
+       --no-setup leaves the machine alone. With CI=true, a test that can't run is a failure, but for want of --long.
 setup  provides Debian's packages that `barscope run --nested` and building kernel modules need: installs
        them as root, or unpacks them into Cargo's target folder as any other user.
        --unpack does so as root too.
 sample makes the trace that is checked in, tests/data/sample.trace.gz, anew. Needs /dev/kvm and gzip.";
 
+const TEST_OPTIONS: [&str; 2] = ["--long", "--no-setup"];
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let passed = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["test"] => test::run(true),
-        ["test", "--no-setup"] => test::run(false),
+        ["test", ref options @ ..] if options.iter().all(|option| TEST_OPTIONS.contains(option)) => {
+            let has = |option| options.contains(&option);
+            test::run(test::Options { long: has("--long"), may_set_up: !has("--no-setup") })
+        }
         ["setup"] => setup::run(false),
         ["setup", "--unpack"] => setup::run(true),
         ["sample"] => sample::run(),

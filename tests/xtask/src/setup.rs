@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use crate::needs::Thing;
 use crate::{apt, cargo};
 
 /// The folder in Cargo's target folder where packages are unpacked; `barscope_vmm::debian` looks there too.
@@ -11,6 +12,8 @@ const UNPACKED: &str = "debian";
 /// A package, and why it is needed.
 pub struct Package {
     pub name: &'static str,
+    /// What a test that needs it says.
+    pub thing: Thing,
     why: &'static str,
     /// The folder and the beginning and end of a name in it by which it is known to be there.
     known_by: (&'static str, &'static str, &'static str),
@@ -19,23 +22,37 @@ pub struct Package {
 const PACKAGES: [Package; 6] = [
     Package {
         name: "qemu-system-x86",
+        thing: Thing::Qemu,
         why: "the virtual machine of `barscope run --nested`; runs the test kernel without the bench",
         known_by: ("usr/bin", "qemu-system-x86_64", ""),
     },
     Package {
         name: "linux-image-cloud-amd64",
+        thing: Thing::Kernel,
         why: "the kernel in that machine, with kvm-amd",
         known_by: ("boot", "vmlinuz-", "-cloud-amd64"),
     },
     Package {
         name: "linux-headers-cloud-amd64",
+        thing: Thing::Headers,
         why: "to build kernel modules for that kernel",
         known_by: ("usr/src", "linux-headers-", "-cloud-amd64"),
     },
-    Package { name: "make", why: "to build kernel modules", known_by: ("usr/bin", "make", "") },
-    Package { name: "gcc", why: "to build kernel modules", known_by: ("usr/bin", "gcc", "") },
+    Package {
+        name: "make",
+        thing: Thing::Headers,
+        why: "to build kernel modules",
+        known_by: ("usr/bin", "make", ""),
+    },
+    Package {
+        name: "gcc",
+        thing: Thing::Headers,
+        why: "to build kernel modules",
+        known_by: ("usr/bin", "gcc", ""),
+    },
     Package {
         name: "pciutils",
+        thing: Thing::Lspci,
         why: "lspci, which tests run in the Linux guest: does it see the device as designed?",
         known_by: ("usr/bin", "lspci", ""),
     },

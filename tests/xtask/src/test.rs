@@ -1,86 +1,126 @@
-//! `cargo xtask test`: the steps, and what can't run where something is missing.
+//! `cargo xtask test`: the steps one after the other, and what can't run where something is missing.
 
 use std::env;
-use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use crate::cargo::{self, cargo, documentation, kernel, rustfmt_devices, succeed};
+use crate::cargo::{self, cargo, documentation, guests, rustfmt_devices, succeed};
+use crate::harness::{self, Report};
+use crate::needs::Thing;
+use crate::packages;
+use crate::plan::{Group, Plan};
 use crate::setup;
-
-/// Tests that can't run on the virtual machine's kvm-amd: they use this machine's files or start other
-/// programs, play every scenario dozens of times, or use SSE in a guest that doesn't switch it on, which a processor
-/// refuses and the emulator here doesn't. All others of the package `tests` run there as well.
-const ONLY_HERE: [&str; 24] = [
-    "budgets",
-    "cost",
-    "determinism",
-    "device_options",
-    "expectation_mutations",
-    "expectations",
-    "explain",
-    "harmless",
-    "host_faults",
-    "kernel_image",
-    "licences",
-    "linux",
-    "linux_contract",
-    "linux_names",
-    "linux_wrong_input",
-    "machine_ends",
-    "mutations",
-    "nested",
-    "qemu",
-    "questions",
-    "raw_code",
-    "readme",
-    "sample",
-    "wrong_input",
-];
 
 /// JUnit reports of the expectation files.
 const REPORTS: [&str; 2] = ["expectations.xml", "expectations-two-vcpus.xml"];
 
-/// A command that has to succeed.
-struct Step {
-    what: &'static str,
-    command: Command,
-}
+const KVM: &str = "/dev/kvm";
 
-fn step(what: &'static str, command: Command) -> Step {
-    Step { what, command }
+/// What the user wants.
+#[derive(Clone, Copy)]
+pub struct Options {
+    /// To take the minutes that some tests need.
+    pub long: bool,
+    /// To provide what is missing.
+    pub may_set_up: bool,
 }
 
 /// Runs all steps that can run.
 ///
 /// # Errors
 /// The first one that fails; with CI=true also what can't run.
-pub fn run(may_set_up: bool) -> Result<(), String> {
-    let skipped = what_cannot_run(may_set_up)?;
-    let steps = steps(&skipped)?;
+pub fn run(options: Options) -> Result<(), String> {
+    let lacking = Lacking::find(options)?;
+    if env::var("CI").as_deref() == Ok("true") {
+        lacking.nothing_but_time()?;
+    }
     for report in reports()? {
         // Whatever is there afterwards is of this run.
         let _ = fs::remove_file(report);
     }
-    let began = Instant::now();
-    let result: Result<(), String> = steps.into_iter().try_for_each(|Step { what, mut command }| {
-        eprintln!("\n== {what}");
-        let step_began = Instant::now();
-        succeed(&mut command).map_err(|error| format!("{what}: {error}"))?;
-        eprintln!("== {what}: {} s", step_began.elapsed().as_secs());
-        Ok(())
-    });
+    let mut steps = Steps::default();
+    let result = run_steps(&mut steps, &lacking);
     for report in reports()?.filter(|report| report.is_file()) {
         eprintln!("\nxtask: JUnit report: {}", report.display());
     }
-    result?;
-    eprintln!("\nxtask: everything passed in {} s", began.elapsed().as_secs());
-    for (what, why) in skipped.iter() {
-        eprintln!("xtask: NOT RUN: {what}, for want of {why}");
+    steps.print();
+    let notes = result?;
+    eprintln!("xtask: everything passed that could run");
+    for note in notes {
+        eprintln!("xtask: {note}");
     }
     Ok(())
+}
+
+/// Gives what did not run or was not checked.
+fn run_steps(steps: &mut Steps, lacking: &Lacking) -> Result<Vec<String>, String> {
+    let lints = ["--", "-D", "warnings"];
+    let workspace = ["clippy", "--workspace", "--all-targets"];
+    steps.command("format", cargo(["fmt", "--all", "--check"]))?;
+    steps.command("format of the devices", rustfmt_devices())?;
+    steps.command("format of the guests", guests("fmt", ["--check"]))?;
+    steps.command("lints", cargo(workspace.into_iter().chain(lints)))?;
+    steps.command("lints of the guests", guests("clippy", lints))?;
+    steps.command("documentation", documentation(cargo(["doc", "--workspace"])))?;
+    steps.command("documentation of the guests", documentation(guests("doc", [])))?;
+    steps.take("lists of the packages", packages::list)?;
+    steps.take("guests and command, from their packages", packages::build)?;
+    steps.command("the command", cargo(["build", "--workspace", "--bin", "barscope"]))?;
+
+    let mut notes = Vec::new();
+    let hidden = without_kvm();
+    if hidden.is_none() && Path::new(KVM).exists() {
+        notes.push(format!(
+            "NOT CHECKED: that tests which need nothing do without {KVM}: it can't be hidden here"
+        ));
+    }
+    let mut alone = hidden.unwrap_or_else(|| cargo([]));
+    alone.args(["test", "--workspace"]);
+    let report = steps.take("tests that need nothing", || harness::run(&mut alone))?;
+    let plan = Plan::new(&report.ignored, |thing| lacking.why(thing))?;
+    let missing = |(test, why): &(String, String)| format!("NOT RUN: {test}, for want of {why}");
+    for group in &plan.here {
+        let what = format!("tests that need {}", group.needs);
+        steps.take(&what, || all_pass(group, group_command(group, None)))?;
+    }
+    if let Some(group) = &plan.nested {
+        let runner = nested_runner()?;
+        let what = "the same in virtual machines, on kvm-amd";
+        steps.take(what, || all_pass(group, group_command(group, Some(&runner))))?;
+    }
+    notes.extend(plan.not_run.iter().map(missing));
+    Ok(notes)
+}
+
+/// The steps so far, and how long each took.
+#[derive(Default)]
+struct Steps(Vec<(String, u64)>);
+
+impl Steps {
+    fn take<T>(&mut self, what: &str, step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+        eprintln!("\n== {what}");
+        let began = Instant::now();
+        let result = step().map_err(|error| format!("{what}: {error}"))?;
+        let seconds = began.elapsed().as_secs();
+        eprintln!("== {what}: {seconds} s");
+        self.0.push((what.to_owned(), seconds));
+        Ok(result)
+    }
+
+    fn command(&mut self, what: &str, mut command: Command) -> Result<(), String> {
+        self.take(what, || succeed(&mut command))
+    }
+
+    /// As CONTRIBUTING.md has it.
+    fn print(&self) {
+        eprintln!("\n| step | seconds |\n|---|---:|");
+        for (what, seconds) in &self.0 {
+            eprintln!("| {what} | {seconds} |");
+        }
+        eprintln!("| all | {} |\n", self.0.iter().map(|(_, seconds)| seconds).sum::<u64>());
+    }
 }
 
 /// Where the test `expectations` leaves its reports: Cargo's folder for what integration tests leave.
@@ -89,89 +129,108 @@ fn reports() -> Result<impl Iterator<Item = PathBuf>, String> {
     Ok(REPORTS.into_iter().map(move |name| folder.join(name)))
 }
 
-/// What is missing, by what needs it.
-#[derive(Default)]
-struct Skipped {
+/// Why tests that need minutes don't run.
+const LONG: &str = "time; `cargo xtask test --long` takes it";
+
+/// Why this run lacks things that tests need.
+struct Lacking {
     kvm: Option<String>,
-    nested: Option<String>,
+    packages: Vec<&'static setup::Package>,
+    long: bool,
 }
 
-impl Skipped {
-    fn iter(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let kvm = self.kvm.iter().map(|why| ("the tests that boot a guest", why));
-        kvm.chain(self.nested.iter().map(|why| ("the tests in QEMU, on kvm-amd and without the bench", why)))
-    }
-}
-
-fn what_cannot_run(may_set_up: bool) -> Result<Skipped, String> {
-    let mut skipped = Skipped::default();
-    if let Err(error) = File::options().read(true).write(true).open("/dev/kvm") {
-        skipped.kvm = Some(format!("/dev/kvm: {error}"));
-    }
-    if !setup::missing()?.is_empty() {
-        let set_up = if may_set_up { setup::run(false) } else { Ok(()) };
-        let missing: Vec<_> = setup::missing()?.iter().map(|package| package.name).collect();
-        if let Err(error) = set_up {
+impl Lacking {
+    fn find(options: Options) -> Result<Self, String> {
+        let kvm = File::options().read(true).write(true).open(KVM).err();
+        if options.may_set_up
+            && !setup::missing()?.is_empty()
+            && let Err(error) = setup::run(false)
+        {
             eprintln!("xtask: {error}");
         }
-        if !missing.is_empty() {
-            skipped.nested = Some(format!("{}; `cargo xtask setup` provides it", missing.join(", ")));
+        Ok(Self {
+            kvm: kvm.map(|error| format!("{KVM}: {error}")),
+            packages: setup::missing()?,
+            long: options.long,
+        })
+    }
+
+    /// CI has to run all tests, but those that need minutes.
+    fn nothing_but_time(&self) -> Result<(), String> {
+        let things = Thing::ALL.into_iter().filter(|thing| *thing != Thing::Minutes);
+        let lacking = things.filter_map(|thing| Some((thing, self.why(thing)?))).next();
+        lacking.map_or(Ok(()), |(thing, why)| {
+            Err(format!("CI has to run the tests that need {}, but lacks {why}", thing.words()))
+        })
+    }
+
+    fn why(&self, thing: Thing) -> Option<String> {
+        match thing {
+            Thing::Kvm | Thing::OwnKvm => self.kvm.clone(),
+            Thing::Minutes => (!self.long).then(|| LONG.to_owned()),
+            Thing::Release => None,
+            Thing::Qemu | Thing::Kernel | Thing::Headers | Thing::Lspci => {
+                let missing = self.packages.iter().filter(|package| package.thing == thing);
+                let missing: Vec<_> = missing.map(|package| package.name).collect();
+                let missing = missing.join(", ");
+                (!missing.is_empty()).then(|| format!("{missing}; `cargo xtask setup` provides it"))
+            }
         }
     }
-    if env::var("CI").as_deref() == Ok("true")
-        && let Some((what, why)) = skipped.iter().next()
-    {
-        return Err(format!("CI has to run {what}, but lacks {why}"));
-    }
-    Ok(skipped)
 }
 
-fn steps(skipped: &Skipped) -> Result<Vec<Step>, String> {
-    let mut steps = vec![
-        step("format", cargo(["fmt", "--all", "--check"])),
-        step("format of the devices", rustfmt_devices()),
-        step("format of the test kernel", kernel("fmt", ["--check"])),
-        step("lints", cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
-        step("lints of the test kernel", kernel("clippy", ["--", "-D", "warnings"])),
-        step("documentation", documentation()),
-    ];
-    if skipped.kvm.is_none() {
-        let run = ["test", "--workspace", "--", "--include-ignored"];
-        let elsewhere = ["--skip", "qemu_", "--skip", "nested_", "--skip", "on_linux_", "--skip", "cost_"];
-        steps.push(step("tests, those on /dev/kvm included", cargo(run.into_iter().chain(elsewhere))));
-        let cost = ["test", "--release", "--package", "barscope-bench", "--test", "cost", "--"];
-        let shown = ["--include-ignored", "--nocapture"];
-        steps.push(step("cost of a traced access", cargo(cost.into_iter().chain(shown))));
-    } else {
-        steps.push(step("tests that need no /dev/kvm", cargo(["test", "--workspace"])));
+/// Cargo where no KVM is, so that a test which uses it without saying so fails. `None` if that can't be had here.
+fn without_kvm() -> Option<Command> {
+    if !Path::new(KVM).exists() {
+        return None;
     }
-    if skipped.nested.is_none() {
-        let qemu = ["test", "--package", "barscope-bench", "--test", "qemu", "--", "--include-ignored"];
-        steps.push(step("the test kernel under QEMU", cargo(qemu)));
-        let run = ["test", "--package", "barscope-bench", "--test", "nested", "--test", "expectations", "--"];
-        let nested = ["--include-ignored", "nested_"];
-        steps.push(step("barscope run --nested", cargo(run.into_iter().chain(nested))));
-        let linux = ["test", "--package", "barscope-bench", "--test", "linux", "--test", "linux_names"];
-        let shown = ["--test", "linux_wrong_input", "--", "--include-ignored"];
-        steps.push(step("Linux with its driver, nested", cargo(linux.into_iter().chain(shown))));
-        steps.push(step("tests on kvm-amd, nested", on_kvm_amd()?));
-    }
-    Ok(steps)
+    let hide = format!("mount --bind /dev/null {KVM} && exec \"$@\"");
+    let hidden = |user: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(user).args(["--mount", "sh", "-c", &hide, "sh"]);
+        command
+    };
+    // Root needs no names of its own.
+    let users: [&[&str]; 2] = [&[], &["--map-root-user"]];
+    let works =
+        |user: &&[&str]| hidden(user).arg("true").output().is_ok_and(|output| output.status.success());
+    let user = users.into_iter().find(works)?;
+    let mut command = hidden(user);
+    command.current_dir(cargo::root()).arg(cargo([]).get_program());
+    Some(command)
 }
 
-/// The tests of the package `tests`, each program in a virtual machine of its own.
-fn on_kvm_amd() -> Result<Command, String> {
+/// A group's tests, by a runner if one is given.
+fn group_command(group: &Group, runner: Option<&str>) -> Command {
+    let mut command = cargo(["test", "--workspace"]);
+    if group.needs.has(Thing::Release) {
+        command.arg("--release");
+    }
+    if let Some(runner) = runner {
+        command.args(["--config", runner]);
+    }
+    if group.units {
+        command.args(["--lib", "--bins"]);
+    }
+    for program in &group.programs {
+        command.args(["--test", program]);
+    }
+    command.args(["--", "--ignored", "--exact"]);
+    // What is measured is to be seen.
+    if group.needs.has(Thing::Release) {
+        command.arg("--nocapture");
+    }
+    command.args(&group.names);
+    command
+}
+
+fn all_pass(group: &Group, mut command: Command) -> Result<(), String> {
+    let Report { passed, .. } = harness::run(&mut command)?;
+    if passed == group.count { Ok(()) } else { Err(format!("{passed} passed of {} tests", group.count)) }
+}
+
+/// The setting by which Cargo runs each test program in a virtual machine of its own.
+fn nested_runner() -> Result<String, String> {
     let barscope = cargo::built("barscope")?;
-    let runner = format!("target.'cfg(target_os = \"linux\")'.runner=[{barscope:?}, \"nested\"]");
-    let mut command = cargo(["test", "--package", "barscope-bench", "--config", &runner]);
-    let folder = cargo::root().join("tests/tests");
-    let files = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut names: Vec<_> =
-        files.flatten().filter_map(|file| file.path().file_stem().map(OsStr::to_owned)).collect();
-    names.sort();
-    for name in names.iter().filter(|name| !ONLY_HERE.iter().any(|only| *name == only)) {
-        command.arg("--test").arg(name);
-    }
-    command.args(["--", "--include-ignored"]);
-    Ok(command)
+    Ok(format!("target.'cfg(target_os = \"linux\")'.runner=[{barscope:?}, \"nested\"]"))
 }

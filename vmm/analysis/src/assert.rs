@@ -1,7 +1,7 @@
 //! Assertions over a trace: what has to be in it, how often, and what must not.
 //!
 //! ```no_run
-//! # fn check(trace: &crate::Trace) {
+//! # fn check(trace: &barscope_analysis::Trace) {
 //! use barscope_analysis::assert::{Expect, Window, read, write};
 //! use barscope_trace::definition::Path;
 //!
@@ -22,12 +22,12 @@
 
 mod chain;
 mod clause;
+mod context;
 mod covered;
 mod engine;
 mod expect;
 mod failure;
 mod needs;
-mod picture;
 #[cfg(test)]
 mod reference;
 mod run;
@@ -38,10 +38,10 @@ mod watchlist;
 mod window;
 
 pub use clause::{Clause, Goal, Limits, Step, Time, Within};
+pub use context::{Finding, Findings};
 pub use engine::Engine;
 pub use expect::{Expect, check};
 pub use failure::{Failure, Line, NotPassed, Open, Verdict};
-pub use picture::{Finding, Findings};
 pub use suite::{Devices, Location, Placed, Suite, Test};
 pub use window::Window;
 

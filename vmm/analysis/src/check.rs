@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::assert::{Engine, Finding, Findings, Suite, Verdict};
 use crate::expectation;
-use crate::filter::Mistake;
+use crate::filter::Diagnostic;
 use crate::view::{View, Viewer};
 
 /// How many clauses that are inconclusive for one reason are shown one by one.
@@ -50,7 +50,7 @@ impl Expectations {
     ///
     /// # Errors
     /// The first mistake in it.
-    pub fn add(&mut self, path: &Path, text: &str) -> Result<(), Mistake> {
+    pub fn add(&mut self, path: &Path, text: &str) -> Result<(), Diagnostic> {
         let suite = expectation::parse(&path.display().to_string(), text)?;
         self.files.push(Expected { path: path.to_owned(), live: Engine::new(suite.clone()), suite });
         Ok(())
@@ -89,9 +89,9 @@ impl Expectations {
             let view = viewer.view(stream.definitions(), &event);
             engines.iter_mut().for_each(|engine| engine.take(stream.definitions(), &view));
         }
-        let ending = (&stream).into();
-        let mut findings: Vec<_> = engines.into_iter().map(|engine| engine.finish(&ending)).collect();
-        if findings.iter().any(Findings::need_pictures) {
+        let info = stream.info();
+        let mut findings: Vec<_> = engines.into_iter().map(|engine| engine.finish(&info)).collect();
+        if findings.iter().any(Findings::need_context) {
             let mut stream = Stream::open(path)?;
             let mut viewer = Viewer::default();
             while let Some(event) = stream.next()? {

@@ -6,7 +6,7 @@ use barscope_trace::{Damage, Stream};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use crate::print::words;
+use crate::words;
 
 /// How a trace ended, and what is missing from it.
 #[derive(Clone, Debug, Default)]

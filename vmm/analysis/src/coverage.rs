@@ -21,10 +21,10 @@ mod share;
 use std::fmt;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Field, Region, Register, low_bytes};
 use barscope_trace::Definitions;
 use barscope_trace::definition::Function;
 use barscope_trace::event::{EventKind, Outcome};
-use device_model::{Bdf, Field, Region, Register};
 use serde::{Serialize, Serializer};
 
 pub use share::{Counts, Share};
@@ -320,7 +320,7 @@ impl RegisterCoverage {
     fn carry(&mut self, offset: u64, size: u8, value: u64) {
         self.covered = true;
         let shift = 8 * offset.saturating_sub(self.offset).min(7) as u32;
-        let carried = ones(size) << shift;
+        let carried = low_bytes(size.into()) << shift;
         let value = value << shift & carried;
         if value & !self.ones != 0 {
             self.ones |= value;
@@ -367,11 +367,6 @@ impl FieldCoverage {
             field: field.clone(),
         }
     }
-}
-
-/// The bits that `size` bytes hold; at least one byte, at most eight.
-fn ones(size: u8) -> u64 {
-    u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8)))
 }
 
 fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {

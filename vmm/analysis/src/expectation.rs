@@ -57,8 +57,8 @@ pub use reference::reference;
 use self::clauses::Clauses;
 use self::lines::{Line, lines};
 use crate::assert::{Clause, Devices, Placed, Suite, Test, Window};
+use crate::filter::diagnostic::{Diagnostic, did_you_mean};
 use crate::filter::lexer::Token;
-use crate::filter::mistake::{Mistake, did_you_mean};
 use crate::filter::parser::Parser;
 
 /// What may begin a line that isn't indented.
@@ -68,7 +68,7 @@ const ITEMS: [&str; 6] = ["test", "device", "window", "coverage", "mark", "scena
 ///
 /// # Errors
 /// The first mistake, and where it is in `text`.
-pub fn parse(file: &str, text: &str) -> Result<Suite, Mistake> {
+pub fn parse(file: &str, text: &str) -> Result<Suite, Diagnostic> {
     let mut clauses = Clauses::new(file);
     let mut tests = Vec::new();
     let mut common = Vec::new();
@@ -79,7 +79,7 @@ pub fn parse(file: &str, text: &str) -> Result<Suite, Mistake> {
             let span = parser.span();
             let test = test(&mut clauses, line, &mut parser)?;
             if tests.iter().any(|known: &Test| known.name == test.name) {
-                return Err(Mistake::new(span, format!("there is a test {:?} already", test.name)));
+                return Err(Diagnostic::new(span, format!("there is a test {:?} already", test.name)));
             }
             tests.push(test);
             continue;
@@ -112,8 +112,8 @@ pub fn parse(file: &str, text: &str) -> Result<Suite, Mistake> {
                 Some(Token::Word(word)) => did_you_mean(word, ITEMS),
                 _ => String::new(),
             };
-            let mistake = parser.expected("test, device, window, coverage, mark or scenario");
-            return Err(Mistake { message: mistake.message + &hint, ..mistake });
+            let diagnostic = parser.expected("test, device, window, coverage, mark or scenario");
+            return Err(Diagnostic { message: diagnostic.message + &hint, ..diagnostic });
         }
         line.ends(&parser)?;
         line.has_no_children()?;
@@ -124,13 +124,16 @@ pub fn parse(file: &str, text: &str) -> Result<Suite, Mistake> {
     }
     if tests.is_empty() {
         let end = text.len();
-        return Err(Mistake::new((end..end).into(), "no test here: a file that asks for nothing can't fail"));
+        return Err(Diagnostic::new(
+            (end..end).into(),
+            "no test here: a file that asks for nothing can't fail",
+        ));
     }
     Ok(Suite { tests, declared_marks, declared_scenarios })
 }
 
 /// What follows `test`.
-fn test(clauses: &mut Clauses, line: &Line, parser: &mut Parser<'_>) -> Result<Test, Mistake> {
+fn test(clauses: &mut Clauses, line: &Line, parser: &mut Parser<'_>) -> Result<Test, Diagnostic> {
     let name = parser.text("the test's name in quotes")?;
     let mut devices = Devices::All;
     let mut window = Window::Whole;
@@ -147,7 +150,7 @@ fn test(clauses: &mut Clauses, line: &Line, parser: &mut Parser<'_>) -> Result<T
     }
     if line.children.is_empty() {
         let message = "a test needs clauses: lines below it that are indented more";
-        return Err(Mistake::new(line.span, message));
+        return Err(Diagnostic::new(line.span, message));
     }
     let placed = line.children.iter().map(|child| clauses.placed(child, window.clone()));
     Ok(Test { name, devices, clauses: placed.collect::<Result<_, _>>()? })

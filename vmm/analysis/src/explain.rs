@@ -14,16 +14,16 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
+use barscope_device::Region;
 use barscope_trace::definition::MemoryType;
 use barscope_trace::event::{Event, EventKind};
 use barscope_trace::{Damage, ReadError, Stream};
-use device_model::Region;
 use serde::Serialize;
 
 use self::gather::Gather;
 use crate::Completeness;
 use crate::maps::MappingUse;
-use crate::print::json::values::{as_hex, as_text};
+use crate::serial::{as_hex, as_text};
 use crate::view::{View, Viewer};
 
 pub use compare::Comparison;

@@ -27,6 +27,7 @@ mod build;
 mod check;
 mod compiled;
 mod contradiction;
+pub(crate) mod diagnostic;
 mod expr;
 mod field;
 mod holders;
@@ -34,7 +35,7 @@ mod interest;
 mod kind;
 pub(crate) mod lexer;
 mod mentions;
-pub(crate) mod mistake;
+mod names;
 mod node;
 pub(crate) mod parser;
 mod resolver;
@@ -42,20 +43,21 @@ mod truth;
 
 use std::fmt;
 
+use barscope_device::Bdf;
 use barscope_trace::Definitions;
-use device_model::Bdf;
 
 pub use build::{
     access, any_access, busy, change, dma, interrupt_lost, interrupt_masked, intx, map, mark, msi,
     not_emulated, page_fault, read, unmap, write,
 };
 pub use compiled::Compiled;
+pub use diagnostic::{Diagnostic, Span};
 pub use field::{FIELDS, Field, Type};
 pub(crate) use interest::{Interest, Interests, Seen};
 pub use kind::KINDS;
 pub(crate) use kind::Kinds;
 pub use mentions::{Mentions, Wanted};
-pub use mistake::{Mistake, Span};
+pub use names::Names;
 pub(crate) use node::Hidden;
 pub(crate) use resolver::is_called;
 pub(crate) use truth::Truth;
@@ -69,7 +71,7 @@ pub struct Filter {
     /// All of these have to hold.
     parts: Vec<Expr>,
     /// A place that isn't one: filters made in Rust say so when they are held against a trace.
-    mistake: Option<Mistake>,
+    diagnostic: Option<Diagnostic>,
 }
 
 impl Filter {
@@ -77,7 +79,7 @@ impl Filter {
     ///
     /// # Errors
     /// What is wrong, where, and what would be right; conditions that no record can fulfil together.
-    pub fn parse(text: &str) -> Result<Self, Mistake> {
+    pub fn parse(text: &str) -> Result<Self, Diagnostic> {
         let lexemes = lexer::lex(text, 0, text.len())?;
         let mut parser = Parser::new(&lexemes, text.len());
         let filter = Self::read(&mut parser)?;
@@ -85,13 +87,13 @@ impl Filter {
     }
 
     /// Reads one that something may follow.
-    pub(crate) fn read(parser: &mut Parser<'_>) -> Result<Self, Mistake> {
+    pub(crate) fn read(parser: &mut Parser<'_>) -> Result<Self, Diagnostic> {
         let parts = match parser.any()? {
             Expr::All(parts) => parts,
             other => vec![other],
         };
         contradiction::check(&parts, &|_| None)?;
-        Ok(Self { parts, mistake: None })
+        Ok(Self { parts, diagnostic: None })
     }
 
     /// The kinds of events that may be like it.
@@ -103,7 +105,7 @@ impl Filter {
     ///
     /// # Errors
     /// A device, register, field or value that the trace doesn't have, with the nearest it has.
-    pub fn compile(&self, definitions: &Definitions) -> Result<Compiled, Mistake> {
+    pub fn compile(&self, definitions: &Definitions) -> Result<Compiled, Diagnostic> {
         self.compile_for(definitions, None)
     }
 
@@ -112,9 +114,9 @@ impl Filter {
         &self,
         definitions: &Definitions,
         scope: Option<&[Bdf]>,
-    ) -> Result<Compiled, Mistake> {
-        match &self.mistake {
-            Some(mistake) => Err(mistake.clone()),
+    ) -> Result<Compiled, Diagnostic> {
+        match &self.diagnostic {
+            Some(diagnostic) => Err(diagnostic.clone()),
             None => Compiled::new(&self.parts, definitions, scope),
         }
     }

@@ -1,8 +1,4 @@
-//! Traces understood: records resolved, filtered, held against assertions, explained, counted and printed.
-//!
-//! A [`view::Viewer`] says what a record means; [`filter`] selects records, [`assert`] judges them by
-//! [`expectation`] files or from Rust; [`explain`], [`maps`], [`stats`], [`coverage`] and [`print`] answer questions.
-//! Nothing here needs KVM: a trace tells everything by itself.
+#![doc = include_str!("../README.md")]
 
 pub mod assert;
 pub mod check;
@@ -16,11 +12,15 @@ pub mod maps;
 pub mod print;
 #[cfg(test)]
 mod sample;
+mod serial;
 pub mod stats;
+mod style;
 pub mod symbols;
 mod trace;
 pub mod view;
 pub mod watch;
+mod words;
+mod wrap;
 
 pub use completeness::Completeness;
 pub use trace::Trace;

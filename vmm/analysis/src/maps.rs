@@ -12,18 +12,17 @@ use std::collections::HashMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Region, Space};
 use barscope_trace::definition::{Function, Mapping, MemoryType, Path, Process, Route};
 use barscope_trace::event::{Backing, Id};
 use barscope_trace::{ReadError, Stream};
-use device_model::{Bdf, Region, Space};
 use serde::{Serialize, Serializer};
 
 use self::gather::Index;
 use crate::Completeness;
-use crate::print::json::ProcessObject;
-use crate::print::json::values::{as_hex, as_hex_or_null, as_text, or_null};
-use crate::print::words;
+use crate::serial::{ProcessObject, as_hex, as_hex_or_null, as_text, or_null};
 use crate::view::Viewer;
+use crate::words;
 
 pub(crate) use self::entries::Sections;
 pub use self::table::print;

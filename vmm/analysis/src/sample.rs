@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use barscope_device::{Access, BarIndex, Bdf, Field, Region, Register, RegisterMap, Space};
 use barscope_trace::definition::{
     Bar, Definition, Function, Image, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
@@ -16,7 +17,6 @@ use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, RouteCha
 use barscope_trace::{Capabilities, Capability};
 use barscope_trace::{Clock, End};
 use barscope_trace::{Lane, Writer};
-use device_model::{Access, Bdf, Field, Region, Register, RegisterMap, Space};
 use tempfile::TempDir;
 
 pub(crate) use program::{address, program};
@@ -45,7 +45,7 @@ fn registers() -> Vec<RegisterMap> {
     let register = Register::new32;
     vec![
         RegisterMap {
-            region: Region::Bar(0),
+            region: Region::BAR0,
             registers: vec![
                 register("ID", 0, Access::ReadOnly, ""),
                 register("SCRATCH", 8, Access::ReadWrite, ""),
@@ -57,13 +57,13 @@ fn registers() -> Vec<RegisterMap> {
             .into(),
         },
         RegisterMap {
-            region: Region::Bar(2),
+            region: Region::BAR2,
             registers: vec![Register::memory("MEMORY", 0, 1 << 20, "")].into(),
         },
     ]
 }
 
-fn bar(index: u8, size: u64, wide: bool) -> Bar {
+fn bar(index: BarIndex, size: u64, wide: bool) -> Bar {
     Bar { index, space: Space::Memory, size, wide, prefetchable: wide }
 }
 
@@ -140,16 +140,16 @@ impl Sample {
             name: "lab".into(),
             vendor: 0x1234,
             device: 0x1ab0,
-            bars: vec![bar(0, 4096, false), bar(2, 1 << 20, true)],
+            bars: vec![bar(BarIndex::BAR0, 4096, false), bar(BarIndex::BAR2, 1 << 20, true)],
             msi_vectors: 1,
             msix_vectors: 0,
             register_maps,
-            untrapped: vec![Region::Bar(2)],
+            untrapped: vec![Region::BAR2],
         }));
         let config_data = route(Some(lab), Region::Config, Space::Io, 0xcfc, 4);
         let ecam = route(Some(lab), Region::Config, Space::Memory, ECAM + 0x2_0000, 4096);
-        let bar0 = route(Some(lab), Region::Bar(0), Space::Memory, BAR0, 4096);
-        let bar2 = route(Some(lab), Region::Bar(2), Space::Memory, BAR2, 1 << 20);
+        let bar0 = route(Some(lab), Region::BAR0, Space::Memory, BAR0, 4096);
+        let bar2 = route(Some(lab), Region::BAR2, Space::Memory, BAR2, 1 << 20);
         let image = |address_space| Definition::Image(Image { name: "program".into(), address_space });
         let program = writer.define_with_blob(&image(None), program()).unwrap();
         let mapping = |path, virtual_address, address_space, on_fault, who: &str, call: &str| {
@@ -333,7 +333,7 @@ impl Sample {
     /// The sequence number of the access that started it.
     pub(crate) fn computation(&mut self) -> u64 {
         let function = self.lab;
-        let region = Region::Bar(0);
+        let region = Region::BAR0;
         let change =
             |offset, old, new, cause| EventKind::Change { function, region, offset, old, new, cause };
         let start = self.kernel_write(0x24, 1);

@@ -30,7 +30,7 @@ pub use table::{Accesses, Table};
 pub use windows::{Window, Windows};
 
 use crate::coverage::{Counts, Coverage};
-use crate::print::Ending;
+use barscope_trace::TraceInfo;
 
 /// What traces come to.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -106,21 +106,21 @@ impl Source {
     }
 }
 
-impl From<&Ending<'_>> for Source {
-    fn from(ending: &Ending<'_>) -> Self {
+impl From<&TraceInfo<'_>> for Source {
+    fn from(info: &TraceInfo<'_>) -> Self {
         Self {
-            path: ending.path.display().to_string(),
-            clock: ending.clock.name(),
-            end: match ending.end {
+            path: info.path.display().to_string(),
+            clock: info.clock.name(),
+            end: match info.end {
                 Some(End::Finished) => SourceEnd::Finished,
                 Some(End::Interrupted(_)) => SourceEnd::Interrupted,
                 Some(End::Failed(_)) => SourceEnd::Failed,
                 None => SourceEnd::Unfinished,
             },
-            reason: ending.end.map_or("", End::reason).to_owned(),
-            lost: ending.lost,
-            unknown_kinds: ending.unknown_kinds,
-            damage: ending.damage.iter().map(ToString::to_string).collect(),
+            reason: info.end.map_or("", End::reason).to_owned(),
+            lost: info.lost,
+            unknown_kinds: info.unknown_kinds,
+            damage: info.damage.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -166,7 +166,7 @@ impl Stats {
         while let Some(event) = stream.next()? {
             collector.add(stream.definitions(), &event);
         }
-        Ok(collector.finish(&(&stream).into()))
+        Ok(collector.finish(&stream.info()))
     }
 
     /// Adds those of another trace.

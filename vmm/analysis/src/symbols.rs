@@ -1,8 +1,7 @@
 //! From an instruction's address to function, file and line.
 
 mod image;
-mod name;
-mod names;
+pub(crate) mod name;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,7 +11,6 @@ use barscope_trace::definition::{Definition, Image};
 use barscope_trace::event::Id;
 
 use self::image::SymbolImage;
-pub use self::names::Names;
 
 /// Where an instruction comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

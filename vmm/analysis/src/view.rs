@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use barscope_device::Bdf;
 use barscope_trace::definition::{Function, Mapping, MemoryType, Path, Process, Route, Walk};
 use barscope_trace::event::{AccessEvent, Event, EventKind, Target};
-use device_model::Bdf;
 
 pub use absence::{Absence, Why};
+pub use barscope_trace::BusAddress;
 pub use code::{Code, disassemble};
 pub use place::{Place, describe_value};
 pub use viewer::Viewer;
@@ -142,15 +143,6 @@ impl Deref for AccessView<'_> {
     fn deref(&self) -> &AccessEvent {
         self.event
     }
-}
-
-/// An address on the memory bus or among the I/O ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BusAddress {
-    /// Guest physical address.
-    Memory(u64),
-    /// I/O port.
-    Port(u16),
 }
 
 impl<'a> AccessView<'a> {

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
-use barscope_trace::{Definitions, Event, ReadError, Stream};
+use barscope_trace::{Definitions, Event, ReadError, Stream, TraceInfo};
 
 use crate::check::Expectations;
 use crate::filter::Compiled;
-use crate::print::{Ending, Printer, Totals};
+use crate::print::{Printer, Totals};
 use crate::view::{View, Viewer};
 
 /// Looks on.
@@ -104,9 +104,9 @@ impl Watch {
     ///
     /// # Errors
     /// Standard output can't be written.
-    pub fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+    pub fn finish(&mut self, info: &TraceInfo<'_>) -> io::Result<()> {
         let Some(printer) = &mut self.printer else { return Ok(()) };
-        let printed = printer.finish(ending);
+        let printed = printer.finish(info);
         self.printed(printed)
     }
 

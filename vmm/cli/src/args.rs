@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use barscope_device::Bdf;
+use barscope_devices::{Options, catalog};
+use barscope_guest_abi::bug::Bug;
+use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::WriteOptions;
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
-use device_model::{Bdf, Options, catalog};
-use protocol::bug::Bug;
-use protocol::scenario::Scenario;
 
 use crate::ending::Failure;
+use crate::output::Format;
 
 /// Watch a PCI driver reach its device: every BAR access, from instruction to register.
 #[derive(Parser)]
@@ -407,19 +409,10 @@ impl Guest {
     /// The scenarios that it can play.
     pub fn scenarios(self) -> &'static [Scenario] {
         match self {
-            Guest::TestKernel => protocol::scenario::SCENARIOS,
-            Guest::Linux => protocol::linux::SCENARIOS,
+            Guest::TestKernel => barscope_guest_abi::scenario::SCENARIOS,
+            Guest::Linux => barscope_guest_abi::linux::SCENARIOS,
         }
     }
-}
-
-/// How a trace is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// The clock that devices see.
@@ -503,7 +496,7 @@ impl FromStr for DeviceChoice {
             match option.split_once('=') {
                 Some(("bdf", _)) if bdf.is_some() => return Err(format!("{name}: bdf is given twice")),
                 Some(("bdf", address)) => {
-                    bdf = Some(address.parse().map_err(|error: device_model::BadBdf| error.to_string())?);
+                    bdf = Some(address.parse().map_err(|error: barscope_device::BadBdf| error.to_string())?);
                 }
                 Some(pair) => given.push(pair),
                 None => return Err(format!("no option {option:?}; write it as NAME=VALUE")),

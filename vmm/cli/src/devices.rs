@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use device_model::{catalog, document};
+use barscope_devices::{catalog, document};
 
 use crate::args::Devices;
 use crate::ending::{Code, Failure};

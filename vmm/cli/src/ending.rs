@@ -64,7 +64,7 @@ pub enum Failure {
     },
     /// A filter or an expectation says something that can't be understood.
     #[error("{0}")]
-    Mistake(String),
+    Diagnostic(String),
     /// A report can't be written.
     #[error("cannot write {}", path.display())]
     Report {
@@ -132,7 +132,7 @@ impl Failure {
             Failure::Machine(_)
             | Failure::Guest(GuestError::File { .. })
             | Failure::File { .. }
-            | Failure::Mistake(_)
+            | Failure::Diagnostic(_)
             | Failure::Report { .. }
             | Failure::Explain(_)
             | Failure::BusFull

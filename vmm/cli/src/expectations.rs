@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use barscope_analysis::check::{Expectations, Outcome, Tally};
 
-use crate::args::Format;
 use crate::ending::{Code, Failure};
 use crate::files::{self, read_text};
-use crate::output;
+use crate::output::{self, Format};
 
 /// Reads files.
 ///
@@ -19,7 +18,9 @@ pub fn read(paths: &[PathBuf]) -> Result<Expectations, Failure> {
     for path in paths {
         let text = read_text(path)?;
         let name = path.display().to_string();
-        expectations.add(path, &text).map_err(|mistake| Failure::Mistake(mistake.show(&name, &text)))?;
+        expectations
+            .add(path, &text)
+            .map_err(|diagnostic| Failure::Diagnostic(diagnostic.show(&name, &text)))?;
     }
     Ok(expectations)
 }

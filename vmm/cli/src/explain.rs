@@ -4,9 +4,9 @@ use std::io::Write;
 
 use barscope_analysis::explain;
 
-use crate::args::{Explain, Format};
+use crate::args::Explain;
 use crate::ending::{Code, Failure};
-use crate::output;
+use crate::output::{self, Format};
 
 /// Runs the command.
 ///

@@ -13,7 +13,7 @@ pub fn filter(parts: &[String]) -> Result<Option<(Filter, String)>, Failure> {
     let text = parts.join(" ");
     match Filter::parse(&text) {
         Ok(filter) => Ok(Some((filter, text))),
-        Err(mistake) => Err(Failure::Mistake(mistake.show("filter", &text))),
+        Err(diagnostic) => Err(Failure::Diagnostic(diagnostic.show("filter", &text))),
     }
 }
 
@@ -25,6 +25,6 @@ pub fn compile(
     let Some((filter, text)) = filter else { return Ok(None) };
     match filter.compile(definitions) {
         Ok(compiled) => Ok(Some(compiled)),
-        Err(mistake) => Err(Failure::Mistake(mistake.show("filter", &text))),
+        Err(diagnostic) => Err(Failure::Diagnostic(diagnostic.show("filter", &text))),
     }
 }

@@ -12,12 +12,12 @@ use barscope_trace::{Event, EventKind, Tail};
 use barscope_vmm::session;
 use barscope_vmm::{Stop, host_file};
 
-use crate::args::{Format, Guest, Run};
+use crate::args::{Guest, Run};
 use crate::ending::{Code, Failure, explain};
 use crate::expectations;
 use crate::files::CONSOLE_MAX;
 use crate::filters::compile;
-use crate::output::{self, complain};
+use crate::output::{self, Format, complain};
 use crate::progress::Progress;
 
 /// How many lines of a Linux guest's console are shown if it fails.
@@ -133,8 +133,8 @@ impl Live {
         let left_out = self.watch.left_out() + self.tail.leave()?;
         let violation = self.violation();
         let Self { tail, mut watch, format, junit, console, vcpus, .. } = self;
-        let ending = (&tail).into();
-        watch.finish(&ending)?;
+        let info = tail.info();
+        watch.finish(&info)?;
         if left_out > 0 && watch.is_read() {
             let path = tail.path().display();
             complain(format_args!(

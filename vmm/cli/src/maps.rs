@@ -4,9 +4,9 @@ use std::io::Write;
 
 use barscope_analysis::maps;
 
-use crate::args::{Format, Maps};
+use crate::args::Maps;
 use crate::ending::{Code, Failure};
-use crate::output;
+use crate::output::{self, Format};
 
 /// Runs the command.
 ///

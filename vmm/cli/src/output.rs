@@ -6,15 +6,23 @@ use std::io::{self, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use barscope_analysis::print::{JsonPrinter, Printer, TextPrinter};
 use barscope_trace::Clock;
+use clap::ValueEnum;
 use serde::Serialize;
-
-use crate::args::Format;
 
 /// The most columns: nothing that is printed is padded to more than formatting takes.
 const WIDEST: usize = 10_000;
 
 /// Columns to print in where there is no terminal: one line an access, good for `grep`.
 const WIDE: usize = 160;
+
+/// How something is printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// Columns to print in: what COLUMNS says, or the terminal's.
 pub fn width() -> usize {

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use barscope_guest_abi::scenario::{Needs, Scenario};
 use barscope_trace::{Definitions, Event, EventKind};
-use protocol::scenario::{Needs, Scenario};
 
 use crate::args::{Guest, Run};
 

@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use barscope_device::Bdf;
+use barscope_devices::catalog;
+use barscope_guest_abi::scenario::{self, Needs};
 use barscope_trace::Writer;
 use barscope_trace::harmless::ForTerminal;
 use barscope_vmm::machine::Devices;
 use barscope_vmm::session;
 use barscope_vmm::{Config, HostError, Running, Stop, machine};
-use device_model::Bdf;
-use protocol::scenario::{self, Needs};
 
 use crate::args::{Clock, DeviceChoice, Guest, Run};
 use crate::ending::{Code, Failure};
@@ -78,15 +79,13 @@ fn check(args: &Run) -> Result<(), Failure> {
 }
 
 fn config(args: &Run) -> Result<Config, Failure> {
-    let mut config = args.guest()?.config(&args.trace)?;
+    let devices = if args.devices.is_empty() { catalog::defaults() } else { devices(&args.devices)? };
+    let mut config = args.guest()?.config(&args.trace, devices)?;
     config.trace_options = args.trace_options();
     config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
     config.firmware = args.has_firmware();
     config.kvm.clone_from(&args.kvm);
-    if !args.devices.is_empty() {
-        config.devices = devices(&args.devices)?;
-    }
     match args.clock {
         Some(Clock::Virtual) => config.clock = barscope_trace::Clock::Virtual,
         Some(Clock::Host) => config.clock = barscope_trace::Clock::Host,

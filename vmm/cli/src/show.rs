@@ -4,10 +4,10 @@ use barscope_analysis::check::Expectations;
 use barscope_analysis::watch::{Selection, Watch, last_like};
 use barscope_trace::Stream;
 
-use crate::args::{Format, Show};
+use crate::args::Show;
 use crate::ending::{Code, Failure};
 use crate::filters::{compile, filter};
-use crate::output;
+use crate::output::{self, Format};
 
 /// How many records before the first one that is shown are looked at: what runs then (the scenario, interrupt
 /// handlers) has mostly begun within them.
@@ -64,6 +64,6 @@ pub fn show(args: &Show) -> Result<Code, Failure> {
 }
 
 fn end(stream: &Stream, mut watch: Watch) -> Result<Code, Failure> {
-    watch.finish(&stream.into())?;
+    watch.finish(&stream.info())?;
     Ok(Code::Passed)
 }

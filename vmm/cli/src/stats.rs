@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use barscope_analysis::stats::Stats;
 
-use crate::args::{Format, Stats as Args};
+use crate::args::Stats as Args;
 use crate::ending::{Code, Failure};
-use crate::output;
+use crate::output::{self, Format};
 
 /// Runs the command. Figures of a trace that isn't complete are printed all the same, and said to be partial.
 ///

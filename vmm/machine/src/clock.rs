@@ -1,9 +1,10 @@
 //! The clock that devices see.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 pub use barscope_trace::Clock;
+
+use crate::platform::Platform;
 
 /// What one access advances the virtual clock by, in nanoseconds.
 pub const ACCESS_NS: u64 = 1000;
@@ -14,56 +15,56 @@ pub enum DeviceClock {
     /// Each access advances it by [`ACCESS_NS`]; a guest that is idle lets it jump to the next deadline.
     /// Equal runs give equal times.
     Virtual(AtomicU64),
-    /// The host's monotonic clock.
-    Host(Instant),
+    /// The platform's time, which passes by itself.
+    Host,
 }
 
 impl DeviceClock {
-    /// A clock that stands at 0 now.
+    /// A virtual clock stands at 0.
     pub fn new(kind: Clock) -> Self {
         match kind {
             Clock::Virtual => Self::Virtual(AtomicU64::new(0)),
-            Clock::Host => Self::Host(Instant::now()),
+            Clock::Host => Self::Host,
         }
     }
 
-    /// Which kind it is.
+    /// Virtual or host.
     pub fn kind(&self) -> Clock {
         match self {
             Self::Virtual(_) => Clock::Virtual,
-            Self::Host(_) => Clock::Host,
+            Self::Host => Clock::Host,
         }
     }
 
     /// Device time.
-    pub fn now(&self) -> u64 {
+    pub fn now(&self, platform: &impl Platform) -> u64 {
         match self {
             Self::Virtual(now) => now.load(Ordering::Relaxed),
-            Self::Host(start) => u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            Self::Host => platform.now(),
         }
     }
 
     /// An access begins: device time at which it does.
-    pub fn tick(&self) -> u64 {
+    pub fn tick(&self, platform: &impl Platform) -> u64 {
         match self {
             Self::Virtual(now) => now.fetch_add(ACCESS_NS, Ordering::Relaxed) + ACCESS_NS,
-            Self::Host(_) => self.now(),
+            Self::Host => platform.now(),
         }
     }
 
     /// What `taken`, device time from a moment ago, has become: a virtual clock stands still meanwhile.
-    pub fn now_or(&self, taken: u64) -> u64 {
+    pub fn now_or(&self, platform: &impl Platform, taken: u64) -> u64 {
         match self {
             Self::Virtual(_) => taken,
-            Self::Host(_) => self.now(),
+            Self::Host => platform.now(),
         }
     }
 
-    /// The guest is idle until `deadline`: a virtual clock jumps there, a host clock goes its own way.
+    /// The guest is idle until `deadline`: a virtual clock jumps there, a host clock goes its own way. Whether it jumped.
     pub fn jump(&self, deadline: u64) -> bool {
         match self {
             Self::Virtual(now) => now.fetch_max(deadline, Ordering::Relaxed) < deadline,
-            Self::Host(_) => false,
+            Self::Host => false,
         }
     }
 }

@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 
-use device_model::{ConfigHeader, Region, Space};
+use barscope_device::{AccessSize, ConfigHeader, Region, Space};
 
 use crate::layout;
 
@@ -29,8 +29,8 @@ pub struct Write {
     pub function: usize,
     /// Offset of the register.
     pub offset: u64,
-    /// Its size in bytes.
-    pub size: u8,
+    /// Its size.
+    pub size: AccessSize,
     /// What is written.
     pub value: u64,
 }
@@ -95,7 +95,7 @@ pub fn writes(headers: &[&ConfigHeader]) -> Vec<Write> {
     let commands = command.into_iter().enumerate().map(|(function, command)| Write {
         function,
         offset: COMMAND_OFFSET,
-        size: 2,
+        size: AccessSize::Word,
         value: command.into(),
     });
     addresses.chain(commands).collect()
@@ -121,17 +121,17 @@ fn wanted(function: usize, header: &ConfigHeader) -> impl Iterator<Item = Reques
 fn registers(request: Request, base: u64) -> impl Iterator<Item = Write> {
     let Request { function, region, wide, .. } = request;
     let offset = match region {
-        Region::Bar(index) => FIRST_BAR + 4 * u64::from(index),
+        Region::Bar(index) => FIRST_BAR + 4 * u64::from(index.get()),
         Region::Rom | Region::Config => ROM,
     };
-    let low = Write { function, offset, size: 4, value: base & 0xffff_ffff };
-    let high = Write { function, offset: offset + 4, size: 4, value: base >> 32 };
+    let low = Write { function, offset, size: AccessSize::Dword, value: base & 0xffff_ffff };
+    let high = Write { function, offset: offset + 4, size: AccessSize::Dword, value: base >> 32 };
     [Some(low), wide.then_some(high)].into_iter().flatten()
 }
 
 #[cfg(test)]
 mod tests {
-    use device_model::BarSpec;
+    use barscope_device::{BarIndex, BarSpec};
 
     use super::*;
 
@@ -152,9 +152,13 @@ mod tests {
 
     #[test]
     fn the_largest_comes_first_in_each_window() {
-        let first =
-            header(&[BarSpec::memory32(0, 0x1000), BarSpec::io(1, 8), BarSpec::memory64(2, 0x10_0000)]);
-        let second = header(&[BarSpec::memory32(0, 0x1_0000), BarSpec::io(4, 0x20)]);
+        let first = header(&[
+            BarSpec::memory32(BarIndex::BAR0, 0x1000),
+            BarSpec::io(BarIndex::BAR1, 8),
+            BarSpec::memory64(BarIndex::BAR2, 0x10_0000),
+        ]);
+        let second =
+            header(&[BarSpec::memory32(BarIndex::BAR0, 0x1_0000), BarSpec::io(BarIndex::BAR4, 0x20)]);
 
         assert_eq!(
             addresses(&[&first, &second]),
@@ -171,7 +175,11 @@ mod tests {
 
     #[test]
     fn each_memory_bar_has_a_page_of_its_own() {
-        let small = header(&[BarSpec::memory32(0, 16), BarSpec::memory32(1, 16), BarSpec::io(2, 4)]);
+        let small = header(&[
+            BarSpec::memory32(BarIndex::BAR0, 16),
+            BarSpec::memory32(BarIndex::BAR1, 16),
+            BarSpec::io(BarIndex::BAR2, 4),
+        ]);
 
         assert_eq!(
             addresses(&[&small, &small]),
@@ -189,8 +197,9 @@ mod tests {
     #[test]
     fn a_64_bit_bar_goes_above_4_gib_only_without_room_below() {
         // The window below has 236 MiB.
-        let wide = header(&[BarSpec::memory64(0, 1 << 30), BarSpec::memory64(2, 1 << 26)]);
-        let narrow = header(&[BarSpec::memory32(0, 1 << 26)]);
+        let wide =
+            header(&[BarSpec::memory64(BarIndex::BAR0, 1 << 30), BarSpec::memory64(BarIndex::BAR2, 1 << 26)]);
+        let narrow = header(&[BarSpec::memory32(BarIndex::BAR0, 1 << 26)]);
 
         assert_eq!(
             addresses(&[&wide, &narrow]),
@@ -206,16 +215,17 @@ mod tests {
 
     #[test]
     fn a_rom_has_an_address_and_stays_disabled() {
-        let with_rom = ConfigHeader { rom: Some(0x800), ..header(&[BarSpec::memory32(0, 0x1000)]) };
+        let with_rom =
+            ConfigHeader { rom: Some(0x800), ..header(&[BarSpec::memory32(BarIndex::BAR0, 0x1000)]) };
 
         assert_eq!(addresses(&[&with_rom]), [(0, 0x10, 0xf000_0000), (0, 0x30, 0xf000_1000)]);
     }
 
     #[test]
     fn functions_decode_what_has_an_address() {
-        let too_large = header(&[BarSpec::memory32(0, 1 << 31), BarSpec::io(1, 8)]);
-        let fits = header(&[BarSpec::memory32(0, 0x1000)]);
-        let wide = header(&[BarSpec::memory64(0, 1 << 62)]);
+        let too_large = header(&[BarSpec::memory32(BarIndex::BAR0, 1 << 31), BarSpec::io(BarIndex::BAR1, 8)]);
+        let fits = header(&[BarSpec::memory32(BarIndex::BAR0, 0x1000)]);
+        let wide = header(&[BarSpec::memory64(BarIndex::BAR0, 1 << 62)]);
 
         assert_eq!(commands(&[&too_large, &fits, &wide]), [0x0101, 0x0103, 0x0101]);
         assert_eq!(addresses(&[&too_large, &fits, &wide]), [(0, 0x14, 0xc000), (1, 0x10, 0xf000_0000)]);
@@ -223,7 +233,7 @@ mod tests {
 
     #[test]
     fn ports_run_out_as_memory_does() {
-        let ports: Vec<_> = (0..6).map(|index| BarSpec::io(index, 256)).collect();
+        let ports: Vec<_> = (0..6).map(|index| BarSpec::io(BarIndex::new(index).unwrap(), 256)).collect();
         let many = header(&ports);
         let all = vec![&many; 11];
 
@@ -236,7 +246,7 @@ mod tests {
     /// Headers with any BARs.
     fn headers() -> impl proptest::strategy::Strategy<Value = Vec<ConfigHeader>> {
         use proptest::prelude::*;
-        let bar = |index: u8| {
+        let bar = |index: BarIndex| {
             let spec = prop_oneof![
                 (2_u32..=8).prop_map(move |bits| BarSpec::io(index, 1 << bits)),
                 (4_u32..=31).prop_map(move |bits| BarSpec::memory32(index, 1 << bits)),
@@ -245,11 +255,13 @@ mod tests {
             proptest::option::of(spec)
         };
         let rom = proptest::option::of((11_u32..=24).prop_map(|bits| 1 << bits));
-        let header = (bar(0), bar(2), bar(4), rom).prop_map(|(a, b, c, rom)| ConfigHeader {
-            bars: [a, b, c].into_iter().flatten().collect(),
-            rom,
-            ..ConfigHeader::default()
-        });
+        let header = (bar(BarIndex::BAR0), bar(BarIndex::BAR2), bar(BarIndex::BAR4), rom).prop_map(
+            |(a, b, c, rom)| ConfigHeader {
+                bars: [a, b, c].into_iter().flatten().collect(),
+                rom,
+                ..ConfigHeader::default()
+            },
+        );
         proptest::collection::vec(header, 0..8)
     }
 
@@ -260,7 +272,7 @@ mod tests {
             let mut taken = Vec::new();
             for write in writes(&all) {
                 let header = &headers[write.function];
-                let bar = header.bars.iter().find(|bar| FIRST_BAR + 4 * u64::from(bar.index) == write.offset);
+                let bar = header.bars.iter().find(|bar| FIRST_BAR + 4 * u64::from(bar.index.get()) == write.offset);
                 let (size, wide, space) = match (bar, write.offset) {
                     (Some(bar), _) => (bar.size, bar.wide, bar.space),
                     (None, ROM) => (header.rom.unwrap().into(), false, Space::Memory),

@@ -1,194 +1,153 @@
 //! A kernel module's file, made as if it had been linked to where the kernel loaded it: sections and
 //! symbols get their addresses, and debug information points there. ELF-64, System V ABI with its x86-64
 //! supplement.
+//!
+//! In place, by the crate `object`'s types of what is in the file: one that links would move sections, and copy megabytes
+//! of debug information that keeps its size.
 
 use std::collections::HashMap;
+use std::ops::Range;
+
+use object::elf::{self, FileHeader64, Rela64, SectionHeader64, Sym64};
+use object::pod::{Pod, slice_from_bytes, slice_from_bytes_mut};
+use object::read::elf::{FileHeader, SectionHeader};
+use object::{LittleEndian as LE, U64};
 
 /// Where a module says what it is: texts like `name=lab`, each with a NUL at its end.
 const INFORMATION: &[u8] = b".modinfo";
-/// What a 64-bit little-endian file begins with.
-const MAGIC: &[u8] = b"\x7fELF\x02\x01";
+
+/// Length of the longest section name that is looked at: compilers make them of function names.
+const NAME_MAX: usize = 1024;
+
+type Header = FileHeader64<LE>;
+type Section = SectionHeader64<LE>;
+type Symbol = Sym64<LE>;
+type Relocation = Rela64<LE>;
 
 /// The name of a module, as its file says it: it may have been renamed. `None` if it says none.
 pub fn name(elf: &[u8]) -> Option<String> {
-    if !elf.starts_with(MAGIC) {
-        return None;
-    }
-    let file = File(elf);
-    let index = *file.sections_by_name().get(INFORMATION)?;
-    let Section { offset, size, .. } = file.section(index)?;
-    let information = elf.get(usize::try_from(offset).ok()?..)?.get(..usize::try_from(size).ok()?)?;
+    let sections = sections(elf)?;
+    let index = *by_name(elf, sections).get(INFORMATION)?;
+    let information = sections[index].data(LE, elf).ok()?;
     let texts = information.split(|byte| *byte == 0);
     let name = texts.filter_map(|text| text.strip_prefix(b"name=")).next()?;
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
-/// Sizes of the file's records.
-const SECTION: u64 = 64;
-const SYMBOL: u64 = 24;
-const RELOCATION: u64 = 24;
-
-const SHT_SYMTAB: u64 = 2;
-const SHT_RELA: u64 = 4;
-const SHF_ALLOC: u64 = 2;
-/// The first section number that stands for something else.
-const SHN_LORESERVE: u64 = 0xff00;
-
-const R_X86_64_64: u64 = 1;
-const R_X86_64_32: u64 = 10;
-const R_X86_64_32S: u64 = 11;
-
-/// Length of the longest section name that is looked at: compilers make them of function names.
-const NAME_MAX: usize = 1024;
-
-/// A file's words, by offset.
-struct File<B>(B);
-
-/// What a section header says.
-#[derive(Clone, Copy)]
-struct Section {
-    kind: u64,
-    flags: u64,
-    address: u64,
-    offset: u64,
-    size: u64,
-    link: u64,
-    info: u64,
-}
-
 /// Places the sections of `elf` as `addresses` says: a line each, name and hexadecimal address. `None` if
 /// the file is no module, or damaged.
 pub fn place(elf: &mut [u8], addresses: &str) -> Option<()> {
-    let file = File(&*elf);
-    let named = file.sections_by_name();
+    let named = by_name(elf, sections(elf)?);
     let mut places = Vec::new();
     for line in addresses.lines() {
         let (name, address) = line.split_once(' ')?;
         let address = u64::from_str_radix(address.trim().trim_start_matches("0x"), 16).ok()?;
-        places.extend(named.get(name.as_bytes()).map(|index| (*index, address)));
+        places.extend(named.get(name.as_bytes()).map(|index| (*index as u64, address)));
     }
     place_sections(elf, &places)
 }
 
 /// Places the sections of `elf`, each by its index. `None` if the file is no module, or damaged.
 pub fn place_sections(elf: &mut [u8], places: &[(u64, u64)]) -> Option<()> {
-    if !elf.starts_with(MAGIC) {
-        return None;
-    }
-    let mut file = File(elf);
+    let mut sections = sections(elf)?.to_vec();
     for (index, address) in places {
-        file.put(file.header(*index)? + 16, 8, *address)?;
+        sections.get_mut(usize::try_from(*index).ok()?)?.sh_addr = U64::new(LE, *address);
     }
-    let sections: Vec<Section> =
-        (0..file.sections()?).map(|index| file.section(index)).collect::<Option<_>>()?;
+    let headers = usize::try_from(Header::parse(&*elf).ok()?.e_shoff(LE)).ok()?;
+    slice_from_bytes_mut(elf.get_mut(headers..)?, sections.len()).ok()?.0.copy_from_slice(&sections);
+
+    let of_kind = |kind| sections.iter().filter(move |section| section.sh_type.get(LE) == kind);
     // Tables that lie over each other, which no linker makes, would be worth hours.
-    let tables = sections.iter().filter(|section| matches!(section.kind, SHT_SYMTAB | SHT_RELA));
-    if tables.map(|table| u128::from(table.size)).sum::<u128>() > file.0.len() as u128 {
+    let tables = of_kind(elf::SHT_SYMTAB).chain(of_kind(elf::SHT_RELA));
+    if tables.map(|table| u128::from(table.sh_size.get(LE))).sum::<u128>() > elf.len() as u128 {
         return None;
     }
-    for table in sections.iter().filter(|section| section.kind == SHT_SYMTAB) {
-        file.place_symbols(&sections, table)?;
+    for table in of_kind(elf::SHT_SYMTAB) {
+        place_symbols(elf, table, &sections)?;
     }
-    for relocations in sections.iter().filter(|section| section.kind == SHT_RELA) {
-        let target = sections.get(usize::try_from(relocations.info).ok()?)?;
-        // Code and data that were loaded need none: nobody reads them here.
-        if target.flags & SHF_ALLOC == 0 {
-            let symbols = sections.get(usize::try_from(relocations.link).ok()?)?;
-            file.relocate(relocations, target, symbols)?;
+    for table in of_kind(elf::SHT_RELA) {
+        let target = sections.get(table.sh_info.get(LE) as usize)?;
+        let flags = target.sh_flags.get(LE).0;
+        // Code and data that were loaded need none: nobody reads them here. What is compressed has other offsets.
+        if flags & (elf::SHF_ALLOC.0 | elf::SHF_COMPRESSED.0) == 0 {
+            let symbols = sections.get(table.sh_link.get(LE) as usize)?;
+            for relocation in entries::<Relocation>(elf, table)?.to_vec() {
+                relocate(elf, &relocation, target, symbols)?;
+            }
         }
     }
     Some(())
 }
 
-impl<B: AsRef<[u8]>> File<B> {
-    fn get(&self, at: u64, size: usize) -> Option<u64> {
-        let at = usize::try_from(at).ok()?;
-        let bytes = self.0.as_ref().get(at..at.checked_add(size)?)?;
-        Some(bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)))
-    }
-
-    fn sections(&self) -> Option<u64> {
-        self.get(60, 2)
-    }
-
-    /// Offset of a section's header.
-    fn header(&self, index: u64) -> Option<u64> {
-        self.get(40, 8)?.checked_add(index.checked_mul(SECTION)?)
-    }
-
-    fn section(&self, index: u64) -> Option<Section> {
-        let at = self.header(index)?;
-        Some(Section {
-            kind: self.get(at + 4, 4)?,
-            flags: self.get(at + 8, 8)?,
-            address: self.get(at + 16, 8)?,
-            offset: self.get(at + 24, 8)?,
-            size: self.get(at + 32, 8)?,
-            link: self.get(at + 40, 4)?,
-            info: self.get(at + 44, 4)?,
-        })
-    }
-
-    /// The sections, by their names; of equal names, the first.
-    fn sections_by_name(&self) -> HashMap<&[u8], u64> {
-        let mut named = HashMap::new();
-        let names = self.get(62, 2).and_then(|index| self.section(index)).map(|names| names.offset);
-        let sections = names.and(self.sections()).unwrap_or(0);
-        for index in 0..sections {
-            let at = self.header(index).and_then(|at| names?.checked_add(self.get(at, 4)?));
-            if let Some(name) = at.and_then(|at| self.text(at)) {
-                named.entry(name).or_insert(index);
-            }
+/// A symbol's value is an offset in its section until here.
+fn place_symbols(elf: &mut [u8], table: &Section, sections: &[Section]) -> Option<()> {
+    let bytes = elf.get_mut(range(table)?)?;
+    let count = bytes.len() / size_of::<Symbol>();
+    for symbol in slice_from_bytes_mut::<Symbol>(bytes, count).ok()?.0 {
+        let section = symbol.st_shndx.get(LE);
+        if !section.is_special() {
+            let base = sections.get(usize::from(section.0))?.sh_addr.get(LE);
+            symbol.st_value = U64::new(LE, symbol.st_value.get(LE).wrapping_add(base));
         }
-        named
     }
-
-    /// The bytes before the next NUL, if it comes soon enough for a name.
-    fn text(&self, at: u64) -> Option<&[u8]> {
-        let text = self.0.as_ref().get(usize::try_from(at).ok()?..)?;
-        let end = text.iter().take(NAME_MAX + 1).position(|byte| *byte == 0)?;
-        Some(&text[..end])
-    }
+    Some(())
 }
 
-impl File<&mut [u8]> {
-    fn put(&mut self, at: u64, size: usize, value: u64) -> Option<()> {
-        let at = usize::try_from(at).ok()?;
-        let bytes = self.0.get_mut(at..at.checked_add(size)?)?;
-        bytes.copy_from_slice(value.to_le_bytes().get(..size)?);
-        Some(())
-    }
+fn relocate(elf: &mut [u8], relocation: &Relocation, target: &Section, symbols: &Section) -> Option<()> {
+    let size = match relocation.r_type(LE, false) {
+        elf::R_X86_64_64 => 8,
+        elf::R_X86_64_32 | elf::R_X86_64_32S => 4,
+        _ => return Some(()),
+    };
+    let symbol = entries::<Symbol>(elf, symbols)?.get(relocation.r_sym(LE, false) as usize)?;
+    let value = symbol.st_value.get(LE).wrapping_add_signed(relocation.r_addend.get(LE));
+    let offset = usize::try_from(relocation.r_offset.get(LE)).ok()?;
+    let place = elf.get_mut(range(target)?)?.get_mut(offset..offset.checked_add(size)?)?;
+    place.copy_from_slice(value.to_le_bytes().get(..size)?);
+    Some(())
+}
 
-    /// A symbol's value is an offset in its section until here.
-    fn place_symbols(&mut self, sections: &[Section], table: &Section) -> Option<()> {
-        for index in 0..table.size / SYMBOL {
-            let at = table.offset.checked_add(index * SYMBOL)?;
-            let section = self.get(at + 6, 2)?;
-            if section == 0 || section >= SHN_LORESERVE {
-                continue;
-            }
-            let base = sections.get(usize::try_from(section).ok()?)?.address;
-            let value = self.get(at + 8, 8)?;
-            self.put(at + 8, 8, value.wrapping_add(base))?;
-        }
-        Some(())
-    }
+/// The section headers of a 64-bit little-endian file.
+fn sections(elf: &[u8]) -> Option<&[Section]> {
+    let header = Header::parse(elf).ok()?;
+    header.endian().ok()?;
+    header.section_headers(LE, elf).ok()
+}
 
-    fn relocate(&mut self, relocations: &Section, target: &Section, symbols: &Section) -> Option<()> {
-        for index in 0..relocations.size / RELOCATION {
-            let at = relocations.offset.checked_add(index * RELOCATION)?;
-            let (offset, info, addend) = (self.get(at, 8)?, self.get(at + 8, 8)?, self.get(at + 16, 8)?);
-            let size = match info & 0xffff_ffff {
-                R_X86_64_64 => 8,
-                R_X86_64_32 | R_X86_64_32S => 4,
-                _ => continue,
-            };
-            let symbol = symbols.offset.checked_add((info >> 32) * SYMBOL)?;
-            let value = self.get(symbol.checked_add(8)?, 8)?.wrapping_add(addend);
-            self.put(target.offset.checked_add(offset)?, size, value)?;
+/// The sections, by their names; of equal names, the first.
+fn by_name<'a>(elf: &'a [u8], sections: &[Section]) -> HashMap<&'a [u8], usize> {
+    let mut named = HashMap::new();
+    let names = || {
+        let index = Header::parse(elf).ok()?.shstrndx(LE, elf).ok()?;
+        sections.get(index as usize)?.data(LE, elf).ok()
+    };
+    let names: &[u8] = names().unwrap_or_default();
+    for (index, section) in sections.iter().enumerate() {
+        if let Some(name) = text(names, section.sh_name.get(LE) as usize) {
+            named.entry(name).or_insert(index);
         }
-        Some(())
     }
+    named
+}
+
+/// The bytes before the next NUL, if it comes soon enough for a name.
+fn text(names: &[u8], at: usize) -> Option<&[u8]> {
+    let text = names.get(at..)?;
+    let end = text.iter().take(NAME_MAX + 1).position(|byte| *byte == 0)?;
+    Some(&text[..end])
+}
+
+/// The records in a section, as many as are whole.
+fn entries<'a, T: Pod>(elf: &'a [u8], section: &Section) -> Option<&'a [T]> {
+    let bytes = elf.get(range(section)?)?;
+    Some(slice_from_bytes(bytes, bytes.len() / size_of::<T>()).ok()?.0)
+}
+
+/// Where a section is in the file.
+fn range(section: &Section) -> Option<Range<usize>> {
+    let (offset, size) = section.file_range(LE)?;
+    let start = usize::try_from(offset).ok()?;
+    Some(start..start.checked_add(usize::try_from(size).ok()?)?)
 }
 
 #[cfg(test)]
@@ -255,11 +214,23 @@ mod tests {
 
     #[test]
     fn a_file_whose_sections_all_have_one_name_is_placed_in_time() {
-        // 65,535 sections that lie over each other, and a line for each of a quarter million others.
-        let mut elf = vec![0; 0x1_0000];
-        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        // 65,000 sections, whose one name has no end, and a line for each of a quarter million others.
+        const SECTIONS: u16 = 65_000;
+        const NAMES: u32 = 24 << 20;
+        let mut elf = vec![b'a'; NAMES as usize];
+        elf[..64].fill(0);
+        elf[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         elf[40] = 64;
-        elf[60..62].copy_from_slice(&[0xff, 0xff]);
+        elf[58] = 64;
+        elf[60..62].copy_from_slice(&SECTIONS.to_le_bytes());
+        elf[62] = 1;
+        for header in elf[64..].chunks_exact_mut(64).take(SECTIONS.into()) {
+            header[..4].copy_from_slice(&0x0101_0101_u32.to_le_bytes());
+        }
+        // The second one holds the names: all of the file.
+        elf[128 + 4..128 + 40].fill(0);
+        elf[128 + 4] = 3;
+        elf[128 + 32..128 + 36].copy_from_slice(&NAMES.to_le_bytes());
         let began = std::time::Instant::now();
         // What it gives is of no interest.
         let _ = place(&mut elf, &"a 0\n".repeat(0x4_0000));

@@ -70,7 +70,7 @@ pub const FIXED_PORTS: [std::ops::RangeInclusive<u16>; 7] = [
     SERIAL_PORTS,
     SLEEP_PORT..=SLEEP_PORT + 1,
     // The guest ABI's, four bytes wide.
-    protocol::PORT..=protocol::PORT + 3,
+    barscope_guest_abi::PORT..=barscope_guest_abi::PORT + 3,
     CONFIG_PORTS,
 ];
 

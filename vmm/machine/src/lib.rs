@@ -1,39 +1,40 @@
-//! The machine: guest memory, KVM, vCPUs, and the way of an access to a device and into a trace.
-//!
-//! [`machine::start`] puts one together from a [`machine::Config`]; the [`Running`] that it gives says why it
-//! [`Stop`]ped.
+#![doc = include_str!("../README.md")]
 
-mod backing;
 mod boot;
 mod budget;
 mod capable;
 mod clock;
 mod console;
 pub mod debian;
-mod dispatch;
+pub mod dispatch;
 mod firmware;
 mod guest_abi;
+mod guest_requests;
 mod host;
 pub mod host_file;
 mod images;
 mod initramfs;
 mod interned;
+mod irq_lines;
 mod kernel_module;
 mod kernel_symbols;
 pub mod layout;
 mod libraries;
-mod lines;
 pub mod linux;
+mod lock;
 pub mod machine;
 mod memory;
 mod modules;
 pub mod nested;
+pub mod perform;
+pub mod platform;
 mod routes;
 mod running;
 pub mod session;
 mod shared;
 mod stop;
 mod threads;
+mod untrapped;
 mod vcpu;
 
 pub use boot::BootError;

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn the_test_kernel_needs_nothing() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), crate::machine::TEST_KERNEL).unwrap();
+        fs::write(file.path(), barscope_guests::TEST_KERNEL).unwrap();
         assert!(libraries(file.path()).unwrap().is_empty());
     }
 

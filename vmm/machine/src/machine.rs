@@ -4,33 +4,25 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use barscope_trace::definition;
-use barscope_trace::definition::Definition;
+use barscope_device::{Bdf, PciDevice, PciFunction};
+use barscope_guests::TEST_KERNEL;
+use barscope_trace::definition::{self, Definition};
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
-use device_model::{Bdf, PciDevice, PciFunction, catalog};
 use object::{Object, ObjectSymbol, SymbolKind};
-use vmm_sys_util::epoll::Epoll;
-use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use crate::backing::Backings;
 use crate::boot::{self, BootError, BootProtocol, Payload};
 use crate::capable;
-use crate::clock::DeviceClock;
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::host::{self, HostError};
 use crate::interned::Interned;
 use crate::layout;
 use crate::memory::GuestMemory;
+use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
 use crate::shared::Shared;
 use crate::threads::{Relay, Requests};
 use crate::vcpu::{self, Vcpu};
-
-/// The embedded test kernel: an ELF file with a PVH note and symbols.
-pub const TEST_KERNEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/test-kernel"));
-/// The first process of a Linux guest: an ELF file, linked statically.
-pub const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 
 /// Devices and where they are.
 pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;
@@ -68,9 +60,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// The embedded test kernel on 32 MiB with the `lab` device, its clock virtual, without firmware: its driver
-    /// gives BARs their addresses.
-    pub fn test_kernel(trace: impl Into<PathBuf>) -> Self {
+    /// The embedded test kernel on 32 MiB, its clock virtual, without firmware: its driver gives BARs their
+    /// addresses.
+    pub fn test_kernel(trace: impl Into<PathBuf>, devices: Devices) -> Self {
         Self {
             kernel: TEST_KERNEL.to_vec(),
             initramfs: None,
@@ -78,7 +70,7 @@ impl Config {
             command_line: String::new(),
             memory_mib: 32,
             cpus: 1,
-            devices: default_devices(),
+            devices,
             firmware: false,
             clock: Clock::Virtual,
             trace: trace.into(),
@@ -88,16 +80,6 @@ impl Config {
             kvm: None,
         }
     }
-}
-
-/// What a machine has without being told: `lab` at 00:04.0, and `ticker` at 00:08.0, on the same interrupt
-/// line.
-pub fn default_devices() -> Devices {
-    let at = |name, number| {
-        let device = catalog::named(name)?.with_defaults();
-        Some((Bdf::new(0, number, 0)?, device))
-    };
-    [at("lab", 4), at("ticker", 8)].into_iter().flatten().collect()
 }
 
 /// A machine can't be built.
@@ -165,28 +147,18 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let machine =
         definition::Machine { guest: config.kernel_name.clone(), vcpus: cpus, memory: memory.size() };
     writer.define(&Definition::Machine(machine)).map_err(HostError::from)?;
-    let epoll = Epoll::new().map_err(|source| HostError::system("epoll_create", source))?;
-    let epoll = Arc::new(epoll);
-    let deadline_changed =
-        EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
-    let dispatcher = Dispatcher::new(
-        functions,
-        DeviceClock::new(config.clock),
-        memory.clone(),
-        Arc::clone(&vm),
-        Backings::new(Arc::clone(&vm), (config.clock == Clock::Host).then(|| Arc::clone(&epoll))),
-        writer.clone(),
-        deadline_changed,
-    )
-    .map_err(HostError::from)?;
+    let platform = Arc::new(KvmPlatform::new(Arc::clone(&vm), memory.clone(), config.clock)?);
+    let dispatcher =
+        Dispatcher::new(functions, config.clock, Arc::clone(&platform), memory.size(), writer.clone())
+            .map_err(HostError::from)?;
     if config.firmware {
         dispatcher.run_firmware(&mut writer.lane(None))?;
     }
-    let mut interned = Interned::new(writer.clone());
+    let mut interned = Interned::new(&writer);
     let image = definition::Image { name: config.kernel_name, address_space: None };
-    interned.kernel(image, &config.kernel).map_err(HostError::from)?;
+    interned.code.kernel(image, &config.kernel).map_err(HostError::from)?;
     if let Some(initramfs) = &config.initramfs {
-        interned.modules.take_files(initramfs);
+        interned.code.take_files(initramfs);
     }
 
     let relay = Relay::start(config.console)?;
@@ -203,7 +175,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;
     }
-    Ok(Running::start(vcpus, Parts { shared, writer, epoll, console: relay, jobs })?)
+    Ok(Running::start(vcpus, Parts { shared, writer, platform, console: relay, jobs })?)
 }
 
 /// What the test kernel announces.
@@ -238,7 +210,7 @@ fn tell_capabilities(writer: &Writer, kernel: &[u8]) {
 /// The host bridge at 00:00.0 and the devices, in the order of their addresses.
 fn functions(devices: Devices) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
     let buses = (layout::ECAM_SIZE >> 20) as u8;
-    let bridge: (Bdf, Box<dyn PciDevice>) = (Bdf::from_routing_id(0), Box::new(device_model::HostBridge));
+    let bridge: (Bdf, Box<dyn PciDevice>) = (Bdf::from_routing_id(0), Box::new(barscope_device::HostBridge));
     let mut all = vec![bridge];
     all.extend(devices);
     all.sort_by_key(|(bdf, _)| *bdf);

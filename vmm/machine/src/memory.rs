@@ -1,7 +1,7 @@
 //! Guest memory: allocated, given to KVM, and lent to devices for DMA.
 
+use barscope_device::{DmaError, DmaMemory};
 use barscope_x86::PhysicalMemory;
-use device_model::{DmaError, DmaMemory};
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
 use vm_memory::{

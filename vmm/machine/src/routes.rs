@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use barscope_device::{Decode, Region, Space};
 use barscope_trace::event::{Id, RouteChange};
-use device_model::{Decode, Region, Space};
 use vm_device::bus::{MmioAddress, MmioBus, MmioRange, PioAddress, PioBus, PioRange};
 
 /// Where a route leads.
@@ -30,7 +30,7 @@ pub enum Found {
     /// All of it lies in a route.
     Route(Destination),
     /// It begins in a route and ends outside.
-    Straddles(Destination),
+    CrossesBoundary(Destination),
     /// It begins nowhere.
     Nothing,
 }
@@ -51,7 +51,7 @@ impl Mapped {
         match self.memory.check_access(address, size.into()) {
             Ok((_, destination)) => Found::Route(*destination),
             Err(_) => match self.memory.device(address) {
-                Some((_, destination)) => Found::Straddles(*destination),
+                Some((_, destination)) => Found::CrossesBoundary(*destination),
                 None => Found::Nothing,
             },
         }
@@ -63,7 +63,7 @@ impl Mapped {
         match self.ports.check_access(port, size.into()) {
             Ok((_, destination)) => Found::Route(*destination),
             Err(_) => match self.ports.device(port) {
-                Some((_, destination)) => Found::Straddles(*destination),
+                Some((_, destination)) => Found::CrossesBoundary(*destination),
                 None => Found::Nothing,
             },
         }
@@ -109,7 +109,7 @@ impl Claim {
 
 /// Addresses where something is that isn't a function's: guest memory, a controller, a fixed port.
 #[derive(Clone, Copy, Debug)]
-pub struct Taken {
+pub struct Reserved {
     /// Memory or I/O.
     pub space: Space,
     /// The first address.
@@ -118,7 +118,7 @@ pub struct Taken {
     pub last: u64,
 }
 
-impl Taken {
+impl Reserved {
     fn overlaps(&self, claim: &Claim) -> bool {
         self.space == claim.decode.space && self.first <= claim.last() && claim.decode.base <= self.last
     }
@@ -127,14 +127,14 @@ impl Taken {
 /// What functions claim, and the snapshot of what is mapped. The dispatcher changes it under a lock.
 pub struct Routes {
     claims: Vec<Claim>,
-    taken: Vec<Taken>,
+    reserved: Vec<Reserved>,
     snapshot: Arc<ArcSwap<Mapped>>,
 }
 
 impl Routes {
-    /// No routes yet; nothing may overlap what is `taken`.
-    pub fn new(taken: Vec<Taken>) -> Self {
-        Self { claims: Vec::new(), taken, snapshot: Arc::default() }
+    /// No routes yet; nothing may overlap what is `reserved`.
+    pub fn new(reserved: Vec<Reserved>) -> Self {
+        Self { claims: Vec::new(), reserved, snapshot: Arc::default() }
     }
 
     /// Where vCPUs look addresses up.
@@ -185,7 +185,7 @@ impl Routes {
         mapped.claimed_ports = ports.map(|claim| (claim.decode.base, claim.last())).collect();
         let mut added = Vec::new();
         for claim in self.claims.iter_mut().filter(|claim| !claim.mapped) {
-            let free = !self.taken.iter().any(|taken| taken.overlaps(claim));
+            let free = !self.reserved.iter().any(|reserved| reserved.overlaps(claim));
             if free && mapped.map(claim) {
                 claim.mapped = true;
                 added.push((claim.destination.id, RouteChange::Added));
@@ -208,12 +208,12 @@ mod tests {
         Decode { space: Space::Io, base, size }
     }
 
-    fn taken(space: Space, first: u64, last: u64) -> Taken {
-        Taken { space, first, last }
+    fn reserved(space: Space, first: u64, last: u64) -> Reserved {
+        Reserved { space, first, last }
     }
 
     fn bar(id: Id, base: u64) -> Destination {
-        Destination { id, function: id as usize, region: Region::Bar(0), base }
+        Destination { id, function: id as usize, region: Region::BAR0, base }
     }
 
     fn claim(routes: &mut Routes, id: Id, base: u64) -> Vec<(Id, RouteChange)> {
@@ -221,12 +221,12 @@ mod tests {
     }
 
     #[test]
-    fn an_access_that_crosses_the_end_of_a_bar_straddles_it() {
+    fn an_access_that_crosses_the_end_of_a_bar_is_told_from_one_beside_it() {
         let mut routes = Routes::new(vec![]);
         claim(&mut routes, 1, 0xfe00_0000);
         let mapped = routes.snapshot().load_full();
         assert_eq!(mapped.memory(0xfe00_0ffc, 4), Found::Route(bar(1, 0xfe00_0000)));
-        assert_eq!(mapped.memory(0xfe00_0ffd, 4), Found::Straddles(bar(1, 0xfe00_0000)));
+        assert_eq!(mapped.memory(0xfe00_0ffd, 4), Found::CrossesBoundary(bar(1, 0xfe00_0000)));
         assert_eq!(mapped.memory(0xfe00_1000, 4), Found::Nothing);
     }
 
@@ -235,14 +235,14 @@ mod tests {
         let mut routes = Routes::new(vec![]);
         assert_eq!(claim(&mut routes, 1, 0xfe00_0000), [(1, RouteChange::Added)]);
         assert_eq!(claim(&mut routes, 2, 0xfe00_0000), [(2, RouteChange::Refused)]);
-        assert_eq!(routes.release(1, Region::Bar(0)), [(1, RouteChange::Removed), (2, RouteChange::Added)]);
+        assert_eq!(routes.release(1, Region::BAR0), [(1, RouteChange::Removed), (2, RouteChange::Added)]);
         let mapped = routes.snapshot().load_full();
         assert_eq!(mapped.memory(0xfe00_0000, 4), Found::Route(bar(2, 0xfe00_0000)));
     }
 
     #[test]
     fn a_bar_over_guest_memory_stays_unmapped() {
-        let mut routes = Routes::new(vec![taken(Space::Memory, 0, 0x1ff_ffff)]);
+        let mut routes = Routes::new(vec![reserved(Space::Memory, 0, 0x1ff_ffff)]);
         assert_eq!(claim(&mut routes, 1, 0x1ff_f000), [(1, RouteChange::Refused)]);
         assert_eq!(claim(&mut routes, 2, 0x200_0000), [(2, RouteChange::Added)]);
     }
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn ports_are_mapped_wherever_nothing_fixed_is() {
-        let mut routes = Routes::new(vec![taken(Space::Io, 0x3f8, 0x3ff)]);
+        let mut routes = Routes::new(vec![reserved(Space::Io, 0x3f8, 0x3ff)]);
         for (id, base) in [(1, 0x3e0), (2, 0x3f8), (3, 0x3fc)] {
             assert_eq!(routes.claim(bar(id, base), ports(base, 0x20)), [(id, RouteChange::Refused)]);
         }
@@ -267,26 +267,26 @@ mod tests {
         }
         let mapped = routes.snapshot().load_full();
         assert_eq!(mapped.port(0x3f7, 1), Found::Route(bar(4, 0x3d8)));
-        assert_eq!(mapped.port(0x3f6, 4), Found::Straddles(bar(4, 0x3d8)));
+        assert_eq!(mapped.port(0x3f6, 4), Found::CrossesBoundary(bar(4, 0x3d8)));
         assert_eq!(mapped.port(0x3f8, 1), Found::Nothing);
         assert_eq!(mapped.port(0xffff, 1), Found::Route(bar(6, 0xffe0)));
     }
 
     #[test]
     fn memory_does_not_take_ports() {
-        let mut routes = Routes::new(vec![taken(Space::Memory, 0, 0x1ff_ffff)]);
+        let mut routes = Routes::new(vec![reserved(Space::Memory, 0, 0x1ff_ffff)]);
         assert_eq!(routes.claim(bar(1, 0x1000), ports(0x1000, 0x20)), [(1, RouteChange::Added)]);
     }
 
     #[test]
     fn ports_that_are_claimed_in_vain_are_known_until_the_claim_goes() {
-        let mut routes = Routes::new(vec![taken(Space::Io, 0x3f8, 0x3ff)]);
+        let mut routes = Routes::new(vec![reserved(Space::Io, 0x3f8, 0x3ff)]);
         routes.claim(bar(1, 0x3e0), ports(0x3e0, 0x20));
         let claims = |routes: &Routes, port, size| routes.snapshot().load().claims_port(port, size);
         assert!(claims(&routes, 0x3e0, 1) && claims(&routes, 0x3f7, 4));
         assert!(claims(&routes, 0x3dd, 4) && !claims(&routes, 0x3dc, 4));
         assert!(!claims(&routes, 0x400, 1));
-        routes.release(1, Region::Bar(0));
+        routes.release(1, Region::BAR0);
         assert!(!claims(&routes, 0x3e0, 1));
     }
 
@@ -311,13 +311,13 @@ mod tests {
         /// every address or port in it leads to its own function. Ports are 16 pages.
         #[test]
         fn mapped_regions_never_overlap(steps in steps()) {
-            let fixed = [taken(Space::Memory, 0, 0x3fff), taken(Space::Io, 0x6000, 0x6fff)];
+            let fixed = [reserved(Space::Memory, 0, 0x3fff), reserved(Space::Io, 0x6000, 0x6fff)];
             let mut routes = Routes::new(fixed.to_vec());
             for (id, Step { function, claim }) in (1..).zip(steps) {
-                routes.release(function, Region::Bar(0));
+                routes.release(function, Region::BAR0);
                 if let Some((space, page, pages)) = claim {
                     let base = page << 12;
-                    let destination = Destination { id, function, region: Region::Bar(0), base };
+                    let destination = Destination { id, function, region: Region::BAR0, base };
                     routes.claim(destination, Decode { space, base, size: pages << 12 });
                 }
                 let mapped: Vec<_> = routes.claims.iter().filter(|claim| claim.mapped).collect();

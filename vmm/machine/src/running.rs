@@ -1,19 +1,24 @@
 //! A machine that runs, from its start to its end: its threads, and the first of the reasons to stop that one of
 //! them, or whoever holds a [`Stopper`], has.
 
+mod devices;
+mod requests;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use barscope_trace::{End, Lane, Writer};
-use vmm_sys_util::epoll::Epoll;
 use vmm_sys_util::eventfd::EventFd;
 
+use self::devices::DeviceThread;
+use self::requests::RequestThread;
 use crate::host::HostError;
+use crate::platform::KvmPlatform;
 use crate::shared::Shared;
 use crate::stop::{Place, Stop};
-use crate::threads::{self, DeviceThread, Job, Relay, RequestThread, caught, kick, spawn};
+use crate::threads::{self, Job, Relay, caught, kick, spawn};
 use crate::vcpu::Vcpu;
 
 /// How long threads may take to end. What they do meanwhile is bounded, but for the host's file systems.
@@ -41,7 +46,7 @@ pub struct Running {
 pub(crate) struct Parts {
     pub shared: Arc<Shared>,
     pub writer: Writer,
-    pub epoll: Arc<Epoll>,
+    pub platform: Arc<KvmPlatform>,
     pub console: Relay,
     pub jobs: Receiver<Job>,
 }
@@ -74,7 +79,7 @@ impl TraceFile {
 impl Running {
     /// Starts a thread for each vCPU, and those beside them.
     pub(crate) fn start(vcpus: Vec<Vcpu>, parts: Parts) -> Result<Self, HostError> {
-        let Parts { shared, writer, epoll, console, jobs } = parts;
+        let Parts { shared, writer, platform, console, jobs } = parts;
         threads::register()?;
         let (stopper, stops) = channel();
         let (sender, places) = channel();
@@ -107,7 +112,7 @@ impl Running {
         running.vcpus = handles.into();
         let (shared, lane) = (Arc::clone(&running.shared), running.writer.lane(None));
         let (vcpus, stopper) = (Arc::clone(&running.vcpus), running.stopper.clone());
-        running.devices = Some(DeviceThread::start(shared, vcpus, lane, epoll, stopper)?);
+        running.devices = Some(DeviceThread::start(shared, vcpus, lane, platform, stopper)?);
         Ok(running)
     }
 
@@ -167,7 +172,7 @@ impl Running {
         self.halt();
         // One that didn't leave may hold what is needed for that.
         let collected =
-            if self.runs() { Ok(()) } else { self.shared.dispatcher.collect_written(&mut self.lane) };
+            if self.runs() { Ok(()) } else { self.shared.dispatcher.collect_dirty_pages(&mut self.lane) };
         // A trace that can't be written any more is finished all the same.
         self.writer.finish(end)?;
         match collected.map_err(Stop::from) {

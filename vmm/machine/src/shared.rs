@@ -1,20 +1,22 @@
 //! What all threads of a machine share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use barscope_trace::{EventKind, Lane, WriteError};
 
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::interned::Interned;
+use crate::lock::lock;
 use crate::memory::GuestMemory;
+use crate::platform::KvmPlatform;
 use crate::threads::{Relay, Requests, Sleepers};
 
 /// What all threads of a machine share.
 pub struct Shared {
     /// Functions and the ways to them.
-    pub dispatcher: Dispatcher,
+    pub dispatcher: Dispatcher<KvmPlatform>,
     /// Guest memory.
     pub memory: GuestMemory,
     /// Programs run in the guest that don't announce their mappings.
@@ -31,7 +33,7 @@ pub struct Shared {
 impl Shared {
     /// Brings the parts together.
     pub fn new(
-        dispatcher: Dispatcher,
+        dispatcher: Dispatcher<KvmPlatform>,
         memory: GuestMemory,
         interned: Interned,
         console: Console<Relay>,
@@ -53,12 +55,12 @@ impl Shared {
 
     /// The definitions made so far.
     pub fn interned(&self) -> MutexGuard<'_, Interned> {
-        self.interned.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.interned)
     }
 
     /// The serial port.
     pub fn console(&self) -> MutexGuard<'_, Console<Relay>> {
-        self.console.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.console)
     }
 
     /// Records something that is not an access, at the device clock's present time.

@@ -89,24 +89,22 @@ impl Capability {
     pub const fn how_to_get(self) -> &'static str {
         match self {
             Capability::Handlers => {
-                "announce handlers by ISR_ENTER and ISR_EXIT (guest-driver/protocol), or ask for the handler's \
+                "announce handlers by ISR_ENTER and ISR_EXIT (guest-driver/abi), or ask for the handler's \
                  function instead"
             }
-            Capability::Paths => "announce mappings by MAP and UNMAP (guest-driver/protocol)",
+            Capability::Paths => "announce mappings by MAP and UNMAP (guest-driver/abi)",
             Capability::KernelMappings => {
-                "announce the kernel's mappings by MAP and UNMAP (guest-driver/protocol)"
+                "announce the kernel's mappings by MAP and UNMAP (guest-driver/abi)"
             }
-            Capability::UserMappings => {
-                "announce programs' mappings by MAP and UNMAP (guest-driver/protocol)"
-            }
+            Capability::UserMappings => "announce programs' mappings by MAP and UNMAP (guest-driver/abi)",
             Capability::KernelEntries => {
-                "count them in the guest and report them by COUNT of KERNEL_ENTRIES (guest-driver/protocol)"
+                "count them in the guest and report them by COUNT of KERNEL_ENTRIES (guest-driver/abi)"
             }
             Capability::PageFaults => {
-                "report them by COUNT of FAULT_RESOLVED and FAULT_FATAL (guest-driver/protocol)"
+                "report them by COUNT of FAULT_RESOLVED and FAULT_FATAL (guest-driver/abi)"
             }
-            Capability::Functions => "hand over symbols by IMAGE, SYMBOLS and MODULE (guest-driver/protocol)",
-            Capability::Processes => "announce them by PROCESS (guest-driver/protocol)",
+            Capability::Functions => "hand over symbols by IMAGE, SYMBOLS and MODULE (guest-driver/abi)",
+            Capability::Processes => "announce them by PROCESS (guest-driver/abi)",
             Capability::Stacks => "build the guest's kernel with frame pointers",
         }
     }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use device_model::{Bdf, Region, RegisterMap, Space};
+use barscope_device::{BarIndex, Bdf, Region, RegisterMap, Space};
 use serde::{Deserialize, Serialize};
 
-use crate::event::Id;
+/// The id of an interned [`Definition`]; they count from 1 across all kinds.
+pub type Id = u32;
 
 /// An interned record. Stored as one line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,8 +77,8 @@ pub struct Function {
 /// A BAR of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bar {
-    /// Which.
-    pub index: u8,
+    /// Its number.
+    pub index: BarIndex,
     /// Memory or I/O.
     pub space: Space,
     /// Size in bytes.

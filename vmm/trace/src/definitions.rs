@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use device_model::{Bdf, Region, Space};
+use barscope_device::{Bdf, Region, Space};
 
 use crate::definition::{Definition, Function, Image, Instruction, Machine, Mapping, Process, Route, Walk};
 use crate::event::Id;

@@ -4,15 +4,15 @@ mod schema;
 mod stored;
 mod table;
 
-use device_model::{Refused, Region};
+pub use barscope_device::Backing;
+use barscope_device::{Refused, Region};
 use serde::{Deserialize, Serialize};
 
 pub use schema::{Bits, Field, Kind, Role, Type, Value, Visitor};
 pub(crate) use stored::{RECORD_WORDS, Words};
 pub use table::{AccessEvent, EventKind, KINDS};
 
-/// The id of an interned [`crate::definition::Definition`]; they count from 1 across all kinds.
-pub type Id = u32;
+pub use crate::definition::Id;
 
 /// Something that happened. Sequence numbers are dense from 1: a gap is a lost event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,32 +175,6 @@ impl DmaOutcome {
     }
 }
 
-/// How accesses to a route are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backing {
-    /// Each access reaches the device and is recorded.
-    Trapped,
-    /// The guest reaches memory: only written pages are seen, afterwards.
-    Direct,
-    /// Writes to some registers are only counted.
-    Doorbell,
-    /// Writes are gathered and arrive later.
-    Coalesced,
-}
-
-impl Backing {
-    /// In one word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Backing::Trapped => "trapped",
-            Backing::Direct => "direct",
-            Backing::Doorbell => "doorbell",
-            Backing::Coalesced => "coalesced",
-        }
-    }
-}
-
 /// What became of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -225,7 +199,7 @@ impl RouteChange {
     }
 }
 
-/// What the guest counted; see `protocol::counted`.
+/// What the guest counted; see `barscope_guest_abi::counted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counted {

@@ -4,6 +4,7 @@
 mod damage;
 mod definitions;
 mod feed;
+mod info;
 mod packed;
 mod scan;
 mod slots;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 pub use damage::{Damage, DamageKind};
 pub use feed::{Feed, Piece};
+pub use info::TraceInfo;
 pub use stream::Stream;
 pub use tail::Tail;
 pub use whole::Content;

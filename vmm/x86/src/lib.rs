@@ -1,8 +1,4 @@
-//! What an x86 processor did, told from its registers and from guest memory: page walks, memory types, instructions.
-//!
-//! A [`Locator`] finds the instruction that made an exit, with the [`PageWalk`] that led to the device; [`MemoryTypes`]
-//! says what PAT and MTRRs make of a page; [`Instances`] tells which accesses one executed instruction made. Nothing
-//! here knows KVM or threads: registers are plain numbers, and memory is a [`PhysicalMemory`].
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 #[cfg(test)]

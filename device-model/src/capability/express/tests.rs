@@ -1,3 +1,4 @@
+use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 use crate::effect::{Decode, Effect};
 use crate::fixture::Fixture;
 use crate::probe::{CAUSES, Probe, REGISTERS, TIMER, VALUE};
@@ -9,7 +10,7 @@ const DEVICE_STATUS: u64 = CAPABILITY + 0x0a;
 
 fn fixture() -> Fixture {
     let mut fixture = Fixture::new(Probe::new().with_msi(None).with_express().with_pin());
-    fixture.config_write(0x10, 4, 0xfe00_0000);
+    fixture.config_write(0x10, Dword, 0xfe00_0000);
     fixture.enable_memory();
     fixture.take_effects();
     fixture
@@ -20,9 +21,9 @@ fn it_is_an_integrated_endpoint_that_can_be_reset() {
     let mut fixture = fixture();
 
     assert_eq!(fixture.capability(0x10), Some(CAPABILITY));
-    assert_eq!(fixture.config_read(CAPABILITY + 0x02, 2), 0x0092);
-    assert_eq!(fixture.config_read(CAPABILITY + 0x04, 4), 0x1000_8000);
-    assert_eq!(fixture.config_read(DEVICE_CONTROL, 2), 0x2810);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x02, Word), 0x0092);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x04, Dword), 0x1000_8000);
+    assert_eq!(fixture.config_read(DEVICE_CONTROL, Word), 0x2810);
 }
 
 #[test]
@@ -30,8 +31,8 @@ fn it_has_no_link() {
     let mut fixture = fixture();
 
     for offset in (0x0c..0x3c).step_by(4) {
-        fixture.config_write(CAPABILITY + offset, 4, 0xffff_ffff);
-        assert_eq!(fixture.config_read(CAPABILITY + offset, 4), 0, "{offset:#x}");
+        fixture.config_write(CAPABILITY + offset, Dword, 0xffff_ffff);
+        assert_eq!(fixture.config_read(CAPABILITY + offset, Dword), 0, "{offset:#x}");
     }
 }
 
@@ -39,32 +40,32 @@ fn it_has_no_link() {
 fn device_control_keeps_what_is_implemented_and_status_has_nothing_to_clear() {
     let mut fixture = fixture();
 
-    fixture.config_write(DEVICE_CONTROL, 2, 0x7fff);
-    fixture.config_write(DEVICE_STATUS, 2, 0xffff);
+    fixture.config_write(DEVICE_CONTROL, Word, 0x7fff);
+    fixture.config_write(DEVICE_STATUS, Word, 0xffff);
 
-    assert_eq!(fixture.config_read(DEVICE_CONTROL, 4), 0x0000_781f);
+    assert_eq!(fixture.config_read(DEVICE_CONTROL, Dword), 0x0000_781f);
 }
 
 #[test]
 fn a_function_level_reset_undoes_and_reports_everything() {
     let mut fixture = fixture();
-    fixture.write(REGISTERS, CAUSES, 8, 1).unwrap();
-    fixture.write(REGISTERS, TIMER, 8, 500).unwrap();
+    fixture.write(REGISTERS, CAUSES, Qword, 1).unwrap();
+    fixture.write(REGISTERS, TIMER, Qword, 500).unwrap();
     fixture.take_effects();
 
-    fixture.config_write(DEVICE_CONTROL + 1, 1, 0x80);
+    fixture.config_write(DEVICE_CONTROL + 1, Byte, 0x80);
 
     let decode = Decode { space: Space::Memory, base: 0xfe00_0000, size: 0x1000 };
     assert_eq!(
         fixture.take_effects(),
         [
             Effect::Change { region: REGISTERS, offset: VALUE, old: 1, new: 0 },
-            Effect::Decode { region: Region::Bar(0), from: Some(decode), to: None },
+            Effect::Decode { region: Region::BAR0, from: Some(decode), to: None },
             Effect::Intx { asserted: false },
         ]
     );
-    assert_eq!(fixture.config_read(DEVICE_CONTROL, 2), 0x2810);
-    assert_eq!(fixture.config_read(0x04, 4), 0x0010_0000);
-    assert_eq!(fixture.config_read(0x10, 4), 0);
+    assert_eq!(fixture.config_read(DEVICE_CONTROL, Word), 0x2810);
+    assert_eq!(fixture.config_read(0x04, Dword), 0x0010_0000);
+    assert_eq!(fixture.config_read(0x10, Dword), 0);
     assert_eq!(fixture.function().next_deadline(), None);
 }

@@ -1,8 +1,11 @@
 use super::MsiSpec;
+use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 use crate::dma::DmaError;
 use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
+use crate::probe::vector;
 use crate::probe::{CAUSES, Probe, REGISTERS};
+use crate::vector::VectorIndex;
 
 /// The only capability, so the first.
 const CAPABILITY: u64 = 0x40;
@@ -25,7 +28,7 @@ fn with(spec: Option<MsiSpec>) -> Fixture {
 /// register changes.
 fn pending(fixture: &mut Fixture, causes: u64) -> Vec<Effect> {
     fixture.take_effects();
-    fixture.write(REGISTERS, CAUSES, 8, causes).unwrap();
+    fixture.write(REGISTERS, CAUSES, Qword, causes).unwrap();
     let mut effects = fixture.take_effects();
     effects.retain(|effect| !matches!(effect, Effect::Change { .. }));
     effects
@@ -44,8 +47,8 @@ fn the_capability_is_a_64_bit_one_with_one_vector() {
     let mut fixture = with_vectors(1);
 
     assert_eq!(fixture.capability(0x05), Some(0x40));
-    assert_eq!(fixture.config_read(0x06, 2), 0x0010);
-    assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2), 0x0080);
+    assert_eq!(fixture.config_read(0x06, Word), 0x0010);
+    assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x0080);
 }
 
 #[test]
@@ -53,10 +56,10 @@ fn a_function_without_vectors_has_no_capability() {
     let mut fixture = with(None);
 
     assert_eq!(fixture.capability(0x05), None);
-    assert_eq!(fixture.config_read(0x06, 2), 0x0000);
+    assert_eq!(fixture.config_read(0x06, Word), 0x0000);
     assert_eq!(
         interrupt(&mut fixture, 0),
-        Effect::InterruptLost { index: 0, why: InterruptLoss::NothingEnabled }
+        Effect::InterruptLost { index: VectorIndex::ZERO, why: InterruptLoss::NothingEnabled }
     );
 }
 
@@ -65,12 +68,12 @@ fn the_address_is_dword_aligned_and_the_data_16_bits() {
     let mut fixture = with_vectors(1);
 
     for offset in [0x04, 0x08, 0x0c] {
-        fixture.config_write(CAPABILITY + offset, 4, 0xffff_ffff);
+        fixture.config_write(CAPABILITY + offset, Dword, 0xffff_ffff);
     }
 
-    assert_eq!(fixture.config_read(CAPABILITY + 0x04, 4), 0xffff_fffc);
-    assert_eq!(fixture.config_read(CAPABILITY + 0x08, 4), 0xffff_ffff);
-    assert_eq!(fixture.config_read(CAPABILITY + 0x0c, 4), 0x0000_ffff);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x04, Dword), 0xffff_fffc);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x08, Dword), 0xffff_ffff);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x0c, Dword), 0x0000_ffff);
 }
 
 #[test]
@@ -79,30 +82,30 @@ fn a_message_carries_the_programmed_address_and_data() {
     fixture.enable_bus_master();
     fixture.program_msi(0xfee0_f00c, 0x31);
 
-    let message = Effect::Msi { index: 0, address: 0xfee0_f00c, data: 0x31 };
+    let message = Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_f00c, data: 0x31 };
     assert_eq!(interrupt(&mut fixture, 0), message);
 }
 
 #[test]
 fn the_control_word_may_be_written_as_a_byte_a_word_or_a_dword() {
-    for (offset, size, value) in [(0x02, 1, 0x01), (0x02, 2, 0x0001), (0x00, 4, 0x0001_ffff)] {
+    for (offset, size, value) in [(0x02, Byte, 0x01), (0x02, Word, 0x0001), (0x00, Dword, 0x0001_ffff)] {
         let mut fixture = with_vectors(1);
 
         fixture.config_write(CAPABILITY + offset, size, value);
 
-        assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2), 0x0081, "{size} bytes");
-        assert_eq!(fixture.config_read(CAPABILITY, 1), 0x05, "{size} bytes");
+        assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x0081, "{size}");
+        assert_eq!(fixture.config_read(CAPABILITY, Byte), 0x05, "{size}");
     }
 }
 
 #[test]
 fn writing_the_upper_control_byte_leaves_the_enable_bit() {
     let mut fixture = with_vectors(1);
-    fixture.config_write(MESSAGE_CONTROL, 1, 0x01);
+    fixture.config_write(MESSAGE_CONTROL, Byte, 0x01);
 
-    fixture.config_write(MESSAGE_CONTROL + 1, 1, 0x00);
+    fixture.config_write(MESSAGE_CONTROL + 1, Byte, 0x00);
 
-    assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2), 0x0081);
+    assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x0081);
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn an_interrupt_is_lost_while_msi_is_disabled() {
 
     assert_eq!(
         interrupt(&mut fixture, 0),
-        Effect::InterruptLost { index: 0, why: InterruptLoss::NothingEnabled }
+        Effect::InterruptLost { index: VectorIndex::ZERO, why: InterruptLoss::NothingEnabled }
     );
 }
 
@@ -122,7 +125,7 @@ fn an_interrupt_is_lost_without_bus_mastering() {
         let mut fixture = with_vectors(1);
         fixture.program_msi(address, 0x31);
 
-        let lost = Effect::InterruptLost { index: 0, why: InterruptLoss::BusMasterOff };
+        let lost = Effect::InterruptLost { index: VectorIndex::ZERO, why: InterruptLoss::BusMasterOff };
         assert_eq!(interrupt(&mut fixture, 0), lost);
         assert_eq!(dword(&fixture, 0x800), 0);
     }
@@ -143,12 +146,12 @@ fn a_message_to_memory_is_written_there_and_interrupts_nobody() {
 
     let effects = pending(&mut fixture, 1);
 
-    let lost = Effect::InterruptLost { index: 0, why: InterruptLoss::MemoryWrite };
+    let lost = Effect::InterruptLost { index: VectorIndex::ZERO, why: InterruptLoss::MemoryWrite };
     let written = Effect::Dma { to_memory: true, address: 0x800, length: 4, outcome: Ok(()) };
     assert_eq!(effects, [lost, written]);
     assert_eq!(dword(&fixture, 0x800), 0xc0de);
     assert_eq!((dword(&fixture, 0x7fc), dword(&fixture, 0x804)), (0xffff_ffff, 0xffff_ffff));
-    assert_eq!(fixture.config_read(0x06, 2), 0x0010);
+    assert_eq!(fixture.config_read(0x06, Word), 0x0010);
 }
 
 #[test]
@@ -159,11 +162,11 @@ fn a_message_to_where_nothing_is_ends_in_a_master_abort() {
         fixture.enable_bus_master();
         fixture.program_msi(address, 0x31);
 
-        let lost = Effect::InterruptLost { index: 0, why: InterruptLoss::MemoryWrite };
+        let lost = Effect::InterruptLost { index: VectorIndex::ZERO, why: InterruptLoss::MemoryWrite };
         let outcome = Err(DmaError::OutOfBounds);
         let written = Effect::Dma { to_memory: true, address, length: 4, outcome };
         assert_eq!(pending(&mut fixture, 1), [lost, written]);
-        assert_eq!(fixture.config_read(0x06, 2), 0x2010);
+        assert_eq!(fixture.config_read(0x06, Word), 0x2010);
     }
 }
 
@@ -174,7 +177,7 @@ fn every_address_from_0xfee00000_to_0xfeefffff_interrupts() {
         fixture.enable_bus_master();
         fixture.program_msi(address, 0x31);
 
-        assert_eq!(interrupt(&mut fixture, 0), Effect::Msi { index: 0, address, data: 0x31 });
+        assert_eq!(interrupt(&mut fixture, 0), Effect::Msi { index: VectorIndex::ZERO, address, data: 0x31 });
     }
 }
 
@@ -184,9 +187,9 @@ fn the_index_replaces_the_low_bits_of_the_data() {
     fixture.enable_bus_master();
     fixture.program_msi(0xfee0_0000, 0x47);
     // Multiple Message Enable: four vectors.
-    fixture.config_write(MESSAGE_CONTROL, 1, 0x21);
+    fixture.config_write(MESSAGE_CONTROL, Byte, 0x21);
 
-    let message = Effect::Msi { index: 2, address: 0xfee0_0000, data: 0x46 };
+    let message = Effect::Msi { index: vector(2), address: 0xfee0_0000, data: 0x46 };
     assert_eq!(interrupt(&mut fixture, 2), message);
 }
 
@@ -196,12 +199,21 @@ fn causes_without_a_vector_of_their_own_share_the_first() {
     fixture.enable_bus_master();
     fixture.program_msi(0xfee0_0000, 0x44);
     // Two vectors, then as many as the function asked for although the field says 128.
-    fixture.config_write(MESSAGE_CONTROL, 1, 0x11);
-    assert_eq!(interrupt(&mut fixture, 1), Effect::Msi { index: 1, address: 0xfee0_0000, data: 0x45 });
-    assert_eq!(interrupt(&mut fixture, 3), Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x44 });
+    fixture.config_write(MESSAGE_CONTROL, Byte, 0x11);
+    assert_eq!(
+        interrupt(&mut fixture, 1),
+        Effect::Msi { index: vector(1), address: 0xfee0_0000, data: 0x45 }
+    );
+    assert_eq!(
+        interrupt(&mut fixture, 3),
+        Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x44 }
+    );
 
-    fixture.config_write(MESSAGE_CONTROL, 1, 0x71);
-    assert_eq!(interrupt(&mut fixture, 3), Effect::Msi { index: 3, address: 0xfee0_0000, data: 0x47 });
+    fixture.config_write(MESSAGE_CONTROL, Byte, 0x71);
+    assert_eq!(
+        interrupt(&mut fixture, 3),
+        Effect::Msi { index: vector(3), address: 0xfee0_0000, data: 0x47 }
+    );
 }
 
 #[test]
@@ -209,7 +221,7 @@ fn a_message_leaves_when_a_vector_rises_and_not_while_it_stays() {
     let mut fixture = with_vectors(4);
     fixture.enable_bus_master();
     fixture.program_msi(0xfee0_0000, 0x44);
-    let message = Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x44 };
+    let message = Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x44 };
 
     assert_eq!(pending(&mut fixture, 0b0001), [message]);
     assert_eq!(pending(&mut fixture, 0b1001), []);
@@ -222,25 +234,28 @@ fn a_message_leaves_when_a_vector_rises_and_not_while_it_stays() {
 fn a_32_bit_capability_has_its_data_where_the_upper_address_would_be() {
     let mut fixture = with(Some(MsiSpec { vectors: 1, wide: false, masking: false }));
     fixture.enable_bus_master();
-    assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2), 0x0000);
+    assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x0000);
 
     fixture.program_msi(0xfee0_0000, 0x31);
 
-    assert_eq!(fixture.config_read(CAPABILITY + 0x08, 2), 0x31);
-    assert_eq!(interrupt(&mut fixture, 0), Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x31 });
+    assert_eq!(fixture.config_read(CAPABILITY + 0x08, Word), 0x31);
+    assert_eq!(
+        interrupt(&mut fixture, 0),
+        Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x31 }
+    );
 }
 
 #[test]
 fn mask_and_pending_bits_follow_the_data_and_exist_for_each_vector() {
     for (wide, mask) in [(false, 0x0c), (true, 0x10)] {
         let mut fixture = with(Some(MsiSpec { vectors: 4, wide, masking: true }));
-        assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2) & 0x0100, 0x0100);
+        assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word) & 0x0100, 0x0100);
 
-        fixture.config_write(CAPABILITY + mask, 4, 0xffff_ffff);
-        fixture.config_write(CAPABILITY + mask + 4, 4, 0xffff_ffff);
+        fixture.config_write(CAPABILITY + mask, Dword, 0xffff_ffff);
+        fixture.config_write(CAPABILITY + mask + 4, Dword, 0xffff_ffff);
 
-        assert_eq!(fixture.config_read(CAPABILITY + mask, 4), 0xf);
-        assert_eq!(fixture.config_read(CAPABILITY + mask + 4, 4), 0x0);
+        assert_eq!(fixture.config_read(CAPABILITY + mask, Dword), 0xf);
+        assert_eq!(fixture.config_read(CAPABILITY + mask + 4, Dword), 0x0);
     }
 }
 
@@ -248,8 +263,8 @@ fn masking() -> Fixture {
     let mut fixture = with(Some(MsiSpec { vectors: 4, wide: true, masking: true }));
     fixture.enable_bus_master();
     fixture.program_msi(0xfee0_0000, 0x44);
-    fixture.config_write(MESSAGE_CONTROL, 1, 0x21);
-    fixture.config_write(MASK_BITS, 4, 0b0010);
+    fixture.config_write(MESSAGE_CONTROL, Byte, 0x21);
+    fixture.config_write(MASK_BITS, Dword, 0b0010);
     fixture
 }
 
@@ -257,12 +272,12 @@ fn masking() -> Fixture {
 fn a_masked_vector_is_pending_and_fires_when_unmasked() {
     let mut fixture = masking();
 
-    assert_eq!(pending(&mut fixture, 0b0010), [Effect::InterruptMasked { index: 1 }]);
-    assert_eq!(fixture.config_read(PENDING_BITS, 4), 0b0010);
+    assert_eq!(pending(&mut fixture, 0b0010), [Effect::InterruptMasked { index: vector(1) }]);
+    assert_eq!(fixture.config_read(PENDING_BITS, Dword), 0b0010);
 
-    fixture.config_write(MASK_BITS, 1, 0);
-    assert_eq!(fixture.take_effects(), [Effect::Msi { index: 1, address: 0xfee0_0000, data: 0x45 }]);
-    assert_eq!(fixture.config_read(PENDING_BITS, 4), 0);
+    fixture.config_write(MASK_BITS, Byte, 0);
+    assert_eq!(fixture.take_effects(), [Effect::Msi { index: vector(1), address: 0xfee0_0000, data: 0x45 }]);
+    assert_eq!(fixture.config_read(PENDING_BITS, Dword), 0);
 }
 
 #[test]
@@ -271,8 +286,8 @@ fn a_cause_that_goes_while_masked_fires_nothing() {
     pending(&mut fixture, 0b0010);
 
     assert_eq!(pending(&mut fixture, 0b0000), []);
-    assert_eq!(fixture.config_read(PENDING_BITS, 4), 0);
+    assert_eq!(fixture.config_read(PENDING_BITS, Dword), 0);
 
-    fixture.config_write(MASK_BITS, 1, 0);
+    fixture.config_write(MASK_BITS, Byte, 0);
     assert_eq!(fixture.take_effects(), []);
 }

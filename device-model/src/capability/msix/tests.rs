@@ -1,17 +1,20 @@
 use super::*;
+use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
+use crate::probe::vector;
 use crate::probe::{CAUSES, Probe, REGISTERS};
+use crate::vector::VectorIndex;
 
-const TABLE_BAR: Region = Region::Bar(2);
+const TABLE_BAR: Region = Region::BAR2;
 const PENDING_BITS: u64 = 0x1000;
 const MESSAGE_CONTROL: u64 = 0x42;
 
 /// With vectors 0 and 1 of three programmed and unmasked, and MSI-X enabled.
 fn enabled() -> Fixture {
     let mut fixture = masked();
-    fixture.program_msix(0, 0xfee0_0000, 0x40);
-    fixture.program_msix(1, 0xfee0_1000, 0x51);
+    fixture.program_msix(VectorIndex::ZERO, 0xfee0_0000, 0x40);
+    fixture.program_msix(vector(1), 0xfee0_1000, 0x51);
     fixture
 }
 
@@ -25,7 +28,7 @@ fn masked() -> Fixture {
 
 fn pending(fixture: &mut Fixture, causes: u64) -> Vec<Effect> {
     fixture.take_effects();
-    fixture.write(REGISTERS, CAUSES, 8, causes).unwrap();
+    fixture.write(REGISTERS, CAUSES, Qword, causes).unwrap();
     let mut effects = fixture.take_effects();
     effects.retain(|effect| !matches!(effect, Effect::Change { .. }));
     effects
@@ -36,20 +39,20 @@ fn the_capability_says_how_many_vectors_and_where() {
     let mut fixture = masked();
 
     assert_eq!(fixture.capability(0x11), Some(0x40));
-    assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2), 0x0002);
-    assert_eq!(fixture.config_read(0x44, 4), 0x0000_0002);
-    assert_eq!(fixture.config_read(0x48, 4), 0x0000_1002);
+    assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x0002);
+    assert_eq!(fixture.config_read(0x44, Dword), 0x0000_0002);
+    assert_eq!(fixture.config_read(0x48, Dword), 0x0000_1002);
 }
 
 #[test]
 fn the_control_word_may_be_written_as_a_byte_a_word_or_a_dword() {
-    for (offset, size, value) in [(0x43, 1, 0xff), (0x42, 2, 0xffff), (0x40, 4, 0xffff_ffff)] {
+    for (offset, size, value) in [(0x43, Byte, 0xff), (0x42, Word, 0xffff), (0x40, Dword, 0xffff_ffff)] {
         let mut fixture = masked();
 
         fixture.config_write(offset, size, value);
 
-        assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2), 0xc002, "{size} bytes");
-        assert_eq!(fixture.config_read(0x40, 1), 0x11, "{size} bytes");
+        assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0xc002, "{size}");
+        assert_eq!(fixture.config_read(0x40, Byte), 0x11, "{size}");
     }
 }
 
@@ -58,7 +61,7 @@ fn vectors_are_masked_after_reset() {
     let mut fixture = masked();
 
     for vector in 0..3 {
-        assert_eq!(fixture.read(TABLE_BAR, 16 * vector + 8, 8), Ok(0x1_0000_0000));
+        assert_eq!(fixture.read(TABLE_BAR, 16 * vector + 8, Qword), Ok(0x1_0000_0000));
     }
 }
 
@@ -66,44 +69,44 @@ fn vectors_are_masked_after_reset() {
 fn entries_take_aligned_accesses_of_4_and_8_bytes() {
     let mut fixture = masked();
 
-    fixture.write(TABLE_BAR, 0x10, 8, 0x0000_0012_fee0_0003).unwrap();
-    fixture.write(TABLE_BAR, 0x18, 4, 0x51).unwrap();
+    fixture.write(TABLE_BAR, 0x10, Qword, 0x0000_0012_fee0_0003).unwrap();
+    fixture.write(TABLE_BAR, 0x18, Dword, 0x51).unwrap();
 
-    assert_eq!(fixture.read(TABLE_BAR, 0x10, 4), Ok(0xfee0_0000));
-    assert_eq!(fixture.read(TABLE_BAR, 0x14, 4), Ok(0x12));
-    assert_eq!(fixture.read(TABLE_BAR, 0x18, 8), Ok(0x1_0000_0051));
-    assert_eq!(fixture.read(TABLE_BAR, 0x10, 2), Err(Refused::Width));
-    assert_eq!(fixture.write(TABLE_BAR, 0x1c, 1, 0), Err(Refused::Width));
-    assert_eq!(fixture.read(TABLE_BAR, 0x14, 8), Err(Refused::Alignment));
-    assert_eq!(fixture.write(TABLE_BAR, 0x2e, 4, 0), Err(Refused::Alignment));
+    assert_eq!(fixture.read(TABLE_BAR, 0x10, Dword), Ok(0xfee0_0000));
+    assert_eq!(fixture.read(TABLE_BAR, 0x14, Dword), Ok(0x12));
+    assert_eq!(fixture.read(TABLE_BAR, 0x18, Qword), Ok(0x1_0000_0051));
+    assert_eq!(fixture.read(TABLE_BAR, 0x10, Word), Err(Refused::Width));
+    assert_eq!(fixture.write(TABLE_BAR, 0x1c, Byte, 0), Err(Refused::Width));
+    assert_eq!(fixture.read(TABLE_BAR, 0x14, Qword), Err(Refused::Alignment));
+    assert_eq!(fixture.write(TABLE_BAR, 0x2e, Dword, 0), Err(Refused::Alignment));
 }
 
 #[test]
 fn reserved_bits_of_the_vector_control_stay_zero() {
     let mut fixture = masked();
 
-    fixture.write(TABLE_BAR, 0x0c, 4, 0xffff_ffff).unwrap();
+    fixture.write(TABLE_BAR, 0x0c, Dword, 0xffff_ffff).unwrap();
 
-    assert_eq!(fixture.read(TABLE_BAR, 0x0c, 4), Ok(1));
+    assert_eq!(fixture.read(TABLE_BAR, 0x0c, Dword), Ok(1));
 }
 
 #[test]
 fn nothing_of_it_lies_behind_the_last_vector() {
     let mut fixture = masked();
 
-    assert_eq!(fixture.read(TABLE_BAR, 0x30, 4), Err(Refused::Reserved));
-    assert_eq!(fixture.read(TABLE_BAR, 0x1008, 4), Err(Refused::Reserved));
-    assert_eq!(fixture.read(TABLE_BAR, 0x28, 8), Ok(0x1_0000_0000));
+    assert_eq!(fixture.read(TABLE_BAR, 0x30, Dword), Err(Refused::Reserved));
+    assert_eq!(fixture.read(TABLE_BAR, 0x1008, Dword), Err(Refused::Reserved));
+    assert_eq!(fixture.read(TABLE_BAR, 0x28, Qword), Ok(0x1_0000_0000));
 }
 
 #[test]
 fn pending_bits_are_read_only() {
     let mut fixture = masked();
 
-    assert_eq!(fixture.write(TABLE_BAR, PENDING_BITS, 8, u64::MAX), Err(Refused::ReadOnly));
-    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 8), Ok(0));
-    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS + 4, 4), Ok(0));
-    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 1), Err(Refused::Width));
+    assert_eq!(fixture.write(TABLE_BAR, PENDING_BITS, Qword, u64::MAX), Err(Refused::ReadOnly));
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, Qword), Ok(0));
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS + 4, Dword), Ok(0));
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, Byte), Err(Refused::Width));
 }
 
 #[test]
@@ -113,8 +116,8 @@ fn each_vector_has_its_own_message() {
     assert_eq!(
         pending(&mut fixture, 0b11),
         [
-            Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x40 },
-            Effect::Msi { index: 1, address: 0xfee0_1000, data: 0x51 },
+            Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x40 },
+            Effect::Msi { index: vector(1), address: 0xfee0_1000, data: 0x51 },
         ]
     );
 }
@@ -123,7 +126,7 @@ fn each_vector_has_its_own_message() {
 fn causes_beyond_the_last_vector_share_the_first() {
     let mut fixture = enabled();
 
-    let message = Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x40 };
+    let message = Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x40 };
     assert_eq!(pending(&mut fixture, 1 << 31), [message]);
 }
 
@@ -131,22 +134,22 @@ fn causes_beyond_the_last_vector_share_the_first() {
 fn unmasking_a_vector_fires_what_is_pending() {
     let mut fixture = enabled();
 
-    assert_eq!(pending(&mut fixture, 0b100), [Effect::InterruptMasked { index: 2 }]);
-    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 8), Ok(0b100));
+    assert_eq!(pending(&mut fixture, 0b100), [Effect::InterruptMasked { index: vector(2) }]);
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, Qword), Ok(0b100));
 
-    fixture.write(TABLE_BAR, 0x20, 8, 0xfee0_2000).unwrap();
-    fixture.write(TABLE_BAR, 0x2c, 4, 0).unwrap();
-    assert_eq!(fixture.take_effects(), [Effect::Msi { index: 2, address: 0xfee0_2000, data: 0 }]);
-    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 8), Ok(0));
+    fixture.write(TABLE_BAR, 0x20, Qword, 0xfee0_2000).unwrap();
+    fixture.write(TABLE_BAR, 0x2c, Dword, 0).unwrap();
+    assert_eq!(fixture.take_effects(), [Effect::Msi { index: vector(2), address: 0xfee0_2000, data: 0 }]);
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, Qword), Ok(0));
 }
 
 #[test]
 fn a_vector_without_an_address_writes_to_address_0() {
     let mut fixture = enabled();
     fixture.memory().write(0, &[0xff; 8]).unwrap();
-    fixture.write(TABLE_BAR, 0x2c, 4, 0).unwrap();
+    fixture.write(TABLE_BAR, 0x2c, Dword, 0).unwrap();
 
-    let lost = Effect::InterruptLost { index: 2, why: InterruptLoss::MemoryWrite };
+    let lost = Effect::InterruptLost { index: vector(2), why: InterruptLoss::MemoryWrite };
     let written = Effect::Dma { to_memory: true, address: 0, length: 4, outcome: Ok(()) };
     assert_eq!(pending(&mut fixture, 0b100), [lost, written]);
 
@@ -158,12 +161,15 @@ fn a_vector_without_an_address_writes_to_address_0() {
 #[test]
 fn the_function_mask_holds_every_vector_back() {
     let mut fixture = enabled();
-    fixture.config_write(MESSAGE_CONTROL + 1, 1, 0xc0);
+    fixture.config_write(MESSAGE_CONTROL + 1, Byte, 0xc0);
 
-    assert_eq!(pending(&mut fixture, 0b01), [Effect::InterruptMasked { index: 0 }]);
+    assert_eq!(pending(&mut fixture, 0b01), [Effect::InterruptMasked { index: VectorIndex::ZERO }]);
 
-    fixture.config_write(MESSAGE_CONTROL + 1, 1, 0x80);
-    assert_eq!(fixture.take_effects(), [Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x40 }]);
+    fixture.config_write(MESSAGE_CONTROL + 1, Byte, 0x80);
+    assert_eq!(
+        fixture.take_effects(),
+        [Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x40 }]
+    );
 }
 
 #[test]
@@ -173,28 +179,28 @@ fn a_cause_that_goes_while_masked_fires_nothing() {
 
     pending(&mut fixture, 0);
 
-    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 4), Ok(0));
-    fixture.write(TABLE_BAR, 0x2c, 4, 0).unwrap();
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, Dword), Ok(0));
+    fixture.write(TABLE_BAR, 0x2c, Dword, 0).unwrap();
     assert_eq!(fixture.take_effects(), []);
 }
 
 #[test]
 fn a_message_is_lost_without_bus_mastering() {
     let mut fixture = enabled();
-    fixture.config_write(0x04, 2, 0x2);
+    fixture.config_write(0x04, Word, 0x2);
 
-    let lost = Effect::InterruptLost { index: 1, why: InterruptLoss::BusMasterOff };
+    let lost = Effect::InterruptLost { index: vector(1), why: InterruptLoss::BusMasterOff };
     assert_eq!(pending(&mut fixture, 0b10), [lost]);
 }
 
 #[test]
 fn a_cause_is_lost_while_msix_is_disabled() {
     let mut fixture = enabled();
-    fixture.config_write(MESSAGE_CONTROL, 2, 0);
+    fixture.config_write(MESSAGE_CONTROL, Word, 0);
 
-    let lost = Effect::InterruptLost { index: 1, why: InterruptLoss::NothingEnabled };
+    let lost = Effect::InterruptLost { index: vector(1), why: InterruptLoss::NothingEnabled };
     assert_eq!(pending(&mut fixture, 0b10), [lost]);
-    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, 4), Ok(0));
+    assert_eq!(fixture.read(TABLE_BAR, PENDING_BITS, Dword), Ok(0));
 }
 
 #[test]
@@ -203,9 +209,12 @@ fn it_goes_before_msi() {
     fixture.enable_memory();
     fixture.enable_bus_master();
     fixture.program_msi(0xfee0_0000, 0x31);
-    fixture.program_msix(0, 0xfee0_0000, 0x40);
+    fixture.program_msix(VectorIndex::ZERO, 0xfee0_0000, 0x40);
 
-    assert_eq!(pending(&mut fixture, 1), [Effect::Msi { index: 0, address: 0xfee0_0000, data: 0x40 }]);
+    assert_eq!(
+        pending(&mut fixture, 1),
+        [Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x40 }]
+    );
 }
 
 #[test]
@@ -215,9 +224,9 @@ fn reset_masks_all_and_forgets_messages() {
     fixture.function().reset();
     fixture.enable_memory();
 
-    assert_eq!(fixture.read(TABLE_BAR, 0x10, 8), Ok(0));
-    assert_eq!(fixture.read(TABLE_BAR, 0x18, 8), Ok(0x1_0000_0000));
-    assert_eq!(fixture.config_read(MESSAGE_CONTROL, 2), 0x0002);
+    assert_eq!(fixture.read(TABLE_BAR, 0x10, Qword), Ok(0));
+    assert_eq!(fixture.read(TABLE_BAR, 0x18, Qword), Ok(0x1_0000_0000));
+    assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x0002);
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use crate::address::BarIndex;
 use std::borrow::Cow;
 
 use proptest::prelude::*;
@@ -7,7 +8,7 @@ use crate::fixture::Fixture;
 use crate::probe::Probe;
 use crate::register::Access;
 
-const REGION: Region = Region::Bar(0);
+const REGION: Region = Region::BAR0;
 
 fn map(registers: Vec<Register>) -> RegisterMap {
     RegisterMap { region: REGION, registers: registers.into() }
@@ -125,14 +126,14 @@ fn a_map_belongs_to_a_region_that_the_function_has_and_to_it_alone() {
     let of = |region| RegisterMap { region, registers: Vec::new().into() };
 
     assert_eq!(check(&[of(Region::Rom)], &header), Ok(()));
-    assert_eq!(check(&[of(Region::Bar(1))], &header), Err(BadMap::NoRegion(Region::Bar(1))));
+    assert_eq!(check(&[of(Region::BAR1)], &header), Err(BadMap::NoRegion(Region::BAR1)));
     assert_eq!(check(&[of(Region::Rom), of(Region::Rom)], &header), Err(BadMap::TwoMaps(Region::Rom)));
 }
 
 #[test]
 #[should_panic(expected = "probe: BAR0: VALUE at 0x0, 0x8 bytes, ends past the region's 0x4")]
 fn a_function_with_a_map_that_can_not_hold_is_not_made() {
-    Fixture::new(Probe::with_bars(&[crate::BarSpec::io(0, 4)]));
+    Fixture::new(Probe::with_bars(&[crate::BarSpec::io(BarIndex::BAR0, 4)]));
 }
 
 /// Registers in any order and place, as no person would write them.

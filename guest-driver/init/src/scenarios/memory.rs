@@ -46,7 +46,7 @@ pub fn sysfs() -> Outcome {
     bench::mark("no driver");
     let map = |file: &str, bar: usize| -> io::Result<Mapping> {
         let source = Source {
-            path: protocol::path::SYSFS,
+            path: barscope_guest_abi::path::SYSFS,
             name: file,
             physical_address: function.bar(bar)?,
             on_fault: false,
@@ -70,8 +70,12 @@ pub fn dev_mem() -> Outcome {
     let physical_address = function.bar(lab::REGISTERS_BAR)?;
     let memory = OpenOptions::new().read(true).write(true).custom_flags(O_SYNC).open("/dev/mem")?;
     let map = || {
-        let source =
-            Source { path: protocol::path::DEV_MEM, name: "/dev/mem", physical_address, on_fault: false };
+        let source = Source {
+            path: barscope_guest_abi::path::DEV_MEM,
+            name: "/dev/mem",
+            physical_address,
+            on_fault: false,
+        };
         Mapping::device(&memory, physical_address, PAGE, &source)
     };
     if relaxed {

@@ -95,7 +95,7 @@ pub fn mmap_by_fault() -> Outcome {
     let mut id = 0;
     let counted = entries.told("first touch of a mapping made by faults", || id = by_fault.read(lab::ID))?;
     ensure(counted == Counted { calls: 0, faults: 1 }, format!("the first touch: {counted:?}"))?;
-    bench::count(protocol::counted::FAULT_RESOLVED, 1, by_fault.address() as u64);
+    bench::count(barscope_guest_abi::counted::FAULT_RESOLVED, 1, by_fault.address() as u64);
     same("ID", id, lab::ID_VALUE)?;
     let counted = entries.told("second touch", || id = by_fault.read(lab::ID))?;
     none(counted)?;

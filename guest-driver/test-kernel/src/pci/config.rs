@@ -1,8 +1,8 @@
 //! Both ways into configuration space: CONFIG_ADDRESS and CONFIG_DATA (PCI Local Bus 3.0, section
 //! 3.2.2.3.2), and the enhanced access, memory-mapped (PCI Express Base 5.0, section 7.2.2).
 
+use barscope_guest_abi::path;
 use common::mmio;
-use protocol::path;
 
 use crate::paging::{Fixed, map_fixed};
 use crate::text::Text;

@@ -11,7 +11,7 @@ use crate::lab::registers::MEMORY_BAR;
 use crate::paging::PAGE;
 use crate::pci::{Function, command};
 use crate::process::{Exit, MAPPINGS_BASE};
-use crate::trap::vector;
+use crate::trap_frame::vector;
 
 /// How much of an access lies in memory, in bytes; the other half is the device's.
 const HALF: u64 = 4;

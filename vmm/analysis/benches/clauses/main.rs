@@ -1,6 +1,6 @@
 //! What does it cost to follow steps while a million candidates wait, as a ratio to only reading the trace?
 //!
-//! `cargo bench -p trace --bench clauses` makes a trace of a million reads that nothing follows as asked, and holds
+//! `cargo bench -p barscope-analysis --bench clauses` makes a trace of a million reads that nothing follows as asked, and holds
 //! every clause of four steps against it in which a step refers to at most one earlier one: by cause or by time, in
 //! `seq` and in `each`. `-- 200 seq` does it with 200,000 reads, and with the clauses whose text has `seq` in it.
 //! What is given up for too many candidates is INCONCLUSIVE and told.
@@ -13,10 +13,11 @@ use std::time::Instant;
 
 use barscope_analysis::assert::{Engine, Verdict};
 use barscope_analysis::view::Viewer;
+use barscope_device::{Bdf, Region, Space};
+use barscope_devices::catalog;
 use barscope_trace::definition::{Bar, Function, Machine, Route};
 use barscope_trace::event::{AccessEvent, Target};
 use barscope_trace::{Clock, Definition, End, Event, EventKind, Id, Lane, Stream, Writer};
-use device_model::{Bdf, Region, Space, catalog};
 
 const BAR0: u64 = 0xfe00_0000;
 /// What the steps of a clause are like.
@@ -108,15 +109,15 @@ fn check(path: &Path, clause: &str) -> Result<(f64, Verdict), Box<dyn Error>> {
 }
 
 fn verdicts(path: &Path, text: &str) -> Result<Vec<Verdict>, Box<dyn Error>> {
-    let suite =
-        barscope_analysis::expectation::parse("t.expect", text).map_err(|mistake| mistake.show("t", text))?;
+    let suite = barscope_analysis::expectation::parse("t.expect", text)
+        .map_err(|diagnostic| diagnostic.show("t", text))?;
     let mut engine = Engine::new(suite);
     let mut stream = Stream::open(path)?;
     let mut viewer = Viewer::default();
     while let Some(event) = stream.next()? {
         engine.take(stream.definitions(), &viewer.view(stream.definitions(), &event));
     }
-    let findings = engine.finish(&(&stream).into());
+    let findings = engine.finish(&stream.info());
     Ok(findings.into_list().into_iter().map(|finding| finding.verdict).collect())
 }
 
@@ -167,7 +168,7 @@ fn write(path: &Path, reads: u64, tried: bool) -> Result<(), Box<dyn Error>> {
         register_maps: model.register_maps().to_vec(),
         untrapped: Vec::new(),
     }))?;
-    let region = Region::Bar(0);
+    let region = Region::BAR0;
     let route = Route { function: Some(lab), region, space: Space::Memory, base: BAR0, size: 4096 };
     let bar0 = define(Definition::Route(route))?;
     let mut lane = writer.lane(Some(0));
@@ -199,7 +200,7 @@ fn change(
     cause: u64,
     time: &mut u64,
 ) -> Result<u64, Box<dyn Error>> {
-    let region = Region::Bar(0);
+    let region = Region::BAR0;
     record(writer, lane, EventKind::Change { function, region, offset, old: 0, new: 1, cause }, time)
 }
 

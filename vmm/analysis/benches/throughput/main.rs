@@ -1,7 +1,7 @@
 //! How many records a second do readers get through, next to a loop that only reads them?
 //!
-//! `cargo bench -p trace` makes a trace of 4 million records in the directory for temporary files, 64 bytes
-//! each; `cargo bench -p trace -- 20 stats` makes one of 20 million, and measures only what is called so.
+//! `cargo bench -p barscope-analysis` makes a trace of 4 million records in the directory for temporary files, 64 bytes
+//! each; `cargo bench -p barscope-analysis -- 20 stats` makes one of 20 million, and measures only what is called so.
 //! Everything reads the same file in turns, on one thread, and the best of several turns counts.
 
 mod workload;
@@ -106,14 +106,14 @@ fn stats(path: &Path) -> Result<u64, ReadError> {
     while let Some(event) = stream.next()? {
         collector.add(stream.definitions(), &event);
     }
-    let stats = collector.finish(&(&stream).into());
+    let stats = collector.finish(&stream.info());
     std::hint::black_box(stats.text(80, 20, false));
     Ok(stats.records)
 }
 
 fn check(path: &Path) -> Result<u64, ReadError> {
     let suite = barscope_analysis::expectation::parse("throughput.expect", EXPECTATIONS);
-    let mut engine = Engine::new(suite.unwrap_or_else(|mistake| panic!("{mistake:?}")));
+    let mut engine = Engine::new(suite.unwrap_or_else(|diagnostic| panic!("{diagnostic:?}")));
     let mut stream = Stream::open(path)?;
     let mut viewer = Viewer::default();
     let mut done = 0;
@@ -121,7 +121,7 @@ fn check(path: &Path) -> Result<u64, ReadError> {
         engine.take(stream.definitions(), &viewer.view(stream.definitions(), &event));
         done += 1;
     }
-    let findings = engine.finish(&(&stream).into());
+    let findings = engine.finish(&stream.info());
     let failed = findings.into_list().into_iter().find(|finding| !matches!(finding.verdict, Verdict::Pass));
     assert!(failed.is_none(), "{failed:?}");
     Ok(done)

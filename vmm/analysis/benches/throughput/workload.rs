@@ -6,12 +6,13 @@
 use std::error::Error;
 use std::path::Path as FilePath;
 
+use barscope_device::{BarIndex, Bdf, Region, Space};
+use barscope_devices::catalog;
 use barscope_trace::definition::{
     Bar, Function, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
 use barscope_trace::event::{AccessEvent, Target};
 use barscope_trace::{Clock, Definition, End, Event, EventKind, Id, Lane, Writer};
-use device_model::{Bdf, Region, Space, catalog};
 
 const BAR0: u64 = 0xfe00_0000;
 const BAR2: u64 = 0x8_0000_0000;
@@ -62,7 +63,13 @@ impl<'a> Guest<'a> {
             name: "lab".into(),
             vendor: 0x1234,
             device: 0x1ab0,
-            bars: vec![Bar { index: 0, space: Space::Memory, size: 4096, wide: false, prefetchable: false }],
+            bars: vec![Bar {
+                index: BarIndex::BAR0,
+                space: Space::Memory,
+                size: 4096,
+                wide: false,
+                prefetchable: false,
+            }],
             msi_vectors: 8,
             msix_vectors: 8,
             register_maps: model.register_maps().to_vec(),
@@ -71,8 +78,8 @@ impl<'a> Guest<'a> {
         let route = |region, space, base, size| {
             define(Definition::Route(Route { function: Some(lab), region, space, base, size }))
         };
-        let bar0 = route(Region::Bar(0), Space::Memory, BAR0, 4096)?;
-        let bar2 = route(Region::Bar(2), Space::Memory, BAR2, 1 << 20)?;
+        let bar0 = route(Region::BAR0, Space::Memory, BAR0, 4096)?;
+        let bar2 = route(Region::BAR2, Space::Memory, BAR2, 1 << 20)?;
         let config = route(Region::Config, Space::Io, 0xcfc, 4)?;
         let walk = |path, page: u64, user: bool| {
             let mapping = define(Definition::Mapping(Mapping {
@@ -169,7 +176,7 @@ impl<'a> Guest<'a> {
     }
 
     fn change(&mut self, offset: u64, old: u64, new: u64, cause: u64) -> Result<(), Box<dyn Error>> {
-        let (function, region) = (self.lab, Region::Bar(0));
+        let (function, region) = (self.lab, Region::BAR0);
         self.record(true, EventKind::Change { function, region, offset, old, new, cause })?;
         Ok(())
     }

@@ -9,14 +9,14 @@ mod roots;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use barscope_device::Bdf;
 use barscope_trace::Definitions;
-use device_model::Bdf;
 use smallvec::SmallVec;
 
 pub(super) use self::matcher::{Matcher, Unfollowed};
 pub(super) use self::plan::{Bound, Link, Plan};
 use super::clause::{Step, Time};
-use super::picture::Late;
+use super::context::Late;
 use crate::filter::{Compiled, Truth};
 use crate::view::View;
 
@@ -37,16 +37,16 @@ pub(super) struct Hits {
     pub(super) maybe: bool,
 }
 
-/// When an event was. Times never go back from one record to the next: threads that record at once may have read
+/// Timestamp of an event. Times never go back from one record to the next: threads that record at once may have read
 /// their clocks in another order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
+pub(super) struct Timestamp {
     pub(super) seq: u64,
     pub(super) device_ns: u64,
     pub(super) host_ns: u64,
 }
 
-impl Moment {
+impl Timestamp {
     fn at(&self, time: Time) -> u64 {
         match time {
             Time::Device => self.device_ns,
@@ -56,7 +56,7 @@ impl Moment {
 }
 
 impl Bound {
-    pub(super) fn holds(&self, since: Moment, now: Moment) -> bool {
+    pub(super) fn holds(&self, since: Timestamp, now: Timestamp) -> bool {
         now.at(self.time).saturating_sub(since.at(self.time)) <= self.limit_ns
     }
 }
@@ -71,7 +71,7 @@ impl Chain {
     ) -> Result<Self, String> {
         let links = links(steps)?;
         let filter = |step: &&Step| {
-            step.filter.compile_for(definitions, scope).map(Arc::new).map_err(|mistake| mistake.message)
+            step.filter.compile_for(definitions, scope).map(Arc::new).map_err(|diagnostic| diagnostic.message)
         };
         Ok(Self {
             filters: steps.iter().map(filter).collect::<Result<_, _>>()?,
@@ -97,7 +97,7 @@ impl Chain {
     }
 
     /// What a step awaited within a time after a record, which `since` tells by its step.
-    pub(super) fn late(&self, step: usize, since: impl Fn(usize) -> Option<Moment>) -> Option<Late> {
+    pub(super) fn late(&self, step: usize, since: impl Fn(usize) -> Option<Timestamp>) -> Option<Late> {
         let link = self.plan.link(step);
         let (bound, since) = link.within.iter().find_map(|bound| Some((bound, since(bound.since)?)))?;
         Some(Late {

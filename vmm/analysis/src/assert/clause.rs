@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
-use device_model::Bdf;
+use barscope_device::Bdf;
 
 use crate::filter::Filter;
 

@@ -1,9 +1,9 @@
 //! Whether accesses reached the shares that a clause asks for.
 
-use device_model::Bdf;
+use barscope_device::Bdf;
 
 use super::clause::Goal;
-use super::state::{Details, Finish};
+use super::state::{Evidence, Finish};
 use crate::coverage::{Counts, Coverage, FunctionCoverage, Share};
 
 /// How many things that aren't covered are named.
@@ -20,7 +20,7 @@ pub(super) fn covered(coverage: &Coverage, goal: &Goal, scope: Option<&[Bdf]>) -
     ];
     for (what, Share { covered, of }, wanted) in shares {
         if wanted > 0 && of == 0 {
-            return Finish::Broken(Details::because(format!("there are no {what} to cover")));
+            return Finish::Broken(Evidence::because(format!("there are no {what} to cover")));
         }
         if u128::from(covered) * 100 < u128::from(of) * u128::from(wanted) {
             let missing: Vec<_> = coverage
@@ -43,7 +43,7 @@ pub(super) fn covered(coverage: &Coverage, goal: &Goal, scope: Option<&[Bdf]>) -
                 "{covered} of {of} {what} are covered; missing:\n    {}{more}",
                 missing.join("\n    ")
             );
-            return Finish::Lacks(Details::because(reason));
+            return Finish::Lacks(Evidence::because(reason));
         }
     }
     Finish::Held

@@ -2,22 +2,21 @@
 
 use std::sync::Arc;
 
+use barscope_device::Bdf;
 use barscope_trace::Capabilities;
 use barscope_trace::Definitions;
 use barscope_trace::End;
 use barscope_trace::EventKind;
-use device_model::Bdf;
+use barscope_trace::TraceInfo;
 
-use super::chain::Moment;
+use super::chain::Timestamp;
+use super::context::Findings;
 use super::needs::FreeNames;
-use super::picture::Findings;
 use super::run::ClauseRun;
 use super::suite::{Devices, Suite, Test};
 use super::unseen::Unseen;
 use super::watchlist::Watchlist;
-use crate::filter::{Seen, is_called};
-use crate::print::Ending;
-use crate::symbols::Names;
+use crate::filter::{Names, Seen, is_called};
 use crate::view::View;
 
 /// Holds tests against a trace, event by event: while it grows, or afterwards. Memory doesn't grow with the
@@ -34,7 +33,7 @@ pub struct Engine {
     unseen: Unseen,
     prepared: bool,
     /// The last record that was taken, at the latest time so far.
-    last: Moment,
+    last: Timestamp,
     lost: u64,
     names: FreeNames,
     /// Clauses that are broken, each with the record that broke it.
@@ -55,7 +54,7 @@ impl Engine {
             watchlist: Watchlist::default(),
             unseen: Unseen::default(),
             prepared: false,
-            last: Moment { seq: 0, device_ns: 0, host_ns: 0 },
+            last: Timestamp { seq: 0, device_ns: 0, host_ns: 0 },
             lost: 0,
             names,
             broken: Vec::new(),
@@ -71,7 +70,7 @@ impl Engine {
             self.unseen.lose(definitions);
             self.look();
         }
-        self.last = Moment {
+        self.last = Timestamp {
             seq: view.seq,
             device_ns: view.device_ns.max(self.last.device_ns),
             host_ns: view.host_ns.max(self.last.host_ns),
@@ -117,27 +116,27 @@ impl Engine {
     }
 
     /// Decides what is left when there are no more events.
-    pub fn finish(mut self, ending: &Ending<'_>) -> Findings {
-        self.prepare(ending.definitions);
-        let finished = ending.end == Some(&End::Finished);
-        if let Some(damage) = ending.damage.first() {
+    pub fn finish(mut self, info: &TraceInfo<'_>) -> Findings {
+        self.prepare(info.definitions);
+        let finished = info.end == Some(&End::Finished);
+        if let Some(damage) = info.damage.first() {
             self.doubt(&format!("the trace is damaged: {damage}"));
         }
-        if ending.unknown_kinds > 0 {
-            let count = ending.unknown_kinds;
+        if info.unknown_kinds > 0 {
+            let count = info.unknown_kinds;
             self.doubt(&format!(
                 "{count} records or definitions are of kinds that this program doesn't know"
             ));
         }
-        if ending.lost > self.lost {
-            let missing = ending.lost - self.lost;
+        if info.lost > self.lost {
+            let missing = info.lost - self.lost;
             self.lose(missing, self.last.seq + missing + 1);
         }
         if !finished {
-            self.doubt(&early(ending));
+            self.doubt(&early(info));
         }
-        let names = Names::new(ending.definitions);
-        let decided = self.runs.into_iter().map(|run| run.decide(&self.names, &names, ending));
+        let names = Names::new(info.definitions);
+        let decided = self.runs.into_iter().map(|run| run.decide(&self.names, &names, info));
         Findings::new(decided.collect())
     }
 
@@ -210,8 +209,8 @@ fn scopes(test: &Test, definitions: &Definitions) -> Vec<(String, Scope)> {
 }
 
 /// Why a trace that isn't finished may be missing its end.
-fn early(ending: &Ending<'_>) -> String {
-    match ending.end {
+fn early(info: &TraceInfo<'_>) -> String {
+    match info.end {
         Some(End::Interrupted(reason) | End::Failed(reason)) => format!("the trace ended early: {reason}"),
         _ => "the trace has no end".to_owned(),
     }

@@ -3,9 +3,9 @@
 use std::ops::RangeBounds;
 
 use super::clause::{Clause, Goal, Limits, Step};
+use super::context::Finding;
 use super::engine::Engine;
 use super::failure::Verdict;
-use super::picture::Finding;
 use super::suite::Suite;
 use super::window::Window;
 use crate::Trace;
@@ -18,8 +18,8 @@ pub fn check(trace: &Trace, suite: Suite) -> Vec<Finding> {
     for view in views {
         engine.take(trace.definitions(), view);
     }
-    let mut findings = engine.finish(&trace.into());
-    if findings.need_pictures() {
+    let mut findings = engine.finish(&trace.info());
+    if findings.need_context() {
         views.iter().for_each(|view| findings.look(view));
     }
     findings.into_list()

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::print::words;
 use crate::view::View;
+use crate::words;
 
 /// The answer to an assertion.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use barscope_trace::{Capabilities, Capability, Knowledge};
 
 use super::clause::{Clause, Step};
 use super::window::Window;
-use crate::filter::mistake::did_you_mean;
+use crate::filter::diagnostic::did_you_mean;
 use crate::filter::{Filter, Kinds, Mentions, Wanted};
 
 /// Names that occurred, or may be absent.

@@ -13,7 +13,7 @@ use fastrand::Rng;
 
 use self::clauses::random_clause;
 use self::world::{Observed, World, clock};
-use super::chain::{Bound, Moment};
+use super::chain::{Bound, Timestamp};
 use super::clause::{Clause, Limits, Step};
 use super::suite::{Devices, Placed, Suite, Test};
 use super::window::Window;
@@ -30,7 +30,7 @@ pub(super) fn cases(few: u64) -> u64 {
 struct Truth<'a> {
     definitions: &'a Definitions,
     views: &'a [View],
-    times: Vec<Moment>,
+    times: Vec<Timestamp>,
 }
 
 impl Truth<'_> {
@@ -204,7 +204,7 @@ fn verdict(observed: &Observed, window: &Window, clause: &Clause) -> Verdict {
     for view in observed.views() {
         engine.take(observed.definitions(), &view);
     }
-    let findings = engine.finish(&observed.ending()).into_list();
+    let findings = engine.finish(&observed.info()).into_list();
     findings.into_iter().next().map_or(Verdict::Pass, |finding| finding.verdict)
 }
 

@@ -4,17 +4,16 @@ use barscope_trace::Capabilities;
 use barscope_trace::Definitions;
 use barscope_trace::End;
 
-use super::chain::Moment;
+use super::chain::Timestamp;
 use super::engine::Scope;
 use super::needs::{Absent, FreeNames, Needs};
-use super::state::{Details, Finish, Prepared, State, Turn};
+use super::state::{Evidence, Finish, Prepared, State, Turn};
 use super::suite::{Location, Placed};
 use super::unseen::Unseen;
 use super::window::{Bounds, Window};
-use crate::filter::{Interests, Truth};
-use crate::print::Ending;
-use crate::symbols::Names;
+use crate::filter::{Interests, Names, Truth};
 use crate::view::View;
+use barscope_trace::TraceInfo;
 
 /// A clause under way.
 #[derive(Debug)]
@@ -43,7 +42,7 @@ pub(super) struct ClauseRun {
 
 /// A failure that nothing can undo. The record that decided it is none for the trace's end.
 #[derive(Debug)]
-struct Failed(Details, Option<u64>);
+struct Failed(Evidence, Option<u64>);
 
 /// Where the trace is, seen from the window.
 #[derive(Debug)]
@@ -78,7 +77,7 @@ pub(super) enum Decision {
     Pass,
     /// The record that decided it comes with it: the one that broke it, or that closed the window. None if
     /// that was the end of the trace.
-    Fail(Details, Option<u64>),
+    Fail(Evidence, Option<u64>),
     Inconclusive(String),
 }
 
@@ -86,7 +85,7 @@ impl ClauseRun {
     pub(super) fn new(test: &str, placed: &Placed, definitions: &Definitions, scope: Scope) -> Self {
         let Placed { clause, window, location } = placed;
         let prepared = scope.and_then(|scope| {
-            let bounds = window.compile(definitions).map_err(|mistake| mistake.message)?;
+            let bounds = window.compile(definitions).map_err(|diagnostic| diagnostic.message)?;
             Ok((Prepared::new(clause, definitions, scope.as_deref())?, bounds))
         });
         let mut run = Self {
@@ -156,7 +155,7 @@ impl ClauseRun {
     }
 
     /// Takes an event.
-    pub(super) fn take(&mut self, definitions: &Definitions, view: &View, now: Moment) {
+    pub(super) fn take(&mut self, definitions: &Definitions, view: &View, now: Timestamp) {
         let Ok((prepared, bounds)) = &self.prepared else { return };
         let begin = |doubt: Option<String>| {
             let state = Some(prepared.begin(definitions));
@@ -194,8 +193,8 @@ impl ClauseRun {
             }
             match turn {
                 None => {}
-                Some(Turn::Broken(details)) => {
-                    self.failure = Some(Failed(details, Some(view.seq)));
+                Some(Turn::Broken(evidence)) => {
+                    self.failure = Some(Failed(evidence, Some(view.seq)));
                     self.place = Place::Outside;
                     return;
                 }
@@ -225,8 +224,8 @@ impl ClauseRun {
         let finish = state.map_or(Finish::Held, |state| state.end(prepared, from));
         match (finish, doubt) {
             (Finish::Held, _) => self.held |= !bounds.can_close(),
-            (Finish::Broken(details), _) | (Finish::Lacks(details), None) => {
-                self.failure = Some(Failed(details, by));
+            (Finish::Broken(evidence), _) | (Finish::Lacks(evidence), None) => {
+                self.failure = Some(Failed(evidence, by));
             }
             (Finish::Holds, None) => {}
             (Finish::Open(reason), _) | (Finish::Holds | Finish::Lacks(_), Some(reason)) => {
@@ -281,29 +280,29 @@ impl ClauseRun {
         self.needs.untold(capabilities).is_none() && !(names_come_late && self.needs.names_code())
     }
 
-    pub(super) fn decide(mut self, free: &FreeNames, names: &Names<'_>, ending: &Ending<'_>) -> Decided {
-        let result = self.result(free, names, ending);
+    pub(super) fn decide(mut self, free: &FreeNames, names: &Names<'_>, info: &TraceInfo<'_>) -> Decided {
+        let result = self.result(free, names, info);
         let Self { test, clause, window, location, .. } = self;
         Decided { test, clause, window: window.to_string(), location, result }
     }
 
-    fn result(&mut self, free: &FreeNames, names: &Names<'_>, ending: &Ending<'_>) -> Decision {
-        if let Some(damage) = ending.damage.iter().find(|damage| damage.concerns_definitions()) {
+    fn result(&mut self, free: &FreeNames, names: &Names<'_>, info: &TraceInfo<'_>) -> Decision {
+        if let Some(damage) = info.damage.iter().find(|damage| damage.concerns_definitions()) {
             return Decision::Inconclusive(format!("the trace is damaged: {damage}"));
         }
         let bounds = match &self.prepared {
             Ok((_, bounds)) => bounds,
             // Functions are defined before anything happens.
-            Err(why) if ending.definitions.functions().next().is_none() => {
-                return unknown(why.clone(), ending);
+            Err(why) if info.definitions.functions().next().is_none() => {
+                return unknown(why.clone(), info);
             }
-            Err(why) => return Decision::Fail(Details::because(why.clone()), None),
+            Err(why) => return Decision::Fail(Evidence::because(why.clone()), None),
         };
-        if let Some(untold) = self.needs.untold(&ending.capabilities) {
+        if let Some(untold) = self.needs.untold(&info.capabilities) {
             return Decision::Inconclusive(untold);
         }
         if let Some(why) = names.unknown(&self.needs.mentions) {
-            return unknown(why, ending);
+            return unknown(why, info);
         }
         let absent = self.needs.absent(free);
         if let Place::Inside(Occurrence { from, .. }) = self.place
@@ -311,14 +310,14 @@ impl ClauseRun {
             && self.failure.is_none()
         {
             let reason = format!("the window that began with record {from} never ended");
-            self.failure = Some(Failed(Details::because(reason), None));
+            self.failure = Some(Failed(Evidence::because(reason), None));
         }
         self.close(None);
-        if let Some(Failed(mut details, record)) = self.failure.take() {
+        if let Some(Failed(mut evidence, record)) = self.failure.take() {
             if let Some(absent) = absent.filter(|absent| !absent.declared) {
-                details.reason = format!("{}; {}", details.reason, absent.told);
+                evidence.reason = format!("{}; {}", evidence.reason, absent.told);
             }
-            return Decision::Fail(details, record);
+            return Decision::Fail(evidence, record);
         }
         if self.held {
             return Decision::Pass;
@@ -329,10 +328,10 @@ impl ClauseRun {
         let nothing_will_do = self.needs.holds_of_nothing;
         if self.occurrences == 0 {
             return match self.needs.absent_of_window(free) {
-                None => Decision::Fail(Details::because("this never began"), None),
+                None => Decision::Fail(Evidence::because("this never began"), None),
                 Some(absent) if absent.declared && nothing_will_do => Decision::Pass,
                 Some(absent) => {
-                    Decision::Fail(Details::because(format!("this never began: {}", absent.told)), None)
+                    Decision::Fail(Evidence::because(format!("this never began: {}", absent.told)), None)
                 }
             };
         }
@@ -343,15 +342,15 @@ impl ClauseRun {
                 let Absent { told, declaration, .. } = absent;
                 Decision::Inconclusive(format!("{told}; if it may be absent, declare it: {declaration}"))
             }
-            Some(absent) => Decision::Fail(Details::because(absent.told), None),
+            Some(absent) => Decision::Fail(Evidence::because(absent.told), None),
         }
     }
 }
 
 /// What to say of a name that the trace doesn't have: one that was cut off might have had it.
-fn unknown(why: String, ending: &Ending<'_>) -> Decision {
-    match ending.end {
-        Some(End::Finished) => Decision::Fail(Details::because(why), None),
+fn unknown(why: String, info: &TraceInfo<'_>) -> Decision {
+    match info.end {
+        Some(End::Finished) => Decision::Fail(Evidence::because(why), None),
         _ => Decision::Inconclusive(format!("{why}, but the trace ended early")),
     }
 }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use barscope_device::Bdf;
 use barscope_trace::Definitions;
 use barscope_trace::event::{Counted, EventKind};
-use device_model::Bdf;
 use rustc_hash::FxHashSet;
 
-use super::chain::{Chain, Matcher, Moment, Unfollowed};
+use super::chain::{Chain, Matcher, Timestamp, Unfollowed};
 use super::clause::{Clause, Goal, Limits, Step};
+use super::context::Late;
 use super::covered::covered;
-use super::picture::Late;
 use crate::coverage::Coverage;
 use crate::filter::{Compiled, Interest, Interests, Kinds, Truth, is_called};
 use crate::view::View;
@@ -35,7 +35,7 @@ pub(super) enum Prepared {
 #[derive(Debug)]
 pub(super) enum Turn {
     /// It is broken, whatever else happened or happens.
-    Broken(Details),
+    Broken(Evidence),
     /// It holds in this occurrence, whatever else happened or happens.
     Held,
     /// The event may be one that the clause is about: nobody knows what it is.
@@ -50,16 +50,16 @@ pub(super) enum Finish {
     /// It holds, unless something happened that the trace doesn't show.
     Holds,
     /// It is broken, unless something happened that the trace doesn't show.
-    Lacks(Details),
+    Lacks(Evidence),
     /// It is broken, whatever else happened.
-    Broken(Details),
+    Broken(Evidence),
     /// Nobody can tell, for this reason.
     Open(String),
 }
 
-/// The details of a failure.
+/// Evidence of a failure.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Details {
+pub(super) struct Evidence {
     pub(super) reason: String,
     /// What came nearest, if it is known already.
     pub(super) nearest: Option<String>,
@@ -71,7 +71,7 @@ pub(super) struct Details {
     pub(super) late: Option<Late>,
 }
 
-impl Details {
+impl Evidence {
     pub(super) fn because(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), ..Self::default() }
     }
@@ -90,7 +90,7 @@ impl Prepared {
         scope: Option<&[Bdf]>,
     ) -> Result<Self, String> {
         let compile = |filter: &crate::filter::Filter| {
-            filter.compile_for(definitions, scope).map(Arc::new).map_err(|mistake| mistake.message)
+            filter.compile_for(definitions, scope).map(Arc::new).map_err(|diagnostic| diagnostic.message)
         };
         Ok(match clause {
             Clause::Sequence(steps) if steps.is_empty() => return Err(NOTHING.to_owned()),
@@ -179,7 +179,7 @@ pub(super) enum State {
 
 impl State {
     /// Takes an event.
-    pub(super) fn take(&mut self, prepared: &Prepared, view: &View, now: Moment) -> Option<Turn> {
+    pub(super) fn take(&mut self, prepared: &Prepared, view: &View, now: Timestamp) -> Option<Turn> {
         match (self, prepared) {
             (State::Chain(matcher), Prepared::Sequence(chain)) => {
                 let hits = chain.hits(view);
@@ -200,9 +200,9 @@ impl State {
                     matcher.take(chain.plan(), &hits.steps, now, view.cause());
                 }
                 if let Some(unfollowed) = matcher.overdue(chain.plan(), now) {
-                    let details =
+                    let evidence =
                         not_followed(chain, text, matcher, unfollowed, "was not followed in time by");
-                    return Some(Turn::Broken(details));
+                    return Some(Turn::Broken(evidence));
                 }
                 if matcher.is_crowded() {
                     return Some(Turn::Doubt(CROWDED.to_owned()));
@@ -214,7 +214,7 @@ impl State {
                 Truth::Maybe => Some(Turn::Doubt(unclear(view))),
                 Truth::Yes => {
                     let reason = format!("record {} is like that", view.seq);
-                    Some(Turn::Broken(Details::about(view.seq, reason)))
+                    Some(Turn::Broken(Evidence::about(view.seq, reason)))
                 }
             },
             (State::Count { count, instances }, Prepared::Count(filter, limits)) => {
@@ -232,7 +232,7 @@ impl State {
                 match limits.high {
                     Some(high) if *count > high => {
                         let reason = format!("record {} is number {count}", view.seq);
-                        Some(Turn::Broken(Details::about(view.seq, reason)))
+                        Some(Turn::Broken(Evidence::about(view.seq, reason)))
                     }
                     None if *count >= limits.low => Some(Turn::Held),
                     _ => None,
@@ -243,7 +243,7 @@ impl State {
                     *sum = sum.saturating_add(value);
                     *last = Some(view.seq);
                     if limits.high.is_some_and(|high| *sum > high) {
-                        return Some(Turn::Broken(Details::about(
+                        return Some(Turn::Broken(Evidence::about(
                             view.seq,
                             format!("the guest counted {sum}"),
                         )));
@@ -282,7 +282,7 @@ impl State {
                 }
                 let reason = format!("there was no {text}: say \"if any\" if that is all right");
                 let look = Some((Arc::clone(chain.filter(0)), from));
-                Finish::Lacks(Details { look, ..Details::because(reason) })
+                Finish::Lacks(Evidence { look, ..Evidence::because(reason) })
             }
             (State::Chain(matcher), Prepared::Sequence(chain)) => {
                 if matcher.is_crowded() {
@@ -292,7 +292,7 @@ impl State {
             }
             (State::Nothing, Prepared::Device { exists: true }) => Finish::Held,
             (State::Nothing, Prepared::Device { exists: false }) => {
-                Finish::Broken(Details::because("the trace has no such device at that address"))
+                Finish::Broken(Evidence::because("the trace has no such device at that address"))
             }
             (State::Count { count, .. }, Prepared::Count(filter, limits)) => {
                 if count >= limits.low {
@@ -300,14 +300,14 @@ impl State {
                 }
                 let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
                 let look = Some((Arc::clone(filter), from));
-                Finish::Lacks(Details { look, ..Details::because(format!("found {times}")) })
+                Finish::Lacks(Evidence { look, ..Evidence::because(format!("found {times}")) })
             }
             (State::Entries { sum, last }, Prepared::KernelEntries(limits)) => {
                 let Some(last) = last else {
-                    return Finish::Lacks(Details::because("the guest reported no count"));
+                    return Finish::Lacks(Evidence::because("the guest reported no count"));
                 };
                 if sum < limits.low {
-                    return Finish::Lacks(Details::about(last, format!("the guest counted {sum}")));
+                    return Finish::Lacks(Evidence::about(last, format!("the guest counted {sum}")));
                 }
                 if limits.high.is_some() { Finish::Holds } else { Finish::Held }
             }
@@ -336,33 +336,33 @@ fn unclear(view: &View) -> String {
     }
 }
 
-fn not_followed(chain: &Chain, text: &str, matcher: &Matcher, unfollowed: Unfollowed, how: &str) -> Details {
+fn not_followed(chain: &Chain, text: &str, matcher: &Matcher, unfollowed: Unfollowed, how: &str) -> Evidence {
     let Unfollowed { trigger, step } = unfollowed;
     let reason = format!("record {} ({text}) {how}: {}", trigger.seq, chain.text(step));
     let since = |wanted: usize| match wanted {
         0 => Some(trigger),
         _ => matcher.representative(chain.plan(), step, wanted),
     };
-    let details = Details { late: chain.late(step, since), ..Details::because(reason) };
-    unmet(chain, matcher, step, trigger.seq + 1, details)
+    let evidence = Evidence { late: chain.late(step, since), ..Evidence::because(reason) };
+    unmet(chain, matcher, step, trigger.seq + 1, evidence)
 }
 
-fn not_found(chain: &Chain, matcher: &Matcher, from: u64) -> Details {
+fn not_found(chain: &Chain, matcher: &Matcher, from: u64) -> Evidence {
     let (step, after) = matcher.stuck();
     let place = after.map_or_else(String::new, |after| format!(" after record {after}"));
     let reason = format!("step {} not found{place}: {}", step + 1, chain.text(step));
     let late = chain.late(step, |wanted| matcher.representative(chain.plan(), step, wanted));
-    let details = Details { late, at: after, ..Details::because(reason) };
-    unmet(chain, matcher, step, after.map_or(from, |after| after + 1), details)
+    let evidence = Evidence { late, at: after, ..Evidence::because(reason) };
+    unmet(chain, matcher, step, after.map_or(from, |after| after + 1), evidence)
 }
 
-/// The details of a step that wasn't found from the record `from` on.
-fn unmet(chain: &Chain, matcher: &Matcher, step: usize, from: u64, details: Details) -> Details {
-    match matcher.nearly(step).filter(|_| details.late.is_none()) {
+/// The evidence of a step that wasn't found from the record `from` on.
+fn unmet(chain: &Chain, matcher: &Matcher, step: usize, from: u64, evidence: Evidence) -> Evidence {
+    match matcher.nearly(step).filter(|_| evidence.late.is_none()) {
         Some(near) => {
             let nearest = Some(format!("record {}: {}", near.seq, near.why));
-            Details { nearest, at: Some(near.seq), ..details }
+            Evidence { nearest, at: Some(near.seq), ..evidence }
         }
-        None => Details { look: Some((Arc::clone(chain.filter(step)), from)), ..details },
+        None => Evidence { look: Some((Arc::clone(chain.filter(step)), from)), ..evidence },
     }
 }

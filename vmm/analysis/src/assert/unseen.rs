@@ -1,8 +1,8 @@
 //! What KVM served without telling: nothing can be said of accesses there.
 
+use barscope_device::{Bdf, Region};
 use barscope_trace::Definitions;
 use barscope_trace::event::{Backing, EventKind, RouteChange};
-use device_model::{Bdf, Region};
 
 use crate::filter::{Compiled, Hidden};
 use crate::view::View;

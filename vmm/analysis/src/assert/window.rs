@@ -5,7 +5,7 @@ use std::fmt;
 use barscope_trace::Definitions;
 use barscope_trace::event::EventKind;
 
-use crate::filter::{Compiled, Filter, Interest, Interests, Kinds, Mistake, Truth, mark};
+use crate::filter::{Compiled, Diagnostic, Filter, Interest, Interests, Kinds, Truth, mark};
 use crate::view::View;
 
 /// A part of a trace. If it occurs several times, a clause has to hold in each occurrence.
@@ -51,7 +51,7 @@ impl Window {
     }
 
     /// Holds it against a trace.
-    pub(super) fn compile(&self, definitions: &Definitions) -> Result<Bounds, Mistake> {
+    pub(super) fn compile(&self, definitions: &Definitions) -> Result<Bounds, Diagnostic> {
         Ok(match self {
             Window::Whole => Bounds::Whole,
             Window::Scenario(name) => Bounds::Scenario(name.clone()),

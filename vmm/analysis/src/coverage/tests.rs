@@ -95,8 +95,10 @@ fn half_an_access_carries_half_the_fields() {
     let values = vec![(0, "NONE".into()), (8, "EIGHT".into())];
     let wide = Field { values: values.into(), ..Field::new("WIDE", 48, 4, "") };
     let fields = [fields, vec![wide]].concat();
-    let register =
-        Register { fields: fields.into(), ..Register::new64("R", 0x10, device_model::Access::ReadWrite, "") };
+    let register = Register {
+        fields: fields.into(),
+        ..Register::new64("R", 0x10, barscope_device::Access::ReadWrite, "")
+    };
     let mut covered = RegisterCoverage::new(&register);
     covered.carry(0x10, 4, 8);
     let names = |register: &RegisterCoverage| -> Vec<String> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::lines::Line;
 use crate::assert::{Clause, Goal, Limits, Location, Placed, Step, Time, Window, Within};
 use crate::filter::Filter;
+use crate::filter::diagnostic::{Diagnostic, did_you_mean};
 use crate::filter::lexer::Token;
-use crate::filter::mistake::{Mistake, did_you_mean};
 use crate::filter::parser::Parser;
 
 /// Reads clauses. It knows the windows that were named so far.
@@ -27,7 +27,7 @@ impl Clauses {
     }
 
     /// What follows `window`.
-    pub(super) fn window(&mut self, parser: &mut Parser<'_>) -> Result<(), Mistake> {
+    pub(super) fn window(&mut self, parser: &mut Parser<'_>) -> Result<(), Diagnostic> {
         let span = parser.span();
         let name = parser.name("the window's name")?;
         parser.expect_sign("=")?;
@@ -43,13 +43,13 @@ impl Clauses {
             }
         };
         if self.windows.insert(name.clone(), window).is_some() {
-            return Err(Mistake::new(span, format!("there is a window {name} already")));
+            return Err(Diagnostic::new(span, format!("there is a window {name} already")));
         }
         Ok(())
     }
 
     /// What follows `in`.
-    pub(super) fn window_named(&self, parser: &mut Parser<'_>) -> Result<Window, Mistake> {
+    pub(super) fn window_named(&self, parser: &mut Parser<'_>) -> Result<Window, Diagnostic> {
         if parser.word("scenario") {
             return Ok(Window::Scenario(parser.name("the scenario's name")?));
         }
@@ -61,12 +61,12 @@ impl Clauses {
             .name("a window: scenario NAME, trace, or one that a line like \"window NAME = ..\" defines")?;
         self.windows.get(&name).cloned().ok_or_else(|| {
             let hint = did_you_mean(&name, self.windows.keys().map(String::as_str));
-            Mistake::new(span, format!("no window is called {name}{hint}"))
+            Diagnostic::new(span, format!("no window is called {name}{hint}"))
         })
     }
 
     /// A line with a clause, about `window` unless it says otherwise.
-    pub(super) fn placed(&self, line: &Line, window: Window) -> Result<Placed, Mistake> {
+    pub(super) fn placed(&self, line: &Line, window: Window) -> Result<Placed, Diagnostic> {
         let mut parser = line.parser();
         let window = self.own_window(&mut parser)?.unwrap_or(window);
         if parser.word("always") {
@@ -77,7 +77,7 @@ impl Clauses {
     }
 
     /// `in WINDOW:` before a clause. Without the colon, `in` begins a filter.
-    fn own_window(&self, parser: &mut Parser<'_>) -> Result<Option<Window>, Mistake> {
+    fn own_window(&self, parser: &mut Parser<'_>) -> Result<Option<Window>, Diagnostic> {
         let mut ahead = parser.clone();
         if !ahead.word("in") {
             return Ok(None);
@@ -97,7 +97,7 @@ impl Clauses {
     }
 }
 
-fn clause(line: &Line, parser: &mut Parser<'_>) -> Result<Clause, Mistake> {
+fn clause(line: &Line, parser: &mut Parser<'_>) -> Result<Clause, Diagnostic> {
     if parser.word("seq") {
         parser.sign(":");
         line.ends(parser)?;
@@ -121,10 +121,10 @@ fn clause(line: &Line, parser: &mut Parser<'_>) -> Result<Clause, Mistake> {
     Ok(clause)
 }
 
-fn sequence(line: &Line) -> Result<Clause, Mistake> {
+fn sequence(line: &Line) -> Result<Clause, Diagnostic> {
     if line.children.is_empty() {
         let message = "seq needs steps: lines below it that are indented more";
-        return Err(Mistake::new(line.span, message));
+        return Err(Diagnostic::new(line.span, message));
     }
     let mut names = Names::default();
     let steps = line.children.iter().map(|child| {
@@ -138,7 +138,7 @@ fn sequence(line: &Line) -> Result<Clause, Mistake> {
 }
 
 /// What follows `each`: steps after `then`, in the same line or below it.
-fn each(line: &Line, parser: &mut Parser<'_>) -> Result<Clause, Mistake> {
+fn each(line: &Line, parser: &mut Parser<'_>) -> Result<Clause, Diagnostic> {
     let mut names = Names::default();
     let trigger = names.step(parser)?;
     let if_any = parser.words(&["if", "any"]);
@@ -169,7 +169,7 @@ struct Names {
 
 impl Names {
     /// `then A, then B`
-    fn then(&mut self, parser: &mut Parser<'_>, steps: &mut Vec<Step>) -> Result<(), Mistake> {
+    fn then(&mut self, parser: &mut Parser<'_>, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
         loop {
             if !parser.word("then") {
                 return Err(parser.expected("\"then\" and what has to follow"));
@@ -181,7 +181,7 @@ impl Names {
         }
     }
 
-    fn step(&mut self, parser: &mut Parser<'_>) -> Result<Step, Mistake> {
+    fn step(&mut self, parser: &mut Parser<'_>) -> Result<Step, Diagnostic> {
         let mut step = Step::from(Filter::read(parser)?);
         loop {
             if parser.word("within") {
@@ -189,16 +189,16 @@ impl Names {
             } else if parser.words(&["caused", "by"]) {
                 let span = parser.span();
                 if step.caused_by.replace(self.known(parser)?).is_some() {
-                    return Err(Mistake::new(span, "a record is caused by one other"));
+                    return Err(Diagnostic::new(span, "a record is caused by one other"));
                 }
             } else if parser.word("as") {
                 let span = parser.span();
                 let name = parser.name("a name for the step")?;
                 if self.known.contains(&name) {
-                    return Err(Mistake::new(span, format!("a step before is called {name} already")));
+                    return Err(Diagnostic::new(span, format!("a step before is called {name} already")));
                 }
                 if step.name.replace(name).is_some() {
-                    return Err(Mistake::new(span, "a step has one name"));
+                    return Err(Diagnostic::new(span, "a step has one name"));
                 }
             } else {
                 break;
@@ -209,7 +209,7 @@ impl Names {
         Ok(step)
     }
 
-    fn within(&self, parser: &mut Parser<'_>) -> Result<Within, Mistake> {
+    fn within(&self, parser: &mut Parser<'_>) -> Result<Within, Diagnostic> {
         let span = parser.span();
         let Some(Token::Time(limit_ns)) = parser.peek() else {
             return Err(parser.expected("a time, like 50us"));
@@ -224,13 +224,13 @@ impl Names {
         let of = if parser.word("of") { Some(self.known(parser)?) } else { None };
         if self.steps == 0 {
             let message = "a time is after a step before, and there is none";
-            return Err(Mistake::new(span, message));
+            return Err(Diagnostic::new(span, message));
         }
         Ok(Within { limit_ns: *limit_ns, time, of })
     }
 
     /// The name of a step before.
-    fn known(&self, parser: &mut Parser<'_>) -> Result<String, Mistake> {
+    fn known(&self, parser: &mut Parser<'_>) -> Result<String, Diagnostic> {
         let span = parser.span();
         let name = parser.name("the name of a step before")?;
         if self.known.contains(&name) {
@@ -240,11 +240,11 @@ impl Names {
             hint if hint.is_empty() => format!("; name it with \"as {name}\""),
             hint => hint,
         };
-        Err(Mistake::new(span, format!("no step before is called {name}{hint}")))
+        Err(Diagnostic::new(span, format!("no step before is called {name}{hint}")))
     }
 }
 
-fn amount(parser: &mut Parser<'_>) -> Result<Limits, Mistake> {
+fn amount(parser: &mut Parser<'_>) -> Result<Limits, Diagnostic> {
     let start = parser.span();
     let limits = if parser.words(&["at", "least"]) {
         Limits { low: parser.number("how often")?, high: None }
@@ -259,7 +259,7 @@ fn amount(parser: &mut Parser<'_>) -> Result<Limits, Mistake> {
         let span = parser.span();
         let high = parser.number("how often at most")?;
         if high < *low {
-            return Err(Mistake::new(span, format!("{low}..{high} is no range: nothing can be in it")));
+            return Err(Diagnostic::new(span, format!("{low}..{high} is no range: nothing can be in it")));
         }
         Limits { low: *low, high: Some(high) }
     } else {
@@ -267,13 +267,13 @@ fn amount(parser: &mut Parser<'_>) -> Result<Limits, Mistake> {
     };
     if limits.asks_nothing() {
         let message = format!("{limits} asks for nothing: say how often at least, or at most");
-        return Err(Mistake::new(start, message));
+        return Err(Diagnostic::new(start, message));
     }
     let _ = parser.word("times") || parser.word("time");
     Ok(limits)
 }
 
-fn goal(parser: &mut Parser<'_>) -> Result<Goal, Mistake> {
+fn goal(parser: &mut Parser<'_>) -> Result<Goal, Diagnostic> {
     let mut goal = Goal::default();
     loop {
         let share = if parser.word("registers") {

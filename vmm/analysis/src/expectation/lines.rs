@@ -1,7 +1,7 @@
 //! Lines, and which belong to which.
 
+use crate::filter::diagnostic::{Diagnostic, Span};
 use crate::filter::lexer::{Lexeme, lex};
-use crate::filter::mistake::{Mistake, Span};
 use crate::filter::parser::Parser;
 
 /// A line, and those that belong to it.
@@ -20,7 +20,7 @@ pub(super) struct Line {
 const LEVELS: usize = 8;
 
 /// The lines that belong to no other.
-pub(super) fn lines(text: &str) -> Result<Vec<Line>, Mistake> {
+pub(super) fn lines(text: &str) -> Result<Vec<Line>, Diagnostic> {
     let mut top = Vec::new();
     // The lines that the next one may belong to, with their indentations.
     let mut open: Vec<(usize, Line)> = Vec::new();
@@ -55,11 +55,11 @@ pub(super) fn lines(text: &str) -> Result<Vec<Line>, Mistake> {
                 close(&mut open, &mut top);
             }
             if open.len() == LEVELS {
-                return Err(Mistake::new(span, "too many levels of indentation"));
+                return Err(Diagnostic::new(span, "too many levels of indentation"));
             }
             if open.is_empty() && indent > 0 {
                 let message = "this line is indented, but belongs to none: begin it at the margin";
-                return Err(Mistake::new(span, message));
+                return Err(Diagnostic::new(span, message));
             }
             open.push((indent, line));
         }
@@ -88,17 +88,17 @@ impl Line {
     }
 
     /// Nothing more may be in it.
-    pub(super) fn ends(&self, parser: &Parser<'_>) -> Result<(), Mistake> {
+    pub(super) fn ends(&self, parser: &Parser<'_>) -> Result<(), Diagnostic> {
         if parser.is_done() { Ok(()) } else { Err(parser.expected("the end of the line")) }
     }
 
     /// Nothing may belong to it.
-    pub(super) fn has_no_children(&self) -> Result<(), Mistake> {
+    pub(super) fn has_no_children(&self) -> Result<(), Diagnostic> {
         match self.children.first() {
             None => Ok(()),
             Some(child) => {
                 let message = "this line is indented more, but nothing can belong to the one above it";
-                Err(Mistake::new(child.span, message))
+                Err(Diagnostic::new(child.span, message))
             }
         }
     }

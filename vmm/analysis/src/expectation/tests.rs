@@ -70,7 +70,7 @@ fn lossy(of: Story) -> Trace {
 
 fn findings(trace: &Trace, text: &str) -> Vec<Finding> {
     let suite =
-        parse("t.expect", text).unwrap_or_else(|mistake| panic!("{}", mistake.show("t.expect", text)));
+        parse("t.expect", text).unwrap_or_else(|diagnostic| panic!("{}", diagnostic.show("t.expect", text)));
     check(trace, suite)
 }
 
@@ -86,7 +86,8 @@ fn verdict(trace: &Trace, clause: &str) -> Verdict {
 /// The only clause of a text.
 fn clause(text: &str) -> Clause {
     let text = format!("test \"t\"\n  {text}\n");
-    let suite = parse("t.expect", &text).unwrap_or_else(|mistake| panic!("{}", mistake.show("t", &text)));
+    let suite =
+        parse("t.expect", &text).unwrap_or_else(|diagnostic| panic!("{}", diagnostic.show("t", &text)));
     suite.tests[0].clauses[0].clause.clone()
 }
 
@@ -453,8 +454,8 @@ fn mistakes_are_pointed_at() {
         ("device lab\n", "1:11", "expected \"at\" and an address, like at 00:04.0, found the end"),
         ("test \"a\" @\n", "1:10", "'@' has no meaning here"),
     ] {
-        let mistake = parse("f", text).expect_err(text);
-        let shown = mistake.show("f", text);
+        let diagnostic = parse("f", text).expect_err(text);
+        let shown = diagnostic.show("f", text);
         assert_eq!(shown.lines().next(), Some(format!("f:{at}: {message}").as_str()), "{text}");
     }
 }
@@ -514,8 +515,11 @@ fn the_examples_of_the_reference_hold() {
     let trace = story(Story::Good).finished();
     let [filters] = blocks("filter").try_into().unwrap();
     for text in filters.lines() {
-        let filter = Filter::parse(text).unwrap_or_else(|mistake| panic!("{}", mistake.show("f", text)));
-        filter.compile(trace.definitions()).unwrap_or_else(|mistake| panic!("{}", mistake.show("f", text)));
+        let filter =
+            Filter::parse(text).unwrap_or_else(|diagnostic| panic!("{}", diagnostic.show("f", text)));
+        filter
+            .compile(trace.definitions())
+            .unwrap_or_else(|diagnostic| panic!("{}", diagnostic.show("f", text)));
     }
     let [file] = blocks("expect").try_into().unwrap();
     for finding in findings(&trace, &file) {
@@ -582,8 +586,8 @@ fn no_text_makes_the_parser_panic() {
             }
         }
         random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        if let Err(mistake) = parse("f", &text) {
-            mistake.show("f", &text);
+        if let Err(diagnostic) = parse("f", &text) {
+            diagnostic.show("f", &text);
         }
     }
 }

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::layers::{Likeness, Row, layers};
 use super::{ExplainError, Explanation};
-use crate::print::style::{ASIDE, HEADING, Paint, WARNING};
-use crate::print::words;
-use crate::print::wrap::wrap;
+use crate::style::{ASIDE, HEADING, Paint, WARNING};
 use crate::view::AccessView;
+use crate::words;
+use crate::wrap::wrap;
 
 /// Where the left column begins.
 const LABEL: usize = 13;

@@ -5,8 +5,8 @@ use barscope_trace::definition::MemoryType;
 use barscope_trace::units;
 
 use super::{Explanation, Layers, RouteUse};
-use crate::print::words;
 use crate::view::{AccessView, BusAddress, Code, Place, View};
+use crate::words;
 
 /// What an access goes through from one layer to the next.
 pub(super) struct Layer {

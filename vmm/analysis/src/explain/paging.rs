@@ -4,7 +4,7 @@ use barscope_trace::definition::Walk;
 use serde::Serialize;
 
 use super::TypeReason;
-use crate::print::json::values::as_hex;
+use crate::serial::as_hex;
 use crate::view::AccessView;
 
 const PRESENT: u64 = 1;

@@ -1,10 +1,10 @@
 //! The register that an access reached, and its fields before and after.
 
+use barscope_device::Access;
 use barscope_trace::event::Outcome;
-use device_model::Access;
 use serde::Serialize;
 
-use crate::print::json::values::{as_hex, as_hex_or_null};
+use crate::serial::{as_hex, as_hex_or_null};
 use crate::view::{AccessView, Place};
 
 /// A register, or a range of device memory.

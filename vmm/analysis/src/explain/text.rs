@@ -8,10 +8,10 @@ use barscope_trace::units;
 use super::layers::{code_name, layers, whose};
 use super::{Explanation, Mapped};
 use crate::maps::MappingUse;
-use crate::print::style::{ASIDE, HEADING, Paint, WARNING};
-use crate::print::words;
-use crate::print::wrap::wrap;
+use crate::style::{ASIDE, HEADING, Paint, WARNING};
 use crate::view::View;
+use crate::words;
+use crate::wrap::wrap;
 
 /// Where what labels say begins.
 pub(super) const LABEL: usize = 15;

@@ -4,10 +4,10 @@ use barscope_trace::definition::{MemoryType, Path};
 use barscope_trace::event::{Counted, DmaOutcome, Outcome};
 
 use super::Filter;
+use super::diagnostic::{Diagnostic, Span};
 use super::expr::{Expr, Op, Operand, Target, Term};
 use super::field::Field;
 use super::kind::Kinds;
-use super::mistake::{Mistake, Span};
 
 /// A read of a place: `BAR0.REGISTER`, `BAR0+0x8` or `BAR0`.
 pub fn read(target: &str) -> Filter {
@@ -91,7 +91,7 @@ pub fn not_emulated() -> Filter {
 
 fn kind(name: &str) -> Filter {
     let kinds = Kinds::named(name).unwrap_or(Kinds::NONE);
-    Filter { parts: vec![Expr::Is(Term::Kind(kinds), Span::default())], mistake: None }
+    Filter { parts: vec![Expr::Is(Term::Kind(kinds), Span::default())], diagnostic: None }
 }
 
 impl Filter {
@@ -105,7 +105,7 @@ impl Filter {
             Some((target, None)) => self.is(Term::At(target)),
             _ => {
                 let message = format!("{target:?} names no place: BAR0, BAR0.REGISTER or BAR0+0x8 would");
-                self.mistake = Some(Mistake::new(Span::default(), message));
+                self.diagnostic = Some(Diagnostic::new(Span::default(), message));
                 self
             }
         }

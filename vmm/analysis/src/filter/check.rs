@@ -1,14 +1,14 @@
 //! What a condition names, held against what the devices of a trace have: a BAR, an offset, a vector, a vCPU, a
 //! value that none of them can have is a typo, not something that never happens.
 
+use barscope_device::{BarIndex, Field, Region, Register};
 use barscope_trace::Definitions;
 use barscope_trace::definition::{Bar, Function};
-use device_model::{Field, Region, Register};
 
+use super::diagnostic::{Diagnostic, Span, one_of};
 use super::expr::{Expr, Op, Operand, Spot, Target, Term, shown};
 use super::field::Value;
 use super::kind::Kinds;
-use super::mistake::{Mistake, Span, one_of};
 
 /// Bytes of a function's configuration space, with its extended part (PCIe Base, section 7.2).
 const CONFIG_SIZE: u64 = 4096;
@@ -32,16 +32,16 @@ pub(super) fn place(
     functions: &[&Function],
     target: &Target,
     span: Span,
-) -> Result<(), Mistake> {
+) -> Result<(), Diagnostic> {
     let region = target.region;
     let Some(size) = functions.iter().filter_map(|function| region_size(definitions, function, region)).max()
     else {
-        return Err(Mistake::new(span, no_region(functions, region)));
+        return Err(Diagnostic::new(span, no_region(functions, region)));
     };
     match target.spot {
         Spot::Offset(offset) if offset >= size => {
             let message = format!("{target} is past the end of {region}, which has {size:#x} bytes");
-            Err(Mistake::new(span, message))
+            Err(Diagnostic::new(span, message))
         }
         _ => Ok(()),
     }
@@ -52,19 +52,19 @@ pub(super) fn behind<'a>(
     registers: impl Iterator<Item = &'a Register>,
     target: &Target,
     span: Span,
-) -> Result<(), Mistake> {
+) -> Result<(), Diagnostic> {
     let Spot::Register { name, plus: Some(plus) } = &target.spot else { return Ok(()) };
     match registers.map(|register| register.size).max() {
         Some(size) if *plus >= size => {
             let message = format!("{target} is past the end of {name}, which has {size:#x} bytes");
-            Err(Mistake::new(span, message))
+            Err(Diagnostic::new(span, message))
         }
         _ => Ok(()),
     }
 }
 
 /// The value that a field of a register is compared with has to fit into it, for one of `fields`.
-pub(super) fn width(fields: &[&&Field], op: Op, operand: &Operand, span: Span) -> Result<(), Mistake> {
+pub(super) fn width(fields: &[&&Field], op: Op, operand: &Operand, span: Span) -> Result<(), Diagnostic> {
     let (Some(widest), Operand::Number(wanted)) = (fields.iter().max_by_key(|field| field.width), operand)
     else {
         return Ok(());
@@ -75,15 +75,15 @@ pub(super) fn width(fields: &[&&Field], op: Op, operand: &Operand, span: Span) -
     }
     let Field { name, width, .. } = &***widest;
     let bits = if *width == 1 { "1 bit".to_owned() } else { format!("{width} bits") };
-    Err(Mistake::new(span, format!("{name} has {bits}: {} {wanted:#x} never holds", op.sign())))
+    Err(Diagnostic::new(span, format!("{name} has {bits}: {} {wanted:#x} never holds", op.sign())))
 }
 
 /// What a property is compared with has to be something that a device, or the machine, has.
-pub(super) fn property(context: &Context<'_>, term: &Term, span: Span) -> Result<(), Mistake> {
+pub(super) fn property(context: &Context<'_>, term: &Term, span: Span) -> Result<(), Diagnostic> {
     let Term::Field { field, mask: None, op, operand: Operand::Number(wanted) } = term else { return Ok(()) };
     let never = |greatest: u64, why: &dyn Fn() -> String| {
         let vain = exceeds(*op, *wanted, greatest);
-        if vain { Err(Mistake::new(span, why())) } else { Ok(()) }
+        if vain { Err(Diagnostic::new(span, why())) } else { Ok(()) }
     };
     let value = || shown(Value::Number(*wanted), field.of);
     match field.name {
@@ -95,7 +95,7 @@ pub(super) fn property(context: &Context<'_>, term: &Term, span: Span) -> Result
         "index" => vector(context, *op, *wanted, span),
         "offset" => {
             let sizes = context.functions.iter().flat_map(|function| {
-                let regions = (0..6).map(Region::Bar).chain([Region::Rom, Region::Config]);
+                let regions = BarIndex::all().map(Region::Bar).chain([Region::Rom, Region::Config]);
                 let meant = regions.filter(|region| is_meant(context.beside, *region));
                 meant.filter_map(|region| region_size(context.definitions, function, region))
             });
@@ -122,7 +122,7 @@ pub(super) fn property(context: &Context<'_>, term: &Term, span: Span) -> Result
 }
 
 /// The interrupt vector has to be one of a function's.
-fn vector(context: &Context<'_>, op: Op, wanted: u64, span: Span) -> Result<(), Mistake> {
+fn vector(context: &Context<'_>, op: Op, wanted: u64, span: Span) -> Result<(), Diagnostic> {
     let kinds = context.beside.iter().fold(Kinds::EVERY, |kinds, part| match part {
         Expr::Is(Term::Kind(one), _) => kinds.and(*one),
         _ => kinds,
@@ -141,7 +141,7 @@ fn vector(context: &Context<'_>, op: Op, wanted: u64, span: Span) -> Result<(), 
         (true, _) => format!("no vector {wanted}: {who} can send those of vectors 0 to {}", vectors - 1),
         (false, _) => format!("no vector {wanted}: {who} can have vectors 0 to {}", known - 1),
     };
-    Err(Mistake::new(span, message))
+    Err(Diagnostic::new(span, message))
 }
 
 fn vectors(function: &Function) -> u64 {
@@ -199,10 +199,10 @@ fn no_region(functions: &[&Function], region: Region) -> String {
         return format!("no device in the trace has a {region}");
     }
     let who = names(functions);
-    let lower = |bar: &&Bar| bar.wide && region == Region::Bar(bar.index + 1);
+    let lower = |bar: &&Bar| bar.wide && bar.index.next().map(Region::Bar) == Some(region);
     if let Some(bar) = functions.iter().flat_map(|function| &function.bars).find(lower) {
         let index = bar.index;
-        return format!("{region} is the upper half of BAR{index}, which is 64 bits wide: say BAR{index}");
+        return format!("{region} is the upper half of {index}, which is 64 bits wide: say {index}");
     }
     let mut bars: Vec<_> =
         functions.iter().flat_map(|function| &function.bars).map(|bar| bar.index).collect();
@@ -210,7 +210,7 @@ fn no_region(functions: &[&Function], region: Region) -> String {
     bars.dedup();
     let has = match bars.as_slice() {
         [] => "no BAR".to_owned(),
-        bars => bars.iter().map(|index| format!("BAR{index}")).collect::<Vec<_>>().join(", "),
+        bars => bars.iter().map(BarIndex::to_string).collect::<Vec<_>>().join(", "),
     };
     let verb = if functions.len() == 1 { "has" } else { "have" };
     let no = if functions.len() == 1 {

@@ -1,14 +1,14 @@
 //! A filter that was held against a trace: its names exist, and it tests fast.
 
+use barscope_device::{Bdf, Region};
 use barscope_trace::Definitions;
-use device_model::{Bdf, Region};
 
 use super::contradiction;
+use super::diagnostic::{Diagnostic, Span};
 use super::expr::{Expr, Op, Operand, Term, shown};
 use super::field::{Type, Value};
 use super::interest::Interest;
 use super::kind::Kinds;
-use super::mistake::{Mistake, Span};
 use super::node::{By, Hidden, Node, register_field};
 use super::resolver::Resolver;
 use super::truth::Truth;
@@ -31,7 +31,7 @@ impl Compiled {
         parts: &[Expr],
         definitions: &Definitions,
         scope: Option<&[Bdf]>,
-    ) -> Result<Self, Mistake> {
+    ) -> Result<Self, Diagnostic> {
         let resolved = Self::resolved(parts, definitions, scope)?;
         let resolver = Resolver::new(definitions, scope);
         contradiction::check(parts, &|target| resolver.areas(target, Span::default()).ok())?;
@@ -43,7 +43,7 @@ impl Compiled {
         parts: &[Expr],
         definitions: &Definitions,
         scope: Option<&[Bdf]>,
-    ) -> Result<Self, Mistake> {
+    ) -> Result<Self, Diagnostic> {
         let mut nodes = Resolver::new(definitions, scope).all(parts)?;
         let mut exprs = parts.to_vec();
         if let Some(scope) = scope {

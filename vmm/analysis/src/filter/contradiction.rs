@@ -10,11 +10,11 @@ mod values;
 use barscope_trace::event::DmaOutcome;
 
 use self::values::{Constraint, allowed, number_exists, text_exists};
+use super::diagnostic::{Diagnostic, Span};
 use super::expr::{Expr, Operand, Spot, Target, Term, shown as value_shown};
 use super::field::{Field, Type, Value};
 use super::holders::{holders, holders_of};
 use super::kind::Kinds;
-use super::mistake::{Mistake, Span};
 use super::node::Area;
 
 /// How many alternatives are looked at. A filter of more is taken to be possible.
@@ -37,7 +37,7 @@ struct Literal<'a> {
 ///
 /// # Errors
 /// What excludes what.
-pub(super) fn check(parts: &[Expr], places: &Places<'_>) -> Result<(), Mistake> {
+pub(super) fn check(parts: &[Expr], places: &Places<'_>) -> Result<(), Diagnostic> {
     if parts.iter().map(conditions).sum::<usize>() > CONDITIONS {
         return Ok(());
     }
@@ -54,7 +54,7 @@ fn conditions(expr: &Expr) -> usize {
 }
 
 /// Refuses `parts` if they can't hold together, or if one of them means nothing by itself.
-fn check_together(parts: &[&Expr], places: &Places<'_>) -> Result<(), Mistake> {
+fn check_together(parts: &[&Expr], places: &Places<'_>) -> Result<(), Diagnostic> {
     if !satisfiable(parts, places) {
         return Err(explain(parts, places));
     }
@@ -258,24 +258,24 @@ fn kinds_with_outcome(outcomes: &[Value<'_>]) -> Kinds {
 }
 
 /// The mistake in `parts`, which can't hold together: that of the one condition, or the two, that can't hold.
-fn explain(parts: &[&Expr], places: &Places<'_>) -> Mistake {
+fn explain(parts: &[&Expr], places: &Places<'_>) -> Diagnostic {
     let mut literals = Vec::new();
     for part in parts {
         collect(part, true, &mut literals);
     }
     if let Some(literal) = literals.iter().find(|literal| !possible(&[**literal], places)) {
-        return Mistake::new(literal.span, impossible(literal));
+        return Diagnostic::new(literal.span, impossible(literal));
     }
     for (at, second) in literals.iter().enumerate() {
         for first in &literals[..at] {
             if !possible(&[*first, *second], places) {
-                return Mistake::new(second.span, conflict(first, second));
+                return Diagnostic::new(second.span, conflict(first, second));
             }
         }
     }
     let span = parts.last().and_then(|part| first_span(part)).unwrap_or_default();
     let all = Expr::All(parts.iter().map(|part| (*part).clone()).collect());
-    Mistake::new(span, format!("no record can be all of this: {all}"))
+    Diagnostic::new(span, format!("no record can be all of this: {all}"))
 }
 
 /// The conditions that hold whatever else does.

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use device_model::Region;
+use barscope_device::{BarIndex, Region};
 
+use super::diagnostic::Span;
 use super::field::{Field, Type, Value};
 use super::kind::Kinds;
-use super::mistake::Span;
 
 /// A condition on an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -295,7 +295,7 @@ fn region_named(text: &str) -> Option<Region> {
     Some(match text.to_ascii_uppercase().as_str() {
         "ROM" => Region::Rom,
         "CONFIG" => Region::Config,
-        bar => Region::Bar(bar.strip_prefix("BAR")?.parse().ok().filter(|index| *index < 6)?),
+        bar => Region::Bar(BarIndex::new(bar.strip_prefix("BAR")?.parse().ok()?)?),
     })
 }
 
@@ -318,11 +318,11 @@ mod tests {
             assert_eq!(target.device, None);
             Some((target.region, target.spot, field))
         };
-        assert_eq!(parse("BAR0"), Some((Region::Bar(0), Spot::Anywhere, None)));
-        assert_eq!(parse("bar5.ID"), Some((Region::Bar(5), register("ID", None), None)));
-        assert_eq!(parse("BAR5.S.DONE"), Some((Region::Bar(5), register("S", None), Some("DONE"))));
-        assert_eq!(parse("BAR2+0x10"), Some((Region::Bar(2), Spot::Offset(16), None)));
-        assert_eq!(parse("BAR2.M+16"), Some((Region::Bar(2), register("M", Some(16)), None)));
+        assert_eq!(parse("BAR0"), Some((Region::BAR0, Spot::Anywhere, None)));
+        assert_eq!(parse("bar5.ID"), Some((Region::BAR5, register("ID", None), None)));
+        assert_eq!(parse("BAR5.S.DONE"), Some((Region::BAR5, register("S", None), Some("DONE"))));
+        assert_eq!(parse("BAR2+0x10"), Some((Region::BAR2, Spot::Offset(16), None)));
+        assert_eq!(parse("BAR2.M+16"), Some((Region::BAR2, register("M", Some(16)), None)));
         assert_eq!(parse("CONFIG+4"), Some((Region::Config, Spot::Offset(4), None)));
         assert_eq!(parse("rom"), Some((Region::Rom, Spot::Anywhere, None)));
         for text in ["", "BAR", "BAR6", "BAR0+", "BAR0+x", "lab", ".ID", "é", "lab.x"] {

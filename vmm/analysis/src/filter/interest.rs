@@ -1,6 +1,6 @@
 //! Interest: which events may matter to a filter, told by a few comparisons.
 
-use device_model::Region;
+use barscope_device::Region;
 use smallvec::SmallVec;
 
 use super::kind::Kinds;
@@ -108,7 +108,7 @@ impl Seen {
 
 fn bit(region: Region) -> u8 {
     match region {
-        Region::Bar(index) => 1 << (index & 7),
+        Region::Bar(index) => 1 << index.get(),
         Region::Rom => 1 << 6,
         Region::Config => 1 << 7,
     }

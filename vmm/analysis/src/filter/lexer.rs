@@ -1,6 +1,6 @@
 //! Words, numbers and signs of filters and expectations.
 
-use super::mistake::{Mistake, Span};
+use super::diagnostic::{Diagnostic, Span};
 
 /// A word of the language.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +41,7 @@ const SIZES: [(&str, u64); 6] =
     [("K", 1 << 10), ("KiB", 1 << 10), ("M", 1 << 20), ("MiB", 1 << 20), ("G", 1 << 30), ("GiB", 1 << 30)];
 
 /// The words of `text` from byte `start` to byte `end`; what follows a `#` is a remark.
-pub(crate) fn lex(text: &str, start: usize, end: usize) -> Result<Vec<Lexeme>, Mistake> {
+pub(crate) fn lex(text: &str, start: usize, end: usize) -> Result<Vec<Lexeme>, Diagnostic> {
     let mut found = Vec::new();
     let mut at = start;
     while let Some(next) = text[at..end].chars().next() {
@@ -60,7 +60,7 @@ pub(crate) fn lex(text: &str, start: usize, end: usize) -> Result<Vec<Lexeme>, M
         }
         let rest = &text[at..end];
         let (token, length) =
-            token(rest).map_err(|(length, message)| Mistake::new(Span::from(at..at + length), message))?;
+            token(rest).map_err(|(length, message)| Diagnostic::new(Span::from(at..at + length), message))?;
         found.push(Lexeme { token, span: Span::from(at..at + length) });
         at += length;
     }
@@ -205,8 +205,8 @@ mod tests {
         for (text, start, end) in
             [("a @", 2, 3), ("1x", 0, 2), ("a \"b", 2, 4), ("é ¡", 3, 5), ("99999999999999999999", 0, 20)]
         {
-            let mistake = lex(text, 0, text.len()).unwrap_err();
-            assert_eq!((mistake.span.start, mistake.span.end), (start, end), "{text}");
+            let diagnostic = lex(text, 0, text.len()).unwrap_err();
+            assert_eq!((diagnostic.span.start, diagnostic.span.end), (start, end), "{text}");
         }
     }
 }

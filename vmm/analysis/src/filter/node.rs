@@ -1,7 +1,7 @@
 //! Conditions with their names resolved, and how they are held against events.
 
+use barscope_device::{Bdf, Region};
 use barscope_trace::event::EventKind;
-use device_model::{Bdf, Region};
 
 use super::expr::{Op, Operand};
 use super::field::{Field, Value, value};

@@ -1,10 +1,10 @@
 //! From words to conditions.
 
+use super::diagnostic::{Diagnostic, Span, did_you_mean, one_of};
 use super::expr::{Expr, Op, Operand, Spot, Target, Term};
 use super::field::{FIELDS, Field, Type};
 use super::kind::{KINDS, Kinds};
 use super::lexer::{Lexeme, Token};
-use super::mistake::{Mistake, Span, did_you_mean, one_of};
 
 /// Words of the language that are neither kinds nor fields.
 const WORDS: [&str; 7] = ["and", "or", "not", "by", "via", "on", "in"];
@@ -60,8 +60,8 @@ impl<'a> Parser<'a> {
     }
 
     /// The mistake that something else should come next.
-    pub(crate) fn expected(&self, what: &str) -> Mistake {
-        Mistake::new(self.span(), format!("expected {what}, found {}", self.found()))
+    pub(crate) fn expected(&self, what: &str) -> Diagnostic {
+        Diagnostic::new(self.span(), format!("expected {what}, found {}", self.found()))
     }
 
     /// Takes this sign, if it comes next.
@@ -73,7 +73,7 @@ impl<'a> Parser<'a> {
         comes
     }
 
-    pub(crate) fn expect_sign(&mut self, sign: &str) -> Result<(), Mistake> {
+    pub(crate) fn expect_sign(&mut self, sign: &str) -> Result<(), Diagnostic> {
         if self.sign(sign) { Ok(()) } else { Err(self.expected(&format!("\"{sign}\""))) }
     }
 
@@ -102,7 +102,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Takes a text in quotes.
-    pub(crate) fn text(&mut self, what: &str) -> Result<String, Mistake> {
+    pub(crate) fn text(&mut self, what: &str) -> Result<String, Diagnostic> {
         match self.peek() {
             Some(Token::Text(text)) => {
                 self.advance();
@@ -113,7 +113,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Takes a name: a word, or a text.
-    pub(crate) fn name(&mut self, what: &str) -> Result<String, Mistake> {
+    pub(crate) fn name(&mut self, what: &str) -> Result<String, Diagnostic> {
         match self.peek() {
             Some(Token::Word(name) | Token::Text(name)) => {
                 self.advance();
@@ -123,7 +123,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    pub(crate) fn number(&mut self, what: &str) -> Result<u64, Mistake> {
+    pub(crate) fn number(&mut self, what: &str) -> Result<u64, Diagnostic> {
         match self.peek() {
             Some(Token::Number(value)) => {
                 self.advance();
@@ -134,7 +134,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `A or B ..`
-    pub(crate) fn any(&mut self) -> Result<Expr, Mistake> {
+    pub(crate) fn any(&mut self) -> Result<Expr, Diagnostic> {
         let mut parts = vec![self.all()?];
         while self.word("or") || self.sign("||") || self.sign("|") {
             parts.push(self.all()?);
@@ -150,7 +150,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `A and B ..`, or just `A B ..`
-    fn all(&mut self) -> Result<Expr, Mistake> {
+    fn all(&mut self) -> Result<Expr, Diagnostic> {
         let mut parts = Vec::new();
         self.push_unary(&mut parts)?;
         loop {
@@ -177,7 +177,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A condition; several at once where one word says so.
-    fn push_unary(&mut self, parts: &mut Vec<Expr>) -> Result<(), Mistake> {
+    fn push_unary(&mut self, parts: &mut Vec<Expr>) -> Result<(), Diagnostic> {
         let span = self.span();
         if self.word("not") || self.sign("!") {
             let negated = self.deeper(span, |parser| {
@@ -222,10 +222,10 @@ impl<'a> Parser<'a> {
     fn deeper(
         &mut self,
         span: Span,
-        read: impl FnOnce(&mut Self) -> Result<Expr, Mistake>,
-    ) -> Result<Expr, Mistake> {
+        read: impl FnOnce(&mut Self) -> Result<Expr, Diagnostic>,
+    ) -> Result<Expr, Diagnostic> {
         if self.depth == DEEPEST {
-            return Err(Mistake::new(
+            return Err(Diagnostic::new(
                 span,
                 format!("more than {DEEPEST} brackets or negations in each other"),
             ));
@@ -237,7 +237,7 @@ impl<'a> Parser<'a> {
     }
 
     /// What begins with a word that says what it is about.
-    fn condition(&mut self, word: &str, span: Span, parts: &mut Vec<Expr>) -> Result<(), Mistake> {
+    fn condition(&mut self, word: &str, span: Span, parts: &mut Vec<Expr>) -> Result<(), Diagnostic> {
         let is = |term| Expr::Is(term, span);
         if let Some(kinds) = Kinds::named(word) {
             parts.push(is(Term::Kind(kinds)));
@@ -258,11 +258,11 @@ impl<'a> Parser<'a> {
             }
             hint => hint,
         };
-        Err(Mistake::new(span, format!("{word:?} is no kind, field or place{hint}")))
+        Err(Diagnostic::new(span, format!("{word:?} is no kind, field or place{hint}")))
     }
 
     /// What may follow the name of a kind: `msi 2`, `mark "begin"`.
-    fn argument(&mut self, kind: &str, span: Span, parts: &mut Vec<Expr>) -> Result<(), Mistake> {
+    fn argument(&mut self, kind: &str, span: Span, parts: &mut Vec<Expr>) -> Result<(), Diagnostic> {
         // `msi 1..2 times` is about all of them.
         if matches!(self.lexemes.get(1), Some(Lexeme { token: Token::Sign(".."), .. }))
             && matches!(self.peek(), Some(Token::Number(_)))
@@ -294,9 +294,9 @@ impl<'a> Parser<'a> {
         of_register: Option<&str>,
         span: Span,
         parts: &mut Vec<Expr>,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), Diagnostic> {
         if let (Some(_), Spot::Register { plus: Some(_), .. }) = (of_register, &target.spot) {
-            return Err(Mistake::new(span, "a field is of a register, not of what lies behind it"));
+            return Err(Diagnostic::new(span, "a field is of a register, not of what lies behind it"));
         }
         parts.push(Expr::Is(Term::At(target), span));
         match of_register {
@@ -323,7 +323,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `DONE=1, ERROR=0}`
-    fn register_fields(&mut self, parts: &mut Vec<Expr>) -> Result<(), Mistake> {
+    fn register_fields(&mut self, parts: &mut Vec<Expr>) -> Result<(), Diagnostic> {
         loop {
             let span = self.span();
             let name = self.name("a field of the register")?;
@@ -341,7 +341,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn register_field(&mut self, name: &str, op: Op) -> Result<Term, Mistake> {
+    fn register_field(&mut self, name: &str, op: Op) -> Result<Term, Diagnostic> {
         let operand = match self.peek() {
             Some(Token::Number(value)) => Operand::Number(*value),
             Some(Token::Word(value)) if matches!(op, Op::Equal | Op::Unequal) => Operand::Text(value.clone()),
@@ -352,7 +352,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A field of the event, and what it is compared with.
-    fn comparison(&mut self, field: &'static Field, span: Span) -> Result<Term, Mistake> {
+    fn comparison(&mut self, field: &'static Field, span: Span) -> Result<Term, Diagnostic> {
         let mask = if matches!(field.of, Type::Number | Type::Hex) { self.mask()? } else { None };
         match (self.operator(), field.of) {
             (Some(op), _) => self.compared_with(field, mask, op),
@@ -365,12 +365,12 @@ impl<'a> Parser<'a> {
             }
             (None, _) => {
                 let what = format!("a comparison of {}, like {} == ..", field.name, field.name);
-                Err(Mistake { span: span.to(self.span()), ..self.expected(&what) })
+                Err(Diagnostic { span: span.to(self.span()), ..self.expected(&what) })
             }
         }
     }
 
-    fn mask(&mut self) -> Result<Option<u64>, Mistake> {
+    fn mask(&mut self) -> Result<Option<u64>, Diagnostic> {
         if self.sign("&") { self.number("a mask of bits").map(Some) } else { Ok(None) }
     }
 
@@ -382,7 +382,12 @@ impl<'a> Parser<'a> {
     }
 
     /// What `field` is compared with.
-    fn compared_with(&mut self, field: &'static Field, mask: Option<u64>, op: Op) -> Result<Term, Mistake> {
+    fn compared_with(
+        &mut self,
+        field: &'static Field,
+        mask: Option<u64>,
+        op: Op,
+    ) -> Result<Term, Diagnostic> {
         let operand = match (field.of, self.peek()) {
             (Type::Number | Type::Hex | Type::Time, Some(Token::Number(value)))
             | (Type::Time, Some(Token::Time(value))) => Operand::Number(*value),
@@ -422,7 +427,7 @@ impl<'a> Parser<'a> {
             }
             (Type::Name(_), Some(Token::Word(word))) if field.name == "memtype" && word == "UC-" => {
                 let why = "an access never has UC- in effect: a page asks for it, which is pat UC-";
-                return Err(Mistake::new(self.span(), why.to_owned()));
+                return Err(Diagnostic::new(self.span(), why.to_owned()));
             }
             (Type::Name(names), Some(Token::Word(text) | Token::Text(text))) => {
                 match names.iter().find(|name| name.eq_ignore_ascii_case(text)) {
@@ -439,7 +444,7 @@ impl<'a> Parser<'a> {
             Type::Flag => matches!(op, Op::Equal | Op::Unequal),
         };
         if !fits {
-            return Err(Mistake::new(
+            return Err(Diagnostic::new(
                 self.span(),
                 format!("{} can't be compared by {}", field.name, op.sign()),
             ));
@@ -449,7 +454,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `by kernel`, `by user`
-    fn privilege(&mut self) -> Result<Term, Mistake> {
+    fn privilege(&mut self) -> Result<Term, Diagnostic> {
         let level = if self.at_word("kernel") {
             0
         } else if self.at_word("user") {
@@ -463,7 +468,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The device after `on`.
-    pub(crate) fn device(&mut self) -> Result<String, Mistake> {
+    pub(crate) fn device(&mut self) -> Result<String, Diagnostic> {
         match self.peek() {
             Some(Token::Word(name) | Token::Text(name) | Token::Address(name)) => {
                 self.advance();
@@ -474,7 +479,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `in handler`, `in "lab_irq"`: whose code it is.
-    fn code(&mut self) -> Result<Term, Mistake> {
+    fn code(&mut self) -> Result<Term, Diagnostic> {
         if self.at_word("handler") {
             let field = field_named("handler", self.span())?;
             self.advance();
@@ -489,8 +494,8 @@ impl<'a> Parser<'a> {
 }
 
 /// The field of this name, which exists.
-fn field_named(name: &str, span: Span) -> Result<&'static Field, Mistake> {
-    Field::named(name).ok_or_else(|| Mistake::new(span, format!("no field is called {name}")))
+fn field_named(name: &str, span: Span) -> Result<&'static Field, Diagnostic> {
+    Field::named(name).ok_or_else(|| Diagnostic::new(span, format!("no field is called {name}")))
 }
 
 fn one_or(mut parts: Vec<Expr>, many: impl Fn(Vec<Expr>) -> Expr) -> Expr {

@@ -1,12 +1,12 @@
 //! Names, held against what a trace has.
 
+use barscope_device::{Bdf, Register};
 use barscope_trace::Definitions;
 use barscope_trace::definition::Function;
-use device_model::{Bdf, Register};
 
 use super::check::{self, Context};
+use super::diagnostic::{Diagnostic, Span, did_you_mean};
 use super::expr::{Expr, Op, Operand, Spot, Target, Term};
-use super::mistake::{Mistake, Span, did_you_mean};
 use super::node::{Area, Node};
 
 /// Resolves names.
@@ -26,7 +26,7 @@ impl<'d> Resolver<'d> {
     }
 
     /// Conditions that hold together: what one says of the device and the place, it says for all.
-    pub(super) fn all(&self, parts: &[Expr]) -> Result<Vec<Node>, Mistake> {
+    pub(super) fn all(&self, parts: &[Expr]) -> Result<Vec<Node>, Diagnostic> {
         let mut narrowed = Resolver {
             definitions: self.definitions,
             functions: self.functions.clone(),
@@ -50,7 +50,7 @@ impl<'d> Resolver<'d> {
     }
 
     /// Whether there is such a place.
-    fn check_place(&self, target: &Target, span: Span) -> Result<(), Mistake> {
+    fn check_place(&self, target: &Target, span: Span) -> Result<(), Diagnostic> {
         let functions = match &target.device {
             Some(device) => self.called(device, span)?,
             None => self.functions.clone(),
@@ -65,7 +65,7 @@ impl<'d> Resolver<'d> {
     }
 
     /// Whether what properties are compared with exists, in conditions that hold together or are denied.
-    fn check_properties(&self, parts: &[Expr]) -> Result<(), Mistake> {
+    fn check_properties(&self, parts: &[Expr]) -> Result<(), Diagnostic> {
         let named = parts.iter().find_map(|part| match part {
             Expr::Is(Term::At(Target { device: Some(device), .. }), span) => Some((device, *span)),
             _ => None,
@@ -90,7 +90,7 @@ impl<'d> Resolver<'d> {
         })
     }
 
-    fn node(&self, expr: &Expr) -> Result<Node, Mistake> {
+    fn node(&self, expr: &Expr) -> Result<Node, Diagnostic> {
         Ok(match expr {
             Expr::All(parts) => Node::All(self.all(parts)?),
             Expr::Any(parts) => {
@@ -102,7 +102,7 @@ impl<'d> Resolver<'d> {
         })
     }
 
-    fn term(&self, term: &Term, span: Span) -> Result<Node, Mistake> {
+    fn term(&self, term: &Term, span: Span) -> Result<Node, Diagnostic> {
         Ok(match term {
             Term::Kind(kinds) => Node::Kind(*kinds),
             Term::At(target) => {
@@ -122,18 +122,18 @@ impl<'d> Resolver<'d> {
         })
     }
 
-    fn called(&self, name: &str, span: Span) -> Result<Vec<&'d Function>, Mistake> {
+    fn called(&self, name: &str, span: Span) -> Result<Vec<&'d Function>, Diagnostic> {
         let found: Vec<_> =
             self.functions.iter().copied().filter(|function| is_called(function, name)).collect();
         if found.is_empty() {
             let known = self.functions.iter().map(|function| function.name.as_str());
             let hint = did_you_mean(name, known);
-            return Err(Mistake::new(span, format!("the trace has no device {name}{hint}")));
+            return Err(Diagnostic::new(span, format!("the trace has no device {name}{hint}")));
         }
         Ok(found)
     }
 
-    pub(super) fn areas(&self, target: &Target, span: Span) -> Result<Vec<Area>, Mistake> {
+    pub(super) fn areas(&self, target: &Target, span: Span) -> Result<Vec<Area>, Diagnostic> {
         let region = target.region;
         let (first, last) = match target.spot {
             Spot::Anywhere => (0, u64::MAX),
@@ -163,7 +163,7 @@ impl<'d> Resolver<'d> {
     }
 
     /// The registers that a target names.
-    fn registers_at(&self, target: &Target, span: Span) -> Result<Vec<(Bdf, &'d Register)>, Mistake> {
+    fn registers_at(&self, target: &Target, span: Span) -> Result<Vec<(Bdf, &'d Register)>, Diagnostic> {
         let Spot::Register { name, .. } = &target.spot else { return Ok(Vec::new()) };
         let functions = match &target.device {
             Some(device) => self.called(device, span)?,
@@ -182,13 +182,13 @@ impl<'d> Resolver<'d> {
                 all.iter().map(|(_, register)| format!("{}.{}", target.region, register.name)).collect();
             let hint = did_you_mean(&wanted, known.iter().map(String::as_str));
             let message = format!("no device in the trace has a register {wanted}{hint}");
-            return Err(Mistake::new(span, message));
+            return Err(Diagnostic::new(span, message));
         }
         Ok(found)
     }
 
     /// Whether there is such a field, with such a value.
-    fn check_field(&self, name: &str, op: Op, operand: &Operand, span: Span) -> Result<(), Mistake> {
+    fn check_field(&self, name: &str, op: Op, operand: &Operand, span: Span) -> Result<(), Diagnostic> {
         let everywhere = || {
             self.functions
                 .iter()
@@ -206,13 +206,13 @@ impl<'d> Resolver<'d> {
                 None => "no register has".to_owned(),
             };
             let no = if self.registers.is_empty() { "a" } else { "no" };
-            return Err(Mistake::new(span, format!("{whose} {no} field {name}{hint}")));
+            return Err(Diagnostic::new(span, format!("{whose} {no} field {name}{hint}")));
         }
         if let Operand::Text(wanted) = operand {
             let known = || fields.iter().flat_map(|field| field.values.iter()).map(|(_, name)| &**name);
             if !known().any(|value| value == wanted) {
                 let hint = did_you_mean(wanted, known());
-                return Err(Mistake::new(span, format!("{name} has no value called {wanted}{hint}")));
+                return Err(Diagnostic::new(span, format!("{name} has no value called {wanted}{hint}")));
             }
         }
         check::width(&fields, op, operand, span)

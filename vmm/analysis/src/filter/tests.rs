@@ -1,8 +1,8 @@
 //! What filters match, how they print, and what is said of mistakes.
 
+use barscope_device::InterruptLoss;
 use barscope_trace::definition::Path;
 use barscope_trace::event::{Counted, EventKind};
-use device_model::InterruptLoss;
 
 use super::*;
 use crate::Trace;
@@ -27,7 +27,8 @@ fn trace() -> Trace {
 
 /// How many events match.
 fn count(trace: &Trace, text: &str) -> usize {
-    let filter = Filter::parse(text).unwrap_or_else(|mistake| panic!("{}", mistake.show("filter", text)));
+    let filter =
+        Filter::parse(text).unwrap_or_else(|diagnostic| panic!("{}", diagnostic.show("filter", text)));
     // What it prints is the same filter.
     let printed = filter.to_string();
     assert_eq!(Filter::parse(&printed).as_ref(), Ok(&filter), "{text} prints as {printed}");
@@ -36,10 +37,10 @@ fn count(trace: &Trace, text: &str) -> usize {
 }
 
 /// The mistake in `text`, and what it points at.
-fn mistake(text: &str) -> (String, &str) {
+fn diagnostic(text: &str) -> (String, &str) {
     let trace = trace();
     let result = Filter::parse(text).and_then(|filter| filter.compile(trace.definitions()).map(|_| ()));
-    let Mistake { span, message } = result.expect_err(text);
+    let Diagnostic { span, message } = result.expect_err(text);
     (message, text.get(span.start..span.end).unwrap_or_default())
 }
 
@@ -180,9 +181,9 @@ fn mistakes_are_pointed_at_and_the_nearest_name_is_told() {
         ("read or", "", "expected a condition, like read, BAR0.STATUS, cpl == 3, found the end"),
         ("by nobody", "nobody", "expected kernel or user, found \"nobody\""),
     ] {
-        let (said, pointed) = mistake(text);
+        let (said, pointed) = diagnostic(text);
         assert_eq!((said.as_str(), pointed.trim()), (message, at), "{text}");
     }
-    assert_eq!(mistake(&"(".repeat(100_000)).0, "more than 64 brackets or negations in each other");
-    assert_eq!(mistake(&"not ".repeat(100_000)).0, "more than 64 brackets or negations in each other");
+    assert_eq!(diagnostic(&"(".repeat(100_000)).0, "more than 64 brackets or negations in each other");
+    assert_eq!(diagnostic(&"not ".repeat(100_000)).0, "more than 64 brackets or negations in each other");
 }

@@ -279,7 +279,7 @@ fn a_claim_that_was_refused_has_no_accesses() {
     // A BAR that was put over configuration space.
     let definition = Route {
         function: Some(sample.lab),
-        region: Region::Bar(2),
+        region: Region::BAR2,
         space: Space::Memory,
         base: ECAM,
         size: 1 << 20,
@@ -305,7 +305,7 @@ fn configuration_accesses_are_none_of_a_bar_that_was_there() {
     let mut sample = Sample::new();
     let definition = Route {
         function: Some(sample.lab),
-        region: Region::Bar(2),
+        region: Region::BAR2,
         space: Space::Memory,
         base: ECAM,
         size: 1 << 20,

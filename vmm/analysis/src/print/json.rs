@@ -7,22 +7,20 @@
 mod event;
 mod parts;
 mod schema;
-pub(crate) mod values;
 
 use std::io::{self, Write};
 
+use barscope_device::Bdf;
 use barscope_trace::definition::{Bar, Function};
-use barscope_trace::{Clock, Definitions, End};
-use device_model::Bdf;
+use barscope_trace::{Clock, Definitions, End, TraceInfo};
 use serde::Serialize;
 
 use self::event::Line;
 use self::parts::Known;
-use self::values::Text;
-use super::{Ending, Printer, Totals};
+use super::{Printer, Totals};
+use crate::serial::Text;
 use crate::view::View;
 
-pub(crate) use self::parts::ProcessObject;
 pub use self::schema::schema;
 
 /// Prints a trace as JSON Lines.
@@ -144,20 +142,20 @@ impl<W: Write> Printer for JsonPrinter<W> {
         self.out.flush()
     }
 
-    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
-        self.start(ending.definitions)?;
+    fn finish(&mut self, info: &TraceInfo<'_>) -> io::Result<()> {
+        self.start(info.definitions)?;
         let Totals { scenarios, passed, failed, accesses, host_ns } = self.totals;
         self.line(&EndLine {
             event: "end",
-            status: ending.end.map_or("unfinished", End::name),
-            reason: ending.end.map_or("", End::reason),
+            status: info.end.map_or("unfinished", End::name),
+            reason: info.end.map_or("", End::reason),
             scenarios,
             passed,
             failed,
             accesses,
-            lost: ending.lost,
-            unknown_kinds: ending.unknown_kinds,
-            damage: ending.damage.iter().map(ToString::to_string).collect(),
+            lost: info.lost,
+            unknown_kinds: info.unknown_kinds,
+            damage: info.damage.iter().map(ToString::to_string).collect(),
             host_ns,
         })?;
         self.out.flush()

@@ -10,20 +10,21 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use barscope_trace::Clock;
-use barscope_trace::Definitions;
 use barscope_trace::definition::Machine;
 use barscope_trace::event::{EventKind, MemoryOperand, RouteChange};
 use barscope_trace::units;
+use barscope_trace::{Definitions, TraceInfo};
 
 use self::access::{access_lines, not_emulated_lines};
 use self::effects::Effects;
 use self::fold::{Fold, Folded};
 use self::setup::Setup;
-use super::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
-use super::wrap::wrap;
-use super::{Ending, Printer, Totals, words};
+use super::{Printer, Totals};
 use crate::maps::Maps;
+use crate::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
 use crate::view::View;
+use crate::words;
+use crate::wrap::wrap;
 
 /// Prints a trace as text.
 pub struct TextPrinter<W> {
@@ -313,14 +314,14 @@ impl<W: Write> Printer for TextPrinter<W> {
         self.out.flush()
     }
 
-    fn finish(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+    fn finish(&mut self, info: &TraceInfo<'_>) -> io::Result<()> {
         self.in_scenario = false;
-        self.settle(ending.definitions)?;
+        self.settle(info.definitions)?;
         if !self.selective {
             self.print_mappings()?;
             self.print_scenarios()?;
         }
-        self.print_end(ending)?;
+        self.print_end(info)?;
         self.out.flush()
     }
 }

@@ -1,17 +1,17 @@
 //! Events of every kind. Who adds a kind to the table adds one here.
 
+use barscope_device::{InterruptLoss, Region};
 use barscope_trace::EventKind;
 use barscope_trace::event::{
     AccessEvent, Backing, Counted, DmaOutcome, Id, MemoryOperand, RouteChange, Target,
 };
-use device_model::{InterruptLoss, Region};
 
 use super::{MMAP, Sample};
 
 impl Sample {
     /// Records events of every kind, that refer to `function`, `route`, `mapping`, `text` and `walk`.
     pub(crate) fn record_each(&mut self, [function, route, mapping, text, walk]: [Id; 5], cause: u64) {
-        let region = Region::Bar(0);
+        let region = Region::BAR0;
         let access = AccessEvent { route, walk, size: 8, value: u64::MAX, ..AccessEvent::default() };
         let port = Target::Port { port: 0xcfc, routing_id: u16::MAX, offset: u16::MAX };
         for kind in [

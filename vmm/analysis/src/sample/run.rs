@@ -1,7 +1,7 @@
 //! A short run: a register reached both ways, an interrupt.
 
+use barscope_device::Region;
 use barscope_trace::event::{Counted, EventKind};
-use device_model::Region;
 
 use super::{MMAP, Sample};
 use crate::Trace;
@@ -27,7 +27,7 @@ impl Sample {
         self.scenario_begin("same-register");
         let write = self.kernel_write(8, 0xc0ff_ee01);
         let cause = self.access(write);
-        let (function, region) = (self.lab, Region::Bar(0));
+        let (function, region) = (self.lab, Region::BAR0);
         self.event(EventKind::Change { function, region, offset: 8, old: 0, new: 0xc0ff_ee01, cause });
         self.event(EventKind::Map { mapping: self.user_mapping });
         count(self, Counted::FaultResolved, 1, MMAP + 8);

@@ -15,8 +15,8 @@ use super::windows::Follower;
 use super::{Accesses, Device, Histogram, PathName, Stats, Vcpu};
 use crate::coverage::Coverage;
 use crate::interrupts::{DEEPEST, Innermost, Raised, Tracker};
-use crate::print::Ending;
 use crate::view::describe_value;
+use barscope_trace::TraceInfo;
 
 /// Counts the events of one trace, in their order.
 #[derive(Default)]
@@ -198,13 +198,13 @@ impl Collector {
     }
 
     /// What it all comes to.
-    pub fn finish(mut self, ending: &Ending<'_>) -> Stats {
-        let definitions = ending.definitions;
+    pub fn finish(mut self, info: &TraceInfo<'_>) -> Stats {
+        let definitions = info.definitions;
         // Functions that were never accessed are to be covered as well.
         self.coverage.merge(&Coverage::new(definitions));
 
         let mut stats = Stats {
-            traces: vec![ending.into()],
+            traces: vec![info.into()],
             records: self.records,
             instructions: self.instructions,
             ..Stats::default()

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Region};
 use barscope_trace::Definitions;
 use barscope_trace::definition::Function;
 use barscope_trace::event::{AccessEvent, Id, Target};
-use device_model::{Bdf, Region};
 use serde::{Serialize, Serializer};
 
 use super::Accesses;
 use crate::coverage::{Coverage, Slot};
-use crate::print::json::values::as_hex_or_null;
+use crate::serial::as_hex_or_null;
 use crate::view::unclaimed_configuration;
 
 /// A place to count by. Printed, it is `BAR0.STATUS`, `BAR0 reserved` or `CONFIG`; `nothing` where nothing

@@ -4,7 +4,7 @@ use barscope_trace::event::{AccessEvent, Event};
 use serde::Serialize;
 
 use super::PlaceKey;
-use crate::print::json::values::as_hex;
+use crate::serial::as_hex;
 
 /// The fewest reads in a row that are a loop.
 const FEWEST: u64 = 3;

@@ -4,13 +4,13 @@ mod page;
 
 use std::cmp::Reverse;
 
-use device_model::Region;
+use barscope_device::Region;
 
 use self::page::{Column, Page, short};
 use super::{Accesses, Histogram, LoopEnd, Source, SourceEnd, Stats, Table};
 use crate::coverage::{Counts, FunctionCoverage, Missing, Share};
-use crate::print::style::{ASIDE, FAIL, PASS, WARNING};
-use crate::print::words::{counted, number};
+use crate::style::{ASIDE, FAIL, PASS, WARNING};
+use crate::words::{counted, number};
 
 /// Columns of figures of most tables.
 const COUNTS: [Column; 6] = [

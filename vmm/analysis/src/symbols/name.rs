@@ -5,7 +5,7 @@ use barscope_trace::harmless::harmless;
 /// The last two parts of a Rust path, without hash and generic arguments: `lab::probe` for
 /// `_ZN11test_kernel3lab5probe17h0123456789abcdefE`, `Lab::read` for `<kernel::lab::Lab as Device>::read`.
 /// A C name stays as it is.
-pub(super) fn short(mangled: &str) -> String {
+pub(crate) fn short(mangled: &str) -> String {
     let path = format!("{:#}", rustc_demangle::demangle(mangled));
     let mut parts = split(&path);
     parts.retain(|part| !part.is_empty());
@@ -63,7 +63,7 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 /// A source file without directories; with the last one for `mod.rs`, which says nothing by itself.
-pub(super) fn file(path: &str) -> String {
+pub(crate) fn file(path: &str) -> String {
     let mut parts = path.rsplit(['/', '\\']);
     let name = match (parts.next().unwrap_or(path), parts.next()) {
         ("mod.rs", Some(directory)) => format!("{directory}/mod.rs"),

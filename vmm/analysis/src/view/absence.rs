@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Region, Space};
 use barscope_trace::definition::{Bar, Function, Route};
 use barscope_trace::event::{AccessEvent, Outcome, RouteChange};
-use device_model::{Bdf, Region, Space};
 
 use super::Place;
 
@@ -286,7 +286,7 @@ impl Written {
 
     /// The memory address that a BAR was given.
     fn base(&self, bar: &Bar) -> Option<u64> {
-        let at = 4 * usize::from(bar.index);
+        let at = 4 * usize::from(bar.index.get());
         let word = |at: usize| Some(u32::from_le_bytes(self.bars.get(at..at + 4)?.try_into().ok()?));
         let high = if bar.wide { u64::from(word(at + 4)?) << 32 } else { 0 };
         let base = (high | u64::from(word(at)?)) & !bar.size.wrapping_sub(1) & !0xf;

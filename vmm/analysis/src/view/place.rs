@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Field, Region, Register, header_registers};
 use barscope_trace::definition::Function;
-use device_model::{Bdf, Field, Region, Register, header_registers};
 
 /// A place in a PCI function.
 #[derive(Clone, Debug, PartialEq, Eq)]

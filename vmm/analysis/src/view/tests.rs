@@ -1,9 +1,9 @@
 //! What views make of hand-made traces.
 
+use barscope_device::Region;
 use barscope_trace::End;
 use barscope_trace::definition::{Definition, Instruction};
 use barscope_trace::event::{MemoryOperand, RouteChange};
-use device_model::Region;
 
 use super::*;
 use crate::Trace;

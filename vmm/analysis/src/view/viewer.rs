@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Region, Space};
 use barscope_trace::Definitions;
 use barscope_trace::definition::{Function, Mapping, Process, Route, Walk};
 use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, References, Target};
-use device_model::{Bdf, Region, Space};
 
 use super::absence::{self, Absence, Absences};
 use super::{Code, Place, Uncertain, View};

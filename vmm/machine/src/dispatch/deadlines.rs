@@ -3,9 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use vmm_sys_util::eventfd::EventFd;
-
-use super::lock;
+use crate::lock::lock;
 
 /// Stands for a function without a timer.
 const NEVER: u64 = u64::MAX;
@@ -17,38 +15,35 @@ pub(super) struct Deadlines {
     earliest: AtomicU64,
     /// Held while both are changed.
     change: Mutex<()>,
-    /// Told when the earliest changes.
-    changed: EventFd,
 }
 
 impl Deadlines {
     /// Those of functions without timers.
-    pub(super) fn new(functions: usize, changed: EventFd) -> Self {
+    pub(super) fn new(functions: usize) -> Self {
         let each = (0..functions).map(|_| AtomicU64::new(NEVER)).collect();
-        Self { each, earliest: AtomicU64::new(NEVER), change: Mutex::new(()), changed }
+        Self { each, earliest: AtomicU64::new(NEVER), change: Mutex::new(()) }
     }
 
-    /// Notes a function's next deadline. Called with the function locked.
-    pub(super) fn set(&self, function: usize, deadline: Option<u64>) {
+    /// Notes a function's next deadline, and tells `changed` the earliest of all if that is another one now, before
+    /// anybody can change it again. Called with the function locked.
+    pub(super) fn set(&self, function: usize, deadline: Option<u64>, changed: impl FnOnce(Option<u64>)) {
         let deadline = deadline.unwrap_or(NEVER);
         let Some(own) = self.each.get(function) else { return };
         if own.load(Ordering::Acquire) == deadline {
             return;
         }
-        let changing = lock(&self.change);
+        let _changing = lock(&self.change);
         own.store(deadline, Ordering::Release);
         let earliest = self.each.iter().map(|each| each.load(Ordering::Acquire)).min().unwrap_or(NEVER);
         let before = self.earliest.swap(earliest, Ordering::AcqRel);
-        drop(changing);
         if before != earliest {
-            // The counter can't overflow before it is read.
-            self.changed.write(1).ok();
+            changed(some(earliest));
         }
     }
 
     /// The earliest of all.
     pub(super) fn earliest(&self) -> Option<u64> {
-        Some(self.earliest.load(Ordering::Acquire)).filter(|deadline| *deadline != NEVER)
+        some(self.earliest.load(Ordering::Acquire))
     }
 
     /// The function whose deadline comes first, if that is not after `now`; of equal ones, the one with the lowest
@@ -61,11 +56,10 @@ impl Deadlines {
         let (first, deadline) = deadlines.min_by_key(|(_, deadline)| *deadline)?;
         (deadline <= now && deadline != NEVER).then_some(first)
     }
+}
 
-    /// Readable when the earliest deadline has changed.
-    pub(super) fn changed(&self) -> &EventFd {
-        &self.changed
-    }
+fn some(deadline: u64) -> Option<u64> {
+    (deadline != NEVER).then_some(deadline)
 }
 
 #[cfg(test)]
@@ -73,49 +67,45 @@ mod tests {
     use std::sync::atomic::AtomicBool;
     use std::thread;
 
-    use vmm_sys_util::eventfd::EFD_NONBLOCK;
-
     use super::*;
 
-    fn deadlines(functions: usize) -> Deadlines {
-        Deadlines::new(functions, EventFd::new(EFD_NONBLOCK).unwrap())
+    fn set(deadlines: &Deadlines, function: usize, deadline: Option<u64>) {
+        deadlines.set(function, deadline, |_| {});
     }
 
     #[test]
     fn the_earliest_is_due_first_and_of_equal_ones_the_lowest() {
-        let deadlines = deadlines(3);
+        let deadlines = Deadlines::new(3);
         assert_eq!((deadlines.earliest(), deadlines.due(u64::MAX)), (None, None));
-        deadlines.set(2, Some(50));
-        deadlines.set(1, Some(50));
-        deadlines.set(0, Some(90));
+        set(&deadlines, 2, Some(50));
+        set(&deadlines, 1, Some(50));
+        set(&deadlines, 0, Some(90));
         assert_eq!((deadlines.earliest(), deadlines.due(49), deadlines.due(50)), (Some(50), None, Some(1)));
-        deadlines.set(1, None);
+        set(&deadlines, 1, None);
         assert_eq!(deadlines.due(60), Some(2));
-        deadlines.set(2, None);
+        set(&deadlines, 2, None);
         assert_eq!((deadlines.earliest(), deadlines.due(89), deadlines.due(90)), (Some(90), None, Some(0)));
     }
 
     #[test]
     fn whoever_waits_for_the_earliest_is_told_when_it_changes_only() {
-        let deadlines = deadlines(2);
-        deadlines.set(0, Some(10));
-        assert_eq!(deadlines.changed().read().unwrap(), 1);
-        deadlines.set(1, Some(20));
-        deadlines.set(0, Some(10));
-        assert!(deadlines.changed().read().is_err());
-        deadlines.set(0, None);
-        assert_eq!((deadlines.changed().read().unwrap(), deadlines.earliest()), (1, Some(20)));
+        let deadlines = Deadlines::new(2);
+        let mut told = Vec::new();
+        for (function, deadline) in [(0, Some(10)), (1, Some(20)), (0, Some(10)), (0, None), (1, None)] {
+            deadlines.set(function, deadline, |earliest| told.push(earliest));
+        }
+        assert_eq!(told, [Some(10), Some(20), None]);
     }
 
     #[test]
     fn a_timer_that_is_due_is_seen_whatever_others_change_at_that_moment() {
-        let deadlines = deadlines(2);
-        deadlines.set(0, Some(5));
+        let deadlines = Deadlines::new(2);
+        set(&deadlines, 0, Some(5));
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 0..200_000 {
-                    deadlines.set(1, (round % 2 == 0).then_some(7));
+                    set(&deadlines, 1, (round % 2 == 0).then_some(7));
                 }
                 done.store(true, Ordering::Release);
             });

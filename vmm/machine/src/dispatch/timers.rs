@@ -1,23 +1,24 @@
 //! Devices' timers, on the device clock.
 
+use barscope_device::PciFunction;
 use barscope_trace::{Clock, EventKind, Lane};
-use device_model::Cycle;
-use vmm_sys_util::eventfd::EventFd;
 
-use super::{Dispatcher, lock};
+use super::Dispatcher;
 use crate::host::HostError;
+use crate::lock::lock;
+use crate::platform::Platform;
 
 /// How many timers fire in one go: a device whose timers come faster than they can be served holds nobody up for
 /// long.
 const AT_ONCE: usize = 4096;
 
-impl Dispatcher {
+impl<P: Platform> Dispatcher<P> {
     /// The guest has nothing to do: a virtual clock jumps to the next deadline, and what is due happens.
     ///
     /// # Errors
-    /// [`WriteError`] if the trace can't be written.
+    /// [`HostError`] if the trace can't be written, or the platform fails at an effect.
     pub fn idle(&self, lane: &mut Lane, vcpu: u8) -> Result<(), HostError> {
-        let Some(deadline) = self.next_deadline() else { return Ok(()) };
+        let Some(deadline) = self.deadlines.earliest() else { return Ok(()) };
         if self.clock.jump(deadline) {
             self.record(lane, Some(vcpu), deadline, EventKind::ClockJump { to_ns: deadline })?;
             self.run_timers(lane, deadline)?;
@@ -25,38 +26,35 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The earliest device time at which a function wants to be called.
-    pub fn next_deadline(&self) -> Option<u64> {
-        self.deadlines.earliest()
-    }
-
-    /// Readable when the earliest deadline has changed.
-    pub fn deadline_changed(&self) -> &EventFd {
-        self.deadlines.changed()
-    }
-
     /// Lets timers fire that are due at device time `now`, in the order of their deadlines. On a virtual clock each
     /// does when it is due; on a host clock, which may be past that, now, and is told how late it is.
     ///
     /// # Errors
-    /// [`WriteError`] if the trace can't be written.
+    /// As [`Dispatcher::idle`].
     pub fn run_timers(&self, lane: &mut Lane, now: u64) -> Result<(), HostError> {
         for _ in 0..AT_ONCE {
             let Some(index) = self.deadlines.due(now) else { return Ok(()) };
-            let mut occurrences = Vec::new();
             let mut function = lock(&self.functions[index].function);
             // Another thread may have been here first.
-            if let Some(deadline) = function.next_deadline().filter(|deadline| *deadline <= now) {
+            let due = function.next_deadline().filter(|deadline| *deadline <= now);
+            let effects = due.map(|deadline| {
                 let now = match self.clock.kind() {
                     Clock::Virtual => deadline,
-                    Clock::Host => self.clock.now(),
+                    Clock::Host => self.now(),
                 };
-                let (memory, occurrences) = (&self.memory, &mut occurrences);
-                function.advance(&mut Cycle { now, cause: 0, memory, occurrences });
-            }
-            self.settle(lane, index, &mut function, &occurrences)?;
-            self.deadlines.set(index, function.next_deadline());
+                self.call(&mut function, now, 0, PciFunction::advance).1
+            });
+            self.finish(lane, index, &mut function, &effects.unwrap_or_default())?;
         }
         Ok(())
+    }
+
+    /// Notes a function's next deadline. Called with the function locked.
+    pub(super) fn set_deadline(&self, index: usize, deadline: Option<u64>) {
+        self.deadlines.set(index, deadline, |earliest| match self.clock.kind() {
+            // It moves with accesses only, which look for themselves.
+            Clock::Virtual => {}
+            Clock::Host => self.platform.set_deadline(earliest),
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! A guest's request from any bytes, for fuzzing: no KVM is needed to read one.
 
+use barscope_device::DmaMemory;
 use barscope_x86::Registers;
-use device_model::DmaMemory;
 
 use super::{Bulk, Request};
 use crate::images::Code;

@@ -1,9 +1,9 @@
 //! A guest's request: read from registers and memory, and nothing done about it yet.
 
+use barscope_guest_abi::request;
 use barscope_trace::definition::{Image, Mapping, Path, Process};
 use barscope_trace::event::Counted;
 use barscope_x86::{Registers, read_virtual};
-use protocol::request;
 
 use crate::memory::GuestMemory;
 
@@ -130,11 +130,11 @@ impl Request {
         let words = Words::read(number, memory, registers)?;
         Ok(match number {
             request::IMAGE => Self::Bulk(words.image()?),
-            request::SYMBOLS => Self::Bulk(Bulk::Symbols(words.bytes(0, protocol::MAX_IMAGE)?)),
+            request::SYMBOLS => Self::Bulk(Bulk::Symbols(words.bytes(0, barscope_guest_abi::MAX_IMAGE)?)),
             request::MODULE => Self::Bulk(Bulk::Module {
                 name: words.text(0)?,
-                elf: words.bytes(2, protocol::MAX_IMAGE)?,
-                sections: words.bytes(4, protocol::MAX_IMAGE)?,
+                elf: words.bytes(2, barscope_guest_abi::MAX_IMAGE)?,
+                sections: words.bytes(4, barscope_guest_abi::MAX_IMAGE)?,
             }),
             _ => Self::Now(words.now()?),
         })
@@ -185,7 +185,7 @@ impl<'a> Words<'a> {
     }
 
     fn text(&self, index: usize) -> Result<String, BadRequest> {
-        let bytes = self.bytes(index, protocol::MAX_TEXT)?;
+        let bytes = self.bytes(index, barscope_guest_abi::MAX_TEXT)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -196,7 +196,7 @@ impl<'a> Words<'a> {
     /// An address space: 0 stands for the kernel's part.
     fn address_space(&self, index: usize) -> Option<u64> {
         match self.at(index) {
-            protocol::OWN_ADDRESS_SPACE => Some(self.registers.address_space()),
+            barscope_guest_abi::OWN_ADDRESS_SPACE => Some(self.registers.address_space()),
             cr3 => Some(cr3 & 0x000f_ffff_ffff_f000).filter(|cr3| *cr3 != 0),
         }
     }
@@ -228,14 +228,14 @@ impl<'a> Words<'a> {
         })
     }
 
-    /// The fields of `protocol::Map`, in their order.
+    /// The fields of `barscope_guest_abi::Map`, in their order.
     fn mapping(&self) -> Result<Mapping, BadRequest> {
         let path = match self.at(1) {
-            protocol::path::IOREMAP => Path::Ioremap,
-            protocol::path::MMAP => Path::Mmap,
-            protocol::path::SYSFS => Path::Sysfs,
-            protocol::path::DEV_MEM => Path::DevMem,
-            protocol::path::DIRECT_MAP => Path::DirectMap,
+            barscope_guest_abi::path::IOREMAP => Path::Ioremap,
+            barscope_guest_abi::path::MMAP => Path::Mmap,
+            barscope_guest_abi::path::SYSFS => Path::Sysfs,
+            barscope_guest_abi::path::DEV_MEM => Path::DevMem,
+            barscope_guest_abi::path::DIRECT_MAP => Path::DirectMap,
             _ => return Err(self.bad("kind", 1)),
         };
         if self.at(0) == 0 {
@@ -253,21 +253,21 @@ impl<'a> Words<'a> {
         })
     }
 
-    /// The fields of `protocol::Image`, in their order.
+    /// The fields of `barscope_guest_abi::Image`, in their order.
     fn image(&self) -> Result<Bulk, BadRequest> {
         let name = self.text(0)?;
-        if self.at(3) > protocol::MAX_IMAGE {
+        if self.at(3) > barscope_guest_abi::MAX_IMAGE {
             return Err(BadRequest::Image(name));
         }
-        let elf = self.bytes(2, protocol::MAX_IMAGE)?;
+        let elf = self.bytes(2, barscope_guest_abi::MAX_IMAGE)?;
         Ok(Bulk::Image { image: Image { name, address_space: self.address_space(4) }, elf })
     }
 
     fn counted(&self) -> Result<Counted, BadRequest> {
         Ok(match self.at(0) {
-            protocol::counted::KERNEL_ENTRIES => Counted::KernelEntries,
-            protocol::counted::FAULT_RESOLVED => Counted::FaultResolved,
-            protocol::counted::FAULT_FATAL => Counted::FaultFatal,
+            barscope_guest_abi::counted::KERNEL_ENTRIES => Counted::KernelEntries,
+            barscope_guest_abi::counted::FAULT_RESOLVED => Counted::FaultResolved,
+            barscope_guest_abi::counted::FAULT_FATAL => Counted::FaultFatal,
             _ => return Err(self.bad("what", 0)),
         })
     }
@@ -276,17 +276,17 @@ impl<'a> Words<'a> {
 /// Size in bytes of the structure that a request points at.
 fn size_of_request(number: u32) -> Option<usize> {
     Some(match number {
-        request::MARK | request::SCENARIO_BEGIN => size_of::<protocol::Mark>(),
-        request::MAP => size_of::<protocol::Map>(),
-        request::UNMAP => size_of::<protocol::Unmap>(),
-        request::IMAGE => size_of::<protocol::Image>(),
-        request::SCENARIO_END => size_of::<protocol::ScenarioEnd>(),
-        request::COUNT => size_of::<protocol::Count>(),
-        request::EXIT => size_of::<protocol::Exit>(),
-        request::ISR_ENTER | request::ISR_EXIT => size_of::<protocol::Isr>(),
-        request::SYMBOLS => size_of::<protocol::Symbols>(),
-        request::MODULE => size_of::<protocol::Module>(),
-        request::PROCESS => size_of::<protocol::Process>(),
+        request::MARK | request::SCENARIO_BEGIN => size_of::<barscope_guest_abi::Mark>(),
+        request::MAP => size_of::<barscope_guest_abi::Map>(),
+        request::UNMAP => size_of::<barscope_guest_abi::Unmap>(),
+        request::IMAGE => size_of::<barscope_guest_abi::Image>(),
+        request::SCENARIO_END => size_of::<barscope_guest_abi::ScenarioEnd>(),
+        request::COUNT => size_of::<barscope_guest_abi::Count>(),
+        request::EXIT => size_of::<barscope_guest_abi::Exit>(),
+        request::ISR_ENTER | request::ISR_EXIT => size_of::<barscope_guest_abi::Isr>(),
+        request::SYMBOLS => size_of::<barscope_guest_abi::Symbols>(),
+        request::MODULE => size_of::<barscope_guest_abi::Module>(),
+        request::PROCESS => size_of::<barscope_guest_abi::Process>(),
         request::IDLE => 0,
         _ => return None,
     })

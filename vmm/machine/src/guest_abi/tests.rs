@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
-use device_model::DmaMemory;
-use protocol::request;
+use barscope_device::DmaMemory;
+use barscope_guest_abi::request;
+use barscope_x86::Registers;
 
 use super::*;
 use crate::memory::GuestMemory;
@@ -70,7 +71,7 @@ fn no_request_allocates_more_than_memory_holds() {
 fn any_request_is_read_in_a_moment() {
     let seed = 0x5eed_0b5c;
     let mut random = Random(seed);
-    let elf = &crate::machine::TEST_KERNEL[..0x4000];
+    let elf = &barscope_guests::TEST_KERNEL[..0x4000];
     for round in 0..ROUNDS {
         let mut bytes = vec![0; 11 + 0x8000];
         bytes[0] = random.below(18) as u8;

@@ -6,24 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
+use barscope_guests::{DRIVER, DRIVER_MODULE};
 use tempfile::TempDir;
 
 use super::Error;
 
-/// Its sources, as `guest-driver/linux` has them.
-const SOURCES: &[(&str, &str)] = &[
-    ("Kbuild", include_str!("../../../../guest-driver/linux/Kbuild")),
-    ("lab.h", include_str!("../../../../guest-driver/linux/lab.h")),
-    ("lab_regs.h", include_str!("../../../../guest-driver/linux/lab_regs.h")),
-    ("uapi/lab.h", include_str!("../../../../guest-driver/linux/uapi/lab.h")),
-    ("lab_main.c", include_str!("../../../../guest-driver/linux/lab_main.c")),
-    ("lab_device.c", include_str!("../../../../guest-driver/linux/lab_device.c")),
-    ("lab_irq.c", include_str!("../../../../guest-driver/linux/lab_irq.c")),
-    ("lab_file.c", include_str!("../../../../guest-driver/linux/lab_file.c")),
-    ("lab_mmap.c", include_str!("../../../../guest-driver/linux/lab_mmap.c")),
-];
-/// What they make.
-const MODULE: &str = "lab.ko";
 /// The end of the compiler's output, which says what is wrong.
 const TAIL: usize = 8;
 
@@ -42,7 +29,7 @@ pub fn module(version: &str, headers: &Path) -> Result<Vec<u8>, Error> {
     }
     let folder = TempDir::with_prefix("barscope-").map_err(system("a folder for the driver"))?;
     compile(version, headers, folder.path())?;
-    let bytes = fs::read(folder.path().join(MODULE)).map_err(system("the driver"))?;
+    let bytes = fs::read(folder.path().join(DRIVER_MODULE)).map_err(system("the driver"))?;
     if let Some(path) = kept {
         keep(&path, &bytes);
     }
@@ -54,7 +41,7 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
 }
 
 fn compile(version: &str, headers: &Path, folder: &Path) -> Result<(), Error> {
-    for (name, content) in SOURCES {
+    for (name, content) in DRIVER {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(system("the driver's folder"))?;
         fs::write(path, content).map_err(system("the driver's sources"))?;
@@ -83,7 +70,7 @@ fn kept(version: &str, headers: &Path) -> Option<PathBuf> {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))?;
     let mut hasher = DefaultHasher::new();
-    (SOURCES, version).hash(&mut hasher);
+    (DRIVER, version).hash(&mut hasher);
     // Headers of the same version may have been compiled anew.
     fs::read(headers.join("Module.symvers")).unwrap_or_default().hash(&mut hasher);
     Some(cache.join("barscope").join(format!("lab-{version}-{:016x}.ko", hasher.finish())))

@@ -9,13 +9,14 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use barscope_guests::INIT;
+
 use self::places::{Places, file_name};
 use crate::debian;
 use crate::host_file::{self, KERNEL_MAX, MODULE_MAX, too_long};
 use crate::initramfs::{Initramfs, PackError};
 use crate::kernel_module;
 use crate::libraries::libraries;
-use crate::machine::INIT;
 
 pub use choice::{ModuleChoice, ProgramChoice};
 

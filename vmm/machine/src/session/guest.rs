@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use barscope_guest_abi::{bug, scenario};
 use barscope_trace::Clock;
-use protocol::{bug, scenario};
 
 use crate::host_file::{self, KERNEL_MAX};
 use crate::linux;
-use crate::machine::Config;
+use crate::machine::{Config, Devices};
 
 /// A guest, and what it is to do.
 #[derive(Clone)]
@@ -114,12 +114,12 @@ impl Guest {
         }
     }
 
-    /// The machine for it, with nothing else asked for. Its console goes nowhere.
+    /// The machine for it with these devices, and nothing else asked for. Its console goes nowhere.
     ///
     /// # Errors
     /// [`GuestError`] if something that it is made of is missing or can't be read.
-    pub fn config(self, trace: &Path) -> Result<Config, GuestError> {
-        let mut config = Config::test_kernel(trace);
+    pub fn config(self, trace: &Path, devices: Devices) -> Result<Config, GuestError> {
+        let mut config = Config::test_kernel(trace, devices);
         let Defaults { memory_mib, firmware, clock, time_limit: _ } = self.defaults();
         (config.memory_mib, config.firmware, config.clock) = (memory_mib, firmware, clock);
         match self {

@@ -1,18 +1,15 @@
-//! The thread that reads what the guest tells in bulk: symbols, executables, modules. The guest waits for it, so that
+//! The queue of what the guest tells in bulk: symbols, executables, modules. The guest waits until it is read, so that
 //! what it does next has those names, but no longer than it may; vCPUs can be stopped meanwhile.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use barscope_x86::Registers;
 
-use super::{caught, spawn};
-use crate::guest_abi::{Bulk, Reading, read};
+use crate::guest_abi::{BadRequest, Bulk};
 use crate::host::HostError;
-use crate::shared::Shared;
-use crate::stop::Stop;
+use crate::lock::lock;
 
 /// How long a guest waits for its names.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,11 +18,17 @@ const TURN: Duration = Duration::from_millis(10);
 /// How many requests wait at most.
 const WAITING: usize = 16;
 
+/// What reading one comes to: the host's failure, or the guest's mistake, or neither.
+pub type Reading = Result<Result<(), BadRequest>, HostError>;
+
 /// A request, and where its answer goes.
 pub struct Job {
-    bulk: Bulk,
-    registers: Registers,
-    answer: SyncSender<Reading>,
+    /// What is to be read.
+    pub bulk: Bulk,
+    /// The registers of the vCPU that told it.
+    pub registers: Registers,
+    /// The way back to it.
+    pub answer: SyncSender<Reading>,
 }
 
 /// What becomes of a request.
@@ -53,7 +56,7 @@ impl Requests {
     /// Has names read, and waits until that is done, or too long, or `stopping`.
     pub fn ask(&self, bulk: Bulk, registers: &Registers, stopping: impl Fn() -> bool) -> Asked {
         let (answer, answered) = sync_channel(1);
-        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sender = lock(&self.0).clone();
         let Some(sender) = sender else { return Asked::Stopped };
         match sender.try_send(Job { bulk, registers: *registers, answer }) {
             Ok(()) => {}
@@ -76,45 +79,6 @@ impl Requests {
 
     /// Takes no more; the thread ends once it has read what waits.
     pub fn close(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-}
-
-/// The thread.
-pub struct RequestThread;
-
-impl RequestThread {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// [`HostError::Thread`].
-    pub fn start(
-        shared: Arc<Shared>,
-        jobs: Receiver<Job>,
-        stops: Sender<Stop>,
-    ) -> Result<JoinHandle<()>, HostError> {
-        spawn("requests".to_owned(), move || {
-            for Job { bulk, registers, answer } in jobs {
-                if shared.stopping() {
-                    return;
-                }
-                match caught(|| read(&shared, &registers, bulk)) {
-                    Ok(reading) => {
-                        // Whoever asked may have gone on: then a failure of the host's is still told.
-                        if let Err(unheard) = answer.send(reading)
-                            && let Err(error) = unheard.0
-                        {
-                            stops.send(error.into()).ok();
-                            return;
-                        }
-                    }
-                    Err(message) => {
-                        let doing = "names that the guest told".to_owned();
-                        stops.send(Stop::Panicked { doing, message }).ok();
-                        return;
-                    }
-                }
-            }
-        })
+        lock(&self.0).take();
     }
 }

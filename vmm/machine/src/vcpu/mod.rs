@@ -9,7 +9,7 @@ mod setup;
 
 use std::sync::Arc;
 
-use barscope_trace::{EventKind, Lane};
+use barscope_trace::{BusAddress, EventKind, Lane};
 use barscope_x86::{MAX_LENGTH, MemoryExit, MemoryTypes, PageWalk, Registers, read_virtual};
 use kvm_bindings::kvm_vcpu_events;
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
@@ -19,10 +19,11 @@ pub use self::setup::trap;
 use self::exit::{Exit, PortExit};
 use self::origin::Tracker;
 use crate::boot::BootProtocol;
-use crate::dispatch::{Access, BusAddress, Origin};
-use crate::guest_abi;
+use crate::dispatch::{Access, Origin};
+use crate::guest_requests;
 use crate::host::HostError;
 use crate::layout;
+use crate::perform::Request;
 use crate::shared::Shared;
 use crate::stop::{Place, Stop};
 use crate::threads::Kickable;
@@ -119,7 +120,9 @@ impl Vcpu {
             Doing::Memory(MemoryExit { address, size, written: Some(value) }) => {
                 format!("a write of {value:#x}, {size} bytes at {address:#x}")
             }
-            Doing::Port(PortExit { port: protocol::PORT, .. }) => "a request of the guest's".to_owned(),
+            Doing::Port(PortExit { port: barscope_guest_abi::PORT, .. }) => {
+                "a request of the guest's".to_owned()
+            }
             Doing::Port(PortExit { port, size, write, .. }) => {
                 let what = if write { "a write" } else { "a read" };
                 format!("{what} of {size} bytes at port {port:#x}")
@@ -171,8 +174,8 @@ impl Vcpu {
     /// Serves what KVM kept to itself until now, which is older than the exit.
     fn drain(&mut self) -> Result<(), HostError> {
         let shared = Arc::clone(&self.shared);
-        shared.dispatcher.collect_rung(&mut self.lane)?;
-        let Some(_only_reader) = shared.dispatcher.lock_coalesced() else { return Ok(()) };
+        shared.dispatcher.collect_doorbells(&mut self.lane)?;
+        let Some(_only_reader) = shared.dispatcher.lock_gathered() else { return Ok(()) };
         let next = |fd: &mut VcpuFd| {
             fd.coalesced_mmio_read().map_err(|source| HostError::ioctl("KVM_COALESCED_MMIO", source))
         };
@@ -180,8 +183,7 @@ impl Vcpu {
             let size = write.len.min(8) as u8;
             let access = Access {
                 address: BusAddress::Memory(write.phys_addr),
-                size,
-                written: Some(exit::little_endian(&write.data[..usize::from(size)])),
+                request: Request::write(size, exit::little_endian(&write.data[..usize::from(size)])),
                 vcpu: self.index,
                 origin: Origin { coalesced: true, ..Origin::default() },
             };
@@ -197,8 +199,7 @@ impl Vcpu {
         self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Memory(exit.address),
-            size: exit.size,
-            written: exit.written,
+            request: Request { size: exit.size, written: exit.written },
             vcpu: self.index,
             origin,
         };
@@ -213,16 +214,16 @@ impl Vcpu {
         for element in 0..exit.count {
             let written = exit.write.then(|| exit::port_element(&mut self.fd, exit, element));
             let value = match (exit.port, written) {
-                (protocol::PORT, Some(number)) => {
+                (barscope_guest_abi::PORT, Some(number)) => {
                     let registers = self.registers();
                     let stop =
-                        guest_abi::serve(&self.shared, &mut self.lane, self.index, &registers, number)?;
+                        guest_requests::serve(&self.shared, &mut self.lane, self.index, &registers, number)?;
                     if stop.is_some() {
                         return Ok(stop);
                     }
                     continue;
                 }
-                (protocol::PORT, None) => protocol::SIGNATURE,
+                (barscope_guest_abi::PORT, None) => barscope_guest_abi::SIGNATURE,
                 (port, written) if layout::SERIAL_PORTS.contains(&port) => match written {
                     Some(value) => {
                         self.shared.console().write(port, value as u8);
@@ -253,8 +254,7 @@ impl Vcpu {
         self.warn_if(origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Port(port),
-            size,
-            written: written.map(u64::from),
+            request: Request { size, written: written.map(u64::from) },
             vcpu: self.index,
             origin,
         };

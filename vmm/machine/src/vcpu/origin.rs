@@ -33,15 +33,15 @@ impl Tracker {
             return Ok(origin);
         }
         let mut interned = shared.interned();
-        interned.notice_modules(&shared.memory, registers)?;
-        let found = self.locator.locate(&shared.memory, registers, &interned.images, exit);
+        interned.code.notice_modules(&shared.memory, registers)?;
+        let found = self.locator.locate(&shared.memory, registers, interned.code.images(), exit);
         let Some((located, operand)) = found else {
             return Ok(self.unresolved(registers));
         };
         let walk = &operand.walk;
         let types = self.memory_types.of(walk, exit.address);
-        let walk_id = interned.walk(walk, types)?;
-        let instruction = interned.instruction(registers.address_space(), &located)?;
+        let walk_id = interned.address_spaces.walk(walk, types)?;
+        let instruction = interned.code.instruction(registers.address_space(), &located)?;
         drop(interned);
         let origin = Origin {
             cpl: registers.cpl(),
@@ -72,8 +72,8 @@ impl Tracker {
         let mut origin = self.unresolved(registers);
         let Some(located) = self.locator.port(&shared.memory, registers, write) else { return Ok(origin) };
         let mut interned = shared.interned();
-        interned.notice_modules(&shared.memory, registers)?;
-        origin.instruction = interned.instruction(registers.address_space(), &located)?;
+        interned.code.notice_modules(&shared.memory, registers)?;
+        origin.instruction = interned.code.instruction(registers.address_space(), &located)?;
         Ok(origin)
     }
 
@@ -90,11 +90,11 @@ impl Tracker {
     ) -> Result<Origin, WriteError> {
         let mut origin = self.unresolved(registers);
         let mut interned = shared.interned();
-        interned.notice_modules(&shared.memory, registers)?;
+        interned.code.notice_modules(&shared.memory, registers)?;
         if let Some((walk, address)) = found {
-            origin.walk = interned.walk(walk, self.memory_types.of(walk, *address))?;
+            origin.walk = interned.address_spaces.walk(walk, self.memory_types.of(walk, *address))?;
         }
-        origin.instruction = interned.instruction(registers.address_space(), located)?;
+        origin.instruction = interned.code.instruction(registers.address_space(), located)?;
         Ok(origin)
     }
 

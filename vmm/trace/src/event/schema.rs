@@ -3,7 +3,7 @@
 //! [`events!`] turns the table into [`EventKind`](super::EventKind), its way into a record and back, and [`Kind`]s
 //! with their [`Field`]s as constant data. Whoever treats all events alike walks those.
 
-use device_model::Region;
+use barscope_device::Region;
 
 use super::{MemoryOperand, Target};
 

@@ -1,6 +1,6 @@
 //! Types of fields: how each lies in a record, and what it is to whoever treats all fields alike.
 
-use device_model::{InterruptLoss, Region};
+use barscope_device::{BarIndex, InterruptLoss, Region};
 
 use super::schema::{Bits, Type, Value};
 use super::{Backing, Counted, DmaOutcome, MemoryOperand, Outcome, RouteChange, Target};
@@ -184,7 +184,7 @@ impl Stored for Region {
     #[inline(always)]
     fn store<const N: usize>(self, at: &[Bits; N], words: &mut [u64; RECORD_WORDS]) {
         let code = match self {
-            Region::Bar(index) => index,
+            Region::Bar(index) => index.get(),
             Region::Rom => 6,
             Region::Config => 7,
         };
@@ -194,10 +194,9 @@ impl Stored for Region {
     #[inline(always)]
     fn load<const N: usize>(at: &[Bits; N], words: &Words<'_>) -> Option<Self> {
         match at[0].get(words) {
-            index @ 0..=5 => Some(Region::Bar(index as u8)),
             6 => Some(Region::Rom),
             7 => Some(Region::Config),
-            _ => None,
+            index => BarIndex::new(index as u8).map(Region::Bar),
         }
     }
 

@@ -4,7 +4,7 @@
 //! lists, filters and their properties, JSON and its schema. Codes and bits are for ever: a kind that is no longer
 //! wanted keeps its code, and a new field goes where no other ever was.
 
-use device_model::{InterruptLoss, Region};
+use barscope_device::{InterruptLoss, Region};
 
 use super::schema::{Bits, Field, Kind, Role, events};
 use super::stored::{RECORD_WORDS, Stored, Words};

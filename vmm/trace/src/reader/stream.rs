@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::scan::{Block, Scanner};
 use super::slots::{Next, Slots};
-use super::{Damage, ReadError};
+use super::{Damage, ReadError, TraceInfo};
 use crate::capability::Capabilities;
 use crate::definitions::Definitions;
 use crate::event::Event;
@@ -244,6 +244,20 @@ impl Stream {
             last = last.max(found.unwrap_or(block.first()));
         }
         Ok(last)
+    }
+
+    /// What is known of it besides its events.
+    pub fn info(&self) -> TraceInfo<'_> {
+        TraceInfo {
+            path: self.scanner.path(),
+            definitions: &self.definitions,
+            clock: self.scanner.clock(),
+            end: self.scanner.whole().map(|whole| &whole.end),
+            lost: self.lost,
+            damage: self.scanner.damage(),
+            capabilities: self.scanner.capabilities(),
+            unknown_kinds: self.unknown + self.definitions.unknown(),
+        }
     }
 
     /// Where the file lies.

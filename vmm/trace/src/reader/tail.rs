@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::scan::{Block, CONTENT_BYTES, Scanner};
 use super::slots::Next;
-use super::{Damage, ReadError};
+use super::{Damage, ReadError, TraceInfo};
 use crate::capability::Capabilities;
 use crate::definitions::Definitions;
 use crate::event::Event;
@@ -145,6 +145,20 @@ impl Tail {
         self.open.extend(found.into_iter().map(|block| (block, 0)));
         self.scanner.definitions(&mut self.definitions)?;
         Ok(all)
+    }
+
+    /// What is known of it besides its events.
+    pub fn info(&self) -> TraceInfo<'_> {
+        TraceInfo {
+            path: self.scanner.path(),
+            definitions: &self.definitions,
+            clock: self.scanner.clock(),
+            end: self.scanner.whole().filter(|_| self.done).map(|whole| &whole.end),
+            lost: self.lost,
+            damage: self.scanner.damage(),
+            capabilities: self.scanner.capabilities(),
+            unknown_kinds: self.unknown + self.definitions.unknown(),
+        }
     }
 
     /// Where the file lies.

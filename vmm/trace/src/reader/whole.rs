@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::scan::Scanner;
-use super::{Damage, ReadError, Stream};
+use super::{Damage, ReadError, Stream, TraceInfo};
 use crate::capability::Capabilities;
 use crate::definitions::Definitions;
 use crate::event::Event;
@@ -61,6 +61,20 @@ impl Content {
         let (capabilities, unknown_kinds) = (stream.capabilities(), stream.unknown_kinds());
         let definitions = stream.into_definitions();
         Ok(Self { path, clock, end, definitions, events, lost, damage, capabilities, unknown_kinds })
+    }
+
+    /// What is known of it besides its events.
+    pub fn info(&self) -> TraceInfo<'_> {
+        TraceInfo {
+            path: &self.path,
+            definitions: &self.definitions,
+            clock: self.clock,
+            end: self.end.as_ref(),
+            lost: self.lost,
+            damage: &self.damage,
+            capabilities: self.capabilities,
+            unknown_kinds: self.unknown_kinds,
+        }
     }
 
     /// Where the file lies.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
-use super::Moment;
+use super::Timestamp;
 use super::partition::Partition;
 use super::plan::{Kind, Link, Plan, Shape};
 use super::roots::{Roots, Roster, Span, Spans};
 
 /// Records of a level's live steps, in the order of the steps.
-pub(super) type Live = SmallVec<[Moment; 2]>;
+pub(super) type Live = SmallVec<[Timestamp; 2]>;
 
 /// Candidates that share the records of their live steps, for each root of a span.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(super) type Rows = SmallVec<[Row; 1]>;
 /// An event that may be the next step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
-    pub(super) now: Moment,
+    pub(super) now: Timestamp,
     pub(super) cause: Option<u64>,
     /// The event is live at the next level: what it continues may be continued by a later one as well.
     pub(super) stays: bool,
@@ -44,7 +44,7 @@ pub(super) struct Arrival {
 pub(super) enum Level {
     Free(bool),
     Roster(Roster),
-    Latest(Option<Moment>),
+    Latest(Option<Timestamp>),
     Partition(Partition),
     Keyed(FxHashMap<u64, SmallVec<[Row; 1]>>),
     /// By the latest live record, and a number.
@@ -208,7 +208,7 @@ impl Level {
 fn take_partition(parts: &mut Partition, context: &Context<'_>, arrival: &Arrival, work: &mut u64) -> Rows {
     let Some(base) = context.base else { return Rows::new() };
     let mut found = Rows::new();
-    let mut add = |roots: Span, latest: Moment, work: &mut u64| {
+    let mut add = |roots: Span, latest: Timestamp, work: &mut u64| {
         *work += 1;
         let known = Row { live: smallvec![latest], roots };
         let fitting = context.parts(&known, Some(base), arrival, work);
@@ -304,7 +304,7 @@ pub(super) fn project(
     plan: &Plan,
     step: usize,
     row: &Row,
-    now: Moment,
+    now: Timestamp,
     roots: &Roots,
     base: Option<&Roster>,
 ) -> Live {

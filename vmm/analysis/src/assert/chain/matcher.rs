@@ -4,7 +4,7 @@
 //! leave many pairs to be told apart, the work is counted, and given up beyond [`INITIAL_WORK`] and
 //! [`WORK_PER_EVENT`]: nobody knows the answer then.
 
-use super::Moment;
+use super::Timestamp;
 use super::levels::{Arrival, Context, Level, Row, project};
 use super::plan::{Kind, Plan};
 use super::roots::{Met, Roots, Span};
@@ -36,7 +36,7 @@ pub(crate) struct Matcher {
     triggers: u64,
     /// The most steps that were found, and when the last of them was.
     furthest: usize,
-    reached: Option<Moment>,
+    reached: Option<Timestamp>,
     nearly: Option<Near>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Near {
 /// A record of the first step that wasn't followed as it has to be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unfollowed {
-    pub(crate) trigger: Moment,
+    pub(crate) trigger: Timestamp,
     /// The step that it lacks.
     pub(crate) step: usize,
 }
@@ -77,7 +77,7 @@ impl Matcher {
 
     /// Takes an event that is like the steps in `hits`, in ascending order; whether all steps are found now, which
     /// only a sequence ever says.
-    pub(crate) fn take(&mut self, plan: &Plan, hits: &[usize], now: Moment, cause: Option<u64>) -> bool {
+    pub(crate) fn take(&mut self, plan: &Plan, hits: &[usize], now: Timestamp, cause: Option<u64>) -> bool {
         if self.crowded {
             return false;
         }
@@ -117,7 +117,7 @@ impl Matcher {
     }
 
     /// A record of the first step whose time ran out.
-    pub(crate) fn overdue(&mut self, plan: &Plan, now: Moment) -> Option<Unfollowed> {
+    pub(crate) fn overdue(&mut self, plan: &Plan, now: Timestamp) -> Option<Unfollowed> {
         for (at, (step, bound)) in plan.deadlines.iter().enumerate() {
             while self.overdue[at] < self.roots.len() {
                 let root = self.overdue[at];
@@ -180,7 +180,7 @@ impl Matcher {
         level
     }
 
-    fn begin(&mut self, plan: &Plan, now: Moment) {
+    fn begin(&mut self, plan: &Plan, now: Timestamp) {
         self.triggers += 1;
         if self.furthest == 0 {
             (self.furthest, self.reached) = (1, Some(now));
@@ -203,7 +203,7 @@ impl Matcher {
         }
     }
 
-    fn advance(&mut self, plan: &Plan, step: usize, now: Moment, cause: Option<u64>) {
+    fn advance(&mut self, plan: &Plan, step: usize, now: Timestamp, cause: Option<u64>) {
         let (here, next) = (&plan.levels[step], &plan.levels[step + 1]);
         let arrival = Arrival {
             now,
@@ -266,7 +266,7 @@ impl Matcher {
 
     /// Notes that an event wasn't the step that it is like, and why.
     #[cold]
-    fn note(&mut self, plan: &Plan, step: usize, now: Moment, cause: Option<u64>) {
+    fn note(&mut self, plan: &Plan, step: usize, now: Timestamp, cause: Option<u64>) {
         if self.nearly.as_ref().is_some_and(|known| known.step >= step) {
             return;
         }
@@ -275,7 +275,7 @@ impl Matcher {
         }
     }
 
-    fn why_not(&self, plan: &Plan, step: usize, now: Moment, cause: Option<u64>) -> Option<String> {
+    fn why_not(&self, plan: &Plan, step: usize, now: Timestamp, cause: Option<u64>) -> Option<String> {
         let link = &plan.links[step];
         let record = |wanted: usize| self.representative(plan, step, wanted);
         for bound in &link.within {
@@ -295,7 +295,7 @@ impl Matcher {
     }
 
     /// One of the records that the candidates for a step have for an earlier one.
-    pub(crate) fn representative(&self, plan: &Plan, level: usize, step: usize) -> Option<Moment> {
+    pub(crate) fn representative(&self, plan: &Plan, level: usize, step: usize) -> Option<Timestamp> {
         let shape = &plan.levels[level];
         if step == 0 && shape.root {
             let last = self.roots.len().checked_sub(1)?;

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use smallvec::SmallVec;
 
-use super::Moment;
+use super::Timestamp;
 use super::roots::Span;
 
 /// Disjoint spans of roots, each with its record.
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     /// By the first place of a span: the place after its last one, and its record.
-    parts: BTreeMap<u32, (u32, Moment)>,
+    parts: BTreeMap<u32, (u32, Timestamp)>,
     /// All places of `parts`, in as few spans as will do.
     all: BTreeMap<u32, u32>,
     /// Records with the first places of their spans, the oldest on top; some are gone from `parts`.
@@ -21,7 +21,7 @@ pub(super) struct Partition {
 
 impl Partition {
     /// Makes `new` the latest record of the places of `span`, but where there is a later one.
-    pub(super) fn take_over(&mut self, span: Span, new: Moment, work: &mut u64) {
+    pub(super) fn take_over(&mut self, span: Span, new: Timestamp, work: &mut u64) {
         let before = self.parts.range(..span.from).next_back();
         let before = before.filter(|(_, (to, _))| *to > span.from).map(|(from, _)| *from);
         let within = self.parts.range(span.from..span.to).map(|(from, _)| *from);
@@ -51,7 +51,7 @@ impl Partition {
         self.cover(span);
     }
 
-    fn put(&mut self, from: u32, to: u32, record: Moment) {
+    fn put(&mut self, from: u32, to: u32, record: Timestamp) {
         self.parts.insert(from, (to, record));
         self.oldest.push(Reverse((record.seq, from)));
         if self.oldest.len() > 64 + 2 * self.parts.len() {
@@ -88,7 +88,7 @@ impl Partition {
     }
 
     /// The span that a place is in, with its record.
-    pub(super) fn at(&self, place: u32) -> Option<(Span, Moment)> {
+    pub(super) fn at(&self, place: u32) -> Option<(Span, Timestamp)> {
         let (from, (to, record)) = self.parts.range(..=place).next_back()?;
         (place < *to).then_some((Span { from: *from, to: *to }, *record))
     }
@@ -107,7 +107,7 @@ impl Partition {
     }
 
     /// Takes out all whose records are too old; `holds` says whether one isn't.
-    pub(super) fn expire(&mut self, holds: impl Fn(Moment) -> bool, work: &mut u64) {
+    pub(super) fn expire(&mut self, holds: impl Fn(Timestamp) -> bool, work: &mut u64) {
         while let Some(Reverse((seq, from))) = self.oldest.peek().copied() {
             let known = self.parts.get(&from).copied().filter(|(_, record)| record.seq == seq);
             if known.is_some_and(|(_, record)| holds(record)) {
@@ -128,7 +128,7 @@ impl Partition {
     }
 
     /// All places with their records.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (Span, Moment)> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (Span, Timestamp)> {
         self.parts.iter().map(|(from, (to, record))| (Span { from: *from, to: *to }, *record))
     }
 

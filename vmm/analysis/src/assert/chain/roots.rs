@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
-use super::Moment;
+use super::Timestamp;
 use super::plan::Bound;
 
 /// Positions in a roster, the end excluded.
@@ -35,12 +35,12 @@ impl Span {
 /// All records of the first step that still matter, in order.
 #[derive(Debug, Default)]
 pub(super) struct Roots {
-    list: Vec<Moment>,
+    list: Vec<Timestamp>,
     by_seq: FxHashMap<u64, u32>,
 }
 
 impl Roots {
-    pub(super) fn push(&mut self, root: Moment, find_later: bool) -> u32 {
+    pub(super) fn push(&mut self, root: Timestamp, find_later: bool) -> u32 {
         let at = self.list.len() as u32;
         self.list.push(root);
         if find_later {
@@ -53,7 +53,7 @@ impl Roots {
         self.list.len() as u32
     }
 
-    pub(super) fn get(&self, at: u32) -> Moment {
+    pub(super) fn get(&self, at: u32) -> Timestamp {
         self.list[at as usize]
     }
 
@@ -143,7 +143,7 @@ impl Roster {
         &self,
         span: Span,
         bounds: &[Bound],
-        now: Moment,
+        now: Timestamp,
         roots: &Roots,
         work: &mut u64,
     ) -> Spans {

@@ -7,7 +7,7 @@ use super::*;
 /// An event: the steps that it is like, its time, its cause.
 #[derive(Clone, Debug)]
 struct Event {
-    now: Moment,
+    now: Timestamp,
     hits: Vec<usize>,
     cause: Option<u64>,
 }
@@ -61,7 +61,7 @@ fn random_events(random: &mut Rng, steps: usize) -> Vec<Event> {
             host_ns += random.u64(0..3);
             let hits = (0..steps).filter(|_| random.u8(0..4) < often).collect();
             let cause = (at > 0 && random.bool()).then(|| random.u64(1..=at));
-            Event { now: Moment { seq: at + 1, device_ns, host_ns }, hits, cause }
+            Event { now: Timestamp { seq: at + 1, device_ns, host_ns }, hits, cause }
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 use std::path::Path as FilePath;
 use std::sync::LazyLock;
 
+use barscope_device::{Access, BarIndex, Bdf, Field, Region, Register, RegisterMap, Space};
 use barscope_trace::Capabilities;
 use barscope_trace::Definitions;
 use barscope_trace::definition::{
@@ -12,12 +13,11 @@ use barscope_trace::event::{
     AccessEvent, Backing, Counted, Event, EventKind, Id, MemoryOperand, Outcome, Target,
 };
 use barscope_trace::{Clock, End};
-use device_model::{Access, Bdf, Field, Region, Register, RegisterMap, Space};
 use fastrand::Rng;
 
-use crate::assert::chain::Moment;
-use crate::print::Ending;
+use crate::assert::chain::Timestamp;
 use crate::view::{View, Viewer};
+use barscope_trace::TraceInfo;
 
 const BAR0: u64 = 0xfe00_0000;
 const BAR2: u64 = 0xfd00_0000;
@@ -60,20 +60,20 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
         name: "lab".into(),
         vendor: 0x1234,
         device: 0x1ab0,
-        bars: vec![bar(0), bar(2)],
+        bars: vec![bar(BarIndex::BAR0), bar(BarIndex::BAR2)],
         msi_vectors: 2,
         msix_vectors: 0,
         register_maps: vec![
-            RegisterMap { region: Region::Bar(0), registers: registers.into() },
-            RegisterMap { region: Region::Bar(2), registers: memory.into() },
+            RegisterMap { region: Region::BAR0, registers: registers.into() },
+            RegisterMap { region: Region::BAR2, registers: memory.into() },
         ],
-        untrapped: vec![Region::Bar(2)],
+        untrapped: vec![Region::BAR2],
     }));
     let mut route = |index, base| {
         let (function, region) = (Some(lab), Region::Bar(index));
         define(Definition::Route(Route { function, region, space: Space::Memory, base, size: 4096 }))
     };
-    let (bar0, bar2) = (route(0, BAR0), route(2, BAR2));
+    let (bar0, bar2) = (route(BarIndex::BAR0, BAR0), route(BarIndex::BAR2, BAR2));
     let mapping = define(Definition::Mapping(Mapping {
         path: Path::Mmap,
         virtual_address: 0x4000,
@@ -245,7 +245,7 @@ fn random_kind(random: &mut Rng, seq: u64, direct: &mut bool) -> (EventKind, boo
     match random.u8(0..20) {
         0..=7 => (EventKind::Access(random_access(random)), false),
         8 | 9 => {
-            let (region, offset) = (Region::Bar(0), [0, 8, 0x14][random.usize(0..3)]);
+            let (region, offset) = (Region::BAR0, [0, 8, 0x14][random.usize(0..3)]);
             let (old, new) = (random.u64(0..4), random.u64(0..4));
             (EventKind::Change { function, region, offset, old, new, cause }, true)
         }
@@ -301,8 +301,8 @@ impl Observed {
         self.events.iter().map(|event| viewer.view(&KNOWN.definitions, event)).collect()
     }
 
-    pub(super) fn ending(&self) -> Ending<'_> {
-        Ending {
+    pub(super) fn info(&self) -> TraceInfo<'_> {
+        TraceInfo {
             path: FilePath::new("world"),
             definitions: &KNOWN.definitions,
             clock: Clock::Virtual,
@@ -316,14 +316,14 @@ impl Observed {
 }
 
 /// Each event's time, which never goes back.
-pub(super) fn clock(views: &[View]) -> Vec<Moment> {
+pub(super) fn clock(views: &[View]) -> Vec<Timestamp> {
     let (mut device_ns, mut host_ns) = (0, 0);
     views
         .iter()
         .map(|view| {
             device_ns = view.device_ns.max(device_ns);
             host_ns = view.host_ns.max(host_ns);
-            Moment { seq: view.seq, device_ns, host_ns }
+            Timestamp { seq: view.seq, device_ns, host_ns }
         })
         .collect()
 }

@@ -1,8 +1,8 @@
 //! What a verdict needs to be one: nothing passes, and nothing fails, that the trace can't tell.
 
+use barscope_device::Region;
 use barscope_trace::event::{Backing, MemoryOperand};
 use barscope_trace::{Capabilities, Capability, Knowledge};
-use device_model::Region;
 
 use super::*;
 use crate::Trace;
@@ -10,7 +10,7 @@ use crate::expectation::parse;
 
 /// The verdicts of an expectation file's clauses.
 fn verdicts(trace: &Trace, text: &str) -> Vec<Verdict> {
-    let suite = parse("t", text).unwrap_or_else(|mistake| panic!("{}", mistake.show("t", text)));
+    let suite = parse("t", text).unwrap_or_else(|diagnostic| panic!("{}", diagnostic.show("t", text)));
     check(trace, suite).into_iter().map(|finding| finding.verdict).collect()
 }
 
@@ -31,7 +31,7 @@ fn a_sequence_needs_all_its_steps_though_earlier_ones_were_met_again() {
     for _ in 0..3 {
         let write = sample.kernel_write(8, 1);
         let cause = sample.access(write);
-        let (function, region) = (sample.lab, Region::Bar(0));
+        let (function, region) = (sample.lab, Region::BAR0);
         sample.event(EventKind::Change { function, region, offset: 8, old: 0, new: 1, cause });
     }
     let trace = sample.finished();
@@ -259,7 +259,7 @@ fn a_mark_or_a_scenario_that_is_not_there_passes_only_if_it_is_declared() {
 #[test]
 fn too_many_candidates_are_open_never_wrong() {
     let mut sample = Sample::new();
-    let (function, region) = (sample.lab, Region::Bar(0));
+    let (function, region) = (sample.lab, Region::BAR0);
     let change = |offset, cause| EventKind::Change { function, region, offset, old: 0, new: 1, cause };
     for _ in 0..3000 {
         let read = sample.kernel_read(0, 1);

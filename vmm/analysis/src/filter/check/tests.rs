@@ -1,12 +1,13 @@
 //! What the sample's one device lacks: BAR0 of 4 KiB, BAR2 of 1 MiB and 64 bits, one MSI vector, one vCPU.
 
 use crate::Trace;
-use crate::filter::{Filter, Mistake, msi, read};
+use crate::filter::{Diagnostic, Filter, msi, read};
 use crate::sample::Sample;
 
-fn mistake(trace: &Trace, text: &str) -> Option<String> {
-    let filter = Filter::parse(text).unwrap_or_else(|mistake| panic!("{}", mistake.show("filter", text)));
-    filter.compile(trace.definitions()).err().map(|mistake| mistake.message)
+fn diagnostic(trace: &Trace, text: &str) -> Option<String> {
+    let filter =
+        Filter::parse(text).unwrap_or_else(|diagnostic| panic!("{}", diagnostic.show("filter", text)));
+    filter.compile(trace.definitions()).err().map(|diagnostic| diagnostic.message)
 }
 
 #[test]
@@ -36,7 +37,7 @@ fn what_no_device_has_is_a_mistake() {
             "STATUS has 4 bytes: a value of 0x100000000 takes a wider access, like width == 8",
         ),
     ] {
-        assert_eq!(mistake(&trace, text).as_deref(), Some(message), "{text}");
+        assert_eq!(diagnostic(&trace, text).as_deref(), Some(message), "{text}");
     }
 }
 
@@ -58,16 +59,16 @@ fn what_a_device_has_is_none() {
         "BAR0.STATUS == 0xffffffff",
         "offset == 0xfffff",
     ] {
-        assert_eq!(mistake(&trace, text), None, "{text}");
+        assert_eq!(diagnostic(&trace, text), None, "{text}");
     }
 }
 
 #[test]
 fn filters_from_rust_are_held_to_the_same() {
     let trace = Sample::new().finished();
-    let mistake = |filter: Filter| {
-        filter.compile(trace.definitions()).map(|_| ()).map_err(|Mistake { message, .. }| message)
+    let diagnostic = |filter: Filter| {
+        filter.compile(trace.definitions()).map(|_| ()).map_err(|Diagnostic { message, .. }| message)
     };
-    assert_eq!(mistake(msi(1)), Err("no vector 1: lab can send the message of vector 0 only".into()));
-    assert_eq!(mistake(read("BAR4")), Err("lab has no BAR4: it has BAR0, BAR2".into()));
+    assert_eq!(diagnostic(msi(1)), Err("no vector 1: lab can send the message of vector 0 only".into()));
+    assert_eq!(diagnostic(read("BAR4")), Err("lab has no BAR4: it has BAR0, BAR2".into()));
 }

@@ -1,8 +1,8 @@
 //! What is refused and how it is told; random filters against records of every kind.
 
+use barscope_device::InterruptLoss;
 use barscope_trace::definition::Path;
 use barscope_trace::event::{AccessEvent, Backing, Counted, EventKind, Outcome, RouteChange};
-use device_model::InterruptLoss;
 
 use super::*;
 use crate::Trace;
@@ -152,10 +152,10 @@ fn nothing_that_a_record_fulfils_is_refused() {
 }
 
 /// The mistake in `text`, and what it points at.
-fn mistake(text: &str) -> (String, &str) {
+fn diagnostic(text: &str) -> (String, &str) {
     let trace = trace();
     let result = Filter::parse(text).and_then(|filter| filter.compile(trace.definitions()).map(|_| ()));
-    let Mistake { span, message } = result.expect_err(text);
+    let Diagnostic { span, message } = result.expect_err(text);
     (message, text.get(span.start..span.end).unwrap_or_default())
 }
 
@@ -202,7 +202,7 @@ fn what_no_record_can_be_is_refused() {
             "no record can be all of this: (read or msi) (write or dma)",
         ),
     ] {
-        let (said, pointed) = mistake(text);
+        let (said, pointed) = diagnostic(text);
         assert_eq!((said.as_str(), pointed.trim()), (message, at), "{text}");
     }
 }
@@ -227,18 +227,18 @@ fn what_a_record_can_be_is_not_refused() {
         "(access or mark) value == 7",
         "by user (write or msi)",
     ] {
-        let filter = Filter::parse(text).unwrap_or_else(|mistake| panic!("{text}: {mistake}"));
-        filter.compile(trace.definitions()).unwrap_or_else(|mistake| panic!("{text}: {mistake}"));
+        let filter = Filter::parse(text).unwrap_or_else(|diagnostic| panic!("{text}: {diagnostic}"));
+        filter.compile(trace.definitions()).unwrap_or_else(|diagnostic| panic!("{text}: {diagnostic}"));
     }
 }
 
 #[test]
 fn a_filter_from_rust_is_refused_when_it_is_held_against_a_trace() {
     let trace = trace();
-    let mistake = |filter: Filter| filter.compile(trace.definitions()).map(|_| ()).unwrap_err().message;
-    assert_eq!(mistake(read("BAR0.ID").cpl(0).cpl(3)), "cpl == 0 and cpl == 3 exclude each other");
+    let diagnostic = |filter: Filter| filter.compile(trace.definitions()).map(|_| ()).unwrap_err().message;
+    assert_eq!(diagnostic(read("BAR0.ID").cpl(0).cpl(3)), "cpl == 0 and cpl == 3 exclude each other");
     let both = read("BAR0.ID").via(Path::Mmap).via(Path::Ioremap);
-    assert_eq!(mistake(both), "path == mmap and path == ioremap exclude each other");
+    assert_eq!(diagnostic(both), "path == mmap and path == ioremap exclude each other");
 }
 
 #[test]

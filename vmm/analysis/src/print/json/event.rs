@@ -8,12 +8,12 @@ use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::parts::{
-    AbsenceObject, CodeObject, Known, MappingObject, OperandObject, PlaceObject, ProcessObject,
-    RegisterFields, WalkObject, Written, place,
+    AbsenceObject, CodeObject, Known, MappingObject, OperandObject, PlaceObject, RegisterFields, WalkObject,
+    Written, place,
 };
-use super::values::{Hex, Text};
-use crate::print::words;
+use crate::serial::{Hex, ProcessObject, Text};
 use crate::view::{BusAddress, View};
+use crate::words;
 
 /// One object, the same wherever a record is printed as JSON.
 impl Serialize for View {

@@ -4,15 +4,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use barscope_device::{Bdf, Region};
 use barscope_trace::definition::{Mapping, MemoryType, Process, Walk};
 use barscope_trace::event::MemoryOperand;
-use device_model::{Bdf, Region};
 use rustc_hash::FxHashMap;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::values::{Hex, Text};
+use crate::serial::{Hex, Text};
 use crate::view::{Absence, Code, Place, Why};
 
 /// A page walk.
@@ -76,19 +76,6 @@ impl<'a> From<&'a Mapping> for MappingObject<'a> {
             who: &mapping.who,
             call: &mapping.call,
         }
-    }
-}
-
-/// A process.
-#[derive(Serialize)]
-pub(crate) struct ProcessObject<'a> {
-    pid: u64,
-    name: &'a str,
-}
-
-impl<'a> From<&'a Process> for ProcessObject<'a> {
-    fn from(process: &'a Process) -> Self {
-        Self { pid: process.pid, name: &process.name }
     }
 }
 

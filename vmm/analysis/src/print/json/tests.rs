@@ -105,7 +105,7 @@ fn an_access_has_everything_by_name() {
 fn a_lost_interrupt_and_a_cut_address_say_why() {
     let mut sample = Sample::new();
     let function = sample.lab;
-    let why = Some(device_model::InterruptLoss::BusMasterOff);
+    let why = Some(barscope_device::InterruptLoss::BusMasterOff);
     sample.event(EventKind::InterruptLost { function, index: 1, why, cause: 0 });
     sample.event(EventKind::InterruptLost { function, index: 1, why: None, cause: 0 });
     sample.event(EventKind::AddressCut { function, asked: 0x1_1000_2000, bits: 28, cause: 0 });
@@ -162,7 +162,7 @@ fn a_growing_trace_prints_the_same() {
     poll(&mut tail);
     let trace = sample.finished();
     poll(&mut tail);
-    printer.finish(&(&tail).into()).unwrap();
+    printer.finish(&tail.info()).unwrap();
     assert_eq!(String::from_utf8(out).unwrap().lines().collect::<Vec<_>>(), printed(&trace));
 }
 

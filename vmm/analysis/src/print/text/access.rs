@@ -3,10 +3,10 @@
 use barscope_trace::event::MemoryOperand;
 
 use super::prefix;
-use crate::print::style::{KERNEL, Paint, USER};
-use crate::print::words;
-use crate::print::wrap::wrap;
+use crate::style::{KERNEL, Paint, USER};
 use crate::view::{AccessView, BusAddress, View};
+use crate::words;
+use crate::wrap::wrap;
 
 /// From here on an access has one line, if it fits.
 const ONE_LINE: usize = 140;

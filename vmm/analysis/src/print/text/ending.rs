@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use barscope_trace::End;
+use barscope_trace::{End, TraceInfo};
 
 use super::{Scenario, TextPrinter};
-use crate::print::style::{FAIL, HEADING, PASS, WARNING};
-use crate::print::{Ending, Totals, words};
+use crate::print::Totals;
+use crate::style::{FAIL, HEADING, PASS, WARNING};
+use crate::words;
 
 impl<W: Write> TextPrinter<W> {
     /// The picture of the mappings.
@@ -52,17 +53,17 @@ impl<W: Write> TextPrinter<W> {
     }
 
     /// How it ended, and totals.
-    pub(super) fn print_end(&mut self, ending: &Ending<'_>) -> io::Result<()> {
+    pub(super) fn print_end(&mut self, info: &TraceInfo<'_>) -> io::Result<()> {
         let Totals { scenarios, passed, accesses, host_ns, .. } = self.totals;
         self.line("")?;
-        for damage in ending.damage {
+        for damage in info.damage {
             self.line(self.paint.paint(FAIL, format!("damaged trace: {damage}")))?;
         }
-        if let Some(text) = words::skipped(ending.unknown_kinds) {
+        if let Some(text) = words::skipped(info.unknown_kinds) {
             self.line(self.paint.paint(WARNING, text))?;
         }
-        if let Some(text) = words::early_end(ending.end) {
-            let style = if let Some(End::Failed(_)) = ending.end { FAIL } else { WARNING };
+        if let Some(text) = words::early_end(info.end) {
+            let style = if let Some(End::Failed(_)) = info.end { FAIL } else { WARNING };
             self.line(self.paint.paint(style, text))?;
         }
         let mut parts = Vec::new();
@@ -73,13 +74,13 @@ impl<W: Write> TextPrinter<W> {
             let style = if passed == scenarios { PASS } else { FAIL };
             parts.push(format!("{all}, {}", self.paint.paint(style, format!("{passed} passed"))));
         }
-        let lost = format!("{} lost", words::number(ending.lost));
-        let lost = if ending.lost == 0 { lost } else { self.paint.paint(FAIL, lost) };
+        let lost = format!("{} lost", words::number(info.lost));
+        let lost = if info.lost == 0 { lost } else { self.paint.paint(FAIL, lost) };
         parts.push(format!("{} traced, {lost}", words::counted(accesses, "access", "accesses")));
         let hundredths = host_ns / 10_000_000;
         parts.push(format!("{}.{:02} s", hundredths / 100, hundredths % 100));
         self.line(parts.join(" · "))?;
-        self.line(format!("trace: {}", ending.path.display()))
+        self.line(format!("trace: {}", info.path.display()))
     }
 }
 

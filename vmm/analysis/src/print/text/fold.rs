@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use barscope_device::{Bdf, Region};
 use barscope_trace::event::Outcome;
-use device_model::{Bdf, Region};
 
 use crate::symbols::Symbol;
 use crate::view::{BusAddress, View};

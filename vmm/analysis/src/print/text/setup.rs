@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
+use barscope_device::{Region, Space};
 use barscope_trace::definition::{Function, Route};
 use barscope_trace::event::Id;
 use barscope_trace::units;
-use device_model::{Region, Space};
 
-use crate::print::words;
-use crate::print::wrap::wrap;
 use crate::view::{BusAddress, View};
+use crate::words;
+use crate::wrap::wrap;
 
 /// Where BARs are, and configuration accesses that no line was printed about yet.
 #[derive(Default)]

@@ -1,10 +1,10 @@
 //! Whole outputs, as literals.
 
+use barscope_device::InterruptLoss;
+use barscope_device::Space;
 use barscope_trace::End;
 use barscope_trace::definition::{Definition, Route};
 use barscope_trace::event::{AccessEvent, Counted, EventKind, Outcome, RouteChange, Target};
-use device_model::InterruptLoss;
-use device_model::Space;
 
 use super::*;
 
@@ -130,7 +130,7 @@ fn accesses_belong_to_the_bar_that_they_reached() {
     let read = sample.kernel_read(8, 1);
     sample.access(read);
     let (function, region, space) =
-        (Some(sample.lab), device_model::Region::Bar(2), device_model::Space::Memory);
+        (Some(sample.lab), barscope_device::Region::BAR2, barscope_device::Space::Memory);
     let moved = Route { function, region, space, base: 0xfe00_0000, size: 1 << 20 };
     let moved = sample.writer.define(&Definition::Route(moved)).unwrap();
     for (route, change) in [
@@ -244,7 +244,7 @@ trace: t
 #[test]
 fn what_firmware_wrote_is_told_by_where_bars_are() {
     let mut sample = Sample::new();
-    let (function, region) = (sample.lab, device_model::Region::Config);
+    let (function, region) = (sample.lab, barscope_device::Region::Config);
     for (offset, new) in [(0x10, 0xfe00_0000), (0x04, 0x0103)] {
         sample.event(EventKind::Change { function, region, offset, old: 0, new, cause: 0 });
     }
@@ -350,9 +350,9 @@ fn lines_with(trace: &Trace, words: &str) -> Vec<String> {
 fn functions_of_one_name_are_told_apart_by_address() {
     let mut sample = Sample::new();
     let mut other = Trace::open(&sample.path()).unwrap().definitions().function(sample.lab).unwrap().clone();
-    other.bdf = device_model::Bdf::new(0, 5, 0).unwrap();
+    other.bdf = barscope_device::Bdf::new(0, 5, 0).unwrap();
     let function = sample.writer.define(&Definition::Function(other)).unwrap();
-    let region = device_model::Region::Bar(0);
+    let region = barscope_device::Region::BAR0;
     let route =
         Route { function: Some(function), region, space: Space::Memory, base: 0xfd00_0000, size: 4096 };
     let route = sample.writer.define(&Definition::Route(route)).unwrap();

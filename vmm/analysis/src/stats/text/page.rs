@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use anstyle::Style;
 
-use crate::print::style::{ASIDE, HEADING, Paint};
-use crate::print::words::number;
+use crate::style::{ASIDE, HEADING, Paint};
+use crate::words::number;
 
 /// A column of figures, aligned right: heading and width.
 #[derive(Clone, Copy)]

@@ -1,11 +1,11 @@
 //! What is told of addresses that lead nowhere.
 
+use barscope_device::{Access, Region, Register, Space};
 use barscope_trace::definition::{Definition, Route};
 use barscope_trace::event::{AccessEvent, EventKind, Id, Outcome, RouteChange, Target};
-use device_model::{Access, Region, Register, Space};
 
-use crate::print::words;
 use crate::sample::{BAR0, BAR2, Sample};
+use crate::words;
 
 /// The words on the last access.
 fn last(sample: Sample) -> String {
@@ -50,8 +50,7 @@ fn a_bar_that_moved_is_named_with_where_it_is_now() {
     let bar0 = sample.bar0;
     removed(&mut sample, bar0, moved);
     let function = Some(sample.lab);
-    let route =
-        Route { function, region: Region::Bar(0), space: Space::Memory, base: 0xfd00_0000, size: 4096 };
+    let route = Route { function, region: Region::BAR0, space: Space::Memory, base: 0xfd00_0000, size: 4096 };
     let route = sample.writer.define(&Definition::Route(route)).unwrap();
     sample.event(EventKind::Route { route, change: RouteChange::Added, cause: moved });
     sample.unclaimed_read();

@@ -1,6 +1,6 @@
 //! Every kind of event survives the way into a slot and back.
 
-use device_model::{InterruptLoss, Region};
+use barscope_device::{InterruptLoss, Region};
 
 use super::*;
 use crate::definition::MemoryType;
@@ -45,7 +45,7 @@ fn one_of_each() -> Vec<EventKind> {
         }),
         EventKind::Change {
             function: 3,
-            region: Region::Bar(5),
+            region: Region::BAR5,
             offset: 0x10,
             old: 1,
             new: u64::MAX,

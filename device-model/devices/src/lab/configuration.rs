@@ -1,0 +1,93 @@
+//! The options, and what they make of the device.
+
+use barscope_device::{Backing, BarIndex, BarSpec, ConfigHeader, InterruptPin, MsiSpec, MsixSpec};
+
+use super::map::{DOORBELLS_SIZE, MEMORY_SIZE, REGISTERS_SIZE, WINDOW_SIZE};
+use super::rom;
+use super::{DEVICE, REVISION, VENDOR};
+use crate::option::{OptionSpec, Options};
+
+const SWITCH: &[&str] = &["on", "off"];
+
+/// Options.
+pub const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "msi-vectors",
+        values: &["0", "1", "2", "4", "8", "16", "32"],
+        default: "8",
+        doc: "MSI vectors; 0 for no MSI",
+    },
+    OptionSpec { name: "msi-address", values: &["32", "64"], default: "64", doc: "bits of the MSI address" },
+    OptionSpec { name: "msi-masking", values: SWITCH, default: "on", doc: "a mask bit for each MSI vector" },
+    OptionSpec { name: "msix", values: SWITCH, default: "on", doc: "MSI-X, and BAR4 for it" },
+    OptionSpec {
+        name: "memory",
+        values: &["trapped", "direct"],
+        default: "trapped",
+        doc: "how accesses to BAR2 are served",
+    },
+    OptionSpec {
+        name: "doorbells",
+        values: &["trapped", "ioeventfd", "coalesced"],
+        default: "trapped",
+        doc: "how accesses to BAR5 are served",
+    },
+];
+
+/// The options in force.
+pub(super) struct Configuration {
+    msi: Option<MsiSpec>,
+    msix: bool,
+    /// Of BAR2.
+    pub(super) memory: Backing,
+    /// Of BAR5.
+    pub(super) doorbells: Backing,
+}
+
+impl Configuration {
+    pub(super) fn new(options: &Options) -> Self {
+        let vectors = options.value("msi-vectors").parse().unwrap_or(0);
+        let msi = MsiSpec {
+            vectors,
+            wide: options.value("msi-address") == "64",
+            masking: options.is_on("msi-masking"),
+        };
+        Self {
+            msi: (vectors > 0).then_some(msi),
+            msix: options.is_on("msix"),
+            memory: if options.value("memory") == "direct" { Backing::Direct } else { Backing::Trapped },
+            doorbells: match options.value("doorbells") {
+                "ioeventfd" => Backing::Doorbell,
+                "coalesced" => Backing::Coalesced,
+                _ => Backing::Trapped,
+            },
+        }
+    }
+
+    pub(super) fn header(&self) -> ConfigHeader {
+        let bars = [
+            Some(BarSpec::memory32(BarIndex::BAR0, REGISTERS_SIZE)),
+            Some(BarSpec::io(BarIndex::BAR1, WINDOW_SIZE)),
+            Some(BarSpec::memory64(BarIndex::BAR2, MEMORY_SIZE).with_prefetch()),
+            self.msix.then_some(BarSpec::memory32(BarIndex::BAR4, 0x1000)),
+            Some(BarSpec::memory32(BarIndex::BAR5, DOORBELLS_SIZE)),
+        ];
+        ConfigHeader {
+            vendor: VENDOR,
+            device: DEVICE,
+            revision: REVISION,
+            class: 0xff_00_00,
+            subsystem_vendor: VENDOR,
+            subsystem: DEVICE,
+            bars: bars.into_iter().flatten().collect(),
+            rom: Some(rom::SIZE as u32),
+            interrupt_pin: Some(InterruptPin::A),
+            power_management: true,
+            msi: self.msi,
+            msix: self.msix.then_some(MsixSpec { vectors: 8, bar: BarIndex::BAR4, table: 0, pending: 0x800 }),
+            express: true,
+            vendor_specific: b"bench".to_vec(),
+            serial_number: Some(0x1ab0_0000_0000_0001),
+        }
+    }
+}

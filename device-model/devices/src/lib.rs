@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+//!
+//! A device is a file here, and a line in this one.
+#![forbid(unsafe_code)]
+
+pub mod catalog;
+pub mod document;
+mod option;
+
+pub use catalog::Entry;
+pub use option::{BadOption, OptionSpec, Options};
+
+/// Declares each device's module and lists it in [`catalog::DEVICES`]. The module's name is the device's;
+/// the module has its `OPTIONS`.
+macro_rules! devices {
+    ($($module:ident::$device:ident: $summary:literal,)*) => {
+        $(pub mod $module;)*
+
+        pub(crate) const ENTRIES: &[Entry] = &[$(Entry {
+            name: stringify!($module),
+            summary: $summary,
+            options: $module::OPTIONS,
+            new: |options| Box::new($module::$device::new(options)),
+        }),*];
+
+        #[cfg(test)]
+        pub(crate) const SOURCES: &[&str] = &[$(
+            include_str!(concat!(stringify!($module), ".rs"))
+        ),*];
+    };
+}
+
+devices! {
+    lab::Lab: "computes, interrupts, moves memory by DMA: what the test kernel drives",
+    ticker::Ticker: "interrupts every so often, by a pin that it may share",
+    edu::Edu: "QEMU's device for teaching: computes, interrupts, copies by DMA",
+}

@@ -1,0 +1,145 @@
+//! A function that was saved and restored can't be told from one that was not.
+
+use crate::operations::{apply, device, fixture, operation};
+use barscope_device::AccessSize::Dword;
+use barscope_device::{BadState, Decode, Effect, Fixture, Region, Space, State};
+use barscope_devices::catalog;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn save_and_restore_are_the_identity(
+        device in device(),
+        before in vec(operation(), 0..40),
+        after in vec(operation(), 0..40),
+    ) {
+        // Both have the same clock, guest memory and number of accesses.
+        let (mut original, mut copy) = (fixture(device), fixture(device));
+        for operation in &before {
+            prop_assert_eq!(apply(&mut copy, operation), apply(&mut original, operation));
+        }
+        original.take_effects();
+        copy.take_effects();
+
+        let text = serde_json::to_string(&original.function().save()).unwrap();
+        let state: State = serde_json::from_str(&text).unwrap();
+        copy.function().reset();
+        copy.restore(state).unwrap();
+        let decoded = copy.function().decoding();
+        prop_assert_eq!(newly_decoded(&copy.take_effects()), decoded);
+
+        prop_assert_eq!(copy.function().save(), original.function().save());
+        prop_assert_eq!(copy.function().decoding(), original.function().decoding());
+        prop_assert_eq!(copy.function().intx(), original.function().intx());
+        for operation in &after {
+            prop_assert_eq!(apply(&mut copy, operation), apply(&mut original, operation));
+            prop_assert_eq!(copy.take_timestamped_effects(), original.take_timestamped_effects());
+        }
+        prop_assert_eq!(copy.function().save(), original.function().save());
+    }
+}
+
+/// What effects say is decoded from now on.
+fn newly_decoded(effects: &[Effect]) -> Vec<(Region, Decode)> {
+    let moved = effects.iter().filter_map(|effect| match effect {
+        Effect::Decode { region, to, .. } => Some((*region, (*to)?)),
+        _ => None,
+    });
+    moved.collect()
+}
+
+fn lab(options: &[(&str, &str)]) -> Fixture {
+    let entry = catalog::named("lab").expect("the catalog has it");
+    Fixture::boxed((entry.new)(&entry.options(options).expect("it takes these")))
+}
+
+/// Decoded at 0xfe000000, with a cause that is pending on the pin.
+fn interrupting() -> Fixture {
+    let mut fixture = lab(&[]);
+    fixture.config_write(0x10, Dword, 0xfe00_0000);
+    fixture.enable_memory();
+    fixture.write32(Region::BAR0, 0x18, 0x1); // INT_MASK.DONE
+    fixture.write32(Region::BAR0, 0x6c, 0x1); // TRIGGER.DONE
+    fixture
+}
+
+fn says(effects: &[Effect], asserted: bool) -> (bool, bool) {
+    let decode = Decode { space: Space::Memory, base: 0xfe00_0000, size: 0x1000 };
+    let (from, to) = if asserted { (None, Some(decode)) } else { (Some(decode), None) };
+    (
+        effects.contains(&Effect::Intx { asserted }),
+        effects.contains(&Effect::Decode { region: Region::BAR0, from, to }),
+    )
+}
+
+#[test]
+fn restoring_says_what_is_decoded_and_asserted_from_then_on() {
+    let state = interrupting().function().save();
+    let mut fixture = lab(&[]);
+
+    fixture.restore(state.clone()).unwrap();
+    let effects = fixture.take_effects();
+    assert_eq!(says(&effects, true), (true, true), "{effects:?}");
+    let mask = Effect::Change { region: Region::BAR0, offset: 0x18, old: 0, new: 1 };
+    assert!(effects.contains(&mask), "{effects:?}");
+
+    fixture.restore(state).unwrap();
+    assert_eq!(fixture.take_effects(), []);
+}
+
+#[test]
+fn what_a_failed_restore_undoes_is_said() {
+    let mut fixture = interrupting();
+    fixture.take_effects();
+
+    let other = fixture.restore(lab(&[("msix", "off")]).function().save());
+
+    assert!(matches!(other, Err(BadState::OtherOptions("lab"))), "{other:?}");
+    let effects = fixture.take_effects();
+    assert_eq!(says(&effects, false), (true, true), "{effects:?}");
+}
+
+#[test]
+fn a_message_that_was_sent_is_not_sent_again() {
+    let mut fixture = lab(&[]);
+    fixture.enable_memory();
+    fixture.enable_bus_master();
+    fixture.program_msi(0xfee0_0000, 0x31);
+    fixture.write32(Region::BAR0, 0x18, 0x1);
+    fixture.write32(Region::BAR0, 0x6c, 0x1);
+    let is_message = |effect: &Effect| matches!(effect, Effect::Msi { .. });
+    assert_eq!(fixture.take_effects().iter().filter(|effect| is_message(effect)).count(), 1);
+    let mut copy = lab(&[]);
+
+    copy.restore(fixture.function().save()).unwrap();
+
+    assert!(!copy.take_effects().iter().any(is_message));
+}
+
+#[test]
+fn a_state_fits_only_the_device_and_the_options_that_it_was_saved_with() {
+    let mut ticker = Fixture::boxed(catalog::named("ticker").unwrap().with_defaults());
+
+    let other = lab(&[]).restore(ticker.function().save());
+    assert!(matches!(other, Err(BadState::OtherDevice { .. })), "{other:?}");
+
+    for options in [("msi-vectors", "4"), ("msix", "off"), ("msi-address", "32")] {
+        let other = lab(&[]).restore(lab(&[options]).function().save());
+        assert!(matches!(other, Err(BadState::OtherOptions("lab"))), "{options:?}: {other:?}");
+    }
+}
+
+#[test]
+fn a_malformed_state_leaves_the_function_reset() {
+    let mut fixture = lab(&[]);
+    let fresh = fixture.function().save();
+    let text = serde_json::to_string(&fresh).unwrap().replace("\"scratch\":0", "\"scratch\":-1");
+
+    let malformed = fixture.restore(serde_json::from_str(&text).unwrap());
+
+    assert!(matches!(malformed, Err(BadState::Malformed(_))), "{malformed:?}");
+    assert_eq!(fixture.function().save(), fresh);
+}

@@ -1,0 +1,90 @@
+//! Effects of a call: what the device did, and what follows from the states before and after it.
+
+use std::mem;
+
+use super::PciFunction;
+use crate::address::Region;
+use crate::config::{STATUS, STATUS_RECEIVED_MASTER_ABORT};
+use crate::context::BusContext;
+use crate::dma::DmaError;
+use crate::effect::{Decode, Effect, TimestampedEffect};
+use crate::interrupt;
+
+/// A register whose changes are reported.
+pub(super) struct Watched {
+    pub(super) region: Region,
+    pub(super) offset: u64,
+    pub(super) last: Option<u64>,
+}
+
+impl PciFunction {
+    /// Adds what happened, and what follows from it, to the context's effects.
+    pub(super) fn report(&mut self, bus: &mut BusContext<'_>, now: u64, cause: u64) {
+        self.compare();
+        self.effects.sort_by_key(rank);
+        interrupt::write_messages(&mut self.effects, bus.memory);
+        if self.effects.iter().any(is_master_abort) {
+            let bit = STATUS_RECEIVED_MASTER_ABORT.to_le_bytes();
+            self.config.assign(STATUS, bit, bit);
+        }
+        let effects = self.effects.drain(..);
+        bus.effects.extend(effects.map(|effect| TimestampedEffect { at: now, cause, effect }));
+    }
+
+    /// Adds the regions that are decoded otherwise than `before` to the effects.
+    pub(super) fn report_moves(&mut self, before: &[(Region, Decode)]) {
+        for (region, to) in self.decodes().collect::<Vec<_>>() {
+            let from = before.iter().find(|(decoded, _)| *decoded == region).map(|(_, decode)| *decode);
+            if from != to {
+                self.effects.push(Effect::Decode { region, from, to });
+            }
+        }
+    }
+
+    /// Adds what differs from the last call to the effects.
+    pub(super) fn compare(&mut self) {
+        let device = &*self.device;
+        for watched in &mut self.watched {
+            let Watched { region, offset, .. } = *watched;
+            let now = device.peek(region, offset);
+            let before = mem::replace(&mut watched.last, now);
+            if let Some((old, new)) = before.zip(now).filter(|(old, new)| old != new) {
+                self.effects.push(Effect::Change { region, offset, old, new });
+            }
+        }
+        for (region, last) in &mut self.backings {
+            let backing = device.backing(*region);
+            if mem::replace(last, backing) != backing {
+                self.effects.push(Effect::Backing { region: *region, backing });
+            }
+        }
+        // What else interrupts depend on changes by writes only, which update them.
+        if device.interrupts() != self.interrupts.causes {
+            self.update_interrupts();
+        }
+    }
+
+    /// Adds what interrupt causes lead to now to the effects.
+    pub(super) fn update_interrupts(&mut self) {
+        self.interrupts.update(
+            self.device.interrupts(),
+            self.header.interrupt_pin,
+            &mut self.capabilities,
+            &mut self.config,
+            &mut self.effects,
+        );
+    }
+}
+
+/// The order of what one call did; see [`PciFunction`].
+fn rank(effect: &Effect) -> u8 {
+    match effect {
+        Effect::AddressCut { .. } | Effect::Dma { .. } => 0,
+        Effect::Change { .. } => 1,
+        _ => 2,
+    }
+}
+
+fn is_master_abort(effect: &Effect) -> bool {
+    matches!(effect, Effect::Dma { outcome: Err(DmaError::OutOfBounds), .. })
+}

@@ -1,0 +1,6 @@
+//! The place of these sources, for a build script that compiles them for guests: `DEP_BARSCOPE_GUEST_ABI_ROOT`.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::metadata=root={}", env!("CARGO_MANIFEST_DIR"));
+}

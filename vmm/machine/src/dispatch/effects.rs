@@ -1,0 +1,120 @@
+//! Effects: what a function did besides answering, recorded, and applied to the rest of the machine.
+
+use barscope_device::{Decode, DmaError, Effect, PciFunction, Region, TimestampedEffect};
+use barscope_trace::event::{DmaOutcome, Id, RouteChange};
+use barscope_trace::{EventKind, Lane};
+
+use super::Dispatcher;
+use super::regions::Cause;
+use crate::host::HostError;
+use crate::lock::lock;
+use crate::platform::Platform;
+use crate::routes::Destination;
+
+impl<P: Platform> Dispatcher<P> {
+    /// Records a function's effects in their order, and applies each to the rest of the machine.
+    pub(super) fn apply_effects(
+        &self,
+        lane: &mut Lane,
+        index: usize,
+        model: &mut PciFunction,
+        effects: &[TimestampedEffect],
+    ) -> Result<(), HostError> {
+        let function = self.functions[index].id;
+        for &TimestampedEffect { at, cause, effect } in effects {
+            let kind = match effect {
+                Effect::Change { region, offset, old, new } => {
+                    EventKind::Change { function, region, offset, old, new, cause }
+                }
+                Effect::Busy { until } => EventKind::Busy { function, until_ns: until, cause },
+                // A vCPU may be in the handler before the interrupt's call returns: the interrupt's number
+                // comes first, so that the trace has the cause before the handler.
+                Effect::Msi { index, address, data } => {
+                    let seq = self.writer.reserve();
+                    let delivered = self.platform.signal_msi(address, data);
+                    let kind =
+                        EventKind::Msi { function, index: index.get(), address, data, delivered, cause };
+                    self.record_as(lane, seq, at, kind)?;
+                    continue;
+                }
+                Effect::InterruptLost { index, why } => {
+                    EventKind::InterruptLost { function, index: index.get(), why: Some(why), cause }
+                }
+                Effect::AddressCut { asked, bits } => EventKind::AddressCut { function, asked, bits, cause },
+                Effect::Dma { to_memory, address, length, outcome } => {
+                    let outcome = match outcome {
+                        Ok(()) => DmaOutcome::Done,
+                        Err(DmaError::BusMasterOff) => DmaOutcome::BusMasterOff,
+                        Err(DmaError::OutOfBounds) => DmaOutcome::OutOfBounds,
+                    };
+                    EventKind::Dma { function, to_memory, address, length, outcome, cause }
+                }
+                Effect::InterruptMasked { index } => {
+                    EventKind::InterruptMasked { function, index: index.get(), cause }
+                }
+                Effect::Intx { asserted } => {
+                    let gsi = self.functions[index].gsi;
+                    let seq = self.writer.reserve();
+                    self.irq_lines.set(&*self.platform, gsi, index, asserted);
+                    self.record_as(lane, seq, at, EventKind::Intx { function, asserted, gsi, cause })?;
+                    continue;
+                }
+                Effect::Decode { region, to, .. } => {
+                    self.move_region(lane, index, model, region, to, Cause { at, seq: cause })?;
+                    continue;
+                }
+                Effect::Backing { region, .. } => {
+                    let cause = Cause { at, seq: cause };
+                    let before = self.unmap_region(lane, index, region, cause)?;
+                    let after = self.map_region(lane, index, model, region, cause)?;
+                    if before && !after {
+                        self.record_trapped(lane, index, region, cause)?;
+                    }
+                    continue;
+                }
+            };
+            self.record(lane, None, at, kind)?;
+        }
+        Ok(())
+    }
+
+    /// A region of a function is decoded elsewhere, or nowhere any more.
+    fn move_region(
+        &self,
+        lane: &mut Lane,
+        index: usize,
+        model: &mut PciFunction,
+        region: Region,
+        to: Option<Decode>,
+        cause: Cause,
+    ) -> Result<(), HostError> {
+        self.unmap_region(lane, index, region, cause)?;
+        let changes = self.reroute(index, region, to)?;
+        let warning = lock(&self.route_definitions).take_warning();
+        if let Some(text) = warning {
+            self.record(lane, None, cause.at, EventKind::Warning { text })?;
+        }
+        for (route, change) in changes {
+            self.record(lane, None, cause.at, EventKind::Route { route, change, cause: cause.seq })?;
+        }
+        self.map_region(lane, index, model, region, cause)?;
+        Ok(())
+    }
+
+    fn reroute(
+        &self,
+        index: usize,
+        region: Region,
+        to: Option<Decode>,
+    ) -> Result<Vec<(Id, RouteChange)>, HostError> {
+        let mut routes = lock(&self.routes);
+        let mut changes = routes.release(index, region);
+        if let Some(decode) = to {
+            let function = self.functions[index].id;
+            let id = lock(&self.route_definitions).route(&self.writer, function, region, decode)?;
+            let destination = Destination { id, function: index, region, base: decode.base };
+            changes.extend(routes.claim(destination, decode));
+        }
+        Ok(changes)
+    }
+}

@@ -1,0 +1,123 @@
+//! Requests at the guest ABI's port, served: what the guest tells the bench is recorded, or names what comes later.
+
+mod bulk;
+
+use barscope_trace::event::{Counted, Id};
+use barscope_trace::{Capability, EventKind, Lane};
+use barscope_x86::Registers;
+
+pub use self::bulk::read;
+use crate::guest_abi::{BadRequest, Now, Request};
+use crate::host::HostError;
+use crate::shared::Shared;
+use crate::stop::Stop;
+use crate::threads::Asked;
+
+/// What became of a request.
+enum Served {
+    /// It is recorded so.
+    Recorded(EventKind),
+    /// There is nothing to record.
+    Silent,
+    /// The guest is done.
+    Done(Stop),
+}
+
+/// Serves the request that the guest's registers hold. `Some` if the guest is done.
+///
+/// # Errors
+/// [`HostError`] if KVM or the trace fails.
+pub fn serve(
+    shared: &Shared,
+    lane: &mut Lane,
+    vcpu: u8,
+    registers: &Registers,
+    number: u32,
+) -> Result<Option<Stop>, HostError> {
+    let served = match Request::parse(number, &shared.memory, registers) {
+        Ok(Request::Now(now)) => serve_now(shared, lane, vcpu, now)?,
+        Ok(Request::Bulk(bulk)) => match shared.requests.ask(bulk, registers, || shared.stopping()) {
+            Asked::Done(result) => result?.map(|()| Served::Silent),
+            Asked::Stopped => return Ok(None),
+            Asked::Late => {
+                return warn(shared, lane, vcpu, "guest ABI: reading names takes long; they come later");
+            }
+            Asked::Refused => {
+                return warn(shared, lane, vcpu, "guest ABI: names are dropped: too many wait to be read");
+            }
+        },
+        Err(bad) => Err(bad),
+    };
+    shared.record_warnings(lane, vcpu)?;
+    match served {
+        Ok(Served::Recorded(kind)) => shared.record(lane, vcpu, kind)?,
+        Ok(Served::Silent) => {}
+        Ok(Served::Done(stop)) => return Ok(Some(stop)),
+        Err(bad) => return warn(shared, lane, vcpu, &bad.to_string()),
+    }
+    Ok(None)
+}
+
+fn warn(shared: &Shared, lane: &mut Lane, vcpu: u8, text: &str) -> Result<Option<Stop>, HostError> {
+    let text = shared.interned().texts.id(text)?;
+    shared.record(lane, vcpu, EventKind::Warning { text })?;
+    Ok(None)
+}
+
+fn serve_now(
+    shared: &Shared,
+    lane: &mut Lane,
+    vcpu: u8,
+    now: Now,
+) -> Result<Result<Served, BadRequest>, HostError> {
+    // What was written unseen belongs before the point that the guest names now.
+    shared.dispatcher.collect_dirty_pages(lane)?;
+    if let Some(capability) = capability(shared, &now) {
+        shared.dispatcher.announced(capability);
+    }
+    let text = |text: &str| -> Result<Id, HostError> { Ok(shared.interned().texts.id(text)?) };
+    let kind = match now {
+        Now::Mark(mark) => EventKind::Mark { text: text(&mark)? },
+        Now::ScenarioBegin(name) => EventKind::ScenarioBegin { name: text(&name)? },
+        Now::ScenarioEnd { passed, summary } => EventKind::ScenarioEnd { passed, summary: text(&summary)? },
+        Now::Map(number, mapping) => {
+            EventKind::Map { mapping: shared.interned().address_spaces.map(number, mapping)? }
+        }
+        Now::Unmap(number) => match shared.interned().address_spaces.unmap(number) {
+            Some(mapping) => EventKind::Unmap { mapping },
+            None => {
+                let request = barscope_guest_abi::request::UNMAP;
+                return Ok(Err(BadRequest::Value { request, field: "id", value: number }));
+            }
+        },
+        Now::Process(process) => {
+            shared.interned().process(process)?;
+            return Ok(Ok(Served::Silent));
+        }
+        Now::Count { what, value, address, error_code, rip } => {
+            EventKind::Count { what, value, address, error_code, rip }
+        }
+        Now::IsrEnter(vector) => EventKind::IsrEnter { vector },
+        Now::IsrExit(vector) => EventKind::IsrExit { vector },
+        Now::Idle => {
+            shared.dispatcher.idle(lane, vcpu)?;
+            return Ok(Ok(Served::Silent));
+        }
+        Now::Exit(status) => return Ok(Ok(Served::Done(Stop::Exit { status }))),
+    };
+    Ok(Ok(Served::Recorded(kind)))
+}
+
+/// What the guest tells of itself by making this request.
+fn capability(shared: &Shared, now: &Now) -> Option<Capability> {
+    Some(match now {
+        Now::IsrEnter(_) | Now::IsrExit(_) => Capability::Handlers,
+        Now::Map(_, mapping) if mapping.address_space.is_none() => Capability::KernelMappings,
+        // Those of a program that announces none would be missing.
+        Now::Map(..) if !shared.foreign_programs => Capability::UserMappings,
+        Now::Count { what: Counted::KernelEntries, .. } => Capability::KernelEntries,
+        Now::Count { .. } => Capability::PageFaults,
+        Now::Process(_) => Capability::Processes,
+        _ => return None,
+    })
+}

@@ -1,0 +1,62 @@
+//! Names that the guest tells: read from the bytes that it gave, then taken in.
+
+use barscope_trace::Capability;
+use barscope_x86::{Registers, read_virtual};
+
+use crate::guest_abi::{BadRequest, Bulk};
+use crate::host::HostError;
+use crate::kernel_module;
+use crate::kernel_symbols::{KernelSymbols, Spaces};
+use crate::shared::Shared;
+use crate::threads::Reading;
+
+/// Reads names and takes them in. `registers` are those of the vCPU that told them.
+///
+/// # Errors
+/// [`HostError`] if the trace fails.
+pub fn read(shared: &Shared, registers: &Registers, bulk: Bulk) -> Reading {
+    let done = match bulk {
+        Bulk::Image { image, elf } => {
+            let name = image.name.clone();
+            let taken = shared.interned().code.image(image, &elf)?;
+            taken.map(drop).ok_or(BadRequest::Image(name))
+        }
+        Bulk::Symbols(lines) => {
+            symbols(shared, registers, &lines)?;
+            Ok(())
+        }
+        Bulk::Module { name, elf, sections } => module(shared, registers, name, elf, &sections)?,
+    };
+    if done.is_ok() {
+        shared.dispatcher.announced(Capability::Functions);
+    }
+    Ok(done)
+}
+
+/// The kernel's functions, and where it says that things are.
+fn symbols(shared: &Shared, registers: &Registers, lines: &[u8]) -> Result<(), HostError> {
+    let kernel = KernelSymbols::parse(lines);
+    let variable = |name: &str| {
+        let mut bytes = [0; 8];
+        let address = kernel.address(name)?;
+        let read = read_virtual(&shared.memory, registers, address, &mut bytes);
+        (read == bytes.len()).then(|| u64::from_le_bytes(bytes))
+    };
+    let spaces = Spaces::of_linux(variable("page_offset_base"), variable("vmalloc_base"));
+    Ok(shared.interned().kernel_symbols(&kernel, spaces)?)
+}
+
+fn module(
+    shared: &Shared,
+    registers: &Registers,
+    name: String,
+    mut elf: Vec<u8>,
+    sections: &[u8],
+) -> Reading {
+    let placed = kernel_module::place(&mut elf, &String::from_utf8_lossy(sections));
+    let own_name = kernel_module::name(&elf).unwrap_or_else(|| name.clone());
+    let read =
+        |address, data: &mut [u8]| read_virtual(&shared.memory, registers, address, data) == data.len();
+    let taken = placed.is_some() && shared.interned().code.module(&read, &own_name, &elf)?;
+    Ok(if taken { Ok(()) } else { Err(BadRequest::Image(name)) })
+}

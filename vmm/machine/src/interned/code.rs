@@ -1,0 +1,203 @@
+//! Code as accesses refer to it: instructions, and the images that hold them.
+
+use barscope_trace::definition;
+use barscope_trace::definition::Definition;
+use barscope_trace::event::Id;
+use barscope_trace::{WriteError, Writer};
+use barscope_x86::{Located, MAX_LENGTH, Registers, read_virtual};
+use rustc_hash::FxHashMap;
+
+use super::KERNEL_HALF;
+use crate::budget::{Account, Kind};
+use crate::images::{Code, Images};
+use crate::kernel_symbols::KernelSymbols;
+use crate::memory::GuestMemory;
+use crate::modules::{Modules, Placed, Read};
+
+/// An instruction as the trace sees it: address, address space, encoding, ambiguity, width of the code.
+type InstructionKey = (u64, u64, [u8; MAX_LENGTH], bool, u8);
+
+/// The instructions that are defined, and the images that are in the guest now.
+pub struct GuestCode {
+    writer: Writer,
+    /// Instructions that occurred since an image last came or went.
+    current: FxHashMap<InstructionKey, Id>,
+    /// All of them, each with the image that held it.
+    instructions: FxHashMap<(InstructionKey, Option<Id>), Id>,
+    images: Images,
+    /// The modules of a Linux guest.
+    modules: Modules,
+    instruction_account: Account,
+    image_account: Account,
+}
+
+impl GuestCode {
+    /// None yet.
+    pub fn new(writer: Writer) -> Self {
+        Self {
+            writer,
+            current: FxHashMap::default(),
+            instructions: FxHashMap::default(),
+            images: Images::default(),
+            modules: Modules::default(),
+            instruction_account: Account::new(Kind::Instruction),
+            image_account: Account::new(Kind::Image),
+        }
+    }
+
+    /// What is spent of the budgets.
+    pub(super) fn accounts(&mut self) -> [&mut Account; 2] {
+        [&mut self.instruction_account, &mut self.image_account]
+    }
+
+    /// Executables that the guest or the loader named.
+    pub fn images(&self) -> &Images {
+        &self.images
+    }
+
+    /// Takes in the modules of a first file system.
+    pub fn take_files(&mut self, initramfs: &[u8]) {
+        self.modules.take_files(initramfs);
+    }
+
+    /// The id of an instruction fetched from address space `cr3`; 0 if there is no room for it.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn instruction(&mut self, cr3: u64, located: &Located) -> Result<Id, WriteError> {
+        let rip = located.decoded.ip();
+        // The kernel's half is the same everywhere.
+        let cr3 = if rip >= KERNEL_HALF { 0 } else { cr3 };
+        let mut encoding = [0; MAX_LENGTH];
+        encoding[..located.bytes().len()].copy_from_slice(located.bytes());
+        let key = (rip, cr3, encoding, located.ambiguous, located.code_size());
+        if let Some(id) = self.current.get(&key) {
+            return Ok(*id);
+        }
+        let image = self.images.at(cr3, rip);
+        let id = match self.instructions.get(&(key, image)) {
+            Some(id) => *id,
+            None => {
+                let instruction = Definition::Instruction(definition::Instruction {
+                    rip,
+                    bytes: located.bytes().to_vec(),
+                    cr3,
+                    ambiguous: located.ambiguous,
+                    code_size: located.code_size(),
+                    image,
+                });
+                let defined = self.instruction_account.define(&self.writer, &instruction, &[])?;
+                let Some(id) = defined else { return Ok(0) };
+                self.instructions.insert((key, image), id);
+                id
+            }
+        };
+        self.current.insert(key, id);
+        Ok(id)
+    }
+
+    /// The kernel that is booted, which counts for no budget: it is the user's choice.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn kernel(&mut self, image: definition::Image, file: &[u8]) -> Result<(), WriteError> {
+        let Some(code) = Code::of(file) else { return Ok(()) };
+        let id = self.writer.define_with_blob(&Definition::Image(image), file)?;
+        self.images.add(id, None, code);
+        Ok(())
+    }
+
+    /// An executable with symbols: a text for people, and a file for resolvers. Its id, 0 if there is no room for
+    /// it; `None` if it is no ELF file.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn image(&mut self, image: definition::Image, elf: &[u8]) -> Result<Option<Id>, WriteError> {
+        let Some(code) = Code::of(elf) else { return Ok(None) };
+        self.add_image(image, elf, code).map(Some)
+    }
+
+    fn add_image(&mut self, image: definition::Image, file: &[u8], code: Code) -> Result<Id, WriteError> {
+        let address_space = image.address_space;
+        let id = self.image_account.define(&self.writer, &Definition::Image(image), file)?;
+        match (id, address_space) {
+            (Some(id), _) => self.images.add(id, address_space, code),
+            // What was there before names this code no longer.
+            (None, Some(address_space)) => self.images.clear(address_space),
+            (None, None) => {}
+        }
+        self.current.clear();
+        Ok(id.unwrap_or(0))
+    }
+
+    /// The kernel's functions by name, and where its list of modules may begin.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub(super) fn kernel_symbols(&mut self, symbols: &KernelSymbols) -> Result<(), WriteError> {
+        self.modules.set_heads(symbols.addresses("modules"));
+        let image = definition::Image { name: "kernel".to_owned(), address_space: None };
+        self.add_image(image, &symbols.lines(), Code::functions(symbols.functions())).map(drop)
+    }
+
+    /// An address space is another process's from here on: its page tables lie where another's were.
+    pub(super) fn clear(&mut self, address_space: u64) {
+        self.images.clear(address_space);
+        self.current.clear();
+    }
+
+    /// A module that the guest tells of, its sections in their places; `false` if it is no ELF file.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn module(&mut self, read: Read<'_>, name: &str, elf: &[u8]) -> Result<bool, WriteError> {
+        self.follow_modules(read)?;
+        let Some(code) = Code::of(elf) else { return Ok(false) };
+        let known = self.modules.image(name).and_then(|id| self.images.code(id));
+        if known.is_some_and(|known| known.covers(&code)) {
+            return Ok(true);
+        }
+        let image = definition::Image { name: name.to_owned(), address_space: None };
+        let id = self.add_image(image, elf, code)?;
+        if id != 0
+            && let Some(before) = self.modules.announced(name, id)
+        {
+            self.images.remove(before);
+        }
+        Ok(true)
+    }
+
+    /// Looks whether the code that runs is that of a module which came, or took the place of one that went.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn notice_modules(&mut self, memory: &GuestMemory, registers: &Registers) -> Result<(), WriteError> {
+        let rip = registers.linear_rip();
+        if registers.cpl() == 3 || !self.modules.may_hold(rip) {
+            return Ok(());
+        }
+        let read = |address, data: &mut [u8]| read_virtual(memory, registers, address, data) == data.len();
+        if self.modules.may_have_changed(&read, rip, self.images.at(0, rip)) {
+            self.follow_modules(&read)?;
+            if self.images.at(0, rip).is_none() {
+                self.modules.set_unknown(rip);
+            }
+        }
+        Ok(())
+    }
+
+    fn follow_modules(&mut self, read: Read<'_>) -> Result<(), WriteError> {
+        let changes = self.modules.follow(read);
+        for gone in changes.gone {
+            self.images.remove(gone);
+            self.current.clear();
+        }
+        for (index, name, Placed(elf)) in changes.new {
+            let image = definition::Image { name, address_space: None };
+            if let Some(id) = self.image(image, &elf)?.filter(|id| *id != 0) {
+                self.modules.set_image(index, id);
+            }
+        }
+        Ok(())
+    }
+}
