@@ -24,13 +24,20 @@ pub enum Backing {
     Coalesced,
 }
 
-impl fmt::Display for Backing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Backing {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
             Backing::Trapped => "trapped",
             Backing::Direct => "direct",
             Backing::Doorbell => "doorbell",
             Backing::Coalesced => "coalesced",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Backing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Clause, Engine, Findings, Suite, Test, Verdict, Window};
 use barscope_analysis::expectation;
-use barscope_analysis::view::{View, Viewer, What};
+use barscope_analysis::view::{View, Viewer};
 use barscope_device::Bdf;
 use barscope_trace::definition::{Definition, Function};
-use barscope_trace::{Event, Stream, rewrite};
+use barscope_trace::{Event, EventKind, Stream, rewrite};
 use tempfile::TempDir;
 
 use crate::expectations::root;
@@ -113,11 +113,12 @@ impl<'a> Judge<'a> {
         }
         let mut of_part = suite.clone();
         for view in trace.views().all() {
-            match &view.what {
-                What::Mark { text } => of_part.declared_marks.push(text.to_string()),
-                What::ScenarioBegin { name } => of_part.declared_scenarios.push(name.to_string()),
-                _ => {}
-            }
+            let names = match view.kind {
+                EventKind::Mark { .. } => &mut of_part.declared_marks,
+                EventKind::ScenarioBegin { .. } => &mut of_part.declared_scenarios,
+                _ => continue,
+            };
+            names.extend(view.text().map(str::to_owned));
         }
         Ok(Self { trace, declared: suite, of_part, clauses })
     }
@@ -195,8 +196,8 @@ impl<'a> Judge<'a> {
             }
         }
         let mut parts: Vec<_> = windows.into_iter().filter_map(|window| self.part(window)).collect();
-        let names = self.trace.views().all().iter().filter_map(|view| match &view.what {
-            What::ScenarioBegin { name } => Some(Window::scenario(name)),
+        let names = self.trace.views().all().iter().filter_map(|view| match view.kind {
+            EventKind::ScenarioBegin { .. } => view.text().map(Window::scenario),
             _ => None,
         });
         let scenarios = names.filter_map(|window| self.part(&window));
@@ -211,8 +212,10 @@ impl<'a> Judge<'a> {
         let events = match window {
             Window::Whole => 0..views.len(),
             Window::Scenario(name) => {
-                let begins = |view: &View| matches!(&view.what, What::ScenarioBegin { name: found } if **found == **name);
-                let ends = |view: &View| matches!(view.what, What::ScenarioEnd { .. });
+                let begins = |view: &View| {
+                    matches!(view.kind, EventKind::ScenarioBegin { .. }) && view.text() == Some(name.as_str())
+                };
+                let ends = |view: &View| matches!(view.kind, EventKind::ScenarioEnd { .. });
                 let start = views.iter().position(begins)?;
                 start..start + views[start..].iter().position(ends)? + 1
             }
@@ -274,9 +277,9 @@ impl<'a> Judge<'a> {
         // Where accesses aren't seen, none can be missed.
         let mut hiding = Vec::new();
         for (index, view) in self.trace.views().all().iter().enumerate() {
-            if matches!(view.what, What::Backing { .. }) {
+            if matches!(view.kind, EventKind::Backing { .. }) {
                 hiding.push(index);
-            } else if let Some(place) = view.access().and_then(|access| access.place.as_ref()) {
+            } else if let Some(place) = view.access().and_then(|access| access.place()) {
                 places.entry((place.bdf, place.region, place.offset)).or_default().push(index);
             }
         }

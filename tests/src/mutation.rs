@@ -124,12 +124,12 @@ impl Renumbered {
             | EventKind::Dma { cause, .. }
             | EventKind::Route { cause, .. }
             | EventKind::Backing { cause, .. } => *cause = self.seq(*cause),
-            EventKind::Busy { until, cause, .. } => {
+            EventKind::Busy { until_ns: until, cause, .. } => {
                 *cause = self.seq(*cause);
                 *until += delay;
             }
             EventKind::PagesWritten { since, .. } => *since = self.last_up_to(*since),
-            EventKind::ClockJump { to } => *to += delay,
+            EventKind::ClockJump { to_ns: to } => *to += delay,
             _ => {}
         }
         kind
@@ -265,8 +265,8 @@ impl<'a> Mutator<'a> {
                 let values = [with(offset, old, !new), with(offset, old, new ^ 1), with(offset, !old, new)];
                 named("another value or place", places.into_iter().chain(values))
             }
-            EventKind::Busy { function, until, cause } => {
-                named("more time", [EventKind::Busy { function, until: until + DELAY, cause }])
+            EventKind::Busy { function, until_ns: until, cause } => {
+                named("more time", [EventKind::Busy { function, until_ns: until + DELAY, cause }])
             }
             EventKind::Msi { function, index, address, data, delivered, cause } => {
                 let with = |index, data, delivered| EventKind::Msi {
@@ -385,8 +385,8 @@ impl<'a> Mutator<'a> {
         let outcomes = outcomes
             .map(move |outcome| (format!("outcome {}", outcome.name()), AccessEvent { outcome, ..access }));
         let walks = self.walks.iter().filter(move |(id, _)| *id != access.walk).map(move |(id, walk)| {
-            let (pat, effective) = (walk.pat, Some(walk.memory_type));
-            (format!("walk {id}"), AccessEvent { walk: *id, pat, effective, ..access })
+            let (pat, memory_type) = (walk.pat, Some(walk.memory_type));
+            (format!("walk {id}"), AccessEvent { walk: *id, pat, memory_type, ..access })
         });
         let instruction = self.instructions.iter().find(|other| **other != access.instruction);
         let instruction =
@@ -457,11 +457,11 @@ fn shapes(events: &[Event], part: Range<usize>) -> Vec<usize> {
                 *access = AccessEvent { value: 0, instance: 0, service_ns: 0, stack: 0, ..*access };
             }
             EventKind::Change { old, new, cause, .. } => (*old, *new, *cause) = (0, 0, 0),
-            EventKind::Busy { until, cause, .. } => (*until, *cause) = (0, 0),
+            EventKind::Busy { until_ns: until, cause, .. } => (*until, *cause) = (0, 0),
             EventKind::Msi { cause, .. } | EventKind::Dma { cause, .. } | EventKind::Intx { cause, .. } => {
                 *cause = 0;
             }
-            EventKind::ClockJump { to } => *to = 0,
+            EventKind::ClockJump { to_ns: to } => *to = 0,
             _ => {}
         }
         format!("{:?} {kind:?}", events[*at].vcpu)

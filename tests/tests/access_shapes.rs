@@ -3,9 +3,10 @@
 
 use anyhow::Result;
 use barscope_analysis::assert::{Verdict, access, any_access, map, mark, page_fault};
-use barscope_analysis::view::{Place, What};
+use barscope_analysis::view::Place;
 use barscope_bench::instructions::instructions;
 use barscope_bench::play;
+use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
 use barscope_trace::event::Counted;
 
@@ -197,7 +198,8 @@ fn an_access_into_an_unmapped_page_faults_before_it_reaches_the_device() -> Resu
 #[ignore = "needs /dev/kvm"]
 fn an_instruction_that_kvm_cannot_emulate_is_named_and_the_device_sees_nothing() -> Result<()> {
     let run = play("not-emulated")?;
-    let refused = run.trace.views().all().iter().filter(|view| matches!(view.what, What::NotEmulated { .. }));
+    let refused =
+        run.trace.views().all().iter().filter(|view| matches!(view.kind, EventKind::NotEmulated { .. }));
     let [view] = refused.collect::<Vec<_>>()[..] else { anyhow::bail!("not one record") };
     let register = view.place().and_then(Place::register_name);
     assert_eq!((view.gpa(), register.as_deref()), (Some(0xfe00_0008), Some("SCRATCH")));

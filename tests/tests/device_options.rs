@@ -1,16 +1,15 @@
 //! Does a device stay usable whatever it is told?
 
 use anyhow::Result;
-use barscope_analysis::view::What;
 use barscope_bench::Bench;
-use barscope_devices::catalog;
+use barscope_trace::EventKind;
 use barscope_vmm::Stop;
 
 /// The scenarios that a run left out, by their marks.
 fn left_out(run: &barscope_bench::Run) -> Vec<String> {
     let views = run.trace.views();
-    let marks = views.all().iter().filter_map(|view| match &view.what {
-        What::Mark { text } => text.strip_prefix("not played: ").map(str::to_owned),
+    let marks = views.all().iter().filter_map(|view| match view.kind {
+        EventKind::Mark { .. } => view.text()?.strip_prefix("not played: ").map(str::to_owned),
         _ => None,
     });
     marks.collect()

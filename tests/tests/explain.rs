@@ -1,7 +1,7 @@
 //! What do `explain` and `maps` say about a real run, and about a file that holds no such record?
 
 use anyhow::{Context, Result};
-use barscope_analysis::view::{Place, View, What};
+use barscope_analysis::view::{Place, View};
 use barscope_bench::command::Session;
 use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
@@ -31,7 +31,7 @@ fn scratch_write(session: &Session, scenario: &str, path: Path) -> Result<u64> {
     let wanted = |view: &&View| {
         view.scenario.as_deref() == Some(scenario)
             && view.access().is_some_and(|access| {
-                let register = access.place.as_ref().and_then(Place::register_name);
+                let register = access.place().and_then(Place::register_name);
                 access.write && access.path() == path && register.as_deref() == Some("SCRATCH")
             })
     };
@@ -71,7 +71,7 @@ fn a_comparison_answers_how_ioremap_and_mmap_differ() -> Result<()> {
 fn an_access_is_explained_from_its_line_to_the_handlers_answer() -> Result<()> {
     let session = played(&["interrupt"])?;
     let trace = session.trace()?;
-    let msi = |view: &&View| matches!(view.what, What::Msi { .. });
+    let msi = |view: &&View| matches!(view.kind, EventKind::Msi { .. });
     let msi = trace.views().all().iter().find(msi).context("no MSI")?;
     let start = msi.cause().context("no cause")?.to_string();
     let json: Value =
@@ -134,7 +134,7 @@ fn maps_tell_who_made_each_mapping_and_what_for() -> Result<()> {
     let mappings = bar0[0]["mappings"].as_array().context("mappings")?;
     let by = |who: &str| mappings.iter().find(|mapping| mapping["who"] == who).context(who.to_owned());
     let (touched, thousand) = (by("user 1")?, by("user 2")?);
-    assert_eq!((&touched["faults"], &touched["on_fault"]), (&json!(1), &json!(true)));
+    assert_eq!((&touched["faults_resolved"], &touched["on_fault"]), (&json!(1), &json!(true)));
     assert_eq!((&thousand["accesses"], &thousand["kernel_entries"]), (&json!(1000), &json!(0)));
     assert!(mappings.iter().any(|mapping| mapping["unclaimed"] == 1), "none used after the move");
     // Records named are records of the trace.

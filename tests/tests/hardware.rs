@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use barscope_analysis::assert::{Expect, Verdict, access, read, write};
-use barscope_analysis::view::What;
 use barscope_bench::routes::bases;
 use barscope_bench::{Bench, Run, raw_guest};
 use barscope_trace::EventKind;
@@ -236,9 +235,9 @@ fn with_firmware_a_bar_answers_before_any_driver_came() -> Result<()> {
         .views()
         .all()
         .iter()
-        .filter_map(|view| match &view.what {
-            What::Change { place, new, cause: 0, .. } if place.device() == "lab" => {
-                Some((place.offset, *new))
+        .filter_map(|view| match (view.kind, view.place()) {
+            (EventKind::Change { new, cause: 0, .. }, Some(place)) if place.device() == "lab" => {
+                Some((place.offset, new))
             }
             _ => None,
         })

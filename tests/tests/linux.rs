@@ -11,11 +11,11 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, anyhow, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Expect, Window, read};
-use barscope_analysis::view::{Place, What};
+use barscope_analysis::view::Place;
 use barscope_bench::command::{Ended, Session, debian, libraries};
 use barscope_bench::expectations::{linux_file, root};
 use barscope_bench::falsify::each_clause_can_fail;
-use barscope_guest_abi::linux::SCENARIOS;
+use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
 
 /// What `lab` says in ID.
@@ -113,15 +113,14 @@ fn on_linux_two_cpus_lose_nothing_and_keep_their_order() -> Result<()> {
     const TIMES: u64 = 200;
     let views = all()?.trace.views();
     for (register, level, first) in [("SCRATCH", 0, 0xd000_0000), ("OPERAND", 3, 0xa000_0000)] {
-        let values = views
-            .all()
-            .iter()
-            .filter(|view| view.scenario.as_deref() == Some("two-cpus"))
-            .filter_map(|view| {
-                let What::Access(access) = &view.what else { return None };
-                let named = access.place.as_ref().and_then(Place::register_name).as_deref() == Some(register);
-                (named && access.write && access.cpl == level).then_some((view.vcpu, access.value))
-            });
+        let values =
+            views.all().iter().filter(|view| view.scenario.as_deref() == Some("two-cpus")).filter_map(
+                |view| {
+                    let access = view.access()?;
+                    let named = access.place().and_then(Place::register_name).as_deref() == Some(register);
+                    (named && access.write && access.cpl == level).then_some((view.vcpu, access.value))
+                },
+            );
         let values: Vec<_> = values.collect();
         assert_eq!(values.len() as u64, TIMES, "{register}");
         let cpu = values[0].0;
@@ -138,14 +137,14 @@ fn on_linux_nothing_reaches_the_device_between_two_drivers() -> Result<()> {
     let mut gone = 0;
     let mut without_driver = false;
     for view in all()?.trace.views().all() {
-        match &view.what {
+        match (view.kind, view.access()) {
             _ if view.scenario.as_deref() != Some("unbind-in-use") => {}
-            What::Mark { text } => {
-                without_driver = &**text == "gone";
+            (EventKind::Mark { .. }, _) => {
+                without_driver = view.text() == Some("gone");
                 gone += u32::from(without_driver);
             }
-            What::Access(access) if without_driver => {
-                let elsewhere = access.place.as_ref().is_none_or(Place::is_configuration);
+            (_, Some(access)) if without_driver => {
+                let elsewhere = access.place().is_none_or(Place::is_configuration);
                 ensure!(elsewhere, "record {} reaches the device", view.seq);
             }
             _ => {}
@@ -159,7 +158,7 @@ fn on_linux_nothing_reaches_the_device_between_two_drivers() -> Result<()> {
 #[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_user_accesses_name_their_process() -> Result<()> {
     let trace = &all()?.trace;
-    let mut processes = trace.views().all().iter().filter_map(|view| view.access()?.process.clone());
+    let mut processes = trace.views().all().iter().filter_map(|view| view.access()?.process());
     let first = processes.next();
     ensure!(first.is_some_and(|process| process.pid > 1 && process.name == "ioctl-and-mmap"), "no process");
     Ok(())

@@ -34,7 +34,7 @@ fn types(trace: &Trace) -> Vec<(Option<MemoryType>, Option<MemoryType>)> {
     let accesses = trace.views().all().iter().filter_map(|view| view.access());
     accesses
         .filter(|access| access.gpa() == Some(SCRATCH))
-        .map(|access| (access.pat, access.memory_type))
+        .map(|access| (access.pat(), access.memory_type()))
         .collect()
 }
 
@@ -127,10 +127,10 @@ fn ioremap_wc_and_ioremap_cache_ask_for_what_they_are_called() -> Result<()> {
     {
         let run = play(scenario)?;
         let views = run.trace.views().all().iter().filter_map(|view| view.access());
-        let of_memory = views.filter(|access| {
-            access.place.as_ref().is_some_and(|at| at.region == barscope_device::Region::BAR2)
-        });
-        let types: Vec<_> = of_memory.map(|access| (access.path(), access.pat, access.memory_type)).collect();
+        let of_memory = views
+            .filter(|access| access.place().is_some_and(|at| at.region == barscope_device::Region::BAR2));
+        let types: Vec<_> =
+            of_memory.map(|access| (access.path(), access.pat(), access.memory_type())).collect();
         assert!(!types.is_empty());
         for (path, pat, memory_type) in types {
             assert_eq!((pat, memory_type), (Some(asked), Some(effective)), "{scenario} {path}");

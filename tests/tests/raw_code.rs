@@ -3,10 +3,11 @@
 
 use anyhow::{Context, Result};
 use barscope_analysis::Trace;
-use barscope_analysis::view::{View, What};
+use barscope_analysis::view::View;
 use barscope_bench::Bench;
 use barscope_bench::access_loop::SCRATCH;
 use barscope_bench::raw_guest::{assemble, configure};
+use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, eax, ebx, edi};
@@ -68,7 +69,7 @@ fn an_instruction_that_kvm_cannot_emulate_tells_all_that_an_access_does() -> Res
     ] {
         let trace = run(bytes)?;
         let view = first(&trace)?;
-        let What::NotEmulated { operand, .. } = view.what else { anyhow::bail!("{text}: {view:?}") };
+        let EventKind::NotEmulated { operand, .. } = view.kind else { anyhow::bail!("{text}: {view:?}") };
         assert_eq!(view.code().map(|code| &*code.text), Some(text));
         assert_eq!((operand.reads, operand.writes, operand.size), expected, "{text}");
         assert_eq!((view.cpl(), view.gpa(), view.gva()), (Some(0), Some(SCRATCH), Some(SCRATCH)), "{text}");

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use barscope_analysis::Trace;
-use barscope_analysis::view::What;
 use barscope_bench::command::{Ended, Session};
+use barscope_trace::EventKind;
 use barscope_trace::{Capability, End, Knowledge};
 use serde_json::Value;
 
@@ -29,8 +29,8 @@ fn the_sample_is_whole_and_of_this_version() -> Result<()> {
     let views = trace.views().all();
     let passed: Vec<_> = views
         .iter()
-        .filter_map(|view| match &view.what {
-            What::ScenarioEnd { name, passed: true, .. } => Some(name.as_ref()),
+        .filter_map(|view| match view.kind {
+            EventKind::ScenarioEnd { passed: true, .. } => view.scenario.as_deref(),
             _ => None,
         })
         .collect();

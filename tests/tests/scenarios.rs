@@ -14,7 +14,7 @@ fn every_access_of_the_test_kernel_is_resolved_to_instruction_function_and_mappi
     for view in run.trace.views().all() {
         let Some(access) = view.access() else { continue };
         accesses += 1;
-        let code = access.code.as_ref();
+        let code = access.code();
         assert!(code.is_some_and(|code| !code.ambiguous), "record {}: no instruction", view.seq);
         assert!(access.function().is_some(), "record {}: no function", view.seq);
         if access.gpa().is_some() {

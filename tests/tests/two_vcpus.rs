@@ -3,9 +3,8 @@
 use anyhow::Result;
 use barscope_analysis::assert::{access, any_access, map};
 use barscope_analysis::filter::Filter;
-use barscope_analysis::view::What;
 use barscope_bench::{Bench, Run};
-use barscope_guest_abi::scenario::SCENARIOS;
+use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
 use barscope_vmm::Stop;
 
@@ -19,7 +18,7 @@ fn accesses(run: &Run, vcpu: u8) -> Vec<(u64, bool, u64, u64)> {
     let accesses = views.filter_map(|view| Some((view.seq, view.access()?)));
     accesses
         .filter_map(|(seq, access)| {
-            let place = access.place.as_ref()?;
+            let place = access.place()?;
             (place.region.to_string() == "BAR2").then_some((seq, access.write, place.offset, access.value))
         })
         .collect()
@@ -58,8 +57,8 @@ fn with_one_vcpu_the_scenario_says_what_it_lacks() -> Result<()> {
     let run = play(1)?;
 
     assert!(matches!(run.stop, Stop::Exit { status: 1 }), "{:?}", run.stop);
-    let summaries = run.trace.views().all().iter().filter_map(|view| match &view.what {
-        What::ScenarioEnd { passed: false, summary, .. } => Some(summary.to_string()),
+    let summaries = run.trace.views().all().iter().filter_map(|view| match view.kind {
+        EventKind::ScenarioEnd { passed: false, .. } => view.text().map(str::to_owned),
         _ => None,
     });
     assert_eq!(summaries.collect::<Vec<_>>(), ["there is no second CPU"]);

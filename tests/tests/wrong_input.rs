@@ -381,7 +381,7 @@ fn a_guest_that_announces_nothing_leaves_a_trace_that_says_so() -> Result<()> {
     });
     let access = access.context("no access")?;
     assert_eq!(
-        (access.pat, access.effective, access.stack),
+        (access.pat, access.memory_type, access.stack),
         (Some(MemoryType::UncacheableMinus), Some(MemoryType::Uncacheable), 0)
     );
     Ok(())

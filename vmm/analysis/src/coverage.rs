@@ -24,12 +24,12 @@ use std::sync::Arc;
 use barscope_device::{Bdf, Field, Region, Register, low_bytes};
 use barscope_trace::Definitions;
 use barscope_trace::definition::Function;
-use barscope_trace::event::Outcome;
+use barscope_trace::event::{EventKind, Outcome};
 use serde::{Serialize, Serializer};
 
 pub use share::{Counts, Share};
 
-use crate::view::{Place, View, What};
+use crate::view::{Place, View};
 
 /// What was covered, of every function that is known.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -127,14 +127,14 @@ impl Coverage {
 
     /// Counts what a view covers. A function that wasn't known is from then on.
     pub fn add(&mut self, view: &View) {
-        match &view.what {
-            What::Access(access) if access.outcome == Outcome::Ok => {
-                let Some(place) = &access.place else { return };
+        let Some(place) = view.place() else { return };
+        match view.kind {
+            EventKind::Access(access) if access.outcome == Outcome::Ok => {
                 if let Some(slot) = self.slot_of(place) {
                     self.carry(slot, place.offset, access.size, access.value);
                 }
             }
-            What::Doorbell { place, .. } => {
+            EventKind::Doorbell { .. } => {
                 if let Some(slot) = self.slot_of(place) {
                     self.ring(slot);
                 }

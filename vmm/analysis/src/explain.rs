@@ -115,8 +115,10 @@ pub struct Layers {
     /// So many more parts.
     pub parts_not_shown: u64,
     /// The record that announces the mapping.
+    #[serde(rename = "made")]
     pub mapped: Option<u64>,
     /// The record of its end.
+    #[serde(rename = "undone")]
     pub unmapped: Option<u64>,
     /// The page fault that filled the page, if the guest counted it.
     pub fault: Option<Fault>,
@@ -157,7 +159,7 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct TypeReason {
     /// The type that the access had.
-    pub effective: MemoryType,
+    pub memory_type: MemoryType,
     /// The type that the page asks for through PAT, if it is known.
     pub pat: Option<MemoryType>,
     /// The type that the MTRRs say of the address, if it is known.

@@ -17,11 +17,10 @@ use barscope_trace::definition::{Function, Mapping, MemoryType, Path, Process, R
 use barscope_trace::event::{Backing, Id};
 use barscope_trace::{ReadError, Stream};
 use serde::{Serialize, Serializer};
-use serde_json::json;
 
 use self::gather::Index;
 use crate::Completeness;
-use crate::serial::{as_hex, as_hex_or_null, as_text};
+use crate::serial::{ProcessObject, as_hex, as_hex_or_null, as_text, or_null};
 use crate::view::Viewer;
 use crate::words;
 
@@ -67,12 +66,21 @@ pub struct Resource {
     pub decoded: Vec<Span>,
     /// Records that say that it could not be there, since something else was.
     pub refused: Vec<u64>,
-    /// How accesses were served from which record on; trapped until the first of them.
-    pub served: Vec<(u64, Backing)>,
+    /// How accesses were served, and since when; trapped until the first of them.
+    pub served: Vec<Served>,
     /// Accesses by port, which need no mapping.
     pub ports: Use,
     /// What leads to it.
     pub mappings: Vec<MappingUse>,
+}
+
+/// How accesses are served since a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Served {
+    /// The record.
+    pub since: u64,
+    /// How.
+    pub backing: Backing,
 }
 
 /// A span of records.
@@ -81,6 +89,7 @@ pub struct Span {
     /// The record that began it.
     pub from: u64,
     /// The access that led to that, or 0.
+    #[serde(serialize_with = "or_null")]
     pub cause: u64,
     /// The record that ended it; `None` if none did.
     pub until: Option<u64>,
@@ -107,7 +116,7 @@ pub struct KernelEntries {
     /// What stands before `begin` and `end` in the marks around it.
     pub window: Option<String>,
     /// The address space of the program that was counted; `None` if the trace doesn't tell.
-    #[serde(serialize_with = "as_hex_or_null")]
+    #[serde(rename = "cr3", serialize_with = "as_hex_or_null")]
     pub address_space: Option<u64>,
     /// The process, if the guest announced it.
     #[serde(serialize_with = "who")]
@@ -129,13 +138,14 @@ pub struct KernelEntries {
 #[derive(Clone, Debug, Serialize)]
 pub struct MappingUse {
     /// How it came to be.
+    #[serde(serialize_with = "as_text")]
     pub path: Path,
     /// Whether the guest said so, or it was inferred from page walks.
     pub announced: bool,
     /// In a process's address space, or in the kernel's part, that all share.
     pub user: bool,
     /// The CR3 of a process.
-    #[serde(serialize_with = "as_hex_or_null")]
+    #[serde(rename = "cr3", serialize_with = "as_hex_or_null")]
     pub address_space: Option<u64>,
     /// First virtual address.
     #[serde(serialize_with = "as_hex")]
@@ -161,9 +171,9 @@ pub struct MappingUse {
     #[serde(flatten)]
     pub used: Use,
     /// Page faults that filled a page of it.
-    pub faults: u64,
+    pub faults_resolved: u64,
     /// Page faults that stopped a program.
-    pub fatal_faults: u64,
+    pub faults_fatal: u64,
     /// What the guest counted while one program used it, and nothing else, through this mapping alone.
     pub kernel_entries: Option<u64>,
     /// Its definition.
@@ -177,13 +187,12 @@ pub struct Types {
     /// What the page asks for through PAT, if it is known.
     pub pat: Option<MemoryType>,
     /// What the access had.
-    pub effective: MemoryType,
+    pub memory_type: MemoryType,
 }
 
 /// A process as accesses have it.
 fn who<S: Serializer>(process: &Option<Process>, serializer: S) -> Result<S::Ok, S::Error> {
-    let who = process.as_ref().map(|process| json!({ "pid": process.pid, "name": process.name }));
-    who.serialize(serializer)
+    process.as_ref().map(ProcessObject::from).serialize(serializer)
 }
 
 impl Maps {
@@ -280,8 +289,8 @@ impl MappingUse {
             undone: None,
             memory_types: Vec::new(),
             used: Use { accesses: 0, unclaimed: 0, first: None, last: None },
-            faults: 0,
-            fatal_faults: 0,
+            faults_resolved: 0,
+            faults_fatal: 0,
             kernel_entries: None,
             id: None,
         }
@@ -289,7 +298,7 @@ impl MappingUse {
 
     /// `UC- -> UC`, for each of its memory types.
     pub(crate) fn types(&self) -> Vec<String> {
-        self.memory_types.iter().map(|types| words::memory_type(types.pat, types.effective)).collect()
+        self.memory_types.iter().map(|types| words::memory_type(types.pat, types.memory_type)).collect()
     }
 
     /// `kernel` or `user`.

@@ -8,7 +8,7 @@ use std::io;
 
 use barscope_trace::{Definitions, TraceInfo};
 
-pub use json::JsonPrinter;
+pub use json::{JsonPrinter, schema};
 pub use text::TextPrinter;
 pub use totals::Totals;
 

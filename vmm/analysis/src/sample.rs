@@ -1,5 +1,6 @@
 //! Traces made by hand, for tests: a machine with one `lab`, and a program whose functions have symbols.
 
+mod each;
 mod program;
 mod run;
 
@@ -245,21 +246,7 @@ impl Sample {
 
     /// Records an event, on vCPU 0 unless a device does it by itself, and returns its sequence number.
     pub(crate) fn event(&mut self, kind: EventKind) -> u64 {
-        let of_device = matches!(
-            kind,
-            EventKind::Change { .. }
-                | EventKind::Busy { .. }
-                | EventKind::Msi { .. }
-                | EventKind::InterruptLost { .. }
-                | EventKind::AddressCut { .. }
-                | EventKind::Dma { .. }
-                | EventKind::Route { .. }
-                | EventKind::InterruptMasked { .. }
-                | EventKind::Intx { .. }
-                | EventKind::Backing { .. }
-                | EventKind::PagesWritten { .. }
-                | EventKind::Doorbell { .. }
-        );
+        let of_device = kind.kind().of_device;
         let seq = self.writer.reserve();
         let (host_ns, device_ns) = (seq * 10_000_000, self.device_ns);
         let event = Event { seq, host_ns, device_ns, vcpu: (!of_device).then_some(0), kind };
@@ -353,8 +340,8 @@ impl Sample {
         let cause = self.access(start);
         self.event(change(0x24, 0, 1, cause));
         self.event(change(0x10, 0, 1, cause));
-        self.event(EventKind::Busy { function, until: self.device_ns + 20_000, cause });
-        self.event(EventKind::ClockJump { to: self.device_ns + 20_000 });
+        self.event(EventKind::Busy { function, until_ns: self.device_ns + 20_000, cause });
+        self.event(EventKind::ClockJump { to_ns: self.device_ns + 20_000 });
         self.wait(20_000);
         self.event(change(0x28, 0, 0x78, cause));
         self.event(change(0x10, 1, 2, cause));

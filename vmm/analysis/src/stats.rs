@@ -47,9 +47,9 @@ pub struct Stats {
     /// Accesses by register; all of a range of device memory is one, and so is all of configuration space.
     pub registers: Table<PlaceKey, Accesses>,
     /// Accesses by the path that their virtual address took, `?` after one that was inferred.
-    pub paths: Table<Named, Accesses>,
+    pub paths: Table<PathName, Accesses>,
     /// Accesses by the function whose code made them.
-    pub functions: Table<Named, Accesses>,
+    pub functions: Table<FunctionName, Accesses>,
     /// Accesses by vCPU.
     pub vcpus: Table<Vcpu, Accesses>,
     /// For how long devices were busy, each time, in device time.
@@ -68,15 +68,19 @@ pub struct Stats {
 #[derive(Clone, Debug, Serialize)]
 pub struct Source {
     /// Where it lies.
+    #[serde(rename = "file")]
     pub path: String,
     /// What its device clock is, `virtual` or `host`.
     pub clock: &'static str,
     /// How it ended.
+    #[serde(rename = "status")]
     pub end: SourceEnd,
     /// Why it ended early; empty for a finished trace.
     pub reason: String,
     /// Events that are missing.
     pub lost: u64,
+    /// Records and definitions that were skipped because this program doesn't know their kinds.
+    pub unknown_kinds: u64,
     /// Parts that can't be trusted and were left out, in words.
     pub damage: Vec<String>,
 }
@@ -115,16 +119,24 @@ impl From<&TraceInfo<'_>> for Source {
             },
             reason: info.end.map_or("", End::reason).to_owned(),
             lost: info.lost,
+            unknown_kinds: info.unknown_kinds,
             damage: info.damage.iter().map(ToString::to_string).collect(),
         }
     }
 }
 
-/// A name to count by.
+/// A path to count by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Named {
-    /// The name.
-    pub name: String,
+pub struct PathName {
+    /// Its name, `?` after one that was inferred.
+    pub path: String,
+}
+
+/// A function to count by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FunctionName {
+    /// Its name.
+    pub function: String,
 }
 
 /// A vCPU to count by.

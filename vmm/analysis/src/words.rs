@@ -2,11 +2,11 @@
 
 use barscope_device::{InterruptLoss, Register};
 use barscope_trace::End;
-use barscope_trace::definition::{MemoryType, Walk};
-use barscope_trace::event::{Backing, Counted, DmaOutcome, MemoryOperand, Outcome, RouteChange};
+use barscope_trace::definition::{MemoryType, Route, Walk};
+use barscope_trace::event::{Backing, Counted, DmaOutcome, EventKind, MemoryOperand, Outcome, RouteChange};
 use barscope_trace::units;
 
-use crate::view::{Absence, AccessView, BusAddress, Place, View, What, Why, describe_value};
+use crate::view::{Absence, AccessView, BusAddress, Place, View, Why, describe_value};
 
 /// `1,131`.
 pub(crate) fn number(value: u64) -> String {
@@ -51,7 +51,7 @@ pub(crate) fn skipped(unknown_kinds: u64) -> Option<String> {
 }
 
 /// `R4` or `W4`.
-pub(crate) fn direction(access: &AccessView) -> String {
+pub(crate) fn direction(access: AccessView<'_>) -> String {
     format!("{}{}", if access.write { 'W' } else { 'R' }, access.size)
 }
 
@@ -63,11 +63,11 @@ pub(crate) fn operand(operand: MemoryOperand) -> String {
 }
 
 /// The value and what it means: `0x1 DONE`.
-pub(crate) fn value(access: &AccessView) -> String {
-    if let Some(selected) = &access.selects {
+pub(crate) fn value(access: AccessView<'_>) -> String {
+    if let Some(selected) = access.selects() {
         return format!("{:#x} -> {}", access.value, register(selected));
     }
-    let meaning = match &access.place {
+    let meaning = match access.place() {
         Some(place) if access.outcome == Outcome::Ok => place.describe(access.value, access.size),
         _ => String::new(),
     };
@@ -79,8 +79,8 @@ fn with_meaning(value: u64, meaning: &str) -> String {
 }
 
 /// Where an access went, in as few words as tell it: `BAR0.SCRATCH`, `BAR0+0x40`, `port 0xcf8`.
-pub(crate) fn target(access: &AccessView) -> String {
-    match (&access.place, access.address) {
+pub(crate) fn target(access: AccessView<'_>) -> String {
+    match (access.place(), access.address()) {
         (Some(place), _) => register(place),
         (None, BusAddress::Memory(address)) => format!("{address:#x}"),
         (None, BusAddress::Port(port)) => format!("port {port:#x}"),
@@ -108,7 +108,7 @@ fn register(place: &Place) -> String {
 }
 
 /// Why an access wasn't answered, and what came of it; `None` if it was.
-pub(crate) fn refusal(access: &AccessView) -> Option<String> {
+pub(crate) fn refusal(access: AccessView<'_>) -> Option<String> {
     let why = match access.outcome {
         Outcome::Ok => return None,
         Outcome::Unclaimed => "nothing decodes this address",
@@ -126,7 +126,7 @@ pub(crate) fn refusal(access: &AccessView) -> Option<String> {
         (false, 0) => "reads 0",
         (false, _) => "reads all-ones",
     };
-    let absent = access.absent.as_deref().map(|absent| format!("; {}", absence(absent))).unwrap_or_default();
+    let absent = access.absent().map(|absent| format!("; {}", absence(absent))).unwrap_or_default();
     Some(format!("{why}: {came_of_it}{absent}"))
 }
 
@@ -170,10 +170,10 @@ pub(crate) fn memory_type(pat: Option<MemoryType>, effective: MemoryType) -> Str
 }
 
 /// The path, `?` after one that was inferred.
-pub(crate) fn path(access: &AccessView) -> String {
-    match access.address {
+pub(crate) fn path(access: AccessView<'_>) -> String {
+    match access.address() {
         BusAddress::Port(_) => "port".to_owned(),
-        BusAddress::Memory(_) => path_of(access.walk.as_deref()),
+        BusAddress::Memory(_) => path_of(access.walk()),
     }
 }
 
@@ -187,64 +187,71 @@ pub(crate) fn path_of(walk: Option<&Walk>) -> String {
 }
 
 /// What a device did, in words that name no cause. `None` for everything else.
-pub(crate) fn effect(what: &What) -> Option<String> {
-    Some(match what {
-        What::Change { place, old, new, .. } => {
+pub(crate) fn effect(view: &View) -> Option<String> {
+    Some(match view.kind {
+        EventKind::Change { old, new, .. } => {
+            let place = view.place()?;
             let name = place.register_name().unwrap_or_else(|| place.to_string());
             let (old, new) = match place.register() {
-                Some(register) => changed(register, *old, *new),
+                Some(register) => changed(register, old, new),
                 None => (format!("{old:#x}"), format!("{new:#x}")),
             };
             format!("{name} {old} -> {new}")
         }
-        What::Busy { duration, .. } => format!("busy {}", time(*duration)),
-        What::Msi { data, delivered, address, .. } => {
+        EventKind::Busy { .. } => format!("busy {}", time(view.busy_ns()?)),
+        EventKind::Msi { data, delivered, address, .. } => {
             // Intel SDM volume 3, "Message Address Register Format": bits 19:12 name the local APIC.
             let (vector, cpu) = (data & 0xff, address >> 12 & 0xff);
-            let lost = if *delivered { "" } else { ", not taken" };
+            let lost = if delivered { "" } else { ", not taken" };
             format!("MSI vector {vector:#x} -> vCPU {cpu}{lost}")
         }
-        What::InterruptLost { index, why, .. } => match why.map(loss) {
+        EventKind::InterruptLost { index, why, .. } => match why.map(loss) {
             Some(why) => format!("interrupt {index} lost: {why}"),
             None => format!("interrupt {index} lost"),
         },
-        What::AddressCut { asked, bits, .. } => {
-            format!("DMA address {asked:#x} cut to {bits} bits: {:#x}", cut(*asked, *bits))
+        EventKind::AddressCut { asked, bits, .. } => {
+            format!("DMA address {asked:#x} cut to {bits} bits: {:#x}", cut(asked, bits))
         }
-        What::InterruptMasked { index, .. } => format!("interrupt {index} pending, masked"),
-        What::Intx { asserted: true, gsi, .. } => format!("INTx asserted -> GSI {gsi}"),
-        What::Intx { asserted: false, gsi, .. } => format!("INTx deasserted -> GSI {gsi}"),
-        What::Backing { route: Some(route), backing, .. } => match backing {
-            Backing::Trapped => format!("{} trapped: every access is seen", route.region),
-            Backing::Direct => format!("{} mapped directly: only written pages are seen", route.region),
-            Backing::Doorbell => format!("{} doorbells taken by KVM: only counted", route.region),
-            Backing::Coalesced => format!("{} writes coalesced: they arrive later", route.region),
-        },
-        What::PagesWritten { route: Some(route), offset, pages, since, .. } => {
-            let plural = if *pages == 1 { "" } else { "s" };
-            format!("{}+{offset:#x} {pages} page{plural} written directly since record {since}", route.region)
+        EventKind::InterruptMasked { index, .. } => format!("interrupt {index} pending, masked"),
+        EventKind::Intx { asserted: true, gsi, .. } => format!("INTx asserted -> GSI {gsi}"),
+        EventKind::Intx { asserted: false, gsi, .. } => format!("INTx deasserted -> GSI {gsi}"),
+        EventKind::Backing { backing, .. } => {
+            let region = view.route()?.region;
+            match backing {
+                Backing::Trapped => format!("{region} trapped: every access is seen"),
+                Backing::Direct => format!("{region} mapped directly: only written pages are seen"),
+                Backing::Doorbell => format!("{region} doorbells taken by KVM: only counted"),
+                Backing::Coalesced => format!("{region} writes coalesced: they arrive later"),
+            }
         }
-        What::Doorbell { place, count } => {
+        EventKind::PagesWritten { offset, pages, since, .. } => {
+            let region = view.route()?.region;
+            let plural = if pages == 1 { "" } else { "s" };
+            format!("{region}+{offset:#x} {pages} page{plural} written directly since record {since}")
+        }
+        EventKind::Doorbell { count, .. } => {
+            let place = view.place()?;
             let name = place.register_name().unwrap_or_else(|| place.to_string());
-            let plural = if *count == 1 { "" } else { "s" };
+            let plural = if count == 1 { "" } else { "s" };
             format!("{name} rung {count} time{plural}")
         }
-        What::Dma { to_memory, address, length, outcome, .. } => {
-            let way = if *to_memory { "to" } else { "from" };
+        EventKind::Dma { to_memory, address, length, outcome, .. } => {
+            let way = if to_memory { "to" } else { "from" };
             let refused = match outcome {
                 DmaOutcome::Done => "",
                 DmaOutcome::BusMasterOff => ", refused: bus mastering is off",
                 DmaOutcome::OutOfBounds => ", refused: outside memory",
             };
-            format!("DMA {} {way} {address:#x}{refused}", units::size(*length))
+            format!("DMA {} {way} {address:#x}{refused}", units::size(length))
         }
-        What::Route { route: Some(route), change, .. } => match change {
-            RouteChange::Added => format!("{} decodes {:#x}", route.region, route.base),
-            RouteChange::Removed => format!("{} no longer decodes {:#x}", route.region, route.base),
-            RouteChange::Refused => {
-                format!("{} overlaps at {:#x}, not decoded", route.region, route.base)
+        EventKind::Route { change, .. } => {
+            let Route { region, base, .. } = view.route()?;
+            match change {
+                RouteChange::Added => format!("{region} decodes {base:#x}"),
+                RouteChange::Removed => format!("{region} no longer decodes {base:#x}"),
+                RouteChange::Refused => format!("{region} overlaps at {base:#x}, not decoded"),
             }
-        },
+        }
         _ => return None,
     })
 }
@@ -294,8 +301,10 @@ pub(crate) fn count(what: Counted, value: u64, address: u64, error_code: u32) ->
 
 /// An event on one short line: what it is, not who asked for it.
 pub(crate) fn summary(view: &View) -> String {
-    match &view.what {
-        What::Access(access) => {
+    let text = || view.text().unwrap_or_default();
+    match view.kind {
+        EventKind::Access(_) => {
+            let Some(access) = view.access() else { return String::new() };
             let whose = access.bdf().filter(|_| view.alike && !access.is_configuration());
             let whose = whose.map(|bdf| format!("{bdf} ")).unwrap_or_default();
             let mut text = format!("{} {whose}{} {}", direction(access), target(access), value(access));
@@ -304,33 +313,45 @@ pub(crate) fn summary(view: &View) -> String {
             }
             text
         }
-        What::Map { mapping, .. } => match mapping {
-            Some(mapping) => format!("map {} by {}", mapping.call, mapping.who),
-            None => "map".to_owned(),
-        },
-        What::Unmap { mapping, .. } => match mapping {
-            Some(mapping) => format!("unmap {} by {}", mapping.call, mapping.who),
-            None => "unmap".to_owned(),
-        },
-        What::Mark { text } => format!("mark {text}"),
-        What::ScenarioBegin { name } => format!("scenario {name}"),
-        What::ScenarioEnd { name, passed, .. } => {
-            format!("end of scenario {name}: {}", if *passed { "PASS" } else { "FAIL" })
+        EventKind::Map { .. } => made(view, "map"),
+        EventKind::Unmap { .. } => made(view, "unmap"),
+        EventKind::Mark { .. } => format!("mark {}", text()),
+        EventKind::ScenarioBegin { .. } => format!("scenario {}", text()),
+        EventKind::ScenarioEnd { passed, .. } => {
+            let name = view.scenario.as_deref().unwrap_or_default();
+            format!("end of scenario {name}: {}", if passed { "PASS" } else { "FAIL" })
         }
-        What::Count { what, value, address, error_code, .. } => count(*what, *value, *address, *error_code),
-        What::IsrEnter { vector, .. } => format!("interrupt handler {vector:#x} begins"),
-        What::IsrExit { vector } => format!("interrupt handler {vector:#x} is done"),
-        What::ClockJump { to } => format!("idle until {}", time(*to)),
-        What::NotEmulated { code, place, gpa, .. } => {
-            let instruction = code.as_ref().map_or("an instruction", |code| &code.text);
-            let (on, end) = match (place, gpa) {
+        EventKind::Count { what, value, address, error_code, .. } => count(what, value, address, error_code),
+        EventKind::IsrEnter { vector, .. } => format!("interrupt handler {vector:#x} begins"),
+        EventKind::IsrExit { vector } => format!("interrupt handler {vector:#x} is done"),
+        EventKind::ClockJump { to_ns } => format!("idle until {}", time(to_ns)),
+        EventKind::NotEmulated { gpa, .. } => {
+            let instruction = view.code().map_or("an instruction", |code| &code.text);
+            let (on, end) = match (view.place(), gpa) {
                 (Some(place), Some(gpa)) => (format!("{} at {gpa:#x}", register(place)), ": #UD"),
                 (None, Some(gpa)) => (format!("device memory at {gpa:#x}"), ": #UD"),
                 (_, None) => ("memory that could not be told".to_owned(), ""),
             };
             format!("KVM can't emulate {instruction} on {on}{end}")
         }
-        What::Warning { text } => format!("warning: {text}"),
-        effect_of_device => effect(effect_of_device).unwrap_or_else(|| "unknown route".to_owned()),
+        EventKind::Warning { .. } => format!("warning: {}", text()),
+        _ => effect(view).unwrap_or_else(|| "unknown route".to_owned()),
+    }
+}
+
+/// A mapping that is made or undone, in a column of its own.
+pub(crate) fn mapping(view: &View) -> String {
+    let on_fault = view.mapping().is_some_and(|mapping| mapping.on_fault);
+    match view.kind {
+        EventKind::Map { .. } if on_fault => made(view, "map   ") + ", on first touch",
+        EventKind::Map { .. } => made(view, "map   "),
+        _ => made(view, "unmap "),
+    }
+}
+
+fn made(view: &View, what: &str) -> String {
+    match view.mapping() {
+        Some(mapping) => format!("{what} {} by {}", mapping.call, mapping.who),
+        None => what.to_owned(),
     }
 }

@@ -1,11 +1,18 @@
-//! What a trace holds, in order: one [`Event`] a slot.
+//! What a trace holds, in order: [`Event`]s. The table in `event/table.rs` states each kind of them once.
+
+mod schema;
+mod stored;
+mod table;
 
 pub use barscope_device::Backing;
-use barscope_device::{InterruptLoss, Refused, Region};
+use barscope_device::{Refused, Region};
 use serde::{Deserialize, Serialize};
 
+pub use schema::{Bits, Field, Kind, Role, Type, Value, Visitor};
+pub(crate) use stored::{RECORD_WORDS, Words};
+pub use table::{AccessEvent, EventKind, KINDS};
+
 pub use crate::definition::Id;
-use crate::definition::MemoryType;
 
 /// Something that happened. Sequence numbers are dense from 1: a gap is a lost event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,223 +29,35 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// The guest accessed a device.
-    Access(AccessEvent),
-    /// A register changed its value.
-    Change {
-        /// The function's definition.
-        function: Id,
-        /// Where the register lies.
-        region: Region,
-        /// Its offset in the region.
-        offset: u64,
-        /// Value before.
-        old: u64,
-        /// Value after.
-        new: u64,
-        /// Sequence number of the access that led to it.
-        cause: u64,
-    },
-    /// A device works on something until the device clock reaches `until`.
-    Busy {
-        /// The function's definition.
-        function: Id,
-        /// Device time in nanoseconds.
-        until: u64,
-        /// Sequence number of the access that led to it.
-        cause: u64,
-    },
-    /// A message-signalled interrupt.
-    Msi {
-        /// The function's definition.
-        function: Id,
-        /// Which of the function's vectors.
-        index: u16,
-        /// Message address.
-        address: u64,
-        /// Message data; its low byte is the vector.
-        data: u32,
-        /// Whether KVM took it.
-        delivered: bool,
-        /// Sequence number of the access that led to it.
-        cause: u64,
-    },
-    /// An interrupt cause that reached no processor and won't.
-    InterruptLost {
-        /// The function's definition.
-        function: Id,
-        /// Which of the function's vectors.
-        index: u16,
-        /// Why; `None` in traces from before that was recorded.
-        why: Option<InterruptLoss>,
-        /// Sequence number of the access that led to it.
-        cause: u64,
-    },
-    /// An interrupt cause that is held back until its mask goes.
-    InterruptMasked {
-        /// The function's definition.
-        function: Id,
-        /// Which of the function's vectors.
-        index: u16,
-        /// Sequence number of the access that led to it.
-        cause: u64,
-    },
-    /// A function's interrupt pin changed its level.
-    Intx {
-        /// The function's definition.
-        function: Id,
-        /// Whether the pin is asserted now.
-        asserted: bool,
-        /// The global system interrupt that it is wired to: an input of the IOAPIC.
-        gsi: u8,
-        /// Sequence number of the access that led to it.
-        cause: u64,
-    },
-    /// A device cut the address of the transfer that follows to the address bits that it has.
-    AddressCut {
-        /// The function's definition.
-        function: Id,
-        /// What software asked for.
-        asked: u64,
-        /// How many bits of an address count.
-        bits: u8,
-        /// Sequence number of the access that led to it.
-        cause: u64,
-    },
-    /// A DMA transfer.
-    Dma {
-        /// The function's definition.
-        function: Id,
-        /// From device to memory.
-        to_memory: bool,
-        /// Guest physical address.
-        address: u64,
-        /// Length in bytes.
-        length: u64,
-        /// Whether it happened.
-        outcome: DmaOutcome,
-        /// Sequence number of the access that led to it.
-        cause: u64,
-    },
-    /// A route into a function's region appeared, went away, or could not be made.
-    Route {
-        /// The route's definition.
-        route: Id,
-        /// What became of it.
-        change: RouteChange,
-        /// Sequence number of the access that led to it, 0 for the machine's own.
-        cause: u64,
-    },
-    /// Accesses to a route are served another way from here on: what is not trapped is not seen one by
-    /// one.
-    Backing {
-        /// The route's definition.
-        route: Id,
-        /// How.
-        backing: Backing,
-        /// Sequence number of the access that led to it.
-        cause: u64,
-    },
-    /// The guest wrote pages of a directly mapped route, some time between record `since` and this one.
-    PagesWritten {
-        /// The route's definition.
-        route: Id,
-        /// Offset of the first page in the region, in bytes.
-        offset: u64,
-        /// Number of consecutive pages of 4 KiB.
-        pages: u64,
-        /// Sequence number of the last record before which they were certainly not written.
-        since: u64,
-    },
-    /// The guest rang a doorbell that KVM takes by itself, some time since the record before.
-    Doorbell {
-        /// The route's definition.
-        route: Id,
-        /// Offset of the register in the region.
-        offset: u64,
-        /// How often.
-        count: u64,
-    },
-    /// The guest made a mapping.
-    Map {
-        /// The mapping's definition.
-        mapping: Id,
-    },
-    /// The guest undid a mapping.
-    Unmap {
-        /// The mapping's definition.
-        mapping: Id,
-    },
-    /// A point that the guest or the bench named.
-    Mark {
-        /// The text's definition.
-        text: Id,
-    },
-    /// A scenario begins.
-    ScenarioBegin {
-        /// The definition of its name.
-        name: Id,
-    },
-    /// A scenario ended.
-    ScenarioEnd {
-        /// Whether what it checked held.
-        passed: bool,
-        /// The definition of its one-line summary.
-        summary: Id,
-    },
-    /// The guest counted something that a trace of device accesses can't see.
-    Count {
-        /// What.
-        what: Counted,
-        /// How many.
-        value: u64,
-        /// Faulting virtual address, or 0.
-        address: u64,
-        /// Page-fault error code, or 0.
-        error_code: u32,
-        /// RIP of the faulting instruction, or 0.
-        rip: u64,
-    },
-    /// An interrupt handler begins.
-    IsrEnter {
-        /// The interrupt's vector.
-        vector: u8,
-    },
-    /// An interrupt handler is done.
-    IsrExit {
-        /// The interrupt's vector.
-        vector: u8,
-    },
-    /// The virtual device clock jumped because the guest was idle.
-    ClockJump {
-        /// Device time in nanoseconds that it jumped to.
-        to: u64,
-    },
-    /// KVM could not emulate an instruction that touched device memory; the guest got `#UD`, and the device
-    /// saw nothing.
-    NotEmulated {
-        /// Current privilege level of the vCPU, 0 to 3.
-        cpl: u8,
-        /// The instruction's definition, or 0.
-        instruction: Id,
-        /// The definition of the walk of its memory operand, or 0.
-        walk: Id,
-        /// The definition of the route that its memory operand leads to, or 0.
-        route: Id,
-        /// Guest physical address of the first byte of its memory operand that a device decodes; `None` if
-        /// the operand's address could not be told.
-        gpa: Option<u64>,
-        /// What the instruction does with that operand.
-        operand: MemoryOperand,
-    },
-    /// The guest asked for something malformed, or the host met something worth knowing.
-    Warning {
-        /// The text's definition.
-        text: Id,
-    },
+/// What an event refers to; the fields of its kind by their roles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct References {
+    /// Function's definition.
+    pub function: Option<Id>,
+    /// Route's definition.
+    pub route: Option<Id>,
+    /// Mapping's definition.
+    pub mapping: Option<Id>,
+    /// Page walk's definition.
+    pub walk: Option<Id>,
+    /// Instruction's definition.
+    pub instruction: Option<Id>,
+    /// Text's definition.
+    pub text: Option<Id>,
+    /// Region of the function.
+    pub region: Option<Region>,
+    /// Offset in the region, in bytes.
+    pub offset: Option<u64>,
+    /// Sequence number of the access that led to it, 0 for none.
+    pub cause: u64,
+}
+
+impl EventKind {
+    /// What the table states of the kind.
+    #[inline]
+    pub fn kind(&self) -> &'static Kind {
+        Kind::of_code(self.code()).unwrap_or(&KINDS[0])
+    }
 }
 
 /// What an instruction does with an operand in memory.
@@ -250,46 +69,6 @@ pub struct MemoryOperand {
     pub writes: bool,
     /// Size in bytes; 0 if unknown.
     pub size: u8,
-}
-
-/// One access, or one part of an access that KVM hands over in parts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AccessEvent {
-    /// The route's definition; 0 if none claims the address.
-    pub route: Id,
-    /// Where it went.
-    pub target: Target,
-    /// A write, or a read.
-    pub write: bool,
-    /// Size in bytes: 1, 2, 4 or 8.
-    pub size: u8,
-    /// The value written or read, zero-extended.
-    pub value: u64,
-    /// Current privilege level of the vCPU, 0 to 3.
-    pub cpl: u8,
-    /// Half of a read-modify-write instruction.
-    pub read_modify_write: bool,
-    /// KVM gathered it: it reached the device later than it was made, and nobody knows by whom.
-    pub coalesced: bool,
-    /// What the device answered.
-    pub outcome: Outcome,
-    /// The page walk's definition; 0 if unresolved, or for a port.
-    pub walk: Id,
-    /// The instruction's definition; 0 if unresolved.
-    pub instruction: Id,
-    /// Counts executed instructions that accessed devices: parts of one instruction share it.
-    pub instance: u32,
-    /// Byte offset of this part within the instruction's memory operand (saturates at 255).
-    pub fragment: u8,
-    /// Time that the dispatcher and the device took, in host nanoseconds (saturates at 2^24 - 1).
-    pub service_ns: u32,
-    /// The call stack's definition; 0 if none was taken.
-    pub stack: Id,
-    /// The memory type that the page table asks for through PAT; `None` if that isn't known.
-    pub pat: Option<MemoryType>,
-    /// The memory type that the access had, which MTRRs and the hypervisor decide as well; `None` if that isn't
-    /// known. Never UC-.
-    pub effective: Option<MemoryType>,
 }
 
 /// The address that an access carries.
@@ -409,6 +188,17 @@ pub enum RouteChange {
     Refused,
 }
 
+impl RouteChange {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RouteChange::Added => "added",
+            RouteChange::Removed => "removed",
+            RouteChange::Refused => "refused",
+        }
+    }
+}
+
 /// What the guest counted; see `barscope_guest_abi::counted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -419,4 +209,15 @@ pub enum Counted {
     FaultResolved,
     /// A page fault that stopped the program.
     FaultFatal,
+}
+
+impl Counted {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Counted::KernelEntries => "kernel-entries",
+            Counted::FaultResolved => "fault-resolved",
+            Counted::FaultFatal => "fault-fatal",
+        }
+    }
 }

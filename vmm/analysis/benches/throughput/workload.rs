@@ -200,11 +200,11 @@ impl<'a> Guest<'a> {
         let cause = self.access(line(4), true, 0x24, 1 + turn as u64 % 3)?;
         self.change(0x24, 0, 1, cause)?;
         self.change(0x10, 2, 1, cause)?;
-        self.record(true, EventKind::Busy { function: self.lab, until: self.time + 20_000, cause })?;
+        self.record(true, EventKind::Busy { function: self.lab, until_ns: self.time + 20_000, cause })?;
         for _ in 0..turn % 8 {
             self.access(line(5), false, 0x10, 1)?;
         }
-        self.record(false, EventKind::ClockJump { to: self.time + 20_000 })?;
+        self.record(false, EventKind::ClockJump { to_ns: self.time + 20_000 })?;
         self.change(0x28, 0, 0x78, cause)?;
         self.change(0x10, 1, 2, cause)?;
         let (function, address, data) = (self.lab, 0xfee0_0000, 0x31);

@@ -6,6 +6,8 @@ use barscope_device::Bdf;
 use barscope_trace::Capabilities;
 use barscope_trace::Definitions;
 use barscope_trace::End;
+use barscope_trace::EventKind;
+use barscope_trace::TraceInfo;
 
 use super::chain::Timestamp;
 use super::context::Findings;
@@ -15,8 +17,7 @@ use super::suite::{Devices, Suite, Test};
 use super::unseen::Unseen;
 use super::watchlist::Watchlist;
 use crate::filter::{Names, Seen, is_called};
-use crate::view::{View, What};
-use barscope_trace::TraceInfo;
+use crate::view::View;
 
 /// Holds tests against a trace, event by event: while it grows, or afterwards. Memory doesn't grow with the
 /// trace, but for records that wait for what has to follow them.
@@ -74,11 +75,11 @@ impl Engine {
             device_ns: view.device_ns.max(self.last.device_ns),
             host_ns: view.host_ns.max(self.last.host_ns),
         };
-        match &view.what {
-            What::Mark { text } if !self.names.marks.contains(text) => {
+        match (view.kind, &view.text) {
+            (EventKind::Mark { .. }, Some(text)) if !self.names.marks.contains(text) => {
                 self.names.marks.insert(Arc::clone(text));
             }
-            What::ScenarioBegin { name } if !self.names.scenarios.contains(name) => {
+            (EventKind::ScenarioBegin { .. }, Some(name)) if !self.names.scenarios.contains(name) => {
                 self.names.scenarios.insert(Arc::clone(name));
             }
             _ => {}

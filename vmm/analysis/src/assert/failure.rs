@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::view::{View, What};
+use crate::view::View;
 use crate::words;
 
 /// The answer to an assertion.
@@ -139,16 +139,16 @@ impl fmt::Display for Failure {
 
 /// An event on one line: who, and what.
 pub(super) fn describe(view: &View) -> String {
-    let (way, who) = match &view.what {
-        What::Access(access) => {
-            let who = match access.code.as_ref().and_then(|code| code.symbol.as_ref()) {
+    let (way, who) = match view.access() {
+        Some(access) => {
+            let who = match access.code().and_then(|code| code.symbol.as_ref()) {
                 Some(symbol) => symbol.to_string(),
                 None => format!("ring {}", access.cpl),
             };
             (words::path(access), who)
         }
-        _ if view.is_effect() => ("device".to_owned(), String::new()),
-        _ => (String::new(), String::new()),
+        None if view.is_effect() => ("device".to_owned(), String::new()),
+        None => (String::new(), String::new()),
     };
     format!("{way:<8} {who:<24} {}", words::summary(view)).trim_end().to_owned()
 }

@@ -8,7 +8,7 @@ mod clauses;
 mod world;
 
 use barscope_trace::Definitions;
-use barscope_trace::event::Counted;
+use barscope_trace::event::{Counted, EventKind};
 use fastrand::Rng;
 
 use self::clauses::random_clause;
@@ -19,7 +19,7 @@ use super::suite::{Devices, Placed, Suite, Test};
 use super::window::Window;
 use super::{Engine, Verdict};
 use crate::filter::{Compiled, Filter, Wanted};
-use crate::view::{View, What};
+use crate::view::View;
 
 /// How many random cases are tried: as many as the environment asks for, or `few`.
 pub(super) fn cases(few: u64) -> u64 {
@@ -75,9 +75,10 @@ impl Truth<'_> {
             Window::From { from, .. } => [from.mentions().marks, from.mentions().scenarios].concat(),
         };
         let occurs = |wanted: &Wanted| {
-            self.views.iter().any(|view| match &view.what {
-                What::Mark { text } => wanted.fits(text),
-                What::ScenarioBegin { name } => wanted.fits(name),
+            self.views.iter().any(|view| match view.kind {
+                EventKind::Mark { .. } | EventKind::ScenarioBegin { .. } => {
+                    view.text().is_some_and(|text| wanted.fits(text))
+                }
                 _ => false,
             })
         };
@@ -87,11 +88,11 @@ impl Truth<'_> {
     /// First and last event of each occurrence, and whether it has an end.
     fn occurrences(&self, window: &Window) -> Option<Vec<(usize, usize, bool)>> {
         let end = self.views.len();
-        let opened = |at: usize, wanted: &str| match &self.views[at].what {
-            What::ScenarioBegin { name } => &**name == wanted,
-            _ => false,
+        let opened = |at: usize, wanted: &str| {
+            let view = &self.views[at];
+            matches!(view.kind, EventKind::ScenarioBegin { .. }) && view.text() == Some(wanted)
         };
-        let closed = |at: usize| matches!(self.views[at].what, What::ScenarioEnd { .. });
+        let closed = |at: usize| matches!(self.views[at].kind, EventKind::ScenarioEnd { .. });
         let like = |filter: &Filter| {
             let filter = self.compile(filter)?;
             Some((0..end).filter(|at| filter.matches(&self.views[*at])).collect::<Vec<_>>())
@@ -141,8 +142,8 @@ impl Truth<'_> {
                 within(limits, counted.len() as u64)
             }
             Clause::KernelEntries(limits) => {
-                let counts = self.views[from..to].iter().filter_map(|view| match view.what {
-                    What::Count { what: Counted::KernelEntries, value, .. } => Some(value),
+                let counts = self.views[from..to].iter().filter_map(|view| match view.kind {
+                    EventKind::Count { what: Counted::KernelEntries, value, .. } => Some(value),
                     _ => None,
                 });
                 let counts: Vec<_> = counts.collect();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use barscope_device::Bdf;
 use barscope_trace::Definitions;
-use barscope_trace::event::Counted;
+use barscope_trace::event::{Counted, EventKind};
 use rustc_hash::FxHashSet;
 
 use super::chain::{Chain, Matcher, Timestamp, Unfollowed};
@@ -13,7 +13,7 @@ use super::context::Late;
 use super::covered::covered;
 use crate::coverage::Coverage;
 use crate::filter::{Compiled, Interest, Interests, Kinds, Truth, is_called};
-use crate::view::{View, What};
+use crate::view::View;
 
 /// Why a chain that was given up is open.
 const CROWDED: &str =
@@ -239,7 +239,7 @@ impl State {
                 }
             }
             (State::Entries { sum, last }, Prepared::KernelEntries(limits)) => {
-                if let What::Count { what: Counted::KernelEntries, value, .. } = view.what {
+                if let EventKind::Count { what: Counted::KernelEntries, value, .. } = view.kind {
                     *sum = sum.saturating_add(value);
                     *last = Some(view.seq);
                     if limits.high.is_some_and(|high| *sum > high) {
@@ -325,8 +325,8 @@ fn forget(matcher: &mut Matcher) {
 
 /// Why an event that may be one that the clause is about leaves it open.
 fn unclear(view: &View) -> String {
-    match view.what {
-        What::NotEmulated { .. } => {
+    match view.kind {
+        EventKind::NotEmulated { .. } => {
             format!(
                 "record {} is an instruction that KVM couldn't emulate: what it would have done isn't known",
                 view.seq

@@ -2,10 +2,10 @@
 
 use barscope_device::{Bdf, Region};
 use barscope_trace::Definitions;
-use barscope_trace::event::{Backing, RouteChange};
+use barscope_trace::event::{Backing, EventKind, RouteChange};
 
 use crate::filter::{Compiled, Hidden};
-use crate::view::{View, What};
+use crate::view::View;
 
 /// The region of a function.
 type Place = (Option<Bdf>, Region);
@@ -85,10 +85,11 @@ fn told(((_, region), served): &(Place, Served)) -> Option<String> {
 
 /// How accesses to a region are served from this event on.
 fn change(view: &View) -> Option<(Place, Backing)> {
-    let (route, backing) = match &view.what {
-        What::Backing { route: Some(route), backing, .. } => (route, *backing),
-        What::Route { route: Some(route), change: RouteChange::Removed, .. } => (route, Backing::Trapped),
+    let backing = match view.kind {
+        EventKind::Backing { backing, .. } => backing,
+        EventKind::Route { change: RouteChange::Removed, .. } => Backing::Trapped,
         _ => return None,
     };
+    let route = view.route()?;
     Some(((view.function().map(|function| function.bdf), route.region), backing))
 }

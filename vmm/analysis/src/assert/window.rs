@@ -3,9 +3,10 @@
 use std::fmt;
 
 use barscope_trace::Definitions;
+use barscope_trace::event::EventKind;
 
 use crate::filter::{Compiled, Diagnostic, Filter, Interest, Interests, Kinds, Truth, mark};
-use crate::view::{View, What};
+use crate::view::View;
 
 /// A part of a trace. If it occurs several times, a clause has to hold in each occurrence.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,19 +86,21 @@ pub(super) enum Bounds {
 
 impl Bounds {
     pub(super) fn opens(&self, view: &View) -> Truth {
-        match (self, &view.what) {
+        match (self, view.kind) {
             (Bounds::Whole, _) => Truth::Yes,
-            (Bounds::Scenario(_), What::ScenarioBegin { .. }) if view.uncertain.text => Truth::Maybe,
-            (Bounds::Scenario(wanted), What::ScenarioBegin { name }) => (**name == **wanted).into(),
+            (Bounds::Scenario(_), EventKind::ScenarioBegin { .. }) if view.uncertain.text => Truth::Maybe,
+            (Bounds::Scenario(wanted), EventKind::ScenarioBegin { .. }) => {
+                (view.text() == Some(wanted.as_str())).into()
+            }
             (Bounds::Scenario(_), _) => Truth::No,
             (Bounds::Between { from, .. } | Bounds::From { from }, _) => from.test(view),
         }
     }
 
     pub(super) fn closes(&self, view: &View) -> Truth {
-        match (self, &view.what) {
+        match (self, view.kind) {
             (Bounds::Whole | Bounds::From { .. }, _) => Truth::No,
-            (Bounds::Scenario(_), what) => matches!(what, What::ScenarioEnd { .. }).into(),
+            (Bounds::Scenario(_), kind) => matches!(kind, EventKind::ScenarioEnd { .. }).into(),
             (Bounds::Between { to, .. }, _) => to.test(view),
         }
     }

@@ -114,7 +114,7 @@ impl Comparison {
             }
         }
         let by = if labels.is_empty() { "nothing".to_owned() } else { labels.join(", ") };
-        let same = left.address == right.address && left.place == right.place;
+        let same = left.address() == right.address() && left.place() == right.place();
         Some(match (same, target(left)) {
             (true, Some(target)) => format!("Both reached {target}. They differ in: {by}."),
             _ => format!("They reached different places. They differ in: {by}."),
@@ -122,8 +122,8 @@ impl Comparison {
     }
 }
 
-fn target(access: &AccessView) -> Option<String> {
-    let place = access.place.as_ref()?;
+fn target(access: AccessView<'_>) -> Option<String> {
+    let place = access.place()?;
     let bdf = place.bdf.map(|bdf| format!("{bdf} ")).unwrap_or_default();
     let at = access.gpa().map(|address| format!("{address:x}, which is ")).unwrap_or_default();
     Some(format!("{at}{} of {bdf}{}", words::target(access), place.device()))

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use barscope_trace::Definitions;
 use barscope_trace::definition::{Route, Walk};
-use barscope_trace::event::{AccessEvent, Counted, Event, EventKind, Id, RouteChange, Target};
+use barscope_trace::event::{Counted, Event, EventKind, Id, RouteChange, Target};
 
 use super::{Explanation, Fault, Layers, Mapped, PageTable, RegisterUse, RouteUse, TypeReason};
 use crate::Completeness;
 use crate::maps::{Maps, Sections};
 use crate::symbols::Symbols;
-use crate::view::{AccessView, Place, View, What};
+use crate::view::{AccessView, Place, View};
 
 /// So many consequences are kept.
 const CONSEQUENCES: usize = 64;
@@ -102,9 +102,9 @@ impl Gather {
             self.cause = Some(view.clone());
         }
         self.sections.add(view);
-        match &view.what {
-            What::Access(access) => self.sections.access(view, access, Some(())),
-            What::Count { what: Counted::KernelEntries, .. } => self.counted(view),
+        match (view.access(), view.kind) {
+            (Some(access), _) => self.sections.access(access, Some(())),
+            (None, EventKind::Count { what: Counted::KernelEntries, .. }) => self.counted(view),
             _ => (),
         }
         self.part(event, view);
@@ -115,8 +115,7 @@ impl Gather {
     fn counted(&mut self, view: &View) {
         let section = self.sections.count(view);
         let (Some(layers), Some(record)) = (&mut self.layers, &self.record) else { return };
-        let program =
-            record.access().filter(|access| access.cpl == 3).and_then(|access| access.walk.as_ref());
+        let program = record.access().filter(|access| access.cpl == 3).and_then(|access| access.walk());
         let covered = program.is_some_and(|walk| section.covers(record.seq, walk.cr3));
         if covered && record.vcpu == view.vcpu && layers.kernel_entries.is_none() {
             layers.kernel_entries = Some(view.clone());
@@ -124,20 +123,20 @@ impl Gather {
     }
 
     fn before(&mut self, definitions: &Definitions, event: &Event, view: &View) {
-        match (&event.kind, &view.what) {
-            (EventKind::Map { mapping }, _) if Some(*mapping) == self.mapping => {
+        match event.kind {
+            EventKind::Map { mapping } if Some(mapping) == self.mapping => {
                 self.mapped = Some(view.seq);
                 self.fault = None;
             }
-            (EventKind::Route { route, change, cause }, _)
-                if self.route.as_ref().is_some_and(|(known, _)| known == route) =>
+            EventKind::Route { route, change, cause }
+                if self.route.as_ref().is_some_and(|(known, _)| *known == route) =>
             {
-                self.routed = (*change == RouteChange::Added).then_some((view.seq, *cause));
+                self.routed = (change == RouteChange::Added).then_some((view.seq, cause));
             }
-            (_, What::Count { what: Counted::FaultResolved, address, rip, .. }) => {
+            EventKind::Count { what: Counted::FaultResolved, address, rip, .. } => {
                 let Some(walk) = &self.walk else { return };
                 if address.checked_sub(walk.page).is_some_and(|within| within < walk.page_size) {
-                    let code = self.symbols.address(definitions, *rip, walk.cr3);
+                    let code = self.symbols.address(definitions, rip, walk.cr3);
                     let code = code.map(|symbol| symbol.to_string());
                     self.fault = Some(Fault { record: view.clone(), code });
                 }
@@ -148,34 +147,34 @@ impl Gather {
 
     fn here(&mut self, definitions: &Definitions, view: &View) {
         self.record = Some(view.clone());
-        if let What::Map { .. } = view.what {
+        if let EventKind::Map { .. } = view.kind {
             self.mapped = Some(view.seq);
         }
-        if let What::Unmap { .. } = view.what {
+        if let EventKind::Unmap { .. } = view.kind {
             self.unmapped = Some(view.seq);
         }
-        if let (What::Count { address, rip, .. }, Some(maps)) = (&view.what, &self.maps) {
-            self.mapping = maps.alive_at(*address).map(|(id, _)| id);
+        if let (EventKind::Count { address, rip, .. }, Some(maps)) = (view.kind, &self.maps) {
+            self.mapping = maps.alive_at(address).map(|(id, _)| id);
             let mapping = self.mapping.and_then(|id| definitions.mapping(id));
             let space = mapping.and_then(|mapping| mapping.address_space).unwrap_or(0);
-            let code = self.symbols.address(definitions, *rip, space);
+            let code = self.symbols.address(definitions, rip, space);
             self.faulted = code.map(|symbol| symbol.to_string());
         }
-        if let (What::Access(access), EventKind::Access(event)) = (&view.what, &self.event.kind) {
-            self.place = access.place.clone();
-            self.layers = Some(Layers::new(event, access));
+        if let Some(access) = view.access() {
+            self.place = access.place().cloned();
+            self.layers = Some(Layers::new(access));
         }
     }
 
     fn after(&mut self, view: &View) {
-        match &view.what {
-            What::Unmap { id, .. } if Some(*id) == self.mapping => {
+        match (view.kind, view.place()) {
+            (EventKind::Unmap { mapping }, _) if Some(mapping) == self.mapping => {
                 self.unmapped.get_or_insert(view.seq);
             }
-            What::Change { place, old, new, cause } if *cause == self.event.seq => {
+            (EventKind::Change { old, new, cause, .. }, Some(place)) if cause == self.event.seq => {
                 let register = self.layers.as_mut().and_then(|layers| layers.register.as_mut());
                 if let (Some(register), Some(accessed)) = (register, &self.place) {
-                    register.changed(accessed, place, *old, *new);
+                    register.changed(accessed, place, old, new);
                 }
             }
             _ => (),
@@ -255,15 +254,15 @@ impl Gather {
 }
 
 impl Layers {
-    fn new(event: &AccessEvent, access: &AccessView) -> Self {
-        let memory = matches!(event.target, Target::Memory(_));
+    fn new(access: AccessView<'_>) -> Self {
+        let memory = matches!(access.target, Target::Memory(_));
         Self {
             parts: Vec::new(),
             parts_not_shown: 0,
             mapped: None,
             unmapped: None,
             fault: None,
-            page_table: access.walk.as_deref().map(PageTable::new),
+            page_table: access.walk().map(PageTable::new),
             memory_type: TypeReason::new(access),
             exit: match (memory, access.coalesced) {
                 (true, false) => "KVM_EXIT_MMIO",

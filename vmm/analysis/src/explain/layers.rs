@@ -60,9 +60,9 @@ pub(super) fn layers(explanation: &Explanation) -> Vec<Layer> {
     list.into_iter().map(|rows| Layer { rows }).collect()
 }
 
-fn code(view: &View, access: &AccessView, layers: &Layers) -> Vec<Row> {
+fn code(view: &View, access: AccessView<'_>, layers: &Layers) -> Vec<Row> {
     let mut rows = vec![Row::aside("code", vec![whose(access)])];
-    if let Some(code) = &access.code {
+    if let Some(code) = access.code() {
         let mut items = vec![code.text.clone(), format!("at {:x}", code.rip)];
         if code.ambiguous {
             items.push("others that end here would fit too".to_owned());
@@ -75,9 +75,9 @@ fn code(view: &View, access: &AccessView, layers: &Layers) -> Vec<Row> {
         other => format!("ring {other}"),
     };
     let mut items = vec![ring.clone()];
-    items.extend(access.process.as_ref().map(|process| format!("{} {}", process.name, process.pid)));
+    items.extend(access.process().map(|process| format!("{} {}", process.name, process.pid)));
     rows.push(Row::new("privilege", items, Likeness::Key(ring)));
-    if let Some(cause) = access.caused_by {
+    if let Some(cause) = view.cause() {
         let why = format!("interrupt caused by record {cause}");
         rows.push(Row::new("handler", vec![why], Likeness::Key("handler".to_owned())));
     }
@@ -91,8 +91,8 @@ fn code(view: &View, access: &AccessView, layers: &Layers) -> Vec<Row> {
 }
 
 /// Function and line, or the address.
-pub(super) fn whose(access: &AccessView) -> String {
-    code_name(access.code.as_deref())
+pub(super) fn whose(access: AccessView<'_>) -> String {
+    code_name(access.code())
 }
 
 /// The same of any code.
@@ -111,7 +111,7 @@ fn parts(view: &View, layers: &Layers) -> Vec<String> {
     let half = |part: &View| {
         let other = part.access();
         own.zip(other).is_some_and(|(own, other)| {
-            own.read_modify_write && own.write != other.write && own.address == other.address
+            own.read_modify_write && own.write != other.write && own.address() == other.address()
         })
     };
     if let [only] = layers.parts.as_slice()
@@ -127,10 +127,10 @@ fn parts(view: &View, layers: &Layers) -> Vec<String> {
     vec![format!("one of {all} of one instruction: also records {}{more}", seqs.join(", "))]
 }
 
-fn virtual_address(access: &AccessView, layers: &Layers) -> Option<Vec<Row>> {
+fn virtual_address(access: AccessView<'_>, layers: &Layers) -> Option<Vec<Row>> {
     let address = access.gva()?;
     let mut rows = vec![Row::words("virtual", format!("{address:016x}"))];
-    let Some(mapping) = &access.mapping else {
+    let Some(mapping) = access.mapping() else {
         let guess = format!("{}: inferred from the page walk, not announced", access.path());
         rows.push(Row::new("mapping", vec![guess], Likeness::Key(access.path().to_string())));
         rows.extend(fault(layers).map(|fault| Row::aside("filled", vec![fault])));
@@ -177,8 +177,8 @@ fn page_walk(layers: &Layers) -> Option<Vec<Row>> {
     rows.push(Row::words("rights", format!("{who}, {what}")));
     if let Some(reason) = layers.memory_type {
         let mut items = reason.words();
-        items.push(meaning(reason.effective).to_owned());
-        let key = words::memory_type(reason.pat, reason.effective);
+        items.push(meaning(reason.memory_type).to_owned());
+        let key = words::memory_type(reason.pat, reason.memory_type);
         rows.push(Row::new("memory type", items, Likeness::Key(key)));
     }
     Some(rows)
@@ -196,19 +196,19 @@ fn meaning(memory_type: MemoryType) -> &'static str {
     }
 }
 
-fn bus(access: &AccessView, layers: &Layers) -> Vec<Row> {
-    let mut rows = match access.address {
+fn bus(access: AccessView<'_>, layers: &Layers) -> Vec<Row> {
+    let mut rows = match access.address() {
         BusAddress::Memory(address) => vec![Row::words("physical", format!("{address:x}"))],
         BusAddress::Port(port) => vec![Row::words("port", format!("{port:x}"))],
     };
     rows.push(Row::words("KVM exit", layers.exit));
     let Some(route) = &layers.route else {
-        let (nothing, place) = match &access.place {
+        let (nothing, place) = match access.place() {
             Some(place) => (place.bdf.map(|bdf| format!(" at {bdf}")).unwrap_or_default(), ""),
             None => (String::new(), " of this machine"),
         };
         let mut items = vec![format!("none: no function{nothing}{place} decodes it")];
-        items.extend(access.absent.as_deref().map(words::absence));
+        items.extend(access.absent().map(words::absence));
         rows.push(Row::new("route", items, Likeness::Words));
         return rows;
     };
@@ -216,15 +216,15 @@ fn bus(access: &AccessView, layers: &Layers) -> Vec<Row> {
     rows
 }
 
-fn way(access: &AccessView, route: &RouteUse) -> Vec<String> {
-    let whose = match &access.place {
+fn way(access: AccessView<'_>, route: &RouteUse) -> Vec<String> {
+    let whose = match access.place() {
         Some(place) => {
             let bdf = place.bdf.map_or_else(|| "the host bridge".to_owned(), |bdf| bdf.to_string());
             format!("{bdf} {}", place.device())
         }
         None => "nothing".to_owned(),
     };
-    let mechanism = match (access.is_configuration(), access.address) {
+    let mechanism = match (access.is_configuration(), access.address()) {
         (false, _) => route.region.to_string(),
         (true, BusAddress::Memory(_)) => "configuration space by ECAM".to_owned(),
         (true, BusAddress::Port(_)) => "configuration space by CF8/CFC".to_owned(),
@@ -238,12 +238,12 @@ fn way(access: &AccessView, route: &RouteUse) -> Vec<String> {
     items
 }
 
-fn register(access: &AccessView, layers: &Layers) -> Vec<Row> {
+fn register(access: AccessView<'_>, layers: &Layers) -> Vec<Row> {
     let mut rows = Vec::new();
-    let place = access.place.as_ref().map(ToString::to_string);
+    let place = access.place().map(ToString::to_string);
     match (&layers.register, place) {
         (Some(register), Some(place)) => {
-            let within = access.place.as_ref().and_then(Place::register_name);
+            let within = access.place().and_then(Place::register_name);
             let name = within.unwrap_or_else(|| register.name.clone());
             let kind = if register.memory { "memory".to_owned() } else { format!("{} bytes", register.size) };
             let mut items = vec![format!("{place} {name}"), register.access.abbreviation().to_owned(), kind];

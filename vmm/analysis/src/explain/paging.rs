@@ -129,11 +129,11 @@ impl Entry {
 }
 
 impl TypeReason {
-    pub(super) fn new(access: &AccessView) -> Option<Self> {
-        let walk = access.walk.as_deref()?;
+    pub(super) fn new(access: AccessView<'_>) -> Option<Self> {
+        let walk = access.walk()?;
         Some(Self {
-            effective: access.memory_type?,
-            pat: access.pat,
+            memory_type: access.memory_type()?,
+            pat: access.pat(),
             pat_entry: pat_entry(walk),
             mtrr: walk.mtrr,
         })
@@ -146,7 +146,7 @@ impl TypeReason {
             (Some(entry), Some(pat)) => format!("PAT asks {pat} (entry {entry}, {})", bits_of(entry)),
             (Some(entry), None) => format!("PAT entry {entry}, {}", bits_of(entry)),
         };
-        let effective = self.effective;
+        let effective = self.memory_type;
         vec![
             asked,
             match self.mtrr {

@@ -43,20 +43,23 @@ pub struct FieldUse {
     /// Width in bits.
     pub width: u8,
     /// What was read or written.
+    #[serde(serialize_with = "as_hex")]
     pub value: u64,
     /// The name of that value.
     pub value_name: Option<String>,
     /// The field before, if the access changed the register.
+    #[serde(serialize_with = "as_hex_or_null")]
     pub old: Option<u64>,
     /// The field after, if the access changed the register.
+    #[serde(serialize_with = "as_hex_or_null")]
     pub new: Option<u64>,
     /// What it means.
     pub doc: String,
 }
 
 impl RegisterUse {
-    pub(super) fn new(access: &AccessView) -> Option<Self> {
-        let place = access.place.as_ref()?;
+    pub(super) fn new(access: AccessView<'_>) -> Option<Self> {
+        let place = access.place()?;
         let register = place.register()?;
         let fields =
             if access.outcome == Outcome::Ok { place.fields(access.value, access.size) } else { Vec::new() };

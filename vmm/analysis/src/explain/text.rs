@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use barscope_trace::event::EventKind;
 use barscope_trace::units;
 
 use super::layers::{code_name, layers, whose};
 use super::{Explanation, Mapped};
 use crate::maps::MappingUse;
 use crate::style::{ASIDE, HEADING, Paint, WARNING};
-use crate::view::{View, What};
+use crate::view::View;
 use crate::words;
 use crate::wrap::wrap;
 
@@ -82,7 +83,7 @@ impl Drawing<'_> {
     fn other(&mut self, explanation: &Explanation) -> io::Result<()> {
         let mut items = kind(&explanation.record);
         items.extend(explanation.faulted.clone());
-        if let What::Count { address: 1.., .. } = explanation.record.what
+        if let EventKind::Count { address: 1.., .. } = explanation.record.kind
             && explanation.mappings.is_empty()
         {
             items.push("no mapping of a device held the address".to_owned());
@@ -93,7 +94,7 @@ impl Drawing<'_> {
             items.extend(cause.access().map(whose));
             self.row("caused by", &items, false, false)?;
         }
-        if let What::NotEmulated { .. } = explanation.record.what {
+        if let EventKind::NotEmulated { .. } = explanation.record.kind {
             for (label, items) in not_emulated(&explanation.record) {
                 self.row(label, &items, false, false)?;
             }
@@ -148,7 +149,11 @@ impl Drawing<'_> {
         if !types.is_empty() {
             items.push(format!("memory type {}", types.join(" and ")));
         }
-        items.push(words::counted(mapping.faults + mapping.fatal_faults, "page fault", "page faults"));
+        items.push(words::counted(
+            mapping.faults_resolved + mapping.faults_fatal,
+            "page fault",
+            "page faults",
+        ));
         self.row("used", &items, false, false)
     }
 
@@ -231,54 +236,64 @@ fn circumstances(view: &View) -> Vec<String> {
 fn kind(view: &View) -> Vec<String> {
     let whose = view.function().map(|function| format!("{} {}", function.bdf, function.name));
     let of = whose.map(|whose| format!(" of {whose}")).unwrap_or_default();
-    match &view.what {
-        What::Access(_) => vec!["an access".to_owned()],
-        What::Change { place, old, new, .. } => {
+    match view.kind {
+        EventKind::Access(_) => vec!["an access".to_owned()],
+        EventKind::Change { old, new, .. } => {
+            let place = view.place().map(ToString::to_string).unwrap_or_default();
             vec![format!("a register{of} changed: {place} from {old:#x} to {new:#x}")]
         }
-        What::Busy { duration, .. } => {
-            vec![format!("work{of} that takes {} on the device clock", words::time(*duration))]
+        EventKind::Busy { .. } => {
+            let duration = words::time(view.busy_ns().unwrap_or(0));
+            vec![format!("work{of} that takes {duration} on the device clock")]
         }
-        What::Msi { index, address, data, delivered, .. } => {
-            let taken = if *delivered { "KVM took it" } else { "KVM did not take it" };
+        EventKind::Msi { index, address, data, delivered, .. } => {
+            let taken = if delivered { "KVM took it" } else { "KVM did not take it" };
             vec![
                 format!("message-signalled interrupt{of}"),
                 format!("vector {index} of the function: {data:#x} written to {address:x}"),
                 taken.to_owned(),
             ]
         }
-        What::InterruptLost { .. } => vec![format!("an interrupt{of} that reached no processor and won't")],
-        What::AddressCut { bits, .. } => {
+        EventKind::InterruptLost { .. } => {
+            vec![format!("an interrupt{of} that reached no processor and won't")]
+        }
+        EventKind::AddressCut { bits, .. } => {
             vec![format!("an address for DMA, too long for the {bits} address bits{of}")]
         }
-        What::InterruptMasked { .. } => vec![format!("an interrupt{of} that waits for its mask to go")],
-        What::Intx { .. } => vec![format!("the interrupt pin{of}")],
-        What::Dma { .. } => vec![format!("a transfer{of} between the device and guest memory")],
-        What::Route { route: Some(route), .. } => {
-            let last = route.base.saturating_add(route.size.saturating_sub(1));
-            vec![format!("what decodes {:x}-{last:x}: {}{of}", route.base, route.region)]
+        EventKind::InterruptMasked { .. } => vec![format!("an interrupt{of} that waits for its mask to go")],
+        EventKind::Intx { .. } => vec![format!("the interrupt pin{of}")],
+        EventKind::Dma { .. } => vec![format!("a transfer{of} between the device and guest memory")],
+        EventKind::Route { .. } => match view.route() {
+            Some(route) => {
+                let last = route.base.saturating_add(route.size.saturating_sub(1));
+                vec![format!("what decodes {:x}-{last:x}: {}{of}", route.base, route.region)]
+            }
+            None => vec!["what decodes a range of addresses".to_owned()],
+        },
+        EventKind::Backing { .. } => vec![format!("how accesses to a BAR{of} are served from here on")],
+        EventKind::PagesWritten { .. } => vec![format!("pages{of} that the guest wrote without a trap")],
+        EventKind::Doorbell { .. } => vec![format!("a doorbell{of} that KVM takes without a record of each")],
+        EventKind::Map { .. } => vec!["the guest announces a mapping".to_owned()],
+        EventKind::Unmap { .. } => vec!["the guest announces that a mapping ends".to_owned()],
+        EventKind::Mark { .. } => vec!["a point that the guest or the bench named".to_owned()],
+        EventKind::ScenarioBegin { .. } => vec!["what follows is part of this scenario".to_owned()],
+        EventKind::ScenarioEnd { .. } => {
+            vec![format!("the scenario's result: {}", view.text().unwrap_or_default())]
         }
-        What::Route { .. } => vec!["what decodes a range of addresses".to_owned()],
-        What::Backing { .. } => vec![format!("how accesses to a BAR{of} are served from here on")],
-        What::PagesWritten { .. } => vec![format!("pages{of} that the guest wrote without a trap")],
-        What::Doorbell { .. } => vec![format!("a doorbell{of} that KVM takes without a record of each")],
-        What::Map { .. } => vec!["the guest announces a mapping".to_owned()],
-        What::Unmap { .. } => vec!["the guest announces that a mapping ends".to_owned()],
-        What::Mark { .. } => vec!["a point that the guest or the bench named".to_owned()],
-        What::ScenarioBegin { .. } => vec!["what follows is part of this scenario".to_owned()],
-        What::ScenarioEnd { summary, .. } => vec![format!("the scenario's result: {summary}")],
-        What::Count { address: 0, .. } => vec!["what the guest's kernel counted".to_owned()],
-        What::Count { rip: 0, .. } => vec!["a page fault".to_owned()],
-        What::Count { rip, .. } => vec![format!("a page fault of the instruction at {rip:x}")],
-        What::IsrEnter { .. } => vec!["from here on this vCPU is in an interrupt handler".to_owned()],
-        What::IsrExit { .. } => vec!["this vCPU leaves the interrupt handler".to_owned()],
-        What::ClockJump { .. } => vec!["the guest waits, so the virtual device clock jumps".to_owned()],
-        What::NotEmulated { gpa: None, .. } => vec!["KVM_EXIT_INTERNAL_ERROR: emulation failed".to_owned()],
-        What::NotEmulated { .. } => vec![
+        EventKind::Count { address: 0, .. } => vec!["what the guest's kernel counted".to_owned()],
+        EventKind::Count { rip: 0, .. } => vec!["a page fault".to_owned()],
+        EventKind::Count { rip, .. } => vec![format!("a page fault of the instruction at {rip:x}")],
+        EventKind::IsrEnter { .. } => vec!["from here on this vCPU is in an interrupt handler".to_owned()],
+        EventKind::IsrExit { .. } => vec!["this vCPU leaves the interrupt handler".to_owned()],
+        EventKind::ClockJump { .. } => vec!["the guest waits, so the virtual device clock jumps".to_owned()],
+        EventKind::NotEmulated { gpa: None, .. } => {
+            vec!["KVM_EXIT_INTERNAL_ERROR: emulation failed".to_owned()]
+        }
+        EventKind::NotEmulated { .. } => vec![
             format!("an access{of} that never happened"),
             "KVM_EXIT_INTERNAL_ERROR: emulation failed".to_owned(),
             "the guest got #UD".to_owned(),
         ],
-        What::Warning { .. } => vec!["something worth knowing".to_owned()],
+        EventKind::Warning { .. } => vec!["something worth knowing".to_owned()],
     }
 }

@@ -339,15 +339,11 @@ fn conflict(first: &Literal<'_>, second: &Literal<'_>) -> String {
 fn no_such(kind: &str, field: &Field) -> String {
     let have = super::KINDS.iter().filter(|(_, kinds, _)| {
         let one = super::KINDS.iter().filter(|(_, other, _)| other.within(*kinds)).count() == 1;
-        one && kinds.meets(holders_of_field(field))
+        one && kinds.meets(holders_of(field.name))
     });
     let have: Vec<_> = have.map(|(name, ..)| *name).collect();
     let property = field.name;
     format!("no {kind} record has the property {property}: {} records have it", have.join(", "))
-}
-
-fn holders_of_field(field: &Field) -> Kinds {
-    holders_of(field.name).unwrap_or(Kinds::NONE)
 }
 
 fn shown(literal: &Literal<'_>) -> String {

@@ -1,14 +1,14 @@
 //! What an event has, by name: the fields that a filter can ask for.
 
-use barscope_device::InterruptLoss;
+use std::sync::LazyLock;
+
 use barscope_trace::definition::{MemoryType, Path};
-use barscope_trace::event::DmaOutcome;
-use barscope_trace::event::Outcome;
+use barscope_trace::event::{self, DmaOutcome, EventKind, Outcome, Role, Visitor};
 
 use super::expr::{Op, Operand};
 use super::node::By;
 use super::truth::Truth;
-use crate::view::{BusAddress, Code, View, What};
+use crate::view::{BusAddress, Code, View};
 
 /// What a field of an event holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,17 @@ pub struct Field {
     pub of: Type,
     /// What it is.
     pub about: &'static str,
-    get: for<'a> fn(&'a View) -> Option<Value<'a>>,
+    get: Get,
     from: From,
+}
+
+/// How a property is read.
+#[derive(Clone, Copy)]
+enum Get {
+    /// As the field of the record that has its name as a property.
+    Recorded,
+    /// By this.
+    By(for<'a> fn(&'a View) -> Option<Value<'a>>),
 }
 
 /// Where a property comes from: what may leave it open.
@@ -113,11 +122,8 @@ impl Field {
 
     /// What isn't known of the event's property.
     fn doubt(&self, view: &View) -> Doubt {
-        let (access, not_emulated) = match &view.what {
-            What::Access(access) => (Some(access), false),
-            What::NotEmulated { .. } => (None, true),
-            _ => (None, false),
-        };
+        let access = view.access();
+        let not_emulated = matches!(view.kind, EventKind::NotEmulated { .. });
         let instruction = access.is_some() || not_emulated;
         let gathered = access.is_some_and(|access| access.coalesced);
         match self.from {
@@ -160,12 +166,44 @@ impl Field {
 
     /// What the event has of it; `None` if it has no such thing.
     pub(crate) fn get<'a>(&self, view: &'a View) -> Option<Value<'a>> {
-        (self.get)(view)
+        match self.get {
+            Get::By(get) => get(view),
+            Get::Recorded => {
+                let mut found = Recorded { property: self.name, value: None };
+                view.kind.visit(&mut found);
+                found.value
+            }
+        }
+    }
+
+    /// Whether it is just a field of the record.
+    #[cfg(test)]
+    pub(super) fn is_recorded(&self) -> bool {
+        matches!(self.get, Get::Recorded)
     }
 
     /// The field of this name.
     pub(crate) fn named(name: &str) -> Option<&'static Field> {
         FIELDS.iter().find(|field| field.name == name)
+    }
+}
+
+/// Looks for the field that is a property.
+struct Recorded<'a> {
+    property: &'static str,
+    value: Option<Value<'a>>,
+}
+
+impl Visitor for Recorded<'_> {
+    fn field(&mut self, field: &'static event::Field, value: event::Value) {
+        if field.property == Some(self.property) {
+            self.value = match value {
+                event::Value::Number(value) => number(value),
+                event::Value::Flag(value) => flag(value),
+                event::Value::Name(name) => text(name),
+                _ => None,
+            };
+        }
     }
 }
 
@@ -227,12 +265,6 @@ const PAT_TYPES: &[&str] = &[
     MemoryType::WriteProtected.name(),
     MemoryType::WriteBack.name(),
 ];
-const LOSSES: &[&str] = &[
-    InterruptLoss::NothingEnabled.name(),
-    InterruptLoss::BusMasterOff.name(),
-    InterruptLoss::Asleep.name(),
-    InterruptLoss::MemoryWrite.name(),
-];
 /// What an access can have.
 const MEMORY_TYPES: &[&str] = &[
     MemoryType::Uncacheable.name(),
@@ -259,14 +291,28 @@ const OUTCOMES: &[&str] = &[
 
 use Type::{Flag, Hex, Name, Number, Text, Time};
 
-/// A field of `View`.
+/// A property of a view.
 const fn field(
     name: &'static str,
     of: Type,
     about: &'static str,
     get: for<'a> fn(&'a View) -> Option<Value<'a>>,
 ) -> Field {
-    Field { name, of, about, get, from: From::Record }
+    Field { name, of, about, get: Get::By(get), from: From::Record }
+}
+
+/// A property that the table of events states.
+fn recorded(property: &'static str) -> Option<Field> {
+    let mut fields = event::KINDS.iter().flat_map(|kind| kind.fields);
+    let field = fields.find(|field| field.property == Some(property))?;
+    let of = match field.of {
+        event::Type::Flag => Flag,
+        event::Type::Name(names) | event::Type::OptionalName(names) => Name(names),
+        _ if field.role == Role::Time => Time,
+        _ if field.role.is_hex() => Hex,
+        _ => Number,
+    };
+    Some(Field { name: property, of, about: field.doc, get: Get::Recorded, from: From::Record })
 }
 
 impl Field {
@@ -276,161 +322,214 @@ impl Field {
     }
 }
 
-/// All fields. Who adds one adds it here, and nowhere else.
-pub const FIELDS: &[Field] = &[
-    field("seq", Number, "sequence number", |view| number(view.seq)),
-    field("time", Time, "device time", |view| number(view.device_ns)),
-    field("host", Time, "host time since the trace began", |view| number(view.host_ns)),
-    field("vcpu", Number, "vCPU that it happened on", |view| number(view.vcpu?)),
-    field("scenario", Text, "scenario that it is part of", |view| text(view.scenario.as_deref()?))
-        .of(From::Scenario),
-    field("cause", Number, "sequence number of the access that led to it", |view| number(view.cause()?))
-        .of(From::Cause),
-    field("cpl", Number, "privilege level", |view| number(view.cpl()?)).of(From::Ring),
-    field("path", Name(PATHS), "how the virtual address came to lead there", |view| {
-        text(view.path()?.name())
-    })
-    .of(From::Path),
-    field("announced", Flag, "the guest said so, of the mapping", |view| flag(view.walk()?.announced))
-        .of(From::Walk),
-    field("function", Text, "function of the code", |view| text(&view.code()?.symbol.as_ref()?.function))
-        .of(From::Function),
-    field("file", Text, "source file of the code", |view| {
-        text(view.code()?.symbol.as_ref()?.file.as_deref()?)
-    })
-    .of(From::Function),
-    field("line", Number, "source line of the code", |view| number(view.code()?.symbol.as_ref()?.line?))
-        .of(From::Function),
-    field("instruction", Text, "instruction, as in \"mov [rdi+8],esi\"", |view| text(&view.code()?.text))
-        .of(From::Code),
-    field("rip", Hex, "address of the instruction", |view| match &view.what {
-        What::Count { rip, .. } => number(*rip),
-        _ => number(view.code()?.rip),
-    })
-    .of(From::Code),
-    field("gva", Hex, "guest virtual address", |view| number(view.gva()?)).of(From::Walk),
-    field("gpa", Hex, "guest physical address", |view| number(view.gpa()?)),
-    field("cr3", Hex, "address space", |view| number(view.walk()?.cr3)).of(From::Walk),
-    field("port", Hex, "I/O port", |view| match view.access()?.address {
-        BusAddress::Port(port) => number(port),
-        BusAddress::Memory(_) => None,
-    })
-    .of(From::Access),
-    field("pat", Name(PAT_TYPES), "memory type that the page asks for, through PAT", |view| {
-        text(view.pat()?.name())
-    })
-    .of(From::Pat),
-    field("memtype", Name(MEMORY_TYPES), "effective memory type: what PAT and MTRRs make of it", |view| {
-        text(view.memory_type()?.name())
-    })
-    .of(From::Walk),
-    field("uncached", Flag, "memtype UC", |view| flag(view.memory_type()?.uncached())).of(From::Walk),
-    field("user-page", Flag, "the page tables let ring 3 use the page", |view| flag(view.walk()?.user))
-        .of(From::Walk),
-    field("offset", Hex, "offset in the region", |view| number(view.place()?.offset)).of(From::Place),
-    field("width", Number, "width in bytes", |view| number(view.access()?.size)).of(From::Access),
-    field("value", Hex, "value read, written, held after a change, or counted", |view| number(value(view)?))
-        .of(From::Access),
-    field("old", Hex, "value before a change", |view| match view.what {
-        What::Change { old, .. } => number(old),
-        _ => None,
-    }),
-    field("outcome", Name(OUTCOMES), "what became of an access or a transfer", |view| match &view.what {
-        What::Access(access) => text(access.outcome.name()),
-        What::Dma { outcome, .. } => text(outcome.name()),
-        _ => None,
-    })
-    .of(From::Access),
-    field("rmw", Flag, "half of a read-modify-write instruction", |view| {
-        flag(view.access()?.read_modify_write)
-    })
-    .of(From::Access),
-    field("coalesced", Flag, "KVM gathered it and handed it over later", |view| {
-        flag(view.access()?.coalesced)
-    })
-    .of(From::Access),
-    field("instance", Number, "executed instruction; its parts share it", |view| {
-        number(view.access()?.instance)
-    })
-    .of(From::Access),
-    field("fragment", Number, "byte offset within the instruction's operand", |view| {
-        number(view.access()?.fragment)
-    })
-    .of(From::Access),
-    field("service", Time, "host time that dispatcher and device took", |view| {
-        number(view.access()?.service_ns)
-    })
-    .of(From::Access),
-    field("handler", Flag, "in an interrupt handler", |view| flag(view.access()?.in_handler))
-        .of(From::Handler),
-    field("index", Number, "which of the function's interrupt vectors", |view| match view.what {
-        What::Msi { index, .. } | What::InterruptLost { index, .. } | What::InterruptMasked { index, .. } => {
-            number(index)
+/// All properties: in this order, those of views and those that the table of events states.
+pub static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
+    let mut all: Vec<Field> = PROPERTIES.iter().filter_map(Property::field).collect();
+    for property in event::KINDS.iter().flat_map(|kind| kind.fields).filter_map(|field| field.property) {
+        if all.iter().all(|known| known.name != property) {
+            all.extend(recorded(property));
         }
-        _ => None,
-    }),
-    field("why", Name(LOSSES), "why an interrupt is lost", |view| match view.what {
-        What::InterruptLost { why, .. } => text(why?.name()),
-        _ => None,
-    }),
-    field("vector", Hex, "interrupt vector of the vCPU", |view| match view.what {
-        What::Msi { data, .. } => number(data & 0xff),
-        What::IsrEnter { vector, .. } | What::IsrExit { vector } => number(vector),
-        _ => None,
-    }),
-    field("delivered", Flag, "KVM took the message", |view| match view.what {
-        What::Msi { delivered, .. } => flag(delivered),
-        _ => None,
-    }),
-    field("asserted", Flag, "level of the interrupt pin", |view| match view.what {
-        What::Intx { asserted, .. } => flag(asserted),
-        _ => None,
-    }),
-    field("gsi", Number, "IOAPIC input of the interrupt pin", |view| match view.what {
-        What::Intx { gsi, .. } => number(gsi),
-        _ => None,
-    }),
-    field(
-        "address",
-        Hex,
-        "of a transfer, before a cut, of a message, a fault, a mapping or a route",
-        |view| match &view.what {
-            What::Dma { address, .. } | What::Count { address, .. } | What::Msi { address, .. } => {
-                number(*address)
-            }
-            What::AddressCut { asked, .. } => number(*asked),
-            What::Map { .. } | What::Unmap { .. } => number(view.mapping()?.virtual_address),
-            What::Route { route, .. } => number(route.as_ref()?.base),
+    }
+    all
+});
+
+/// A property in its place among the others.
+enum Property {
+    /// One that is more than a field of the record.
+    Viewed(Field),
+    /// One that the table of events states, by its name.
+    Recorded(&'static str),
+}
+
+impl Property {
+    fn field(&self) -> Option<Field> {
+        match self {
+            Property::Viewed(field) => Some(*field),
+            Property::Recorded(name) => recorded(name),
+        }
+    }
+}
+
+use Property::{Recorded as Stated, Viewed};
+
+/// Properties of views, and where those of the table stand among them.
+const PROPERTIES: &[Property] = &[
+    Viewed(field("seq", Number, "sequence number", |view| number(view.seq))),
+    Viewed(field("time", Time, "device time", |view| number(view.device_ns))),
+    Viewed(field("host", Time, "host time since the trace began", |view| number(view.host_ns))),
+    Viewed(field("vcpu", Number, "vCPU that it happened on", |view| number(view.vcpu?))),
+    Viewed(
+        field("scenario", Text, "scenario that it is part of", |view| text(view.scenario.as_deref()?))
+            .of(From::Scenario),
+    ),
+    Viewed(
+        field("cause", Number, "sequence number of the access that led to it", |view| number(view.cause()?))
+            .of(From::Cause),
+    ),
+    Viewed(field("cpl", Number, "privilege level", |view| number(view.cpl()?)).of(From::Ring)),
+    Viewed(
+        field("path", Name(PATHS), "how the virtual address came to lead there", |view| {
+            text(view.path()?.name())
+        })
+        .of(From::Path),
+    ),
+    Viewed(
+        field("announced", Flag, "the guest said so, of the mapping", |view| flag(view.walk()?.announced))
+            .of(From::Walk),
+    ),
+    Viewed(
+        field("function", Text, "function of the code", |view| text(&view.code()?.symbol.as_ref()?.function))
+            .of(From::Function),
+    ),
+    Viewed(
+        field("file", Text, "source file of the code", |view| {
+            text(view.code()?.symbol.as_ref()?.file.as_deref()?)
+        })
+        .of(From::Function),
+    ),
+    Viewed(
+        field("line", Number, "source line of the code", |view| number(view.code()?.symbol.as_ref()?.line?))
+            .of(From::Function),
+    ),
+    Viewed(
+        field("instruction", Text, "instruction, as in \"mov [rdi+8],esi\"", |view| text(&view.code()?.text))
+            .of(From::Code),
+    ),
+    Viewed(
+        field("rip", Hex, "address of the instruction", |view| match view.kind {
+            EventKind::Count { rip, .. } => number(rip),
+            _ => number(view.code()?.rip),
+        })
+        .of(From::Code),
+    ),
+    Viewed(field("gva", Hex, "guest virtual address", |view| number(view.gva()?)).of(From::Walk)),
+    Viewed(field("gpa", Hex, "guest physical address", |view| number(view.gpa()?))),
+    Viewed(field("cr3", Hex, "address space", |view| number(view.walk()?.cr3)).of(From::Walk)),
+    Viewed(
+        field("port", Hex, "I/O port", |view| match view.access()?.address() {
+            BusAddress::Port(port) => number(port),
+            BusAddress::Memory(_) => None,
+        })
+        .of(From::Access),
+    ),
+    Viewed(
+        field("pat", Name(PAT_TYPES), "memory type that the page asks for, through PAT", |view| {
+            text(view.pat()?.name())
+        })
+        .of(From::Pat),
+    ),
+    Viewed(
+        field(
+            "memtype",
+            Name(MEMORY_TYPES),
+            "effective memory type: what PAT and MTRRs make of it",
+            |view| text(view.memory_type()?.name()),
+        )
+        .of(From::Walk),
+    ),
+    Viewed(field("uncached", Flag, "memtype UC", |view| flag(view.memory_type()?.uncached())).of(From::Walk)),
+    Viewed(
+        field("user-page", Flag, "the page tables let ring 3 use the page", |view| flag(view.walk()?.user))
+            .of(From::Walk),
+    ),
+    Viewed(field("offset", Hex, "offset in the region", |view| number(view.place()?.offset)).of(From::Place)),
+    Viewed(field("width", Number, "width in bytes", |view| number(view.access()?.size)).of(From::Access)),
+    Viewed(
+        field("value", Hex, "value read, written, held after a change, or counted", |view| {
+            number(value(view)?)
+        })
+        .of(From::Access),
+    ),
+    Stated("old"),
+    Viewed(
+        field("outcome", Name(OUTCOMES), "what became of an access or a transfer", |view| match view.kind {
+            EventKind::Access(access) => text(access.outcome.name()),
+            EventKind::Dma { outcome, .. } => text(outcome.name()),
             _ => None,
-        },
-    )
-    .of(From::Place),
-    field("length", Number, "bytes of a transfer or a mapping", |view| match &view.what {
-        What::Dma { length, .. } => number(*length),
-        What::Map { .. } | What::Unmap { .. } => number(view.mapping()?.length),
+        })
+        .of(From::Access),
+    ),
+    Viewed(
+        field("rmw", Flag, "half of a read-modify-write instruction", |view| {
+            flag(view.access()?.read_modify_write)
+        })
+        .of(From::Access),
+    ),
+    Viewed(
+        field("coalesced", Flag, "KVM gathered it and handed it over later", |view| {
+            flag(view.access()?.coalesced)
+        })
+        .of(From::Access),
+    ),
+    Viewed(
+        field("instance", Number, "executed instruction; its parts share it", |view| {
+            number(view.access()?.instance)
+        })
+        .of(From::Access),
+    ),
+    Viewed(
+        field("fragment", Number, "byte offset within the instruction's operand", |view| {
+            number(view.access()?.fragment)
+        })
+        .of(From::Access),
+    ),
+    Viewed(
+        field("service", Time, "host time that dispatcher and device took", |view| {
+            number(view.access()?.service_ns)
+        })
+        .of(From::Access),
+    ),
+    Viewed(
+        field("handler", Flag, "in an interrupt handler", |view| flag(view.access()?.view.in_handler))
+            .of(From::Handler),
+    ),
+    Stated("index"),
+    Stated("why"),
+    Viewed(field("vector", Hex, "interrupt vector of the vCPU", |view| match view.kind {
+        EventKind::Msi { data, .. } => number(data & 0xff),
+        EventKind::IsrEnter { vector } | EventKind::IsrExit { vector } => number(vector),
         _ => None,
-    }),
-    field("to-memory", Flag, "a transfer goes from device to memory", |view| match view.what {
-        What::Dma { to_memory, .. } => flag(to_memory),
+    })),
+    Stated("delivered"),
+    Stated("asserted"),
+    Stated("gsi"),
+    Viewed(
+        field(
+            "address",
+            Hex,
+            "of a transfer, before a cut, of a message, a fault, a mapping or a route",
+            |view| match view.kind {
+                EventKind::Dma { address, .. }
+                | EventKind::Count { address, .. }
+                | EventKind::Msi { address, .. } => number(address),
+                EventKind::AddressCut { asked, .. } => number(asked),
+                EventKind::Map { .. } | EventKind::Unmap { .. } => number(view.mapping()?.virtual_address),
+                EventKind::Route { .. } => number(view.route()?.base),
+                _ => None,
+            },
+        )
+        .of(From::Place),
+    ),
+    Viewed(field("length", Number, "bytes of a transfer or a mapping", |view| match view.kind {
+        EventKind::Dma { length, .. } => number(length),
+        EventKind::Map { .. } | EventKind::Unmap { .. } => number(view.mapping()?.length),
         _ => None,
-    }),
-    field("error-code", Hex, "of a page fault", |view| match view.what {
-        What::Count { error_code, .. } => number(error_code),
-        _ => None,
-    }),
-    field("mapped-by", Text, "who asked for the mapping", |view| text(&view.mapping()?.who)),
-    field("call", Text, "the call that made the mapping", |view| text(&view.mapping()?.call)),
-    field("on-fault", Flag, "the mapping is filled on first touch", |view| flag(view.mapping()?.on_fault)),
-    field("text", Text, "of a mark, a warning, or a scenario's summary", |view| match &view.what {
-        What::Mark { text: words } | What::Warning { text: words } => text(words),
-        What::ScenarioEnd { summary, .. } => text(summary),
-        _ => None,
-    })
-    .of(From::Text),
-    field("passed", Flag, "a scenario passed", |view| match view.what {
-        What::ScenarioEnd { passed, .. } => flag(passed),
-        _ => None,
-    }),
+    })),
+    Stated("to-memory"),
+    Stated("error-code"),
+    Viewed(field("mapped-by", Text, "who asked for the mapping", |view| text(&view.mapping()?.who))),
+    Viewed(field("call", Text, "the call that made the mapping", |view| text(&view.mapping()?.call))),
+    Viewed(field("on-fault", Flag, "the mapping is filled on first touch", |view| {
+        flag(view.mapping()?.on_fault)
+    })),
+    Viewed(
+        field("text", Text, "of a mark, a warning, or a scenario's summary", |view| match view.kind {
+            EventKind::ScenarioBegin { .. } => None,
+            _ => text(view.text()?),
+        })
+        .of(From::Text),
+    ),
+    Stated("passed"),
 ];
 
 fn number<'a>(value: impl Into<u64>) -> Option<Value<'a>> {
@@ -447,11 +546,11 @@ fn flag<'a>(value: bool) -> Option<Value<'a>> {
 
 /// The value that an event carries.
 pub(crate) fn value(view: &View) -> Option<u64> {
-    match &view.what {
-        What::Access(access) => Some(access.value),
-        What::Change { new, .. } => Some(*new),
-        What::Count { value, .. } => Some(*value),
-        What::Doorbell { count, .. } => Some(*count),
+    match view.kind {
+        EventKind::Access(access) => Some(access.value),
+        EventKind::Change { new, .. } => Some(new),
+        EventKind::Count { value, .. } => Some(value),
+        EventKind::Doorbell { count, .. } => Some(count),
         _ => None,
     }
 }

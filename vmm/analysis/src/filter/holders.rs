@@ -1,5 +1,7 @@
 //! The kinds of records that can have a property.
 
+use barscope_trace::event::Role;
+
 use super::expr::Term;
 use super::kind::Kinds;
 
@@ -15,25 +17,8 @@ const PLACED: &[&str] = &["access", "not-emulated", "change", "doorbell"];
 const VALUED: &[&str] = &["access", "change", "doorbell"];
 /// What a guest counts.
 const COUNTED: &[&str] = &["kernel-entries", "page-fault"];
-/// Records that are about a device.
-const OF_DEVICE: &[&str] = &[
-    "access",
-    "not-emulated",
-    "change",
-    "doorbell",
-    "busy",
-    "msi",
-    "interrupt-lost",
-    "interrupt-masked",
-    "intx",
-    "address-cut",
-    "dma",
-    "route",
-    "backing",
-    "pages-written",
-];
-
-/// Each property with the kinds that can have it, none for all of them. A kind too many hides a contradiction;
+/// Each property that isn't just a field of a record with the kinds that can have it, none for all of them; the cause
+/// aside. A kind too many hides a contradiction;
 /// one too few refuses a filter that has a meaning.
 const HOLDERS: &[(&str, &[&[&str]])] = &[
     ("seq", &[]),
@@ -41,14 +26,6 @@ const HOLDERS: &[(&str, &[&[&str]])] = &[
     ("host", &[]),
     ("vcpu", &[]),
     ("scenario", &[]),
-    (
-        "cause",
-        &[
-            ACCESS,
-            &["isr", "change", "busy", "msi", "interrupt-lost", "interrupt-masked", "intx", "dma"],
-            &["address-cut", "route", "backing"],
-        ],
-    ),
     ("cpl", &[INSTRUCTION]),
     ("path", &[MAPPED]),
     ("announced", &[INSTRUCTION]),
@@ -68,7 +45,6 @@ const HOLDERS: &[(&str, &[&[&str]])] = &[
     ("offset", &[PLACED]),
     ("width", &[ACCESS]),
     ("value", &[VALUED, COUNTED]),
-    ("old", &[&["change"]]),
     ("outcome", &[ACCESS, &["dma"]]),
     ("rmw", &[ACCESS]),
     ("coalesced", &[ACCESS]),
@@ -76,21 +52,13 @@ const HOLDERS: &[(&str, &[&[&str]])] = &[
     ("fragment", &[ACCESS]),
     ("service", &[ACCESS]),
     ("handler", &[ACCESS]),
-    ("index", &[&["msi", "interrupt-lost", "interrupt-masked"]]),
-    ("why", &[&["interrupt-lost"]]),
     ("vector", &[&["msi", "isr", "isr-exit"]]),
-    ("delivered", &[&["msi"]]),
-    ("asserted", &[&["intx"]]),
-    ("gsi", &[&["intx"]]),
     ("address", &[COUNTED, &["address-cut", "dma", "msi", "map", "unmap", "route"]]),
     ("length", &[&["dma", "map", "unmap"]]),
-    ("to-memory", &[&["dma"]]),
-    ("error-code", &[COUNTED]),
     ("mapped-by", &[MAPPED]),
     ("call", &[MAPPED]),
     ("on-fault", &[MAPPED]),
     ("text", &[&["mark", "warning", "scenario-end"]]),
-    ("passed", &[&["scenario-end"]]),
 ];
 
 /// The kinds of records that can fulfil a condition.
@@ -99,15 +67,22 @@ pub(super) fn holders(term: &Term) -> Kinds {
         Term::Kind(kinds) => *kinds,
         Term::At(_) => union(&[PLACED]),
         Term::Register { .. } => union(&[VALUED]),
-        Term::Device(_) => union(&[OF_DEVICE]),
-        Term::Field { field, .. } => holders_of(field.name).unwrap_or(Kinds::ALL),
+        Term::Device(_) => Kinds::in_table(|kind| kind.of_device || kind.has(Role::Route)),
+        Term::Field { field, .. } => holders_of(field.name),
     }
 }
 
-/// The kinds of records that can have the property of this name, if the table has it.
-pub(super) fn holders_of(property: &str) -> Option<Kinds> {
-    let (_, lists) = HOLDERS.iter().find(|(name, _)| *name == property)?;
-    Some(if lists.is_empty() { Kinds::ALL } else { union(lists) })
+/// The kinds of records that can have the property of this name.
+pub(super) fn holders_of(property: &str) -> Kinds {
+    if property == "cause" {
+        let handlers = Kinds::named("isr").unwrap_or(Kinds::NONE);
+        return Kinds::in_table(|kind| kind.has(Role::Cause)).or(union(&[ACCESS])).or(handlers);
+    }
+    match HOLDERS.iter().find(|(name, _)| *name == property) {
+        Some((_, [])) => Kinds::ALL,
+        Some((_, lists)) => union(lists),
+        None => Kinds::in_table(|kind| kind.fields.iter().any(|field| field.property == Some(property))),
+    }
 }
 
 fn union(lists: &[&[&str]]) -> Kinds {
@@ -121,12 +96,14 @@ mod tests {
     use crate::filter::{FIELDS, KINDS};
 
     #[test]
-    fn every_property_is_in_the_table_with_kinds_that_exist() {
-        for field in FIELDS {
-            assert!(holders_of(field.name).is_some(), "{}", field.name);
+    fn every_property_has_holders_that_exist() {
+        let stated = |name: &str| HOLDERS.iter().any(|(known, _)| *known == name);
+        for field in FIELDS.iter() {
+            assert_ne!(holders_of(field.name), Kinds::NONE, "{}", field.name);
+            let alone = !field.is_recorded() && field.name != "cause";
+            assert_eq!(stated(field.name), alone, "{}", field.name);
         }
-        assert_eq!(HOLDERS.len(), FIELDS.len());
-        for name in HOLDERS.iter().flat_map(|(_, lists)| lists.iter().copied().flatten()).chain(OF_DEVICE) {
+        for name in HOLDERS.iter().flat_map(|(_, lists)| lists.iter().copied().flatten()) {
             assert!(KINDS.iter().any(|(known, ..)| known == name), "{name}");
         }
     }

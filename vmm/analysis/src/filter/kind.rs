@@ -1,92 +1,73 @@
-//! What kinds of events there are, by name.
+//! What kinds of events there are, by name: those of the table, two of them taken apart.
 
 use std::fmt;
+use std::sync::LazyLock;
 
-use barscope_trace::event::Counted;
+use barscope_trace::event::{self, Counted, EventKind};
 
-use crate::view::{View, What};
+use crate::view::View;
 
-/// A set of kinds of events.
+/// A set of kinds of events: a bit for each, at its code, but for accesses and counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Kinds(u32);
+pub struct Kinds(u64);
 
-/// The kinds that an event has exactly one of.
-macro_rules! kinds {
-    ($($name:ident = $bit:literal;)+) => {
-        $(const $name: Kinds = Kinds(1 << $bit);)+
-    };
+const READ: Kinds = Kinds(1 << 59);
+const WRITE: Kinds = Kinds(1 << 60);
+const KERNEL_ENTRIES: Kinds = Kinds(1 << 61);
+const FAULT_RESOLVED: Kinds = Kinds(1 << 62);
+const FAULT_FATAL: Kinds = Kinds(1 << 63);
+/// Codes from here on have no bit.
+const CODES: u8 = 59;
+
+/// The kind of this name in the table.
+const fn kind(name: &str) -> Kinds {
+    let mut at = 0;
+    while at < event::KINDS.len() {
+        if is_same(event::KINDS[at].name, name) {
+            return of_code(event::KINDS[at].code);
+        }
+        at += 1;
+    }
+    panic!("no such kind")
 }
 
-kinds! {
-    READ = 0;
-    WRITE = 1;
-    CHANGE = 2;
-    BUSY = 3;
-    MSI = 4;
-    INTERRUPT_LOST = 5;
-    INTERRUPT_MASKED = 6;
-    INTX = 7;
-    DMA = 8;
-    ROUTE = 9;
-    BACKING = 10;
-    PAGES_WRITTEN = 11;
-    DOORBELL = 12;
-    MAP = 13;
-    UNMAP = 14;
-    MARK = 15;
-    SCENARIO_BEGIN = 16;
-    SCENARIO_END = 17;
-    KERNEL_ENTRIES = 18;
-    FAULT_RESOLVED = 19;
-    FAULT_FATAL = 20;
-    ISR = 21;
-    ISR_EXIT = 22;
-    CLOCK_JUMP = 23;
-    NOT_EMULATED = 24;
-    WARNING = 25;
-    ADDRESS_CUT = 26;
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
 }
 
-/// The names that a filter may use, and what each means.
-pub const KINDS: &[(&str, Kinds, &str)] = &[
-    ("read", READ, "a read of a device"),
-    ("write", WRITE, "a write to a device"),
-    ("access", READ.or(WRITE), "a read or a write"),
-    ("change", CHANGE, "a register changed its value"),
-    ("busy", BUSY, "a device began to work on something"),
-    ("msi", MSI, "a message-signalled interrupt; `msi 2` is that of vector 2"),
-    ("intx", INTX, "an interrupt pin changed its level: `asserted`, or not"),
-    ("interrupt-lost", INTERRUPT_LOST, "an interrupt cause that reached no processor; `why` says why"),
-    ("interrupt-masked", INTERRUPT_MASKED, "an interrupt cause that its mask holds back"),
-    (
-        "address-cut",
-        ADDRESS_CUT,
-        "a device cut the next transfer's address, here as asked for, to its address bits",
-    ),
-    ("dma", DMA, "a DMA transfer, done or refused"),
-    ("route", ROUTE, "a BAR began or ceased to decode an address"),
-    ("backing", BACKING, "accesses to a BAR are served another way from here on"),
-    ("pages-written", PAGES_WRITTEN, "pages of a directly mapped BAR were written"),
-    ("doorbell", DOORBELL, "doorbells that KVM took by itself"),
-    ("map", MAP, "the guest made a mapping"),
-    ("unmap", UNMAP, "the guest undid a mapping"),
-    ("mark", MARK, "a named point; `mark \"begin\"` is that one"),
-    ("scenario-begin", SCENARIO_BEGIN, "a scenario began"),
-    ("scenario-end", SCENARIO_END, "a scenario ended"),
-    ("kernel-entries", KERNEL_ENTRIES, "the guest reports how often its kernel was entered"),
-    ("page-fault", FAULT_RESOLVED.or(FAULT_FATAL), "a page fault that the guest reports"),
-    ("fault-resolved", FAULT_RESOLVED, "a page fault that was resolved by mapping a page"),
-    ("fault-fatal", FAULT_FATAL, "a page fault that stopped a program"),
-    ("isr", ISR, "an interrupt handler begins"),
-    ("isr-exit", ISR_EXIT, "an interrupt handler is done"),
-    ("clock-jump", CLOCK_JUMP, "the virtual device clock jumped: the guest was idle"),
-    ("not-emulated", NOT_EMULATED, "an instruction on device memory that KVM can't emulate"),
-    ("warning", WARNING, "something worth knowing"),
-];
+const fn of_code(code: u8) -> Kinds {
+    assert!(code < CODES, "sets of kinds have a bit for each code");
+    Kinds(1 << code)
+}
+
+/// The names that a filter may use, what each means, and a sentence on it; in the order of the table.
+pub static KINDS: LazyLock<Vec<(&'static str, Kinds, &'static str)>> = LazyLock::new(|| {
+    let names = event::KINDS.iter().flat_map(|kind| match kind.name {
+        "access" => vec![
+            ("read", READ, "A read of a device."),
+            ("write", WRITE, "A write to a device."),
+            ("access", Kinds::ACCESS, "A read or a write."),
+        ],
+        "count" => vec![
+            ("kernel-entries", KERNEL_ENTRIES, "The guest reports how often its kernel was entered."),
+            ("page-fault", Kinds::PAGE_FAULT, "A page fault that the guest reports."),
+            ("fault-resolved", FAULT_RESOLVED, "A page fault that was resolved by mapping a page."),
+            ("fault-fatal", FAULT_FATAL, "A page fault that stopped a program."),
+        ],
+        "isr-enter" => vec![("isr", of_code(kind.code), kind.doc)],
+        name => vec![(name, of_code(kind.code), kind.doc)],
+    });
+    names.collect()
+});
 
 impl Kinds {
     /// All there are.
-    pub(crate) const ALL: Kinds = Kinds(u32::MAX);
+    pub(crate) const ALL: Kinds = Kinds(u64::MAX);
     /// None.
     pub(crate) const NONE: Kinds = Kinds(0);
     /// Reads and writes of devices.
@@ -95,26 +76,37 @@ impl Kinds {
     pub(crate) const WRITE: Kinds = WRITE;
 
     /// Doorbells that KVM took.
-    pub(crate) const DOORBELL: Kinds = DOORBELL;
+    pub(crate) const DOORBELL: Kinds = kind("doorbell");
     /// Reports of how often the guest's kernel was entered.
     pub(crate) const KERNEL_ENTRIES: Kinds = KERNEL_ENTRIES;
     /// Beginnings and ends of scenarios.
-    pub(crate) const SCENARIO: Kinds = SCENARIO_BEGIN.or(SCENARIO_END);
+    pub(crate) const SCENARIO: Kinds = kind("scenario-begin").or(kind("scenario-end"));
 
     /// Every kind that an event can be of.
-    pub(crate) const EVERY: Kinds = Kinds((1 << 27) - 1);
+    pub(crate) const EVERY: Kinds = {
+        let mut every = Kinds::ACCESS.or(KERNEL_ENTRIES).or(Kinds::PAGE_FAULT);
+        let mut at = 0;
+        while at < event::KINDS.len() {
+            let kind = &event::KINDS[at];
+            if !is_same(kind.name, "access") && !is_same(kind.name, "count") {
+                every = every.or(of_code(kind.code));
+            }
+            at += 1;
+        }
+        every
+    };
     /// DMA transfers.
-    pub(crate) const DMA: Kinds = DMA;
+    pub(crate) const DMA: Kinds = kind("dma");
     /// Message-signalled interrupts.
-    pub(crate) const MSI: Kinds = MSI;
+    pub(crate) const MSI: Kinds = kind("msi");
     /// Beginnings and ends of interrupt handlers.
-    pub(crate) const HANDLER: Kinds = ISR.or(ISR_EXIT);
+    pub(crate) const HANDLER: Kinds = kind("isr-enter").or(kind("isr-exit"));
     /// Page faults.
     pub(crate) const PAGE_FAULT: Kinds = FAULT_RESOLVED.or(FAULT_FATAL);
     /// Mappings made and undone.
-    pub(crate) const MAPPING: Kinds = MAP.or(UNMAP);
+    pub(crate) const MAPPING: Kinds = kind("map").or(kind("unmap"));
     /// Named points.
-    pub(crate) const MARK: Kinds = MARK;
+    pub(crate) const MARK: Kinds = kind("mark");
 
     /// What is in either.
     pub(crate) const fn or(self, other: Kinds) -> Kinds {
@@ -148,43 +140,33 @@ impl Kinds {
 
     /// The only kind that an event is of.
     pub(crate) fn of(view: &View) -> Kinds {
-        match &view.what {
-            What::Access(access) if access.write => WRITE,
-            What::Access(_) => READ,
-            What::Change { .. } => CHANGE,
-            What::Busy { .. } => BUSY,
-            What::Msi { .. } => MSI,
-            What::InterruptLost { .. } => INTERRUPT_LOST,
-            What::InterruptMasked { .. } => INTERRUPT_MASKED,
-            What::Intx { .. } => INTX,
-            What::AddressCut { .. } => ADDRESS_CUT,
-            What::Dma { .. } => DMA,
-            What::Route { .. } => ROUTE,
-            What::Backing { .. } => BACKING,
-            What::PagesWritten { .. } => PAGES_WRITTEN,
-            What::Doorbell { .. } => DOORBELL,
-            What::Map { .. } => MAP,
-            What::Unmap { .. } => UNMAP,
-            What::Mark { .. } => MARK,
-            What::ScenarioBegin { .. } => SCENARIO_BEGIN,
-            What::ScenarioEnd { .. } => SCENARIO_END,
-            What::Count { what: Counted::KernelEntries, .. } => KERNEL_ENTRIES,
-            What::Count { what: Counted::FaultResolved, .. } => FAULT_RESOLVED,
-            What::Count { what: Counted::FaultFatal, .. } => FAULT_FATAL,
-            What::IsrEnter { .. } => ISR,
-            What::IsrExit { .. } => ISR_EXIT,
-            What::ClockJump { .. } => CLOCK_JUMP,
-            What::NotEmulated { .. } => NOT_EMULATED,
-            What::Warning { .. } => WARNING,
+        match view.kind {
+            EventKind::Access(access) if access.write => WRITE,
+            EventKind::Access(_) => READ,
+            EventKind::Count { what: Counted::KernelEntries, .. } => KERNEL_ENTRIES,
+            EventKind::Count { what: Counted::FaultResolved, .. } => FAULT_RESOLVED,
+            EventKind::Count { what: Counted::FaultFatal, .. } => FAULT_FATAL,
+            other => of_code(other.code()),
         }
     }
 
     /// The kinds that an event may be of: an instruction that wasn't emulated would have been an access.
     pub(crate) fn possible(view: &View) -> Kinds {
-        match view.what {
-            What::NotEmulated { .. } => NOT_EMULATED.or(Kinds::ACCESS),
+        match view.kind {
+            EventKind::NotEmulated { .. } => Kinds::of(view).or(Kinds::ACCESS),
             _ => Kinds::of(view),
         }
+    }
+
+    /// The kinds of the table that are like this; accesses and counts as a whole.
+    pub(super) fn in_table(is_like: impl Fn(&event::Kind) -> bool) -> Kinds {
+        let like = event::KINDS.iter().filter(|kind| is_like(kind));
+        let kinds = like.map(|kind| match kind.name {
+            "access" => Kinds::ACCESS,
+            "count" => KERNEL_ENTRIES.or(Kinds::PAGE_FAULT),
+            _ => of_code(kind.code),
+        });
+        kinds.fold(Kinds::NONE, Kinds::or)
     }
 
     /// The name that stands for just these.

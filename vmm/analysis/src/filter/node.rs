@@ -1,13 +1,14 @@
 //! Conditions with their names resolved, and how they are held against events.
 
 use barscope_device::{Bdf, Region};
+use barscope_trace::event::EventKind;
 
 use super::expr::{Op, Operand};
 use super::field::{Field, Value, value};
 use super::interest::Interest;
 use super::kind::Kinds;
 use super::truth::Truth;
-use crate::view::{Place, View, What};
+use crate::view::{Place, View};
 
 /// Accesses that the trace doesn't show.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +115,7 @@ impl Node {
 
     /// Whether it holds for an event, by what is certain of it or by what is recorded.
     pub(super) fn test(&self, view: &View, by: By) -> Truth {
-        let not_emulated = matches!(view.what, What::NotEmulated { .. });
+        let not_emulated = matches!(view.kind, EventKind::NotEmulated { .. });
         match self {
             Node::All(parts) => Truth::all(parts.iter().map(|part| part.test(view, by))),
             Node::Any(parts) => Truth::any(parts.iter().map(|part| part.test(view, by))),

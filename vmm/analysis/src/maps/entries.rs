@@ -8,8 +8,9 @@
 use std::sync::Arc;
 
 use barscope_trace::definition::Process;
+use barscope_trace::event::EventKind;
 
-use crate::view::{AccessView, View, What};
+use crate::view::{AccessView, View};
 
 /// How marks around what is counted end, after its name and, with some guests, a colon.
 const BEGIN: &str = " begin";
@@ -74,9 +75,9 @@ impl<T> Default for Section<T> {
 impl<T: Copy + PartialEq> Sections<T> {
     /// Takes note of marks and scenarios.
     pub(crate) fn add(&mut self, view: &View) {
-        match &view.what {
-            What::ScenarioBegin { .. } | What::ScenarioEnd { .. } => self.list.clear(),
-            What::Mark { text } => self.mark(view.vcpu, text),
+        match view.kind {
+            EventKind::ScenarioBegin { .. } | EventKind::ScenarioEnd { .. } => self.list.clear(),
+            EventKind::Mark { .. } => self.mark(view.vcpu, view.text().unwrap_or_default()),
             _ => (),
         }
     }
@@ -117,24 +118,25 @@ impl<T: Copy + PartialEq> Sections<T> {
     }
 
     /// Takes note of an access through `mapping`.
-    pub(crate) fn access(&mut self, view: &View, access: &AccessView, mapping: Option<T>) {
+    pub(crate) fn access(&mut self, access: AccessView<'_>, mapping: Option<T>) {
+        let view = access.view;
         let section = self.of(view.vcpu);
         if section.state == State::Ended || access.coalesced {
             return;
         }
         if access.cpl != 3 {
             // What a handler does is none of the program's.
-            let handler = access.caused_by.is_some();
+            let handler = view.cause().is_some();
             section.unclear |= !handler && (section.state == State::Begun || section.program.is_some());
             return;
         }
-        let Some(walk) = &access.walk else {
+        let Some(walk) = access.walk() else {
             section.unclear = true;
             return;
         };
         section.span = Some((section.span.map_or(view.seq, |(first, _)| first), view.seq));
         match &section.program {
-            None => section.program = Some((walk.cr3, access.process.clone())),
+            None => section.program = Some((walk.cr3, view.process.clone())),
             Some((known, _)) => section.unclear |= *known != walk.cr3,
         }
         section.several_mappings |= section.mapping.is_some_and(|known| Some(known) != mapping);

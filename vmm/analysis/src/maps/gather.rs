@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use barscope_trace::event::{Counted, RouteChange};
+use barscope_trace::event::{Counted, EventKind, RouteChange};
 
 use super::entries::Sections;
 use super::{
-    Arc, Bdf, HashMap, Id, KernelEntries, Mapping, MappingUse, Maps, Path, Region, Resource, Span, Types,
+    Arc, Bdf, HashMap, Id, KernelEntries, Mapping, MappingUse, Maps, Path, Region, Resource, Served, Span,
+    Types,
 };
-use crate::view::{AccessView, BusAddress, View, What};
+use crate::view::{AccessView, BusAddress, View};
 
 /// Where a mapping is listed: a resource, or `None` for elsewhere, and its place there.
 type At = (Option<usize>, usize);
@@ -49,14 +50,14 @@ impl Maps {
     /// Takes note of the record that comes after those given before.
     pub fn add(&mut self, view: &View) {
         self.index.sections.add(view);
-        match &view.what {
-            What::Route { function: Some(function), route: Some(route), change, cause } => {
+        match (view.kind, view.function(), view.route()) {
+            (EventKind::Route { change, cause, .. }, Some(function), Some(route)) => {
                 let index = self.resource(function, route);
                 let place = (function.bdf, route.region);
                 let resource = &mut self.resources[index];
                 match change {
                     RouteChange::Added => {
-                        resource.decoded.push(Span { from: view.seq, cause: *cause, until: None });
+                        resource.decoded.push(Span { from: view.seq, cause, until: None });
                         self.index.current.insert(place, index);
                         self.lead_to(index);
                     }
@@ -69,18 +70,24 @@ impl Maps {
                     RouteChange::Refused => resource.refused.push(view.seq),
                 }
             }
-            What::Backing { function: Some(function), route: Some(route), backing, .. } => {
+            (EventKind::Backing { backing, .. }, Some(function), Some(route)) => {
                 let index = self.resource(function, route);
-                self.resources[index].served.push((view.seq, *backing));
+                self.resources[index].served.push(Served { since: view.seq, backing });
             }
-            What::Map { id, mapping: Some(mapping) } => self.map(*id, mapping, view.seq),
-            What::Unmap { id, .. } => self.unmap(*id, view.seq),
-            What::Access(access) => {
-                let at = self.access(access, view.seq);
-                self.index.sections.access(view, access, at);
+            (EventKind::Map { mapping: id }, ..) => {
+                if let Some(mapping) = &view.mapping {
+                    self.map(id, mapping, view.seq);
+                }
             }
-            What::Count { what: Counted::KernelEntries, value, .. } => self.count(view, *value),
-            What::Count { what, address, .. } => self.fault(*address, *what == Counted::FaultFatal),
+            (EventKind::Unmap { mapping: id }, ..) => self.unmap(id, view.seq),
+            (EventKind::Access(_), ..) => {
+                if let Some(access) = view.access() {
+                    let at = self.access(access);
+                    self.index.sections.access(access, at);
+                }
+            }
+            (EventKind::Count { what: Counted::KernelEntries, value, .. }, ..) => self.count(view, value),
+            (EventKind::Count { what, address, .. }, ..) => self.fault(address, what == Counted::FaultFatal),
             _ => (),
         }
     }
@@ -134,18 +141,18 @@ impl Maps {
     }
 
     /// Counts an access; the place of the mapping that it went through.
-    fn access(&mut self, access: &AccessView, seq: u64) -> Option<At> {
-        let place = access.place.as_ref();
+    fn access(&mut self, access: AccessView<'_>) -> Option<At> {
+        let (place, seq) = (access.place(), access.view.seq);
         let reached = place.and_then(|place| self.index.current.get(&(place.bdf?, place.region)).copied());
-        let (Some(walk), BusAddress::Memory(gpa)) = (&access.walk, access.address) else {
-            if let (Some(index), BusAddress::Port(_)) = (reached, access.address) {
+        let (Some(walk), BusAddress::Memory(gpa)) = (access.walk(), access.address()) else {
+            if let (Some(index), BusAddress::Port(_)) = (reached, access.address()) {
                 self.resources[index].ports.count(seq, true);
             }
             return None;
         };
         let address_space = walk.user.then_some(walk.cr3);
         let physical = gpa & !walk.page_size.wrapping_sub(1);
-        let key = match walk.mapping.filter(|_| access.mapping.is_some()) {
+        let key = match walk.mapping.filter(|_| access.mapping().is_some()) {
             Some(id) => Key::Announced(id),
             None => Key::Inferred { path: walk.path, page: walk.page, physical, address_space },
         };
@@ -162,7 +169,7 @@ impl Maps {
             let led_there = rows.iter().rev().filter_map(|(resource, _)| *resource).find(was_there);
             led_there.or_else(|| (0..self.resources.len()).rev().find(was_there))
         });
-        let at = self.place(key, target, || match (&access.mapping, key) {
+        let at = self.place(key, target, || match (access.mapping(), key) {
             (Some(mapping), Key::Announced(id)) => MappingUse::announced(id, mapping, None),
             _ => MappingUse {
                 path: walk.path,
@@ -176,8 +183,8 @@ impl Maps {
         });
         let row = self.row_mut(at);
         row.used.count(seq, place.is_some());
-        if let Some(effective) = access.memory_type {
-            let types = Types { pat: access.pat, effective };
+        if let Some(memory_type) = access.memory_type() {
+            let types = Types { pat: access.pat(), memory_type };
             if !row.memory_types.contains(&types) {
                 row.memory_types.push(types);
             }
@@ -244,7 +251,7 @@ impl Maps {
             |(resource, _): &&At| resource.is_some_and(|at| self.resources[at].contains(physical));
         if let Some(at) = rows.iter().find(leads_there).or(rows.first()).copied() {
             let row = self.row_mut(at);
-            if fatal { row.fatal_faults += 1 } else { row.faults += 1 }
+            if fatal { row.faults_fatal += 1 } else { row.faults_resolved += 1 }
         }
     }
 

@@ -113,7 +113,7 @@ fn items(alike: &[&MappingUse]) -> Vec<String> {
         items.push("on first touch".to_owned());
     }
     items.push(words::counted(sum(|row| row.used.accesses), "access", "accesses"));
-    let faults = sum(|row| row.faults + row.fatal_faults);
+    let faults = sum(|row| row.faults_resolved + row.faults_fatal);
     if faults > 0 {
         items.push(words::counted(faults, "fault", "faults"));
     }

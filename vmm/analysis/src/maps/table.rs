@@ -6,7 +6,7 @@ use barscope_trace::event::Backing;
 use barscope_trace::units;
 
 use super::picture::groups;
-use super::{MappingUse, Maps, Resource, Span};
+use super::{MappingUse, Maps, Resource, Served, Span};
 use crate::Completeness;
 use crate::style::{ASIDE, HEADING, KERNEL, Paint, USER, WARNING};
 use crate::words;
@@ -88,7 +88,7 @@ fn history(resource: &Resource, width: usize) -> Vec<String> {
         let times = if count > 1 { format!(", {count} times in all") } else { String::new() };
         lines.push(format!("  not decoded at record {first}{times}: something else was there"));
     }
-    for (seq, backing) in &resource.served {
+    for Served { since: seq, backing } in &resource.served {
         lines.push(match backing {
             Backing::Trapped => format!("  every access trapped from record {seq} on"),
             Backing::Direct => format!("  mapped directly from record {seq} on: accesses aren't counted"),
@@ -160,12 +160,12 @@ fn remarks(row: &MappingUse) -> Vec<String> {
     if row.on_fault {
         remarks.push("on first touch".to_owned());
     }
-    if row.faults > 0 {
-        remarks.push(words::counted(row.faults, "page fault", "page faults"));
+    if row.faults_resolved > 0 {
+        remarks.push(words::counted(row.faults_resolved, "page fault", "page faults"));
     }
-    if row.fatal_faults > 0 {
+    if row.faults_fatal > 0 {
         remarks.push(words::counted(
-            row.fatal_faults,
+            row.faults_fatal,
             "page fault that stopped a program",
             "page faults that stopped programs",
         ));

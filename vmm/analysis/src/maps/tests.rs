@@ -116,7 +116,7 @@ fn a_program_that_a_page_fault_stopped_is_counted_apart() {
     sample.writer.finish(End::Finished).unwrap();
     let maps = read(&sample);
     let row = &maps.resources[0].mappings[0];
-    assert_eq!((row.faults, row.fatal_faults), (1, 1));
+    assert_eq!((row.faults_resolved, row.faults_fatal), (1, 1));
 }
 
 #[test]
@@ -343,5 +343,5 @@ fn a_page_fault_at_an_address_of_two_programs_is_neithers() {
     count(&mut sample, Counted::FaultResolved, 1, MMAP);
     sample.writer.finish(End::Finished).unwrap();
     let maps = read(&sample);
-    assert_eq!(maps.resources[0].mappings.iter().map(|row| row.faults).collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(maps.resources[0].mappings.iter().map(|row| row.faults_resolved).collect::<Vec<_>>(), [1, 0]);
 }

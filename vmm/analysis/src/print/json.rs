@@ -1,21 +1,27 @@
 //! JSON Lines: an object for each event, with names in place of ids.
 //!
-//! Addresses and values are strings in hexadecimal, since JSON readers lose bits of 64-bit numbers. Host
-//! times, which differ from run to run, are under `host_ns` and `service_ns` and nowhere else. The first
-//! objects describe machine and devices, the last one the end.
+//! The table of events says what each has; `docs/trace-events.schema.json` says it for programs. Host times, which
+//! differ from run to run, are under `host_ns` and `service_ns` and nowhere else. The first objects describe machine
+//! and devices, the last one the end.
+
+mod event;
+mod parts;
+mod schema;
 
 use std::io::{self, Write};
 
-use barscope_trace::definition::{Function, Mapping, Path, Process, Walk};
-use barscope_trace::{Clock, End};
-use barscope_trace::{Definitions, TraceInfo};
-use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use barscope_device::Bdf;
+use barscope_trace::definition::{Bar, Function};
+use barscope_trace::{Clock, Definitions, End, TraceInfo};
+use serde::Serialize;
 
+use self::event::Line;
+use self::parts::Known;
 use super::{Printer, Totals};
-use crate::serial::hex;
-use crate::view::{Absence, AccessView, BusAddress, Code, Place, View, What, Why};
-use crate::words;
+use crate::serial::Text;
+use crate::view::View;
+
+pub use self::schema::schema;
 
 /// Prints a trace as JSON Lines.
 pub struct JsonPrinter<W> {
@@ -23,12 +29,64 @@ pub struct JsonPrinter<W> {
     clock: Clock,
     totals: Totals,
     started: bool,
+    known: Known,
+    /// The line that is being written.
+    line: Vec<u8>,
+}
+
+/// The machine.
+#[derive(Serialize)]
+struct MachineLine<'a> {
+    event: &'static str,
+    clock: &'static str,
+    guest: Option<&'a str>,
+    vcpus: Option<u8>,
+    memory: Option<u64>,
+}
+
+/// A PCI function.
+#[derive(Serialize)]
+struct FunctionLine<'a> {
+    event: &'static str,
+    bdf: Text<Bdf>,
+    device: &'a str,
+    vendor_id: Text<Id>,
+    device_id: Text<Id>,
+    bars: &'a [Bar],
+    msi_vectors: u8,
+    msix_vectors: u16,
+}
+
+/// Vendor or device, in all its digits.
+struct Id(u16);
+
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#06x}", self.0)
+    }
+}
+
+/// The end.
+#[derive(Serialize)]
+struct EndLine<'a> {
+    event: &'static str,
+    status: &'static str,
+    reason: &'a str,
+    scenarios: u64,
+    passed: u64,
+    failed: u64,
+    accesses: u64,
+    lost: u64,
+    unknown_kinds: u64,
+    damage: Vec<String>,
+    host_ns: u64,
 }
 
 impl<W: Write> JsonPrinter<W> {
     /// Prints to `out`.
     pub fn new(out: W, clock: Clock) -> Self {
-        Self { out, clock, totals: Totals::default(), started: false }
+        let (known, line) = (Known::default(), Vec::new());
+        Self { out, clock, totals: Totals::default(), started: false, known, line }
     }
 
     fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
@@ -42,24 +100,25 @@ impl<W: Write> JsonPrinter<W> {
         }
         self.started = true;
         let machine = definitions.machine();
-        self.line(&json!({
-            "event": "machine",
-            "clock": self.clock.name(),
-            "guest": machine.map(|machine| &machine.guest),
-            "vcpus": machine.map(|machine| machine.vcpus),
-            "memory": machine.map(|machine| machine.memory),
-        }))?;
+        self.line(&MachineLine {
+            event: "machine",
+            clock: self.clock.name(),
+            guest: machine.map(|machine| &*machine.guest),
+            vcpus: machine.map(|machine| machine.vcpus),
+            memory: machine.map(|machine| machine.memory),
+        })?;
         for (_, function) in definitions.functions() {
-            self.line(&json!({
-                "event": "function",
-                "bdf": function.bdf.to_string(),
-                "device": function.name,
-                "vendor_id": format!("{:#06x}", function.vendor),
-                "device_id": format!("{:#06x}", function.device),
-                "bars": function.bars,
-                "msi_vectors": function.msi_vectors,
-                "msix_vectors": function.msix_vectors,
-            }))?;
+            let Function { bdf, name, vendor, device, bars, msi_vectors, msix_vectors, .. } = function;
+            self.line(&FunctionLine {
+                event: "function",
+                bdf: Text(*bdf),
+                device: name,
+                vendor_id: Text(Id(*vendor)),
+                device_id: Text(Id(*device)),
+                bars,
+                msi_vectors: *msi_vectors,
+                msix_vectors: *msix_vectors,
+            })?;
         }
         Ok(())
     }
@@ -69,7 +128,10 @@ impl<W: Write> Printer for JsonPrinter<W> {
     fn print(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         self.start(definitions)?;
         self.totals.add(view);
-        self.line(view)
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &Line { view, known: Some(&self.known) })?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 
     fn pass(&mut self, view: &View) {
@@ -83,278 +145,21 @@ impl<W: Write> Printer for JsonPrinter<W> {
     fn finish(&mut self, info: &TraceInfo<'_>) -> io::Result<()> {
         self.start(info.definitions)?;
         let Totals { scenarios, passed, failed, accesses, host_ns } = self.totals;
-        let status = info.end.map_or("unfinished", End::name);
-        self.line(&json!({
-            "event": "end",
-            "status": status,
-            "reason": info.end.map_or("", End::reason),
-            "scenarios": scenarios,
-            "passed": passed,
-            "failed": failed,
-            "accesses": accesses,
-            "lost": info.lost,
-            "unknown_kinds": info.unknown_kinds,
-            "damage": info.damage.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "host_ns": host_ns,
-        }))?;
+        self.line(&EndLine {
+            event: "end",
+            status: info.end.map_or("unfinished", End::name),
+            reason: info.end.map_or("", End::reason),
+            scenarios,
+            passed,
+            failed,
+            accesses,
+            lost: info.lost,
+            unknown_kinds: info.unknown_kinds,
+            damage: info.damage.iter().map(ToString::to_string).collect(),
+            host_ns,
+        })?;
         self.out.flush()
     }
-}
-
-/// One object, the same wherever a record is printed as JSON.
-impl Serialize for View {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (kind, details) = details(&self.what);
-        let line = Line {
-            seq: self.seq,
-            event: kind,
-            device_ns: self.device_ns,
-            host_ns: self.host_ns,
-            vcpu: self.vcpu,
-            scenario: self.scenario.as_deref(),
-            cause: self.cause(),
-            // Which one did it, where no place says so.
-            bdf: self.function().filter(|_| self.place().is_none()).map(|function| function.bdf.to_string()),
-            details,
-        };
-        line.serialize(serializer)
-    }
-}
-
-/// What every event has; what it has besides comes after it.
-#[derive(Serialize)]
-struct Line<'a> {
-    seq: u64,
-    event: &'static str,
-    device_ns: u64,
-    host_ns: u64,
-    vcpu: Option<u8>,
-    scenario: Option<&'a str>,
-    cause: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bdf: Option<String>,
-    #[serde(flatten)]
-    details: Value,
-}
-
-fn device(function: Option<&Function>) -> Option<&str> {
-    function.map(|function| function.name.as_str())
-}
-
-/// The event's kind, and an object with what is special to it.
-fn details(what: &What) -> (&'static str, Value) {
-    match what {
-        What::Access(view) => ("access", access(view)),
-        What::Change { place, old, new, .. } => {
-            let fields = with_place(json!({ "old": hex(*old), "new": hex(*new) }), Some(place));
-            ("change", fields)
-        }
-        What::Busy { function, duration, .. } => {
-            ("busy", json!({ "device": device(function.as_deref()), "duration_ns": duration }))
-        }
-        What::Msi { function, index, address, data, delivered, .. } => (
-            "msi",
-            json!({
-                "device": device(function.as_deref()), "index": index, "address": hex(*address),
-                "data": hex((*data).into()), "delivered": delivered,
-            }),
-        ),
-        What::InterruptLost { function, index, why, .. } => {
-            ("interrupt-lost", json!({ "device": device(function.as_deref()), "index": index, "why": why }))
-        }
-        What::AddressCut { function, asked, bits, .. } => (
-            "address-cut",
-            json!({
-                "device": device(function.as_deref()), "asked": hex(*asked),
-                "used": hex(words::cut(*asked, *bits)), "bits": bits,
-            }),
-        ),
-        What::InterruptMasked { function, index, .. } => {
-            ("interrupt-masked", json!({ "device": device(function.as_deref()), "index": index }))
-        }
-        What::Intx { function, asserted, gsi, .. } => {
-            ("intx", json!({ "device": device(function.as_deref()), "asserted": asserted, "gsi": gsi }))
-        }
-        What::Backing { function, route, backing, .. } => (
-            "backing",
-            json!({
-                "device": device(function.as_deref()),
-                "region": route.as_ref().map(|route| route.region.to_string()), "backing": backing,
-            }),
-        ),
-        What::PagesWritten { function, route, offset, pages, since } => (
-            "pages-written",
-            json!({
-                "device": device(function.as_deref()),
-                "region": route.as_ref().map(|route| route.region.to_string()),
-                "offset": hex(*offset), "pages": pages, "since": since,
-            }),
-        ),
-        What::Doorbell { place, count } => ("doorbell", with_place(json!({ "count": count }), Some(place))),
-        What::Dma { function, to_memory, address, length, outcome, .. } => (
-            "dma",
-            json!({
-                "device": device(function.as_deref()), "to_memory": to_memory, "address": hex(*address),
-                "length": length, "outcome": outcome,
-            }),
-        ),
-        What::Route { function, route, change, .. } => (
-            "route",
-            json!({
-                "device": device(function.as_deref()),
-                "region": route.as_ref().map(|route| route.region.to_string()),
-                "address": route.as_ref().map(|route| hex(route.base)),
-                "size": route.as_ref().map(|route| route.size), "change": change,
-            }),
-        ),
-        What::Map { mapping, .. } | What::Unmap { mapping, .. } => {
-            let kind = if matches!(what, What::Map { .. }) { "map" } else { "unmap" };
-            (kind, mapping.as_ref().map_or_else(|| json!({}), |mapping| mapping_fields(mapping)))
-        }
-        What::Mark { text } => ("mark", json!({ "text": &**text })),
-        What::ScenarioBegin { .. } => ("scenario-begin", json!({})),
-        What::ScenarioEnd { passed, summary, .. } => {
-            ("scenario-end", json!({ "passed": passed, "summary": &**summary }))
-        }
-        What::Count { what, value, address, error_code, rip } => (
-            "count",
-            json!({
-                "what": what, "value": value, "address": hex(*address), "error_code": error_code,
-                "rip": hex(*rip),
-            }),
-        ),
-        What::IsrEnter { vector, .. } => ("isr-enter", json!({ "vector": vector })),
-        What::IsrExit { vector } => ("isr-exit", json!({ "vector": vector })),
-        What::ClockJump { to } => ("clock-jump", json!({ "to_ns": to })),
-        What::NotEmulated { cpl, code, walk, mapping, process, gpa, place, operand } => {
-            let object = json!({
-                "cpl": cpl,
-                "path": walk.as_ref().map_or(Path::Unknown, |walk| walk.path),
-                "announced": walk.as_ref().is_some_and(|walk| walk.announced),
-                "code": code.as_deref().map(code_fields),
-                "gva": walk.as_ref().zip(*gpa).map(|(walk, gpa)| hex(walk.virtual_address(gpa))),
-                "gpa": gpa.map(hex),
-                "walk": walk.as_deref().map(walk_fields),
-                "mapping": mapping.as_deref().map(mapping_fields),
-                "process": process.as_deref().map(process_fields),
-                "reads": operand.reads,
-                "writes": operand.writes,
-                "size": (operand.size != 0).then_some(operand.size),
-            });
-            ("not-emulated", with_place(object, place.as_ref()))
-        }
-        What::Warning { text } => ("warning", json!({ "text": &**text })),
-    }
-}
-
-fn access(access: &AccessView) -> Value {
-    let (gpa, port) = match access.address {
-        BusAddress::Memory(address) => (Some(hex(address)), None),
-        BusAddress::Port(port) => (None, Some(hex(port.into()))),
-    };
-    let fields = access.place.as_ref().map(|place| place.fields(access.value, access.size));
-    let fields = fields.filter(|fields| !fields.is_empty()).map(|fields| {
-        let named = |(field, value): &(&barscope_device::Field, u64)| {
-            let value = field.value_name(*value).map_or_else(|| json!(value), |name| json!(name));
-            (field.name.to_string(), value)
-        };
-        fields.iter().map(named).collect::<serde_json::Map<_, _>>()
-    });
-    let object = json!({
-        "cpl": access.cpl,
-        "path": access.path(),
-        "announced": access.announced(),
-        "code": access.code.as_deref().map(code_fields),
-        "gva": access.gva().map(hex),
-        "gpa": gpa,
-        "port": port,
-        "walk": access.walk.as_deref().map(walk_fields),
-        "mapping": access.mapping.as_deref().map(mapping_fields),
-        "process": access.process.as_deref().map(process_fields),
-        "write": access.write,
-        "size": access.size,
-        "value": hex(access.value),
-        "fields": fields,
-        "outcome": access.outcome,
-        "absent": access.absent.as_deref().map(absent_fields),
-        "selects": access.selects.as_deref().map(|place| with_place(json!({}), Some(place))),
-        "read_modify_write": access.read_modify_write,
-        "coalesced": access.coalesced,
-        "instance": access.instance,
-        "fragment": access.fragment,
-        "service_ns": access.service_ns,
-    });
-    with_place(object, access.place.as_ref())
-}
-
-fn with_place(mut object: Value, place: Option<&Place>) -> Value {
-    object["bdf"] = json!(place.and_then(|place| place.bdf).map(|bdf| bdf.to_string()));
-    object["device"] = json!(place.map(Place::device).filter(|name| !name.is_empty()));
-    object["region"] = json!(place.map(|place| place.region.to_string()));
-    object["offset"] = json!(place.map(|place| hex(place.offset)));
-    object["register"] = json!(place.and_then(Place::register_name));
-    object
-}
-
-fn absent_fields(absent: &Absence) -> Value {
-    let (why, moved_to) = match absent.why {
-        Why::Moved { to } => (json!("moved"), to.map(hex)),
-        why => (json!(why), None),
-    };
-    json!({
-        "bdf": absent.function.bdf.to_string(),
-        "device": absent.function.name,
-        "region": absent.region.to_string(),
-        "address": absent.base.map(hex),
-        "was_there": absent.was_there,
-        "since": absent.since,
-        "why": why,
-        "moved_to": moved_to,
-    })
-}
-
-fn walk_fields(walk: &Walk) -> Value {
-    json!({
-        "cr3": hex(walk.cr3),
-        "page_size": walk.page_size,
-        "entries": walk.entries.iter().copied().map(hex).collect::<Vec<_>>(),
-        "user": walk.user,
-        "writable": walk.writable,
-        "pat": walk.pat,
-        "mtrr": walk.mtrr,
-        "memory_type": walk.memory_type,
-    })
-}
-
-fn process_fields(process: &Process) -> Value {
-    json!({ "pid": process.pid, "name": process.name })
-}
-
-fn mapping_fields(mapping: &Mapping) -> Value {
-    json!({
-        "path": mapping.path,
-        "virtual_address": hex(mapping.virtual_address),
-        "physical_address": hex(mapping.physical_address),
-        "length": mapping.length,
-        "address_space": mapping.address_space.map(hex),
-        "on_fault": mapping.on_fault,
-        "who": mapping.who,
-        "call": mapping.call,
-    })
-}
-
-fn code_fields(code: &Code) -> Value {
-    let symbol = code.symbol.as_ref();
-    json!({
-        "rip": hex(code.rip),
-        "instruction": code.text,
-        "ambiguous": code.ambiguous,
-        "function": symbol.map(|symbol| &symbol.function),
-        "file": symbol.and_then(|symbol| symbol.file.as_ref()),
-        "line": symbol.and_then(|symbol| symbol.line),
-        "module": symbol.and_then(|symbol| symbol.module.as_ref()),
-        "offset": symbol.and_then(|symbol| symbol.offset).map(hex),
-    })
 }
 
 #[cfg(test)]

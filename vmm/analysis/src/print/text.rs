@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use barscope_trace::Clock;
 use barscope_trace::definition::Machine;
-use barscope_trace::event::{MemoryOperand, RouteChange};
+use barscope_trace::event::{EventKind, MemoryOperand, RouteChange};
 use barscope_trace::units;
 use barscope_trace::{Definitions, TraceInfo};
 
@@ -22,7 +22,7 @@ use self::setup::Setup;
 use super::{Printer, Totals};
 use crate::maps::Maps;
 use crate::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
-use crate::view::{AccessView, View, What};
+use crate::view::View;
 use crate::words;
 use crate::wrap::wrap;
 
@@ -160,8 +160,8 @@ impl<W: Write> TextPrinter<W> {
 
     fn print_access(&mut self, view: &View) -> io::Result<()> {
         let Some(access) = view.access() else { return Ok(()) };
-        self.inferred |= access.walk.as_ref().is_some_and(|walk| !walk.announced);
-        for line in access_lines(view, access, self.width, self.paint) {
+        self.inferred |= access.walk().is_some_and(|walk| !walk.announced);
+        for line in access_lines(access, self.width, self.paint) {
             self.line(line)?;
         }
         self.last_printed = Some(view.seq);
@@ -178,8 +178,8 @@ impl<W: Write> TextPrinter<W> {
         self.last_printed = None;
         self.selected += 1;
         for line in wrap(&prefix(view), 9, &[text], self.width) {
-            let line = match view.what {
-                What::Warning { .. } => self.paint.paint(WARNING, line),
+            let line = match view.kind {
+                EventKind::Warning { .. } => self.paint.paint(WARNING, line),
                 _ => line,
             };
             self.line(line)?;
@@ -209,7 +209,7 @@ impl<W: Write> TextPrinter<W> {
     fn access(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         self.last_access = Some(view.clone());
         self.selected += 1;
-        if !self.selective && view.access().is_some_and(AccessView::is_configuration) {
+        if !self.selective && view.access().is_some_and(|access| access.is_configuration()) {
             self.setup.count(view);
             return Ok(());
         }
@@ -236,29 +236,26 @@ impl<W: Write> TextPrinter<W> {
         }
     }
 
-    fn scenario_begin(&mut self, definitions: &Definitions, name: &Arc<str>) -> io::Result<()> {
+    fn scenario_begin(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
+        let name = view.text.clone().unwrap_or_default();
         self.settle(definitions)?;
         self.fold.forget();
-        self.scenarios.push(Scenario { name: Arc::clone(name), passed: None, summary: Arc::default() });
-        self.in_scenario = true;
         let heading = self.paint.paint(HEADING, format!("scenario {name}"));
+        self.scenarios.push(Scenario { name, passed: None, summary: Arc::default() });
+        self.in_scenario = true;
         self.line("")?;
         self.line(heading)
     }
 
-    fn scenario_end(
-        &mut self,
-        definitions: &Definitions,
-        passed: bool,
-        summary: &Arc<str>,
-    ) -> io::Result<()> {
+    fn scenario_end(&mut self, definitions: &Definitions, passed: bool, view: &View) -> io::Result<()> {
+        let summary = view.text.clone().unwrap_or_default();
         self.in_scenario = false;
         self.selected += 1;
         self.settle(definitions)?;
         self.fold.forget();
         if let Some(scenario) = self.scenarios.last_mut() {
             scenario.passed = Some(passed);
-            scenario.summary = Arc::clone(summary);
+            scenario.summary = Arc::clone(&summary);
         }
         let lines = wrap("    ", 4, &[summary.to_string()], self.width - 6);
         let (last, before) =
@@ -284,44 +281,32 @@ impl<W: Write> Printer for TextPrinter<W> {
         if self.selective {
             self.print_heading(definitions, view)?;
         }
-        match &view.what {
-            What::Access(_) => self.access(definitions, view),
-            What::ScenarioBegin { .. } if self.selective => Ok(()),
-            What::ScenarioBegin { name } => self.scenario_begin(definitions, name),
-            What::ScenarioEnd { passed, summary, .. } => self.scenario_end(definitions, *passed, summary),
-            What::Map { mapping: Some(mapping), .. } if view.scenario.is_some() || self.selective => {
-                let fault = if mapping.on_fault { ", on first touch" } else { "" };
-                let text = format!("map    {} by {}{fault}", mapping.call, mapping.who);
+        match view.kind {
+            EventKind::Access(_) => self.access(definitions, view),
+            EventKind::ScenarioBegin { .. } if self.selective => Ok(()),
+            EventKind::ScenarioBegin { .. } => self.scenario_begin(definitions, view),
+            EventKind::ScenarioEnd { passed, .. } => self.scenario_end(definitions, passed, view),
+            EventKind::Map { .. } | EventKind::Unmap { .. }
+                if view.mapping().is_some() && (view.scenario.is_some() || self.selective) =>
+            {
+                let text = words::mapping(view);
                 self.print_single(definitions, view, text)
             }
-            What::Unmap { mapping: Some(mapping), .. } if view.scenario.is_some() || self.selective => {
-                let text = format!("unmap  {} by {}", mapping.call, mapping.who);
-                self.print_single(definitions, view, text)
-            }
-            What::Mark { .. } | What::Count { .. } | What::Warning { .. } => {
+            EventKind::Mark { .. } | EventKind::Count { .. } | EventKind::Warning { .. } => {
                 self.print_single(definitions, view, words::summary(view))
             }
-            What::NotEmulated { operand, .. } => self.not_emulated(definitions, view, *operand),
-            // What follows from them is told where it shows: in the accesses of handlers and in times.
-            What::IsrEnter { .. }
-            | What::IsrExit { .. }
-            | What::ClockJump { .. }
-            | What::Map { .. }
-            | What::Unmap { .. } => {
-                if self.selective {
-                    self.print_single(definitions, view, words::summary(view))
-                } else {
-                    Ok(())
-                }
-            }
-            _ => self.effect(definitions, view),
+            EventKind::NotEmulated { operand, .. } => self.not_emulated(definitions, view, operand),
+            _ if view.is_effect() => self.effect(definitions, view),
+            // What follows from others is told where it shows: in the accesses of handlers and in times.
+            _ if self.selective => self.print_single(definitions, view, words::summary(view)),
+            _ => Ok(()),
         }
     }
 
     fn pass(&mut self, view: &View) {
         self.totals.add(view);
-        if let What::Route { route: Some(route), change, .. } = &view.what {
-            self.setup.reroute(route, *change == RouteChange::Added);
+        if let (EventKind::Route { change, .. }, Some(route)) = (view.kind, view.route()) {
+            self.setup.reroute(route, change == RouteChange::Added);
         }
     }
 

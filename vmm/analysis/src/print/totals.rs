@@ -1,6 +1,8 @@
 //! What a trace comes to in numbers.
 
-use crate::view::{View, What};
+use barscope_trace::event::EventKind;
+
+use crate::view::View;
 
 /// Counts over the events of a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,11 +23,11 @@ impl Totals {
     /// Counts an event.
     pub fn add(&mut self, view: &View) {
         self.host_ns = self.host_ns.max(view.host_ns);
-        match view.what {
-            What::Access(_) => self.accesses += 1,
-            What::ScenarioBegin { .. } => self.scenarios += 1,
-            What::ScenarioEnd { passed: true, .. } => self.passed += 1,
-            What::ScenarioEnd { passed: false, .. } => self.failed += 1,
+        match view.kind {
+            EventKind::Access(_) => self.accesses += 1,
+            EventKind::ScenarioBegin { .. } => self.scenarios += 1,
+            EventKind::ScenarioEnd { passed: true, .. } => self.passed += 1,
+            EventKind::ScenarioEnd { passed: false, .. } => self.failed += 1,
             _ => (),
         }
     }

@@ -12,7 +12,7 @@ use super::places::Places;
 use super::polling::{Finder, Loop, LoopEnd, Run};
 use super::sites::Sites;
 use super::windows::Follower;
-use super::{Accesses, Device, Histogram, Named, Stats, Vcpu};
+use super::{Accesses, Device, Histogram, PathName, Stats, Vcpu};
 use crate::coverage::Coverage;
 use crate::interrupts::{DEEPEST, Innermost, Raised, Tracker};
 use crate::view::describe_value;
@@ -106,9 +106,9 @@ impl Collector {
         self.end_handlers(event.vcpu);
         match event.kind {
             EventKind::Access(ref access) => self.access(definitions, event, access),
-            EventKind::Busy { function, until, .. } => {
+            EventKind::Busy { function, until_ns, .. } => {
                 if definitions.function(function).is_some() {
-                    self.busy.entry(function).or_default().add(until.saturating_sub(event.device_ns));
+                    self.busy.entry(function).or_default().add(until_ns.saturating_sub(event.device_ns));
                 }
             }
             EventKind::Msi { function, .. }
@@ -220,7 +220,7 @@ impl Collector {
         }
         for (name, accesses) in PATHS.iter().zip(self.paths) {
             if accesses.count() > 0 {
-                *stats.paths.row(Named { name: (*name).to_owned() }) = accesses;
+                *stats.paths.row(PathName { path: (*name).to_owned() }) = accesses;
             }
         }
         let device = |id| match definitions.function(id) {

@@ -55,8 +55,10 @@ pub struct Interrupts {
     /// Causes that were held back by a mask.
     pub masked: u64,
     /// Host time until the handler's first access.
+    #[serde(rename = "host_latency")]
     pub host: Histogram,
     /// Device time until then.
+    #[serde(rename = "device_latency")]
     pub device: Histogram,
 }
 

@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 
 use super::Accesses;
 use crate::coverage::{Coverage, Slot};
+use crate::serial::as_hex_or_null;
 use crate::view::unclaimed_configuration;
 
 /// A place to count by. Printed, it is `BAR0.STATUS`, `BAR0 reserved` or `CONFIG`; `nothing` where nothing
@@ -22,11 +23,13 @@ pub struct PlaceKey {
     #[serde(serialize_with = "optional_text")]
     pub bdf: Option<Bdf>,
     /// The model's name; empty if there is none.
+    #[serde(serialize_with = "text_or_null")]
     pub device: String,
     /// The region; `None` if nothing decodes the address.
     #[serde(serialize_with = "optional_text")]
     pub region: Option<Region>,
     /// The register's offset in its region.
+    #[serde(serialize_with = "as_hex_or_null")]
     pub offset: Option<u64>,
     /// The register; `None` for configuration space, and for bytes that belong to no register.
     pub register: Option<String>,
@@ -49,6 +52,11 @@ fn optional_text<S: Serializer>(value: &Option<impl fmt::Display>, serializer: S
         Some(value) => serializer.collect_str(value),
         None => serializer.serialize_none(),
     }
+}
+
+/// An empty text is none.
+fn text_or_null<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(text).filter(|text| !text.is_empty()).serialize(serializer)
 }
 
 /// What was accessed, by register.

@@ -4,6 +4,7 @@ use barscope_trace::event::{AccessEvent, Event};
 use serde::Serialize;
 
 use super::PlaceKey;
+use crate::serial::as_hex;
 
 /// The fewest reads in a row that are a loop.
 const FEWEST: u64 = 3;
@@ -46,6 +47,7 @@ pub struct Loop {
     /// Device time between them.
     pub device_ns: u64,
     /// The value that the last read gave.
+    #[serde(serialize_with = "as_hex")]
     pub value: u64,
     /// The same by the register's fields; may be empty.
     pub meaning: String,
@@ -60,6 +62,7 @@ pub enum LoopEnd {
     /// Its last read gave another value than the one before.
     Value {
         /// What the one before gave.
+        #[serde(serialize_with = "as_hex")]
         before: u64,
     },
     /// The vCPU accessed something else, though the value was the same as before: time was up, or the loop

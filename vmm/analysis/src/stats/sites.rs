@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use barscope_trace::Definitions;
 use barscope_trace::event::Id;
 
-use super::{Accesses, Named, Table};
+use super::{Accesses, FunctionName, Table};
 use crate::symbols::Symbols;
 
 /// Lines of source code that access devices. An unrolled loop has several instructions for one line, which
@@ -69,11 +69,11 @@ impl Sites {
     }
 
     /// Accesses by function.
-    pub(super) fn finish(self) -> Table<Named, Accesses> {
-        let mut table = Table::<Named, Accesses>::default();
+    pub(super) fn finish(self) -> Table<FunctionName, Accesses> {
+        let mut table = Table::<FunctionName, Accesses>::default();
         for site in self.list {
             let name = site.function.unwrap_or_else(|| "no known function".to_owned());
-            table.row(Named { name }).merge(&site.accesses);
+            table.row(FunctionName { function: name }).merge(&site.accesses);
         }
         table
     }

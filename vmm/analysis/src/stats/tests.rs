@@ -16,8 +16,12 @@ fn register<'a>(stats: &'a Stats, name: &str) -> &'a Accesses {
     found.unwrap_or_else(|| panic!("no {name} in {:?}", stats.registers)).1
 }
 
-fn named<'a>(table: &'a Table<Named, Accesses>, name: &str) -> &'a Accesses {
-    table.get(&Named { name: name.to_owned() }).unwrap()
+fn path<'a>(stats: &'a Stats, name: &str) -> &'a Accesses {
+    stats.paths.get(&PathName { path: name.to_owned() }).unwrap()
+}
+
+fn function<'a>(stats: &'a Stats, name: &str) -> &'a Accesses {
+    stats.functions.get(&FunctionName { function: name.to_owned() }).unwrap()
 }
 
 fn counts(accesses: &Accesses) -> (u64, u64, u64) {
@@ -55,12 +59,12 @@ fn accesses_are_counted_by_register_path_function_and_vcpu() {
     assert_eq!((service.count(), service.total(), service.max()), (2, 400, 300));
     assert_eq!(service.percentile(50), Some(103));
 
-    assert_eq!(counts(named(&stats.paths, "ioremap")), (3, 0, 1));
-    assert_eq!(counts(named(&stats.paths, "mmap")), (1, 2, 1));
-    assert_eq!(counts(named(&stats.paths, "port")), (0, 2, 0));
-    assert_eq!(counts(named(&stats.functions, "lab::probe")), (3, 0, 1));
-    assert_eq!(counts(named(&stats.functions, "user::touch")), (1, 2, 1));
-    assert_eq!(counts(named(&stats.functions, "no known function")), (0, 2, 0));
+    assert_eq!(counts(path(&stats, "ioremap")), (3, 0, 1));
+    assert_eq!(counts(path(&stats, "mmap")), (1, 2, 1));
+    assert_eq!(counts(path(&stats, "port")), (0, 2, 0));
+    assert_eq!(counts(function(&stats, "lab::probe")), (3, 0, 1));
+    assert_eq!(counts(function(&stats, "user::touch")), (1, 2, 1));
+    assert_eq!(counts(function(&stats, "no known function")), (0, 2, 0));
     assert_eq!(counts(stats.vcpus.get(&Vcpu { vcpu: Some(0) }).unwrap()), (4, 4, 2));
     assert!(stats.complete());
 }
@@ -321,11 +325,11 @@ fn json_holds_keys_and_figures_side_by_side() {
     sample.access(read);
     let json = serde_json::to_value(stats(&sample)).unwrap();
     let expected = serde_json::json!({
-        "bdf": "00:04.0", "device": "lab", "region": "BAR0", "offset": 0, "register": "ID",
+        "bdf": "00:04.0", "device": "lab", "region": "BAR0", "offset": "0x0", "register": "ID",
         "reads": 1, "writes": 0, "refused": 0,
         "service": {"count": 1, "total_ns": 100, "p50_ns": 100, "p90_ns": 100, "p99_ns": 100, "max_ns": 100},
     });
     assert_eq!(json["registers"], serde_json::json!([expected]));
-    assert_eq!(json["traces"][0]["end"], "finished");
+    assert_eq!(json["traces"][0]["status"], "finished");
     assert_eq!(json["coverage"][0]["regions"][0]["registers"][0]["covered"], true);
 }

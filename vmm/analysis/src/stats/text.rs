@@ -27,8 +27,8 @@ pub(super) fn render(stats: &Stats, width: usize, top: usize, color: bool) -> St
     let mut page = Page::new(width.max(80), color);
     traces(&mut page, stats);
     by_register(&mut page, stats, top);
-    accesses(&mut page, "by path", &stats.paths, |path| path.name.clone(), top);
-    accesses(&mut page, "by function", &stats.functions, |function| function.name.clone(), top);
+    accesses(&mut page, "by path", &stats.paths, |path| path.path.clone(), top);
+    accesses(&mut page, "by function", &stats.functions, |function| function.function.clone(), top);
     let vcpu = |vcpu: &super::Vcpu| match vcpu.vcpu {
         Some(index) => format!("vCPU {index}"),
         None => "gathered by KVM".to_owned(),

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use barscope_device::{Bdf, Region, Space};
 use barscope_trace::definition::{Bar, Function, Route};
 use barscope_trace::event::{AccessEvent, Outcome, RouteChange};
-use serde::Serialize;
 
 use super::Place;
 
@@ -50,8 +49,7 @@ impl Absence {
 }
 
 /// Why a region isn't decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// Its BAR was never written.
     NoAddress,
@@ -72,6 +70,22 @@ pub enum Why {
     Overlaps,
     /// The trace doesn't tell.
     Unknown,
+}
+
+impl Why {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Why::NoAddress => "no-address",
+            Why::MemorySpaceOff => "memory-space-off",
+            Why::Asleep => "asleep",
+            Why::Reset => "reset",
+            Why::Moved { .. } => "moved",
+            Why::RomOff => "rom-off",
+            Why::Overlaps => "overlaps",
+            Why::Unknown => "unknown",
+        }
+    }
 }
 
 /// Follows where BARs are.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use barscope_device::{Bdf, Region, Space};
 use barscope_trace::Definitions;
 use barscope_trace::definition::{Function, Mapping, Process, Route, Walk};
-use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, Target};
+use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, References, Target};
 
 use super::absence::{self, Absence, Absences};
-use super::{AccessView, BusAddress, Code, Place, Uncertain, View, What};
+use super::{Code, Place, Uncertain, View};
 use crate::interrupts::{Handler, Innermost, Tracker};
 use crate::symbols::Symbols;
 
@@ -90,36 +90,86 @@ impl Viewer {
         let scenario = self.scenario.clone();
         let Innermost { handler, certain, cause_certain } = self.interrupts.handler(event.vcpu);
         let depends = matches!(event.kind, EventKind::Access(_) | EventKind::IsrEnter { .. });
+        let references = event.kind.references();
         let uncertain = Uncertain {
             scenario: self.scenario_lost,
             handler: depends && !certain,
             cause: depends && !cause_certain,
-            text: matches!(
-                event.kind,
-                EventKind::Mark { text: NO_ROOM }
-                    | EventKind::Warning { text: NO_ROOM }
-                    | EventKind::ScenarioBegin { name: NO_ROOM }
-                    | EventKind::ScenarioEnd { summary: NO_ROOM, .. }
-            ),
+            text: references.text == Some(NO_ROOM),
         };
-        let caused_by = handler.and_then(Handler::caused_by);
-        let in_handler = handler.is_some();
-        let what = self.what(definitions, event, caused_by, in_handler);
+        let caused_by = handler.and_then(Handler::caused_by).filter(|_| depends);
+        let recorded = Some(references.cause).filter(|cause| *cause != 0);
+        let view = View {
+            event: *event,
+            scenario,
+            uncertain,
+            alike: false,
+            in_handler: handler.is_some() && matches!(event.kind, EventKind::Access(_)),
+            cause: recorded.or(caused_by),
+            function: None,
+            route: None,
+            place: None,
+            code: None,
+            walk: None,
+            mapping: None,
+            process: None,
+            text: None,
+            absent: None,
+            selects: None,
+        };
+        let view = match event.kind {
+            EventKind::Access(access) => self.access(definitions, &access, view),
+            EventKind::NotEmulated { instruction, walk, route, gpa, cpl, .. } => {
+                let view = self.instruction(definitions, view, (instruction, walk, cpl));
+                let place = gpa.and_then(|gpa| self.place(definitions, route, Target::Memory(gpa)));
+                View { place, ..view }
+            }
+            _ => self.refer(definitions, &references, view),
+        };
         if let EventKind::ScenarioEnd { .. } = event.kind {
             self.scenario = None;
             self.scenario_lost = false;
         }
-        let view = View {
-            seq: event.seq,
-            host_ns: event.host_ns,
-            device_ns: event.device_ns,
-            vcpu: event.vcpu,
-            scenario,
-            uncertain,
-            alike: false,
-            what,
-        };
         View { alike: self.has_namesake(definitions, &view), ..view }
+    }
+
+    /// Resolves what a record refers to that isn't of an instruction: subject, place, mapping, text.
+    fn refer(&mut self, definitions: &Definitions, references: &References, mut view: View) -> View {
+        if let Some(id) = references.function {
+            view.function = self.function(definitions, id);
+        }
+        if let Some(id) = references.route {
+            view.route = self.route(definitions, id);
+            let function = view.route.as_ref().and_then(|route| route.function);
+            view.function = function.and_then(|id| self.function(definitions, id));
+        }
+        if let Some(offset) = references.offset {
+            let function = view.function.take();
+            let bdf = function.as_ref().map(|function| function.bdf);
+            let routed = view.route.take().map_or(Region::Config, |route| route.region);
+            let region = references.region.unwrap_or(routed);
+            view.place = Some(Place { bdf, function, region, offset });
+        }
+        view.mapping = references.mapping.and_then(|id| self.mapping(definitions, id));
+        view.text = references.text.map(|id| self.text(definitions, id));
+        if let EventKind::Route { change, cause, .. } = view.kind
+            && let (Some(function), Some(route)) = (&view.function, &view.route)
+        {
+            self.absences.route(view.seq, (function, route), change, cause);
+        }
+        view
+    }
+
+    /// Resolves the instruction with this definition, the walk of its operand and whose they are.
+    fn instruction(
+        &mut self,
+        definitions: &Definitions,
+        view: View,
+        (instruction, walk, cpl): (Id, Id, u8),
+    ) -> View {
+        let walk = self.walk(definitions, walk);
+        let (mapping, process) = self.owners(definitions, walk.as_deref(), cpl);
+        View { code: self.code(definitions, instruction), walk, mapping, process, ..view }
     }
 
     /// Whether another function has the same name as the one that the view is about.
@@ -134,156 +184,17 @@ impl Viewer {
         !names.is_empty() && view.function().is_some_and(|function| names.contains(&function.name))
     }
 
-    /// What happened; `caused_by` led to the handler that the vCPU is in.
-    fn what(
-        &mut self,
-        definitions: &Definitions,
-        event: &Event,
-        caused_by: Option<u64>,
-        in_handler: bool,
-    ) -> What {
-        match event.kind {
-            EventKind::Access(ref access) => {
-                let view = self.access(definitions, event.seq, access, caused_by);
-                What::Access(AccessView { in_handler, ..view })
-            }
-            EventKind::Change { function, region, offset, old, new, cause } => {
-                let function = self.function(definitions, function);
-                let bdf = function.as_ref().map(|function| function.bdf);
-                What::Change { place: Place { bdf, function, region, offset }, old, new, cause }
-            }
-            EventKind::Busy { function, until, cause } => What::Busy {
-                function: self.function(definitions, function),
-                duration: until.saturating_sub(event.device_ns),
-                cause,
-            },
-            EventKind::Msi { function, index, address, data, delivered, cause } => {
-                let function = self.function(definitions, function);
-                What::Msi { function, index, address, data, delivered, cause }
-            }
-            EventKind::InterruptLost { function, index, why, cause } => {
-                What::InterruptLost { function: self.function(definitions, function), index, why, cause }
-            }
-            EventKind::AddressCut { function, asked, bits, cause } => {
-                What::AddressCut { function: self.function(definitions, function), asked, bits, cause }
-            }
-            EventKind::InterruptMasked { function, index, cause } => {
-                What::InterruptMasked { function: self.function(definitions, function), index, cause }
-            }
-            EventKind::Intx { function, asserted, gsi, cause } => {
-                What::Intx { function: self.function(definitions, function), asserted, gsi, cause }
-            }
-            EventKind::Backing { route, backing, cause } => {
-                let (function, route) = self.route_and_function(definitions, route);
-                What::Backing { function, route, backing, cause }
-            }
-            EventKind::PagesWritten { route, offset, pages, since } => {
-                let (function, route) = self.route_and_function(definitions, route);
-                What::PagesWritten { function, route, offset, pages, since }
-            }
-            EventKind::Doorbell { route, offset, count } => {
-                let (function, route) = self.route_and_function(definitions, route);
-                let bdf = function.as_ref().map(|function| function.bdf);
-                let region = route.map_or(Region::Config, |route| route.region);
-                What::Doorbell { place: Place { bdf, function, region, offset }, count }
-            }
-            EventKind::Dma { function, to_memory, address, length, outcome, cause } => {
-                let function = self.function(definitions, function);
-                What::Dma { function, to_memory, address, length, outcome, cause }
-            }
-            EventKind::Route { route, change, cause } => {
-                let (function, route) = self.route_and_function(definitions, route);
-                if let (Some(function), Some(route)) = (&function, &route) {
-                    self.absences.route(event.seq, (function, route), change, cause);
-                }
-                What::Route { function, route, change, cause }
-            }
-            EventKind::Map { mapping } => {
-                What::Map { id: mapping, mapping: self.mapping(definitions, mapping) }
-            }
-            EventKind::Unmap { mapping } => {
-                What::Unmap { id: mapping, mapping: self.mapping(definitions, mapping) }
-            }
-            EventKind::Mark { text } => What::Mark { text: self.text(definitions, text) },
-            EventKind::ScenarioBegin { name } => What::ScenarioBegin { name: self.text(definitions, name) },
-            EventKind::ScenarioEnd { passed, summary } => What::ScenarioEnd {
-                name: self.scenario.clone().unwrap_or_default(),
-                passed,
-                summary: self.text(definitions, summary),
-            },
-            EventKind::Count { what, value, address, error_code, rip } => {
-                What::Count { what, value, address, error_code, rip }
-            }
-            EventKind::IsrEnter { vector } => What::IsrEnter { vector, caused_by },
-            EventKind::IsrExit { vector } => What::IsrExit { vector },
-            EventKind::ClockJump { to } => What::ClockJump { to },
-            EventKind::NotEmulated { cpl, instruction, walk, route, gpa, operand } => {
-                let walk = self.walk(definitions, walk);
-                let (mapping, process) = self.owners(definitions, walk.as_deref(), cpl);
-                What::NotEmulated {
-                    cpl,
-                    code: self.code(definitions, instruction),
-                    walk,
-                    mapping,
-                    process,
-                    gpa,
-                    place: gpa.and_then(|gpa| self.place(definitions, route, Target::Memory(gpa))),
-                    operand,
-                }
-            }
-            EventKind::Warning { text } => What::Warning { text: self.text(definitions, text) },
-        }
-    }
-
-    fn route_and_function(
-        &mut self,
-        definitions: &Definitions,
-        id: Id,
-    ) -> (Option<Arc<Function>>, Option<Arc<Route>>) {
-        let route = self.route(definitions, id);
-        let function = route.as_ref().and_then(|route| self.function(definitions, route.function?));
-        (function, route)
-    }
-
-    fn access(
-        &mut self,
-        definitions: &Definitions,
-        seq: u64,
-        access: &AccessEvent,
-        caused_by: Option<u64>,
-    ) -> AccessView {
+    fn access(&mut self, definitions: &Definitions, access: &AccessEvent, view: View) -> View {
         let place = self.place(definitions, access.route, access.target);
         if let Some(place) = place.as_ref().filter(|place| place.is_configuration()) {
-            self.absences.configuration(seq, access, place);
+            self.absences.configuration(view.seq, access, place);
         }
-        let walk = self.walk(definitions, access.walk);
-        let (mapping, process) = self.owners(definitions, walk.as_deref(), access.cpl);
-        AccessView {
-            cpl: access.cpl,
-            code: self.code(definitions, access.instruction),
-            pat: access.pat.or_else(|| walk.as_ref()?.pat),
-            memory_type: access.effective.or_else(|| Some(walk.as_ref()?.memory_type)),
-            walk,
-            mapping,
-            process,
-            address: match access.target {
-                Target::Memory(address) => BusAddress::Memory(address),
-                Target::Port { port, .. } => BusAddress::Port(port),
-            },
+        let view = self.instruction(definitions, view, (access.instruction, access.walk, access.cpl));
+        View {
             absent: self.absent(definitions, access).filter(|_| place.is_none()).map(Box::new),
             selects: self.selected(definitions, access, place.as_ref()).map(Box::new),
             place,
-            write: access.write,
-            size: access.size,
-            value: access.value,
-            outcome: access.outcome,
-            read_modify_write: access.read_modify_write,
-            coalesced: access.coalesced,
-            instance: access.instance,
-            fragment: access.fragment,
-            service_ns: access.service_ns,
-            in_handler: false,
-            caused_by,
+            ..view
         }
     }
 

@@ -138,7 +138,7 @@ impl<P: Platform> Dispatcher<P> {
             service_ns: answer.service_ns,
             stack: 0,
             pat: access.origin.pat,
-            effective: access.origin.effective,
+            memory_type: access.origin.effective,
         });
         lane.record(&Event { seq, host_ns: answer.host_ns, device_ns, vcpu: Some(access.vcpu), kind })
     }

@@ -26,7 +26,7 @@ impl<P: Platform> Dispatcher<P> {
                 Effect::Change { region, offset, old, new } => {
                     EventKind::Change { function, region, offset, old, new, cause }
                 }
-                Effect::Busy { until } => EventKind::Busy { function, until, cause },
+                Effect::Busy { until } => EventKind::Busy { function, until_ns: until, cause },
                 // A vCPU may be in the handler before the interrupt's call returns: the interrupt's number
                 // comes first, so that the trace has the cause before the handler.
                 Effect::Msi { index, address, data } => {

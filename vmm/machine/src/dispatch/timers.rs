@@ -20,7 +20,7 @@ impl<P: Platform> Dispatcher<P> {
     pub fn idle(&self, lane: &mut Lane, vcpu: u8) -> Result<(), HostError> {
         let Some(deadline) = self.deadlines.earliest() else { return Ok(()) };
         if self.clock.jump(deadline) {
-            self.record(lane, Some(vcpu), deadline, EventKind::ClockJump { to: deadline })?;
+            self.record(lane, Some(vcpu), deadline, EventKind::ClockJump { to_ns: deadline })?;
             self.run_timers(lane, deadline)?;
         }
         Ok(())

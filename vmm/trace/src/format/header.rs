@@ -21,6 +21,7 @@
 
 use super::{Clock, End, HEADER_BYTES, MAGIC, SEALED, VERSION, slot};
 use crate::capability::{Capabilities, Capability, Knowledge};
+use crate::event::KINDS;
 use crate::harmless::harmless;
 
 pub(crate) const STATUS: usize = 3;
@@ -29,7 +30,7 @@ pub(crate) const DEFINITIONS: usize = 5;
 pub(crate) const BLOCKS: usize = 6;
 pub(crate) const SEAL: usize = 7;
 pub(crate) const REASON_LENGTH: usize = 8;
-const KINDS: usize = 16;
+const KINDS_AT: usize = 16;
 const KINDS_MAX: usize = 64;
 const CAPABILITIES: usize = 272;
 const CAPABILITIES_MAX: usize = 24;
@@ -52,9 +53,9 @@ pub(crate) const RUNNING: u64 = 1;
 pub(crate) fn new(clock: Clock) -> [u64; WORDS] {
     let mut words = [0; WORDS];
     words[..=STATUS].copy_from_slice(&[MAGIC, VERSION, clock.code(), RUNNING]);
-    for (at, kind) in slot::KINDS.iter().enumerate() {
-        let entry = &mut words[KINDS + at * ENTRY_WORDS..][..ENTRY_WORDS];
-        entry[0] = u64::from(kind.code) | u64::from(kind.slots) << 8;
+    for (at, kind) in slot::kinds().enumerate() {
+        let entry = &mut words[KINDS_AT + at * ENTRY_WORDS..][..ENTRY_WORDS];
+        entry[0] = u64::from(kind.code) | u64::from(kind.slots()) << 8;
         entry[1..].copy_from_slice(&name_words(kind.name));
     }
     for capability in Capability::ALL {
@@ -181,16 +182,16 @@ impl Kinds {
     /// Reads the table of a page. Of one that is damaged, only what this program doesn't know itself is taken.
     fn parse(page: &[u8], damaged: bool) -> Self {
         let mut kinds = Self { slots: [0; 256], known: [false; 256] };
-        for entry in entries(page, KINDS, KINDS_MAX) {
+        for entry in entries(page, KINDS_AT, KINDS_MAX) {
             kinds.slots[usize::from(entry[0])] = entry[1];
         }
-        for own in slot::KINDS {
+        for own in KINDS {
             let at = usize::from(own.code);
             if damaged {
-                kinds.slots[at] = own.slots;
+                kinds.slots[at] = own.slots();
             }
             // One that has grown since begins as it always did.
-            kinds.known[at] = kinds.slots[at] >= own.slots;
+            kinds.known[at] = kinds.slots[at] >= own.slots();
         }
         kinds
     }
@@ -221,8 +222,8 @@ mod tests {
 
     #[test]
     fn all_names_and_tables_have_room() {
-        assert!(slot::KINDS.len() <= KINDS_MAX && Capability::ALL.len() <= CAPABILITIES_MAX);
-        let names = slot::KINDS.iter().map(|kind| kind.name);
+        assert!(KINDS.len() <= KINDS_MAX && Capability::ALL.len() <= CAPABILITIES_MAX);
+        let names = KINDS.iter().map(|kind| kind.name);
         for name in names.chain(Capability::ALL.map(Capability::name)) {
             assert!((1..=NAME_WORDS * WORD).contains(&name.len()), "{name}");
         }
@@ -236,7 +237,7 @@ mod tests {
     fn a_new_page_lists_every_kind_and_every_capability_as_unknown() {
         let header = Header::parse(&page(&new(Clock::Virtual)));
         assert_eq!((header.clock, header.state), (Clock::Virtual, State::Running));
-        assert!(slot::KINDS.iter().all(|kind| header.kinds.know(kind.code.into())));
+        assert!(KINDS.iter().all(|kind| header.kinds.know(kind.code.into())));
         assert_eq!((header.kinds.slots(1), header.kinds.slots(2), header.kinds.slots(200)), (2, 1, 0));
         assert_eq!(header.capabilities, Capabilities::default());
     }
@@ -255,9 +256,9 @@ mod tests {
     #[test]
     fn a_kind_that_has_grown_is_still_known_and_one_that_shrank_is_not() {
         let mut words = new(Clock::Host);
-        words[KINDS] = 1 | 3 << 8;
+        words[KINDS_AT] = 1 | 3 << 8;
         assert!(Header::parse(&page(&words)).kinds.know(1));
-        words[KINDS] = 1 | 1 << 8;
+        words[KINDS_AT] = 1 | 1 << 8;
         assert!(!Header::parse(&page(&words)).kinds.know(1));
     }
 }

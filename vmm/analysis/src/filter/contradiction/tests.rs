@@ -89,7 +89,7 @@ fn term(random: &mut Random) -> Term {
         }
         4 => Term::Device("lab".to_owned()),
         _ => {
-            let field = random.of(FIELDS);
+            let field = random.of(&FIELDS);
             let (op, operand) = match field.of {
                 Type::Number | Type::Hex | Type::Time => {
                     let ops =

@@ -143,12 +143,12 @@ fn what_is_certain_is_the_same_whatever_is_missing() {
                 continue;
             }
             let view = partial.view(&definitions, event);
-            let about = |view: &View| (view.cause(), view.access().map(|access| access.caused_by));
+            let about = |view: &View| (view.cause(), view.access().map(|access| access.view.cause()));
             if !view.uncertain.cause {
                 assert_eq!(about(&view), about(&full), "seed {seed}, {event:?} of {events:#?}");
             }
             if !view.uncertain.handler {
-                let inside = |view: &View| view.access().map(|access| access.in_handler);
+                let inside = |view: &View| view.access().map(|access| access.view.in_handler);
                 assert_eq!(inside(&view), inside(&full), "seed {seed}, {event:?} of {events:#?}");
             }
             if !view.uncertain.scenario {

@@ -3,6 +3,8 @@
 use barscope_trace::Tail;
 use barscope_trace::event::{AccessEvent, EventKind, RouteChange};
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::Trace;
 use crate::print::print;
@@ -120,7 +122,7 @@ fn a_lost_interrupt_and_a_cut_address_say_why() {
     assert_eq!(ending("interrupt-lost", 1), r#""bdf":"00:04.0","device":"lab","index":1,"why":null}"#);
     assert_eq!(
         ending("address-cut", 0),
-        r#""bdf":"00:04.0","asked":"0x110002000","bits":28,"device":"lab","used":"0x2000"}"#
+        r#""bdf":"00:04.0","device":"lab","asked":"0x110002000","bits":28,"used":"0x2000"}"#
     );
 }
 

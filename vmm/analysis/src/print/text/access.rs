@@ -15,9 +15,10 @@ const ROOMY: usize = 160;
 
 /// The lines of an access: who made it and how, then where it went and with what; more of them if that is
 /// longer than `width`.
-pub(super) fn access_lines(view: &View, access: &AccessView, width: usize, paint: Paint) -> Vec<String> {
-    let caused_by = access.caused_by.map(|cause| format!("  (caused by {cause})")).unwrap_or_default();
-    lines(view, &words::path(access), &target(view, access), &caused_by, width, paint)
+pub(super) fn access_lines(access: AccessView<'_>, width: usize, paint: Paint) -> Vec<String> {
+    let view = access.view;
+    let caused_by = view.cause().map(|cause| format!("  (caused by {cause})")).unwrap_or_default();
+    lines(view, &words::path(access), &target(access), &caused_by, width, paint)
 }
 
 /// The same of an instruction that could not be emulated; `why` says what came of it.
@@ -73,12 +74,12 @@ fn code(view: &View) -> (String, String) {
     }
 }
 
-fn target(view: &View, access: &AccessView) -> String {
-    let bus_address = match access.address {
+fn target(access: AccessView<'_>) -> String {
+    let bus_address = match access.address() {
         BusAddress::Memory(address) => format!("-> {address:<9x}"),
         BusAddress::Port(port) => format!("port {port:<7x}"),
     };
-    address_and_place(view, &bus_address, &words::direction(access), &words::value(access))
+    address_and_place(access.view, &bus_address, &words::direction(access), &words::value(access))
 }
 
 fn address_and_place(view: &View, bus_address: &str, direction: &str, rest: &str) -> String {

@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use barscope_trace::Definitions;
-use barscope_trace::event::RouteChange;
+use barscope_trace::event::{EventKind, RouteChange};
 
 use super::{TextPrinter, prefix};
-use crate::view::{AccessView, View, What};
+use crate::view::{Place, View};
 use crate::words;
 use crate::wrap::wrap;
 
@@ -32,17 +32,20 @@ impl Effects {
 
 /// A configuration register that firmware wrote: where BARs are stands at the top.
 fn is_of_firmware(view: &View) -> bool {
-    matches!(&view.what, What::Change { place, cause: 0, .. } if place.is_configuration())
+    let in_configuration = view.place().is_some_and(Place::is_configuration);
+    matches!(view.kind, EventKind::Change { cause: 0, .. }) && in_configuration
 }
 
 impl<W: Write> TextPrinter<W> {
     /// Takes what a device did.
     pub(super) fn effect(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
-        if let What::Route { function: Some(_), route: Some(route), change, .. } = &view.what {
-            self.setup.reroute(route, *change == RouteChange::Added);
+        if let (EventKind::Route { change, .. }, Some(_), Some(route)) =
+            (view.kind, view.function(), view.route())
+        {
+            self.setup.reroute(route, change == RouteChange::Added);
             // Until something was printed, the list of devices says where they are.
             let enumerating = !self.started || !self.scenarios.is_empty();
-            let refused = *change == RouteChange::Refused;
+            let refused = change == RouteChange::Refused;
             if !self.selective && view.scenario.is_none() && enumerating && !refused {
                 return Ok(());
             }
@@ -50,7 +53,7 @@ impl<W: Write> TextPrinter<W> {
         if self.stores_what_was_written(view) || (!self.selective && is_of_firmware(view)) {
             return Ok(());
         }
-        let Some(words) = words::effect(&view.what) else { return Ok(()) };
+        let Some(words) = words::effect(view) else { return Ok(()) };
         self.selected += 1;
         let cause = view.cause();
         if cause.is_some() && self.effects.cause() == cause {
@@ -59,8 +62,9 @@ impl<W: Write> TextPrinter<W> {
         }
         self.settle(definitions)?;
         self.fold.forget();
-        let configured =
-            |last: &View| Some(last.seq) == cause && last.access().is_some_and(AccessView::is_configuration);
+        let configured = |last: &View| {
+            Some(last.seq) == cause && last.access().is_some_and(|access| access.is_configuration())
+        };
         if self.last_access.as_ref().is_some_and(configured) {
             self.print_setup()?;
         }
@@ -92,12 +96,12 @@ impl<W: Write> TextPrinter<W> {
 
     /// A register that holds what the access before wrote to it is no news.
     fn stores_what_was_written(&self, view: &View) -> bool {
-        let (What::Change { place, new, cause, .. }, Some(last)) = (&view.what, &self.last_access) else {
+        let (EventKind::Change { new, cause, .. }, Some(last)) = (view.kind, &self.last_access) else {
             return false;
         };
-        last.seq == *cause
-            && last.access().is_some_and(|access| {
-                access.write && access.value == *new && access.place.as_ref() == Some(place)
-            })
+        last.seq == cause
+            && last
+                .access()
+                .is_some_and(|access| access.write && access.value == new && access.place() == view.place())
     }
 }

@@ -35,7 +35,7 @@ enum Spot {
 
 fn likeness(view: &View) -> Option<Likeness> {
     let access = view.access()?;
-    let spot = match (&access.place, access.address) {
+    let spot = match (access.place(), access.address()) {
         (Some(place), _) => {
             let offset = place.register().map_or(place.offset, |register| register.offset);
             Spot::Register(place.bdf, place.region, offset)
@@ -43,7 +43,7 @@ fn likeness(view: &View) -> Option<Likeness> {
         (None, address) => Spot::Address(address),
     };
     Some(Likeness {
-        code: access.code.as_ref().map(|code| match &code.symbol {
+        code: access.code().map(|code| match &code.symbol {
             // A loop that the compiler unrolled is one all the same.
             Some(symbol) => (Some(Symbol { offset: None, ..symbol.clone() }), 0),
             None => (None, code.rip),
@@ -52,7 +52,7 @@ fn likeness(view: &View) -> Option<Likeness> {
         write: access.write,
         size: access.size,
         cpl: access.cpl,
-        caused: access.caused_by.is_some(),
+        caused: view.cause().is_some(),
         outcome: access.outcome,
     })
 }

@@ -23,7 +23,7 @@ pub(super) struct Setup {
 impl Setup {
     /// Counts a configuration access.
     pub(super) fn count(&mut self, view: &View) {
-        match view.access().map(|access| access.address) {
+        match view.access().map(|access| access.address()) {
             Some(BusAddress::Port(_)) => self.ports += 1,
             Some(BusAddress::Memory(_)) => self.ecam += 1,
             None => (),

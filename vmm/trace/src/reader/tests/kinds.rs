@@ -1,7 +1,7 @@
 //! Records of a later program, and of more than one slot.
 
 use super::*;
-use crate::format::slot;
+use crate::event::KINDS;
 
 /// Overwrites words of the file.
 fn store(fixture: &Fixture, offset: u64, words: &[u64]) {
@@ -13,7 +13,7 @@ fn store(fixture: &Fixture, offset: u64, words: &[u64]) {
 
 /// Word 0 of an entry of the table of kinds that isn't in use.
 fn free_entry() -> u64 {
-    (16 + 4 * slot::KINDS.len() as u64) * 8
+    (16 + 4 * KINDS.len() as u64) * 8
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn definitions_of_unknown_kinds_take_their_ids_and_are_counted() {
 fn records_of_two_slots_never_straddle_the_end_of_a_block() {
     let fixture = Fixture::new();
     let mut lane = fixture.writer.lane(Some(0));
-    let jump = |seq| Event { kind: EventKind::ClockJump { to: seq }, ..event(seq) };
+    let jump = |seq| Event { kind: EventKind::ClockJump { to_ns: seq }, ..event(seq) };
     let mut expected = Vec::new();
     let mut tail = Tail::open(&fixture.path()).unwrap();
     let mut followed = Vec::new();
@@ -97,7 +97,7 @@ fn an_access_that_was_known_to_have_a_stack_and_memory_types_comes_back() {
     let seq = fixture.writer.reserve();
     let pat = Some(MemoryType::UncacheableMinus);
     let access =
-        AccessEvent { stack: 77, pat, effective: Some(MemoryType::Uncacheable), ..Default::default() };
+        AccessEvent { stack: 77, pat, memory_type: Some(MemoryType::Uncacheable), ..Default::default() };
     let event = Event { kind: EventKind::Access(access), ..event(seq) };
     lane.record(&event).unwrap();
     fixture.record(&mut lane);
