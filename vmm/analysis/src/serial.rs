@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 
+use barscope_device::{Bdf, Region};
 use barscope_trace::definition::Process;
 use serde::{Serialize, Serializer};
 
@@ -14,7 +15,6 @@ pub(crate) struct Hex(pub(crate) u64);
 
 impl Serialize for Hex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 18];
         let mut at = text.len();
         let mut left = self.0;
@@ -29,6 +29,31 @@ impl Serialize for Hex {
         at -= 2;
         text[at..at + 2].copy_from_slice(b"0x");
         serializer.serialize_str(std::str::from_utf8(&text[at..]).unwrap_or_default())
+    }
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// A function's address: `"00:04.0"`.
+#[derive(Clone, Copy)]
+pub(crate) struct Address(pub(crate) Bdf);
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digit = |value: u8| DIGITS[usize::from(value & 0xf)];
+        let (bus, device, function) = (self.0.bus(), self.0.device(), self.0.function());
+        let text =
+            [digit(bus >> 4), digit(bus), b':', digit(device >> 4), digit(device), b'.', digit(function)];
+        serializer.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// A region, as it is printed everywhere.
+pub(crate) const fn region_name(region: Region) -> &'static str {
+    match region {
+        Region::Bar(index) => ["BAR0", "BAR1", "BAR2", "BAR3", "BAR4", "BAR5"][index.get() as usize],
+        Region::Rom => "ROM",
+        Region::Config => "CONFIG",
     }
 }
 
@@ -77,6 +102,17 @@ pub(crate) fn or_null<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_and_regions_are_written_as_they_are_printed() {
+        for bdf in ["00:04.0", "ff:1f.7", "0a:10.3"] {
+            let address = Address(bdf.parse().unwrap());
+            assert_eq!(serde_json::to_string(&address).unwrap(), format!("{bdf:?}"));
+        }
+        for region in [Region::BAR0, Region::BAR5, Region::Rom, Region::Config] {
+            assert_eq!(region_name(region), region.to_string());
+        }
+    }
 
     #[test]
     fn hexadecimal_numbers_have_no_leading_zeros() {

@@ -45,15 +45,21 @@ impl Place {
 
     /// The register's name; with the offset in it, if the place isn't its start: `MEMORY+0x10`.
     pub fn register_name(&self) -> Option<String> {
+        Some(match self.register_and_rest()? {
+            (name, None) => name.to_owned(),
+            (name, Some(within)) => format!("{name}+{within:#x}"),
+        })
+    }
+
+    /// The register's name, and the offset in it if the place isn't its start.
+    pub(crate) fn register_and_rest(&self) -> Option<(&str, Option<u64>)> {
         let (name, start, memory) = match self.register() {
             Some(register) => (&*register.name, register.offset, register.memory),
             None if self.bdf.is_none() && self.is_configuration() => ("CONFIG_ADDRESS", 0, false),
             None => return None,
         };
-        Some(match self.offset - start {
-            0 if !memory => name.to_owned(),
-            within => format!("{name}+{within:#x}"),
-        })
+        let within = self.offset - start;
+        Some((name, Some(within).filter(|within| memory || *within > 0)))
     }
 
     /// Whether it is in configuration space.

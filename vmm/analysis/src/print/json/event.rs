@@ -11,7 +11,7 @@ use super::parts::{
     AbsenceObject, CodeObject, Known, MappingObject, OperandObject, PlaceObject, RegisterFields, WalkObject,
     Written, place,
 };
-use crate::serial::{Hex, ProcessObject, Text};
+use crate::serial::{Address, Hex, ProcessObject, region_name};
 use crate::view::{BusAddress, View};
 use crate::words;
 
@@ -85,10 +85,10 @@ fn subject<M: SerializeMap>(object: &mut M, view: &View, subject: Subject) -> Re
         Subject::Region | Subject::Device => {}
     }
     let function = view.function();
-    object.serialize_entry("bdf", &function.map(|function| Text(function.bdf)))?;
+    object.serialize_entry("bdf", &function.map(|function| Address(function.bdf)))?;
     object.serialize_entry("device", &function.map(|function| &function.name))?;
     if subject == Subject::Region {
-        object.serialize_entry("region", &view.route().map(|route| Text(route.region)))?;
+        object.serialize_entry("region", &view.route().map(|route| region_name(route.region)))?;
     }
     Ok(())
 }
@@ -142,7 +142,7 @@ impl<M: SerializeMap> Fields<'_, M> {
             Value::Number(number) => object.serialize_entry(field.name, &number),
             Value::Flag(flag) => object.serialize_entry(field.name, &flag),
             Value::Name(name) => object.serialize_entry(field.name, name),
-            Value::Region(region) => object.serialize_entry(field.name, &Text(region)),
+            Value::Region(region) => object.serialize_entry(field.name, region_name(region)),
             Value::Operand(operand) => object.serialize_entry(field.name, &OperandObject::from(operand)),
             Value::Target(_) => {
                 let (gpa, port) = match self.line.view.access().map(|access| access.address()) {

@@ -12,7 +12,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::serial::{Hex, Text};
+use crate::serial::{Address, Hex, Text, region_name};
 use crate::view::{Absence, Code, Place, Why};
 
 /// A page walk.
@@ -176,11 +176,17 @@ impl Serialize for PlaceObject<'_> {
 /// The properties of a place, or of none.
 pub(super) fn place<M: SerializeMap>(object: &mut M, place: Option<&Place>) -> Result<(), M::Error> {
     let device = place.map(Place::device).filter(|name| !name.is_empty());
-    object.serialize_entry("bdf", &place.and_then(|place| place.bdf).map(Text))?;
+    object.serialize_entry("bdf", &place.and_then(|place| place.bdf).map(Address))?;
     object.serialize_entry("device", &device)?;
-    object.serialize_entry("region", &place.map(|place| Text(place.region)))?;
+    object.serialize_entry("region", &place.map(|place| region_name(place.region)))?;
     object.serialize_entry("offset", &place.map(|place| Hex(place.offset)))?;
-    object.serialize_entry("register", &place.and_then(Place::register_name))
+    match place.and_then(Place::register_and_rest) {
+        Some((name, None)) => object.serialize_entry("register", name),
+        Some((name, Some(within))) => {
+            object.serialize_entry("register", &Text(format_args!("{name}+{within:#x}")))
+        }
+        None => object.serialize_entry("register", &()),
+    }
 }
 
 /// The fields of a register that a value covers, by their names.
