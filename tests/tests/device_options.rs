@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use barscope_bench::Bench;
+use barscope_devices::catalog;
 use barscope_trace::EventKind;
 use barscope_vmm::Stop;
 

@@ -15,6 +15,7 @@ use barscope_analysis::view::Place;
 use barscope_bench::command::{Ended, Session, debian, libraries};
 use barscope_bench::expectations::{linux_file, root};
 use barscope_bench::falsify::each_clause_can_fail;
+use barscope_guest_abi::linux::SCENARIOS;
 use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 use barscope_analysis::assert::{access, any_access, map};
 use barscope_analysis::filter::Filter;
 use barscope_bench::{Bench, Run};
+use barscope_guest_abi::scenario::SCENARIOS;
 use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
 use barscope_vmm::Stop;

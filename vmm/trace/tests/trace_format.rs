@@ -145,7 +145,7 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
         service_ns: 0x71_7273,
         stack: 0x8182_8384,
         pat: Some(MemoryType::UncacheableMinus),
-        effective: Some(MemoryType::WriteBack),
+        memory_type: Some(MemoryType::WriteBack),
     };
     let of_both = [
         ("size", 8),
@@ -167,7 +167,7 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
         ("outcome", 9),
         ("address", 0x1112_1314_1516_1718),
         ("pat", 2),
-        ("effective", 6),
+        ("memory_type", 6),
     ];
     let target = Target::Port { port: 0x9192, routing_id: 0x9394, offset: 0x9596 };
     let by_port = AccessEvent {
@@ -178,7 +178,7 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
         coalesced: false,
         outcome: Outcome::Unclaimed,
         pat: None,
-        effective: None,
+        memory_type: None,
         ..access
     };
     let port = [
@@ -192,7 +192,7 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
         ("routing_id", 0x9394),
         ("port_offset", 0x9596),
         ("pat", 0),
-        ("effective", 0),
+        ("memory_type", 0),
     ];
     let (id, cause) = (0x0102_0304, 0x1112_1314_1516_1718);
     let function = ("function", 0x0102_0304);
@@ -212,7 +212,7 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
             },
             vec![function, ("region", 7), ("offset", 0x21), ("old", 0x31), ("new", 0x41), caused],
         ),
-        (EventKind::Busy { function: id, until: 0x21, cause }, vec![function, ("until", 0x21), caused]),
+        (EventKind::Busy { function: id, until_ns: 0x21, cause }, vec![function, ("until_ns", 0x21), caused]),
         (
             EventKind::Msi {
                 function: id,
@@ -291,7 +291,7 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
         ),
         (EventKind::IsrEnter { vector: 0x21 }, vec![("vector", 0x21)]),
         (EventKind::IsrExit { vector: 0x21 }, vec![("vector", 0x21)]),
-        (EventKind::ClockJump { to: 0x2122_2324_2526_2728 }, vec![("to", 0x2122_2324_2526_2728)]),
+        (EventKind::ClockJump { to_ns: 0x2122_2324_2526_2728 }, vec![("to_ns", 0x2122_2324_2526_2728)]),
         (
             EventKind::NotEmulated {
                 cpl: 3,
