@@ -22,12 +22,12 @@
 
 mod chain;
 mod clause;
+mod context;
 mod covered;
 mod engine;
 mod expect;
 mod failure;
 mod needs;
-mod context;
 #[cfg(test)]
 mod reference;
 mod run;
@@ -38,10 +38,10 @@ mod watchlist;
 mod window;
 
 pub use clause::{Clause, Goal, Limits, Step, Time, Within};
+pub use context::{Finding, Findings};
 pub use engine::Engine;
 pub use expect::{Expect, check};
 pub use failure::{Failure, Line, NotPassed, Open, Verdict};
-pub use context::{Finding, Findings};
 pub use suite::{Devices, Location, Placed, Suite, Test};
 pub use window::Window;
 

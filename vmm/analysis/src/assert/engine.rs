@@ -8,8 +8,8 @@ use barscope_trace::Definitions;
 use barscope_trace::End;
 
 use super::chain::Timestamp;
-use super::needs::FreeNames;
 use super::context::Findings;
+use super::needs::FreeNames;
 use super::run::ClauseRun;
 use super::suite::{Devices, Suite, Test};
 use super::unseen::Unseen;

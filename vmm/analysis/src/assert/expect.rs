@@ -3,9 +3,9 @@
 use std::ops::RangeBounds;
 
 use super::clause::{Clause, Goal, Limits, Step};
+use super::context::Finding;
 use super::engine::Engine;
 use super::failure::Verdict;
-use super::context::Finding;
 use super::suite::Suite;
 use super::window::Window;
 use crate::Trace;

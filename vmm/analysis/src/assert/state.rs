@@ -9,8 +9,8 @@ use rustc_hash::FxHashSet;
 
 use super::chain::{Chain, Matcher, Timestamp, Unfollowed};
 use super::clause::{Clause, Goal, Limits, Step};
-use super::covered::covered;
 use super::context::Late;
+use super::covered::covered;
 use crate::coverage::Coverage;
 use crate::filter::{Compiled, Interest, Interests, Kinds, Truth, is_called};
 use crate::view::{View, What};

@@ -6,9 +6,9 @@ use barscope_trace::Definitions;
 use barscope_trace::event::RouteChange;
 
 use super::{TextPrinter, prefix};
+use crate::table::wrap;
 use crate::view::{AccessView, View, What};
 use crate::words;
-use crate::wrap::wrap;
 
 /// Effects of one access that go on one line; why it was refused is one of them.
 #[derive(Default)]
