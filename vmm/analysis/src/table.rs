@@ -6,21 +6,25 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns that `text` takes.
 pub(crate) fn columns(text: &str) -> usize {
-    text.width()
+    // Nearly all of it, and there each byte takes one.
+    if text.is_ascii() { text.len() } else { text.width() }
 }
 
 /// `text` at the left of `width` columns; as it is if it is wider.
 pub(crate) fn left(text: &str, width: usize) -> String {
-    text.to_owned() + &blanks(text, width)
+    let mut padded = String::with_capacity(text.len().max(width));
+    padded.push_str(text);
+    padded.extend(blanks(text, width));
+    padded
 }
 
 /// `text` at the right of `width` columns; as it is if it is wider.
 pub(crate) fn right(text: &str, width: usize) -> String {
-    blanks(text, width) + text
+    blanks(text, width).chain(text.chars()).collect()
 }
 
-fn blanks(text: &str, width: usize) -> String {
-    " ".repeat(width.saturating_sub(columns(text)))
+fn blanks(text: &str, width: usize) -> impl Iterator<Item = char> {
+    std::iter::repeat_n(' ', width.saturating_sub(columns(text)))
 }
 
 /// `text` in at most `room` columns: what doesn't fit gives way to two dots.
