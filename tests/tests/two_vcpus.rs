@@ -31,7 +31,7 @@ fn each_vcpus_order_is_kept_and_nothing_is_lost() -> Result<()> {
     let run = play(2)?;
 
     assert!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
-    assert_eq!(run.trace.lost(), 0);
+    assert_eq!(run.trace.info().lost, 0);
     let both = [accesses(&run, 0), accesses(&run, 1)];
     for (made, offset) in both.iter().zip([0x00, 0x40]) {
         let counted = (1..=200).flat_map(|number| [(true, offset, number), (false, offset, number)]);

@@ -140,7 +140,7 @@ fn it_tells_a_bit_that_was_flipped() -> Result<()> {
     for at in places {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
-        ensure!(!Content::from_bytes(&bytes)?.damage().is_empty(), "the library doesn't tell byte {at}");
+        ensure!(!Content::from_bytes(&bytes)?.info().damage.is_empty(), "the library doesn't tell byte {at}");
         paths.push((at, file(&folder, &format!("byte-{at}"), &bytes)?));
     }
 

@@ -16,7 +16,7 @@ use crate::sample::{MMAP, Sample, count, run};
 fn printed(trace: &Trace, width: usize, color: bool) -> String {
     let mut out = Vec::new();
     print(trace, &mut TextPrinter::new(&mut out, Clock::Virtual, width, color)).unwrap();
-    String::from_utf8(out).unwrap().replace(&trace.path().display().to_string(), "t")
+    String::from_utf8(out).unwrap().replace(&trace.info().path.display().to_string(), "t")
 }
 
 /// Wider than this test's lines may be, but that is what it is about.
