@@ -63,7 +63,7 @@ type Open = Vec<usize>;
 /// # Errors
 /// The file can't be read, the trace doesn't pass it, or no mutation breaks a clause.
 pub fn each_clause_can_fail(trace: &Trace, file: &str) -> Result<String> {
-    ensure!(trace.lost() == 0, "{} events are lost", trace.lost());
+    ensure!(trace.info().lost == 0, "{} events are lost", trace.info().lost);
     let began = Instant::now();
     let judge = Judge::new(trace, file)?;
     let mut broken = BTreeMap::new();
@@ -319,7 +319,9 @@ impl<'a> Judge<'a> {
                 Definition::Function(function) => Definition::Function(define(function)),
                 other => other.clone(),
             };
-            rewrite::copy_with(&mut Stream::open(self.trace.path())?, &path, change, |event| Some(*event))?;
+            rewrite::copy_with(&mut Stream::open(self.trace.info().path)?, &path, change, |event| {
+                Some(*event)
+            })?;
             let other = Trace::open(&path)?;
             for (at, verdict) in self.verdicts_of(&other, &self.declared, other.events(), &here) {
                 let Asked { line, text, .. } = &self.clauses[at];

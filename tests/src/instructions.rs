@@ -2,11 +2,12 @@
 
 use barscope_analysis::Trace;
 use barscope_analysis::view::AccessView;
+use barscope_analysis::view::View;
 
 /// The instructions that accessed `region` (like `BAR2`) at privilege level `cpl`, in order, each with all
 /// its accesses, as in `add [rdi],eax: R4 0x0=0x10, W4 0x0=0x12`.
 pub fn instructions(trace: &Trace, region: &str, cpl: u8) -> Vec<String> {
-    let accesses = trace.views().all().iter().filter_map(|view| view.access());
+    let accesses = trace.views().all().iter().filter_map(View::access);
     let here: Vec<_> = accesses.filter(|access| access.cpl == cpl && is_in(*access, region)).collect();
     let executed = here.chunk_by(|one, next| one.instance == next.instance);
     executed

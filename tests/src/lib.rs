@@ -244,7 +244,7 @@ impl Placed {
 pub fn play(scenario: &str) -> Result<Run> {
     let run = Bench::test_kernel().scenario(scenario).run()?;
     ensure!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?} at {:?}", run.stop, run.places);
-    ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
+    ensure!(run.trace.info().lost == 0, "{} events are lost", run.trace.info().lost);
     Ok(run)
 }
 

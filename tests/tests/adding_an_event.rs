@@ -28,7 +28,7 @@ fn the_example_touches_three_source_files_and_text_and_the_page_names_them_all()
     let read = |file: &str| std::fs::read_to_string(format!("{ROOT}/{file}")).context(file.to_owned());
     let (patch, page) = (read(PATCH)?, read("docs/adding-an-event.md")?);
     let touched: Vec<_> = patch.lines().filter_map(|line| line.strip_prefix("+++ b/")).collect();
-    let (text, source): (Vec<_>, Vec<_>) = touched.iter().partition(|file| TEXT.contains(file));
+    let (text, source): (Vec<_>, Vec<_>) = touched.iter().copied().partition(|file| TEXT.contains(file));
     assert_eq!(
         source,
         ["vmm/analysis/src/sample/each.rs", "vmm/machine/src/vcpu/mod.rs", "vmm/trace/src/event/table.rs"]

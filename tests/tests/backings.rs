@@ -43,7 +43,7 @@ fn run(
     })?;
     let run = Bench::kernel(guest).device("lab", options)?.firmware(false).run()?;
     assert!(matches!(run.stop, Stop::TripleFault(_)), "{:?}", run.stop);
-    assert_eq!(run.trace.lost(), 0);
+    assert_eq!(run.trace.info().lost, 0);
     Ok(run)
 }
 

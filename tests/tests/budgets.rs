@@ -79,7 +79,7 @@ fn open(
         _ => false,
     });
     assert_eq!(texts.count(), 1);
-    assert_eq!((trace.lost(), trace.damage()), (0, &[][..]));
+    assert_eq!((trace.info().lost, trace.info().damage), (0, &[][..]));
     Ok(trace)
 }
 

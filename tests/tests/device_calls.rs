@@ -178,7 +178,9 @@ fn a_panic_of_a_device_ends_the_run_and_says_what_it_served() -> Result<()> {
     assert_eq!(message, "told to");
     assert_eq!(doing, "a write of 0x7, 4 bytes at 0xfe000004 by vCPU 0");
     assert_eq!(run.places.len(), 1);
-    assert!(matches!(run.trace.end(), Some(barscope_trace::End::Failed(why)) if why.contains("told to")));
+    assert!(
+        matches!(run.trace.info().end, Some(barscope_trace::End::Failed(why)) if why.contains("told to"))
+    );
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use barscope_bench::Bench;
+use barscope_devices::catalog;
 use barscope_trace::EventKind;
 use barscope_vmm::Stop;
 
@@ -29,7 +30,7 @@ fn with_any_option_of_the_lab_every_scenario_passes_or_is_left_out() -> Result<(
                 run.stop,
                 run.places
             );
-            assert_eq!(run.trace.lost(), 0, "{told:?}");
+            assert_eq!(run.trace.info().lost, 0, "{told:?}");
         }
     }
     Ok(())

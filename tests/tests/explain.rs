@@ -110,7 +110,7 @@ fn every_record_of_a_run_of_all_scenarios_is_explained() -> Result<()> {
         let count: &mut u32 = seen.entry(std::mem::discriminant(&event.kind)).or_default();
         *count += 1;
         if *count <= 4 || event.seq % 50 == 0 {
-            let explanation = barscope_analysis::explain::explain(trace.path(), event.seq)?;
+            let explanation = barscope_analysis::explain::explain(trace.info().path, event.seq)?;
             assert_eq!(explanation.record.seq, event.seq);
             barscope_analysis::explain::print(&mut std::io::sink(), &explanation, 80, false)?;
         }

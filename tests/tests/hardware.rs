@@ -44,7 +44,7 @@ fn run(firmware: bool, code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedE
     })?;
     let run = Bench::kernel(guest).device("lab", &[])?.firmware(firmware).run()?;
     assert!(matches!(run.stop, Stop::TripleFault(_)), "{:?}", run.stop);
-    assert_eq!(run.trace.lost(), 0);
+    assert_eq!(run.trace.info().lost, 0);
     Ok(run)
 }
 

@@ -131,8 +131,8 @@ fn after_sigkill_only_the_record_being_written_may_be_missing() -> Result<()> {
     signal(&child, "KILL")?;
     child.wait_with_output()?;
     let trace = session.trace()?;
-    assert_eq!((trace.end(), trace.damage()), (None, &[][..]));
-    assert_eq!(trace.lost(), 0);
+    assert_eq!((trace.info().end, trace.info().damage), (None, &[][..]));
+    assert_eq!(trace.info().lost, 0);
     // The guest stores ECX, counts it down, and reads it back each time: no store is missing between two others.
     let stores = stores(&trace);
     assert!(stores.len() > 100 && stores.windows(2).all(|pair| pair[0] == pair[1] + 1));
@@ -170,7 +170,7 @@ fn a_run_that_is_stopped_and_continued_goes_on_and_keeps_its_time_limit() -> Res
         let trace = session.trace()?;
         let last = trace.events().last().map_or(0, |event| event.host_ns);
         assert!(stopped > 6000 || last > 3_000_000_000, "nothing after {last} ns");
-        assert_eq!(trace.lost(), 0);
+        assert_eq!(trace.info().lost, 0);
     }
     Ok(())
 }
@@ -187,7 +187,7 @@ fn two_runs_in_one_folder_need_two_traces() -> Result<()> {
     assert_eq!((third.code, third.stderr.as_str()), (Some(0), ""));
     signal(&first, "INT")?;
     assert_eq!(Ended::from(first.wait_with_output()?).code, Some(130));
-    assert_eq!(session.trace()?.damage(), []);
+    assert_eq!(session.trace()?.info().damage, []);
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use barscope_analysis::view::Place;
 use barscope_bench::command::{Ended, Session, debian, libraries};
 use barscope_bench::expectations::{linux_file, root};
 use barscope_bench::falsify::each_clause_can_fail;
+use barscope_guest_abi::linux::SCENARIOS;
 use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
 
@@ -81,7 +82,7 @@ fn on_linux_the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
     ensure!(run.ended.code == Some(0), "{}\n{}", run.ended.stdout, run.ended.stderr);
     // How far it is, is for terminals only.
     ensure!(!run.ended.stderr.contains("\x1b["), "{:?}", run.ended.stderr);
-    ensure!(run.trace.lost() == 0, "{} events are lost", run.trace.lost());
+    ensure!(run.trace.info().lost == 0, "{} events are lost", run.trace.info().lost);
     for scenario in SCENARIOS {
         let passed = format!("PASS  {}", scenario.name);
         ensure!(run.ended.stdout.contains(&passed), "no {passed:?} in:\n{}", run.ended.stdout);

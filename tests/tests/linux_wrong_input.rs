@@ -168,6 +168,6 @@ fn on_linux_a_guest_that_hangs_is_stopped_by_the_time_limit_and_located() -> Res
         assert!(ended.stderr.contains(stage), "no {stage:?} in: {}", ended.stderr);
     }
     let trace = session.trace()?;
-    ensure!(matches!(trace.end(), Some(End::Interrupted(_))), "{:?}", trace.end());
+    ensure!(matches!(trace.info().end, Some(End::Interrupted(_))), "{:?}", trace.info().end);
     Ok(())
 }

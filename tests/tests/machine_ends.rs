@@ -91,7 +91,7 @@ fn signal(child: &Child, signal: Signal) -> Result<()> {
 
 fn trace(session: &Session) -> Result<Trace> {
     let trace = session.trace()?;
-    ensure!(trace.lost() == 0, "{} records are lost", trace.lost());
+    ensure!(trace.info().lost == 0, "{} records are lost", trace.info().lost);
     Ok(trace)
 }
 

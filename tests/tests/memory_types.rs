@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use barscope_analysis::Trace;
+use barscope_analysis::view::View;
 use barscope_bench::access_loop::{CACHED, SCRATCH, in_long_mode};
 use barscope_bench::{Bench, play};
 use barscope_trace::definition::MemoryType;
@@ -22,7 +23,7 @@ fn run(code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result
 
 /// What was written to SCRATCH.
 fn written(trace: &Trace) -> Vec<u64> {
-    let accesses = trace.views().all().iter().filter_map(|view| view.access());
+    let accesses = trace.views().all().iter().filter_map(View::access);
     accesses
         .filter(|access| access.write && access.gpa() == Some(SCRATCH))
         .map(|access| access.value)
@@ -31,7 +32,7 @@ fn written(trace: &Trace) -> Vec<u64> {
 
 /// What each access to SCRATCH asked for, and had.
 fn types(trace: &Trace) -> Vec<(Option<MemoryType>, Option<MemoryType>)> {
-    let accesses = trace.views().all().iter().filter_map(|view| view.access());
+    let accesses = trace.views().all().iter().filter_map(View::access);
     accesses
         .filter(|access| access.gpa() == Some(SCRATCH))
         .map(|access| (access.pat(), access.memory_type()))
@@ -126,7 +127,7 @@ fn ioremap_wc_and_ioremap_cache_ask_for_what_they_are_called() -> Result<()> {
         [("write-combining", WriteCombining, WriteCombining), ("cached-mapping", WriteBack, Uncacheable)]
     {
         let run = play(scenario)?;
-        let views = run.trace.views().all().iter().filter_map(|view| view.access());
+        let views = run.trace.views().all().iter().filter_map(View::access);
         let of_memory = views
             .filter(|access| access.place().is_some_and(|at| at.region == barscope_device::Region::BAR2));
         let types: Vec<_> =

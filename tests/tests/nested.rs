@@ -132,7 +132,7 @@ fn nested_all_scenarios_pass_and_the_trace_comes_back() -> Result<()> {
     let report = std::fs::read_to_string(session.path("report"))?;
     ensure!(report.contains("tests=\"1\"") && report.contains("failures=\"0\""), "{report}");
     let trace = session.trace()?;
-    assert_eq!(trace.lost(), 0);
+    assert_eq!(trace.info().lost, 0);
     let passed = Filter::parse("scenario-end passed").unwrap();
     let mut played = 0;
     for scenario in SCENARIOS.iter().filter(|scenario| scenario.needs != Needs::SecondCpu) {
@@ -181,7 +181,7 @@ fn nested_files_and_the_exit_code_are_what_they_are_here() -> Result<()> {
         ended.stderr
     );
     ensure!(ended.stdout.contains("trace: sub/a trace"), "{}", ended.stdout);
-    assert!(Trace::open(&session.path("sub/a trace"))?.end().is_some());
+    assert!(Trace::open(&session.path("sub/a trace"))?.info().end.is_some());
     Ok(())
 }
 
@@ -198,7 +198,7 @@ fn nested_ctrl_c_ends_in_order_and_brings_the_trace() -> Result<()> {
     started.stdout.by_ref().for_each(drop);
     assert_eq!(started.child.wait()?.code(), Some(130));
     let trace = session.trace()?;
-    assert!(matches!(trace.end(), Some(End::Interrupted(_))), "{:?}", trace.end());
+    assert!(matches!(trace.info().end, Some(End::Interrupted(_))), "{:?}", trace.info().end);
     ensure!(trace.events().len() > 10, "{} events", trace.events().len());
     Ok(())
 }
@@ -239,7 +239,7 @@ fn nested_when_qemu_is_killed_the_trace_holds_what_had_happened() -> Result<()> 
         ensure!(ended.stderr.contains(words), "{}", ended.stderr);
     }
     let trace = session.trace()?;
-    assert_eq!((trace.end(), trace.damage(), trace.lost()), (None, &[][..], 0));
+    assert_eq!((trace.info().end, trace.info().damage, trace.info().lost), (None, &[][..], 0));
     ensure!(trace.events().len() as u64 > first + 100, "{} events", trace.events().len());
     Ok(())
 }
@@ -272,7 +272,7 @@ fn nested_when_barscope_is_killed_nothing_of_it_stays_but_the_trace() -> Result<
         std::thread::sleep(Duration::from_millis(20));
     }
     let trace = session.trace()?;
-    assert_eq!((trace.end(), trace.damage(), trace.lost()), (None, &[][..], 0));
+    assert_eq!((trace.info().end, trace.info().damage, trace.info().lost), (None, &[][..], 0));
     ensure!(trace.events().len() > 100, "{} events", trace.events().len());
     assert_eq!(left()?.len(), 1);
 
@@ -367,7 +367,7 @@ fn nested_linux_that_resets_the_machine_is_told_each_time() -> Result<()> {
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         ensure!(ended.stderr.contains("the guest reset the machine"), "{}", ended.stderr);
         ensure!(began.elapsed() < Duration::from_secs(240), "{:?}", began.elapsed());
-        assert_eq!(session.trace()?.end(), Some(&End::Finished));
+        assert_eq!(session.trace()?.info().end, Some(&End::Finished));
     }
     Ok(())
 }

@@ -129,9 +129,9 @@ fn a_violation_stops_the_guest_soon() -> Result<()> {
     assert!(ended.stdout.contains("broken by record "), "{}", ended.stdout);
     let trace = session.trace()?;
     assert!(
-        trace.end().is_some_and(|end| end.reason().ends_with("broke an expectation")),
+        trace.info().end.is_some_and(|end| end.reason().ends_with("broke an expectation")),
         "{:?}",
-        trace.end()
+        trace.info().end
     );
 
     let holds = expect(&session, &["run", "--scenario", "interrupt", "--expect", "t.expect"], HOLDS)?;

@@ -21,9 +21,12 @@ fn on_sample(command: &[&str], rest: &[&str]) -> Result<Ended> {
 #[test]
 fn the_sample_is_whole_and_of_this_version() -> Result<()> {
     let trace = Trace::open(Path::new(SAMPLE)).context("make it anew with `cargo xtask sample`")?;
-    assert_eq!((trace.end(), trace.lost(), trace.damage()), (Some(&End::Finished), 0, &[][..]));
+    assert_eq!(
+        (trace.info().end, trace.info().lost, trace.info().damage),
+        (Some(&End::Finished), 0, &[][..])
+    );
     for capability in Capability::ALL {
-        let told = trace.capabilities().of(capability) == Knowledge::Announced;
+        let told = trace.info().capabilities.of(capability) == Knowledge::Announced;
         assert_eq!(told, !matches!(capability, Capability::Processes | Capability::Stacks), "{capability:?}");
     }
     let views = trace.views().all();

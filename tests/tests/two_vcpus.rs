@@ -4,6 +4,7 @@ use anyhow::Result;
 use barscope_analysis::assert::{access, any_access, map};
 use barscope_analysis::filter::Filter;
 use barscope_bench::{Bench, Run};
+use barscope_guest_abi::scenario::SCENARIOS;
 use barscope_trace::EventKind;
 use barscope_trace::definition::Path;
 use barscope_vmm::Stop;
@@ -30,7 +31,7 @@ fn each_vcpus_order_is_kept_and_nothing_is_lost() -> Result<()> {
     let run = play(2)?;
 
     assert!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
-    assert_eq!(run.trace.lost(), 0);
+    assert_eq!(run.trace.info().lost, 0);
     let both = [accesses(&run, 0), accesses(&run, 1)];
     for (made, offset) in both.iter().zip([0x00, 0x40]) {
         let counted = (1..=200).flat_map(|number| [(true, offset, number), (false, offset, number)]);

@@ -163,7 +163,7 @@ fn a_full_disk_stops_the_guest_and_keeps_the_trace_until_then() -> Result<()> {
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("cannot extend the trace barscope.trace"), "{}", ended.stderr);
     let trace = session.trace()?;
-    assert!(matches!(trace.end(), Some(End::Failed(_))), "{:?}", trace.end());
+    assert!(matches!(trace.info().end, Some(End::Failed(_))), "{:?}", trace.info().end);
     assert!(scratch_writes(&trace).len() > 1000);
     Ok(())
 }
@@ -218,7 +218,7 @@ fn a_guest_that_hangs_is_stopped_by_the_time_limit_and_located() -> Result<()> {
         &["--timeout", "jmp"],
     )?;
     let trace = session.trace()?;
-    assert!(matches!(trace.end(), Some(End::Interrupted(_))), "{:?}", trace.end());
+    assert!(matches!(trace.info().end, Some(End::Interrupted(_))), "{:?}", trace.info().end);
     assert_eq!(scratch_writes(&trace), [0x79]);
     Ok(())
 }
@@ -277,9 +277,9 @@ fn ctrl_c_ends_in_order() -> Result<()> {
     assert_eq!(ended.code, Some(130));
     assert!(ended.stderr.starts_with("error: stopped by Ctrl-C, at\n  vCPU 0 at "), "{}", ended.stderr);
     let trace = session.trace()?;
-    assert!(matches!(trace.end(), Some(End::Interrupted(_))), "{:?}", trace.end());
+    assert!(matches!(trace.info().end, Some(End::Interrupted(_))), "{:?}", trace.info().end);
     assert!(!scratch_writes(&trace).is_empty());
-    assert_eq!(trace.lost(), 0);
+    assert_eq!(trace.info().lost, 0);
     Ok(())
 }
 
@@ -293,7 +293,7 @@ fn a_killed_run_leaves_a_readable_trace() -> Result<()> {
     signal(&child, "KILL")?;
     child.wait()?;
     let trace = session.trace()?;
-    assert_eq!(trace.end(), None);
+    assert_eq!(trace.info().end, None);
     assert!(scratch_writes(&trace).len() > 100);
     Ok(())
 }
@@ -335,8 +335,8 @@ fn a_trace_that_reaches_its_limit_ends_the_run_and_is_whole() -> Result<()> {
     let length = std::fs::metadata(session.path("barscope.trace"))?.len();
     assert!((LIMIT - (1 << 18)..=LIMIT).contains(&length), "{length}");
     let trace = session.trace()?;
-    assert_eq!((trace.lost(), trace.damage()), (0, &[][..]));
-    assert_eq!(trace.end(), Some(&End::Interrupted("the trace reached its limit".to_owned())));
+    assert_eq!((trace.info().lost, trace.info().damage), (0, &[][..]));
+    assert_eq!(trace.info().end, Some(&End::Interrupted("the trace reached its limit".to_owned())));
     let shown = session.run(&["show", "barscope.trace", "--last", "1"])?;
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     Ok(())
@@ -371,7 +371,7 @@ fn expectations_and_traces_that_are_no_files_are_refused_at_once() -> Result<()>
 #[ignore = "needs this machine's /dev/kvm"]
 fn a_guest_that_announces_nothing_leaves_a_trace_that_says_so() -> Result<()> {
     let run = Bench::kernel(access_loop(2, 3)?).run()?;
-    let known = run.trace.capabilities();
+    let known = run.trace.info().capabilities;
     assert_eq!(known.of(Capability::Paths), Knowledge::Inferred);
     let told = Capability::ALL.into_iter().filter(|capability| known.tells(*capability)).count();
     assert_eq!(told, 1, "{known:?}");
@@ -400,7 +400,7 @@ fn what_any_guest_announces_its_trace_can_tell_from_then_on() -> Result<()> {
             Capability::Processes | Capability::Stacks => Knowledge::Unknown,
             _ => Knowledge::Announced,
         };
-        assert_eq!(trace.capabilities().of(capability), expected, "{capability:?}");
+        assert_eq!(trace.info().capabilities.of(capability), expected, "{capability:?}");
     }
     Ok(())
 }

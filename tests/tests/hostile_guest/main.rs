@@ -79,7 +79,7 @@ fn run(bench: Bench) -> Result<Run> {
     let began = Instant::now();
     let run = bench.time_limit(TIME_LIMIT).run()?;
     assert!(began.elapsed() < TIME_LIMIT + PATIENCE, "it took {:?}", began.elapsed());
-    assert_eq!(run.trace.lost(), 0);
+    assert_eq!(run.trace.info().lost, 0);
     print(&run.trace, &mut TextPrinter::new(Vec::new(), Clock::Virtual, 80, true))?;
     print(&run.trace, &mut JsonPrinter::new(Vec::new(), Clock::Virtual))?;
     Ok(run)

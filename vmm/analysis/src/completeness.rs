@@ -27,11 +27,11 @@ impl Completeness {
     /// Of a trace that was read to its end.
     pub fn of(stream: &Stream) -> Self {
         Self {
-            end: stream.end().cloned(),
-            lost: stream.lost(),
-            damage: stream.damage().to_vec(),
-            unknown_kinds: stream.unknown_kinds(),
-            incomplete: stream.capabilities().incomplete().collect(),
+            end: stream.info().end.cloned(),
+            lost: stream.info().lost,
+            damage: stream.info().damage.to_vec(),
+            unknown_kinds: stream.info().unknown_kinds,
+            incomplete: stream.info().capabilities.incomplete().collect(),
         }
     }
 

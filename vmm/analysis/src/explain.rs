@@ -230,7 +230,7 @@ fn find(path: &Path, seq: u64) -> Result<(Event, Option<u64>), ExplainError> {
     let mut stream = Stream::open(path)?;
     let path = || path.to_owned();
     let Some(first) = stream.next()?.map(|event| event.seq) else {
-        return Err(ExplainError::Empty { path: path(), damage: stream.damage().to_vec() });
+        return Err(ExplainError::Empty { path: path(), damage: stream.info().damage.to_vec() });
     };
     let last = stream.last_seq()?;
     if !(first..=last).contains(&seq) {
@@ -239,7 +239,7 @@ fn find(path: &Path, seq: u64) -> Result<(Event, Option<u64>), ExplainError> {
     stream.seek(seq)?;
     let event = stream.next()?.filter(|event| event.seq == seq);
     let Some(event) = event else {
-        return Err(ExplainError::Lost { path: path(), seq, last, damage: stream.damage().to_vec() });
+        return Err(ExplainError::Lost { path: path(), seq, last, damage: stream.info().damage.to_vec() });
     };
     let root = match event.kind {
         // What a handler belongs to depends on the interrupts before it.

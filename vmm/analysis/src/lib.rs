@@ -16,11 +16,11 @@ mod serial;
 pub mod stats;
 mod style;
 pub mod symbols;
+mod table;
 mod trace;
 pub mod view;
 pub mod watch;
 mod words;
-mod wrap;
 
 pub use completeness::Completeness;
 pub use trace::Trace;

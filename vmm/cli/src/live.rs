@@ -63,7 +63,7 @@ impl Live {
         let selection = compile(filter, tail.definitions())?;
         let selection = selection.map(|like| Selection::new(like, args.format == Format::Text));
         let selective = selection.is_some();
-        let printer = (!args.quiet).then(|| output::printer(args.format, tail.clock(), selective));
+        let printer = (!args.quiet).then(|| output::printer(args.format, tail.info().clock, selective));
         let watch = Watch::new(selection, printer, expectations);
         let mut live = Self {
             tail,
@@ -113,7 +113,7 @@ impl Live {
 
     /// The record that certainly broke an expectation, and the last one so far.
     pub fn violation(&mut self) -> Option<(u64, u64)> {
-        let capabilities = self.tail.capabilities();
+        let capabilities = self.tail.info().capabilities;
         self.watch.expectations().violation(&capabilities, self.names_come_late)
     }
 
@@ -136,7 +136,7 @@ impl Live {
         let info = tail.info();
         watch.finish(&info)?;
         if left_out > 0 && watch.is_read() {
-            let path = tail.path().display();
+            let path = tail.info().path.display();
             complain(format_args!(
                 "{left_out} records are not printed, for want of time; `barscope show {path}` prints them"
             ));
@@ -162,7 +162,7 @@ impl Live {
         }
         if !watch.expectations().is_empty() {
             judging();
-            codes.push(report(&mut watch, tail.path(), violation, format, junit.as_deref())?);
+            codes.push(report(&mut watch, tail.info().path, violation, format, junit.as_deref())?);
         }
         let code = worst(&codes);
         if let Some(console) = console {

@@ -22,7 +22,7 @@ pub fn show(args: &Show) -> Result<Code, Failure> {
     let mut stream = Stream::open(&args.trace)?;
     let selection = compile(filter, stream.definitions())?;
     let all = selection.is_none() && args.last.is_none() && args.from.is_none() && args.to.is_none();
-    let printer = output::printer(args.format, stream.clock(), !all);
+    let printer = output::printer(args.format, stream.info().clock, !all);
     match (args.last, selection) {
         // Which ones match shows only at the end.
         (Some(last), Some(selection)) => {

@@ -167,7 +167,7 @@ mod tests {
             trace.definitions().text(65_537),
             "a trace keeps 65536 processes: later records lack theirs"
         );
-        assert_eq!(trace.capabilities().of(Capability::Processes), Knowledge::Incomplete);
+        assert_eq!(trace.info().capabilities.of(Capability::Processes), Knowledge::Incomplete);
         assert_eq!(trace.definitions().iter().count(), 65_537);
     }
 

@@ -47,12 +47,12 @@ pub fn copy_with(
     mut keep: impl FnMut(&Event) -> Option<Event>,
 ) -> Result<(), RewriteError> {
     let options = WriteOptions { limit: u64::MAX, ..WriteOptions::default() };
-    let writer = Writer::create_with(path, stream.clock(), options)?;
+    let writer = Writer::create_with(path, stream.info().clock, options)?;
     for (id, definition) in stream.definitions().iter() {
         writer.define_with_blob(&define(id, definition), stream.definitions().blob(id))?;
     }
     for capability in Capability::ALL {
-        writer.know(capability, stream.capabilities().of(capability));
+        writer.know(capability, stream.info().capabilities.of(capability));
     }
     let mut lanes = BTreeMap::new();
     while let Some(event) = stream.next()? {
@@ -61,7 +61,7 @@ pub fn copy_with(
         }
     }
     writer.skip_to(stream.reserved()?);
-    match stream.end() {
+    match stream.info().end {
         Some(end) => Ok(writer.finish(end.clone())?),
         None => Ok(()),
     }
@@ -133,23 +133,23 @@ mod tests {
     fn a_record_that_is_taken_out_is_lost_and_nothing_else_changes() {
         let trace = Sample::new().without(&[2]);
         let seqs: Vec<_> = trace.events().iter().map(|event| event.seq).collect();
-        assert_eq!((seqs, trace.lost(), trace.damage()), (vec![1, 3], 1, [].as_slice()));
-        assert_eq!(trace.capabilities().of(Capability::Paths), Knowledge::Inferred);
-        assert!(!trace.capabilities().tells(Capability::Handlers));
-        assert_eq!(trace.end(), Some(&crate::format::End::Finished));
+        assert_eq!((seqs, trace.info().lost, trace.info().damage), (vec![1, 3], 1, [].as_slice()));
+        assert_eq!(trace.info().capabilities.of(Capability::Paths), Knowledge::Inferred);
+        assert!(!trace.info().capabilities.tells(Capability::Handlers));
+        assert_eq!(trace.info().end, Some(&crate::format::End::Finished));
         assert!(trace.definitions().images().any(|(id, _)| !trace.definitions().blob(id).is_empty()));
     }
 
     #[test]
     fn the_last_records_are_lost_as_well() {
-        assert_eq!(Sample::new().without(&[2, 3]).lost(), 2);
+        assert_eq!(Sample::new().without(&[2, 3]).info().lost, 2);
     }
 
     #[test]
     fn a_sequence_number_that_nobody_writes_is_lost() {
         let mut sample = Sample::new();
         assert_eq!(sample.writer.reserve(), 4);
-        assert_eq!((sample.mark("d"), sample.content().lost()), (5, 1));
+        assert_eq!((sample.mark("d"), sample.content().info().lost), (5, 1));
     }
 
     #[test]
@@ -166,6 +166,6 @@ mod tests {
         assert!(trace.events().iter().all(|event| event.device_ns == 7));
         let EventKind::Mark { text } = trace.events()[0].kind else { unreachable!() };
         assert_eq!(trace.definitions().text(text), "another");
-        assert_eq!((trace.events().len(), trace.end(), trace.lost()), (3, None, 0));
+        assert_eq!((trace.events().len(), trace.info().end, trace.info().lost), (3, None, 0));
     }
 }

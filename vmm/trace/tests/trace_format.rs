@@ -68,6 +68,9 @@ impl Place {
     }
 }
 
+/// By its name, the code of a kind, and where its fields are.
+type Kinds = BTreeMap<String, (u8, BTreeMap<String, Place>)>;
+
 /// The document.
 struct Document(String);
 
@@ -87,8 +90,8 @@ impl Document {
     }
 
     /// The code of each kind, and where its fields are.
-    fn kinds(&self) -> Result<BTreeMap<String, (u8, BTreeMap<String, Place>)>> {
-        let mut kinds = BTreeMap::<String, (u8, BTreeMap<String, Place>)>::new();
+    fn kinds(&self) -> Result<Kinds> {
+        let mut kinds = Kinds::new();
         for row in self.rows("## Events") {
             let [kind, code, field, place, _] = row[..] else { continue };
             let Ok(code) = code.parse() else { continue };
@@ -344,7 +347,7 @@ fn every_field_of_every_kind_of_event_is_where_the_document_says() -> Result<()>
     }
     for (name, fields) in told {
         let (_, mut places) = kinds.remove(&name).context("a kind twice")?;
-        fields.iter().for_each(|field| drop(places.remove(field)));
+        places.retain(|field, _| !fields.contains(field));
         assert!(places.is_empty(), "{name} has no {:?}", places.keys());
     }
     // Kinds that came later are held against the table of events.

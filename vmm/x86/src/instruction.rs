@@ -104,12 +104,14 @@ struct Known {
     operands: Vec<UsedMemory>,
 }
 
-impl Locator {
+impl Default for Locator {
     /// One that has seen nothing yet.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { info: InstructionInfoFactory::new(), known: FxHashMap::default() }
     }
+}
 
+impl Locator {
     /// The instruction that made `exit`, and the part of its operand. `None` if nothing fits.
     pub fn locate(
         &mut self,

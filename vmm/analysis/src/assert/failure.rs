@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::table::left;
 use crate::view::View;
 use crate::words;
 
@@ -150,5 +151,5 @@ pub(super) fn describe(view: &View) -> String {
         None if view.is_effect() => ("device".to_owned(), String::new()),
         None => (String::new(), String::new()),
     };
-    format!("{way:<8} {who:<24} {}", words::summary(view)).trim_end().to_owned()
+    format!("{way:<8} {} {}", left(&who, 24), words::summary(view)).trim_end().to_owned()
 }

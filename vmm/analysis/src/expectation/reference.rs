@@ -32,7 +32,7 @@ fn clause(sentence: &str) -> String {
     let text = sentence.trim().trim_end_matches('.');
     let (first, rest) = text.split_at_checked(1).unwrap_or((text, ""));
     // An abbreviation keeps its capitals.
-    let abbreviated = rest.starts_with(|next: char| next.is_uppercase());
+    let abbreviated = rest.starts_with(|next: char| next.is_uppercase() || next == '/');
     let first = if abbreviated { first.to_owned() } else { first.to_lowercase() };
     format!("{first}{rest}")
 }

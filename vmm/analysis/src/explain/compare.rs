@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::layers::{Likeness, Row, layers};
 use super::{ExplainError, Explanation};
 use crate::style::{ASIDE, HEADING, Paint, WARNING};
+use crate::table::{self, columns, pieces, wrap};
 use crate::view::AccessView;
 use crate::words;
-use crate::wrap::wrap;
 
 /// Where the left column begins.
 const LABEL: usize = 13;
@@ -70,7 +70,7 @@ impl Comparison {
             format!("record {}, {path}", one.record.seq)
         };
         let (left, right) = (title(&self.left), title(&self.right));
-        let heading = format!("{:LABEL$}{left:<column$} {right}", "");
+        let heading = format!("{:LABEL$}{} {right}", "", table::left(&left, column));
         writeln!(out, "{}", paint.paint(HEADING, heading))?;
         for row in &self.rows {
             let cells = |items: &[String]| cell(items, column);
@@ -79,7 +79,8 @@ impl Comparison {
                 let text = |lines: &[String]| lines.get(line).cloned().unwrap_or_default();
                 let label = if line == 0 { row.label.as_str() } else { "" };
                 let (left, right) = (text(&left), text(&right));
-                let line_of = format!("{label:<LABEL$}{left:<column$} {right:<column$}");
+                let (left, right) = (table::left(&left, column), table::left(&right, column));
+                let line_of = format!("{label:<LABEL$}{left} {right}");
                 let mark = if line == 0 { row.mark(paint) } else { String::new() };
                 let text = if mark.is_empty() { line_of.trim_end() } else { &line_of };
                 writeln!(out, "{text}{}{mark}", if mark.is_empty() { "" } else { " " })?;
@@ -153,15 +154,14 @@ impl Compared {
 fn cell(items: &[String], width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for item in items {
-        let fits = |line: &&mut String| line.chars().count() + 2 + item.chars().count() <= width;
+        let fits = |line: &&mut String| columns(line) + 2 + columns(item) <= width;
         if let Some(line) = lines.last_mut().filter(fits) {
             *line += ", ";
             *line += item;
             continue;
         }
         for line in wrap("", 0, std::slice::from_ref(item), width) {
-            let characters: Vec<char> = line.chars().collect();
-            lines.extend(characters.chunks(width).map(|part| part.iter().collect::<String>()));
+            lines.extend(pieces(&line, width).into_iter().map(str::to_owned));
         }
     }
     lines

@@ -9,9 +9,9 @@ use super::layers::{code_name, layers, whose};
 use super::{Explanation, Mapped};
 use crate::maps::MappingUse;
 use crate::style::{ASIDE, HEADING, Paint, WARNING};
+use crate::table::wrap;
 use crate::view::View;
 use crate::words;
-use crate::wrap::wrap;
 
 /// Where what labels say begins.
 pub(super) const LABEL: usize = 15;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use barscope_trace::units;
 
 use super::{KernelEntries, MappingUse, Maps, Path, Process, Resource};
+use crate::table::wrap;
 use crate::words;
-use crate::wrap::wrap;
 
 /// So many counts of kernel entries are listed.
 const COUNTS: usize = 8;

@@ -22,9 +22,9 @@ use self::setup::Setup;
 use super::{Printer, Totals};
 use crate::maps::Maps;
 use crate::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
+use crate::table::{columns, wrap};
 use crate::view::View;
 use crate::words;
-use crate::wrap::wrap;
 
 /// Prints a trace as text.
 pub struct TextPrinter<W> {
@@ -264,7 +264,7 @@ impl<W: Write> TextPrinter<W> {
             let line = if passed { line.clone() } else { self.paint.paint(FAIL, line) };
             self.line(line)?;
         }
-        let space = " ".repeat((self.width - 4).saturating_sub(last.chars().count()));
+        let space = " ".repeat((self.width - 4).saturating_sub(columns(last)));
         let line = if passed {
             format!("{last}{space}{}", self.paint.paint(PASS, "PASS"))
         } else {

@@ -225,5 +225,5 @@ fn texts_of_guests_are_harmless_for_terminals_and_so_is_the_reason_of_an_end() {
     let mark = sample.mark("a\u{1b}[2Jb\nc\u{202e}d\u{2028}e");
     let trace = sample.ended(End::Failed("x\u{1b}\u{2066}".into()));
     assert!(trace.views().get(mark).unwrap().text() == Some("a.[2Jb.c.d.e"));
-    assert_eq!(trace.end(), Some(&End::Failed("x..".into())));
+    assert_eq!(trace.info().end, Some(&End::Failed("x..".into())));
 }

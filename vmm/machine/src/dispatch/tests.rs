@@ -169,7 +169,7 @@ fn line(trace: &Content, event: &Event, before: u64) -> String {
         EventKind::Change { function: id, region, offset, old, new, cause } => {
             format!("{number} {}.{region}+{offset:#x} {old:#x} -> {new:#x}{}", function(id), by(cause))
         }
-        EventKind::Busy { until, cause, .. } => format!("{number} busy until {until}{}", by(cause)),
+        EventKind::Busy { until_ns, cause, .. } => format!("{number} busy until {until_ns}{}", by(cause)),
         EventKind::Msi { function: id, data, delivered, cause, .. } => {
             let delivered = if delivered { "delivered" } else { "not delivered" };
             format!("{number} {} sends {data:#x}, {delivered}{}", function(id), by(cause))
@@ -198,7 +198,7 @@ fn line(trace: &Content, event: &Event, before: u64) -> String {
         EventKind::Doorbell { route, offset, count } => {
             format!("{number} {}+{offset:#x} rang {count} times", place(route))
         }
-        EventKind::ClockJump { to } => format!("{number} clock jumps to {to}"),
+        EventKind::ClockJump { to_ns } => format!("{number} clock jumps to {to_ns}"),
         other => format!("{number} {other:?}"),
     }
 }

@@ -16,7 +16,7 @@ pub struct Tracker {
 impl Tracker {
     /// For a vCPU that has accessed nothing yet.
     pub fn new(memory_types: MemoryTypes) -> Self {
-        Self { locator: Locator::new(), memory_types, instances: Instances::default() }
+        Self { locator: Locator::default(), memory_types, instances: Instances::default() }
     }
 
     /// Who made the memory access of an exit.

@@ -5,11 +5,10 @@ use std::path::Path;
 
 use super::scan::{Block, Scanner};
 use super::slots::{Next, Slots};
-use super::{Damage, ReadError, TraceInfo};
-use crate::capability::Capabilities;
+use super::{ReadError, TraceInfo};
 use crate::definitions::Definitions;
 use crate::event::Event;
-use crate::format::{BlockKind, Clock, End};
+use crate::format::BlockKind;
 
 /// The most blocks that events are merged of. There is one for each thread that records; a file whose blocks overlap
 /// in greater numbers was made to take memory and time.
@@ -86,7 +85,7 @@ impl Stream {
     ///
     /// # Errors
     /// It can't be read, or is no trace of this version. A damaged part is no error, see
-    /// [`Stream::damage`].
+    /// [`Stream::info`].
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         Self::of(Scanner::open(path)?)
     }
@@ -260,26 +259,6 @@ impl Stream {
         }
     }
 
-    /// Where the file lies.
-    pub fn path(&self) -> &Path {
-        self.scanner.path()
-    }
-
-    /// What its device clock is.
-    pub fn clock(&self) -> Clock {
-        self.scanner.clock()
-    }
-
-    /// How it ended; `None` if it is still being written, if its writer was killed, or if its header is damaged.
-    pub fn end(&self) -> Option<&End> {
-        self.scanner.whole().map(|whole| &whole.end)
-    }
-
-    /// What it can tell.
-    pub fn capabilities(&self) -> Capabilities {
-        self.scanner.capabilities()
-    }
-
     /// What events refer to.
     pub fn definitions(&self) -> &Definitions {
         &self.definitions
@@ -288,18 +267,6 @@ impl Stream {
     /// The same, for keeps.
     pub fn into_definitions(self) -> Definitions {
         self.definitions
-    }
-
-    /// How many events are missing among those returned: gaps in the sequence, and at the end what was
-    /// announced but never came.
-    pub fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// How many records and definitions were skipped because this program doesn't know their kinds: a later one
-    /// wrote them. They aren't lost.
-    pub fn unknown_kinds(&self) -> u64 {
-        self.unknown + self.definitions.unknown()
     }
 
     /// Sequence numbers that were handed out, as far as the file tells.
@@ -311,11 +278,6 @@ impl Stream {
             0 => self.last_seq(),
             handed_out => Ok(handed_out),
         }
-    }
-
-    /// Parts of the file that can't be trusted, as far as it was read.
-    pub fn damage(&self) -> &[Damage] {
-        self.scanner.damage()
     }
 }
 

@@ -6,11 +6,9 @@ use std::path::Path;
 
 use super::scan::{Block, CONTENT_BYTES, Scanner};
 use super::slots::Next;
-use super::{Damage, ReadError, TraceInfo};
-use crate::capability::Capabilities;
+use super::{ReadError, TraceInfo};
 use crate::definitions::Definitions;
 use crate::event::Event;
-use crate::format::{Clock, End};
 
 /// About as many events as come out of [`Tail::poll`] at once: who looks seldom needs no memory for all of them.
 const AT_ONCE: usize = 1 << 16;
@@ -53,7 +51,7 @@ impl Tail {
     }
 
     /// The next events, up to the first gap and not many more than 65,536 of them; none if no more came. Once the trace
-    /// has ended and its last event came out, [`Tail::end`] tells.
+    /// has ended and its last event came out, [`Tail::info`] tells how.
     ///
     /// # Errors
     /// The file can't be read.
@@ -161,44 +159,8 @@ impl Tail {
         }
     }
 
-    /// Where the file lies.
-    pub fn path(&self) -> &Path {
-        self.scanner.path()
-    }
-
-    /// What the device clock is.
-    pub fn clock(&self) -> Clock {
-        self.scanner.clock()
-    }
-
-    /// How the trace ended; `None` before [`Tail::poll`] returned the last event.
-    pub fn end(&self) -> Option<&End> {
-        self.scanner.whole().filter(|_| self.done).map(|whole| &whole.end)
-    }
-
-    /// What it can tell, as far as the guest said so.
-    pub fn capabilities(&self) -> Capabilities {
-        self.scanner.capabilities()
-    }
-
     /// What the events that [`Tail::poll`] returned so far refer to, and maybe more.
     pub fn definitions(&self) -> &Definitions {
         &self.definitions
-    }
-
-    /// How many events are missing among those returned.
-    pub fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// Parts of the file that can't be trusted.
-    pub fn damage(&self) -> &[Damage] {
-        self.scanner.damage()
-    }
-
-    /// How many records and definitions were skipped because this program doesn't know their kinds: a later one
-    /// wrote them. They aren't lost.
-    pub fn unknown_kinds(&self) -> u64 {
-        self.unknown + self.definitions.unknown()
     }
 }

@@ -80,8 +80,8 @@ fn a_finished_trace_comes_back_as_it_was_written() {
     fixture.writer.finish(End::Finished).unwrap();
 
     let trace = fixture.open();
-    assert_eq!(trace.clock(), Clock::Virtual);
-    assert_eq!(trace.end(), Some(&End::Finished));
+    assert_eq!(trace.info().clock, Clock::Virtual);
+    assert_eq!(trace.info().end, Some(&End::Finished));
     assert_eq!(trace.definitions().machine(), Some(&machine));
     assert_eq!(trace.definitions().images().collect::<Vec<_>>(), [(2, &image)]);
     assert_eq!(trace.definitions().blob(2), blob);
@@ -89,7 +89,7 @@ fn a_finished_trace_comes_back_as_it_was_written() {
     assert_eq!(trace.definitions().get(4), None);
     assert_eq!(trace.events(), (1..=5000).map(event).collect::<Vec<_>>());
     assert_eq!(trace.event(4711), Some(&event(4711)));
-    assert_eq!((trace.lost(), trace.damage()), (0, [].as_slice()));
+    assert_eq!((trace.info().lost, trace.info().damage), (0, [].as_slice()));
     // 4 blocks of definitions, 10 of 511 events, and nothing that isn't used.
     assert_eq!(fs::metadata(fixture.path()).unwrap().len(), 4096 + 14 * 65536);
 }
@@ -105,9 +105,9 @@ fn a_killed_writer_leaves_everything_it_recorded() {
     let copy = fixture.directory.path().join("copy");
     fs::copy(fixture.path(), &copy).unwrap();
     let trace = Content::open(&copy).unwrap();
-    assert_eq!((trace.events().len(), trace.lost(), trace.end()), (1500, 0, None));
+    assert_eq!((trace.events().len(), trace.info().lost, trace.info().end), (1500, 0, None));
     assert_eq!(trace.definitions().text(1), "a");
-    assert_eq!(trace.damage(), []);
+    assert_eq!(trace.info().damage, []);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_torn_tail_is_tolerated() {
     assert_eq!(trace.events(), []);
     let cut = Damage { offset: 4096 + 65536 + 30_000, kind: DamageKind::Truncated };
     // Of a trace without an end nobody knows what is missing.
-    assert_eq!(trace.damage(), [cut, Damage { kind: DamageKind::Definition, ..cut }]);
+    assert_eq!(trace.info().damage, [cut, Damage { kind: DamageKind::Definition, ..cut }]);
     assert_eq!(cut.to_string(), "the file was cut off at byte 0x18530");
 }
 
@@ -144,8 +144,8 @@ fn of_a_block_that_was_cut_off_the_whole_slots_are_read() {
     OpenOptions::new().write(true).open(fixture.path()).unwrap().set_len(length).unwrap();
     let trace = fixture.open();
     assert_eq!(sequence(trace.events()), (1..=611).collect::<Vec<_>>());
-    assert_eq!((trace.lost(), trace.end()), (1500 - 611, Some(&End::Finished)));
-    assert_eq!(trace.damage(), [Damage { offset: length, kind: DamageKind::Truncated }]);
+    assert_eq!((trace.info().lost, trace.info().end), (1500 - 611, Some(&End::Finished)));
+    assert_eq!(trace.info().damage, [Damage { offset: length, kind: DamageKind::Truncated }]);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn the_reason_of_the_end_is_kept() {
         let fixture = Fixture::new();
         fixture.writer.finish(end.clone()).unwrap();
         fixture.writer.finish(End::Finished).unwrap();
-        assert_eq!(fixture.open().end(), Some(&end));
+        assert_eq!(fixture.open().info().end, Some(&end));
     }
 }
 
@@ -165,10 +165,10 @@ fn a_gap_counts_as_lost() {
     fixture.record(&mut lane);
     fixture.writer.reserve();
     fixture.record(&mut lane);
-    assert_eq!(fixture.open().lost(), 1);
+    assert_eq!(fixture.open().info().lost, 1);
     fixture.writer.reserve();
     fixture.writer.finish(End::Finished).unwrap();
-    assert_eq!(fixture.open().lost(), 2);
+    assert_eq!(fixture.open().info().lost, 2);
 }
 
 #[test]
@@ -181,9 +181,9 @@ fn a_block_with_a_wrong_checksum_is_reported_and_left_out() {
     fixture.writer.finish(End::Finished).unwrap();
     fixture.damage(4096 + 64 * 10 + 40);
     let trace = fixture.open();
-    assert_eq!(trace.damage(), [Damage { offset: 4096, kind: DamageKind::Checksum }]);
-    assert_eq!((trace.events().len(), trace.lost()), (2000 - 511, 511));
-    assert_eq!(trace.damage()[0].to_string(), "wrong checksum of the block at byte 0x1000");
+    assert_eq!(trace.info().damage, [Damage { offset: 4096, kind: DamageKind::Checksum }]);
+    assert_eq!((trace.events().len(), trace.info().lost), (2000 - 511, 511));
+    assert_eq!(trace.info().damage[0].to_string(), "wrong checksum of the block at byte 0x1000");
 }
 
 #[test]
@@ -199,9 +199,9 @@ fn broken_blocks_slots_and_definitions_are_reported() {
     fixture.damage(4096 + 65536 + 64 * 3);
     fixture.damage(4096 + 2 * 65536);
     let trace = fixture.open();
-    let kinds = trace.damage().iter().map(|damage| damage.kind).collect::<Vec<_>>();
+    let kinds = trace.info().damage.iter().map(|damage| damage.kind).collect::<Vec<_>>();
     assert_eq!(kinds, [DamageKind::Block, DamageKind::Definition, DamageKind::Slot]);
-    assert_eq!((sequence(trace.events()), trace.lost()), (vec![1], 0));
+    assert_eq!((sequence(trace.events()), trace.info().lost), (vec![1], 0));
 }
 
 #[test]
@@ -245,13 +245,13 @@ fn the_tail_waits_at_a_gap_and_flushes_at_the_end() {
     fixture.writer.reserve();
     fixture.record(&mut first);
     assert_eq!(tail.poll().unwrap(), []);
-    assert_eq!(tail.end(), None);
+    assert_eq!(tail.info().end, None);
     fixture.writer.reserve();
     fixture.writer.finish(End::Interrupted("time".into())).unwrap();
     assert_eq!(sequence(&tail.poll().unwrap()), [4]);
-    assert_eq!((tail.lost(), tail.end()), (2, Some(&End::Interrupted("time".into()))));
+    assert_eq!((tail.info().lost, tail.info().end), (2, Some(&End::Interrupted("time".into()))));
     assert_eq!(tail.poll().unwrap(), []);
-    assert_eq!(tail.lost(), 2);
+    assert_eq!(tail.info().lost, 2);
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_stream_goes_on_anywhere_and_knows_the_last_event() {
             assert_eq!(stream.next().unwrap(), Some(event(expected)));
         }
         assert_eq!(stream.next().unwrap(), None);
-        assert_eq!((stream.lost(), stream.damage()), (0, [].as_slice()));
+        assert_eq!((stream.info().lost, stream.info().damage), (0, [].as_slice()));
     }
 }
 
@@ -340,7 +340,7 @@ fn lanes_of_several_threads_merge_while_a_tail_follows() {
     let trace = fixture.open();
     assert!(trace.events() == expected);
     assert_eq!(
-        (trace.lost(), tail.lost(), trace.damage(), tail.damage()),
+        (trace.info().lost, tail.info().lost, trace.info().damage, tail.info().damage),
         (0, 0, [].as_slice(), [].as_slice())
     );
     assert_eq!((trace.definitions().iter().count(), tail.definitions().iter().count()), (60, 60));
@@ -358,10 +358,10 @@ fn readers_that_look_while_the_writer_cuts_the_file_to_its_length_see_it_end() {
             let tail = scope.spawn(|| {
                 let mut tail = Tail::open(&path).unwrap();
                 let mut events = 0;
-                while tail.end().is_none() {
+                while tail.info().end.is_none() {
                     events += tail.poll().unwrap().len();
                 }
-                (events, tail.damage().len())
+                (events, tail.info().damage.len())
             });
             let feed = scope.spawn(|| {
                 let mut feed = Feed::open(&path).unwrap();
@@ -398,7 +398,7 @@ fn a_tail_that_looks_seldom_gets_events_in_parts() {
     let mut tail = Tail::open(&fixture.path()).unwrap();
     let mut parts = Vec::new();
     let mut followed = Vec::new();
-    while tail.end().is_none() {
+    while tail.info().end.is_none() {
         let events = tail.poll().unwrap();
         parts.push(events.len());
         followed.extend(sequence(&events));
@@ -406,7 +406,7 @@ fn a_tail_that_looks_seldom_gets_events_in_parts() {
     assert!(followed == (1..=ALL).collect::<Vec<_>>(), "{parts:?}");
     // 129 blocks of 511 events; then the rest before the late one.
     assert_eq!(parts, [65_919, 34_081, 100_000]);
-    assert_eq!((tail.lost(), tail.poll().unwrap()), (0, vec![]));
+    assert_eq!((tail.info().lost, tail.poll().unwrap()), (0, vec![]));
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {
@@ -429,7 +429,10 @@ fn a_compressed_trace_is_read_like_any_other() {
     fs::write(fixture.path(), packed(&fixture)).unwrap();
     let trace = fixture.open();
     assert_eq!(trace.events(), plain.events());
-    assert_eq!((trace.end(), trace.lost(), trace.damage()), (Some(&End::Finished), 0, &[][..]));
+    assert_eq!(
+        (trace.info().end, trace.info().lost, trace.info().damage),
+        (Some(&End::Finished), 0, &[][..])
+    );
 }
 
 #[test]
@@ -443,8 +446,8 @@ fn a_compressed_trace_that_was_cut_off_gives_what_is_there() {
     let trace = fixture.open();
     let events = trace.events().len() as u64;
     assert!((511..5000).contains(&events), "{events}");
-    assert_eq!(trace.lost(), 5000 - events);
-    assert_eq!(trace.damage()[0].kind, DamageKind::Truncated);
+    assert_eq!(trace.info().lost, 5000 - events);
+    assert_eq!(trace.info().damage[0].kind, DamageKind::Truncated);
     // Nothing of it, not even the header.
     fs::write(fixture.path(), &packed[..12]).unwrap();
     assert!(matches!(Content::open(&fixture.path()), Err(ReadError::Foreign { .. })));

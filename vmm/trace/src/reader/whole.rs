@@ -32,7 +32,7 @@ impl Content {
     ///
     /// # Errors
     /// It can't be read, or is no trace of this version. A damaged part is no error, see
-    /// [`Content::damage`].
+    /// [`Content::info`].
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         Self::of(Stream::open(path)?)
     }
@@ -51,14 +51,13 @@ impl Content {
     }
 
     fn of(mut stream: Stream) -> Result<Self, ReadError> {
-        let path = stream.path().to_owned();
+        let path = stream.info().path.to_owned();
         let mut events = Vec::new();
         while let Some(event) = stream.next()? {
             events.push(event);
         }
-        let (clock, end, lost) = (stream.clock(), stream.end().cloned(), stream.lost());
-        let damage = stream.damage().to_vec();
-        let (capabilities, unknown_kinds) = (stream.capabilities(), stream.unknown_kinds());
+        let TraceInfo { clock, end, lost, damage, capabilities, unknown_kinds, .. } = stream.info();
+        let (end, damage) = (end.cloned(), damage.to_vec());
         let definitions = stream.into_definitions();
         Ok(Self { path, clock, end, definitions, events, lost, damage, capabilities, unknown_kinds })
     }
@@ -77,21 +76,6 @@ impl Content {
         }
     }
 
-    /// Where the file lies.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What its device clock is.
-    pub fn clock(&self) -> Clock {
-        self.clock
-    }
-
-    /// How it ended; `None` if it is still being written, if its writer was killed, or if its header is damaged.
-    pub fn end(&self) -> Option<&End> {
-        self.end.as_ref()
-    }
-
     /// What events refer to.
     pub fn definitions(&self) -> &Definitions {
         &self.definitions
@@ -106,25 +90,5 @@ impl Content {
     pub fn event(&self, seq: u64) -> Option<&Event> {
         let index = self.events.binary_search_by_key(&seq, |event| event.seq).ok()?;
         self.events.get(index)
-    }
-
-    /// How many events are missing: gaps in the sequence, and what was announced but never came.
-    pub fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// What it can tell.
-    pub fn capabilities(&self) -> Capabilities {
-        self.capabilities
-    }
-
-    /// How many records and definitions were skipped because this program doesn't know their kinds.
-    pub fn unknown_kinds(&self) -> u64 {
-        self.unknown_kinds
-    }
-
-    /// Parts of the file that can't be trusted.
-    pub fn damage(&self) -> &[Damage] {
-        &self.damage
     }
 }

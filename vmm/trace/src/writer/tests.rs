@@ -46,7 +46,7 @@ fn a_new_trace_replaces_an_old_one() {
     let writer = Writer::create(&path, Clock::Host).unwrap();
     writer.lane(None).record(&mark(&writer)).unwrap();
     let trace = Content::open(&path).unwrap();
-    assert_eq!((trace.events().len(), trace.damage()), (1, [].as_slice()));
+    assert_eq!((trace.events().len(), trace.info().damage), (1, [].as_slice()));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn at_its_limit_a_trace_is_whole_and_no_longer_than_that() {
     assert!(matches!(writer.define(&text), Err(WriteError::Limit { .. })));
     writer.finish(End::Interrupted("limit".into())).unwrap();
     let trace = Content::open(&path).unwrap();
-    assert_eq!((trace.lost(), trace.damage()), (0, [].as_slice()));
+    assert_eq!((trace.info().lost, trace.info().damage), (0, [].as_slice()));
     // 18 blocks of 1023 records, the last of each lane less one, and the one of the third lane.
     assert_eq!(trace.events().len(), 18 * 1023 - 2 + 1);
     assert!(fs::metadata(&path).unwrap().len() <= options.limit);
@@ -129,10 +129,10 @@ fn nothing_is_known_of_a_finished_trace_that_was_not_before() {
     writer.finish(End::Finished).unwrap();
     writer.know(Capability::Stacks, Knowledge::Announced);
     let trace = Content::open(&path).unwrap();
-    assert_eq!(trace.capabilities().of(Capability::Handlers), Knowledge::Announced);
-    assert_eq!(trace.capabilities().of(Capability::Functions), Knowledge::Incomplete);
-    assert!(!trace.capabilities().tells(Capability::Stacks));
-    assert_eq!(trace.damage(), []);
+    assert_eq!(trace.info().capabilities.of(Capability::Handlers), Knowledge::Announced);
+    assert_eq!(trace.info().capabilities.of(Capability::Functions), Knowledge::Incomplete);
+    assert!(!trace.info().capabilities.tells(Capability::Stacks));
+    assert_eq!(trace.info().damage, []);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_long_trace_has_few_mappings() {
     assert!((1..=4).contains(&mappings), "{mappings} mappings");
     writer.finish(End::Finished).unwrap();
     let trace = Content::open(&path).unwrap();
-    assert_eq!((trace.events().len(), trace.lost(), trace.damage().len()), (40 * 16 * 1023, 0, 0));
+    assert_eq!((trace.events().len(), trace.info().lost, trace.info().damage.len()), (40 * 16 * 1023, 0, 0));
 }
 
 /// A file size limit after the first chunk fails like a full disk, and needs no privileges. The shell
@@ -264,6 +264,6 @@ fn fill(directory: &Path) {
     assert!(error.to_string().contains("free some space"), "{error}");
     writer.finish(End::Failed("disk full".into())).unwrap();
     let trace = Content::open(&path).unwrap();
-    assert_eq!((trace.events().len(), trace.lost()), (recorded, 1));
-    assert_eq!(trace.end(), Some(&End::Failed("disk full".into())));
+    assert_eq!((trace.events().len(), trace.info().lost), (recorded, 1));
+    assert_eq!(trace.info().end, Some(&End::Failed("disk full".into())));
 }

@@ -40,7 +40,7 @@ impl Scene {
         guest.map(DEVICE, BAR, KERNEL);
         guest.registers.rdi = DEVICE;
         let length = guest.code(code);
-        Self { guest, length, locator: Locator::new(), instances: Instances::default() }
+        Self { guest, length, locator: Locator::default(), instances: Instances::default() }
     }
 
     /// The instruction is over: RIP is past it.

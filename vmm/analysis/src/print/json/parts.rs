@@ -223,8 +223,11 @@ pub(super) struct Known {
     pub(super) codes: Written<Code>,
 }
 
-/// The same of one kind of object, by where it lies in memory, which it keeps.
-pub(super) struct Written<T>(RefCell<FxHashMap<usize, (Arc<T>, Arc<RawValue>)>>);
+/// The same of one kind of object, by where it lies in memory.
+pub(super) struct Written<T>(RefCell<FxHashMap<usize, WrittenOne<T>>>);
+
+/// An object, which is kept so that no other one lies there, and its JSON.
+type WrittenOne<T> = (Arc<T>, Arc<RawValue>);
 
 impl<T> Default for Written<T> {
     fn default() -> Self {

@@ -26,7 +26,7 @@ pub fn schema() -> Value {
 fn object(about: &str, properties: Vec<(&str, Value)>) -> Value {
     let required: Vec<_> = properties.iter().map(|(name, _)| *name).collect();
     let properties: Map<_, _> =
-        properties.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     json!({
         "description": about.trim(),
         "type": "object",
@@ -36,12 +36,16 @@ fn object(about: &str, properties: Vec<(&str, Value)>) -> Value {
     })
 }
 
+fn object_of<const N: usize>(members: [(&str, Value); N]) -> Value {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
+}
+
 fn part(name: &str) -> Value {
     json!({ "$ref": format!("#/$defs/{name}") })
 }
 
 fn nullable(value: Value) -> Value {
-    json!({ "anyOf": [value, { "type": "null" }] })
+    object_of([("anyOf", Value::Array(vec![value, json!({ "type": "null" })]))])
 }
 
 fn number() -> Value {
@@ -61,7 +65,7 @@ fn names(names: &[&str]) -> Value {
 }
 
 fn list(of: Value) -> Value {
-    json!({ "type": "array", "items": of })
+    object_of([("type", "array".into()), ("items", of)])
 }
 
 fn constant(name: &str) -> (&'static str, Value) {

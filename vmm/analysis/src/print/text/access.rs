@@ -4,9 +4,9 @@ use barscope_trace::event::MemoryOperand;
 
 use super::prefix;
 use crate::style::{KERNEL, Paint, USER};
+use crate::table::{columns, left, wrap};
 use crate::view::{AccessView, BusAddress, View};
 use crate::words;
-use crate::wrap::wrap;
 
 /// From here on an access has one line, if it fits.
 const ONE_LINE: usize = 140;
@@ -45,8 +45,8 @@ fn lines(view: &View, path: &str, target: &str, caused_by: &str, width: usize, p
         function += &format!(" [{} {}]", process.name, process.pid);
     }
     let room = if width >= ROOMY { 24 } else { 18 };
-    let line_of = |rest: &str| format!("{function:<room$} {line:<12} {target}{rest}");
-    let fits = |line: &str| plain.chars().count() + line.chars().count() <= width;
+    let line_of = |rest: &str| format!("{} {} {target}{rest}", left(&function, room), left(&line, 12));
+    let fits = |line: &str| columns(&plain) + columns(line) <= width;
     if width >= ONE_LINE && fits(&line_of(caused_by)) {
         return vec![who + &line_of(caused_by)];
     }

@@ -6,9 +6,9 @@ use barscope_trace::Definitions;
 use barscope_trace::event::{EventKind, RouteChange};
 
 use super::{TextPrinter, prefix};
+use crate::table::wrap;
 use crate::view::{Place, View};
 use crate::words;
-use crate::wrap::wrap;
 
 /// Effects of one access that go on one line; why it was refused is one of them.
 #[derive(Default)]

@@ -7,6 +7,7 @@ use barscope_trace::{End, TraceInfo};
 use super::{Scenario, TextPrinter};
 use crate::print::Totals;
 use crate::style::{FAIL, HEADING, PASS, WARNING};
+use crate::table::{columns, cut_end, left};
 use crate::words;
 
 impl<W: Write> TextPrinter<W> {
@@ -35,8 +36,8 @@ impl<W: Write> TextPrinter<W> {
         self.line(self.paint.paint(HEADING, "scenarios"))?;
         let mut scenarios = std::mem::take(&mut self.scenarios);
         scenarios.sort_by_key(|scenario| scenario.passed != Some(true));
-        let widest = scenarios.iter().map(|scenario| scenario.name.chars().count()).max().unwrap_or(0);
-        // One name may be longer than a line, and than formatting pads to.
+        let widest = scenarios.iter().map(|scenario| columns(&scenario.name)).max().unwrap_or(0);
+        // One name may be longer than a line.
         let widest = widest.min(self.width);
         for Scenario { name, passed, summary } in scenarios {
             let (style, verdict) = match passed {
@@ -45,9 +46,9 @@ impl<W: Write> TextPrinter<W> {
                 None => (FAIL, "----"),
             };
             let summary = if passed.is_none() { "did not end" } else { &*summary };
-            let head = format!("  {}  {name:<widest$}  ", self.paint.paint(style, verdict));
+            let head = format!("  {}  {}  ", self.paint.paint(style, verdict), left(&name, widest));
             let room = self.width.saturating_sub(widest + 10);
-            self.line(head + &clip(summary, room))?;
+            self.line(head + &cut_end(summary, room))?;
         }
         Ok(())
     }
@@ -82,12 +83,4 @@ impl<W: Write> TextPrinter<W> {
         self.line(parts.join(" · "))?;
         self.line(format!("trace: {}", info.path.display()))
     }
-}
-
-/// `text`, cut to `room` columns.
-fn clip(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
-        return text.to_owned();
-    }
-    text.chars().take(room.saturating_sub(2)).collect::<String>() + ".."
 }

@@ -58,6 +58,7 @@ fn likeness(view: &View) -> Option<Likeness> {
 }
 
 /// What is to be printed.
+#[expect(clippy::large_enum_variant, reason = "few are made at a time, and printed at once")]
 pub(super) enum Folded {
     /// An access.
     Access(View),

@@ -7,9 +7,9 @@ use barscope_trace::definition::{Function, Route};
 use barscope_trace::event::Id;
 use barscope_trace::units;
 
+use crate::table::wrap;
 use crate::view::{BusAddress, View};
 use crate::words;
-use crate::wrap::wrap;
 
 /// Where BARs are, and configuration accesses that no line was printed about yet.
 #[derive(Default)]

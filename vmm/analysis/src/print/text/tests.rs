@@ -3,7 +3,7 @@
 use barscope_device::InterruptLoss;
 use barscope_device::Space;
 use barscope_trace::End;
-use barscope_trace::definition::{Definition, Route};
+use barscope_trace::definition::{Definition, Path, Process, Route, Walk};
 use barscope_trace::event::{AccessEvent, Counted, EventKind, Outcome, RouteChange, Target};
 
 use super::*;
@@ -16,7 +16,7 @@ use crate::sample::{MMAP, Sample, count, run};
 fn printed(trace: &Trace, width: usize, color: bool) -> String {
     let mut out = Vec::new();
     print(trace, &mut TextPrinter::new(&mut out, Clock::Virtual, width, color)).unwrap();
-    String::from_utf8(out).unwrap().replace(&trace.path().display().to_string(), "t")
+    String::from_utf8(out).unwrap().replace(&trace.info().path.display().to_string(), "t")
 }
 
 /// Wider than this test's lines may be, but that is what it is about.
@@ -419,4 +419,44 @@ fn a_bar_that_goes_is_told_outside_a_scenario_too_once_something_was_printed() {
     assert!(!text.contains("BAR0 decodes"), "{text}");
     let expected = format!("lab  BAR0 no longer decodes 0xfe000000 (caused by {cause})\n");
     assert!(text.contains(&expected), "{text}");
+}
+
+/// A store of process 86, which is called so, after one of process 87, called `ascii`; a scenario and its summary.
+fn of_processes(name: &str) -> Trace {
+    let mut sample = Sample::new();
+    let through = |pid, name: &str| {
+        let process = Process { address_space: 0x9000, pid, name: name.to_owned() };
+        let process = sample.writer.define(&Definition::Process(process)).unwrap();
+        let walk = Walk { user: true, process: Some(process), path: Path::Mmap, ..sample.ioremap_walk() };
+        sample.writer.define(&Definition::Walk(walk)).unwrap()
+    };
+    let walks = [through(87, "ascii"), through(86, name)];
+    sample.scenario_begin("二つの名前");
+    for (at, walk) in (0..).zip(walks) {
+        let access = AccessEvent { walk, ..sample.user_write(8, at) };
+        sample.access(access);
+    }
+    sample.scenario_end(
+        true,
+        "二つのプロセスが同じレジスタに書き込み、 デバイスはそれぞれの書き込みに 応答しました",
+    );
+    sample.finished()
+}
+
+#[test]
+fn wide_and_combining_characters_take_the_columns_that_they_have_at_a_terminal() {
+    let text = printed(&of_processes("書き込みプロセスe\u{301}"), 80, false);
+    let columns: Vec<_> = text.lines().map(unicode_width::UnicodeWidthStr::width).collect();
+    assert!(columns.iter().all(|columns| *columns <= 80), "{columns:?}\n{text}");
+    let summary = text.lines().find(|line| line.ends_with("PASS")).unwrap();
+    assert_eq!(unicode_width::UnicodeWidthStr::width(summary), 80, "{text}");
+
+    // On one line, what follows a name stands where it stands after any other.
+    let text = printed(&of_processes("書き"), 200, false);
+    let column = |value: &str| {
+        let line = text.lines().find(|line| line.ends_with(value)).unwrap();
+        let (before, _) = line.split_once("-> fe000008").unwrap();
+        unicode_width::UnicodeWidthStr::width(before)
+    };
+    assert_eq!(column("W4 0x0"), column("W4 0x1"), "{text}");
 }

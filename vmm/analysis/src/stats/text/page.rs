@@ -1,10 +1,9 @@
 //! Lines with aligned figures.
 
-use std::fmt::Write;
-
 use anstyle::Style;
 
 use crate::style::{ASIDE, HEADING, Paint};
+use crate::table::{columns, cut_beginning, left, right};
 use crate::words::number;
 
 /// A column of figures, aligned right: heading and width.
@@ -64,7 +63,7 @@ impl Page {
     pub(super) fn wrapped(&mut self, indent: usize, text: &str, style: Style) {
         let mut line = String::new();
         for word in text.split(' ') {
-            if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > self.width {
+            if !line.is_empty() && indent + columns(&line) + 1 + columns(word) > self.width {
                 self.indented(indent, &line, style);
                 line.clear();
             }
@@ -86,25 +85,13 @@ impl Page {
         let room = self.width.saturating_sub(taken).min(60);
         let mut line = name.to_owned();
         if !columns.is_empty() {
-            line = format!("{:<room$}", shortened(name, room));
+            line = left(&cut_beginning(name, room), room);
         }
         for (Column(_, width), figure) in columns.iter().zip(figures) {
-            // Writing to a string can't fail.
-            let _ = write!(line, "{figure:>width$}");
+            line += &right(figure, *width);
         }
         line
     }
-}
-
-/// `text` in at most `room` columns: what a path of names begins with goes first.
-fn shortened(text: &str, room: usize) -> String {
-    let length = text.chars().count();
-    if length <= room {
-        return text.to_owned();
-    }
-    let indent = text.chars().take_while(|character| *character == ' ').count();
-    let kept: String = text.chars().skip(length - room.saturating_sub(indent + 2)).collect();
-    format!("{:indent$}..{kept}", "")
 }
 
 /// A time in three digits or so: `412 ns`, `1.30 us`, `21.0 ms`, `187 s`.
@@ -129,11 +116,5 @@ mod tests {
         let shown = [0, 999, 1000, 1305, 21_070, 999_999, 1_000_000, 61_000_000_000].map(short);
         let expected = ["0 ns", "999 ns", "1.00 us", "1.30 us", "21.0 us", "999 us", "1.00 ms", "61.0 s"];
         assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn long_names_keep_their_end() {
-        assert_eq!(shortened("  a::very::long::name", 12), "  ..ng::name");
-        assert_eq!(shortened("  short", 12), "  short");
     }
 }

@@ -10,7 +10,7 @@ use crate::words;
 /// The words on the last access.
 fn last(sample: Sample) -> String {
     let trace = sample.finished();
-    let access = trace.views().all().iter().rev().find_map(|view| view.access()).unwrap();
+    let access = trace.views().all().iter().rev().find_map(crate::view::View::access).unwrap();
     words::refusal(access).unwrap()
 }
 

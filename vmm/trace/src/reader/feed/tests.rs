@@ -70,8 +70,8 @@ fn mark(writer: &Writer, lane: &mut Lane) {
 
 /// Holds the copy of a trace against what has to be true of it at any time; how many events it has.
 fn check(trace: &Content) -> usize {
-    assert_eq!(trace.damage(), []);
-    assert_eq!(trace.end(), None);
+    assert_eq!(trace.info().damage, []);
+    assert_eq!(trace.info().end, None);
     for event in trace.events() {
         let EventKind::Mark { text } = event.kind else { panic!("{event:?}") };
         assert_eq!(trace.definitions().text(text), format!("mark {}", event.seq));
@@ -118,7 +118,7 @@ fn a_copy_of_a_trace_that_has_ended_is_the_same_file() {
     fixture.writer.finish(End::Failed("reset".into())).unwrap();
     fixture.follow();
     assert!(fixture.is_whole());
-    assert_eq!(fixture.copied().end(), Some(&End::Failed("reset".into())));
+    assert_eq!(fixture.copied().info().end, Some(&End::Failed("reset".into())));
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_trace_whose_writer_died_is_copied_as_it_is_left() {
         pieces.iter().for_each(|piece| fixture.apply(piece));
     }
     assert_eq!(fixture.copied().events().len(), 1);
-    assert_eq!(fixture.copied().damage().len(), 2, "{:?}", fixture.copied().damage());
+    assert_eq!(fixture.copied().info().damage.len(), 2, "{:?}", fixture.copied().info().damage);
 }
 
 #[test]

@@ -50,10 +50,10 @@ fn a_sparse_file_of_a_terabyte_or_of_7_eib_is_read_soon() {
         let began = Instant::now();
         let trace = Content::open(&path).unwrap();
         assert_eq!((trace.events().len(), trace.definitions().text(1)), (100, "a"));
-        assert_eq!(trace.end(), end.as_ref());
+        assert_eq!(trace.info().end, end.as_ref());
         let missing = Damage { offset: 4096 + 2 * 65536, kind: DamageKind::Missing };
         if end.is_some() {
-            assert_eq!(trace.damage(), [missing]);
+            assert_eq!(trace.info().damage, [missing]);
         }
         Tail::open(&path).unwrap().poll().unwrap();
         assert!(began.elapsed() < SOON, "{length} bytes took {:?}", began.elapsed());
@@ -71,7 +71,7 @@ fn data_behind_a_hole_of_terabytes_is_found() {
     file.write_all_at(&block, far).unwrap();
     let began = Instant::now();
     let trace = Content::open(&path).unwrap();
-    assert_eq!(trace.damage()[0], Damage { offset: 4096 + 2 * 65536, kind: DamageKind::Missing });
+    assert_eq!(trace.info().damage[0], Damage { offset: 4096 + 2 * 65536, kind: DamageKind::Missing });
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
@@ -82,7 +82,7 @@ fn a_header_that_claims_more_blocks_than_there_are_costs_nothing() {
     claim(&mut content, u64::MAX);
     file.write_all_at(&content, 0).unwrap();
     let trace = Content::open(&path).unwrap();
-    assert_eq!(trace.damage(), [Damage { offset: 4096 + 2 * 65536, kind: DamageKind::Truncated }]);
+    assert_eq!(trace.info().damage, [Damage { offset: 4096 + 2 * 65536, kind: DamageKind::Truncated }]);
     assert_eq!(trace.events().len(), 100);
 }
 
@@ -140,10 +140,10 @@ fn a_small_file_that_unpacks_to_gigabytes_is_unpacked_as_far_as_it_is_a_trace() 
             (Err(ReadError::Foreign { .. }), None) => {}
             (Ok(trace), Some(damage)) => {
                 assert_eq!(trace.events().len(), 100);
-                assert_eq!(trace.damage().iter().map(|it| it.kind).collect::<Vec<_>>(), damage);
+                assert_eq!(trace.info().damage.iter().map(|it| it.kind).collect::<Vec<_>>(), damage);
             }
             (opened, damage) => {
-                panic!("{:?}, expected {damage:?}", opened.map(|trace| trace.damage().to_vec()))
+                panic!("{:?}, expected {damage:?}", opened.map(|trace| trace.info().damage.to_vec()))
             }
         }
     }
@@ -170,6 +170,6 @@ fn blocks_that_overlap_in_thousands_take_no_memory_each() {
     }
     fixture.writer.finish(End::Finished).unwrap();
     let trace = fixture.open();
-    assert_eq!(trace.damage().len(), 1100 - 1024);
-    assert!(trace.damage().iter().all(|damage| damage.kind == DamageKind::Block));
+    assert_eq!(trace.info().damage.len(), 1100 - 1024);
+    assert!(trace.info().damage.iter().all(|damage| damage.kind == DamageKind::Block));
 }

@@ -20,7 +20,7 @@ fn finished() -> Fixture {
     }
     fixture.writer.finish(End::Finished).unwrap();
     assert_eq!(fs::metadata(fixture.path()).unwrap().len(), HEADER + 5 * BLOCK);
-    assert_eq!(fixture.open().damage(), []);
+    assert_eq!(fixture.open().info().damage, []);
     fixture
 }
 
@@ -38,11 +38,11 @@ fn block(content: &mut [u8], index: u64) -> &mut [u8] {
 }
 
 fn kinds(trace: &Content) -> Vec<DamageKind> {
-    trace.damage().iter().map(|damage| damage.kind).collect()
+    trace.info().damage.iter().map(|damage| damage.kind).collect()
 }
 
 fn concerns_definitions(trace: &Content) -> bool {
-    trace.damage().iter().any(Damage::concerns_definitions)
+    trace.info().damage.iter().any(Damage::concerns_definitions)
 }
 
 #[test]
@@ -52,17 +52,17 @@ fn a_definitions_block_whose_first_word_is_zeroed_is_missing_and_so_is_all_after
         assert_eq!(kinds(&trace), [DamageKind::Missing, DamageKind::Definition], "block {index}");
         assert_eq!(trace.definitions().iter().count(), left);
         assert!(concerns_definitions(&trace));
-        assert_eq!((trace.events().len(), trace.end()), (900, Some(&End::Finished)));
+        assert_eq!((trace.events().len(), trace.info().end), (900, Some(&End::Finished)));
     }
 }
 
 #[test]
 fn an_events_block_whose_first_word_is_zeroed_is_missing_and_definitions_are_all_there() {
     let trace = finished().change(|content| block(content, 2)[..8].fill(0));
-    assert_eq!(trace.damage(), [Damage { offset: HEADER + 2 * BLOCK, kind: DamageKind::Missing }]);
+    assert_eq!(trace.info().damage, [Damage { offset: HEADER + 2 * BLOCK, kind: DamageKind::Missing }]);
     assert!(!concerns_definitions(&trace));
-    assert_eq!((trace.definitions().iter().count(), trace.lost()), (3, 300));
-    assert_eq!(trace.damage()[0].to_string(), "missing block at byte 0x21000");
+    assert_eq!((trace.definitions().iter().count(), trace.info().lost), (3, 300));
+    assert_eq!(trace.info().damage[0].to_string(), "missing block at byte 0x21000");
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn a_trace_that_was_cut_off_at_a_blocks_end_is_damaged() {
     for blocks in 0..5 {
         let length = HEADER + blocks * BLOCK;
         let trace = finished().change(|content| content.truncate(length as usize));
-        assert_eq!(trace.damage()[0], Damage { offset: length, kind: DamageKind::Truncated });
-        assert_eq!(concerns_definitions(&trace), blocks < 2, "{blocks} blocks: {:?}", trace.damage());
+        assert_eq!(trace.info().damage[0], Damage { offset: length, kind: DamageKind::Truncated });
+        assert_eq!(concerns_definitions(&trace), blocks < 2, "{blocks} blocks: {:?}", trace.info().damage);
     }
 }
 
@@ -83,7 +83,7 @@ fn a_trace_that_was_cut_off_anywhere_is_damaged_or_none() {
     for length in lengths {
         fs::write(fixture.path(), &content[..length]).unwrap();
         match Content::open(&fixture.path()) {
-            Ok(trace) => assert_ne!(trace.damage(), [], "cut off after {length} bytes"),
+            Ok(trace) => assert_ne!(trace.info().damage, [], "cut off after {length} bytes"),
             Err(ReadError::Foreign { .. }) => assert!(length < 4096),
             Err(error) => panic!("{error}"),
         }
@@ -98,7 +98,11 @@ fn swapped_blocks_are_damage_even_if_each_is_intact() {
             low[(HEADER + one * BLOCK) as usize..][..BLOCK as usize]
                 .swap_with_slice(&mut high[..BLOCK as usize]);
         });
-        assert!(kinds(&trace).starts_with(&[DamageKind::Block, DamageKind::Block]), "{:?}", trace.damage());
+        assert!(
+            kinds(&trace).starts_with(&[DamageKind::Block, DamageKind::Block]),
+            "{:?}",
+            trace.info().damage
+        );
         assert_eq!(concerns_definitions(&trace), one < 2);
     }
 }
@@ -107,7 +111,7 @@ fn swapped_blocks_are_damage_even_if_each_is_intact() {
 fn a_block_that_was_opened_again_is_damage() {
     let trace = finished().change(|content| block(content, 3)[4 * 8 + 4] = 0);
     assert_eq!(kinds(&trace), [DamageKind::Checksum]);
-    assert!(trace.lost() > 0);
+    assert!(trace.info().lost > 0);
 }
 
 #[test]
@@ -115,7 +119,7 @@ fn a_changed_block_header_is_damage() {
     for (word, value) in [(0, 0x0201), (1, 3), (2, 64), (3, 7), (4, 1)] {
         let trace =
             finished().change(|content| content[(HEADER + 3 * BLOCK) as usize + word * 8] ^= value as u8);
-        assert_ne!(trace.damage(), [], "word {word}");
+        assert_ne!(trace.info().damage, [], "word {word}");
     }
 }
 
@@ -143,10 +147,10 @@ fn of_a_trace_with_a_damaged_header_everything_is_read_but_its_end() {
     let trace = finished().change(|content| content[4 * 8] ^= 1);
     assert_eq!(kinds(&trace), [DamageKind::Header]);
     assert!(concerns_definitions(&trace));
-    assert_eq!(trace.damage()[0].to_string(), "the header was changed at byte 0x0");
-    assert_eq!((trace.events().len(), trace.lost(), trace.end()), (900, 0, None));
+    assert_eq!(trace.info().damage[0].to_string(), "the header was changed at byte 0x0");
+    assert_eq!((trace.events().len(), trace.info().lost, trace.info().end), (900, 0, None));
     assert_eq!(trace.definitions().iter().count(), 3);
-    assert_eq!(trace.clock(), Clock::Virtual);
+    assert_eq!(trace.info().clock, Clock::Virtual);
 }
 
 #[test]
@@ -162,7 +166,7 @@ fn fewer_definitions_than_were_counted_are_damage() {
         content[7 * 8..][..8].copy_from_slice(&seal.to_le_bytes());
     });
     assert_eq!(kinds(&trace), [DamageKind::Definition]);
-    assert_eq!((trace.definitions().iter().count(), trace.end()), (3, Some(&End::Finished)));
+    assert_eq!((trace.definitions().iter().count(), trace.info().end), (3, Some(&End::Finished)));
 }
 
 #[test]
@@ -173,29 +177,29 @@ fn of_a_killed_trace_a_zeroed_block_before_others_is_missing() {
     let trace = fixture.change(|content| block(content, 1).fill(0));
     // It may have held definitions.
     assert_eq!(kinds(&trace), [DamageKind::Missing, DamageKind::Definition]);
-    assert_eq!(trace.lost(), 511);
+    assert_eq!(trace.info().lost, 511);
 }
 
 #[test]
 fn bytes_behind_the_counted_blocks_mean_nothing() {
     let trace = finished().change(|content| content.extend_from_within(4096..4096 + 2 * 65536));
-    assert_eq!((trace.events().len(), trace.damage()), (900, [].as_slice()));
+    assert_eq!((trace.events().len(), trace.info().damage), (900, [].as_slice()));
 }
 
 #[test]
 fn capabilities_come_back_while_a_trace_grows_and_after() {
     let fixture = Fixture::new();
     let mut tail = Tail::open(&fixture.path()).unwrap();
-    assert_eq!(tail.capabilities(), Capabilities::default());
+    assert_eq!(tail.info().capabilities, Capabilities::default());
     fixture.writer.know(Capability::Paths, Knowledge::Inferred);
     tail.poll().unwrap();
-    assert_eq!(tail.capabilities().of(Capability::Paths), Knowledge::Inferred);
-    assert_eq!(fixture.open().capabilities(), tail.capabilities());
+    assert_eq!(tail.info().capabilities.of(Capability::Paths), Knowledge::Inferred);
+    assert_eq!(fixture.open().info().capabilities, tail.info().capabilities);
     for capability in Capability::ALL {
         fixture.writer.know(capability, Knowledge::Announced);
     }
     fixture.writer.finish(End::Finished).unwrap();
     tail.poll().unwrap();
-    assert_eq!(tail.capabilities(), Capabilities::COMPLETE);
-    assert_eq!(fixture.open().capabilities(), Capabilities::COMPLETE);
+    assert_eq!(tail.info().capabilities, Capabilities::COMPLETE);
+    assert_eq!(fixture.open().info().capabilities, Capabilities::COMPLETE);
 }

@@ -25,13 +25,16 @@ fn records_of_unknown_kinds_that_are_listed_are_skipped_and_counted() {
     store(&fixture, free_entry(), &[200 | 4 << 8, u64::from_le_bytes(*b"telepath")]);
     store(&fixture, 4096 + 64 * 3, &[200, 3]);
     let trace = fixture.open();
-    assert_eq!((sequence(trace.events()), trace.lost(), trace.damage()), (vec![1, 4], 1, [].as_slice()));
-    assert_eq!(trace.unknown_kinds(), 1);
+    assert_eq!(
+        (sequence(trace.events()), trace.info().lost, trace.info().damage),
+        (vec![1, 4], 1, [].as_slice())
+    );
+    assert_eq!(trace.info().unknown_kinds, 1);
     let mut tail = Tail::open(&fixture.path()).unwrap();
     assert_eq!(sequence(&tail.poll().unwrap()), [1]);
     fixture.writer.finish(End::Finished).unwrap();
     assert_eq!(sequence(&tail.poll().unwrap()), [4]);
-    assert_eq!((tail.lost(), tail.unknown_kinds()), (1, 1));
+    assert_eq!((tail.info().lost, tail.info().unknown_kinds), (1, 1));
 }
 
 #[test]
@@ -42,8 +45,8 @@ fn a_kind_that_is_not_listed_is_damage() {
     store(&fixture, 4096 + 64 * 3, &[200, 2]);
     let trace = fixture.open();
     assert_eq!(sequence(trace.events()), [1]);
-    assert_eq!(trace.damage(), [Damage { offset: 4096 + 64 * 3, kind: DamageKind::Slot }]);
-    assert_eq!(trace.unknown_kinds(), 0);
+    assert_eq!(trace.info().damage, [Damage { offset: 4096 + 64 * 3, kind: DamageKind::Slot }]);
+    assert_eq!(trace.info().unknown_kinds, 0);
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn definitions_of_unknown_kinds_take_their_ids_and_are_counted() {
     let trace = fixture.open();
     assert_eq!((trace.definitions().text(1), trace.definitions().text(3)), ("one", "three"));
     assert_eq!(trace.definitions().get(2), Some(&Definition::Unknown));
-    assert_eq!((trace.unknown_kinds(), trace.damage()), (1, [].as_slice()));
+    assert_eq!((trace.info().unknown_kinds, trace.info().damage), (1, [].as_slice()));
 }
 
 #[test]
@@ -86,7 +89,10 @@ fn records_of_two_slots_never_straddle_the_end_of_a_block() {
     assert!(followed == expected);
     let trace = fixture.open();
     assert!(trace.events() == expected);
-    assert_eq!((trace.lost(), trace.damage(), tail.damage()), (0, [].as_slice(), [].as_slice()));
+    assert_eq!(
+        (trace.info().lost, trace.info().damage, tail.info().damage),
+        (0, [].as_slice(), [].as_slice())
+    );
 }
 
 #[test]

@@ -14,8 +14,15 @@ fn said(trace: &Content) -> impl PartialEq + use<> {
     let definitions = trace.definitions();
     let defined: Vec<_> =
         definitions.iter().map(|(id, it)| (it.clone(), definitions.blob(id).to_vec())).collect();
-    let numbers = (trace.lost(), trace.unknown_kinds());
-    (trace.events().to_vec(), defined, trace.end().cloned(), trace.clock(), trace.capabilities(), numbers)
+    let numbers = (trace.info().lost, trace.info().unknown_kinds);
+    (
+        trace.events().to_vec(),
+        defined,
+        trace.info().end.cloned(),
+        trace.info().clock,
+        trace.info().capabilities,
+        numbers,
+    )
 }
 
 /// A finished trace of two blocks of definitions and three of events, one of them full.
@@ -97,7 +104,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
 fn no_mutation_of_a_finished_trace_is_silently_accepted() {
     let original = original();
     let trace = Content::from_bytes(&original).unwrap();
-    assert_eq!(trace.damage(), []);
+    assert_eq!(trace.info().damage, []);
     let expected = said(&trace);
     let mut random = Random(1);
     let mut noticed = 0;
@@ -107,7 +114,7 @@ fn no_mutation_of_a_finished_trace_is_silently_accepted() {
             mutate(&mut bytes, &mut random);
         }
         let Ok(trace) = Content::from_bytes(&bytes) else { continue };
-        if trace.damage().is_empty() {
+        if trace.info().damage.is_empty() {
             assert!(said(&trace) == expected, "round {round} was silently accepted");
         } else {
             noticed += 1;

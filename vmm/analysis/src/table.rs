@@ -1,0 +1,139 @@
+//! Text in columns at the terminal: how wide it is there, padded, cut, and in lines that fit.
+//!
+//! A column is what a terminal has, not a byte or a character: most CJK characters take two, combining ones none.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Columns that `text` takes.
+pub(crate) fn columns(text: &str) -> usize {
+    // Nearly all of it, and there each byte takes one.
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
+/// `text` at the left of `width` columns; as it is if it is wider.
+pub(crate) fn left(text: &str, width: usize) -> String {
+    let mut padded = String::with_capacity(text.len().max(width));
+    padded.push_str(text);
+    padded.extend(blanks(text, width));
+    padded
+}
+
+/// `text` at the right of `width` columns; as it is if it is wider.
+pub(crate) fn right(text: &str, width: usize) -> String {
+    blanks(text, width).chain(text.chars()).collect()
+}
+
+fn blanks(text: &str, width: usize) -> impl Iterator<Item = char> {
+    std::iter::repeat_n(' ', width.saturating_sub(columns(text)))
+}
+
+/// `text` in at most `room` columns: what doesn't fit gives way to two dots.
+pub(crate) fn cut_end(text: &str, room: usize) -> String {
+    if columns(text) <= room {
+        return text.to_owned();
+    }
+    split(text, room.saturating_sub(2)).0.to_owned() + ".."
+}
+
+/// The same, where what a path of names begins with goes first; its indentation stays.
+pub(crate) fn cut_beginning(text: &str, room: usize) -> String {
+    let length = columns(text);
+    if length <= room {
+        return text.to_owned();
+    }
+    let indent = text.chars().take_while(|character| *character == ' ').count();
+    let goes = length - room.saturating_sub(indent + 2).min(length);
+    let (before, mut kept) = split(text, goes);
+    if columns(before) < goes {
+        // A wide character lies across the cut.
+        kept = kept.get(kept.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default();
+    }
+    format!("{:indent$}..{kept}", "")
+}
+
+/// `text` in pieces of at most `width` columns, and of a character at least.
+pub(crate) fn pieces(mut text: &str, width: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    while let Some(first) = text.chars().next() {
+        let (piece, rest) = split(text, width.max(columns(first.encode_utf8(&mut [0; 4]))));
+        pieces.push(piece);
+        text = rest;
+    }
+    pieces
+}
+
+/// As much of `text` as fits into `room` columns, and the rest. Combining characters stay with theirs.
+fn split(text: &str, room: usize) -> (&str, &str) {
+    let mut taken = 0;
+    let end = text.char_indices().find(|(_, character)| {
+        taken += character.width().unwrap_or(1);
+        taken > room
+    });
+    text.split_at(end.map_or(text.len(), |(at, _)| at))
+}
+
+/// `items`, separated by commas, after `head`, on as many lines as they need; all but the first are
+/// indented by `indent`. Lines break between items, or between words where an item is too long.
+pub(crate) fn wrap(head: &str, indent: usize, items: &[String], width: usize) -> Vec<String> {
+    let mut lines = vec![head.to_owned()];
+    let mut at_start = true;
+    for (at, item) in items.iter().enumerate() {
+        let comma = if at + 1 < items.len() { "," } else { "" };
+        let item = format!("{item}{comma}");
+        let room = width.saturating_sub(if at == 0 { columns(head) } else { indent });
+        let pieces = if columns(&item) <= room { vec![item.as_str()] } else { item.split(' ').collect() };
+        for piece in pieces {
+            let Some(line) = lines.last_mut() else { break };
+            let space = if at_start { "" } else { " " };
+            if columns(line) + space.len() + columns(piece) <= width {
+                *line += space;
+                *line += piece;
+            } else {
+                lines.push(" ".repeat(indent) + piece);
+            }
+            at_start = false;
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_characters_take_two_columns_and_combining_ones_none() {
+        assert_eq!(["abc", "名前", "e\u{301}", "Gerät", ""].map(columns), [3, 4, 1, 5, 0]);
+        assert_eq!((left("名前", 6).as_str(), right("名前", 6).as_str()), ("名前  ", "  名前"));
+        assert_eq!((left("名前", 3).as_str(), right("e\u{301}", 3).as_str()), ("名前", "  e\u{301}"));
+    }
+
+    #[test]
+    fn no_character_is_cut_in_two() {
+        assert_eq!(cut_end("名前です", 8), "名前です");
+        assert_eq!(cut_end("名前です", 7), "名前..");
+        assert_eq!(cut_end("名前です", 6), "名前..");
+        assert_eq!(cut_end("e\u{301}bcd", 3), "e\u{301}..");
+        assert_eq!(cut_beginning("  名前::です", 12), "  名前::です");
+        assert_eq!(cut_beginning("  名前::です", 10), "  ..::です");
+        assert_eq!(cut_beginning("  名前::です", 9), "  ..:です");
+        assert_eq!(cut_beginning("  名前::です", 7), "  ..す");
+        assert_eq!(pieces("名前です", 5), ["名前", "です"]);
+        assert_eq!(pieces("名前", 1), ["名", "前"]);
+        assert_eq!(pieces("abcde", 2), ["ab", "cd", "e"]);
+    }
+
+    #[test]
+    fn long_names_keep_their_end() {
+        assert_eq!(cut_beginning("  a::very::long::name", 12), "  ..ng::name");
+        assert_eq!(cut_beginning("  short", 12), "  short");
+    }
+
+    #[test]
+    fn lines_break_where_their_columns_end() {
+        let items = ["プロセス".to_owned(), "ab".to_owned()];
+        assert_eq!(wrap("x ", 2, &items, 14), ["x プロセス, ab"]);
+        assert_eq!(wrap("x ", 2, &items, 13), ["x プロセス,", "  ab"]);
+        assert_eq!(wrap("", 1, &["プロ セス".to_owned()], 8), ["プロ", " セス"]);
+    }
+}
