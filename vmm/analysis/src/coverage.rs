@@ -25,10 +25,11 @@ use barscope_device::{Bdf, Field, Region, Register, low_bytes};
 use barscope_trace::Definitions;
 use barscope_trace::definition::Function;
 use barscope_trace::event::{EventKind, Outcome};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 pub use share::{Counts, Share};
 
+use crate::serial::{as_hex, as_text};
 use crate::view::{Place, View};
 
 /// What was covered, of every function that is known.
@@ -45,6 +46,7 @@ pub struct FunctionCoverage {
     #[serde(serialize_with = "as_text")]
     pub bdf: Bdf,
     /// The model's name.
+    #[serde(rename = "device")]
     pub name: String,
     /// Its BARs that have registers, in the order of its register maps.
     pub regions: Vec<RegionCoverage>,
@@ -68,6 +70,7 @@ pub struct RegisterCoverage {
     /// Its name.
     pub name: String,
     /// Its offset in the region.
+    #[serde(serialize_with = "as_hex")]
     pub offset: u64,
     /// Its size in bytes.
     pub size: u64,
@@ -100,6 +103,7 @@ pub struct FieldCoverage {
 #[derive(Clone, Debug, Serialize)]
 pub struct ValueCoverage {
     /// The value.
+    #[serde(serialize_with = "as_hex")]
     pub value: u64,
     /// Its name.
     pub name: String,
@@ -367,10 +371,6 @@ impl FieldCoverage {
             field: field.clone(),
         }
     }
-}
-
-fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }
 
 /// Something that isn't covered: a register, or a field of one, or a value of a field.
