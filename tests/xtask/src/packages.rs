@@ -1,7 +1,9 @@
 //! The packages as Cargo would publish them: nothing missing in what they say, and nothing beyond them in what they are
 //! built from.
 
+use std::collections::hash_map::DefaultHasher;
 use std::fs;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -46,7 +48,10 @@ pub fn build() -> Result<(), String> {
         pack.args(["--exclude", name]);
     });
     succeed(&mut pack)?;
-    let folder = std::env::temp_dir().join(format!("barscope-packages-{}", std::process::id()));
+    // The same place each time: what Cargo keeps in the target folder knows it by its path.
+    let mut hasher = DefaultHasher::new();
+    packed.hash(&mut hasher);
+    let folder = std::env::temp_dir().join(format!("barscope-packages-{:016x}", hasher.finish()));
     remove(&folder)?;
     let result = unpack(&packed, &folder).and_then(|()| compile(&folder));
     remove(&folder)?;
