@@ -134,7 +134,7 @@ impl Process {
         let kernel = Root::active();
         let process: *mut Self = self;
         let cpu = Cpu::this();
-        let current = &CURRENT[cpu.index()];
+        let current = current(cpu);
         current.store(process, Relaxed);
         self.root.activate();
         // SAFETY: the address space has the kernel's half and the program; the trap handlers use
@@ -323,12 +323,18 @@ impl Drop for Process {
     }
 }
 
+/// Where the process is kept that runs on this CPU. Looked up so that nothing is left that could panic, whose message needs
+/// SSE.
+fn current(cpu: &Cpu) -> &'static AtomicPtr<Process> {
+    CURRENT.get(cpu.index()).unwrap_or(&CURRENT[0])
+}
+
 /// Handles a trap out of ring 3, where the current process of `cpu` runs. Does not return if that is
 /// over.
 pub fn handle_trap(cpu: &Cpu, frame: &mut TrapFrame) {
     // SAFETY: only a process that `run` made the current one gets into ring 3, and `run` does not
     // touch it meanwhile.
-    let goes_on = unsafe { (*CURRENT[cpu.index()].load(Relaxed)).trap(frame) };
+    let goes_on = unsafe { (*current(cpu).load(Relaxed)).trap(frame) };
     if !goes_on {
         // SAFETY: the trap stack is where `enter_user` left it, and holds what it saved; nothing
         // in between needs to be dropped.
