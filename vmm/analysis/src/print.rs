@@ -22,7 +22,7 @@ use crate::view::View;
 /// # use barscope_trace::Tail;
 /// # fn follow(tail: &mut Tail, printer: &mut dyn Printer) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut viewer = Viewer::default();
-/// while tail.end().is_none() {
+/// while tail.info().end.is_none() {
 ///     for event in tail.poll()? {
 ///         let view = viewer.view(tail.definitions(), &event);
 ///         printer.print(tail.definitions(), &view)?;
