@@ -106,8 +106,14 @@ fn modules_of_a_crate_need_each_other_one_way() -> Result<()> {
     let guests =
         ["test-kernel", "init"].map(|guest| (guest, root().join("guest-driver").join(guest).join("src")));
     for (package, folder) in packages.chain(guests) {
-        let circles = circles(&modules(&folder)?);
-        found.extend(circles.into_iter().map(|circle| (package.to_owned(), circle)));
+        let mut found_in = |place: &str, graph| {
+            found.extend(circles(&graph).into_iter().map(|circle| (place.to_owned(), circle)));
+        };
+        found_in(package, modules(&folder)?);
+        for inner in folders(&folder)? {
+            let place = format!("{package} {}", inner.strip_prefix(&folder)?.display());
+            found_in(&place, siblings(&inner)?);
+        }
     }
     let known: Vec<_> =
         CIRCLES.iter().map(|(package, circle)| ((*package).to_owned(), (*circle).to_owned())).collect();
@@ -130,38 +136,79 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Folders of modules below a folder, but for those of tests.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() && !path.ends_with("tests") && !path.ends_with("target") {
+            found.extend(folders(&path)?);
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Each module of a folder, with those beside it that its code names by `super::`, once for each step up.
+fn siblings(folder: &Path) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut graph = BTreeMap::<String, BTreeSet<String>>::new();
+    for (parts, code) in codes(folder)? {
+        let up = "super::".repeat(parts.len());
+        let needs = graph.entry(parts[0].clone()).or_default();
+        for (at, _) in code.match_indices(&up) {
+            let more = code[..at].ends_with("super::") || code[at + up.len()..].starts_with("super::");
+            if !more {
+                needs.extend(names(&code[at + up.len()..]));
+            }
+        }
+    }
+    Ok(between_themselves(graph))
+}
+
 /// Each module below the root, with those that its code names by `crate::`. Tests are left out.
 fn modules(folder: &Path) -> Result<BTreeMap<String, BTreeSet<String>>> {
     let mut graph = BTreeMap::<String, BTreeSet<String>>::new();
+    for (parts, code) in codes(folder)? {
+        if !["lib", "main"].contains(&parts[0].as_str()) {
+            let needs = graph.entry(parts[0].clone()).or_default();
+            needs.extend(code.split("crate::").skip(1).flat_map(names));
+        }
+    }
+    Ok(between_themselves(graph))
+}
+
+/// Files below a folder, each by the parts of its path, with its code: no comments and no tests.
+fn codes(folder: &Path) -> Result<Vec<(Vec<String>, String)>> {
+    let mut codes = Vec::new();
     for file in sources(folder)? {
         let inside = file.strip_prefix(folder)?.with_extension("");
         let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        if parts.iter().any(|part| part == "tests" || part == "fixture")
-            || ["lib", "main"].contains(&parts[0].as_str())
-        {
+        if parts.iter().any(|part| part == "tests" || part == "fixture") {
             continue;
         }
         let text = fs::read_to_string(&file)?;
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        let needs = graph.entry(parts[0].clone()).or_default();
-        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
-            for rest in line.split("crate::").skip(1) {
-                let names =
-                    rest.strip_prefix('{').map_or(rest, |list| list.split('}').next().unwrap_or(list));
-                let mut names = names.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-                if rest.starts_with('{') {
-                    needs.extend(names.map(str::to_owned));
-                } else {
-                    needs.extend(names.next().map(str::to_owned));
-                }
-            }
-        }
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        codes.push((parts, lines.collect::<Vec<_>>().join("\n")));
     }
+    Ok(codes)
+}
+
+/// The names that a path goes on with: one, or those of a list.
+fn names(rest: &str) -> Vec<String> {
+    let is_list = rest.starts_with('{');
+    let list = rest.strip_prefix('{').map_or(rest, |list| list.split('}').next().unwrap_or(list));
+    let names = list.split(|c: char| !(c.is_alphanumeric() || c == '_')).map(str::to_owned);
+    names.take(if is_list { usize::MAX } else { 1 }).collect()
+}
+
+/// The graph without what is none of its modules.
+fn between_themselves(mut graph: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
     let names: BTreeSet<_> = graph.keys().cloned().collect();
     for (name, needs) in &mut graph {
         needs.retain(|other| other != name && names.contains(other));
     }
-    Ok(graph)
+    graph
 }
 
 /// Sets of modules each of which leads to all others of its set, each as its names in order.

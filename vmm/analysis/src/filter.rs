@@ -37,6 +37,7 @@ pub(crate) mod lexer;
 mod mentions;
 mod names;
 mod node;
+mod operand;
 pub(crate) mod parser;
 mod resolver;
 mod truth;

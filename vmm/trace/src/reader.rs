@@ -1,7 +1,9 @@
 //! Reading a trace back: event by event ([`Stream`]), whole ([`Content`]), or while it
 //! grows ([`Tail`]; [`Feed`] as bytes).
 
+mod block;
 mod damage;
+mod definition_stream;
 mod definitions;
 mod feed;
 mod info;

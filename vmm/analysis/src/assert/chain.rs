@@ -15,8 +15,9 @@ use smallvec::SmallVec;
 
 pub(super) use self::matcher::{Matcher, Unfollowed};
 pub(super) use self::plan::{Bound, Link, Plan};
-use super::clause::{Step, Time};
-use super::context::Late;
+use super::clause::Step;
+use super::evidence::Late;
+use super::timestamp::Timestamp;
 use crate::filter::{Compiled, Truth};
 use crate::view::View;
 
@@ -35,24 +36,6 @@ pub(super) struct Hits {
     pub(super) steps: SmallVec<[usize; 4]>,
     /// It may be like another one.
     pub(super) maybe: bool,
-}
-
-/// Timestamp of an event. Times never go back from one record to the next: threads that record at once may have read
-/// their clocks in another order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Timestamp {
-    pub(super) seq: u64,
-    pub(super) device_ns: u64,
-    pub(super) host_ns: u64,
-}
-
-impl Timestamp {
-    fn at(&self, time: Time) -> u64 {
-        match time {
-            Time::Device => self.device_ns,
-            Time::Host => self.host_ns,
-        }
-    }
 }
 
 impl Bound {

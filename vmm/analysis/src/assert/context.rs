@@ -1,15 +1,11 @@
 //! What failures show: what came nearest, and what happened around it. That takes another look at the trace.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
-use super::clause::Time;
+use super::decision::{Decided, Decision};
+use super::evidence::Evidence;
 use super::failure::{Failure, Line, Open, Verdict, describe};
-use super::run::{Decided, Decision};
-use super::state::Evidence;
 use super::suite::Location;
-use crate::filter::Compiled;
 use crate::view::View;
+use std::collections::VecDeque;
 
 /// How many events are shown on each side of the one that a failure is about.
 const AROUND: usize = 3;
@@ -50,31 +46,6 @@ struct Nearest {
 
 /// The rank of what was looked for and came too late: nothing is nearer.
 const LATE: (u8, usize) = (u8::MAX, 0);
-
-/// What was awaited within a time.
-#[derive(Clone, Debug)]
-pub(super) struct Late {
-    /// What it is like.
-    pub(super) filter: Arc<Compiled>,
-    /// The record that the time counts from, and when that was.
-    pub(super) since: u64,
-    pub(super) since_ns: u64,
-    /// How long there was, of which time.
-    pub(super) limit_ns: u64,
-    pub(super) time: Time,
-}
-
-impl Late {
-    /// How long after the time's beginning an event came that would have been the one, but for that.
-    fn delay(&self, view: &View) -> Option<u64> {
-        let now = match self.time {
-            Time::Device => view.device_ns,
-            Time::Host => view.host_ns,
-        };
-        let delay = now.checked_sub(self.since_ns).filter(|delay| *delay > self.limit_ns)?;
-        (view.seq > self.since && self.filter.matches(view)).then_some(delay)
-    }
-}
 
 impl Findings {
     pub(super) fn new(decided: Vec<Decided>) -> Self {

@@ -3,7 +3,8 @@
 use barscope_device::Bdf;
 
 use super::clause::Goal;
-use super::state::{Evidence, Finish};
+use super::decision::Finish;
+use super::evidence::Evidence;
 use crate::coverage::{Counts, Coverage, FunctionCoverage, Share};
 
 /// How many things that aren't covered are named.

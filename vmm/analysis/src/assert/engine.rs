@@ -9,11 +9,11 @@ use barscope_trace::End;
 use barscope_trace::EventKind;
 use barscope_trace::TraceInfo;
 
-use super::chain::Timestamp;
 use super::context::Findings;
 use super::needs::FreeNames;
 use super::run::ClauseRun;
-use super::suite::{Devices, Suite, Test};
+use super::suite::{Devices, Scope, Suite, Test};
+use super::timestamp::Timestamp;
 use super::unseen::Unseen;
 use super::watchlist::Watchlist;
 use crate::filter::{Names, Seen, is_called};
@@ -183,9 +183,6 @@ impl Engine {
         }
     }
 }
-
-/// The functions that a test is about, `None` for all; or why there are none.
-pub(super) type Scope = Result<Option<Vec<Bdf>>, String>;
 
 /// The functions that a test is run for, with its name for each run. `Err` for one that isn't there.
 fn scopes(test: &Test, definitions: &Definitions) -> Vec<(String, Scope)> {

@@ -13,9 +13,10 @@ use fastrand::Rng;
 
 use self::clauses::random_clause;
 use self::world::{Observed, World, clock};
-use super::chain::{Bound, Timestamp};
+use super::chain::Bound;
 use super::clause::{Clause, Limits, Step};
 use super::suite::{Devices, Placed, Suite, Test};
+use super::timestamp::Timestamp;
 use super::window::Window;
 use super::{Engine, Verdict};
 use crate::filter::{Compiled, Filter, Wanted};

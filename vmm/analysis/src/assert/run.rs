@@ -4,11 +4,12 @@ use barscope_trace::Capabilities;
 use barscope_trace::Definitions;
 use barscope_trace::End;
 
-use super::chain::Timestamp;
-use super::engine::Scope;
+use super::decision::{Decided, Decision, Finish};
+use super::evidence::Evidence;
 use super::needs::{Absent, FreeNames, Needs};
-use super::state::{Evidence, Finish, Prepared, State, Turn};
-use super::suite::{Location, Placed};
+use super::state::{Prepared, State, Turn};
+use super::suite::{Location, Placed, Scope};
+use super::timestamp::Timestamp;
 use super::unseen::Unseen;
 use super::window::{Bounds, Window};
 use crate::filter::{Interests, Names, Truth};
@@ -61,24 +62,6 @@ struct Occurrence {
     state: Option<State>,
     /// Why not everything was seen, if it wasn't.
     doubt: Option<String>,
-}
-
-/// A clause, decided.
-pub(super) struct Decided {
-    pub(super) test: String,
-    pub(super) clause: String,
-    pub(super) window: String,
-    pub(super) location: Option<Location>,
-    pub(super) result: Decision,
-}
-
-/// What a clause came to.
-pub(super) enum Decision {
-    Pass,
-    /// The record that decided it comes with it: the one that broke it, or that closed the window. None if
-    /// that was the end of the trace.
-    Fail(Evidence, Option<u64>),
-    Inconclusive(String),
 }
 
 impl ClauseRun {

@@ -7,10 +7,12 @@ use barscope_trace::Definitions;
 use barscope_trace::event::{Counted, EventKind};
 use rustc_hash::FxHashSet;
 
-use super::chain::{Chain, Matcher, Timestamp, Unfollowed};
+use super::chain::{Chain, Matcher, Unfollowed};
 use super::clause::{Clause, Goal, Limits, Step};
-use super::context::Late;
 use super::covered::covered;
+use super::decision::Finish;
+use super::evidence::Evidence;
+use super::timestamp::Timestamp;
 use crate::coverage::Coverage;
 use crate::filter::{Compiled, Interest, Interests, Kinds, Truth, is_called};
 use crate::view::View;
@@ -40,45 +42,6 @@ pub(super) enum Turn {
     Held,
     /// The event may be one that the clause is about: nobody knows what it is.
     Doubt(String),
-}
-
-/// What a clause comes to at the end of an occurrence.
-#[derive(Debug)]
-pub(super) enum Finish {
-    /// It holds, whatever else happened.
-    Held,
-    /// It holds, unless something happened that the trace doesn't show.
-    Holds,
-    /// It is broken, unless something happened that the trace doesn't show.
-    Lacks(Evidence),
-    /// It is broken, whatever else happened.
-    Broken(Evidence),
-    /// Nobody can tell, for this reason.
-    Open(String),
-}
-
-/// Evidence of a failure.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Evidence {
-    pub(super) reason: String,
-    /// What came nearest, if it is known already.
-    pub(super) nearest: Option<String>,
-    /// The event that it is about.
-    pub(super) at: Option<u64>,
-    /// What to look for the nearest to, after which record.
-    pub(super) look: Option<(Arc<Compiled>, u64)>,
-    /// What was awaited within a time, and may have come later.
-    pub(super) late: Option<Late>,
-}
-
-impl Evidence {
-    pub(super) fn because(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), ..Self::default() }
-    }
-
-    fn about(seq: u64, reason: String) -> Self {
-        Self { at: Some(seq), ..Self::because(reason) }
-    }
 }
 
 impl Prepared {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use barscope_device::Bdf;
+
 use super::clause::Clause;
 use super::window::Window;
 
@@ -69,3 +71,6 @@ impl Suite {
         Self { tests: vec![test], ..Self::default() }
     }
 }
+
+/// The functions that a test is about, `None` for all; or why there are none.
+pub(super) type Scope = Result<Option<Vec<Bdf>>, String>;

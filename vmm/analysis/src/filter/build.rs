@@ -5,9 +5,10 @@ use barscope_trace::event::{Counted, DmaOutcome, Outcome};
 
 use super::Filter;
 use super::diagnostic::{Diagnostic, Span};
-use super::expr::{Expr, Op, Operand, Target, Term};
+use super::expr::{Expr, Target, Term};
 use super::field::Field;
 use super::kind::Kinds;
+use super::operand::{Op, Operand};
 
 /// A read of a place: `BAR0.REGISTER`, `BAR0+0x8` or `BAR0`.
 pub fn read(target: &str) -> Filter {

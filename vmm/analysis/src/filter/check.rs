@@ -6,9 +6,9 @@ use barscope_trace::Definitions;
 use barscope_trace::definition::{Bar, Function};
 
 use super::diagnostic::{Diagnostic, Span, one_of};
-use super::expr::{Expr, Op, Operand, Spot, Target, Term, shown};
-use super::field::Value;
+use super::expr::{Expr, Spot, Target, Term, shown};
 use super::kind::Kinds;
+use super::operand::{Op, Operand, Value};
 
 /// Bytes of a function's configuration space, with its extended part (PCIe Base, section 7.2).
 const CONFIG_SIZE: u64 = 4096;

@@ -5,11 +5,12 @@ use barscope_trace::Definitions;
 
 use super::contradiction;
 use super::diagnostic::{Diagnostic, Span};
-use super::expr::{Expr, Op, Operand, Term, shown};
-use super::field::{Type, Value};
+use super::expr::{Expr, Term, shown};
+use super::field::Type;
 use super::interest::Interest;
 use super::kind::Kinds;
-use super::node::{By, Hidden, Node, register_field};
+use super::node::{Hidden, Node, register_field};
+use super::operand::{By, Op, Operand, Value};
 use super::resolver::Resolver;
 use super::truth::Truth;
 use crate::view::View;

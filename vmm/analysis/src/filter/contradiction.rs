@@ -11,11 +11,12 @@ use barscope_trace::event::DmaOutcome;
 
 use self::values::{Constraint, allowed, number_exists, text_exists};
 use super::diagnostic::{Diagnostic, Span};
-use super::expr::{Expr, Operand, Spot, Target, Term, shown as value_shown};
-use super::field::{Field, Type, Value};
+use super::expr::{Expr, Spot, Target, Term, shown as value_shown};
+use super::field::{Field, Type};
 use super::holders::{holders, holders_of};
 use super::kind::Kinds;
 use super::node::Area;
+use super::operand::{Operand, Value};
 
 /// How many alternatives are looked at. A filter of more is taken to be possible.
 const ALTERNATIVES: usize = 256;

@@ -5,8 +5,9 @@ use std::fmt;
 use barscope_device::{BarIndex, Region};
 
 use super::diagnostic::Span;
-use super::field::{Field, Type, Value};
+use super::field::{Field, Type};
 use super::kind::Kinds;
+use super::operand::{Op, Operand, Value};
 
 /// A condition on an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,28 +55,6 @@ pub(crate) enum Spot {
     Register { name: String, plus: Option<u64> },
     /// What begins at this offset.
     Offset(u64),
-}
-
-/// How two values are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
-    Equal,
-    Unequal,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    /// Matches a pattern with `*` and `?`.
-    Like,
-    Unlike,
-}
-
-/// What a value is compared with.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Operand {
-    Number(u64),
-    Text(String),
-    Flag(bool),
 }
 
 impl Expr {

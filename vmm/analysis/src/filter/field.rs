@@ -5,21 +5,9 @@ use std::sync::LazyLock;
 use barscope_trace::definition::{MemoryType, Path};
 use barscope_trace::event::{self, DmaOutcome, EventKind, Outcome, Role, Visitor};
 
-use super::expr::{Op, Operand};
-use super::node::By;
+use super::operand::{By, Op, Operand, Value};
 use super::truth::Truth;
 use crate::view::{BusAddress, Code, View};
-
-/// What a field of an event holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Value<'a> {
-    /// A number.
-    Number(u64),
-    /// A text.
-    Text(&'a str),
-    /// Yes or no.
-    Flag(bool),
-}
 
 /// What kind of value a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

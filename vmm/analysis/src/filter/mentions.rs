@@ -4,9 +4,10 @@ use barscope_trace::Capability;
 use barscope_trace::definition::Path;
 
 use super::Filter;
-use super::expr::{Expr, Op, Operand, Term, like};
+use super::expr::{Expr, Term, like};
 use super::field::Field;
 use super::kind::Kinds;
+use super::operand::{Op, Operand};
 
 /// A name, or a pattern of names.
 #[derive(Clone, Debug, PartialEq, Eq)]

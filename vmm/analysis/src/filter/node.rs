@@ -3,10 +3,10 @@
 use barscope_device::{Bdf, Region};
 use barscope_trace::event::EventKind;
 
-use super::expr::{Op, Operand};
-use super::field::{Field, Value, value};
+use super::field::{Field, value};
 use super::interest::Interest;
 use super::kind::Kinds;
+use super::operand::{By, Op, Operand, Value};
 use super::truth::Truth;
 use crate::view::{Place, View};
 
@@ -17,15 +17,6 @@ pub(crate) struct Hidden {
     pub(crate) region: Region,
     /// Reads are among them.
     pub(crate) reads: bool,
-}
-
-/// What a condition is held against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
-    /// What is certain of an event, for verdicts.
-    Certainty,
-    /// What is recorded of it, inferred or not, for people who look at it.
-    Record,
 }
 
 /// A condition, with names resolved.

@@ -1,10 +1,11 @@
 //! From words to conditions.
 
 use super::diagnostic::{Diagnostic, Span, did_you_mean, one_of};
-use super::expr::{Expr, Op, Operand, Spot, Target, Term};
+use super::expr::{Expr, Spot, Target, Term};
 use super::field::{FIELDS, Field, Type};
 use super::kind::{KINDS, Kinds};
 use super::lexer::{Lexeme, Token};
+use super::operand::{Op, Operand};
 
 /// Words of the language that are neither kinds nor fields.
 const WORDS: [&str; 7] = ["and", "or", "not", "by", "via", "on", "in"];

@@ -6,8 +6,9 @@ use barscope_trace::definition::Function;
 
 use super::check::{self, Context};
 use super::diagnostic::{Diagnostic, Span, did_you_mean};
-use super::expr::{Expr, Op, Operand, Spot, Target, Term};
+use super::expr::{Expr, Spot, Target, Term};
 use super::node::{Area, Node};
+use super::operand::{Op, Operand};
 
 /// Resolves names.
 pub(super) struct Resolver<'a> {

@@ -1,72 +1,10 @@
-//! The stream of definitions, put together from its blocks.
+//! Takes the stream of definitions in, block by block.
 
-use std::collections::VecDeque;
 use std::io;
 
-use super::scan::{Block, CONTENT_BYTES, Found, Scanner, content_offset};
-use crate::definition::Definition;
+use super::block::{Block, CONTENT_BYTES, Found, content_offset};
+use super::scan::Scanner;
 use crate::definitions::Definitions;
-use crate::format::HEADER_BYTES;
-use crate::harmless::harmless_json;
-
-const WORD: usize = size_of::<u64>();
-
-/// How far the stream was read.
-pub(super) struct DefinitionStream {
-    /// Blocks that were found and not read to their end.
-    blocks: VecDeque<Block>,
-    /// The place of the first of them among the blocks of the stream.
-    place: u64,
-    /// Bytes read of the first of them.
-    read: usize,
-    /// Bytes that are no whole record yet.
-    bytes: Vec<u8>,
-    /// Where in the file they end.
-    end: u64,
-    /// Something is missing: what follows has unknown ids.
-    broken: bool,
-}
-
-impl Default for DefinitionStream {
-    fn default() -> Self {
-        Self {
-            blocks: VecDeque::new(),
-            place: 0,
-            read: 0,
-            bytes: Vec::new(),
-            end: HEADER_BYTES,
-            broken: false,
-        }
-    }
-}
-
-impl DefinitionStream {
-    /// Takes note of the next block.
-    pub(super) fn found(&mut self, block: Block) {
-        self.blocks.push_back(block);
-    }
-
-    /// Trusts nothing that comes.
-    pub(super) fn give_up(&mut self) {
-        self.broken = true;
-        self.blocks.clear();
-        self.bytes = Vec::new();
-    }
-
-    /// Takes the whole records off the bytes; `false` if one makes no sense.
-    fn decode(&mut self, definitions: &mut Definitions) -> bool {
-        let mut at = 0;
-        while let Some((json, blob, length)) = record(&self.bytes[at..]) {
-            let Ok(definition) = serde_json::from_slice::<Definition>(&harmless_json(json)) else {
-                return false;
-            };
-            definitions.push(definition, blob.to_vec());
-            at += length;
-        }
-        self.bytes.drain(..at);
-        true
-    }
-}
 
 impl Scanner {
     /// Takes the definitions that came since the last call. Called after events were read, it takes all that they
@@ -137,13 +75,4 @@ impl Scanner {
             _ => true,
         })
     }
-}
-
-/// The JSON text, the blob and the total length of the first record, if all of it is there.
-fn record(stream: &[u8]) -> Option<(&[u8], &[u8], usize)> {
-    let lengths = u64::from_le_bytes(*stream.first_chunk()?);
-    let (json, blob) = (lengths as u32 as usize, (lengths >> 32) as usize);
-    let blob_at = WORD + json.next_multiple_of(WORD);
-    let end = blob_at + blob.next_multiple_of(WORD);
-    (stream.len() >= end).then(|| (&stream[WORD..WORD + json], &stream[blob_at..blob_at + blob], end))
 }

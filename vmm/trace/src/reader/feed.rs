@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::ReadError;
-use super::scan::{CONTENT_BYTES, block_header, block_offset, content_offset};
+use super::block::{CONTENT_BYTES, block_header, block_offset, content_offset};
 use crate::format::header::{Header, Kinds, word};
 use crate::format::{BLOCK_BYTES, BlockKind, HEADER_BYTES, MAGIC, SEALED, SLOT_BYTES, block};
 

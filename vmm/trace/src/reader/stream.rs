@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::scan::{Block, Scanner};
+use super::block::Block;
+use super::scan::Scanner;
 use super::slots::{Next, Slots};
 use super::{ReadError, TraceInfo};
 use crate::definitions::Definitions;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use super::scan::{Block, CONTENT_BYTES, Scanner};
+use super::block::{Block, CONTENT_BYTES};
+use super::scan::Scanner;
 use super::slots::Next;
 use super::{ReadError, TraceInfo};
 use crate::definitions::Definitions;

@@ -3,6 +3,7 @@
 use fastrand::Rng;
 
 use super::*;
+use crate::assert::Time;
 
 /// An event: the steps that it is like, its time, its cause.
 #[derive(Clone, Debug)]

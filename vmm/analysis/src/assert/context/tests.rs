@@ -1,8 +1,12 @@
 //! What is told as nearest to what wasn't found.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::Trace;
-use crate::filter::Filter;
+use crate::assert::Time;
+use crate::assert::evidence::Late;
+use crate::filter::{Compiled, Filter};
 use crate::sample::Sample;
 
 /// Configuration accesses (records 1 and 2), a write of OPCODE (3), a read of STATUS (4), and 10.7 ms later a write

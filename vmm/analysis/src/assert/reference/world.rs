@@ -15,7 +15,7 @@ use barscope_trace::event::{
 use barscope_trace::{Clock, End};
 use fastrand::Rng;
 
-use crate::assert::chain::Timestamp;
+use crate::assert::timestamp::Timestamp;
 use crate::view::{View, Viewer};
 use barscope_trace::TraceInfo;
 

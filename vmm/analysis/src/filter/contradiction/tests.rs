@@ -6,7 +6,7 @@ use barscope_trace::event::{AccessEvent, Backing, Counted, EventKind, Outcome, R
 
 use super::*;
 use crate::Trace;
-use crate::filter::expr::{Op, Operand};
+use crate::filter::operand::{Op, Operand};
 use crate::filter::{Compiled, FIELDS, Filter, KINDS, read};
 use crate::sample::Sample;
 

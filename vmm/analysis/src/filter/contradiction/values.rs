@@ -2,8 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::filter::expr::{Op, Operand};
-use crate::filter::field::Value;
+use crate::filter::operand::{Op, Operand, Value};
 
 /// A condition on a value, or its negation.
 #[derive(Clone, Copy, Debug)]
