@@ -6,10 +6,9 @@ use std::ops::Range;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use barscope_analysis::Trace;
 use barscope_analysis::assert::{Clause, Engine, Findings, Suite, Test, Verdict, Window};
-use barscope_analysis::expectation;
 use barscope_analysis::view::{View, Viewer};
+use barscope_analysis::{Trace, expectation};
 use barscope_device::Bdf;
 use barscope_trace::definition::{Definition, Function};
 use barscope_trace::{Event, EventKind, Stream, rewrite};

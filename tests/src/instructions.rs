@@ -1,8 +1,7 @@
 //! What executed instructions did to a BAR, as text that a test can compare.
 
 use barscope_analysis::Trace;
-use barscope_analysis::view::AccessView;
-use barscope_analysis::view::View;
+use barscope_analysis::view::{AccessView, View};
 
 /// The instructions that accessed `region` (like `BAR2`) at privilege level `cpl`, in order, each with all
 /// its accesses, as in `add [rdi],eax: R4 0x0=0x10, W4 0x0=0x12`.

@@ -3,10 +3,9 @@
 use anyhow::{Context, Result};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, dx, eax, edi, edx};
-use object::elf;
 use object::endian::Endianness;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
-use object::{Object, ObjectSegment};
+use object::{Object, ObjectSegment, elf};
 
 /// Where the code is loaded and entered.
 pub const ENTRY: u64 = 0x10_0000;

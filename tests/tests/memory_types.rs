@@ -5,9 +5,8 @@ use barscope_analysis::Trace;
 use barscope_analysis::view::View;
 use barscope_bench::access_loop::{CACHED, SCRATCH, in_long_mode};
 use barscope_bench::{Bench, play};
-use barscope_trace::definition::MemoryType;
 use barscope_trace::definition::MemoryType::{Uncacheable, UncacheableMinus, WriteBack, WriteCombining};
-use barscope_trace::definition::Path;
+use barscope_trace::definition::{MemoryType, Path};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, ecx, edx, ptr, qword_ptr, rax, rdi, rsp, word_ptr};
 

@@ -5,8 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use barscope_analysis::Trace;
 use barscope_bench::command::{Ended, Session};
-use barscope_trace::EventKind;
-use barscope_trace::{Capability, End, Knowledge};
+use barscope_trace::{Capability, End, EventKind, Knowledge};
 use serde_json::Value;
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample.trace.gz");

@@ -9,9 +9,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use barscope_guests::TEST_KERNEL;
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
-use object::elf;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, SymbolKind};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, SymbolKind, elf};
 
 use emulated::{Function, Scan};
 

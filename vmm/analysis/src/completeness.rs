@@ -1,8 +1,6 @@
 //! Whether all that happened is in a trace, for results that are drawn from it.
 
-use barscope_trace::Capability;
-use barscope_trace::End;
-use barscope_trace::{Damage, Stream};
+use barscope_trace::{Capability, Damage, End, Stream};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 

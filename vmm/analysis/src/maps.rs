@@ -19,10 +19,9 @@ use barscope_trace::{ReadError, Stream};
 use serde::{Serialize, Serializer};
 
 use self::gather::Index;
-use crate::Completeness;
 use crate::serial::{ProcessObject, as_hex, as_hex_or_null, as_text, or_null};
 use crate::view::Viewer;
-use crate::words;
+use crate::{Completeness, words};
 
 pub(crate) use self::entries::Sections;
 pub use self::table::print;

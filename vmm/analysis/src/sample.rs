@@ -14,9 +14,7 @@ use barscope_trace::definition::{
     Bar, Definition, Function, Image, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
 use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, RouteChange, Target};
-use barscope_trace::{Capabilities, Capability};
-use barscope_trace::{Clock, End};
-use barscope_trace::{Lane, Writer};
+use barscope_trace::{Capabilities, Capability, Clock, End, Lane, Writer};
 use tempfile::TempDir;
 
 pub(crate) use program::{address, program};

@@ -17,8 +17,7 @@ mod windows;
 
 use std::path::Path;
 
-use barscope_trace::End;
-use barscope_trace::{ReadError, Stream};
+use barscope_trace::{End, ReadError, Stream, TraceInfo};
 use serde::{Serialize, Serializer};
 
 pub use collector::Collector;
@@ -30,7 +29,6 @@ pub use table::{Accesses, Table};
 pub use windows::{Window, Windows};
 
 use crate::coverage::{Counts, Coverage};
-use barscope_trace::TraceInfo;
 
 /// What traces come to.
 #[derive(Clone, Debug, Default, Serialize)]

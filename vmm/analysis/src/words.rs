@@ -1,10 +1,9 @@
 //! Numbers and facts in words, the same everywhere.
 
 use barscope_device::{InterruptLoss, Register};
-use barscope_trace::End;
 use barscope_trace::definition::{MemoryType, Route, Walk};
 use barscope_trace::event::{Backing, Counted, DmaOutcome, EventKind, MemoryOperand, Outcome, RouteChange};
-use barscope_trace::units;
+use barscope_trace::{End, units};
 
 use crate::view::{Absence, AccessView, BusAddress, Place, View, Why, describe_value};
 

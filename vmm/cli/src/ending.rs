@@ -8,8 +8,7 @@ use barscope_analysis::symbols::Symbols;
 use barscope_analysis::view::disassemble;
 use barscope_trace::{Definitions, WriteError};
 use barscope_vmm::session::GuestError;
-use barscope_vmm::{BootError, HostError, MachineError, Place, Stop, signal_name};
-use barscope_vmm::{linux, nested};
+use barscope_vmm::{BootError, HostError, MachineError, Place, Stop, linux, nested, signal_name};
 
 use crate::output::complain;
 

@@ -9,8 +9,7 @@ use barscope_analysis::filter::Filter;
 use barscope_analysis::watch::{Selection, Watch};
 use barscope_trace::harmless::harmless;
 use barscope_trace::{Event, EventKind, Tail};
-use barscope_vmm::session;
-use barscope_vmm::{Stop, host_file};
+use barscope_vmm::{Stop, host_file, session};
 
 use crate::args::{Guest, Run};
 use crate::ending::{Code, Failure, explain};

@@ -5,15 +5,13 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use barscope_vmm::HostError;
-use barscope_vmm::linux;
 use barscope_vmm::nested::{self, Errand, Error, Folder, Output, Watcher};
+use barscope_vmm::{HostError, linux};
 
 use crate::args::{Guest, Nested, Run};
 use crate::ending::{Code, Failure};
-use crate::output;
-use crate::progress;
 use crate::signals::Signals;
+use crate::{output, progress};
 
 /// Memory for a program of which nothing is known, in MiB.
 const PROGRAM_MIB: u64 = 1024;

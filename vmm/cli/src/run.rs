@@ -8,8 +8,7 @@ use barscope_guest_abi::scenario::{self, Needs};
 use barscope_trace::Writer;
 use barscope_trace::harmless::ForTerminal;
 use barscope_vmm::machine::Devices;
-use barscope_vmm::session;
-use barscope_vmm::{Config, HostError, Running, Stop, machine};
+use barscope_vmm::{Config, HostError, Running, Stop, machine, session};
 
 use crate::args::{Clock, DeviceChoice, Guest, Run};
 use crate::ending::{Code, Failure};

@@ -139,8 +139,7 @@ impl Account {
 
 #[cfg(test)]
 mod tests {
-    use barscope_trace::Content;
-    use barscope_trace::{Clock, End};
+    use barscope_trace::{Clock, Content, End};
 
     use super::*;
 

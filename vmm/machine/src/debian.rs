@@ -1,10 +1,9 @@
 //! What comes from Debian's packages: a kernel with its modules, and QEMU. Either installed on this machine
 //! or unpacked by `cargo xtask setup` into the folder `debian` of Cargo's target folder.
 
-use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use object::{Object, ObjectSection};
 

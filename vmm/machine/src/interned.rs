@@ -5,9 +5,8 @@ mod address_spaces;
 mod code;
 mod texts;
 
-use barscope_trace::definition;
 use barscope_trace::event::Id;
-use barscope_trace::{WriteError, Writer};
+use barscope_trace::{WriteError, Writer, definition};
 
 pub use self::address_spaces::AddressSpaces;
 pub use self::code::GuestCode;

@@ -11,18 +11,17 @@ use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
 use object::{Object, ObjectSymbol, SymbolKind};
 
 use crate::boot::{self, BootError, BootProtocol, Payload};
-use crate::capable;
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::host::{self, HostError};
 use crate::interned::Interned;
-use crate::layout;
 use crate::memory::GuestMemory;
 use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
 use crate::shared::Shared;
 use crate::threads::{Relay, Requests};
 use crate::vcpu::{self, Vcpu};
+use crate::{capable, layout};
 
 /// Devices and where they are.
 pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;

@@ -4,9 +4,10 @@ mod schema;
 mod stored;
 mod table;
 
-pub use barscope_device::Backing;
 use barscope_device::{Refused, Region};
 use serde::{Deserialize, Serialize};
+
+pub use barscope_device::Backing;
 
 pub use schema::{Bits, Field, Kind, Role, Type, Value, Visitor};
 pub(crate) use stored::{RECORD_WORDS, Words};

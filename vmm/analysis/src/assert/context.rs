@@ -1,11 +1,12 @@
 //! What failures show: what came nearest, and what happened around it. That takes another look at the trace.
 
+use std::collections::VecDeque;
+
 use super::decision::{Decided, Decision};
 use super::evidence::Evidence;
 use super::failure::{Failure, Line, Open, Verdict, describe};
 use super::suite::Location;
 use crate::view::View;
-use std::collections::VecDeque;
 
 /// How many events are shown on each side of the one that a failure is about.
 const AROUND: usize = 3;

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use barscope_device::Bdf;
-use barscope_trace::Capabilities;
-use barscope_trace::Definitions;
-use barscope_trace::End;
-use barscope_trace::EventKind;
-use barscope_trace::TraceInfo;
+use barscope_trace::{Capabilities, Definitions, End, EventKind, TraceInfo};
 
 use super::context::Findings;
 use super::needs::FreeNames;

@@ -1,8 +1,6 @@
 //! A clause under way: in which occurrences of its window it holds, is broken, or can't be decided.
 
-use barscope_trace::Capabilities;
-use barscope_trace::Definitions;
-use barscope_trace::End;
+use barscope_trace::{Capabilities, Definitions, End, TraceInfo};
 
 use super::decision::{Decided, Decision, Finish};
 use super::evidence::Evidence;
@@ -14,7 +12,6 @@ use super::unseen::Unseen;
 use super::window::{Bounds, Window};
 use crate::filter::{Interests, Names, Truth};
 use crate::view::View;
-use barscope_trace::TraceInfo;
 
 /// A clause under way.
 #[derive(Debug)]

@@ -7,10 +7,9 @@ use barscope_trace::units;
 
 use super::picture::groups;
 use super::{MappingUse, Maps, Resource, Served, Span};
-use crate::Completeness;
 use crate::style::{ASIDE, HEADING, KERNEL, Paint, USER, WARNING};
 use crate::table::wrap;
-use crate::words;
+use crate::{Completeness, words};
 
 /// So many spans of a BAR at one address are listed.
 const SPANS: usize = 4;

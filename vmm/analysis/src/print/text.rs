@@ -9,11 +9,9 @@ mod setup;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use barscope_trace::Clock;
 use barscope_trace::definition::Machine;
 use barscope_trace::event::{EventKind, MemoryOperand, RouteChange};
-use barscope_trace::units;
-use barscope_trace::{Definitions, TraceInfo};
+use barscope_trace::{Clock, Definitions, TraceInfo, units};
 
 use self::access::{access_lines, not_emulated_lines};
 use self::effects::Effects;

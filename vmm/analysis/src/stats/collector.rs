@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use barscope_trace::Definitions;
 use barscope_trace::definition::Path;
 use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, Target};
+use barscope_trace::{Definitions, TraceInfo};
 
 use super::histogram::bucket_of;
 use super::interrupts::Lines;
@@ -16,7 +16,6 @@ use super::{Accesses, Device, Histogram, PathName, Stats, Vcpu};
 use crate::coverage::Coverage;
 use crate::interrupts::{DEEPEST, Innermost, Raised, Tracker};
 use crate::view::describe_value;
-use barscope_trace::TraceInfo;
 
 /// Counts the events of one trace, in their order.
 #[derive(Default)]

@@ -6,8 +6,7 @@ mod pvh;
 
 use std::io::Cursor;
 
-use kvm_bindings::kvm_regs;
-use kvm_bindings::kvm_sregs;
+use kvm_bindings::{kvm_regs, kvm_sregs};
 use linux_loader::loader::elf::{Elf, Error as ElfError, PvhBootCapability};
 use linux_loader::loader::{Error as LoaderError, KernelLoader};
 use object::{Object, ObjectSegment};

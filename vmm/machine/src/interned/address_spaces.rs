@@ -1,9 +1,8 @@
 //! Address spaces as accesses refer to them: page walks, the mappings that they belong to, and whose each one is.
 
-use barscope_trace::definition;
 use barscope_trace::definition::{Definition, MemoryType, Path};
 use barscope_trace::event::Id;
-use barscope_trace::{WriteError, Writer};
+use barscope_trace::{WriteError, Writer, definition};
 use barscope_x86::{ACCESSED_DIRTY, PageWalk, TypesOfPage};
 use rustc_hash::FxHashMap;
 

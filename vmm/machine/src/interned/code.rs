@@ -1,9 +1,8 @@
 //! Code as accesses refer to it: instructions, and the images that hold them.
 
-use barscope_trace::definition;
 use barscope_trace::definition::Definition;
 use barscope_trace::event::Id;
-use barscope_trace::{WriteError, Writer};
+use barscope_trace::{WriteError, Writer, definition};
 use barscope_x86::{Located, MAX_LENGTH, Registers, read_virtual};
 use rustc_hash::FxHashMap;
 

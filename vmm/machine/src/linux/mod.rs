@@ -12,11 +12,10 @@ use std::path::{Path, PathBuf};
 use barscope_guests::INIT;
 
 use self::places::{Places, file_name};
-use crate::debian;
 use crate::host_file::{self, KERNEL_MAX, MODULE_MAX, too_long};
 use crate::initramfs::{Initramfs, PackError};
-use crate::kernel_module;
 use crate::libraries::libraries;
+use crate::{debian, kernel_module};
 
 pub use choice::{ModuleChoice, ProgramChoice};
 

@@ -1,11 +1,10 @@
 //! The virtual machine as a process: QEMU in pure software, with an emulated AMD-V processor.
 
-use std::fs;
 use std::io::{self, BufReader, BufWriter};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::{fs, thread};
 
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 

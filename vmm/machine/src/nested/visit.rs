@@ -1,9 +1,8 @@
 //! A command in its virtual machine, from here: what comes is passed on, and nothing is waited for without end.
 
-use std::io;
 use std::sync::mpsc::RecvTimeoutError;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use super::Watcher;
 use super::error::Error;

@@ -20,13 +20,12 @@ use self::exit::{Exit, PortExit};
 use self::origin::Tracker;
 use crate::boot::BootProtocol;
 use crate::dispatch::{Access, Origin};
-use crate::guest_requests;
 use crate::host::HostError;
-use crate::layout;
 use crate::perform::Request;
 use crate::shared::Shared;
 use crate::stop::{Place, Stop};
 use crate::threads::Kickable;
+use crate::{guest_requests, layout};
 
 /// Vector of the invalid-opcode exception.
 const INVALID_OPCODE: u8 = 6;

@@ -6,10 +6,9 @@
 //! handler calls nothing but `mmap` and `sigaction`, which are system calls without locks, and reads atomics. It is the
 //! whole process's: a fault elsewhere goes to the handler that was there before.
 
-use std::io;
-use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::{io, ptr};
 
 use libc::{c_int, c_void, sigaction, siginfo_t};
 

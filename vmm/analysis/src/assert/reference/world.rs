@@ -4,20 +4,17 @@ use std::path::Path as FilePath;
 use std::sync::LazyLock;
 
 use barscope_device::{Access, BarIndex, Bdf, Field, Region, Register, RegisterMap, Space};
-use barscope_trace::Capabilities;
-use barscope_trace::Definitions;
 use barscope_trace::definition::{
     Bar, Definition, Function, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
 use barscope_trace::event::{
     AccessEvent, Backing, Counted, Event, EventKind, Id, MemoryOperand, Outcome, Target,
 };
-use barscope_trace::{Clock, End};
+use barscope_trace::{Capabilities, Clock, Definitions, End, TraceInfo};
 use fastrand::Rng;
 
 use crate::assert::timestamp::Timestamp;
 use crate::view::{View, Viewer};
-use barscope_trace::TraceInfo;
 
 const BAR0: u64 = 0xfe00_0000;
 const BAR2: u64 = 0xfd00_0000;

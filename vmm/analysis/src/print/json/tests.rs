@@ -2,7 +2,6 @@
 
 use barscope_trace::Tail;
 use barscope_trace::event::{AccessEvent, EventKind, RouteChange};
-
 use serde_json::{Value, json};
 
 use super::*;

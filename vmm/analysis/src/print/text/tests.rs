@@ -1,7 +1,6 @@
 //! Whole outputs, as literals.
 
-use barscope_device::InterruptLoss;
-use barscope_device::Space;
+use barscope_device::{InterruptLoss, Space};
 use barscope_trace::End;
 use barscope_trace::definition::{Definition, Path, Process, Route, Walk};
 use barscope_trace::event::{AccessEvent, Counted, EventKind, Outcome, RouteChange, Target};
