@@ -19,6 +19,8 @@ pub enum Thing {
     Headers,
     /// The program.
     Lspci,
+    /// The interpreter, with its standard library.
+    Python,
     /// A build that optimises: figures of another one mean nothing.
     Release,
     /// Time: only `cargo xtask test --long` takes it.
@@ -27,13 +29,14 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
         Self::Kernel,
         Self::Headers,
         Self::Lspci,
+        Self::Python,
         Self::Release,
         Self::Minutes,
     ];
@@ -47,6 +50,7 @@ impl Thing {
             Self::Kernel => "Debian's kernel",
             Self::Headers => "its headers",
             Self::Lspci => "lspci",
+            Self::Python => "python3",
             Self::Release => "a release build",
             Self::Minutes => "minutes",
         }

@@ -19,7 +19,7 @@ pub struct Package {
     known_by: (&'static str, &'static str, &'static str),
 }
 
-const PACKAGES: [Package; 6] = [
+const PACKAGES: [Package; 7] = [
     Package {
         name: "qemu-system-x86",
         thing: Thing::Qemu,
@@ -55,6 +55,12 @@ const PACKAGES: [Package; 6] = [
         thing: Thing::Lspci,
         why: "lspci, which tests run in the Linux guest: does it see the device as designed?",
         known_by: ("usr/bin", "lspci", ""),
+    },
+    Package {
+        name: "python3",
+        thing: Thing::Python,
+        why: "runs docs/read_trace.py, an example of a reader in another language",
+        known_by: ("usr/bin", "python3", ""),
     },
 ];
 

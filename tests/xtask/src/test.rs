@@ -169,7 +169,7 @@ impl Lacking {
             Thing::Kvm | Thing::OwnKvm => self.kvm.clone(),
             Thing::Minutes => (!self.long).then(|| LONG.to_owned()),
             Thing::Release => None,
-            Thing::Qemu | Thing::Kernel | Thing::Headers | Thing::Lspci => {
+            Thing::Qemu | Thing::Kernel | Thing::Headers | Thing::Lspci | Thing::Python => {
                 let missing = self.packages.iter().filter(|package| package.thing == thing);
                 let missing: Vec<_> = missing.map(|package| package.name).collect();
                 let missing = missing.join(", ");

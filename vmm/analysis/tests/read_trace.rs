@@ -94,6 +94,7 @@ fn small(folder: &TempDir, end: Option<End>) -> Result<Vec<u8>> {
 }
 
 #[test]
+#[ignore = "needs python3"]
 fn it_says_of_every_access_of_the_sample_what_the_library_says() -> Result<()> {
     let trace = Trace::open(Path::new(SAMPLE))?;
     let expected: Vec<_> = trace.views().all().iter().filter_map(line).collect();
@@ -112,6 +113,7 @@ fn it_says_of_every_access_of_the_sample_what_the_library_says() -> Result<()> {
 }
 
 #[test]
+#[ignore = "needs python3"]
 fn it_reads_an_unfinished_trace_as_far_as_it_goes() -> Result<()> {
     let folder = TempDir::new()?;
     small(&folder, None)?;
@@ -127,6 +129,7 @@ fn it_reads_an_unfinished_trace_as_far_as_it_goes() -> Result<()> {
 }
 
 #[test]
+#[ignore = "needs python3"]
 fn it_tells_a_bit_that_was_flipped() -> Result<()> {
     let folder = TempDir::new()?;
     let whole = small(&folder, Some(End::Interrupted("Ctrl-C".to_owned())))?;
@@ -156,6 +159,7 @@ fn it_tells_a_bit_that_was_flipped() -> Result<()> {
 }
 
 #[test]
+#[ignore = "needs python3"]
 fn it_tells_what_is_cut_off_and_what_is_no_trace() -> Result<()> {
     let folder = TempDir::new()?;
     let whole = small(&folder, Some(End::Finished))?;
