@@ -2,11 +2,11 @@
 
 #![no_main]
 
+use barscope_analysis::Trace;
 use libfuzzer_sys::fuzz_target;
-use barscope_trace::Content;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(trace) = Content::from_bytes(bytes) else { return };
+    let Ok(trace) = Trace::from_bytes(bytes) else { return };
     assert!(trace.events().is_sorted_by(|one, next| one.seq < next.seq));
     trace.views();
 });
