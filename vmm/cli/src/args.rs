@@ -9,10 +9,10 @@ use barscope_device::Bdf;
 use barscope_devices::{Options, catalog};
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
-use barscope_trace::WriteOptions;
+use barscope_trace::{Clock, WriteOptions};
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::ending::Failure;
@@ -304,7 +304,7 @@ pub struct Run {
     pub console: PathBuf,
 
     /// The clock that devices see; virtual for the test kernel, host for others
-    #[arg(long)]
+    #[arg(long, value_parser = clock())]
     pub clock: Option<Clock>,
 
     /// Add a device; may be repeated. Without it: lab,bdf=00:04.0 and ticker,bdf=00:08.0
@@ -415,15 +415,6 @@ impl Guest {
     }
 }
 
-/// The clock that devices see.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Clock {
-    /// Advances with accesses: equal runs give equal traces.
-    Virtual,
-    /// The host's.
-    Host,
-}
-
 /// Whether there is firmware.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Firmware {
@@ -445,6 +436,16 @@ fn bug_names() -> impl Iterator<Item = &'static str> {
 
 fn device_names() -> impl Iterator<Item = &'static str> {
     catalog::DEVICES.iter().map(|entry| entry.name)
+}
+
+fn clock() -> impl TypedValueParser<Value = Clock> {
+    let named = |clock: Clock, help| PossibleValue::new(clock.name()).help(help);
+    let clocks = [
+        named(Clock::Virtual, "Advances with accesses: equal runs give equal traces"),
+        named(Clock::Host, "The host's"),
+    ];
+    PossibleValuesParser::new(clocks)
+        .map(|name| if name == Clock::Host.name() { Clock::Host } else { Clock::Virtual })
 }
 
 /// A size in bytes, with K, M or G for its unit.

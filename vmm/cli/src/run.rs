@@ -10,7 +10,7 @@ use barscope_trace::harmless::ForTerminal;
 use barscope_vmm::machine::Devices;
 use barscope_vmm::{Config, HostError, Running, Stop, machine, session};
 
-use crate::args::{Clock, DeviceChoice, Guest, Run};
+use crate::args::{DeviceChoice, Guest, Run};
 use crate::ending::{Code, Failure};
 use crate::expectations;
 use crate::files::{self, CONSOLE_MAX, Rewound};
@@ -85,11 +85,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.cpus = args.cpus;
     config.firmware = args.has_firmware();
     config.kvm.clone_from(&args.kvm);
-    match args.clock {
-        Some(Clock::Virtual) => config.clock = barscope_trace::Clock::Virtual,
-        Some(Clock::Host) => config.clock = barscope_trace::Clock::Host,
-        None => {}
-    }
+    config.clock = args.clock.unwrap_or(config.clock);
     if args.guest == Guest::Linux {
         let console = files::create(&args.console);
         let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;
