@@ -1,5 +1,6 @@
 //! The command `barscope`, as a user runs it.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -62,7 +63,7 @@ impl Session {
     /// # Errors
     /// If it can't be built or started.
     pub fn run(&self, arguments: &[&str]) -> Result<Ended> {
-        Ok(self.barscope(arguments)?.output()?.into())
+        output(&mut self.barscope(arguments)?)
     }
 
     /// The trace that the command left in the folder.
@@ -72,6 +73,24 @@ impl Session {
     pub fn trace(&self) -> Result<Trace> {
         Ok(Trace::open(&self.folder.path().join("barscope.trace"))?)
     }
+}
+
+/// What the command says if the machine around it, which is emulated, shows no sign of life.
+const HUNG: &str = "error: the virtual machine hangs";
+
+/// Runs a command to its end. If the emulated machine of `--nested` hangs, which an emulator does now and then whatever
+/// runs in it, that is told, and it is run once more.
+///
+/// # Errors
+/// If it can't be started.
+pub fn output(command: &mut Command) -> Result<Ended> {
+    let ended = Ended::from(command.output()?);
+    if ended.code != Some(3) || !ended.stderr.contains(HUNG) {
+        return Ok(ended);
+    }
+    // Not captured with what the test prints: whoever reads a run's output is to see it.
+    writeln!(io::stderr(), "\nNOTE: once more, since {}", ended.stderr.trim())?;
+    Ok(command.output()?.into())
 }
 
 impl From<Output> for Ended {
@@ -134,4 +153,29 @@ fn build() -> Result<PathBuf> {
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
         .context("cargo names no executable")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(script: &str) -> Ended {
+        let folder = TempDir::new().unwrap();
+        output(Command::new("sh").args(["-c", script]).current_dir(folder.path())).unwrap()
+    }
+
+    #[test]
+    fn a_machine_that_hangs_once_is_tried_again_and_one_that_hangs_twice_is_told() {
+        let hangs = format!("echo '{HUNG}: nothing was heard of it' >&2; exit 3");
+        let once = ended(&format!("if [ -e there ]; then echo well; else touch there; {hangs}; fi"));
+        assert_eq!((once.code, once.stdout.as_str()), (Some(0), "well\n"));
+        let always = ended(&format!("echo run >> there; cat there; {hangs}"));
+        assert_eq!((always.code, always.stdout.as_str()), (Some(3), "run\nrun\n"));
+    }
+
+    #[test]
+    fn any_other_failure_is_told_at_once() {
+        let failed = ended("echo run >> there; cat there; echo 'error: no' >&2; exit 3");
+        assert_eq!((failed.code, failed.stdout.as_str()), (Some(3), "run\n"));
+    }
 }

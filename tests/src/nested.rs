@@ -8,7 +8,7 @@ use barscope_analysis::Trace;
 use barscope_trace::Clock;
 use barscope_vmm::session::Guest;
 
-use crate::command::{Ended, Session, libraries};
+use crate::command::{Ended, Session, libraries, output};
 use crate::{Bench, Placed};
 
 /// What the command left that ran the guest there.
@@ -34,7 +34,7 @@ impl Bench {
         let mut command = session.barscope(&["run", "--nested"])?;
         command.args(self.arguments(&session)?);
         libraries(&mut command)?;
-        let ended = Ended::from(command.output()?);
+        let ended = output(&mut command)?;
         let trace = session.trace().map_err(|error| anyhow!("{error:#}\n{}", ended.stderr))?;
         let console = std::fs::read_to_string(session.path("barscope.console")).unwrap_or_default();
         Ok(NestedRun { ended, trace, console, _session: session })

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Expect, Window, read};
 use barscope_analysis::view::Place;
-use barscope_bench::command::{Ended, Session, debian, libraries};
+use barscope_bench::command::{Ended, Session, debian, libraries, output};
 use barscope_bench::expectations::{linux_file, root};
 use barscope_bench::falsify::each_clause_can_fail;
 use barscope_guest_abi::linux::SCENARIOS;
@@ -42,7 +42,7 @@ fn run(arguments: &[&str]) -> Result<Run> {
     command.current_dir(root()).arg("--trace").arg(session.path("barscope.trace"));
     command.arg("--console").arg(&console);
     libraries(&mut command)?;
-    let ended = Ended::from(command.output()?);
+    let ended = output(&mut command)?;
     let trace = session.trace().map_err(|error| anyhow!("{error:#}\n{}", ended.stderr))?;
     Ok(Run { ended, trace, console: std::fs::read_to_string(console)? })
 }
