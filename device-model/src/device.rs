@@ -17,13 +17,13 @@ use crate::state::BadState;
 /// decoding, capabilities and timers.
 pub trait PciDevice: Send {
     /// Short name, as in `--device NAME`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Identity, BARs and capabilities: what configuration space is built from.
     fn header(&self) -> ConfigHeader;
 
     /// Its registers, one map a region, without those of MSI-X. The trace names accesses and changes with them.
-    fn register_maps(&self) -> &'static [RegisterMap];
+    fn register_maps(&self) -> &[RegisterMap];
 
     /// Reads `size` bytes at `offset`; the whole access lies in the region.
     ///

@@ -104,7 +104,7 @@ impl PciFunction {
     }
 
     /// The device's short name.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         self.device.name()
     }
 

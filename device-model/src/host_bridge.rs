@@ -16,7 +16,7 @@ use crate::state::BadState;
 pub struct HostBridge;
 
 impl PciDevice for HostBridge {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "host-bridge"
     }
 
@@ -30,7 +30,7 @@ impl PciDevice for HostBridge {
         }
     }
 
-    fn register_maps(&self) -> &'static [RegisterMap] {
+    fn register_maps(&self) -> &[RegisterMap] {
         &[]
     }
 

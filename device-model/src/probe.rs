@@ -111,7 +111,7 @@ impl Probe {
 }
 
 impl PciDevice for Probe {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "probe"
     }
 
@@ -119,7 +119,7 @@ impl PciDevice for Probe {
         self.header.clone()
     }
 
-    fn register_maps(&self) -> &'static [RegisterMap] {
+    fn register_maps(&self) -> &[RegisterMap] {
         let described = self.header.bars.iter().any(|bar| bar.region() == REGISTERS);
         if described { &REGISTER_MAPS } else { &[] }
     }

@@ -36,11 +36,11 @@ pub enum BadState {
         /// The name in the state.
         found: String,
         /// The device's name.
-        expected: &'static str,
+        expected: String,
     },
     /// A state of the same device with other options.
     #[error("{0} was saved with other options")]
-    OtherOptions(&'static str),
+    OtherOptions(String),
     /// A malformed state.
     #[error("a malformed state of a device")]
     Malformed(#[from] serde_json::Error),

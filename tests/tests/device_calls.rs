@@ -54,7 +54,7 @@ struct Subject {
 }
 
 impl PciDevice for Subject {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "subject"
     }
 
@@ -63,7 +63,7 @@ impl PciDevice for Subject {
         ConfigHeader { vendor: 0x1234, device: 0x5b00, bars, ..ConfigHeader::default() }
     }
 
-    fn register_maps(&self) -> &'static [RegisterMap] {
+    fn register_maps(&self) -> &[RegisterMap] {
         &MAPS
     }
 

@@ -198,7 +198,7 @@ impl Edu {
 }
 
 impl PciDevice for Edu {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "edu"
     }
 
@@ -217,7 +217,7 @@ impl PciDevice for Edu {
         }
     }
 
-    fn register_maps(&self) -> &'static [RegisterMap] {
+    fn register_maps(&self) -> &[RegisterMap] {
         &REGISTER_MAPS
     }
 

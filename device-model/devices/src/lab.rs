@@ -168,7 +168,7 @@ impl Lab {
 }
 
 impl PciDevice for Lab {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "lab"
     }
 
@@ -176,7 +176,7 @@ impl PciDevice for Lab {
         self.configuration.header()
     }
 
-    fn register_maps(&self) -> &'static [RegisterMap] {
+    fn register_maps(&self) -> &[RegisterMap] {
         &REGISTER_MAPS
     }
 

@@ -91,7 +91,7 @@ impl Ticker {
 }
 
 impl PciDevice for Ticker {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "ticker"
     }
 
@@ -107,7 +107,7 @@ impl PciDevice for Ticker {
         }
     }
 
-    fn register_maps(&self) -> &'static [RegisterMap] {
+    fn register_maps(&self) -> &[RegisterMap] {
         &REGISTER_MAPS
     }
 

@@ -44,7 +44,7 @@ impl PciFunction {
 
     fn take_back(&mut self, state: State) -> Result<(), BadState> {
         if state.name != self.name() {
-            return Err(BadState::OtherDevice { found: state.name, expected: self.name() });
+            return Err(BadState::OtherDevice { found: state.name, expected: self.name().to_owned() });
         }
         let msix = match (&mut self.capabilities.msix, state.msix) {
             (Some(msix), Some(saved)) => msix.restore(saved),
@@ -52,7 +52,7 @@ impl PciFunction {
             _ => false,
         };
         if !msix || !self.config.restore(&state.config.0) {
-            return Err(BadState::OtherOptions(self.name()));
+            return Err(BadState::OtherOptions(self.name().to_owned()));
         }
         self.device.restore(state.device)?;
         // The pin's level, as the machine knows it, changes by an effect only.

@@ -26,7 +26,7 @@ impl Counter {
 }
 
 impl PciDevice for Counter {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "counter"
     }
 
@@ -35,7 +35,7 @@ impl PciDevice for Counter {
         ConfigHeader { vendor: 0x1234, device: 0x1ab3, class: 0xff_0000, bars, ..Default::default() }
     }
 
-    fn register_maps(&self) -> &'static [RegisterMap] {
+    fn register_maps(&self) -> &[RegisterMap] {
         &MAPS
     }
 

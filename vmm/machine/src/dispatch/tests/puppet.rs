@@ -55,7 +55,7 @@ impl Puppet {
 }
 
 impl PciDevice for Puppet {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "puppet"
     }
 
@@ -75,7 +75,7 @@ impl PciDevice for Puppet {
         }
     }
 
-    fn register_maps(&self) -> &'static [RegisterMap] {
+    fn register_maps(&self) -> &[RegisterMap] {
         &MAPS
     }
 
