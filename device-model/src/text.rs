@@ -7,3 +7,31 @@ pub fn obeyed(character: char) -> bool {
     // U+2028 and U+2029 are the separators.
     direction || character.is_control() || matches!(character, '\u{2028}'..='\u{202e}')
 }
+
+/// The most characters of a name.
+pub(crate) const NAME_MAX: usize = 64;
+
+/// What [`is_name`] asks for, for people.
+pub(crate) const NAME_RULE: &str = "ASCII letters, digits and _, no digit first, at most 64";
+
+/// Whether something in a register map can go by this name: a filter can ask for it as one word.
+pub(crate) fn is_name(text: &str) -> bool {
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let begins = text.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+    begins && text.len() <= NAME_MAX && text.bytes().all(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_word_of_filters() {
+        for name in ["ID", "_x", "DMA_STATUS0", "a", &"A".repeat(64)] {
+            assert!(is_name(name), "{name}");
+        }
+        for other in ["", "0A", "A B", "A.B", "A-B", "Ä", "A\u{1b}", "A|B", &"A".repeat(65)] {
+            assert!(!is_name(other), "{other}");
+        }
+    }
+}
