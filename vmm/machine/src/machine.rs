@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use barscope_device::{Bdf, PciDevice, PciFunction};
+use barscope_device::{Bdf, Devices, PciDevice, PciFunction};
 use barscope_guests::TEST_KERNEL;
 use barscope_trace::definition::{self, Definition};
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
@@ -22,9 +22,6 @@ use crate::shared::Shared;
 use crate::threads::{Relay, Requests};
 use crate::vcpu::{self, Vcpu};
 use crate::{capable, layout};
-
-/// Devices and where they are.
-pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;
 
 /// What to build a machine from.
 pub struct Config {
