@@ -1,6 +1,7 @@
 //! `barscope`: boots a guest, traces its accesses to PCI devices, and tells what is in a trace.
 
 mod args;
+mod bench;
 mod check;
 mod completions;
 mod devices;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         args::Command::Run(args) => run::run(&args).map(ExitCode::from),
         args::Command::Show(args) => show::show(&args).map(ExitCode::from),
         args::Command::Check(args) => check::check(&args).map(ExitCode::from),
+        args::Command::Bench(args) => bench::bench(&args).map(ExitCode::from),
         args::Command::Language => language().map(ExitCode::from),
         args::Command::Explain(args) => explain::explain(&args).map(ExitCode::from),
         args::Command::Maps(args) => maps::maps(&args).map(ExitCode::from),

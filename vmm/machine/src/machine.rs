@@ -16,6 +16,7 @@ use crate::dispatch::Dispatcher;
 use crate::host::{self, HostError};
 use crate::interned::Interned;
 use crate::memory::GuestMemory;
+use crate::observer::Observer;
 use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
 use crate::shared::Shared;
@@ -121,6 +122,17 @@ pub enum MachineError {
 /// # Errors
 /// [`MachineError`], before a guest instruction ran.
 pub fn start(config: Config) -> Result<Running, MachineError> {
+    start_observed(config, |_| ())
+}
+
+/// The same with somebody who watches each vCPU, made for its number.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_observed<O: Observer>(
+    config: Config,
+    mut observer: impl FnMut(u8) -> O,
+) -> Result<Running, MachineError> {
     let kvm = host::open_kvm(config.kvm.as_ref())?;
     let memory = GuestMemory::new(config.memory_mib << 20)?;
     let cpus = config.cpus;
@@ -169,7 +181,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let mut vcpus = Vec::new();
     for index in 0..cpus {
         let lane = writer.lane(Some(index));
-        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), Arc::clone(&shared), lane)?);
+        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), Arc::clone(&shared), lane, observer(index))?);
     }
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;
