@@ -22,10 +22,10 @@ pub(crate) fn is_name(text: &str) -> bool {
 }
 
 /// What [`is_device_name`] asks for, for people.
-pub(crate) const DEVICE_NAME_RULE: &str = "ASCII letters, digits, - and _, no - first, at most 64";
+pub const DEVICE_NAME_RULE: &str = "ASCII letters, digits, - and _, no - first, at most 64";
 
 /// Whether a device can go by this name, which a command line says.
-pub(crate) fn is_device_name(text: &str) -> bool {
+pub fn is_device_name(text: &str) -> bool {
     let part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     !text.is_empty() && !text.starts_with('-') && text.len() <= NAME_MAX && text.bytes().all(part)
 }

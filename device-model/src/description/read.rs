@@ -19,12 +19,6 @@ use crate::text::{DEVICE_NAME_RULE, is_device_name};
 /// The size of configuration space in bytes.
 const CONFIG_SIZE: u64 = 4096;
 
-/// The most members of a list whose members have at least 4 bytes of configuration space.
-const LIST_MAX: usize = CONFIG_SIZE as usize / 4;
-
-/// Where in configuration space a member of a list lies.
-const OFFSET: &str = "offset";
-
 const FILE: Shape = Shape {
     what: "a description",
     example: "name = \"card\"",

@@ -9,6 +9,9 @@ use crate::ending::{Code, Failure};
 use crate::files::{self, read_text};
 use crate::output::{self, Format};
 
+/// The longest file: nobody writes more expectations.
+const TEXT_MAX: u64 = 16 << 20;
+
 /// Reads files.
 ///
 /// # Errors
@@ -16,7 +19,7 @@ use crate::output::{self, Format};
 pub fn read(paths: &[PathBuf]) -> Result<Expectations, Failure> {
     let mut expectations = Expectations::default();
     for path in paths {
-        let text = read_text(path)?;
+        let text = read_text(path, TEXT_MAX)?;
         let name = path.display().to_string();
         expectations
             .add(path, &text)
