@@ -8,6 +8,7 @@ mod bad_header;
 mod bar;
 mod bytes;
 mod capability;
+pub mod catalog;
 mod config;
 pub mod config_access;
 pub mod context;
@@ -23,6 +24,7 @@ pub mod host_bridge;
 mod interrupt;
 mod masked_bytes;
 pub mod memory;
+pub mod option;
 #[cfg(test)]
 mod probe;
 pub mod refused;
@@ -43,6 +45,7 @@ pub use capability::{
     AdvancedFeaturesSpec, Capability, ExpressKind, ExpressSpec, LinkSpec, MsiSpec, MsixPlace, MsixSpec,
     OtherSpec, Placed, PowerData, PowerSpec, VendorSpec,
 };
+pub use catalog::{BadPlace, Devices, Entry};
 pub use config::registers::header_registers;
 pub use config_access::{ConfigAddress, ecam_target};
 pub use context::{BusContext, Context};
@@ -60,6 +63,7 @@ pub use hex::Hex;
 pub use host_bridge::HostBridge;
 pub use masked_bytes::{MaskedBytes, PrivateBytes};
 pub use memory::{DeviceMemory, Storage};
+pub use option::{BadOption, OptionSpec, Options};
 pub use refused::Refused;
 pub use register::{Access, BadField, BadMap, Field, Register, RegisterMap};
 pub use state::{BadState, State};

@@ -7,6 +7,7 @@ mod origin;
 mod registers;
 mod setup;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use barscope_trace::{BusAddress, EventKind, Lane};
@@ -14,6 +15,7 @@ use barscope_x86::{MAX_LENGTH, MemoryExit, MemoryTypes, PageWalk, Registers, rea
 use kvm_bindings::kvm_vcpu_events;
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 
+pub use self::cpuid::reachable_bits;
 pub use self::setup::trap;
 
 use self::exit::{Exit, PortExit};
@@ -21,6 +23,7 @@ use self::origin::Tracker;
 use crate::boot::BootProtocol;
 use crate::dispatch::{Access, Origin};
 use crate::host::HostError;
+use crate::observer::Observer;
 use crate::perform::Request;
 use crate::shared::Shared;
 use crate::stop::{Place, Stop};
@@ -41,19 +44,20 @@ enum Doing {
 }
 
 /// A vCPU, owned by the thread that runs it.
-pub struct Vcpu {
+pub struct Vcpu<O> {
     index: u8,
     fd: VcpuFd,
     lane: Lane,
     tracker: Tracker,
     shared: Arc<Shared>,
     doing: Doing,
+    observer: O,
     /// It left the guest for something else than a kick since the last one.
     active: bool,
 }
 
-impl Vcpu {
-    /// Creates the vCPU with number `index` of `cpus`.
+impl<O: Observer> Vcpu<O> {
+    /// Creates the vCPU with number `index` of `cpus`, whose MTRRs make these ranges uncacheable.
     ///
     /// # Errors
     /// [`HostError::Ioctl`] if KVM refuses.
@@ -61,18 +65,20 @@ impl Vcpu {
         kvm: &Kvm,
         vm: &VmFd,
         (index, cpus): (u8, u8),
+        uncacheable: &[RangeInclusive<u64>],
         shared: Arc<Shared>,
         lane: Lane,
+        observer: O,
     ) -> Result<Self, HostError> {
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
-        let memory_types = setup::prepare(kvm, &mut fd, index, cpus)?;
+        let memory_types = setup::prepare(kvm, &mut fd, (index, cpus), uncacheable)?;
         if kvm.check_extension(Cap::CoalescedMmio) {
             fd.map_coalesced_mmio_ring()
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
         }
         let tracker = Tracker::new(memory_types);
-        Ok(Self { index, fd, lane, tracker, shared, doing: Doing::Entering, active: false })
+        Ok(Self { index, fd, lane, tracker, shared, doing: Doing::Entering, observer, active: false })
     }
 
     /// Sets its registers for the first instruction.
@@ -134,7 +140,7 @@ impl Vcpu {
 
     /// Runs the guest to the next exit and serves that.
     fn step(&mut self) -> Result<Option<Stop>, HostError> {
-        let exit = match exit::run(&mut self.fd) {
+        let exit = match exit::run(&mut self.fd, &mut self.observer) {
             Ok(exit) => exit,
             Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => return self.kicked(),
             Err(source) => return Err(HostError::ioctl("KVM_RUN", source)),
@@ -148,6 +154,7 @@ impl Vcpu {
             }
             Exit::Port(exit) => {
                 self.doing = Doing::Port(exit);
+                self.observer.port(exit.port);
                 return self.port(&exit);
             }
             Exit::WriteMsr { index, data } => {
@@ -193,9 +200,7 @@ impl Vcpu {
     }
 
     fn memory(&mut self, exit: &MemoryExit) -> Result<(), HostError> {
-        let registers = self.registers();
-        let origin = self.tracker.memory(&self.shared, &registers, exit)?;
-        self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
+        let origin = self.origin(exit)?;
         let access = Access {
             address: BusAddress::Memory(exit.address),
             request: Request { size: exit.size, written: exit.written },
@@ -207,6 +212,17 @@ impl Vcpu {
             exit::answer_memory(&mut self.fd, value);
         }
         Ok(())
+    }
+
+    /// Who made a memory access, as far as a record asks for it.
+    fn origin(&mut self, exit: &MemoryExit) -> Result<Origin, HostError> {
+        if !self.lane.stores() {
+            return Ok(Origin::default());
+        }
+        let registers = self.registers();
+        let origin = self.tracker.memory(&self.shared, &registers, exit)?;
+        self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
+        Ok(origin)
     }
 
     fn port(&mut self, exit: &PortExit) -> Result<Option<Stop>, HostError> {
