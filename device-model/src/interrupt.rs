@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::capability::Capabilities;
+use crate::capability::ActiveCapabilities;
 use crate::capability::messages::Messages;
 use crate::config::{COMMAND, COMMAND_BUS_MASTER, COMMAND_INTERRUPT_DISABLE, STATUS_INTERRUPT};
 use crate::config::{ConfigSpace, STATUS};
@@ -39,7 +39,7 @@ impl Interrupts {
         &mut self,
         causes: u32,
         pin: Option<InterruptPin>,
-        capabilities: &mut Capabilities,
+        capabilities: &mut ActiveCapabilities,
         config: &mut ConfigSpace,
         effects: &mut Vec<Effect>,
     ) {

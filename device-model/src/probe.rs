@@ -6,13 +6,12 @@ use serde_json::Value;
 
 use crate::access_size::AccessSize;
 use crate::address::{BarIndex, Region};
+use crate::bar::BarSpec;
+use crate::capability::{Capability, ExpressSpec, MsiSpec, MsixSpec, Placed, PowerSpec, VendorSpec};
 use crate::context::Context;
 use crate::device::PciDevice;
-use crate::header::BarSpec;
-use crate::header::ConfigHeader;
-use crate::header::InterruptPin;
-use crate::header::MsiSpec;
-use crate::header::MsixSpec;
+use crate::extended::{ExtendedCapability, SerialNumberSpec};
+use crate::header::{ConfigHeader, InterruptPin};
 use crate::refused::Refused;
 use crate::register::{Access, Register, RegisterMap};
 use crate::state::{self, BadState};
@@ -41,7 +40,7 @@ static REGISTER_MAPS: [RegisterMap; 1] = [RegisterMap {
 }];
 
 pub(crate) struct Probe {
-    header: ConfigHeader,
+    pub(crate) header: ConfigHeader,
     value: u64,
     accesses: u64,
     causes: u32,
@@ -62,7 +61,7 @@ impl Probe {
             subsystem_vendor: 0x5678,
             subsystem: 0x9abc,
             bars: bars.to_vec(),
-            msi: Some(MsiSpec::new(1)),
+            capabilities: vec![MsiSpec::new(1).into()],
             ..ConfigHeader::default()
         };
         Self { header, value: 0, accesses: 0, causes: 0 }
@@ -71,22 +70,46 @@ impl Probe {
     /// As a device asks for that has one of each.
     pub(crate) fn with_every_capability() -> Self {
         let spec = MsiSpec { vectors: 8, wide: true, masking: true };
-        let mut probe = Self::new().with_power_management().with_msi(Some(spec)).with_msix(8).with_express();
-        probe.header.vendor_specific = b"bench".to_vec();
-        probe.header.serial_number = Some(0x1ab0_0000_0000_0001);
-        probe
+        Self::new()
+            .with_capabilities([PowerSpec::default().into(), spec.into()])
+            .with_msix(8)
+            .with_resettable_express()
+            .with(VendorSpec::new(b"bench"))
+            .with_extended([SerialNumberSpec { number: 0x1ab0_0000_0000_0001 }.into()])
     }
 
-    pub(crate) fn with_msi(mut self, spec: Option<MsiSpec>) -> Self {
-        self.header.msi = spec;
+    /// With these capabilities and no others.
+    pub(crate) fn with_capabilities(
+        mut self,
+        capabilities: impl IntoIterator<Item = Placed<Capability>>,
+    ) -> Self {
+        self.header.capabilities = capabilities.into_iter().collect();
         self
+    }
+
+    /// With one more capability.
+    pub(crate) fn with(mut self, capability: impl Into<Capability>) -> Self {
+        self.header.capabilities.push(Placed::from(capability.into()));
+        self
+    }
+
+    pub(crate) fn with_extended(
+        mut self,
+        capabilities: impl IntoIterator<Item = Placed<ExtendedCapability>>,
+    ) -> Self {
+        self.header.extended_capabilities = capabilities.into_iter().collect();
+        self
+    }
+
+    /// With this MSI capability, or none, and no other capability.
+    pub(crate) fn with_msi(self, spec: Option<MsiSpec>) -> Self {
+        self.with_capabilities(spec.map(Placed::from))
     }
 
     /// MSI-X in BAR2, with pending bits at 0x1000.
     pub(crate) fn with_msix(mut self, vectors: u16) -> Self {
         self.header.bars.push(BarSpec::memory64(BarIndex::BAR2, 0x2000));
-        self.header.msix = Some(MsixSpec { vectors, bar: BarIndex::BAR2, table: 0, pending: 0x1000 });
-        self
+        self.with(MsixSpec::new(vectors, BarIndex::BAR2, 0, 0x1000))
     }
 
     pub(crate) fn with_pin(mut self) -> Self {
@@ -99,14 +122,14 @@ impl Probe {
         self
     }
 
-    pub(crate) fn with_power_management(mut self) -> Self {
-        self.header.power_management = true;
-        self
+    /// As a Root Complex Integrated Endpoint.
+    pub(crate) fn with_express(self) -> Self {
+        self.with(ExpressSpec::default())
     }
 
-    pub(crate) fn with_express(mut self) -> Self {
-        self.header.express = true;
-        self
+    /// The same, with Function Level Reset.
+    pub(crate) fn with_resettable_express(self) -> Self {
+        self.with(ExpressSpec::default().with_function_level_reset())
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use barscope_device::{
-    BarSpec, ConfigHeader, Description, Entry, Field, OptionSpec, PciDevice, Region, Register, RegisterMap, Space,
+    BarSpec, ConfigHeader, Description, Entry, Field, OptionSpec, PciDevice, Region, Register, RegisterMap,
+    Space,
 };
 
 /// Identity, capabilities, regions, registers and options of a device without any of its options given,
@@ -115,31 +116,19 @@ fn values(field: &Field) -> String {
 }
 
 fn capabilities(header: &ConfigHeader) -> Vec<String> {
-    let switch = |on: bool, text: &str| on.then(|| text.to_owned());
-    let all = [
-        header.interrupt_pin.map(|pin| format!("INT{pin:?}#")),
-        switch(header.power_management, "power management (D0, D3hot)"),
-        header.msi.map(|msi| match msi.vectors {
-            1 => "MSI (1 vector)".to_owned(),
-            vectors => format!("MSI ({vectors} vectors)"),
-        }),
-        header.msix.map(|msix| {
-            let (table, pending) = (msix.table, msix.pending);
-            format!(
-                "MSI-X ({} vectors; table at {}+{table:#x}, pending bits at +{pending:#x})",
-                msix.vectors, msix.bar
-            )
-        }),
-        switch(header.express, "PCI Express with Function Level Reset"),
-        switch(!header.vendor_specific.is_empty(), "vendor-specific"),
-        header.serial_number.map(|_| "serial number".to_owned()),
-    ];
-    all.into_iter().flatten().collect()
+    let pin = header.interrupt_pin.map(|pin| format!("INT{pin:?}#"));
+    let standard = header.capabilities.iter().map(|placed| placed.capability.to_string());
+    let extended = header.extended_capabilities.iter().map(|placed| placed.capability.to_string());
+    pin.into_iter().chain(standard).chain(extended).collect()
 }
 
 fn regions(header: &ConfigHeader, device: Option<&dyn PciDevice>) -> String {
     let bars = header.bars.iter().map(|bar| {
-        let width = if bar.wide { "64-bit" } else { "32-bit" };
+        let width = match (bar.wide, bar.below_1_mib) {
+            (true, _) => "64-bit",
+            (false, true) => "below-1-MiB",
+            (false, false) => "32-bit",
+        };
         let kind = match (bar.space, bar.prefetchable) {
             (Space::Io, _) => "I/O ports".to_owned(),
             (Space::Memory, false) => format!("{width} memory"),
@@ -155,8 +144,11 @@ fn regions(header: &ConfigHeader, device: Option<&dyn PciDevice>) -> String {
     let accesses = header.bars.iter().map(BarSpec::region).chain(header.rom.map(|_| Region::Rom));
     let accesses = accesses.map(|region| device.backing(region).to_string());
     let accesses = std::iter::once("accesses".to_owned()).chain(accesses);
-    let rows: Vec<_> =
-        rows.into_iter().zip(accesses).map(|([region, size, kind], access)| [region, size, kind, access]).collect();
+    let rows: Vec<_> = rows
+        .into_iter()
+        .zip(accesses)
+        .map(|([region, size, kind], access)| [region, size, kind, access])
+        .collect();
     table(&rows)
 }
 
@@ -248,7 +240,7 @@ mod tests {
         let (before, rest) = whole.split_once("| region |").unwrap();
         let (_, after) = rest.split_once("\n\n").unwrap();
         let (after, _) = after.split_once("\nOptions:").unwrap();
-        let regions = "| region | size | kind |\n|---|---|---|\n| BAR0   | 1 MiB | 32-bit memory |\n\n";
+        let regions = "| region | size  | kind |\n|---|---|---|\n| BAR0   | 1 MiB | 32-bit memory |\n\n";
         assert_eq!(described, [before, regions, after].concat());
     }
 

@@ -214,7 +214,7 @@ impl PciDevice for Edu {
             subsystem: 0x1100,
             bars: vec![BarSpec::memory32(BarIndex::BAR0, 0x10_0000)],
             interrupt_pin: Some(InterruptPin::A),
-            msi: Some(MsiSpec::new(1)),
+            capabilities: vec![MsiSpec::new(1).into()],
             ..ConfigHeader::default()
         }
     }

@@ -120,8 +120,8 @@ mod rom;
 mod transfer;
 
 use barscope_device::{
-    AccessSize, Backing, BadState, ConfigHeader, Context, DeviceMemory, Hex, Options, PciDevice, Refused, Region,
-    RegisterMap, read_bytes, state,
+    AccessSize, Backing, BadState, ConfigHeader, Context, DeviceMemory, Hex, Options, PciDevice, Refused,
+    Region, RegisterMap, read_bytes, state,
 };
 use serde_json::Value;
 

@@ -101,25 +101,26 @@ fn explained(message: &str) -> String {
 pub(super) fn written<T: Serialize + DeserializeOwned + PartialEq>(typed: &T) -> Value {
     // Data without maps whose keys aren't texts: that can't fail.
     let mut value = serde_json::to_value(typed).unwrap_or_default();
-    shorten(&mut value, &[], typed);
+    shorten(&mut value, "", typed);
     value
 }
 
 /// Leaves out what can be left out of the table at `path` of a value, and of tables in it.
-fn shorten<T: DeserializeOwned + PartialEq>(whole: &mut Value, path: &[String], typed: &T) {
-    let pointer: String = path.iter().map(|key| format!("/{key}")).collect();
-    let keys = |value: &Value| match value.pointer(&pointer) {
-        Some(Value::Object(entries)) => entries.keys().cloned().collect::<Vec<_>>(),
-        _ => Vec::new(),
+fn shorten<T: DeserializeOwned + PartialEq>(whole: &mut Value, path: &str, typed: &T) {
+    let inner: Vec<String> = match whole.pointer(path) {
+        Some(Value::Object(entries)) => entries.keys().cloned().collect(),
+        Some(Value::Array(all)) => (0..all.len()).map(|index| index.to_string()).collect(),
+        _ => return,
     };
-    for key in keys(whole) {
+    for key in inner {
         let mut shorter = whole.clone();
-        if let Some(Value::Object(entries)) = shorter.pointer_mut(&pointer) {
-            entries.remove(&key);
-        }
+        let gone = match shorter.pointer_mut(path) {
+            Some(Value::Object(entries)) => entries.remove(&key).is_some(),
+            _ => false,
+        };
         match serde_json::from_value::<T>(shorter.clone()) {
-            Ok(same) if same == *typed => *whole = shorter,
-            _ => shorten(whole, &[path, &[key]].concat(), typed),
+            Ok(same) if gone && same == *typed => *whole = shorter,
+            _ => shorten(whole, &format!("{path}/{key}"), typed),
         }
     }
 }

@@ -202,7 +202,7 @@ pub(super) fn inline(key: &str, value: &Value) -> String {
 }
 
 /// Keys whose numbers people count.
-const COUNTS: [&str; 1] = ["vectors"];
+const COUNTS: [&str; 3] = ["initial", "total", "vectors"];
 
 /// A text in quotes. It holds no control character: see [`Description`].
 fn text(text: &str) -> String {

@@ -25,7 +25,7 @@ impl PciFunction {
             return self.config.read(offset, size);
         }
         if let Some(msix) = self.capabilities.msix.as_ref().filter(|msix| msix.claims(region, offset)) {
-            return msix.read(offset, size);
+            return msix.read(region, offset, size);
         }
         let (now, cause) = (bus.now, bus.cause);
         self.call(bus, now, cause, |device, context| device.read(context, region, offset, size))
@@ -64,7 +64,7 @@ impl PciFunction {
             return Ok(());
         }
         if let Some(msix) = self.capabilities.msix.as_mut().filter(|msix| msix.claims(region, offset)) {
-            msix.write(offset, size, value)?;
+            msix.write(region, offset, size, value)?;
             self.update_interrupts();
             self.report(bus, now, cause);
             return Ok(());

@@ -79,7 +79,8 @@ fn file(subject: &Subject<'_>, function: Option<u8>) -> Result<String, Failure> 
     let functions = entry.with_defaults();
     let (name, count) = (&entry.name, functions.len());
     if function.is_none() && count > 1 {
-        let message = format!("{name} has {count} functions, and a file describes one: --function 0, or another");
+        let message =
+            format!("{name} has {count} functions, and a file describes one: --function 0, or another");
         return Err(Failure::Devices(message));
     }
     let device = functions.get(usize::from(function.unwrap_or(0))).ok_or_else(|| {

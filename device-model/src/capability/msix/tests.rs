@@ -243,7 +243,7 @@ fn its_registers_are_in_the_map_of_their_bar() {
 }
 
 #[test]
-#[should_panic(expected = "MSI-X: table and bits overlap")]
+#[should_panic(expected = "MSI-X: table and pending bits overlap")]
 fn a_table_over_the_pending_bits_is_refused() {
     Fixture::new(Probe::new().with_msix(257));
 }

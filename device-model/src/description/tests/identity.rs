@@ -4,8 +4,16 @@ use proptest::prelude::*;
 
 use crate::address::{BarIndex, Region, Space};
 use crate::bar::BarSpec;
+use crate::capability::{
+    AdvancedFeaturesSpec, ExpressSpec, LinkSpec, MsiSpec, MsixSpec, OtherSpec, Placed, PowerData, PowerSpec,
+    VendorSpec,
+};
 use crate::description::Description;
-use crate::header::{ConfigHeader, InterruptPin};
+use crate::extended::{
+    AerSpec, AtsSpec, OtherExtendedSpec, ResizableBar, ResizableBarSpec, SerialNumberSpec, SrIovSpec,
+};
+use crate::header::{CommandSpec, ConfigHeader, ConventionalSpec, Devsel, InterruptPin};
+use crate::masked_bytes::{MaskedBytes, PrivateBytes};
 use crate::register::{Access, Field, Register, RegisterMap};
 
 fn name() -> impl Strategy<Value = String> {
@@ -184,5 +192,83 @@ proptest! {
             prop_assert!(!error.message.is_empty());
             error.show("card.toml", &text);
         }
+    }
+}
+
+/// A header with each kind of capability, and each part of one that isn't as without being said.
+fn everything() -> ConfigHeader {
+    let link = LinkSpec { capabilities: 0x0047_5c13, status: 0x1043, control_2: 3, ..LinkSpec::default() };
+    let power = PowerSpec {
+        d1: true,
+        pme_support: 0x1f,
+        data: Some(PowerData { scale: 1, value: 7 }),
+        ..PowerSpec::default()
+    };
+    let express = ExpressSpec { function_level_reset: true, ..ExpressSpec::endpoint(link) };
+    let other = OtherSpec { id: 0x14, content: MaskedBytes::new([0, 1, 2], [0, 0xff]) };
+    let virtual_bars = vec![BarSpec::memory64(BarIndex::BAR0, 0x4000).with_prefetch()];
+    let sr_iov = SrIovSpec {
+        total: 64,
+        initial: 64,
+        first: 0x80,
+        stride: 2,
+        bars: virtual_bars,
+        ..SrIovSpec::default()
+    };
+    let sizes = vec![ResizableBar { bar: BarIndex::BAR2, sizes: 0xff, size: 3 }];
+    let unknown = OtherExtendedSpec { id: 0x19, version: 1, content: MaskedBytes::read_only([0xff; 24]) };
+    ConfigHeader {
+        bars: vec![BarSpec::memory32(BarIndex::BAR0, 0x4000), BarSpec::memory64(BarIndex::BAR2, 1 << 40)],
+        capabilities: vec![
+            Placed::at(0x80, power),
+            MsiSpec { vectors: 32, wide: false, masking: true }.into(),
+            Placed::at(0x40, MsixSpec::new(17, BarIndex::BAR0, 0x2000, 0x3000)),
+            express.into(),
+            VendorSpec::new(*b"bench").into(),
+            VendorSpec { content: MaskedBytes::new([1, 2], [0xf0, 0x0f]) }.into(),
+            AdvancedFeaturesSpec {}.into(),
+            other.into(),
+        ],
+        extended_capabilities: vec![
+            AerSpec::default().into(),
+            SerialNumberSpec { number: u64::MAX }.into(),
+            Placed::at(0x400, AtsSpec::default()),
+            sr_iov.into(),
+            ResizableBarSpec { bars: sizes }.into(),
+            unknown.into(),
+        ],
+        private: vec![PrivateBytes { offset: 0xf1, content: MaskedBytes::new([0; 3], [0xff; 3]) }],
+        command: CommandSpec { reset: 0x0400, writable: 0x0007 },
+        conventional: ConventionalSpec {
+            mhz66: true,
+            devsel: Devsel::Medium,
+            min_grant: 0xff,
+            cardbus_cis: 0x1234_5678,
+            ..ConventionalSpec::default()
+        },
+        self_test: Some(0),
+        ..ConfigHeader::default()
+    }
+}
+
+#[test]
+fn every_part_of_a_header_reads_back_as_it_was_written() {
+    let description = Description::new("everything", "", everything(), vec![]).unwrap();
+    let text = description.to_toml();
+
+    let again = Description::read(&text).unwrap_or_else(|bad| panic!("{}", bad.show("file", &text)));
+
+    assert_eq!(again, description, "{text}");
+    assert_eq!(again.to_toml(), text);
+    // Each entry as people would have it, without what goes without saying.
+    for line in [
+        "advanced-features = {}",
+        "msi = { masking = true, vectors = 32, wide = false }",
+        "power-management = { d1 = true, data = { scale = 1, value = 7 }, pme_support = 0x1f }",
+        "serial-number = { number = \"0xffff_ffff_ffff_ffff\" }",
+        "command = { reset = 0x400, writable = 7 }",
+        "bars = [{ index = 0, prefetchable = true, size = 0x4000, space = \"memory\", wide = true }]",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
     }
 }

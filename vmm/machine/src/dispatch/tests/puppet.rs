@@ -70,7 +70,7 @@ impl PciDevice for Puppet {
                 BarSpec::memory32(BarIndex::BAR4, 0x1000),
             ],
             interrupt_pin: Some(InterruptPin::A),
-            msi: Some(MsiSpec::new(1)),
+            capabilities: vec![MsiSpec::new(1).into()],
             ..ConfigHeader::default()
         }
     }
