@@ -128,7 +128,10 @@ fn a_state_fits_only_the_device_and_the_options_that_it_was_saved_with() {
 
     for options in [("msi-vectors", "4"), ("msix", "off"), ("msi-address", "32")] {
         let other = lab(&[]).restore(lab(&[options]).function().save());
-        assert!(matches!(other, Err(BadState::OtherOptions(ref name)) if name == "lab"), "{options:?}: {other:?}");
+        assert!(
+            matches!(other, Err(BadState::OtherOptions(ref name)) if name == "lab"),
+            "{options:?}: {other:?}"
+        );
     }
 }
 
