@@ -5,8 +5,8 @@ use barscope_analysis::view::View;
 use barscope_bench::routes::bases;
 use barscope_bench::{Bench, Run};
 use barscope_device::{
-    AccessSize, BadState, BarIndex, BarSpec, Bdf, ConfigHeader, Context, Devices, InterruptPin, PciDevice,
-    Refused, Region, RegisterMap,
+    AccessSize, BadState, BarIndex, BarSpec, Bdf, ConfigHeader, Context, Devices, InterruptPin, Options,
+    PciDevice, Refused, Region, RegisterMap,
 };
 use barscope_devices::catalog;
 use barscope_trace::definition::MemoryType;
