@@ -14,6 +14,7 @@ use crate::device::PciDevice;
 use crate::effect::{Decode, Effect};
 use crate::header::ConfigHeader;
 use crate::interrupt::Interrupts;
+use crate::interrupt_set::InterruptSet;
 use crate::memory::DeviceMemory;
 use crate::register::{self, Access, Register, RegisterMap};
 use crate::rom::Rom;
@@ -42,6 +43,8 @@ pub struct PciFunction {
     watched: Vec<Watched>,
     backings: Vec<(Region, Backing)>,
     untrapped: Vec<Region>,
+    /// Interrupt causes of a call; means nothing between calls.
+    causes: InterruptSet,
     /// Empty between calls; kept for its allocation.
     effects: Vec<Effect>,
 }
@@ -91,6 +94,7 @@ impl PciFunction {
             watched,
             backings,
             untrapped,
+            causes: InterruptSet::EMPTY,
             effects: Vec::new(),
         };
         function.compare();

@@ -117,6 +117,7 @@ impl PciFunction {
         body: impl FnOnce(&mut dyn PciDevice, &mut Context<'_>) -> R,
     ) -> R {
         let bus_master = self.config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
+        self.causes.clear();
         let mut context = Context {
             now,
             late: 0,
@@ -125,11 +126,11 @@ impl PciFunction {
             memory: bus.memory,
             timers: &mut self.timers,
             effects: &mut self.effects,
-            repeated: 0,
+            repeated: &mut self.causes,
         };
         let result = body(&mut *self.device, &mut context);
         // So that they differ from what is pending now.
-        self.interrupts.causes &= !context.repeated;
+        self.interrupts.causes.remove_all(&self.causes);
         self.report(bus, now, cause);
         result
     }

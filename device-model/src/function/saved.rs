@@ -14,7 +14,7 @@ impl PciFunction {
             name: self.name().to_owned(),
             config: Hex(self.config.bytes().to_vec()),
             msix: self.capabilities.msix.as_ref().map(Msix::state),
-            interrupts: self.interrupts,
+            interrupts: self.interrupts.clone(),
             timers: self.timers.clone(),
             device: self.device.save(),
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use barscope_device::{
     Access, AccessSize, Backing, BarIndex, BarSpec, ConfigHeader, Context, DeviceMemory, InterruptPin,
-    MsiSpec, PciDevice, Refused, Region, Register, RegisterMap,
+    InterruptSet, MsiSpec, PciDevice, Refused, Region, Register, RegisterMap,
 };
 use serde_json::Value;
 
@@ -123,8 +123,8 @@ impl PciDevice for Puppet {
         self.causes = 1;
     }
 
-    fn interrupts(&self) -> u32 {
-        self.causes
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.insert_mask(self.causes.into());
     }
 
     fn backing(&self, region: Region) -> Backing {
