@@ -25,7 +25,7 @@ impl PciFunction {
             return self.config.read(offset, size);
         }
         if let Some(msix) = self.capabilities.msix.as_ref().filter(|msix| msix.claims(region, offset)) {
-            return msix.read(offset, size);
+            return msix.read(region, offset, size);
         }
         let (now, cause) = (bus.now, bus.cause);
         self.call(bus, now, cause, |device, context| device.read(context, region, offset, size))
@@ -64,7 +64,7 @@ impl PciFunction {
             return Ok(());
         }
         if let Some(msix) = self.capabilities.msix.as_mut().filter(|msix| msix.claims(region, offset)) {
-            msix.write(offset, size, value)?;
+            msix.write(region, offset, size, value)?;
             self.update_interrupts();
             self.report(bus, now, cause);
             return Ok(());
@@ -117,6 +117,7 @@ impl PciFunction {
         body: impl FnOnce(&mut dyn PciDevice, &mut Context<'_>) -> R,
     ) -> R {
         let bus_master = self.config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
+        self.causes.clear();
         let mut context = Context {
             now,
             late: 0,
@@ -125,11 +126,11 @@ impl PciFunction {
             memory: bus.memory,
             timers: &mut self.timers,
             effects: &mut self.effects,
-            repeated: 0,
+            repeated: &mut self.causes,
         };
         let result = body(&mut *self.device, &mut context);
         // So that they differ from what is pending now.
-        self.interrupts.causes &= !context.repeated;
+        self.interrupts.causes.remove_all(&self.causes);
         self.report(bus, now, cause);
         result
     }

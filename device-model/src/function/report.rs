@@ -59,15 +59,23 @@ impl PciFunction {
             }
         }
         // What else interrupts depend on changes by writes only, which update them.
-        if device.interrupts() != self.interrupts.causes {
-            self.update_interrupts();
+        self.causes.clear();
+        device.interrupts(&mut self.causes);
+        if self.causes != self.interrupts.causes {
+            self.take_causes();
         }
     }
 
     /// Adds what interrupt causes lead to now to the effects.
     pub(super) fn update_interrupts(&mut self) {
+        self.causes.clear();
+        self.device.interrupts(&mut self.causes);
+        self.take_causes();
+    }
+
+    fn take_causes(&mut self) {
         self.interrupts.update(
-            self.device.interrupts(),
+            &self.causes,
             self.header.interrupt_pin,
             &mut self.capabilities,
             &mut self.config,
