@@ -10,12 +10,13 @@ use barscope_trace::definition::{self, Definition};
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
 use object::{Object, ObjectSymbol, SymbolKind};
 
-use crate::boot::{self, BootError, BootProtocol, Payload};
+use crate::boot::{self, BootError, BootProtocol, Hardware, Payload};
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::host::{self, HostError};
 use crate::interned::Interned;
 use crate::memory::GuestMemory;
+use crate::placement::{Asking, NoRoom, Placement};
 use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
 use crate::shared::Shared;
@@ -111,6 +112,9 @@ pub enum MachineError {
         /// Where a function has to be for that.
         first: Bdf,
     },
+    /// Functions that ask for more addresses than there are.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 /// Builds a machine and starts its vCPUs.
@@ -119,6 +123,9 @@ pub enum MachineError {
 /// [`MachineError`], before a guest instruction ran.
 pub fn start(config: Config) -> Result<Running, MachineError> {
     let kvm = host::open_kvm(config.kvm.as_ref())?;
+    let functions = functions(config.devices)?;
+    let asking: Vec<_> = functions.iter().map(Asking::of).collect();
+    let placement = Placement::new(&asking, vcpu::reachable_bits(&kvm)?)?;
     let memory = GuestMemory::new(config.memory_mib << 20)?;
     let cpus = config.cpus;
     let payload = Payload {
@@ -126,12 +133,12 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
         initramfs: config.initramfs.as_deref(),
         command_line: &config.command_line,
     };
-    let protocol = boot::load(&memory, &payload, cpus)
+    let hardware = Hardware { cpus, above_4_gib: placement.above_4_gib().clone() };
+    let protocol = boot::load(&memory, &payload, &hardware)
         .map_err(|source| MachineError::Boot { kernel: config.kernel_name.clone(), source })?;
     if matches!(protocol, BootProtocol::Linux { .. }) && !capable::runs_linux(&kvm)? {
         return Err(HostError::NoLinux.into());
     }
-    let functions = functions(config.devices)?;
 
     let vm = Arc::new(host::create_vm(&kvm)?);
     vcpu::trap(&vm)?;
@@ -148,7 +155,7 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
         Dispatcher::new(functions, config.clock, Arc::clone(&platform), memory.size(), writer.clone())
             .map_err(HostError::from)?;
     if config.firmware {
-        dispatcher.run_firmware(&mut writer.lane(None))?;
+        dispatcher.run_firmware(&placement, &mut writer.lane(None))?;
     }
     let mut interned = Interned::new(&writer);
     let image = definition::Image { name: config.kernel_name, address_space: None };
@@ -163,10 +170,11 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let (requests, jobs) = Requests::new();
     let shared = Shared::new(dispatcher, memory, interned, console, requests, cpus, foreign_programs);
     let shared = Arc::new(shared);
+    let uncacheable = placement.uncacheable();
     let mut vcpus = Vec::new();
     for index in 0..cpus {
         let lane = writer.lane(Some(index));
-        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), Arc::clone(&shared), lane)?);
+        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), &uncacheable, Arc::clone(&shared), lane)?);
     }
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;

@@ -7,6 +7,7 @@ mod origin;
 mod registers;
 mod setup;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use barscope_trace::{BusAddress, EventKind, Lane};
@@ -14,6 +15,7 @@ use barscope_x86::{MAX_LENGTH, MemoryExit, MemoryTypes, PageWalk, Registers, rea
 use kvm_bindings::kvm_vcpu_events;
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 
+pub use self::cpuid::reachable_bits;
 pub use self::setup::trap;
 
 use self::exit::{Exit, PortExit};
@@ -53,7 +55,7 @@ pub struct Vcpu {
 }
 
 impl Vcpu {
-    /// Creates the vCPU with number `index` of `cpus`.
+    /// Creates the vCPU with number `index` of `cpus`, whose MTRRs make these ranges uncacheable.
     ///
     /// # Errors
     /// [`HostError::Ioctl`] if KVM refuses.
@@ -61,12 +63,13 @@ impl Vcpu {
         kvm: &Kvm,
         vm: &VmFd,
         (index, cpus): (u8, u8),
+        uncacheable: &[RangeInclusive<u64>],
         shared: Arc<Shared>,
         lane: Lane,
     ) -> Result<Self, HostError> {
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
-        let memory_types = setup::prepare(kvm, &mut fd, index, cpus)?;
+        let memory_types = setup::prepare(kvm, &mut fd, (index, cpus), uncacheable)?;
         if kvm.check_extension(Cap::CoalescedMmio) {
             fd.map_coalesced_mmio_ring()
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
