@@ -186,7 +186,7 @@ impl Vcpu {
             let access = Access {
                 address: BusAddress::Memory(write.phys_addr),
                 request: Request::write(size, exit::little_endian(&write.data[..usize::from(size)])),
-                vcpu: self.index,
+                vcpu: Some(self.index),
                 origin: Origin { coalesced: true, ..Origin::default() },
             };
             shared.dispatcher.gathered(&mut self.lane, &access, write.phys_addr)?;
@@ -202,7 +202,7 @@ impl Vcpu {
         let access = Access {
             address: BusAddress::Memory(exit.address),
             request: Request { size: exit.size, written: exit.written },
-            vcpu: self.index,
+            vcpu: Some(self.index),
             origin,
         };
         let value = self.shared.dispatcher.access(&mut self.lane, &access)?;
@@ -257,7 +257,7 @@ impl Vcpu {
         let access = Access {
             address: BusAddress::Port(port),
             request: Request { size, written: written.map(u64::from) },
-            vcpu: self.index,
+            vcpu: Some(self.index),
             origin,
         };
         Ok(self.shared.dispatcher.access(&mut self.lane, &access)? as u32)
