@@ -8,7 +8,6 @@ pub mod falsify;
 pub mod instructions;
 pub mod mutation;
 pub mod nested;
-pub mod raw_guest;
 pub mod routes;
 pub mod workspace;
 
@@ -28,6 +27,7 @@ use barscope_vmm::session::{self, Guest};
 use barscope_vmm::{Place, Stop};
 use tempfile::TempDir;
 
+pub use barscope_cost::raw_guest;
 pub use nested::NestedRun;
 
 /// A machine to be run.

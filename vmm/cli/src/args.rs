@@ -80,6 +80,8 @@ pub enum Action {
     Stats(Stats),
     /// Hold expectation files against a trace.
     Check(Check),
+    /// Measure what barscope costs, next to a loop that only answers the guest.
+    Bench(Bench),
     /// Tell the language of filters and expectation files, as Markdown.
     Language,
     /// List devices with their regions, registers and options, as Markdown.
@@ -156,6 +158,26 @@ pub struct Stats {
     /// The most rows of each list, in text
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub top: usize,
+}
+
+/// Options of `bench`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Every block of accesses runs in turns with one of the bare loop; a ratio is the median of the ratios of blocks beside
+each other, a spread the distance of their tenth percentile from their ninetieth, as a part of that.
+Exit code: 0 measured, whether aims are met or missed, 3 the host can't.")]
+pub struct Bench {
+    /// Measure only this, and what it is compared with; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(barscope_cost::Plan::names()))]
+    pub only: Vec<String>,
+
+    /// As short as a test may take
+    #[arg(long)]
+    pub quick: bool,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
 }
 
 /// Options of `completions`.
@@ -448,7 +470,7 @@ impl Run {
 
     /// How long the trace may become, and what it may replace.
     pub fn trace_options(&self) -> WriteOptions {
-        WriteOptions { limit: self.trace_limit, force: self.force }
+        WriteOptions { limit: self.trace_limit, force: self.force, ..WriteOptions::default() }
     }
 
     /// Those that are read.

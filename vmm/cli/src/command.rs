@@ -13,7 +13,7 @@ use crate::args::{self, Action, Args};
 use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
-use crate::{check, completions, devices, explain, maps, nested, poke, run, show, stats};
+use crate::{bench, check, completions, devices, explain, maps, nested, poke, run, show, stats};
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
 ///
@@ -81,6 +81,7 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Run(args) if args.nested => nested::run(&args).map(ExitCode::from),
         Action::Run(args) => run::run(&args).map(ExitCode::from),
         Action::Show(args) => show::show(&args).map(ExitCode::from),
+        Action::Bench(args) => bench::bench(&args).map(ExitCode::from),
         Action::Check(args) => check::check(&args).map(ExitCode::from),
         Action::Language => language().map(ExitCode::from),
         Action::Explain(args) => explain::explain(&args).map(ExitCode::from),

@@ -113,6 +113,9 @@ pub enum Failure {
     /// A record can't be explained.
     #[error(transparent)]
     Explain(#[from] barscope_analysis::explain::ExplainError),
+    /// Something can't be measured.
+    #[error(transparent)]
+    Cost(#[from] barscope_cost::Error),
     /// The thread that prints is gone.
     #[error(
         "the thread that prints ended without an answer: please report it, with the command and {BACKTRACE}"
@@ -156,7 +159,7 @@ impl Failure {
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
-            Failure::Lost | Failure::Print(_) => Code::Host,
+            Failure::Cost(_) | Failure::Lost | Failure::Print(_) => Code::Host,
         }
     }
 }

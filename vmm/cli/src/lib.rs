@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod bench;
 mod check;
 mod choice;
 mod command;

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use barscope_analysis::check::Expectations;
+use barscope_analysis::print::TextPrinter;
 use barscope_analysis::watch::Watch;
 use barscope_device::{Bdf, Hex, Region};
 use barscope_trace::definition::Function;
@@ -51,7 +52,14 @@ pub fn poke(args: &Poke) -> Result<Code, Failure> {
     let places: Vec<Bdf> = devices.iter().map(|(bdf, _)| *bdf).collect();
     let bare = Bare::new(devices, args.firmware == Firmware::On, &path, options)?;
     let mut tail = Tail::open(&path)?;
-    let printer = output::printer(args.format, tail.info().clock, true);
+    let clock = tail.info().clock;
+    let printer = match args.format {
+        Format::Text if args.trace.is_none() => {
+            let printer = TextPrinter::new(output::buffered(), clock, output::width(), output::color());
+            Box::new(printer.selective().without_file())
+        }
+        format => output::printer(format, clock, true),
+    };
     let mut watch = Watch::new(None, Some(printer), Expectations::default());
     for event in tail.poll()? {
         watch.pass(tail.definitions(), &event);

@@ -16,6 +16,7 @@ use crate::dispatch::Dispatcher;
 use crate::host::{self, HostError};
 use crate::interned::Interned;
 use crate::memory::GuestMemory;
+use crate::observer::Observer;
 use crate::placement::{Asking, NoRoom, Placement};
 use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
@@ -122,6 +123,17 @@ pub enum MachineError {
 /// # Errors
 /// [`MachineError`], before a guest instruction ran.
 pub fn start(config: Config) -> Result<Running, MachineError> {
+    start_observed(config, |_| ())
+}
+
+/// The same with somebody who watches each vCPU, made for its number.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_observed<O: Observer>(
+    config: Config,
+    mut observer: impl FnMut(u8) -> O,
+) -> Result<Running, MachineError> {
     let kvm = host::open_kvm(config.kvm.as_ref())?;
     let functions = functions(config.devices)?;
     let asking: Vec<_> = functions.iter().map(Asking::of).collect();
@@ -174,7 +186,8 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let mut vcpus = Vec::new();
     for index in 0..cpus {
         let lane = writer.lane(Some(index));
-        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), &uncacheable, Arc::clone(&shared), lane)?);
+        let shared = Arc::clone(&shared);
+        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), &uncacheable, shared, lane, observer(index))?);
     }
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;

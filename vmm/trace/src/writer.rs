@@ -33,6 +33,8 @@ pub struct Writer(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    /// Whether events are stored.
+    events: bool,
     began: Instant,
     header: Mapping,
     next_seq: AtomicU64,
@@ -49,6 +51,9 @@ pub struct WriteOptions {
     pub limit: u64,
     /// Whether a file that is no trace may be replaced.
     pub force: bool,
+    /// Whether events are stored. Without, the file holds definitions only, sequence numbers are taken and every event
+    /// counts as lost: what a machine costs that records nothing can be measured so.
+    pub events: bool,
 }
 
 impl WriteOptions {
@@ -60,7 +65,7 @@ impl WriteOptions {
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { limit: Self::LIMIT, force: false }
+        Self { limit: Self::LIMIT, force: false, events: true }
     }
 }
 
@@ -97,6 +102,7 @@ impl Writer {
         }
         Ok(Self(Arc::new(Shared {
             path: path.to_owned(),
+            events: options.events,
             began: Instant::now(),
             header,
             next_seq: AtomicU64::new(1),
@@ -180,8 +186,11 @@ impl Writer {
         self.0.next_seq.load(Ordering::Relaxed) - 1
     }
 
-    /// Nanoseconds of the host's monotonic clock since the trace began.
+    /// Nanoseconds of the host's monotonic clock since the trace began; 0 where no event is stored that needs it.
     pub fn now_ns(&self) -> u64 {
+        if !self.0.events {
+            return 0;
+        }
         u64::try_from(self.0.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
@@ -311,6 +320,11 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// Whether events are stored: what only a record needs to know need not be found out otherwise.
+    pub fn stores(&self) -> bool {
+        self.shared.events
+    }
+
     /// Records `event`, whose sequence number comes from [`Writer::reserve`].
     ///
     /// # Errors
@@ -318,6 +332,9 @@ impl Lane {
     /// early: this one is in the trace, the next one won't be.
     pub fn record(&mut self, event: &Event) -> Result<(), WriteError> {
         self.shared.check_open()?;
+        if !self.shared.events {
+            return Ok(());
+        }
         let record = slot::encode(event);
         if self.block.is_none() || self.next + record.slots > BLOCK_SLOTS {
             let full = self.block.as_ref();
