@@ -6,7 +6,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+pub use serde_json::Value;
 
 use crate::capability::MsixState;
 use crate::hex::Hex;

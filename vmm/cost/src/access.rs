@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::image::{self, Loop, Op, Place};
-use crate::ours::{self, Device, Record, Setup};
+use crate::ours::{self, Device, LAB, Record, Setup};
 use crate::row::{Aim, Row};
 use crate::samples::Samples;
 use crate::{Error, Plan, bare};
@@ -62,12 +62,12 @@ impl Way {
 
     fn device(self) -> Device {
         let options: &[_] = match self {
-            Self::Bare | Self::Bus | Self::Traced | Self::Printed => &[],
+            Self::Bare | Self::Bus | Self::Traced | Self::Printed => return LAB,
             Self::Ioeventfd => &[("doorbells", "ioeventfd")],
             Self::Coalesced => &[("doorbells", "coalesced")],
             Self::Direct => &[("memory", "direct")],
         };
-        Device { name: "lab", options }
+        Device { options, ..LAB }
     }
 
     /// Time between the marks of a guest.
@@ -108,7 +108,7 @@ impl Block {
 
     fn run(&mut self) -> Result<(), Error> {
         let time = self.way.time(&self.image)?;
-        self.ns.push(time.as_nanos() as f64 / f64::from(self.guest.made()));
+        self.ns.extend(time.as_nanos() as f64 / f64::from(self.guest.made()));
         Ok(())
     }
 }

@@ -3,13 +3,14 @@
 //! It shares no code with our machine, so that what makes that slow can't make this slow too.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kvm_bindings::{kvm_regs, kvm_segment, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 use crate::Error;
+use crate::clock::Stamp;
 use crate::image::{CONFIG_DATA, MARK};
 use crate::raw_guest::{self, ENTRY};
 
@@ -75,8 +76,8 @@ impl Machine {
                 VcpuExit::MmioWrite(_, data) => register[..data.len()].copy_from_slice(data),
                 VcpuExit::IoIn(CONFIG_DATA, data) => data.copy_from_slice(&id.to_le_bytes()[..data.len()]),
                 VcpuExit::IoOut(MARK, _) => match began {
-                    None => began = Some(Instant::now()),
-                    Some(began) => return Ok(began.elapsed()),
+                    None => began = Some(Stamp::now()),
+                    Some(began) => return Ok(Stamp::now().since(began)),
                 },
                 VcpuExit::IoOut(..) => {}
                 other => return Err(ended(format!("unexpected exit {other:?}"))),

@@ -2,14 +2,17 @@
 
 mod access;
 mod bare;
+mod clock;
 mod error;
 mod image;
 pub mod long_mode;
+mod observers;
 mod ours;
 mod printer;
 pub mod raw_guest;
 mod row;
 mod samples;
+mod user_time;
 
 use std::time::Duration;
 
@@ -41,7 +44,7 @@ impl Plan {
 
     /// Names of all rows.
     pub fn names() -> Vec<&'static str> {
-        access::names().collect()
+        access::names().chain(user_time::NAMES).collect()
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -54,5 +57,6 @@ impl Plan {
 /// # Errors
 /// If the host can't run a guest, or one does something else than its loop.
 pub fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
-    access::measure(plan, each)
+    access::measure(plan, each)?;
+    user_time::measure(plan, each)
 }

@@ -1,6 +1,6 @@
 //! The same guest in our machine.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use barscope_device::{Bdf, PciDevice};
@@ -12,7 +12,7 @@ use barscope_vmm::session::{self, Guest};
 use tempfile::TempDir;
 
 use crate::Error;
-use crate::image::MARK;
+use crate::observers::Marks;
 use crate::printer::Printer;
 
 /// How long a block may take.
@@ -26,6 +26,9 @@ pub struct Device {
     /// What isn't as usual.
     pub options: &'static [(&'static str, &'static str)],
 }
+
+/// `lab` as it is without options.
+pub const LAB: Device = Device { name: "lab", options: &[] };
 
 impl Device {
     fn make(self) -> Result<Box<dyn PciDevice>, Error> {
@@ -62,9 +65,8 @@ pub enum Record {
 /// If the host can't run it, or it does something else than its loop.
 pub fn time(image: &[u8], setup: Setup) -> Result<Duration, Error> {
     let (times, marks) = channel();
-    let observer = move |_| Marks { began: None, times: times.clone() };
-    run(image, setup, observer)?;
-    marked(&marks)
+    run(image, setup, |_| Marks::new(times.clone()))?;
+    sent(&marks)
 }
 
 /// Runs a guest to its end, watched from the inside.
@@ -96,27 +98,11 @@ pub fn run<O: Observer>(image: &[u8], setup: Setup, observer: impl FnMut(u8) -> 
     }
 }
 
-/// The time that a [`Marks`] has sent.
-fn marked(marks: &Receiver<Duration>) -> Result<Duration, Error> {
+/// What an observer has sent, once its machine ended.
+///
+/// # Errors
+/// If it saw no two marks: the guest found no function to access.
+pub fn sent<T>(sent: &Receiver<T>) -> Result<T, Error> {
     let missing = |_| Error::Guest { machine: "barscope", what: "it found no device".to_owned() };
-    marks.try_recv().map_err(missing)
-}
-
-/// Takes the time between marks.
-struct Marks {
-    began: Option<Instant>,
-    times: Sender<Duration>,
-}
-
-impl Observer for Marks {
-    fn port(&mut self, port: u16) {
-        if port != MARK {
-            return;
-        }
-        match self.began {
-            None => self.began = Some(Instant::now()),
-            // Whoever asked is waiting.
-            Some(began) => self.times.send(began.elapsed()).unwrap_or_default(),
-        }
-    }
+    sent.try_recv().map_err(missing)
 }

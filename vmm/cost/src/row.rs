@@ -84,6 +84,21 @@ impl Aim {
         Self { figure: Figure::Value, at_most: false, limit }
     }
 
+    /// Whether it is about [`Row::ratio`], not about [`Row::value`].
+    pub fn is_ratio(&self) -> bool {
+        self.figure == Figure::Ratio
+    }
+
+    /// `<=` or `>=`.
+    pub fn sign(&self) -> &'static str {
+        if self.at_most { "<=" } else { ">=" }
+    }
+
+    /// What the figure is held against.
+    pub fn limit(&self) -> f64 {
+        self.limit
+    }
+
     fn holds(self, figure: f64) -> bool {
         if self.at_most { figure <= self.limit } else { figure >= self.limit }
     }
@@ -91,9 +106,8 @@ impl Aim {
 
 impl fmt::Display for Aim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let times = if self.figure == Figure::Ratio { "x" } else { "" };
-        let sign = if self.at_most { "<=" } else { ">=" };
-        write!(f, "{sign} {times}{}", self.limit)
+        let times = if self.is_ratio() { "x" } else { "" };
+        write!(f, "{} {times}{}", self.sign(), self.limit)
     }
 }
 
