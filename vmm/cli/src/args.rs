@@ -108,6 +108,10 @@ pub struct Bench {
     #[arg(long)]
     pub quick: bool,
 
+    /// Run the bare loop to its first access, and say so by a byte
+    #[arg(long, hide = true)]
+    pub bare_start: bool,
+
     /// How to print
     #[arg(long, default_value = "text")]
     pub format: Format,
