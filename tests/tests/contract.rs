@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use barscope_device::{BarIndex, Field, PciDevice, Region, Register, RegisterMap};
 use barscope_devices::lab::Lab;
-use barscope_devices::{Options, catalog};
+use barscope_devices::ticker::Ticker;
 
 #[path = "../../guest-driver/test-kernel/src/lab/registers.rs"]
 mod guest;
@@ -85,8 +85,7 @@ fn guest_and_model_put_the_registers_at_the_same_offsets() {
 
 #[test]
 fn guest_and_model_give_the_ticker_one_identity_and_the_same_registers() {
-    let device = catalog::named("ticker").unwrap();
-    let device = (device.new)(&Options::defaults(device.options));
+    let device = Ticker::default();
     let header = device.header();
 
     assert_eq!(ticker::PCI_ID & 0xffff, u32::from(header.vendor));

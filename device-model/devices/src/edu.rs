@@ -63,11 +63,9 @@ use std::borrow::Cow;
 
 use barscope_device::{
     Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, DeviceMemory, Field, Hex,
-    InterruptPin, MsiSpec, PciDevice, Refused, Region, Register, RegisterMap, state,
+    InterruptPin, MsiSpec, OptionSpec, Options, PciDevice, Refused, Region, Register, RegisterMap, state,
 };
 use serde_json::Value;
-
-use crate::option::{OptionSpec, Options};
 
 use parts::aligned_parts;
 use registers::{COMPUTATION, Registers};
@@ -99,12 +97,10 @@ const BUFFER_SIZE: usize = 4096;
 const NARROWEST: AccessSize = AccessSize::Dword;
 
 /// Options.
-pub const OPTIONS: &[OptionSpec] = &[OptionSpec {
-    name: "dma-bits",
-    values: &["16", "24", "28", "30", "32", "40", "48", "64"],
-    default: "28",
-    doc: "bits of an address for DMA that count (QEMU's dma_mask)",
-}];
+pub fn options() -> Vec<OptionSpec> {
+    let bits = &["16", "24", "28", "30", "32", "40", "48", "64"];
+    vec![OptionSpec::new("dma-bits", bits, "28", "bits of an address for DMA that count (QEMU's dma_mask)")]
+}
 
 const ID_FIELDS: &[Field] = &[
     Field::new("SIGNATURE", 0, 8, "0xed"),
@@ -171,6 +167,12 @@ pub struct Edu {
     dma_bits: u8,
     registers: Registers,
     buffer: DeviceMemory,
+}
+
+impl Default for Edu {
+    fn default() -> Self {
+        Self::new(&Options::defaults(&options()))
+    }
 }
 
 impl Edu {

@@ -116,6 +116,7 @@ pub const SCENARIOS: &[Scenario] = &[
         .that_needs(Needs::Ticker),
     scenario("sub-page-bar", "what else does a program get with a BAR that is smaller than a page?")
         .that_needs(Needs::Ticker),
+    scenario("every-bar", "do all BARs on the bus answer, wherever they are and however large?"),
     scenario("two-vcpus", "is each vCPU's order kept, and nothing lost, when two use a device at once?")
         .that_needs(Needs::SecondCpu),
 ];

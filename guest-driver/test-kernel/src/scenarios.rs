@@ -5,6 +5,7 @@
 mod bugs;
 mod dma;
 mod edges;
+mod every_bar;
 mod independence;
 mod interrupt;
 mod limits;
@@ -16,7 +17,7 @@ mod registers;
 mod shapes;
 mod two_cpus;
 
-use Play::{Alone, AtMemoryEnd, OnTwoCpus, With, WithTicker};
+use Play::{Alone, AtMemoryEnd, OnMachine, OnTwoCpus, With, WithTicker};
 use barscope_guest_abi::scenario::{ARGUMENT, Needs, SCENARIOS};
 use interrupt::MESSAGES_LOG2;
 
@@ -24,7 +25,7 @@ use crate::bench;
 use crate::boot_info;
 use crate::check::{Failure, holds};
 use crate::lab::{File, MessageTable, Messages};
-use crate::pci::Function;
+use crate::pci::{Bus, Function};
 use crate::process::{Exit, Process};
 use crate::second_cpu::SecondCpu;
 use crate::text::Text;
@@ -42,6 +43,8 @@ pub struct Machine {
     pub memory_end: u64,
     /// Another CPU.
     pub second_cpu: Option<SecondCpu>,
+    /// All functions.
+    pub bus: Bus,
 }
 
 impl Machine {
@@ -72,12 +75,14 @@ enum Play {
     AtMemoryEnd(fn(&Function, u64) -> Shown),
     OnTwoCpus(fn(&Function, SecondCpu) -> Shown),
     WithTicker(fn(&Function, &Function) -> Shown),
+    /// With everything that there is.
+    OnMachine(fn(&Machine) -> Shown),
 }
 
 impl Play {
     const fn needs(self) -> Needs {
         match self {
-            Play::Alone(_) | Play::AtMemoryEnd(_) => Needs::Nothing,
+            Play::Alone(_) | Play::AtMemoryEnd(_) | Play::OnMachine(_) => Needs::Nothing,
             Play::With(needs, _) => needs,
             Play::OnTwoCpus(_) => Needs::SecondCpu,
             Play::WithTicker(_) => Needs::Ticker,
@@ -132,6 +137,7 @@ const TABLE: &[(&str, Play)] = &[
     ("function-level-reset", Alone(power::function_reset)),
     ("shared-line", WithTicker(interrupt::shared_line)),
     ("sub-page-bar", WithTicker(regions::sub_page_bar)),
+    ("every-bar", OnMachine(every_bar::every_bar)),
     ("two-vcpus", OnTwoCpus(two_cpus::two_cpus)),
 ];
 
@@ -188,6 +194,7 @@ fn play_one(name: &str, scenario: Play, machine: &Machine) -> bool {
         (AtMemoryEnd(play), Machine { lab, memory_end, .. }) => play(lab, *memory_end),
         (OnTwoCpus(play), Machine { lab, second_cpu: Some(second_cpu), .. }) => play(lab, *second_cpu),
         (WithTicker(play), Machine { lab, ticker: Some(ticker), .. }) => play(lab, ticker),
+        (OnMachine(play), machine) => play(machine),
         (OnTwoCpus(_) | WithTicker(_), _) => Err(Failure::Reason(needs.missing())),
     };
     match shown {

@@ -31,15 +31,11 @@ pub struct Device {
 pub const LAB: Device = Device { name: "lab", options: &[] };
 
 impl Device {
-    /// A device as described.
-    ///
-    /// # Errors
-    /// If the catalogue has no such device.
-    pub fn make(self) -> Result<Box<dyn PciDevice>, Error> {
+    fn make(self) -> Result<Box<dyn PciDevice>, Error> {
         let unknown = || Error::Guest { machine: "barscope", what: format!("no device {self:?}") };
         let entry = catalog::named(self.name).ok_or_else(unknown)?;
-        let options = entry.options(self.options).map_err(|_| unknown())?;
-        Ok((entry.new)(&options))
+        let options = entry.parse(self.options).map_err(|_| unknown())?;
+        entry.functions(&options).pop().ok_or_else(unknown)
     }
 }
 

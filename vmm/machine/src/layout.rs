@@ -37,11 +37,9 @@ pub const ECAM_SIZE: u64 = 0x10_0000;
 
 /// Memory window for 32-bit BARs, as the DSDT announces it.
 pub const PCI_MEMORY_32: std::ops::RangeInclusive<u64> = 0xf000_0000..=0xfebf_ffff;
-/// Memory window for 64-bit BARs.
-pub const PCI_MEMORY_64: std::ops::RangeInclusive<u64> = 0x8_0000_0000..=0xf_ffff_ffff;
-/// What firmware makes uncacheable: everything from ECAM, the first PCI window, to 4 GiB, and the window for
-/// 64-bit BARs.
-pub const UNCACHEABLE: [std::ops::RangeInclusive<u64>; 2] = [ECAM_BASE..=0xffff_ffff, PCI_MEMORY_64];
+/// How many bits the addresses of the smallest memory window for 64-bit BARs have: it is their upper half, from
+/// 32 GiB to 64 GiB. Where devices ask for more, the window ends later: see `placement`.
+pub const PCI_MEMORY_64_BITS: u32 = 36;
 /// I/O window for BARs, as the DSDT announces it. A BAR that software puts elsewhere is reached there, too,
 /// if nothing of [`FIXED_PORTS`] is. Accesses to this window are recorded whether a BAR takes them or not,
 /// accesses elsewhere if a BAR takes them or would if it could: kernels look for many old devices at ports

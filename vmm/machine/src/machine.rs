@@ -4,28 +4,26 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use barscope_device::{Bdf, PciDevice, PciFunction};
+use barscope_device::{Bdf, Devices, PciDevice, PciFunction};
 use barscope_guests::TEST_KERNEL;
 use barscope_trace::definition::{self, Definition};
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
 use object::{Object, ObjectSymbol, SymbolKind};
 
-use crate::boot::{self, BootError, BootProtocol, Payload};
+use crate::boot::{self, BootError, BootProtocol, Hardware, Payload};
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::host::{self, HostError};
 use crate::interned::Interned;
 use crate::memory::GuestMemory;
 use crate::observer::Observer;
+use crate::placement::{Asking, NoRoom, Placement};
 use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
 use crate::shared::Shared;
 use crate::threads::{Relay, Requests};
 use crate::vcpu::{self, Vcpu};
 use crate::{capable, layout};
-
-/// Devices and where they are.
-pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;
 
 /// What to build a machine from.
 pub struct Config {
@@ -115,6 +113,9 @@ pub enum MachineError {
         /// Where a function has to be for that.
         first: Bdf,
     },
+    /// Functions that ask for more addresses than there are.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 /// Builds a machine and starts its vCPUs.
@@ -134,6 +135,9 @@ pub fn start_observed<O: Observer>(
     mut observer: impl FnMut(u8) -> O,
 ) -> Result<Running, MachineError> {
     let kvm = host::open_kvm(config.kvm.as_ref())?;
+    let functions = functions(config.devices)?;
+    let asking: Vec<_> = functions.iter().map(Asking::of).collect();
+    let placement = Placement::new(&asking, vcpu::reachable_bits(&kvm)?)?;
     let memory = GuestMemory::new(config.memory_mib << 20)?;
     let cpus = config.cpus;
     let payload = Payload {
@@ -141,12 +145,12 @@ pub fn start_observed<O: Observer>(
         initramfs: config.initramfs.as_deref(),
         command_line: &config.command_line,
     };
-    let protocol = boot::load(&memory, &payload, cpus)
+    let hardware = Hardware { cpus, above_4_gib: placement.above_4_gib().clone() };
+    let protocol = boot::load(&memory, &payload, &hardware)
         .map_err(|source| MachineError::Boot { kernel: config.kernel_name.clone(), source })?;
     if matches!(protocol, BootProtocol::Linux { .. }) && !capable::runs_linux(&kvm)? {
         return Err(HostError::NoLinux.into());
     }
-    let functions = functions(config.devices)?;
 
     let vm = Arc::new(host::create_vm(&kvm)?);
     vcpu::trap(&vm)?;
@@ -163,7 +167,7 @@ pub fn start_observed<O: Observer>(
         Dispatcher::new(functions, config.clock, Arc::clone(&platform), memory.size(), writer.clone())
             .map_err(HostError::from)?;
     if config.firmware {
-        dispatcher.run_firmware(&mut writer.lane(None))?;
+        dispatcher.run_firmware(&placement, &mut writer.lane(None))?;
     }
     let mut interned = Interned::new(&writer);
     let image = definition::Image { name: config.kernel_name, address_space: None };
@@ -178,10 +182,12 @@ pub fn start_observed<O: Observer>(
     let (requests, jobs) = Requests::new();
     let shared = Shared::new(dispatcher, memory, interned, console, requests, cpus, foreign_programs);
     let shared = Arc::new(shared);
+    let uncacheable = placement.uncacheable();
     let mut vcpus = Vec::new();
     for index in 0..cpus {
         let lane = writer.lane(Some(index));
-        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), Arc::clone(&shared), lane, observer(index))?);
+        let shared = Arc::clone(&shared);
+        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), &uncacheable, shared, lane, observer(index))?);
     }
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;

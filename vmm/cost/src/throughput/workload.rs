@@ -5,14 +5,15 @@
 
 use std::path::Path as FilePath;
 
-use barscope_device::{BarIndex, Bdf, Region, Space};
+use barscope_device::{BarIndex, Bdf, PciDevice, Region, Space};
+use barscope_devices::lab::Lab;
 use barscope_trace::definition::{
     Bar, Function, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
 use barscope_trace::event::{AccessEvent, Target};
 use barscope_trace::{Clock, Definition, End, Event, EventKind, Id, Lane, WriteError, Writer};
 
-use crate::{Error, ours};
+use crate::Error;
 
 const BAR0: u64 = 0xfe00_0000;
 const BAR2: u64 = 0x8_0000_0000;
@@ -56,7 +57,7 @@ impl<'a> Guest<'a> {
     fn new(writer: &'a Writer) -> Result<Self, Error> {
         let define = |definition| writer.define(&definition);
         define(Definition::Machine(Machine { guest: "workload".into(), vcpus: 2, memory: 32 << 20 }))?;
-        let model = ours::LAB.make()?;
+        let model = Lab::default();
         let lab = define(Definition::Function(Function {
             bdf: Bdf::from_routing_id(0x20),
             name: "lab".into(),

@@ -2,6 +2,8 @@
 //! windows. ECAM is reserved twice, by the PVH memory map and by a PNP0C02 device: otherwise Linux
 //! ignores it (PCI Firmware 3.3, section 4.1.2).
 
+use std::ops::RangeInclusive;
+
 use acpi_tables::aml::{
     AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Interrupt, Memory32Fixed, Name, Package,
     PackageBuilder, ResourceTemplate, Scope,
@@ -16,7 +18,7 @@ use acpi_tables::xsdt::XSDT;
 use acpi_tables::{Aml, aml};
 use vm_memory::{Bytes, GuestAddress};
 
-use super::BootError;
+use super::{BootError, Hardware};
 use crate::layout;
 use crate::memory::GuestMemory;
 
@@ -30,12 +32,12 @@ const NO_VGA: u16 = 1 << 2;
 const NO_CMOS_CLOCK: u16 = 1 << 5;
 
 /// Writes all tables; the RSDP's physical address.
-pub(super) fn write(memory: &GuestMemory, cpus: u8) -> Result<u64, BootError> {
+pub(super) fn write(memory: &GuestMemory, hardware: &Hardware) -> Result<u64, BootError> {
     let mut tables = Tables { memory, next: layout::ACPI_BASE + 64 };
 
-    let dsdt = tables.add(&dsdt())?;
+    let dsdt = tables.add(&dsdt(&hardware.above_4_gib))?;
     let fadt = tables.add(&fadt(dsdt))?;
-    let madt = tables.add(&madt(cpus))?;
+    let madt = tables.add(&madt(hardware.cpus))?;
     let mut mcfg = MCFG::new(OEM, OEM_TABLE, OEM_REVISION);
     mcfg.add_ecam(layout::ECAM_BASE, 0, 0, 0);
     let mcfg = tables.add(&mcfg)?;
@@ -122,7 +124,7 @@ fn interrupt_routing() -> PackageBuilder {
     routing
 }
 
-fn dsdt() -> Sdt {
+fn dsdt(above_4_gib: &RangeInclusive<u64>) -> Sdt {
     let mut code = Vec::new();
     let buses = AddressSpace::new_bus_number(0u16, 0);
     let config_ports = IO::new(*layout::CONFIG_PORTS.start(), *layout::CONFIG_PORTS.start(), 1, 8);
@@ -137,12 +139,13 @@ fn dsdt() -> Sdt {
     let memory_64 = AddressSpace::new_memory(
         AddressSpaceCacheable::NotCacheable,
         true,
-        *layout::PCI_MEMORY_64.start(),
-        *layout::PCI_MEMORY_64.end(),
+        *above_4_gib.start(),
+        *above_4_gib.end(),
         None,
     );
     let routing = interrupt_routing();
-    let windows = ResourceTemplate::new(vec![&buses, &config_ports, &ports, &memory_32, &memory_64]);
+    // First what a guest may look for before it can interpret all of this.
+    let windows = ResourceTemplate::new(vec![&memory_64, &buses, &config_ports, &ports, &memory_32]);
     let ecam = Memory32Fixed::new(true, layout::ECAM_BASE as u32, layout::ECAM_SIZE as u32);
     let reserved = ResourceTemplate::new(vec![&ecam]);
     let (first, last) = (*layout::SERIAL_PORTS.start(), *layout::SERIAL_PORTS.end());
@@ -150,7 +153,6 @@ fn dsdt() -> Sdt {
     let serial_interrupt = Interrupt::new(true, true, false, false, layout::SERIAL_GSI.into());
     let serial = ResourceTemplate::new(vec![&serial_ports, &serial_interrupt]);
     let soft_off = Package::new(vec![&layout::SLEEP_OFF]);
-    Name::new("_S5_".into(), &soft_off).to_aml_bytes(&mut code);
     Scope::new(
         "_SB_".into(),
         vec![
@@ -184,6 +186,7 @@ fn dsdt() -> Sdt {
         ],
     )
     .to_aml_bytes(&mut code);
+    Name::new("_S5_".into(), &soft_off).to_aml_bytes(&mut code);
 
     let mut dsdt = Sdt::new(*b"DSDT", 36, 2, OEM, OEM_TABLE, OEM_REVISION);
     dsdt.append_slice(&code);

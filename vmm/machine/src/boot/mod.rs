@@ -5,6 +5,7 @@ mod linux;
 mod pvh;
 
 use std::io::Cursor;
+use std::ops::RangeInclusive;
 
 use kvm_bindings::{kvm_regs, kvm_sregs};
 use linux_loader::loader::elf::{Elf, Error as ElfError, PvhBootCapability};
@@ -78,6 +79,14 @@ pub struct Payload<'a> {
     pub command_line: &'a str,
 }
 
+/// What firmware tells a guest of the machine, beyond what never changes.
+pub struct Hardware {
+    /// Number of vCPUs.
+    pub cpus: u8,
+    /// The window for 64-bit BARs.
+    pub above_4_gib: RangeInclusive<u64>,
+}
+
 /// How a kernel expects to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BootProtocol {
@@ -97,16 +106,20 @@ pub enum BootProtocol {
 ///
 /// # Errors
 /// [`BootError`], with what is wrong with the file.
-pub fn load(memory: &GuestMemory, payload: &Payload<'_>, cpus: u8) -> Result<BootProtocol, BootError> {
+pub fn load(
+    memory: &GuestMemory,
+    payload: &Payload<'_>,
+    hardware: &Hardware,
+) -> Result<BootProtocol, BootError> {
     if payload.command_line.len() as u64 >= layout::COMMAND_LINE_MAX {
         return Err(BootError::CommandLine { length: payload.command_line.len() });
     }
     if linux::is_bzimage(payload.kernel) {
-        let rsdp = acpi::write(memory, cpus)?;
+        let rsdp = acpi::write(memory, hardware)?;
         return linux::load(memory, payload, rsdp);
     }
     let (entry, kernel_end) = load_elf(memory, payload.kernel)?;
-    let rsdp = acpi::write(memory, cpus)?;
+    let rsdp = acpi::write(memory, hardware)?;
     let initramfs = load_initramfs(memory, payload.initramfs, kernel_end, memory.size())?;
     pvh::write(memory, initramfs, rsdp)?;
     write_command_line(memory, payload.command_line)?;

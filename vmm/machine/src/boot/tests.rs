@@ -3,6 +3,8 @@ use barscope_x86::PhysicalMemory;
 use super::*;
 
 const MIB: u64 = 1 << 20;
+/// A machine with one vCPU, and the window that it has without large BARs.
+pub(super) const ONE_CPU: Hardware = Hardware { cpus: 1, above_4_gib: 0x8_0000_0000..=0xf_ffff_ffff };
 /// Where the parts of [`kernel`] lie in the file.
 const PROGRAM_HEADERS: usize = 64;
 const LOAD: usize = PROGRAM_HEADERS + 56;
@@ -42,7 +44,7 @@ fn memory() -> GuestMemory {
 }
 
 fn load_with(memory: &GuestMemory, kernel: &[u8], command_line: &str) -> Result<BootProtocol, BootError> {
-    load(memory, &Payload { kernel, initramfs: None, command_line }, 1)
+    load(memory, &Payload { kernel, initramfs: None, command_line }, &ONE_CPU)
 }
 
 fn try_load(file: &[u8]) -> Result<BootProtocol, BootError> {

@@ -8,19 +8,17 @@ use crate::firmware;
 use crate::host::HostError;
 use crate::lock::lock;
 use crate::perform::{Request, perform};
+use crate::placement::Placement;
 use crate::platform::Platform;
 
 impl<P: Platform> Dispatcher<P> {
-    /// Gives BARs their addresses and lets functions decode them, as firmware does. The trace tells of it by
+    /// Gives BARs the addresses of `placement` and lets functions decode them, as firmware does. The trace tells of it by
     /// changes of configuration registers and by routes, none with a cause.
     ///
     /// # Errors
     /// [`HostError`] if the platform or the trace fails.
-    pub fn run_firmware(&self, lane: &mut Lane) -> Result<(), HostError> {
-        let headers: Vec<_> =
-            self.functions.iter().map(|slot| lock(&slot.function).header().clone()).collect();
-        let headers: Vec<_> = headers.iter().collect();
-        for write in firmware::writes(&headers) {
+    pub fn run_firmware(&self, placement: &Placement, lane: &mut Lane) -> Result<(), HostError> {
+        for write in firmware::writes(placement, self.functions.len()) {
             let firmware::Write { function: index, offset, size, value } = write;
             let slot = &self.functions[index];
             let mut function = lock(&slot.function);

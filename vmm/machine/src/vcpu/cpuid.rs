@@ -25,17 +25,37 @@ const CORES: u32 = 2 << 8;
 /// # Errors
 /// [`HostError::Ioctl`] if KVM refuses to say what it supports.
 pub fn for_vcpu(kvm: &Kvm, index: u8, cpus: u8) -> Result<CpuId, HostError> {
-    let failed = |source| HostError::ioctl("KVM_GET_SUPPORTED_CPUID", source);
-    let supported = kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(failed)?;
+    let supported = supported(kvm)?;
     let deadline = kvm.check_extension(Cap::TscDeadlineTimer);
     let entries = adapt(supported.as_slice(), index.into(), cpus.into(), deadline);
-    CpuId::from_entries(&entries).map_err(|_| failed(kvm_ioctls::Error::new(libc::E2BIG)))
+    let too_many = || HostError::ioctl("KVM_GET_SUPPORTED_CPUID", kvm_ioctls::Error::new(libc::E2BIG));
+    CpuId::from_entries(&entries).map_err(|_| too_many())
 }
 
 /// How many bits a physical address has (leaf 0x80000008, EAX); 36 if CPUID doesn't say.
 pub fn address_bits(cpuid: &CpuId) -> u32 {
     let leaf = cpuid.as_slice().iter().find(|entry| entry.function == 0x8000_0008);
     leaf.map_or(36, |leaf| leaf.eax & 0xff)
+}
+
+/// How many bits of a physical address this KVM can map for a guest: as many as an address has, unless its page
+/// tables reach less far, which it says in the same leaf (`virt/kvm/x86/cpuid.rst`; AMD's GuestPhysAddrSize).
+///
+/// # Errors
+/// [`HostError::Ioctl`] if KVM refuses to say what it supports.
+pub fn reachable_bits(kvm: &Kvm) -> Result<u32, HostError> {
+    Ok(reachable(&supported(kvm)?))
+}
+
+fn reachable(cpuid: &CpuId) -> u32 {
+    let leaf = cpuid.as_slice().iter().find(|entry| entry.function == 0x8000_0008);
+    let mapped = leaf.map_or(0, |leaf| leaf.eax >> 16 & 0xff);
+    if mapped == 0 { address_bits(cpuid) } else { mapped.min(address_bits(cpuid)) }
+}
+
+fn supported(kvm: &Kvm) -> Result<CpuId, HostError> {
+    kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
+        .map_err(|source| HostError::ioctl("KVM_GET_SUPPORTED_CPUID", source))
 }
 
 fn adapt(supported: &[kvm_cpuid_entry2], index: u32, cpus: u32, deadline: bool) -> Vec<kvm_cpuid_entry2> {
@@ -129,6 +149,15 @@ mod tests {
         addresses.eax = 0x3034;
         let bits = |entries: &[_]| address_bits(&CpuId::from_entries(entries).unwrap());
         assert_eq!((bits(&[addresses]), bits(&[])), (52, 36));
+    }
+
+    #[test]
+    fn a_kvm_that_maps_fewer_bits_than_an_address_has_reaches_as_far_as_it_maps() {
+        let reached = |eax| {
+            let leaf = kvm_cpuid_entry2 { eax, ..leaf(0x8000_0008, 0) };
+            reachable(&CpuId::from_entries(&[leaf]).unwrap())
+        };
+        assert_eq!([reached(0x3034), reached(0x0030_3934), reached(0x0034_3027)], [52, 48, 39]);
     }
 
     #[test]

@@ -4,9 +4,11 @@ mod cpuid;
 mod exit;
 mod kicked;
 mod origin;
+mod recent_walks;
 mod registers;
 mod setup;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use barscope_trace::{BusAddress, EventKind, Lane};
@@ -14,6 +16,7 @@ use barscope_x86::{MAX_LENGTH, MemoryExit, MemoryTypes, PageWalk, Registers, rea
 use kvm_bindings::kvm_vcpu_events;
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 
+pub use self::cpuid::reachable_bits;
 pub use self::setup::trap;
 
 use self::exit::{Exit, PortExit};
@@ -55,7 +58,7 @@ pub struct Vcpu<O> {
 }
 
 impl<O: Observer> Vcpu<O> {
-    /// Creates the vCPU with number `index` of `cpus`.
+    /// Creates the vCPU with number `index` of `cpus`, whose MTRRs make these ranges uncacheable.
     ///
     /// # Errors
     /// [`HostError::Ioctl`] if KVM refuses.
@@ -63,13 +66,14 @@ impl<O: Observer> Vcpu<O> {
         kvm: &Kvm,
         vm: &VmFd,
         (index, cpus): (u8, u8),
+        uncacheable: &[RangeInclusive<u64>],
         shared: Arc<Shared>,
         lane: Lane,
         observer: O,
     ) -> Result<Self, HostError> {
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
-        let memory_types = setup::prepare(kvm, &mut fd, index, cpus)?;
+        let memory_types = setup::prepare(kvm, &mut fd, (index, cpus), uncacheable)?;
         if kvm.check_extension(Cap::CoalescedMmio) {
             fd.map_coalesced_mmio_ring()
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
@@ -159,7 +163,7 @@ impl<O: Observer> Vcpu<O> {
                 let accepted =
                     MemoryTypes::allows(index, data) && setup::write_msr(&self.fd, index, data).is_ok();
                 if accepted {
-                    self.tracker.memory_types.write(index, data);
+                    self.tracker.write_msr(index, data);
                 }
                 exit::answer_msr(&mut self.fd, !accepted);
             }
@@ -176,9 +180,9 @@ impl<O: Observer> Vcpu<O> {
 
     /// Serves what KVM kept to itself until now, which is older than the exit.
     fn drain(&mut self) -> Result<(), HostError> {
-        let shared = Arc::clone(&self.shared);
-        shared.dispatcher.collect_doorbells(&mut self.lane)?;
-        let Some(_only_reader) = shared.dispatcher.lock_gathered() else { return Ok(()) };
+        let dispatcher = &self.shared.dispatcher;
+        dispatcher.collect_doorbells(&mut self.lane)?;
+        let Some(_only_reader) = dispatcher.lock_gathered() else { return Ok(()) };
         let next = |fd: &mut VcpuFd| {
             fd.coalesced_mmio_read().map_err(|source| HostError::ioctl("KVM_COALESCED_MMIO", source))
         };
@@ -190,9 +194,9 @@ impl<O: Observer> Vcpu<O> {
                 vcpu: self.index,
                 origin: Origin { coalesced: true, ..Origin::default() },
             };
-            shared.dispatcher.gathered(&mut self.lane, &access, write.phys_addr)?;
+            dispatcher.gathered(&mut self.lane, &access, write.phys_addr)?;
         }
-        shared.dispatcher.all_gathered();
+        dispatcher.all_gathered();
         Ok(())
     }
 
@@ -217,7 +221,8 @@ impl<O: Observer> Vcpu<O> {
             return Ok(Origin::default());
         }
         let registers = self.registers();
-        let origin = self.tracker.memory(&self.shared, &registers, exit)?;
+        let Shared { memory, interned, .. } = &*self.shared;
+        let origin = self.tracker.memory(memory, interned, &registers, exit)?;
         self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         Ok(origin)
     }
@@ -262,7 +267,8 @@ impl<O: Observer> Vcpu<O> {
 
     fn pci_port(&mut self, port: u16, size: u8, written: Option<u32>) -> Result<u32, HostError> {
         let registers = self.registers();
-        let origin = self.tracker.port(&self.shared, &registers, written.is_some())?;
+        let Shared { memory, interned, .. } = &*self.shared;
+        let origin = self.tracker.port(memory, interned, &registers, written.is_some())?;
         self.warn_if(origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Port(port),
@@ -291,7 +297,8 @@ impl<O: Observer> Vcpu<O> {
             (None, Some(unknown)) => (unknown.operand, None),
             (None, None) => return Ok(Some(stop)),
         };
-        let origin = self.tracker.not_emulated(&self.shared, &registers, &located, found)?;
+        let interned = &self.shared.interned;
+        let origin = self.tracker.not_emulated(memory, interned, &registers, &located, found)?;
         self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         let kind = EventKind::NotEmulated {
             cpl: origin.cpl,

@@ -1,5 +1,7 @@
 //! A vCPU before its first instruction: CPUID, memory types, traps, shared registers.
 
+use std::ops::RangeInclusive;
+
 use barscope_x86::MemoryTypes;
 use barscope_x86::memory_type::{MSR_MTRR_DEF_TYPE, MSR_MTRR_PHYSBASE0, MSR_PAT, VARIABLE_RANGES};
 use kvm_bindings::{
@@ -10,7 +12,6 @@ use kvm_ioctls::{Kvm, MsrFilterDefaultAction, MsrFilterRange, MsrFilterRangeFlag
 
 use super::cpuid;
 use crate::host::HostError;
-use crate::layout;
 
 /// Makes the VM stop for what a trace needs to know: instructions that KVM can't emulate, and writes to
 /// the registers that make up memory types.
@@ -40,16 +41,21 @@ pub fn trap(vm: &VmFd) -> Result<(), HostError> {
         .map_err(|source| HostError::ioctl("KVM_X86_SET_MSR_FILTER", source))
 }
 
-/// Gives the vCPU the host's features and the MTRRs as firmware leaves them, and has KVM leave its registers in
+/// Gives the vCPU the host's features and the MTRRs as firmware leaves them, with these ranges uncacheable, and has KVM leave its registers in
 /// the shared page at each exit. The MTRRs that it has then.
 ///
 /// # Errors
 /// [`HostError::Ioctl`] if KVM refuses.
-pub fn prepare(kvm: &Kvm, fd: &mut VcpuFd, index: u8, cpus: u8) -> Result<MemoryTypes, HostError> {
+pub fn prepare(
+    kvm: &Kvm,
+    fd: &mut VcpuFd,
+    (index, cpus): (u8, u8),
+    uncacheable: &[RangeInclusive<u64>],
+) -> Result<MemoryTypes, HostError> {
     let cpuid = cpuid::for_vcpu(kvm, index, cpus)?;
     fd.set_cpuid2(&cpuid).map_err(|source| HostError::ioctl("KVM_SET_CPUID2", source))?;
     switch_on_vectors(fd, &cpuid);
-    let memory_types = MemoryTypes::at_boot(cpuid::address_bits(&cpuid), &layout::UNCACHEABLE);
+    let memory_types = MemoryTypes::at_boot(cpuid::address_bits(&cpuid), uncacheable);
     for (msr, value) in memory_types.range_registers() {
         write_msr(fd, msr, value)?;
     }

@@ -6,10 +6,22 @@ const MEMORY: u64 = 16 << 20;
 /// Size of the header that every table but the RSDP has.
 const HEADER: usize = 36;
 
+/// The window that a machine has without large BARs.
+const WINDOW: RangeInclusive<u64> = 0x8_0000_0000..=0xf_ffff_ffff;
+
 fn tables(cpus: u8) -> (GuestMemory, u64) {
+    tables_of(Hardware { cpus, above_4_gib: WINDOW })
+}
+
+fn tables_of(hardware: Hardware) -> (GuestMemory, u64) {
     let memory = GuestMemory::new(MEMORY).unwrap();
-    let rsdp = write(&memory, cpus).unwrap();
+    let rsdp = write(&memory, &hardware).unwrap();
     (memory, rsdp)
+}
+
+fn dsdt_of(above_4_gib: RangeInclusive<u64>) -> Vec<u8> {
+    let (memory, rsdp) = tables_of(Hardware { cpus: 1, above_4_gib });
+    table(&memory, u64_at(&named(&memory, rsdp, b"FACP"), 140))
 }
 
 fn bytes(memory: &GuestMemory, address: u64, length: u32) -> Vec<u8> {
@@ -87,6 +99,40 @@ fn the_fadt_leads_to_a_dsdt_with_the_host_bridge() {
     // _HID PNP0A08 and PNP0C02, as EISA identifiers.
     for id in [[0x41, 0xd0, 0x0a, 0x08], [0x41, 0xd0, 0x0c, 0x02]] {
         assert!(dsdt.windows(4).any(|bytes| bytes == id), "{id:02x?}");
+    }
+}
+
+/// The QWord address space descriptor of memory (ACPI 6.5, section 6.4.3.5.1): granularity, first and last address,
+/// translation and length follow six bytes of tag, length, kind and flags.
+#[test]
+fn the_host_bridge_announces_the_window_above_4_gib_wherever_it_is() {
+    for (window, length) in [(WINDOW, 1 << 35), (1 << 35..=(1 << 42) - 1, (1 << 42) - (1 << 35))] {
+        let dsdt = dsdt_of(window.clone());
+        let descriptors: Vec<_> =
+            (0..dsdt.len()).filter(|at| dsdt[*at..].starts_with(&[0x8a, 0x2b, 0, 0])).collect();
+        let [at] = descriptors[..] else { panic!("{descriptors:?}") };
+        let words: Vec<_> = (0..5).map(|index| u64_at(&dsdt, at + 6 + 8 * index)).collect();
+        assert_eq!(words, [0, *window.start(), *window.end(), 0, length]);
+    }
+}
+
+/// An entry of _PRT is a package of address, pin, source and number. A function's pin decides, its number doesn't:
+/// the address stands for all functions of a device.
+#[test]
+fn every_pin_of_every_device_is_wired_to_its_turn_of_four_inputs() {
+    let dsdt = dsdt_of(WINDOW);
+    for device in 0..32_u8 {
+        for pin in 0..4_u8 {
+            // A package of four: the address in as many bytes as it needs, then bytes, whose 0 and 1 have opcodes of
+            // their own.
+            let byte = |value: u8| if value < 2 { vec![value] } else { vec![0x0a, value] };
+            let address =
+                if device == 0 { vec![0x0b, 0xff, 0xff] } else { vec![0x0c, 0xff, 0xff, device, 0] };
+            let gsi = 16 + (device + pin) % 4;
+            let entry = [vec![4], address, byte(pin), vec![0], byte(gsi)].concat();
+            let found = dsdt.windows(entry.len()).filter(|bytes| *bytes == entry).count();
+            assert_eq!(found, 1, "device {device}, pin {pin}: {entry:02x?}");
+        }
     }
 }
 

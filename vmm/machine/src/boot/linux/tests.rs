@@ -4,6 +4,7 @@ use barscope_x86::PhysicalMemory;
 
 use super::*;
 use crate::boot::load;
+use crate::boot::tests::ONE_CPU;
 
 const MIB: u64 = 1 << 20;
 const SETUP: usize = 5 * 512;
@@ -43,7 +44,7 @@ fn payload<'a>(kernel: &'a [u8], initramfs: Option<&'a [u8]>) -> Payload<'a> {
 fn a_bzimage_is_entered_in_long_mode_with_its_boot_parameters() {
     let memory = memory();
 
-    let protocol = load(&memory, &payload(&bzimage(), Some(b"0707")), 1).unwrap();
+    let protocol = load(&memory, &payload(&bzimage(), Some(b"0707")), &ONE_CPU).unwrap();
 
     assert_eq!(protocol, BootProtocol::Linux { entry: 0x10_0200 });
     assert_eq!(read(&memory, 0x10_0200), [0xf4]);
@@ -65,7 +66,7 @@ fn a_bzimage_is_entered_in_long_mode_with_its_boot_parameters() {
 #[test]
 fn the_first_page_tables_map_four_gigabytes_to_themselves() {
     let memory = memory();
-    load(&memory, &payload(&bzimage(), None), 1).unwrap();
+    load(&memory, &payload(&bzimage(), None), &ONE_CPU).unwrap();
     let entry = |at: u64| u64::from_le_bytes(read(&memory, at));
 
     assert_eq!(entry(0xa000), 0xb003);
@@ -78,12 +79,15 @@ fn a_bzimage_or_an_initramfs_that_does_not_fit_is_told_so() {
     let kernel = bzimage();
     let big = vec![0; 14 * MIB as usize];
 
-    let too_large = load(&memory(), &payload(&kernel, Some(&big)), 1);
+    let too_large = load(&memory(), &payload(&kernel, Some(&big)), &ONE_CPU);
     assert!(matches!(too_large, Err(BootError::InitramfsTooLarge { size_mib: 14, mib: 16 })));
-    assert!(load(&memory(), &payload(&kernel, Some(&big[..13 * MIB as usize])), 1).is_ok());
+    assert!(load(&memory(), &payload(&kernel, Some(&big[..13 * MIB as usize])), &ONE_CPU).is_ok());
     let mut needs_more = kernel.clone();
     needs_more[0x260..0x264].copy_from_slice(&(15 * MIB as u32).to_le_bytes());
-    assert!(matches!(load(&memory(), &payload(&needs_more, None), 1), Err(BootError::TooLarge { mib: 16 })));
+    assert!(matches!(
+        load(&memory(), &payload(&needs_more, None), &ONE_CPU),
+        Err(BootError::TooLarge { mib: 16 })
+    ));
 }
 
 #[test]
@@ -91,7 +95,7 @@ fn a_bzimage_that_is_cut_short_or_has_no_64_bit_entry_is_no_kernel() {
     let mut no_entry = bzimage();
     no_entry[0x236] = 0;
     for file in [&bzimage()[..0x210], &no_entry] {
-        let result = load(&memory(), &payload(file, None), 1);
+        let result = load(&memory(), &payload(file, None), &ONE_CPU);
         assert!(matches!(result, Err(BootError::NoKernel { .. })), "{result:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::puppet::READ_ONLY;
 use super::*;
+use crate::placement::{Asking, Placement};
 
 #[test]
 fn a_claimed_access_reaches_its_function_and_gives_what_that_answers() {
@@ -225,7 +226,10 @@ fn a_bar_over_guest_memory_is_refused() {
 fn firmware_leaves_addresses_and_decoding_behind() {
     let mut machine = Machine::new();
 
-    machine.dispatcher.run_firmware(&mut machine.lane).unwrap();
+    let function = PciFunction::new(Box::new(Puppet::with_bells(Backing::Trapped)));
+    let at = (Bdf::new(0, 4, 0).unwrap(), function);
+    let placement = Placement::new(&[Asking::of(&at)], 36).unwrap();
+    machine.dispatcher.run_firmware(&placement, &mut machine.lane).unwrap();
     assert_eq!(machine.read(0xf000_4000, 4), 0);
     assert_eq!(machine.read_port(0xc000, 4), 0);
 
