@@ -23,7 +23,7 @@ pub fn bench(args: &Bench) -> Result<Code, Failure> {
     let plan = if args.quick { Plan::quick } else { Plan::thorough };
     let program = std::env::current_exe()?;
     let bare_start = ["bench", BARE_START].map(str::to_owned).to_vec();
-    let plan = Plan { only: args.only.clone(), bare_start, ..plan(program) };
+    let plan = Plan { only: args.only.clone(), vs_qemu: args.vs_qemu, bare_start, ..plan(program) };
     if cfg!(debug_assertions) {
         complain("warning: this is a debug build; figures are those of a release build only");
     }
@@ -35,7 +35,11 @@ pub fn bench(args: &Bench) -> Result<Code, Failure> {
         Format::Text => writeln!(out, "{}", heading()),
         Format::Json => Ok(()),
     };
+    let mut code = Code::Passed;
     barscope_cost::measure(&plan, &mut |row| {
+        if row.not_run.is_some() {
+            code = Code::Host;
+        }
         if printed.is_ok() {
             printed = match args.format {
                 Format::Text => writeln!(out, "{}", line(&row)),
@@ -45,7 +49,7 @@ pub fn bench(args: &Bench) -> Result<Code, Failure> {
         }
     })?;
     printed?;
-    Ok(Code::Passed)
+    Ok(code)
 }
 
 /// How many threads of this machine wanted to run in the last minute.

@@ -95,13 +95,14 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 
 /// Measures what the plan asks for, next to the bare loop. Blocks of all ways take turns.
 pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
-    if !names().any(|name| plan.wants(name)) {
-        return Ok(());
-    }
     for ring in [0, 3] {
         for op in Op::ALL {
-            let wanted = |way: &Way| *way == Way::Bare || way.takes(op) && plan.wants(way.name());
-            let ways: Vec<Way> = Way::ALL.into_iter().filter(wanted).collect();
+            let wanted = |way: &Way| way.takes(op) && plan.wants(way.name());
+            if !Way::ALL.iter().any(wanted) {
+                continue;
+            }
+            let ways: Vec<Way> =
+                Way::ALL.into_iter().filter(|way| *way == Way::Bare || wanted(way)).collect();
             let runs: Vec<Run<'_>> =
                 ways.iter().map(|way| -> Run<'_> { Box::new(|count| way.ns(ring, op, count)) }).collect();
             let figures = blocks::take_turns(plan, &runs)?;

@@ -70,6 +70,9 @@ pub const LAB: Function = Function {
     ],
 };
 
+/// `edu`, ours or QEMU's.
+const EDU: Function = Function { id: 0x11e8_1234, configuration: &[(0x10, REGISTER_WINDOW), (0x04, 2)] };
+
 /// Another `lab`, found after the first.
 const SECOND_LAB: Function = Function {
     id: LAB.id,
@@ -103,6 +106,9 @@ pub const SCRATCH: Place = Place { function: LAB, address: REGISTER_WINDOW + 0x0
 pub const MEMORY: Place = Place { function: LAB, address: MEMORY_WINDOW + 0x1000 };
 /// A doorbell of `lab`.
 pub const DOORBELL: Place = Place { function: LAB, address: REGISTER_WINDOW + 0x4000 };
+
+/// LIVENESS of `edu`, which keeps what is written, inverted.
+pub const LIVENESS: Place = Place { function: EDU, address: REGISTER_WINDOW + 0x04 };
 
 /// What a guest does between its marks.
 #[derive(Clone, Copy, Debug)]

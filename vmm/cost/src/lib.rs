@@ -11,6 +11,7 @@ mod observers;
 mod ours;
 mod peak_memory;
 mod printer;
+mod qemu;
 pub mod raw_guest;
 mod row;
 mod samples;
@@ -19,6 +20,7 @@ mod start_up;
 mod throughput;
 mod two_vcpus;
 mod user_time;
+mod vs_qemu;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +35,8 @@ pub use start_up::first_access;
 pub struct Plan {
     /// Rows of these names, and what they are compared with; all without one.
     pub only: Vec<String>,
+    /// Rows that need QEMU, too.
+    pub vs_qemu: bool,
     /// How many blocks everything gets.
     pub blocks: usize,
     /// About how long a block of accesses takes.
@@ -55,6 +59,7 @@ impl Plan {
     pub fn quick(program: PathBuf) -> Self {
         Self {
             only: Vec::new(),
+            vs_qemu: false,
             blocks: 7,
             block: Duration::from_millis(15),
             records: 1_000_000,
@@ -66,11 +71,22 @@ impl Plan {
     /// Names of all rows.
     pub fn names() -> Vec<&'static str> {
         let of_accesses = access::names().chain(user_time::NAMES).chain(two_vcpus::NAMES);
-        of_accesses.chain(start_up::NAMES).chain(peak_memory::NAMES).chain(throughput::names()).collect()
+        of_accesses
+            .chain(start_up::NAMES)
+            .chain(peak_memory::NAMES)
+            .chain(throughput::names())
+            .chain(vs_qemu::NAMES)
+            .collect()
     }
 
+    /// Whether a row is to be measured.
     fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+        self.only.is_empty() || self.names_row(name)
+    }
+
+    /// Whether a row is asked for by its name.
+    fn names_row(&self, name: &str) -> bool {
+        self.only.iter().any(|wanted| wanted == name)
     }
 }
 
@@ -84,5 +100,6 @@ pub fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
     two_vcpus::measure(plan, each)?;
     start_up::measure(plan, each)?;
     peak_memory::measure(plan, each)?;
-    throughput::measure(plan, each)
+    throughput::measure(plan, each)?;
+    vs_qemu::measure(plan, each)
 }
