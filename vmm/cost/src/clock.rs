@@ -25,6 +25,11 @@ impl Stamp {
         Self { at, waited: waited(&text).unwrap_or_default() }
     }
 
+    /// When it was.
+    pub fn at(self) -> Instant {
+        self.at
+    }
+
     /// The time from an earlier mark of the same thread to this one.
     pub fn since(self, earlier: Self) -> Duration {
         let waited = self.waited.saturating_sub(earlier.waited);

@@ -84,13 +84,19 @@ fn start(mut command: Command, folder: &Path, image: &[u8], traced: bool) -> io:
 }
 
 fn between_marks(mut marks: ChildStdout, process: u32) -> io::Result<Duration> {
-    let mut byte = [0];
-    marks.read_exact(&mut byte)?;
-    let began = Instant::now();
+    let began = arrival(&mut marks)?;
     let thread = schedstat(process).unwrap_or_default();
     let began = Stamp::of(began, &thread);
-    marks.read_exact(&mut byte)?;
-    Ok(Stamp::of(Instant::now(), &thread).since(began))
+    let ended = arrival(&mut marks)?;
+    Ok(Stamp::of(ended, &thread).since(began))
+}
+
+/// When the next mark came: this thread may have waited for a processor before it could see that.
+fn arrival(marks: &mut ChildStdout) -> io::Result<Instant> {
+    let asleep = Stamp::now();
+    marks.read_exact(&mut [0])?;
+    let awake = Stamp::now();
+    Ok(asleep.at() + awake.since(asleep))
 }
 
 /// The file with what the scheduler knows of the vCPU's thread.

@@ -48,12 +48,7 @@ impl Wanted {
     }
 
     fn at(self, address: u64) -> Bar {
-        Bar {
-            address,
-            size: self.size(),
-            wide: self.kind == Kind::Wide,
-            ports: self.kind == Kind::Ports,
-        }
+        Bar { address, size: self.size(), wide: self.kind == Kind::Wide, ports: self.kind == Kind::Ports }
     }
 }
 
@@ -227,7 +222,13 @@ fn wanted(config: Config, function: Address, index: usize) -> Option<Wanted> {
 }
 
 /// Gives BAR `index` an address.
-fn give(config: Config, function: Address, index: usize, wanted: Wanted, windows: &mut Windows) -> Option<Bar> {
+fn give(
+    config: Config,
+    function: Address,
+    index: usize,
+    wanted: Wanted,
+    windows: &mut Windows,
+) -> Option<Bar> {
     let bar = wanted.at(windows.allocate(wanted)?);
     place(config, function, index, bar);
     Some(bar)
