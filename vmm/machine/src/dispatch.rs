@@ -172,7 +172,7 @@ impl<P: Platform> Dispatcher<P> {
         if region == Region::Config {
             return Some(BusAddress::Memory(ecam(bdf)));
         }
-        let decoding = lock(&slot.function).decoding();
+        let decoding = lock(&slot.guarded).function.decoding();
         let (_, decode) = decoding.into_iter().find(|(decoded, _)| *decoded == region)?;
         match decode.space {
             Space::Memory => Some(BusAddress::Memory(decode.base)),

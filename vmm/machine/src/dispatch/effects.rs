@@ -89,18 +89,19 @@ impl<P: Platform> Dispatcher<P> {
     pub fn reset(&self, lane: &mut Lane, bdf: Bdf) -> Result<(), HostError> {
         let Some(index) = self.functions.iter().position(|slot| slot.bdf == bdf) else { return Ok(()) };
         let slot = &self.functions[index];
-        let mut model = lock(&slot.function);
+        let mut guarded = lock(&slot.guarded);
+        let model = &mut guarded.function;
         let (decoded, asserted, at) = (model.decoding(), model.intx(), self.now());
         model.reset();
         for (region, _) in decoded {
-            self.move_region(lane, index, &mut model, region, None, Cause { at, seq: 0 })?;
+            self.move_region(lane, index, model, region, None, Cause { at, seq: 0 })?;
         }
         if asserted {
             self.irq_lines.set(&*self.platform, slot.gsi, index, false);
             let (function, gsi) = (slot.id, slot.gsi);
             self.record(lane, None, at, EventKind::Intx { function, asserted: false, gsi, cause: 0 })?;
         }
-        set_interrupt_line(&mut model, &*self.platform, slot.gsi);
+        set_interrupt_line(model, &*self.platform, slot.gsi);
         self.set_deadline(index, model.next_deadline());
         Ok(())
     }
