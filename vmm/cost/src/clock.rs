@@ -16,16 +16,18 @@ pub struct Stamp {
 impl Stamp {
     /// Now, of the thread that asks.
     pub fn now() -> Self {
-        Self::of("/proc/thread-self/schedstat")
+        Self::of(Instant::now(), "/proc/thread-self/schedstat")
     }
 
-    /// Now, of the thread whose scheduler statistics are in that file.
-    pub fn of(schedstat: &str) -> Self {
-        let at = Instant::now();
-        Self {
-            at,
-            waited: fs::read_to_string(schedstat).ok().and_then(|text| waited(&text)).unwrap_or_default(),
-        }
+    /// A moment ago, of the thread whose scheduler statistics are in that file.
+    pub fn of(at: Instant, schedstat: &str) -> Self {
+        let text = fs::read_to_string(schedstat).unwrap_or_default();
+        Self { at, waited: waited(&text).unwrap_or_default() }
+    }
+
+    /// When it was.
+    pub fn at(self) -> Instant {
+        self.at
     }
 
     /// The time from an earlier mark of the same thread to this one.

@@ -42,8 +42,10 @@ impl Device {
 /// How our machine is to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
-    /// The device, at 00:04.0.
+    /// The device, one for each vCPU, from 00:04.0 on.
     pub device: Device,
+    /// Number of vCPUs.
+    pub cpus: u8,
     /// What becomes of what happens.
     pub record: Record,
 }
@@ -59,24 +61,25 @@ pub enum Record {
     Printed,
 }
 
-/// Time between a guest's marks.
+/// Time between the marks of a guest, for each of its vCPUs.
 ///
 /// # Errors
 /// If the host can't run it, or it does something else than its loop.
-pub fn time(image: &[u8], setup: Setup) -> Result<Duration, Error> {
+pub fn times(image: &[u8], setup: Setup) -> Result<Vec<Duration>, Error> {
     let (times, marks) = channel();
     run(image, setup, |_| Marks::new(times.clone()))?;
-    sent(&marks)
+    (0..setup.cpus).map(|_| sent(&marks)).collect()
 }
 
 /// Runs a guest to its end, watched from the inside.
 ///
 /// # Errors
-/// As [`time`].
+/// As [`times`].
 pub fn run<O: Observer>(image: &[u8], setup: Setup, observer: impl FnMut(u8) -> O) -> Result<(), Error> {
     let folder = TempDir::new().map_err(Error::system("a folder for the trace"))?;
     let trace = folder.path().join("trace");
-    let devices = vec![(Bdf::from_routing_id(0x20), setup.device.make()?)];
+    let device = |index: u8| Ok((Bdf::from_routing_id(0x20 + 8 * u16::from(index)), setup.device.make()?));
+    let devices = (0..setup.cpus).map(device).collect::<Result<_, Error>>()?;
     let guest = Guest::Kernel {
         image: image.to_vec(),
         name: "loop".to_owned(),
@@ -86,7 +89,7 @@ pub fn run<O: Observer>(image: &[u8], setup: Setup, observer: impl FnMut(u8) -> 
     let config = guest.config(&trace, devices);
     let config = config.map_err(|error| Error::Guest { machine: "barscope", what: error.to_string() })?;
     let trace_options = WriteOptions { events: setup.record != Record::Nothing, ..WriteOptions::default() };
-    let config = Config { firmware: false, clock: Clock::Virtual, trace_options, ..config };
+    let config = Config { firmware: false, clock: Clock::Virtual, cpus: setup.cpus, trace_options, ..config };
     let running = machine::start_observed(config, observer)?;
     let printer = (setup.record == Record::Printed).then(|| Printer::start(&trace)).transpose()?;
     let ended = session::attend(running, Instant::now() + LIMIT, || None);

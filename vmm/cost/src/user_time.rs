@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::channel;
 
-use crate::access::accesses;
+use crate::blocks;
 use crate::image::{Loop, Op, SCRATCH};
 use crate::observers::UserTime;
 use crate::ours::{self, LAB, Record, Setup};
@@ -26,12 +26,12 @@ pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Erro
     if !NAMES.into_iter().any(|name| plan.wants(name)) {
         return Ok(());
     }
-    let setup = Setup { device: LAB, record: Record::Traced };
+    let setup = Setup { device: LAB, cpus: 1, record: Record::Traced };
     for ring in [0, 3] {
         for op in Op::ALL {
             let mut guest = Loop { place: SCRATCH, op, ring, accesses: 1000 };
-            let one = ours::time(&guest.image()?, setup)? / guest.made();
-            guest.accesses = accesses(plan.block, one);
+            let first = ours::times(&guest.image()?, setup)?[0];
+            guest.accesses = blocks::accesses(plan, blocks::each(first, guest.made()));
             let image = guest.image()?;
             let (mut medians, mut highs) = (Samples::default(), Samples::default());
             for _ in 0..BLOCKS {
