@@ -48,12 +48,7 @@ impl Wanted {
     }
 
     fn at(self, address: u64) -> Bar {
-        Bar {
-            address,
-            size: self.size(),
-            wide: self.kind == Kind::Wide,
-            ports: self.kind == Kind::Ports,
-        }
+        Bar { address, size: self.size(), wide: self.kind == Kind::Wide, ports: self.kind == Kind::Ports }
     }
 }
 
@@ -155,7 +150,8 @@ pub fn assign(config: Config, function: Address, windows: &mut Windows) -> Bars 
     let mut bars = [None; COUNT];
     let mut is_upper_half = false;
     for (index, bar) in bars.iter_mut().enumerate() {
-        let wanted = if is_upper_half { None } else { wanted(config, function, index) };
+        let wanted =
+            if is_upper_half { upper_half(config, function, index) } else { wanted(config, function, index) };
         is_upper_half = matches!(wanted, Some(Wanted { kind: Kind::Wide, .. }));
         *bar = wanted.and_then(|wanted| give(config, function, index, wanted, windows));
     }
@@ -167,7 +163,8 @@ pub fn size(config: Config, function: Address) -> AllWanted {
     let mut all = [None; COUNT];
     let mut is_upper_half = false;
     for (index, place) in all.iter_mut().enumerate() {
-        *place = if is_upper_half { None } else { wanted(config, function, index) };
+        *place =
+            if is_upper_half { upper_half(config, function, index) } else { wanted(config, function, index) };
         is_upper_half = matches!(*place, Some(Wanted { kind: Kind::Wide, .. }));
     }
     AllWanted(all)
@@ -203,6 +200,12 @@ impl AllWanted {
     }
 }
 
+/// Asks the upper half of a 64-bit BAR, as any register in turn; what it says was part of what the lower one wants.
+fn upper_half(config: Config, function: Address, index: usize) -> Option<Wanted> {
+    writable_bits(config, function, register(index), ALL_ONES);
+    None
+}
+
 /// What BAR `index` wants, if there is one. Keeps its content.
 fn wanted(config: Config, function: Address, index: usize) -> Option<Wanted> {
     let ones = if index == ROM { ROM_ADDRESS } else { ALL_ONES };
@@ -227,7 +230,13 @@ fn wanted(config: Config, function: Address, index: usize) -> Option<Wanted> {
 }
 
 /// Gives BAR `index` an address.
-fn give(config: Config, function: Address, index: usize, wanted: Wanted, windows: &mut Windows) -> Option<Bar> {
+fn give(
+    config: Config,
+    function: Address,
+    index: usize,
+    wanted: Wanted,
+    windows: &mut Windows,
+) -> Option<Bar> {
     let bar = wanted.at(windows.allocate(wanted)?);
     place(config, function, index, bar);
     Some(bar)
