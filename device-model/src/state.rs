@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::capability::MsixState;
 use crate::hex::Hex;
 use crate::interrupt::Interrupts;
 use crate::timer::Timers;
@@ -20,7 +21,7 @@ pub struct State {
     /// Configuration space.
     pub(crate) config: Hex,
     /// Table and pending bits of MSI-X.
-    pub(crate) msix: Option<(Vec<[u32; 4]>, u32)>,
+    pub(crate) msix: Option<MsixState>,
     pub(crate) interrupts: Interrupts,
     pub(crate) timers: Timers,
     /// The device's own.

@@ -53,9 +53,14 @@ impl Session {
     /// # Errors
     /// If it can't be built.
     pub fn barscope(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(binary()?);
+        Ok(self.command(binary()?, arguments))
+    }
+
+    /// A command like barscope, which somebody made of its library, with these arguments, in the folder.
+    pub fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
-        Ok(command)
+        command
     }
 
     /// Runs the command with these arguments to its end.

@@ -8,32 +8,33 @@ pub mod falsify;
 pub mod instructions;
 pub mod mutation;
 pub mod nested;
-pub mod raw_guest;
 pub mod routes;
 pub mod workspace;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Expect, Window};
-use barscope_device::Bdf;
+use barscope_device::{Bdf, Devices, Entry, Options};
 use barscope_devices::catalog;
 use barscope_guest_abi::bug::Bug;
 use barscope_trace::Clock;
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
-use barscope_vmm::machine::{self, Devices};
+use barscope_vmm::machine;
 use barscope_vmm::session::{self, Guest};
 use barscope_vmm::{Place, Stop};
 use tempfile::TempDir;
 
+pub use barscope_cost::raw_guest;
 pub use nested::NestedRun;
 
 /// A machine to be run.
 pub struct Bench {
     guest: Guest,
     devices: Option<Vec<Placed>>,
+    command: Option<PathBuf>,
     memory_mib: Option<u64>,
     firmware: Option<bool>,
     cpus: u8,
@@ -43,8 +44,8 @@ pub struct Bench {
 
 /// A device and where it is.
 enum Placed {
-    /// One of the catalogue, with the options that it was given.
-    Named { bdf: Bdf, name: String, options: Vec<(String, String)> },
+    /// One that a command has, with the options that it was given.
+    Named { bdf: Bdf, entry: Entry, given: Vec<(String, String)>, options: Options },
     /// Any other.
     Own(Bdf, Box<dyn barscope_device::PciDevice>),
 }
@@ -66,6 +67,7 @@ impl Bench {
         Self {
             guest,
             devices: None,
+            command: None,
             memory_mib: None,
             firmware: None,
             cpus: 1,
@@ -152,17 +154,35 @@ impl Bench {
         self
     }
 
-    /// Replaces the devices by one, made with these options, at 00:04.0.
+    /// Replaces the devices by one that comes with barscope, made with these options, at 00:04.0.
     ///
     /// # Errors
     /// If there is no such device, or it takes no such option.
-    pub fn device(mut self, name: &str, options: &[(&str, &str)]) -> Result<Self> {
+    pub fn device(self, name: &str, options: &[(&str, &str)]) -> Result<Self> {
         let entry = catalog::named(name).with_context(|| format!("no device is called {name}"))?;
-        entry.options(options)?;
-        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.entry(entry, options)
+    }
+
+    /// Replaces the devices by one of one's own, made with these options, at 00:04.0. [`Bench::run_nested`] needs the
+    /// command that has it besides: [`Bench::command`].
+    ///
+    /// # Errors
+    /// If it takes no such option, or has more functions than a device number.
+    pub fn entry(mut self, entry: Entry, given: &[(&str, &str)]) -> Result<Self> {
+        let options = entry.parse(given)?;
+        let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let bdf = Bdf::new(0, 4, 0).context("no such address")?;
-        self.devices = Some(vec![Placed::Named { bdf, name: name.to_owned(), options: options.collect() }]);
+        entry.at(bdf, &options)?;
+        self.devices = Some(vec![Placed::Named { bdf, entry, given, options }]);
         Ok(self)
+    }
+
+    /// The command that [`Bench::run_nested`] runs, for devices that only that has, as in
+    /// `env!("CARGO_BIN_EXE_my-command")`; without it, `barscope`.
+    #[must_use]
+    pub fn command(mut self, program: impl Into<PathBuf>) -> Self {
+        self.command = Some(program.into());
+        self
     }
 
     /// Whether BARs have addresses and are decoded when the kernel starts, as PC firmware leaves them.
@@ -209,7 +229,10 @@ impl Bench {
         let path = folder.path().join("trace");
         let limit = self.time_limit.unwrap_or(self.guest.defaults().time_limit);
         let devices = match self.devices {
-            Some(devices) => devices.into_iter().map(Placed::make).collect::<Result<_>>()?,
+            Some(placed) => {
+                let devices: Vec<Devices> = placed.into_iter().map(Placed::make).collect::<Result<_>>()?;
+                devices.into_iter().flatten().collect()
+            }
             None => catalog::defaults(),
         };
         let mut config = self.guest.config(&path, devices)?;
@@ -224,16 +247,11 @@ impl Bench {
 }
 
 impl Placed {
-    fn make(self) -> Result<(Bdf, Box<dyn barscope_device::PciDevice>)> {
-        match self {
-            Self::Own(bdf, device) => Ok((bdf, device)),
-            Self::Named { bdf, name, options } => {
-                let Some(entry) = catalog::named(&name) else { bail!("no device is called {name}") };
-                let options: Vec<_> =
-                    options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-                Ok((bdf, (entry.new)(&entry.options(&options)?)))
-            }
-        }
+    fn make(self) -> Result<Devices> {
+        Ok(match self {
+            Self::Own(bdf, device) => vec![(bdf, device)],
+            Self::Named { bdf, entry, options, .. } => entry.at(bdf, &options)?,
+        })
     }
 }
 

@@ -28,10 +28,13 @@ impl Bench {
     ///
     /// # Errors
     /// If there is no QEMU or no kernel for it, the machine can't be built, or the trace can't be read back; and for
-    /// devices of one's own, which can't be sent there: run the whole test there, by `barscope nested`.
+    /// devices of [`Bench::devices`], which no command has.
     pub fn run_nested(self) -> Result<NestedRun> {
         let session = Session::new()?;
-        let mut command = session.barscope(&["run", "--nested"])?;
+        let mut command = match &self.command {
+            Some(program) => session.command(program, &["run", "--nested"]),
+            None => session.barscope(&["run", "--nested"])?,
+        };
         command.args(self.arguments(&session)?);
         libraries(&mut command)?;
         let ended = output(&mut command)?;
@@ -77,14 +80,15 @@ impl Bench {
             }
         }
         for device in self.devices.iter().flatten() {
-            let Placed::Named { bdf, name, options } = device else {
+            let Placed::Named { bdf, entry, given, .. } = device else {
                 bail!(
-                    "a device of one's own can't be sent into the virtual machine: run the whole test there, with \
-                     `barscope nested` as its runner"
+                    "a device that no command has can't be sent into the virtual machine: name an entry (Bench::entry) \
+                     and the command that has it (Bench::command), or run the whole test there, with `barscope \
+                     nested` as its runner"
                 );
             };
-            let options: String = options.iter().map(|(name, value)| format!(",{name}={value}")).collect();
-            option("--device", format!("{name},bdf={bdf}{options}").into());
+            let options: String = given.iter().map(|(name, value)| format!(",{name}={value}")).collect();
+            option("--device", format!("{},bdf={bdf}{options}", entry.name).into());
         }
         ensure!(
             self.devices.as_ref().is_none_or(|devices| !devices.is_empty()),

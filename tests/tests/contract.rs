@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use barscope_device::{BarIndex, Field, PciDevice, Region, Register, RegisterMap};
 use barscope_devices::lab::Lab;
-use barscope_devices::{Options, catalog};
+use barscope_devices::ticker::Ticker;
 
 #[path = "../../guest-driver/test-kernel/src/lab/registers.rs"]
 mod guest;
@@ -41,8 +41,8 @@ fn guest_and_model_give_the_lab_function_one_identity() {
     let size = |index| header.bars.iter().find(|bar| usize::from(bar.index.get()) == index).unwrap().size;
     assert_eq!(size(guest::MEMORY_BAR), u64::from(guest::MEMORY_SIZE));
     assert_eq!(size(guest::DOORBELLS_BAR), 0x100);
-    assert_eq!(header.msix.map(|msix| usize::from(msix.bar.get())), Some(guest::MESSAGES_BAR));
-    assert_eq!(header.msi.map(|msi| msi.vectors), Some(8));
+    assert_eq!(header.msix().map(|msix| usize::from(msix.table.bar.get())), Some(guest::MESSAGES_BAR));
+    assert_eq!(header.msi().map(|msi| msi.vectors), Some(8));
 }
 
 #[test]
@@ -85,8 +85,7 @@ fn guest_and_model_put_the_registers_at_the_same_offsets() {
 
 #[test]
 fn guest_and_model_give_the_ticker_one_identity_and_the_same_registers() {
-    let device = catalog::named("ticker").unwrap();
-    let device = (device.new)(&Options::defaults(device.options));
+    let device = Ticker::default();
     let header = device.header();
 
     assert_eq!(ticker::PCI_ID & 0xffff, u32::from(header.vendor));

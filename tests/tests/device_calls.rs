@@ -165,7 +165,7 @@ fn run(device: Subject, code: impl FnOnce(&mut CodeAssembler) -> Result<(), Iced
         a.mov(edx, 0xb5c)?;
         a.out(dx, eax)
     })?;
-    let devices: barscope_vmm::machine::Devices =
+    let devices: barscope_device::Devices =
         vec![(Bdf::new(0, 4, 0).context("an address")?, Box::new(device))];
     Bench::kernel(guest).devices(devices).clock(Clock::Host).time_limit(Duration::from_secs(20)).run()
 }

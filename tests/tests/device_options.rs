@@ -20,10 +20,10 @@ fn left_out(run: &barscope_bench::Run) -> Vec<String> {
 #[ignore = "needs this machine's /dev/kvm"]
 fn with_any_option_of_the_lab_every_scenario_passes_or_is_left_out() -> Result<()> {
     let lab = catalog::named("lab").expect("the catalog has it");
-    for option in lab.options {
-        for value in option.values {
-            let run = Bench::test_kernel().device("lab", &[(option.name, value)])?.run()?;
-            let told = (option.name, value);
+    for option in &lab.options {
+        for value in &option.values {
+            let run = Bench::test_kernel().device("lab", &[(&option.name, value)])?.run()?;
+            let told = (&option.name, value);
             assert!(
                 matches!(run.stop, Stop::Exit { status: 0 }),
                 "{told:?}: {:?} at {:?}",

@@ -32,32 +32,32 @@ fn for_ever(
 
 /// A guest whose `ticker`, at 00:08.0, ticks as fast as it can.
 fn ticking() -> Result<Vec<u8>> {
-    raw_guest::assemble(|a| {
+    Ok(raw_guest::assemble(|a| {
         configure(a, 8, 0x10, 0xfe01_0000)?;
         configure(a, 8, 0x04, 0x2)?;
         store(a, 0xfe01_0000, 1000)?;
         store(a, 0xfe01_0004, 1)?;
         for_ever(a, CodeAssembler::pause)
-    })
+    })?)
 }
 
 /// A guest that reads a register of `lab` over and over.
 fn reading() -> Result<Vec<u8>> {
-    raw_guest::assemble(|a| {
+    Ok(raw_guest::assemble(|a| {
         configure(a, 4, 0x10, BAR0)?;
         configure(a, 4, 0x04, 0x2)?;
         a.mov(edi, BAR0)?;
         for_ever(a, |a| a.mov(eax, dword_ptr(edi)))
-    })
+    })?)
 }
 
 /// A guest that writes to the serial port over and over.
 fn printing() -> Result<Vec<u8>> {
-    raw_guest::assemble(|a| {
+    Ok(raw_guest::assemble(|a| {
         a.mov(edx, 0x3f8)?;
         a.mov(al, i32::from(b'x'))?;
         for_ever(a, |a| a.out(dx, al))
-    })
+    })?)
 }
 
 /// A run of `guest` that nobody reads anything of.
@@ -214,7 +214,7 @@ fn ticks_that_a_stopped_process_missed_are_not_made_up_for_one_by_one() -> Resul
 
 /// A module whose 65,535 sections have one name, and addresses for a quarter million sections.
 fn module() -> Result<Vec<u8>> {
-    raw_guest::assemble(|a| {
+    Ok(raw_guest::assemble(|a| {
         store(a, 0x40_0000, 0x464c_457f)?;
         store(a, 0x40_0004, 0x102)?;
         store(a, 0x40_0028, 64)?;
@@ -241,7 +241,7 @@ fn module() -> Result<Vec<u8>> {
             a.out(dx, eax)?;
         }
         a.hlt()
-    })
+    })?)
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn one_halts_the_other_works() -> Result<Vec<u8>> {
         a.in_(eax, dx)
     })?;
     let code = code.assemble(0x2_0000)?;
-    raw_guest::assemble(|a| {
+    Ok(raw_guest::assemble(|a| {
         for (offset, byte) in (0..).zip(&code) {
             a.mov(edi, 0x2_0000 + offset)?;
             a.mov(byte_ptr(edi), i32::from(*byte))?;
@@ -286,7 +286,7 @@ fn one_halts_the_other_works() -> Result<Vec<u8>> {
         }
         a.cli()?;
         a.hlt()
-    })
+    })?)
 }
 
 #[test]

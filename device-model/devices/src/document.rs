@@ -2,29 +2,46 @@
 
 use std::fmt::Write;
 
-use barscope_device::{ConfigHeader, Field, PciDevice, Region, Register, RegisterMap, Space};
-
-use crate::catalog::Entry;
-use crate::option::OptionSpec;
+use barscope_device::{
+    ConfigHeader, Entry, Field, OptionSpec, PciDevice, Region, Register, RegisterMap, Space,
+};
 
 /// Identity, capabilities, regions, registers and options of a device without any of its options given,
 /// in Markdown whose tables are aligned, so that it reads well as it is.
 pub fn markdown(entry: &Entry) -> String {
-    let device = entry.with_defaults();
-    let header = device.header();
-    let mut out = format!("## {}\n\n{:04x}:{:04x}", entry.name, header.vendor, header.device);
+    let mut out = format!("## {}\n\n", entry.name);
     // Writing to a string can't fail.
-    let _ = writeln!(out, ", class {:06x}: {}.\n", header.class, entry.summary);
+    let _ = match &*entry.with_defaults() {
+        [device] => write!(out, "{}: {}.\n\n{}", identity(&**device), entry.summary, body(&**device)),
+        functions => {
+            let _ = writeln!(out, "{} functions: {}.", functions.len(), entry.summary);
+            functions.iter().enumerate().try_for_each(|(number, device)| {
+                let (name, identity, body) = (device.name(), identity(&**device), body(&**device));
+                write!(out, "\n### Function {number}: {name}\n\n{identity}.\n\n{body}")
+            })
+        }
+    };
+    if !entry.options.is_empty() {
+        let _ = write!(out, "\nOptions:\n\n{}", options(&entry.options));
+    }
+    out
+}
+
+fn identity(device: &dyn PciDevice) -> String {
+    let ConfigHeader { vendor, device, class, .. } = device.header();
+    format!("{vendor:04x}:{device:04x}, class {class:06x}")
+}
+
+/// Capabilities, regions and registers of a function.
+fn body(device: &dyn PciDevice) -> String {
+    let (mut out, header) = (String::new(), device.header());
     let capabilities = capabilities(&header);
     if !capabilities.is_empty() {
         let _ = writeln!(out, "Interrupts and capabilities: {}.\n", capabilities.join(", "));
     }
-    out += &regions(&header, &*device);
+    out += &regions(&header, device);
     for map in device.register_maps() {
         let _ = write!(out, "\n{}:\n\n{}", map.region, registers(map));
-    }
-    if !entry.options.is_empty() {
-        let _ = write!(out, "\nOptions:\n\n{}", options(entry.options));
     }
     out
 }
@@ -83,26 +100,10 @@ fn values(field: &Field) -> String {
 }
 
 fn capabilities(header: &ConfigHeader) -> Vec<String> {
-    let switch = |on: bool, text: &str| on.then(|| text.to_owned());
-    let all = [
-        header.interrupt_pin.map(|pin| format!("INT{pin:?}#")),
-        switch(header.power_management, "power management (D0, D3hot)"),
-        header.msi.map(|msi| match msi.vectors {
-            1 => "MSI (1 vector)".to_owned(),
-            vectors => format!("MSI ({vectors} vectors)"),
-        }),
-        header.msix.map(|msix| {
-            let (table, pending) = (msix.table, msix.pending);
-            format!(
-                "MSI-X ({} vectors; table at {}+{table:#x}, pending bits at +{pending:#x})",
-                msix.vectors, msix.bar
-            )
-        }),
-        switch(header.express, "PCI Express with Function Level Reset"),
-        switch(!header.vendor_specific.is_empty(), "vendor-specific"),
-        header.serial_number.map(|_| "serial number".to_owned()),
-    ];
-    all.into_iter().flatten().collect()
+    let pin = header.interrupt_pin.map(|pin| format!("INT{pin:?}#"));
+    let standard = header.capabilities.iter().map(|placed| placed.capability.to_string());
+    let extended = header.extended_capabilities.iter().map(|placed| placed.capability.to_string());
+    pin.into_iter().chain(standard).chain(extended).collect()
 }
 
 fn regions(header: &ConfigHeader, device: &dyn PciDevice) -> String {
@@ -126,7 +127,8 @@ fn regions(header: &ConfigHeader, device: &dyn PciDevice) -> String {
 fn options(options: &[OptionSpec]) -> String {
     let mut rows = vec![["option", "values", "default", "meaning"].map(str::to_owned)];
     rows.extend(options.iter().map(|option| {
-        [option.name, &option.values.join(", "), option.default, option.doc].map(str::to_owned)
+        let OptionSpec { name, values, default, doc } = option;
+        [name.clone(), values.join(", "), default.clone(), doc.clone()]
     }));
     table(&rows)
 }
@@ -166,12 +168,12 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 mod tests {
     use super::*;
     use crate::SOURCES;
-    use crate::catalog::{self, DEVICES};
+    use crate::catalog;
 
     #[test]
     fn each_device_file_holds_its_own_register_tables() {
-        for (entry, source) in DEVICES.iter().zip(SOURCES) {
-            for map in entry.with_defaults().register_maps() {
+        for (entry, source) in catalog::entries().iter().zip(SOURCES) {
+            for map in entry.with_defaults().iter().flat_map(|device| device.register_maps()) {
                 for line in registers(map).lines() {
                     let row = format!("//! {line}\n");
                     assert!(source.contains(&row), "devices/{}.rs lacks: {row}", entry.name);
@@ -182,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_device_is_described_from_its_header_to_its_options() {
-        let text = markdown(catalog::named("lab").unwrap());
+        let text = markdown(&catalog::named("lab").unwrap());
 
         for line in [
             "1234:1ab0, class ff0000: computes, interrupts, moves memory by DMA: what the test kernel drives.",
@@ -193,5 +195,25 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn functions_of_one_device_are_described_one_after_the_other() {
+        let entry = Entry::of_functions("pair", "two in one", |_| {
+            vec![Box::new(crate::lab::Lab::default()), Box::new(crate::ticker::Ticker::default())]
+        });
+
+        let text = markdown(&entry);
+
+        let heads: Vec<_> =
+            text.lines().filter(|line| line.starts_with('#') || line.contains(": two")).collect();
+        assert_eq!(
+            heads,
+            ["## pair", "2 functions: two in one.", "### Function 0: lab", "### Function 1: ticker",]
+        );
+        assert!(
+            text.contains("\n1234:1ab2, class 088000.\n\nInterrupts and capabilities: INTA#.\n"),
+            "{text}"
+        );
     }
 }

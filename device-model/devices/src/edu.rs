@@ -63,11 +63,9 @@ use std::borrow::Cow;
 
 use barscope_device::{
     Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, DeviceMemory, Field, Hex,
-    InterruptPin, MsiSpec, PciDevice, Refused, Region, Register, RegisterMap, state,
+    InterruptPin, InterruptSet, MsiSpec, OptionSpec, Options, PciDevice, Refused, Region, Register, RegisterMap, state,
 };
 use serde_json::Value;
-
-use crate::option::{OptionSpec, Options};
 
 use parts::aligned_parts;
 use registers::{COMPUTATION, Registers};
@@ -99,12 +97,10 @@ const BUFFER_SIZE: usize = 4096;
 const NARROWEST: AccessSize = AccessSize::Dword;
 
 /// Options.
-pub const OPTIONS: &[OptionSpec] = &[OptionSpec {
-    name: "dma-bits",
-    values: &["16", "24", "28", "30", "32", "40", "48", "64"],
-    default: "28",
-    doc: "bits of an address for DMA that count (QEMU's dma_mask)",
-}];
+pub fn options() -> Vec<OptionSpec> {
+    let bits = &["16", "24", "28", "30", "32", "40", "48", "64"];
+    vec![OptionSpec::new("dma-bits", bits, "28", "bits of an address for DMA that count (QEMU's dma_mask)")]
+}
 
 const ID_FIELDS: &[Field] = &[
     Field::new("SIGNATURE", 0, 8, "0xed"),
@@ -173,6 +169,12 @@ pub struct Edu {
     buffer: DeviceMemory,
 }
 
+impl Default for Edu {
+    fn default() -> Self {
+        Self::new(&Options::defaults(&options()))
+    }
+}
+
 impl Edu {
     /// The device, as its options say.
     pub fn new(options: &Options) -> Self {
@@ -212,7 +214,7 @@ impl PciDevice for Edu {
             subsystem: 0x1100,
             bars: vec![BarSpec::memory32(BarIndex::BAR0, 0x10_0000)],
             interrupt_pin: Some(InterruptPin::A),
-            msi: Some(MsiSpec::new(1)),
+            capabilities: vec![MsiSpec::new(1).into()],
             ..ConfigHeader::default()
         }
     }
@@ -274,8 +276,8 @@ impl PciDevice for Edu {
         }
     }
 
-    fn interrupts(&self) -> u32 {
-        self.registers.int_status.min(1)
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.insert_mask(self.registers.int_status.min(1).into());
     }
 
     fn peek(&self, _: Region, offset: u64) -> Option<u64> {

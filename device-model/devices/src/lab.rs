@@ -120,13 +120,12 @@ mod rom;
 mod transfer;
 
 use barscope_device::{
-    AccessSize, Backing, BadState, ConfigHeader, Context, DeviceMemory, Hex, PciDevice, Refused, Region,
+    AccessSize, Backing, BadState, ConfigHeader, Context, DeviceMemory, Hex, InterruptSet, Options, PciDevice, Refused, Region,
     RegisterMap, read_bytes, state,
 };
 use serde_json::Value;
 
-use crate::option::Options;
-pub use configuration::OPTIONS;
+pub use configuration::options;
 
 use configuration::Configuration;
 use map::{DATA, DOORBELLS, INDEX, MEMORY, MEMORY_SIZE, REGISTER_MAPS, REGISTERS, WINDOW};
@@ -148,7 +147,7 @@ pub struct Lab {
 
 impl Default for Lab {
     fn default() -> Self {
-        Self::new(&Options::defaults(OPTIONS))
+        Self::new(&Options::defaults(&options()))
     }
 }
 
@@ -228,8 +227,8 @@ impl PciDevice for Lab {
         }
     }
 
-    fn interrupts(&self) -> u32 {
-        self.registers.interrupts()
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.insert_mask(self.registers.interrupts().into());
     }
 
     fn backing(&self, region: Region) -> Backing {

@@ -5,23 +5,19 @@
 
 pub mod catalog;
 pub mod document;
-mod option;
 
-pub use catalog::Entry;
-pub use option::{BadOption, OptionSpec, Options};
-
-/// Declares each device's module and lists it in [`catalog::DEVICES`]. The module's name is the device's;
-/// the module has its `OPTIONS`.
+/// Declares each device's module and lists it in [`catalog::entries`]. The module's name is the device's;
+/// the module has its `options`.
 macro_rules! devices {
     ($($module:ident::$device:ident: $summary:literal,)*) => {
         $(pub mod $module;)*
 
-        pub(crate) const ENTRIES: &[Entry] = &[$(Entry {
-            name: stringify!($module),
-            summary: $summary,
-            options: $module::OPTIONS,
-            new: |options| Box::new($module::$device::new(options)),
-        }),*];
+        fn entries() -> Vec<barscope_device::Entry> {
+            vec![$(
+                barscope_device::Entry::new(stringify!($module), $summary, $module::$device::new)
+                    .with_options($module::options())
+            ),*]
+        }
 
         #[cfg(test)]
         pub(crate) const SOURCES: &[&str] = &[$(

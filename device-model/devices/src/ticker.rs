@@ -24,13 +24,11 @@ use std::borrow::Cow;
 use std::mem;
 
 use barscope_device::{
-    Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, Field, InterruptPin, PciDevice,
-    Refused, Region, Register, RegisterMap, state,
+    Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, Field, InterruptPin, InterruptSet, OptionSpec,
+    Options, PciDevice, Refused, Region, Register, RegisterMap, state,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use crate::option::{OptionSpec, Options};
 
 const REGISTERS: Region = Region::BAR0;
 const PERIOD: u64 = 0x00;
@@ -47,7 +45,9 @@ const STATUS_TICK: u32 = 1 << 0;
 const STATUS_OVERRUN: u32 = 1 << 1;
 
 /// Options: none.
-pub const OPTIONS: &[OptionSpec] = &[];
+pub fn options() -> Vec<OptionSpec> {
+    Vec::new()
+}
 
 const CONTROL_FIELDS: &[Field] =
     &[Field::bit("ENABLE", 0, "ticks come"), Field::bit("ONCE", 1, "the first tick is the last")];
@@ -78,10 +78,16 @@ pub struct Ticker {
     ticks: u32,
 }
 
+impl Default for Ticker {
+    fn default() -> Self {
+        Self { period: PERIOD_RESET, control: 0, status: 0, ticks: 0 }
+    }
+}
+
 impl Ticker {
     /// The device.
     pub fn new(_: &Options) -> Self {
-        Self { period: PERIOD_RESET, control: 0, status: 0, ticks: 0 }
+        Self::default()
     }
 
     fn begin_period(&self, context: &mut Context<'_>) {
@@ -166,8 +172,8 @@ impl PciDevice for Ticker {
         }
     }
 
-    fn interrupts(&self) -> u32 {
-        self.status & STATUS_TICK
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.insert_mask((self.status & STATUS_TICK).into());
     }
 
     fn peek(&self, _: Region, offset: u64) -> Option<u64> {
@@ -181,7 +187,7 @@ impl PciDevice for Ticker {
     }
 
     fn reset(&mut self) {
-        *self = Self::new(&Options::defaults(OPTIONS));
+        *self = Self::default();
     }
 
     fn save(&self) -> Value {

@@ -1,7 +1,7 @@
 //! Saving and restoring a function.
 
 use super::PciFunction;
-use crate::capability::msix::Msix;
+use crate::capability::Msix;
 use crate::context::BusContext;
 use crate::hex::Hex;
 use crate::interrupt::Interrupts;
@@ -14,7 +14,7 @@ impl PciFunction {
             name: self.name().to_owned(),
             config: Hex(self.config.bytes().to_vec()),
             msix: self.capabilities.msix.as_ref().map(Msix::state),
-            interrupts: self.interrupts,
+            interrupts: self.interrupts.clone(),
             timers: self.timers.clone(),
             device: self.device.save(),
         }
@@ -35,6 +35,7 @@ impl PciFunction {
         let restored = self.take_back(state);
         if restored.is_err() {
             self.forget();
+            self.config.reset();
         }
         self.report_moves(&before);
         self.update_interrupts();

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use barscope_device::state::{self, BadState};
 use barscope_device::*;
-use barscope_devices::{OptionSpec, Options};
 use serde_json::Value;
 
 /// Counts writes to its only register.
@@ -13,7 +12,10 @@ pub struct Counter {
     writes: u32,
 }
 
-pub const OPTIONS: &[OptionSpec] = &[];
+pub fn options() -> Vec<OptionSpec> {
+    Vec::new()
+}
+
 static MAPS: [RegisterMap; 1] = [RegisterMap {
     region: Region::BAR0,
     registers: Cow::Borrowed(&[Register::new32("COUNT", 0, Access::ReadWrite, "writes so far")]),

@@ -5,16 +5,16 @@ mod own_driver;
 
 use anyhow::Result;
 use barscope_bench::command::Session;
-use barscope_device::{Fixture, Region};
-use barscope_devices::{Options, catalog};
+use barscope_device::{Fixture, Options, Region};
+use barscope_devices::catalog;
 
-use counter::{Counter, OPTIONS};
+use counter::{Counter, options};
 
 const README: &str = include_str!("../../../README.md");
 
 #[test]
 fn the_device_in_the_readme_works() {
-    let mut fixture = Fixture::new(Counter::new(&Options::defaults(OPTIONS)));
+    let mut fixture = Fixture::new(Counter::new(&Options::defaults(&options())));
     fixture.enable_memory();
     fixture.write32(Region::BAR0, 0, 7);
     fixture.write32(Region::BAR0, 0, 7);
@@ -44,7 +44,7 @@ fn the_tests_in_the_readme_are_those_that_compile() {
 
 #[test]
 fn the_readme_names_every_device_and_option() {
-    for entry in catalog::DEVICES {
+    for entry in catalog::entries() {
         let row = format!("| `{}` | {} |", entry.name, entry.summary);
         assert!(README.contains(&row), "README.md lacks {row}");
         for option in entry.options {
@@ -62,8 +62,8 @@ fn the_readme_names_every_device_and_option() {
 
 #[test]
 fn the_readme_names_every_register() {
-    for entry in catalog::DEVICES {
-        for map in entry.with_defaults().register_maps() {
+    for entry in catalog::entries() {
+        for map in entry.with_defaults().iter().flat_map(|device| device.register_maps()) {
             let registers = map.registers.iter().map(|it| format!("{} {:#x}", it.name, it.offset));
             let row =
                 format!("| `{}` {} | {} |", entry.name, map.region, registers.collect::<Vec<_>>().join(", "));

@@ -3,6 +3,7 @@
 
 mod apt;
 mod cargo;
+mod dumps;
 mod harness;
 mod headers;
 mod needs;
@@ -26,7 +27,8 @@ test   formats (check only), lints, documents, packages, tests. Each test runs w
        --long also takes the minutes that some tests need: what repeats, and what is measured.
        --no-setup leaves the machine alone. With CI=true, a test that can't run is a failure, but for want of --long.
 setup  provides Debian's packages that `barscope run --nested` and building kernel modules need: installs
-       them as root, or unpacks them into Cargo's target folder as any other user.
+       them as root, or unpacks them into Cargo's target folder as any other user. Dumps of real configuration
+       spaces, out of the sources of pciutils, go into Cargo's target folder in any case.
        --unpack does so as root too.
 sample makes the trace that is checked in, tests/data/sample.trace.gz, anew. Needs /dev/kvm and gzip.";
 

@@ -21,6 +21,8 @@ pub enum Thing {
     Lspci,
     /// The interpreter, with its standard library.
     Python,
+    /// Dumps of real configuration spaces, which pciutils tests itself with.
+    Dumps,
     /// A build that optimises: figures of another one mean nothing.
     Release,
     /// Time: only `cargo xtask test --long` takes it.
@@ -29,7 +31,7 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
@@ -37,6 +39,7 @@ impl Thing {
         Self::Headers,
         Self::Lspci,
         Self::Python,
+        Self::Dumps,
         Self::Release,
         Self::Minutes,
     ];
@@ -51,6 +54,7 @@ impl Thing {
             Self::Headers => "its headers",
             Self::Lspci => "lspci",
             Self::Python => "python3",
+            Self::Dumps => "pciutils' dumps",
             Self::Release => "a release build",
             Self::Minutes => "minutes",
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::needs::Thing;
-use crate::{apt, cargo};
+use crate::{apt, cargo, dumps};
 
 /// The folder in Cargo's target folder where packages are unpacked; `barscope_vmm::debian` looks there too.
 const UNPACKED: &str = "debian";
@@ -19,7 +19,7 @@ pub struct Package {
     known_by: (&'static str, &'static str, &'static str),
 }
 
-const PACKAGES: [Package; 7] = [
+const PACKAGES: [Package; 8] = [
     Package {
         name: "qemu-system-x86",
         thing: Thing::Qemu,
@@ -62,6 +62,12 @@ const PACKAGES: [Package; 7] = [
         why: "runs docs/read_trace.py, an example of a reader in another language",
         known_by: ("usr/bin", "python3", ""),
     },
+    Package {
+        name: "xz-utils",
+        thing: Thing::Dumps,
+        why: "unpacks the sources of pciutils, which have dumps of real configuration spaces",
+        known_by: ("usr/bin", "xz", ""),
+    },
 ];
 
 impl Package {
@@ -84,14 +90,26 @@ pub fn missing() -> Result<Vec<&'static Package>, String> {
     Ok(PACKAGES.iter().filter(|package| !roots.iter().any(|root| package.is_in(root))).collect())
 }
 
-/// Provides what is missing.
+/// Provides what is missing: packages, then what their programs unpack.
 ///
 /// # Errors
 /// What doesn't work, and what to do instead.
 pub fn run(unpack: bool) -> Result<(), String> {
+    if missing()?.is_empty() && dumps::missing().is_none() {
+        eprintln!(
+            "xtask: nothing to set up: QEMU, Debian's kernel, what builds its modules and pciutils' dumps are here"
+        );
+    }
+    packages(unpack).and(dumps::provide())
+}
+
+/// Provides the packages that are missing.
+///
+/// # Errors
+/// As for [`run`].
+pub fn packages(unpack: bool) -> Result<(), String> {
     let packages = missing()?;
     if packages.is_empty() {
-        eprintln!("xtask: nothing to set up: QEMU, Debian's kernel and what builds its modules are here");
         return Ok(());
     }
     let names: Vec<_> = packages.iter().map(|package| package.name).collect();

@@ -2,19 +2,17 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
-use barscope_device::Bdf;
-use barscope_devices::{Options, catalog};
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::choice::{Catalog, DeviceChoice};
 use crate::ending::Failure;
 use crate::output::Format;
 
@@ -31,22 +29,44 @@ Exit code: 0 passed, 1 a scenario, an expectation or the guest failed, 2 wrong u
 )]
 pub struct Args {
     #[command(subcommand)]
-    command: Option<Command>,
+    action: Option<Action>,
     #[command(flatten)]
     run: Run,
 }
 
 impl Args {
     /// What to do; `run` unless another command was named.
-    pub fn command(self) -> Command {
-        self.command.unwrap_or(Command::Run(self.run))
+    pub fn action(self) -> Action {
+        self.action.unwrap_or(Action::Run(self.run))
     }
 }
+
+/// The command line of a program with these devices, whose machine has the devices of `machine` without being told.
+pub fn command(name: &str, devices: &Catalog, machine: &[String]) -> clap::Command {
+    let with_devices = |command: clap::Command| {
+        let devices = devices.clone();
+        let choice = move |text: &str| devices.choice(text);
+        command.mut_arg("devices", |arg| arg.value_parser(choice).default_values(machine.to_vec()))
+    };
+    let names = PossibleValuesParser::new(devices.names());
+    let command = with_devices(Args::command().name(name.to_owned()))
+        .mut_subcommand("run", with_devices)
+        .mut_subcommand("devices", |command| command.mut_arg("names", |arg| arg.value_parser(names)));
+    // A version of whose program that is only its author knows.
+    if name == PROGRAM {
+        command
+    } else {
+        command.version(concat!("(barscope ", env!("CARGO_PKG_VERSION"), ")"))
+    }
+}
+
+/// The command's own name.
+pub const PROGRAM: &str = "barscope";
 
 /// What to do.
 #[derive(Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
-pub enum Command {
+pub enum Action {
     /// Boot a kernel and trace its accesses to PCI devices.
     Run(Run),
     /// Print a trace, or the records of it that a filter selects.
@@ -59,6 +79,8 @@ pub enum Command {
     Stats(Stats),
     /// Hold expectation files against a trace.
     Check(Check),
+    /// Measure what barscope costs, next to a loop that only answers the guest.
+    Bench(Bench),
     /// Tell the language of filters and expectation files, as Markdown.
     Language,
     /// List devices with their regions, registers and options, as Markdown.
@@ -89,6 +111,26 @@ pub struct Stats {
     /// The most rows of each list, in text
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub top: usize,
+}
+
+/// Options of `bench`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Every block of accesses runs in turns with one of the bare loop; a ratio is the median of the ratios of blocks beside
+each other, a spread the distance of their tenth percentile from their ninetieth, as a part of that.
+Exit code: 0 measured, whether aims are met or missed, 3 the host can't.")]
+pub struct Bench {
+    /// Measure only this, and what it is compared with; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(barscope_cost::Plan::names()))]
+    pub only: Vec<String>,
+
+    /// As short as a test may take
+    #[arg(long)]
+    pub quick: bool,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
 }
 
 /// Options of `completions`.
@@ -122,7 +164,7 @@ pub struct Nested {
 #[derive(clap::Args)]
 pub struct Devices {
     /// Only these devices
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(device_names()))]
+    #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
 
@@ -307,8 +349,8 @@ pub struct Run {
     #[arg(long, value_parser = clock())]
     pub clock: Option<Clock>,
 
-    /// Add a device; may be repeated. Without it: lab,bdf=00:04.0 and ticker,bdf=00:08.0
-    #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]")]
+    /// Add a device; may be repeated
+    #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]", value_parser = no_device)]
     pub devices: Vec<DeviceChoice>,
 
     /// Give BARs addresses and enable decoding, as PC firmware does; on for your kernel, modules or programs
@@ -381,7 +423,7 @@ impl Run {
 
     /// How long the trace may become, and what it may replace.
     pub fn trace_options(&self) -> WriteOptions {
-        WriteOptions { limit: self.trace_limit, force: self.force }
+        WriteOptions { limit: self.trace_limit, force: self.force, ..WriteOptions::default() }
     }
 
     /// Those that are read.
@@ -434,8 +476,9 @@ fn bug_names() -> impl Iterator<Item = &'static str> {
     Bug::ALL.into_iter().map(Bug::name)
 }
 
-fn device_names() -> impl Iterator<Item = &'static str> {
-    catalog::DEVICES.iter().map(|entry| entry.name)
+/// What [`command`] puts the devices of a program in the place of.
+fn no_device(text: &str) -> Result<DeviceChoice, String> {
+    Catalog::default().choice(text)
 }
 
 fn clock() -> impl TypedValueParser<Value = Clock> {
@@ -468,44 +511,6 @@ fn trace_limit(text: &str) -> Result<u64, String> {
 
 fn memory() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(barscope_vmm::layout::MEMORY_MIB)
-}
-
-/// A device by name, and where it is.
-#[derive(Clone)]
-pub struct DeviceChoice {
-    /// Its entry in the catalogue.
-    pub entry: &'static catalog::Entry,
-    /// What it was told.
-    pub options: Options,
-    /// Where; the next free device number if not given.
-    pub bdf: Option<Bdf>,
-}
-
-impl FromStr for DeviceChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut parts = text.split(',');
-        let name = parts.next().unwrap_or_default();
-        let entry = catalog::named(name).ok_or_else(|| {
-            let known: Vec<_> = catalog::DEVICES.iter().map(|entry| entry.name).collect();
-            format!("no device is called {name:?}; there is {}", known.join(", "))
-        })?;
-        let mut bdf = None;
-        let mut given = Vec::new();
-        for option in parts {
-            match option.split_once('=') {
-                Some(("bdf", _)) if bdf.is_some() => return Err(format!("{name}: bdf is given twice")),
-                Some(("bdf", address)) => {
-                    bdf = Some(address.parse().map_err(|error: barscope_device::BadBdf| error.to_string())?);
-                }
-                Some(pair) => given.push(pair),
-                None => return Err(format!("no option {option:?}; write it as NAME=VALUE")),
-            }
-        }
-        let options = entry.options(&given).map_err(|error| error.to_string())?;
-        Ok(Self { entry, options, bdf })
-    }
 }
 
 #[cfg(test)]

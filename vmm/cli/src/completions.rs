@@ -4,17 +4,14 @@
 use std::fs;
 use std::io::{self, Write};
 
-use clap::CommandFactory;
-
-use crate::args::{Args, Completions, Man};
+use crate::args::{Completions, Man};
 use crate::ending::{Code, Failure};
 
-/// Prints a shell's completions.
+/// Prints a shell's completions of this command.
 ///
 /// # Errors
 /// [`Failure::Print`] if standard output can't be written.
-pub fn completions(args: &Completions) -> Result<Code, Failure> {
-    let mut command = <Args as CommandFactory>::command();
+pub fn completions(args: &Completions, mut command: clap::Command) -> Result<Code, Failure> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
@@ -22,12 +19,11 @@ pub fn completions(args: &Completions) -> Result<Code, Failure> {
     Ok(Code::Passed)
 }
 
-/// Prints the manual page of the command, or writes those of all its commands to a folder.
+/// Prints the manual page of this command, or writes those of all its commands to a folder.
 ///
 /// # Errors
 /// [`Failure`] if they can't be written.
-pub fn man(args: &Man) -> Result<Code, Failure> {
-    let command = <Args as CommandFactory>::command();
+pub fn man(args: &Man, command: clap::Command) -> Result<Code, Failure> {
     let Some(folder) = &args.folder else {
         clap_mangen::Man::new(command).render(&mut io::stdout())?;
         return Ok(Code::Passed);

@@ -2,20 +2,21 @@
 
 use std::io::{self, Write};
 
-use barscope_devices::{catalog, document};
+use barscope_device::Entry;
+use barscope_devices::document;
 
 use crate::args::Devices;
+use crate::choice::Catalog;
 use crate::ending::{Code, Failure};
 
 /// Runs the command.
 ///
 /// # Errors
 /// [`Failure::Print`] if standard output can't be written.
-pub fn devices(args: &Devices) -> Result<Code, Failure> {
+pub fn devices(args: &Devices, catalog: &Catalog) -> Result<Code, Failure> {
     let mut out = io::stdout().lock();
-    let chosen =
-        |entry: &&catalog::Entry| args.names.is_empty() || args.names.iter().any(|name| name == entry.name);
-    for (index, entry) in catalog::DEVICES.iter().filter(chosen).enumerate() {
+    let chosen = |entry: &&Entry| args.names.is_empty() || args.names.contains(&entry.name);
+    for (index, entry) in catalog.entries().iter().filter(chosen).enumerate() {
         if index > 0 {
             writeln!(out)?;
         }

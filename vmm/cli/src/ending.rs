@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use barscope_analysis::symbols::Symbols;
 use barscope_analysis::view::disassemble;
+use barscope_device::BadPlace;
 use barscope_trace::{Definitions, WriteError};
 use barscope_vmm::session::GuestError;
 use barscope_vmm::{BootError, HostError, MachineError, Place, Stop, linux, nested, signal_name};
@@ -92,6 +93,9 @@ pub enum Failure {
         "more devices than bus 00 has places for; give some of them functions: --device NAME,bdf=00:04.1"
     )]
     BusFull,
+    /// A device whose functions have no place.
+    #[error(transparent)]
+    Place(#[from] BadPlace),
     /// A scenario that the machine, as asked for, can't play.
     #[error("{scenario} needs {option}")]
     Needs {
@@ -109,6 +113,9 @@ pub enum Failure {
     /// A record can't be explained.
     #[error(transparent)]
     Explain(#[from] barscope_analysis::explain::ExplainError),
+    /// Something can't be measured.
+    #[error(transparent)]
+    Cost(#[from] barscope_cost::Error),
     /// The thread that prints is gone.
     #[error(
         "the thread that prints ended without an answer: please report it, with the command and {BACKTRACE}"
@@ -135,6 +142,7 @@ impl Failure {
             | Failure::Report { .. }
             | Failure::Explain(_)
             | Failure::BusFull
+            | Failure::Place(_)
             | Failure::Scenario { .. }
             | Failure::LinuxOnly { .. }
             | Failure::Needs { .. } => Code::Usage,
@@ -143,7 +151,7 @@ impl Failure {
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
-            Failure::Lost | Failure::Print(_) => Code::Host,
+            Failure::Cost(_) | Failure::Lost | Failure::Print(_) => Code::Host,
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Memory that the system doesn't give ends the command with an error like others, not with SIGABRT. What was recorded
-//! until then is in the trace.
+//! Memory that the system doesn't give ends a program with an error like others, not with SIGABRT.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -7,11 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ending::Code;
 
-/// The system's allocator, which never fails.
-struct OrEnd;
-
-#[global_allocator]
-static ALLOCATOR: OrEnd = OrEnd;
+/// The system's allocator, which never fails: memory that the system doesn't give ends the program with an error like
+/// others and exit code 3, not with SIGABRT. What was recorded until then is in the trace. A program that wants
+/// it, as `barscope` does, makes it its `#[global_allocator]`.
+pub struct OrEnd;
 
 // SAFETY: all is left to the system's allocator, and what that refuses returns nowhere.
 unsafe impl GlobalAlloc for OrEnd {

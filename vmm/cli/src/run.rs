@@ -2,15 +2,13 @@
 
 use std::io::{self, Write};
 
-use barscope_device::Bdf;
-use barscope_devices::catalog;
 use barscope_guest_abi::scenario::{self, Needs};
 use barscope_trace::Writer;
 use barscope_trace::harmless::ForTerminal;
-use barscope_vmm::machine::Devices;
 use barscope_vmm::{Config, HostError, Running, Stop, machine, session};
 
-use crate::args::{DeviceChoice, Guest, Run};
+use crate::args::{Guest, Run};
+use crate::choice;
 use crate::ending::{Code, Failure};
 use crate::expectations;
 use crate::files::{self, CONSOLE_MAX, Rewound};
@@ -78,7 +76,7 @@ fn check(args: &Run) -> Result<(), Failure> {
 }
 
 fn config(args: &Run) -> Result<Config, Failure> {
-    let devices = if args.devices.is_empty() { catalog::defaults() } else { devices(&args.devices)? };
+    let devices = choice::place(&args.devices)?;
     let mut config = args.guest()?.config(&args.trace, devices)?;
     config.trace_options = args.trace_options();
     config.memory_mib = args.memory_mib();
@@ -105,19 +103,6 @@ fn check_needs(args: &Run) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Gives every device without an address the next free device number from 4 on, where `lab` always is.
-fn devices(choices: &[DeviceChoice]) -> Result<Devices, Failure> {
-    let taken: Vec<Bdf> = choices.iter().filter_map(|choice| choice.bdf).collect();
-    let mut free = (4..32).filter_map(|device| Bdf::new(0, device, 0)).filter(|bdf| !taken.contains(bdf));
-    choices
-        .iter()
-        .map(|choice| {
-            let bdf = choice.bdf.or_else(|| free.next()).ok_or(Failure::BusFull)?;
-            Ok((bdf, (choice.entry.new)(&choice.options)))
-        })
-        .collect()
 }
 
 fn list_scenarios(guest: Guest) -> Result<Code, Failure> {

@@ -26,6 +26,7 @@ pub mod machine;
 mod memory;
 mod modules;
 pub mod nested;
+pub mod observer;
 pub mod perform;
 mod placement;
 pub mod platform;

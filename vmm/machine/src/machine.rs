@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use barscope_device::{Bdf, PciDevice, PciFunction};
+use barscope_device::{Bdf, Devices, PciDevice, PciFunction};
 use barscope_guests::TEST_KERNEL;
 use barscope_trace::definition::{self, Definition};
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
@@ -16,6 +16,7 @@ use crate::dispatch::Dispatcher;
 use crate::host::{self, HostError};
 use crate::interned::Interned;
 use crate::memory::GuestMemory;
+use crate::observer::Observer;
 use crate::placement::{Asking, NoRoom, Placement};
 use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
@@ -23,9 +24,6 @@ use crate::shared::Shared;
 use crate::threads::{Relay, Requests};
 use crate::vcpu::{self, Vcpu};
 use crate::{capable, layout};
-
-/// Devices and where they are.
-pub type Devices = Vec<(Bdf, Box<dyn PciDevice>)>;
 
 /// What to build a machine from.
 pub struct Config {
@@ -125,6 +123,17 @@ pub enum MachineError {
 /// # Errors
 /// [`MachineError`], before a guest instruction ran.
 pub fn start(config: Config) -> Result<Running, MachineError> {
+    start_observed(config, |_| ())
+}
+
+/// The same with somebody who watches each vCPU, made for its number.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_observed<O: Observer>(
+    config: Config,
+    mut observer: impl FnMut(u8) -> O,
+) -> Result<Running, MachineError> {
     let kvm = host::open_kvm(config.kvm.as_ref())?;
     let functions = functions(config.devices)?;
     let asking: Vec<_> = functions.iter().map(Asking::of).collect();
@@ -177,7 +186,8 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
     let mut vcpus = Vec::new();
     for index in 0..cpus {
         let lane = writer.lane(Some(index));
-        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), &uncacheable, Arc::clone(&shared), lane)?);
+        let shared = Arc::clone(&shared);
+        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), &uncacheable, shared, lane, observer(index))?);
     }
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;

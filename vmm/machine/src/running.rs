@@ -15,6 +15,7 @@ use vmm_sys_util::eventfd::EventFd;
 use self::devices::DeviceThread;
 use self::requests::RequestThread;
 use crate::host::HostError;
+use crate::observer::Observer;
 use crate::platform::KvmPlatform;
 use crate::shared::Shared;
 use crate::stop::{Place, Stop};
@@ -78,7 +79,7 @@ impl TraceFile {
 
 impl Running {
     /// Starts a thread for each vCPU, and those beside them.
-    pub(crate) fn start(vcpus: Vec<Vcpu>, parts: Parts) -> Result<Self, HostError> {
+    pub(crate) fn start<O: Observer>(vcpus: Vec<Vcpu<O>>, parts: Parts) -> Result<Self, HostError> {
         let Parts { shared, writer, platform, console, jobs } = parts;
         threads::register()?;
         let (stopper, stops) = channel();
@@ -189,7 +190,7 @@ impl Drop for Running {
 }
 
 /// A vCPU's thread. Where it was is told before why it stopped.
-fn run(mut vcpu: Vcpu, places: &Sender<Place>, stopper: &Sender<Stop>) {
+fn run<O: Observer>(mut vcpu: Vcpu<O>, places: &Sender<Place>, stopper: &Sender<Stop>) {
     let stop = match caught(|| vcpu.run()) {
         Ok(stop) => stop,
         Err(message) => Some(Stop::Panicked { doing: vcpu.doing(), message }),

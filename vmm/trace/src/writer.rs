@@ -33,13 +33,23 @@ pub struct Writer(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    /// Whether events are stored.
+    events: bool,
     began: Instant,
     header: Mapping,
-    next_seq: AtomicU64,
+    counters: Counters,
     finished: AtomicBool,
     blocks: Mutex<Blocks>,
     /// Locked before `blocks` where both are needed.
     definitions: Mutex<DefinitionStream>,
+}
+
+/// What every access moves: all that vCPUs which access different functions write in common, in cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Counters {
+    next_seq: AtomicU64,
+    device_ns: AtomicU64,
 }
 
 /// How to create a trace.
@@ -49,6 +59,9 @@ pub struct WriteOptions {
     pub limit: u64,
     /// Whether a file that is no trace may be replaced.
     pub force: bool,
+    /// Whether events are stored. Without, the file holds definitions only, sequence numbers are taken and every event
+    /// counts as lost: what a machine costs that records nothing can be measured so.
+    pub events: bool,
 }
 
 impl WriteOptions {
@@ -60,7 +73,7 @@ impl WriteOptions {
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { limit: Self::LIMIT, force: false }
+        Self { limit: Self::LIMIT, force: false, events: true }
     }
 }
 
@@ -97,9 +110,10 @@ impl Writer {
         }
         Ok(Self(Arc::new(Shared {
             path: path.to_owned(),
+            events: options.events,
             began: Instant::now(),
             header,
-            next_seq: AtomicU64::new(1),
+            counters: Counters { next_seq: AtomicU64::new(1), device_ns: AtomicU64::new(0) },
             finished: AtomicBool::new(false),
             blocks: Mutex::new(Blocks::new(file, path.to_owned(), options.limit)),
             definitions: Mutex::default(),
@@ -167,21 +181,30 @@ impl Writer {
 
     /// Takes the next sequence number. Each has to be recorded: a missing one counts as a lost event.
     pub fn reserve(&self) -> u64 {
-        self.0.next_seq.fetch_add(1, Ordering::Relaxed)
+        self.0.counters.next_seq.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Leaves out the sequence numbers up to `seq`: those that weren't recorded count as lost.
     pub fn skip_to(&self, seq: u64) {
-        self.0.next_seq.fetch_max(seq + 1, Ordering::Relaxed);
+        self.0.counters.next_seq.fetch_max(seq + 1, Ordering::Relaxed);
     }
 
     /// The last sequence number that was taken, 0 before the first.
     pub fn last_reserved(&self) -> u64 {
-        self.0.next_seq.load(Ordering::Relaxed) - 1
+        self.0.counters.next_seq.load(Ordering::Relaxed) - 1
     }
 
-    /// Nanoseconds of the host's monotonic clock since the trace began.
+    /// Device time in nanoseconds, for a clock that moves with accesses. It is kept here since each of them takes a
+    /// sequence number, too: two processors have one cache line to pass to and fro, not two.
+    pub fn device_time(&self) -> &AtomicU64 {
+        &self.0.counters.device_ns
+    }
+
+    /// Nanoseconds of the host's monotonic clock since the trace began; 0 where no event is stored that needs it.
     pub fn now_ns(&self) -> u64 {
+        if !self.0.events {
+            return 0;
+        }
         u64::try_from(self.0.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
@@ -207,7 +230,7 @@ impl Writer {
         blocks::store_bytes(&words[header::REASON..], &reason);
         let counts = [
             (header::REASON_LENGTH, reason.len() as u64),
-            (header::EVENTS, self.0.next_seq.load(Ordering::SeqCst) - 1),
+            (header::EVENTS, self.0.counters.next_seq.load(Ordering::SeqCst) - 1),
             (header::DEFINITIONS, definitions.count().into()),
             (header::BLOCKS, blocks.taken() as u64),
         ];
@@ -311,6 +334,11 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// Whether events are stored: what only a record needs to know need not be found out otherwise.
+    pub fn stores(&self) -> bool {
+        self.shared.events
+    }
+
     /// Records `event`, whose sequence number comes from [`Writer::reserve`].
     ///
     /// # Errors
@@ -318,6 +346,9 @@ impl Lane {
     /// early: this one is in the trace, the next one won't be.
     pub fn record(&mut self, event: &Event) -> Result<(), WriteError> {
         self.shared.check_open()?;
+        if !self.shared.events {
+            return Ok(());
+        }
         let record = slot::encode(event);
         if self.block.is_none() || self.next + record.slots > BLOCK_SLOTS {
             let full = self.block.as_ref();

@@ -2,14 +2,13 @@ use barscope_device::AccessSize::{Byte, Dword, Qword, Word};
 use barscope_device::{DmaError, Effect, Fixture, VectorIndex};
 
 use super::*;
-use crate::catalog;
 
 const MS: u64 = 1_000_000;
 const MESSAGE: Effect = Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x31 };
 
-/// Decoded and mastering the bus, with `options`.
-fn fixture_with(options: &[(&str, &str)]) -> Fixture {
-    let options = catalog::named("edu").unwrap().options(options).unwrap();
+/// Decoded and mastering the bus, with options.
+fn fixture_with(given: &[(&str, &str)]) -> Fixture {
+    let options = Options::parse("edu", &options(), given).unwrap();
     let mut fixture = Fixture::new(Edu::new(&options));
     fixture.enable_memory();
     fixture.enable_bus_master();

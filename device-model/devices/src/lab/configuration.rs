@@ -1,38 +1,33 @@
 //! The options, and what they make of the device.
 
-use barscope_device::{Backing, BarIndex, BarSpec, ConfigHeader, InterruptPin, MsiSpec, MsixSpec};
+use barscope_device::{
+    Backing, BarIndex, BarSpec, ConfigHeader, ExpressSpec, InterruptPin, MsiSpec, MsixSpec, OptionSpec, Options, Placed, PowerSpec,
+    SerialNumberSpec, VendorSpec,
+};
 
 use super::map::{DOORBELLS_SIZE, MEMORY_SIZE, REGISTERS_SIZE, WINDOW_SIZE};
 use super::rom;
 use super::{DEVICE, REVISION, VENDOR};
-use crate::option::{OptionSpec, Options};
 
 const SWITCH: &[&str] = &["on", "off"];
 
 /// Options.
-pub const OPTIONS: &[OptionSpec] = &[
-    OptionSpec {
-        name: "msi-vectors",
-        values: &["0", "1", "2", "4", "8", "16", "32"],
-        default: "8",
-        doc: "MSI vectors; 0 for no MSI",
-    },
-    OptionSpec { name: "msi-address", values: &["32", "64"], default: "64", doc: "bits of the MSI address" },
-    OptionSpec { name: "msi-masking", values: SWITCH, default: "on", doc: "a mask bit for each MSI vector" },
-    OptionSpec { name: "msix", values: SWITCH, default: "on", doc: "MSI-X, and BAR4 for it" },
-    OptionSpec {
-        name: "memory",
-        values: &["trapped", "direct"],
-        default: "trapped",
-        doc: "how accesses to BAR2 are served",
-    },
-    OptionSpec {
-        name: "doorbells",
-        values: &["trapped", "ioeventfd", "coalesced"],
-        default: "trapped",
-        doc: "how accesses to BAR5 are served",
-    },
-];
+pub fn options() -> Vec<OptionSpec> {
+    let of = OptionSpec::new;
+    vec![
+        of("msi-vectors", &["0", "1", "2", "4", "8", "16", "32"], "8", "MSI vectors; 0 for no MSI"),
+        of("msi-address", &["32", "64"], "64", "bits of the MSI address"),
+        of("msi-masking", SWITCH, "on", "a mask bit for each MSI vector"),
+        of("msix", SWITCH, "on", "MSI-X, and BAR4 for it"),
+        of("memory", &["trapped", "direct"], "trapped", "how accesses to BAR2 are served"),
+        of(
+            "doorbells",
+            &["trapped", "ioeventfd", "coalesced"],
+            "trapped",
+            "how accesses to BAR5 are served",
+        ),
+    ]
+}
 
 /// The options in force.
 pub(super) struct Configuration {
@@ -72,6 +67,13 @@ impl Configuration {
             self.msix.then_some(BarSpec::memory32(BarIndex::BAR4, 0x1000)),
             Some(BarSpec::memory32(BarIndex::BAR5, DOORBELLS_SIZE)),
         ];
+        let capabilities = [
+            Some(PowerSpec::default().into()),
+            self.msi.map(Placed::from),
+            self.msix.then(|| MsixSpec::new(8, BarIndex::BAR4, 0, 0x800).into()),
+            Some(ExpressSpec::default().with_function_level_reset().into()),
+            Some(VendorSpec::new(b"bench").into()),
+        ];
         ConfigHeader {
             vendor: VENDOR,
             device: DEVICE,
@@ -82,12 +84,9 @@ impl Configuration {
             bars: bars.into_iter().flatten().collect(),
             rom: Some(rom::SIZE as u32),
             interrupt_pin: Some(InterruptPin::A),
-            power_management: true,
-            msi: self.msi,
-            msix: self.msix.then_some(MsixSpec { vectors: 8, bar: BarIndex::BAR4, table: 0, pending: 0x800 }),
-            express: true,
-            vendor_specific: b"bench".to_vec(),
-            serial_number: Some(0x1ab0_0000_0000_0001),
+            capabilities: capabilities.into_iter().flatten().collect(),
+            extended_capabilities: vec![SerialNumberSpec { number: 0x1ab0_0000_0000_0001 }.into()],
+            ..ConfigHeader::default()
         }
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 
 /// Decoded, with a period of 5 us.
 fn fixture() -> Fixture {
-    let mut fixture = Fixture::new(Ticker::new(&Options::defaults(OPTIONS)));
+    let mut fixture = Fixture::new(Ticker::default());
     fixture.enable_memory();
     fixture.write32(REGISTERS, PERIOD, 5_000);
     fixture.take_effects();

@@ -4,11 +4,11 @@ mod configuration_space;
 mod recorded_operations;
 
 use barscope_device::Fixture;
-use barscope_devices::catalog;
+use barscope_devices::edu::Edu;
 
 /// After reset, with `memory` bytes of guest memory.
 fn fixture(memory: usize) -> Fixture {
-    Fixture::boxed(catalog::named("edu").expect("the catalog has it").with_defaults()).with_memory(memory)
+    Fixture::new(Edu::default()).with_memory(memory)
 }
 
 /// Where the model answers otherwise on purpose; the device's documentation says so too. Each has to be

@@ -2,7 +2,7 @@
 
 use barscope_device::AccessSize::{self, Byte, Dword, Qword, Word};
 use barscope_device::{Fixture, Refused, Region};
-use barscope_devices::catalog::DEVICES;
+use barscope_devices::catalog;
 use proptest::prelude::*;
 
 /// Something that a guest does, or time that passes.
@@ -61,12 +61,13 @@ pub fn value() -> impl Strategy<Value = u64> {
 
 /// Any device of the catalog, as an index.
 pub fn device() -> impl Strategy<Value = usize> {
-    0..DEVICES.len()
+    0..catalog::entries().len()
 }
 
 /// The device after reset, decoding everything and mastering the bus.
 pub fn fixture(device: usize) -> Fixture {
-    let mut fixture = Fixture::boxed(DEVICES[device].with_defaults());
+    let [device] = <[_; 1]>::try_from(catalog::entries()[device].with_defaults()).ok().expect("one function");
+    let mut fixture = Fixture::boxed(device);
     enable(&mut fixture);
     fixture
 }

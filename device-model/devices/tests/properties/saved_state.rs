@@ -2,8 +2,9 @@
 
 use crate::operations::{apply, device, fixture, operation};
 use barscope_device::AccessSize::Dword;
-use barscope_device::{BadState, Decode, Effect, Fixture, Region, Space, State};
-use barscope_devices::catalog;
+use barscope_device::{BadState, Decode, Effect, Fixture, Options, Region, Space, State};
+use barscope_devices::lab::{self, Lab};
+use barscope_devices::ticker::Ticker;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -52,8 +53,8 @@ fn newly_decoded(effects: &[Effect]) -> Vec<(Region, Decode)> {
 }
 
 fn lab(options: &[(&str, &str)]) -> Fixture {
-    let entry = catalog::named("lab").expect("the catalog has it");
-    Fixture::boxed((entry.new)(&entry.options(options).expect("it takes these")))
+    let options = Options::parse("lab", &lab::options(), options).expect("it takes these");
+    Fixture::new(Lab::new(&options))
 }
 
 /// Decoded at 0xfe000000, with a cause that is pending on the pin.
@@ -121,7 +122,7 @@ fn a_message_that_was_sent_is_not_sent_again() {
 
 #[test]
 fn a_state_fits_only_the_device_and_the_options_that_it_was_saved_with() {
-    let mut ticker = Fixture::boxed(catalog::named("ticker").unwrap().with_defaults());
+    let mut ticker = Fixture::new(Ticker::default());
 
     let other = lab(&[]).restore(ticker.function().save());
     assert!(matches!(other, Err(BadState::OtherDevice { .. })), "{other:?}");

@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use barscope_analysis::assert::{Engine, Verdict};
 use barscope_analysis::view::Viewer;
-use barscope_device::{Bdf, Region, Space};
-use barscope_devices::catalog;
+use barscope_device::{Bdf, PciDevice, Region, Space};
+use barscope_devices::lab::Lab;
 use barscope_trace::definition::{Bar, Function, Machine, Route};
 use barscope_trace::event::{AccessEvent, Target};
 use barscope_trace::{Clock, Definition, End, Event, EventKind, Id, Lane, Stream, Writer};
@@ -145,8 +145,7 @@ fn write(path: &Path, reads: u64, tried: bool) -> Result<(), Box<dyn Error>> {
     let writer = Writer::create(path, Clock::Virtual)?;
     let define = |definition| writer.define(&definition);
     define(Definition::Machine(Machine { guest: "waiting".into(), vcpus: 1, memory: 32 << 20 }))?;
-    let entry = catalog::named("lab").ok_or("no lab")?;
-    let model = (entry.new)(&entry.options(&[])?);
+    let model = Lab::default();
     let bars = model.header().bars;
     let lab = define(Definition::Function(Function {
         bdf: Bdf::new(0, 4, 0).ok_or("no place")?,

@@ -6,8 +6,8 @@
 use std::error::Error;
 use std::path::Path as FilePath;
 
-use barscope_device::{BarIndex, Bdf, Region, Space};
-use barscope_devices::catalog;
+use barscope_device::{BarIndex, Bdf, PciDevice, Region, Space};
+use barscope_devices::lab::Lab;
 use barscope_trace::definition::{
     Bar, Function, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
@@ -56,8 +56,7 @@ impl<'a> Guest<'a> {
     fn new(writer: &'a Writer) -> Result<Self, Box<dyn Error>> {
         let define = |definition| writer.define(&definition);
         define(Definition::Machine(Machine { guest: "workload".into(), vcpus: 2, memory: 32 << 20 }))?;
-        let entry = catalog::named("lab").ok_or("no lab")?;
-        let model = (entry.new)(&entry.options(&[])?);
+        let model = Lab::default();
         let lab = define(Definition::Function(Function {
             bdf: Bdf::new(0, 4, 0).ok_or("no place")?,
             name: "lab".into(),

@@ -4,12 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use barscope_device::Devices;
 use barscope_guest_abi::{bug, scenario};
 use barscope_trace::Clock;
 
 use crate::host_file::{self, KERNEL_MAX};
 use crate::linux;
-use crate::machine::{Config, Devices};
+use crate::machine::Config;
 
 /// A guest, and what it is to do.
 #[derive(Clone)]

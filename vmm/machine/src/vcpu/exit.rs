@@ -4,6 +4,8 @@ use barscope_x86::MemoryExit;
 use kvm_bindings::{KVM_EXIT_IO_OUT, kvm_run};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
+use crate::observer::Observer;
+
 /// Why KVM_RUN returned.
 pub enum Exit {
     /// An access to memory that no memslot holds.
@@ -47,8 +49,11 @@ pub struct PortExit {
 ///
 /// # Errors
 /// What KVM_RUN returned; `EINTR` if a signal came.
-pub fn run(fd: &mut VcpuFd) -> Result<Exit, kvm_ioctls::Error> {
-    let exit = match fd.run()? {
+pub fn run(fd: &mut VcpuFd, observer: &mut impl Observer) -> Result<Exit, kvm_ioctls::Error> {
+    observer.entering();
+    let returned = fd.run();
+    observer.left();
+    let exit = match returned? {
         VcpuExit::MmioRead(address, data) => {
             Exit::Memory(MemoryExit { address, size: data.len() as u8, written: None })
         }

@@ -6,9 +6,10 @@ use kvm_bindings::{KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE
 
 use super::{Vcpu, place};
 use crate::host::HostError;
+use crate::observer::Observer;
 use crate::stop::Stop;
 
-impl Vcpu {
+impl<O: Observer> Vcpu<O> {
     /// A signal took it out of the guest. One that is halted with interrupts off, or waits for INIT and
     /// SIPI, needs another vCPU to wake it: when all of them do, the guest is at its end.
     pub(super) fn kicked(&mut self) -> Result<Option<Stop>, HostError> {

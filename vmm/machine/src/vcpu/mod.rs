@@ -4,6 +4,7 @@ mod cpuid;
 mod exit;
 mod kicked;
 mod origin;
+mod recent_walks;
 mod registers;
 mod setup;
 
@@ -23,6 +24,7 @@ use self::origin::Tracker;
 use crate::boot::BootProtocol;
 use crate::dispatch::{Access, Origin};
 use crate::host::HostError;
+use crate::observer::Observer;
 use crate::perform::Request;
 use crate::shared::Shared;
 use crate::stop::{Place, Stop};
@@ -43,18 +45,19 @@ enum Doing {
 }
 
 /// A vCPU, owned by the thread that runs it.
-pub struct Vcpu {
+pub struct Vcpu<O> {
     index: u8,
     fd: VcpuFd,
     lane: Lane,
     tracker: Tracker,
     shared: Arc<Shared>,
     doing: Doing,
+    observer: O,
     /// It left the guest for something else than a kick since the last one.
     active: bool,
 }
 
-impl Vcpu {
+impl<O: Observer> Vcpu<O> {
     /// Creates the vCPU with number `index` of `cpus`, whose MTRRs make these ranges uncacheable.
     ///
     /// # Errors
@@ -66,6 +69,7 @@ impl Vcpu {
         uncacheable: &[RangeInclusive<u64>],
         shared: Arc<Shared>,
         lane: Lane,
+        observer: O,
     ) -> Result<Self, HostError> {
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
@@ -75,7 +79,7 @@ impl Vcpu {
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
         }
         let tracker = Tracker::new(memory_types);
-        Ok(Self { index, fd, lane, tracker, shared, doing: Doing::Entering, active: false })
+        Ok(Self { index, fd, lane, tracker, shared, doing: Doing::Entering, observer, active: false })
     }
 
     /// Sets its registers for the first instruction.
@@ -137,7 +141,7 @@ impl Vcpu {
 
     /// Runs the guest to the next exit and serves that.
     fn step(&mut self) -> Result<Option<Stop>, HostError> {
-        let exit = match exit::run(&mut self.fd) {
+        let exit = match exit::run(&mut self.fd, &mut self.observer) {
             Ok(exit) => exit,
             Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => return self.kicked(),
             Err(source) => return Err(HostError::ioctl("KVM_RUN", source)),
@@ -151,6 +155,7 @@ impl Vcpu {
             }
             Exit::Port(exit) => {
                 self.doing = Doing::Port(exit);
+                self.observer.port(exit.port);
                 return self.port(&exit);
             }
             Exit::WriteMsr { index, data } => {
@@ -158,7 +163,7 @@ impl Vcpu {
                 let accepted =
                     MemoryTypes::allows(index, data) && setup::write_msr(&self.fd, index, data).is_ok();
                 if accepted {
-                    self.tracker.memory_types.write(index, data);
+                    self.tracker.write_msr(index, data);
                 }
                 exit::answer_msr(&mut self.fd, !accepted);
             }
@@ -175,9 +180,9 @@ impl Vcpu {
 
     /// Serves what KVM kept to itself until now, which is older than the exit.
     fn drain(&mut self) -> Result<(), HostError> {
-        let shared = Arc::clone(&self.shared);
-        shared.dispatcher.collect_doorbells(&mut self.lane)?;
-        let Some(_only_reader) = shared.dispatcher.lock_gathered() else { return Ok(()) };
+        let dispatcher = &self.shared.dispatcher;
+        dispatcher.collect_doorbells(&mut self.lane)?;
+        let Some(_only_reader) = dispatcher.lock_gathered() else { return Ok(()) };
         let next = |fd: &mut VcpuFd| {
             fd.coalesced_mmio_read().map_err(|source| HostError::ioctl("KVM_COALESCED_MMIO", source))
         };
@@ -189,16 +194,14 @@ impl Vcpu {
                 vcpu: self.index,
                 origin: Origin { coalesced: true, ..Origin::default() },
             };
-            shared.dispatcher.gathered(&mut self.lane, &access, write.phys_addr)?;
+            dispatcher.gathered(&mut self.lane, &access, write.phys_addr)?;
         }
-        shared.dispatcher.all_gathered();
+        dispatcher.all_gathered();
         Ok(())
     }
 
     fn memory(&mut self, exit: &MemoryExit) -> Result<(), HostError> {
-        let registers = self.registers();
-        let origin = self.tracker.memory(&self.shared, &registers, exit)?;
-        self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
+        let origin = self.origin(exit)?;
         let access = Access {
             address: BusAddress::Memory(exit.address),
             request: Request { size: exit.size, written: exit.written },
@@ -210,6 +213,18 @@ impl Vcpu {
             exit::answer_memory(&mut self.fd, value);
         }
         Ok(())
+    }
+
+    /// Who made a memory access, as far as a record asks for it.
+    fn origin(&mut self, exit: &MemoryExit) -> Result<Origin, HostError> {
+        if !self.lane.stores() {
+            return Ok(Origin::default());
+        }
+        let registers = self.registers();
+        let Shared { memory, interned, .. } = &*self.shared;
+        let origin = self.tracker.memory(memory, interned, &registers, exit)?;
+        self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
+        Ok(origin)
     }
 
     fn port(&mut self, exit: &PortExit) -> Result<Option<Stop>, HostError> {
@@ -252,7 +267,8 @@ impl Vcpu {
 
     fn pci_port(&mut self, port: u16, size: u8, written: Option<u32>) -> Result<u32, HostError> {
         let registers = self.registers();
-        let origin = self.tracker.port(&self.shared, &registers, written.is_some())?;
+        let Shared { memory, interned, .. } = &*self.shared;
+        let origin = self.tracker.port(memory, interned, &registers, written.is_some())?;
         self.warn_if(origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Port(port),
@@ -281,7 +297,8 @@ impl Vcpu {
             (None, Some(unknown)) => (unknown.operand, None),
             (None, None) => return Ok(Some(stop)),
         };
-        let origin = self.tracker.not_emulated(&self.shared, &registers, &located, found)?;
+        let interned = &self.shared.interned;
+        let origin = self.tracker.not_emulated(memory, interned, &registers, &located, found)?;
         self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         let kind = EventKind::NotEmulated {
             cpl: origin.cpl,

@@ -5,7 +5,7 @@ use barscope_device::AccessSize::{Byte, Dword, Qword, Word};
 use super::*;
 
 fn with(options: &[(&str, &str)]) -> Fixture {
-    let mut fixture = Fixture::new(Lab::new(&Options::parse("lab", OPTIONS, options).unwrap()));
+    let mut fixture = Fixture::new(Lab::new(&Options::parse("lab", &super::options(), options).unwrap()));
     fixture.enable_memory();
     fixture.enable_io();
     fixture.take_effects();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use barscope_device::{
     Access, AccessSize, Backing, BarIndex, BarSpec, ConfigHeader, Context, DeviceMemory, InterruptPin,
-    MsiSpec, PciDevice, Refused, Region, Register, RegisterMap,
+    InterruptSet, MsiSpec, PciDevice, Refused, Region, Register, RegisterMap,
 };
 use serde_json::Value;
 
@@ -77,7 +77,7 @@ impl PciDevice for Puppet {
                 BarSpec::memory32(BarIndex::BAR4, 0x1000),
             ],
             interrupt_pin: Some(self.pin),
-            msi: Some(MsiSpec::new(1)),
+            capabilities: vec![MsiSpec::new(1).into()],
             ..ConfigHeader::default()
         }
     }
@@ -130,8 +130,8 @@ impl PciDevice for Puppet {
         self.causes = 1;
     }
 
-    fn interrupts(&self) -> u32 {
-        self.causes
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.insert_mask(self.causes.into());
     }
 
     fn backing(&self, region: Region) -> Backing {

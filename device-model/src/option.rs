@@ -1,22 +1,34 @@
 //! What a device can be told when it is made, as in `--device lab,msix=off`.
 
 /// An option of a device. Its values are few and known, so that help and errors can list them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionSpec {
     /// Name, lower case, words joined by `-`.
-    pub name: &'static str,
+    pub name: String,
     /// Valid values.
-    pub values: &'static [&'static str],
+    pub values: Vec<String>,
     /// The value without being told: one of these.
-    pub default: &'static str,
+    pub default: String,
     /// One line on what it does.
-    pub doc: &'static str,
+    pub doc: String,
+}
+
+impl OptionSpec {
+    /// An option with these values, and its default among them.
+    ///
+    /// # Panics
+    /// If the default isn't one of the values: a device's mistake.
+    pub fn new(name: &str, values: &[&str], default: &str, doc: &str) -> Self {
+        assert!(values.contains(&default), "option {name}: its default {default:?} is none of its values");
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Self { name: name.to_owned(), values, default: default.to_owned(), doc: doc.to_owned() }
+    }
 }
 
 /// Options of one device, each with one of its values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    chosen: Vec<(&'static str, &'static str)>,
+    chosen: Vec<(String, String)>,
 }
 
 /// An option that a device doesn't take.
@@ -26,67 +38,65 @@ pub enum BadOption {
     #[error("{device} has no option {option:?}; {}", known(names))]
     Unknown {
         /// The device.
-        device: &'static str,
+        device: String,
         /// The option.
         option: String,
         /// The options that it has.
-        names: Vec<&'static str>,
+        names: Vec<String>,
     },
     /// An invalid value.
     #[error("{device}: {option} can't be {value:?}; it is one of {}", values.join(", "))]
     Value {
         /// The device.
-        device: &'static str,
+        device: String,
         /// The option.
-        option: &'static str,
+        option: String,
         /// The value that was given.
         value: String,
         /// Valid values.
-        values: &'static [&'static str],
+        values: Vec<String>,
     },
     /// An option that is given twice.
     #[error("{device}: {option} is given twice")]
     Twice {
         /// The device.
-        device: &'static str,
+        device: String,
         /// The option.
-        option: &'static str,
+        option: String,
     },
 }
 
-fn known(names: &[&str]) -> String {
+fn known(names: &[String]) -> String {
     if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) }
 }
 
 impl Options {
     /// The defaults of `specs`.
-    pub fn defaults(specs: &'static [OptionSpec]) -> Self {
-        Self { chosen: specs.iter().map(|spec| (spec.name, spec.default)).collect() }
+    pub fn defaults(specs: &[OptionSpec]) -> Self {
+        Self { chosen: specs.iter().map(|spec| (spec.name.clone(), spec.default.clone())).collect() }
     }
 
     /// `given` names and values for what `specs` allow; the rest as in [`Options::defaults`].
     ///
     /// # Errors
     /// [`BadOption`], which names `device`.
-    pub fn parse(
-        device: &'static str,
-        specs: &'static [OptionSpec],
-        given: &[(&str, &str)],
-    ) -> Result<Self, BadOption> {
+    pub fn parse(device: &str, specs: &[OptionSpec], given: &[(&str, &str)]) -> Result<Self, BadOption> {
         let mut options = Self::defaults(specs);
         for (index, &(name, value)) in given.iter().enumerate() {
+            let (device, option) = (device.to_owned(), name.to_owned());
             let Some(place) = specs.iter().position(|spec| spec.name == name) else {
-                let names = specs.iter().map(|spec| spec.name).collect();
-                return Err(BadOption::Unknown { device, option: name.to_owned(), names });
+                let names = specs.iter().map(|spec| spec.name.clone()).collect();
+                return Err(BadOption::Unknown { device, option, names });
             };
-            let OptionSpec { name: option, values, .. } = specs[place];
             if given[..index].iter().any(|(earlier, _)| *earlier == name) {
                 return Err(BadOption::Twice { device, option });
             }
-            let Some(value) = values.iter().find(|known| **known == value) else {
-                return Err(BadOption::Value { device, option, value: value.to_owned(), values });
-            };
-            options.chosen[place].1 = value;
+            let values = &specs[place].values;
+            if !values.iter().any(|known| known == value) {
+                let (value, values) = (value.to_owned(), values.clone());
+                return Err(BadOption::Value { device, option, value, values });
+            }
+            value.clone_into(&mut options.chosen[place].1);
         }
         Ok(options)
     }
@@ -95,9 +105,9 @@ impl Options {
     ///
     /// # Panics
     /// If the device has no such option: a device's mistake.
-    pub fn value(&self, name: &str) -> &'static str {
-        let chosen = self.chosen.iter().find(|(option, _)| *option == name);
-        chosen.unwrap_or_else(|| panic!("the device declares no option {name:?}")).1
+    pub fn value(&self, name: &str) -> &str {
+        let chosen = self.chosen.iter().find(|(option, _)| option == name);
+        &chosen.unwrap_or_else(|| panic!("the device declares no option {name:?}")).1
     }
 
     /// Whether option `name` is `on`.
@@ -113,13 +123,15 @@ impl Options {
 mod tests {
     use super::*;
 
-    const SPECS: &[OptionSpec] = &[
-        OptionSpec { name: "speed", values: &["slow", "fast"], default: "slow", doc: "" },
-        OptionSpec { name: "echo", values: &["off", "on"], default: "off", doc: "" },
-    ];
+    fn specs() -> [OptionSpec; 2] {
+        [
+            OptionSpec::new("speed", &["slow", "fast"], "slow", ""),
+            OptionSpec::new("echo", &["off", "on"], "off", ""),
+        ]
+    }
 
     fn parse(given: &[(&str, &str)]) -> Result<Options, String> {
-        Options::parse("box", SPECS, given).map_err(|error| error.to_string())
+        Options::parse("box", &specs(), given).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -128,7 +140,7 @@ mod tests {
 
         assert_eq!(options.value("speed"), "slow");
         assert!(options.is_on("echo"));
-        assert_eq!(parse(&[]), Ok(Options::defaults(SPECS)));
+        assert_eq!(parse(&[]), Ok(Options::defaults(&specs())));
     }
 
     #[test]

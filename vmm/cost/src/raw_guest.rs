@@ -1,11 +1,12 @@
 //! Guests of a few instructions, for what no well-behaved kernel does.
 
-use anyhow::{Context, Result};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, dx, eax, edi, edx};
 use object::endian::Endianness;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
 use object::{Object, ObjectSegment, elf};
+
+use crate::Error;
 
 /// Where the code is loaded and entered.
 pub const ENTRY: u64 = 0x10_0000;
@@ -17,7 +18,7 @@ const NOTE_SIZE: u64 = 20;
 ///
 /// # Errors
 /// If the code can't be assembled.
-pub fn assemble(code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result<Vec<u8>> {
+pub fn assemble(code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result<Vec<u8>, Error> {
     let mut assembler = CodeAssembler::new(32)?;
     code(&mut assembler)?;
     elf_file(&assembler.assemble(ENTRY)?)
@@ -27,7 +28,7 @@ pub fn assemble(code: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) 
 ///
 /// # Errors
 /// If the file can't be written.
-pub fn elf_file(code: &[u8]) -> Result<Vec<u8>> {
+pub fn elf_file(code: &[u8]) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(Endianness::Little, true, &mut bytes);
     writer.reserve_file_header();
@@ -90,10 +91,10 @@ pub fn store(a: &mut CodeAssembler, address: u32, value: u32) -> Result<(), Iced
 ///
 /// # Errors
 /// If it is another file.
-pub fn code_of(elf: &[u8]) -> Result<Vec<u8>> {
+pub fn code_of(elf: &[u8]) -> Result<Vec<u8>, Error> {
     let file = object::File::parse(elf)?;
-    let segment = file.segments().next().context("no segment")?;
-    Ok(segment.data()?.to_vec())
+    let segment = file.segments().next().map_or(Ok(&[][..]), |segment| segment.data())?;
+    Ok(segment.to_vec())
 }
 
 /// XEN_ELFNOTE_PHYS32_ENTRY: name size, descriptor size, type, name, 32-bit entry.

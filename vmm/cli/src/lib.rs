@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod args;
+mod bench;
+mod check;
+mod choice;
+mod command;
+mod completions;
+mod devices;
+mod ending;
+mod expectations;
+mod explain;
+mod files;
+mod filters;
+mod live;
+mod maps;
+mod memory;
+mod nested;
+mod onlooker;
+mod output;
+mod progress;
+mod run;
+mod show;
+mod signals;
+mod stats;
+
+pub use barscope_device::{Entry, OptionSpec, Options};
+
+pub use command::Command;
+pub use memory::OrEnd;
