@@ -26,7 +26,7 @@ pub(crate) use active::ActiveCapabilities;
 pub use advanced_features::AdvancedFeaturesSpec;
 pub use express::{ExpressKind, ExpressSpec, LinkSpec};
 pub use msi::MsiSpec;
-pub(crate) use msix::Msix;
+pub(crate) use msix::{Msix, MsixState};
 pub use msix::{MsixPlace, MsixSpec};
 pub use other::OtherSpec;
 pub use power::{PowerData, PowerSpec};

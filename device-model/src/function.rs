@@ -14,6 +14,7 @@ use crate::device::PciDevice;
 use crate::effect::{Decode, Effect};
 use crate::header::ConfigHeader;
 use crate::interrupt::Interrupts;
+use crate::interrupt_set::InterruptSet;
 use crate::memory::DeviceMemory;
 use crate::register::{self, Access, Register, RegisterMap};
 use crate::rom::Rom;
@@ -42,6 +43,8 @@ pub struct PciFunction {
     watched: Vec<Watched>,
     backings: Vec<(Region, Backing)>,
     untrapped: Vec<Region>,
+    /// Interrupt causes of a call; means nothing between calls.
+    causes: InterruptSet,
     /// Empty between calls; kept for its allocation.
     effects: Vec<Effect>,
 }
@@ -91,6 +94,7 @@ impl PciFunction {
             watched,
             backings,
             untrapped,
+            causes: InterruptSet::EMPTY,
             effects: Vec::new(),
         };
         function.compare();
@@ -98,8 +102,9 @@ impl PciFunction {
         function
     }
 
-    /// Says in its header that its device number has functions beside this one: without that, software
-    /// looks for function 0 only.
+    /// Says in its header that its device number has functions beside this one. Software looks at function 0's
+    /// header, and without that bit for function 0 only; the others have it as well. Functions share nothing else:
+    /// each has configuration space, decoding and interrupts of its own, and a pin that it chooses.
     ///
     /// PCI Local Bus 3.0, section 6.2.1, Header Type.
     #[must_use]

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::device::PciDevice;
 use crate::extended::{ExtendedCapability, SerialNumberSpec};
 use crate::header::{ConfigHeader, InterruptPin};
+use crate::interrupt_set::InterruptSet;
 use crate::refused::Refused;
 use crate::register::{Access, Register, RegisterMap};
 use crate::state::{self, BadState};
@@ -22,8 +23,10 @@ pub(crate) const REGISTERS: Region = Region::BAR0;
 pub(crate) const VALUE: u64 = 0x00;
 /// Counts accesses by itself.
 pub(crate) const VOLATILE: u64 = 0x08;
-/// A write says which interrupt causes are pending and adds one to VALUE.
+/// A write says which of the first 64 interrupt causes are pending, leaves the others alone, and adds one to VALUE.
 pub(crate) const CAUSES: u64 = 0x10;
+/// A write makes the cause of that number pending; with bit 63, no longer.
+pub(crate) const CAUSE: u64 = 0x30;
 /// A write transfers VALUE to that address, 8 bytes, and then adds one to VALUE.
 pub(crate) const DMA_WRITE: u64 = 0x18;
 /// A write fetches VALUE from that address, 8 bytes.
@@ -43,7 +46,7 @@ pub(crate) struct Probe {
     pub(crate) header: ConfigHeader,
     value: u64,
     accesses: u64,
-    causes: u32,
+    causes: InterruptSet,
 }
 
 impl Probe {
@@ -64,7 +67,7 @@ impl Probe {
             capabilities: vec![MsiSpec::new(1).into()],
             ..ConfigHeader::default()
         };
-        Self { header, value: 0, accesses: 0, causes: 0 }
+        Self { header, value: 0, accesses: 0, causes: InterruptSet::EMPTY }
     }
 
     /// As a device asks for that has one of each.
@@ -170,9 +173,12 @@ impl PciDevice for Probe {
         match offset {
             VALUE => self.value = value,
             CAUSES => {
-                self.causes = value as u32;
+                self.causes.remove_all(&InterruptSet::below(64));
+                self.causes.insert_mask(value);
                 self.value += 1;
             }
+            CAUSE if value >> 63 == 0 => self.causes.insert(vector(value as u16)),
+            CAUSE => self.causes.remove(vector(value as u16)),
             DMA_WRITE => {
                 // The outcome is among the effects, which is what the tests look at.
                 let _ = context.dma_write(value, &self.value.to_le_bytes());
@@ -194,8 +200,8 @@ impl PciDevice for Probe {
         self.value += 1;
     }
 
-    fn interrupts(&self) -> u32 {
-        self.causes
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.clone_from(&self.causes);
     }
 
     fn peek(&self, _: Region, offset: u64) -> Option<u64> {
@@ -209,11 +215,11 @@ impl PciDevice for Probe {
     fn reset(&mut self) {
         self.value = 0;
         self.accesses = 0;
-        self.causes = 0;
+        self.causes.clear();
     }
 
     fn save(&self) -> Value {
-        state::encode(&(self.value, self.accesses, self.causes))
+        state::encode(&(self.value, self.accesses, &self.causes))
     }
 
     fn restore(&mut self, state: Value) -> Result<(), BadState> {

@@ -63,7 +63,8 @@ use std::borrow::Cow;
 
 use barscope_device::{
     Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, DeviceMemory, Field, Hex,
-    InterruptPin, MsiSpec, OptionSpec, Options, PciDevice, Refused, Region, Register, RegisterMap, state,
+    InterruptPin, InterruptSet, MsiSpec, OptionSpec, Options, PciDevice, Refused, Region, Register,
+    RegisterMap, state,
 };
 use serde_json::Value;
 
@@ -276,8 +277,8 @@ impl PciDevice for Edu {
         }
     }
 
-    fn interrupts(&self) -> u32 {
-        self.registers.int_status.min(1)
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.insert_mask(self.registers.int_status.min(1).into());
     }
 
     fn peek(&self, _: Region, offset: u64) -> Option<u64> {

@@ -12,6 +12,7 @@ use crate::bad_header::BadHeader;
 use crate::bar::BarSpec;
 use crate::config::ConfigSpace;
 use crate::config::registers::register;
+use crate::interrupt_set::InterruptSet;
 use crate::register::{Access, Field, Register};
 use crate::vector::VectorIndex;
 
@@ -154,30 +155,36 @@ impl Msi {
     pub(crate) fn enabled(&self, config: &ConfigSpace) -> bool {
         config.u16(self.offset + CONTROL) & CONTROL_ENABLE != 0
     }
+
+    /// The register at `place` of a capability that can mask vectors: a bit for each.
+    fn bits(&self, config: &ConfigSpace, place: usize) -> InterruptSet {
+        let mut set = InterruptSet::EMPTY;
+        if self.spec.masking {
+            set.insert_mask(config.u32(self.offset + place).into());
+        }
+        set
+    }
 }
 
 impl Messages for Msi {
-    fn vectors(&self, config: &ConfigSpace) -> u32 {
+    fn vectors(&self, config: &ConfigSpace) -> u16 {
         let control = config.u16(self.offset + CONTROL);
         let given = 1 << ((control & CONTROL_ENABLED_MASK) >> CONTROL_ENABLED_SHIFT);
-        u32::from(self.spec.vectors).min(given)
+        u16::from(self.spec.vectors).min(given)
     }
 
-    fn masked(&self, config: &ConfigSpace) -> u32 {
-        if self.spec.masking { config.u32(self.offset + self.spec.mask_bits()) } else { 0 }
+    fn masked(&self, config: &ConfigSpace) -> InterruptSet {
+        self.bits(config, self.spec.mask_bits())
     }
 
-    fn pending(&self, config: &ConfigSpace) -> u32 {
-        if self.spec.masking { config.u32(self.offset + self.spec.pending_bits()) } else { 0 }
+    fn pending(&self, config: &ConfigSpace) -> InterruptSet {
+        self.bits(config, self.spec.pending_bits())
     }
 
-    fn set_pending(&mut self, config: &mut ConfigSpace, pending: u32) {
+    fn set_pending(&mut self, config: &mut ConfigSpace, pending: InterruptSet) {
         if self.spec.masking {
-            config.assign(
-                self.offset + self.spec.pending_bits(),
-                u32::MAX.to_le_bytes(),
-                pending.to_le_bytes(),
-            );
+            let bits = (pending.word(0) as u32).to_le_bytes();
+            config.assign(self.offset + self.spec.pending_bits(), u32::MAX.to_le_bytes(), bits);
         }
     }
 
@@ -185,7 +192,7 @@ impl Messages for Msi {
     fn message(&self, config: &ConfigSpace, vector: VectorIndex) -> (u64, u32) {
         let low = u64::from(config.u32(self.offset + ADDRESS_LOW));
         let high = if self.spec.wide { u64::from(config.u32(self.offset + ADDRESS_HIGH)) } else { 0 };
-        let vector_bits = self.vectors(config) - 1;
+        let vector_bits = u32::from(self.vectors(config) - 1);
         let data = u32::from(config.u16(self.offset + self.spec.data())) & !vector_bits
             | u32::from(vector.get()) & vector_bits;
         (high << 32 | low, data)

@@ -15,6 +15,7 @@ use crate::bad_header::BadHeader;
 use crate::bar::BarSpec;
 use crate::config::ConfigSpace;
 use crate::config::registers::register;
+use crate::interrupt_set::InterruptSet;
 use crate::refused::Refused;
 use crate::register::{Access, Field, Register, RegisterMap};
 use crate::vector::VectorIndex;
@@ -201,18 +202,28 @@ impl Layout for MsixSpec {
     }
 }
 
+/// What MSI-X remembers outside configuration space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MsixState {
+    table: Vec<[u32; 4]>,
+    pending: InterruptSet,
+}
+
 /// The capability, at an offset, with its table.
 pub(crate) struct Msix {
     offset: usize,
     spec: MsixSpec,
     table: Vec<[u32; 4]>,
-    /// Of the first 32 vectors; no cause makes another one pending.
-    pending: u32,
+    /// Vectors whose entries say that they are masked.
+    masked: InterruptSet,
+    pending: InterruptSet,
 }
 
 impl Msix {
     pub(super) fn new(spec: MsixSpec, offset: usize) -> Self {
-        Self { offset, spec, table: vec![RESET; spec.vectors.into()], pending: 0 }
+        let vectors = usize::from(spec.vectors);
+        let masked = InterruptSet::below(vectors);
+        Self { offset, spec, table: vec![RESET; vectors], masked, pending: InterruptSet::EMPTY }
     }
 
     /// Whether software has enabled it.
@@ -232,10 +243,8 @@ impl Msix {
     pub(crate) fn read(&self, region: Region, offset: u64, size: AccessSize) -> Result<u64, Refused> {
         check_access(offset, size)?;
         if self.spec.is_pending(region, offset) {
-            // Bits of vectors from 32 on are zero.
             let first = offset - u64::from(self.spec.pending.offset);
-            let bits = if first < 8 { u64::from(self.pending) >> (8 * first) } else { 0 };
-            return Ok(bits & size.mask());
+            return Ok(self.pending.word(first as usize / 8) >> (first % 8 * 8) & size.mask());
         }
         let (entry, word) = self.place(offset);
         let low = u64::from(self.table[entry][word]);
@@ -263,31 +272,43 @@ impl Msix {
         if size == AccessSize::Qword {
             self.table[entry][word + 1] = (value >> 32) as u32 & WRITABLE[word + 1];
         }
+        self.note_mask(entry);
         Ok(())
     }
 
     /// Masks every vector and forgets what is pending.
     pub(crate) fn reset(&mut self) {
         self.table.fill(RESET);
-        self.pending = 0;
+        self.masked = InterruptSet::below(self.table.len());
+        self.pending.clear();
     }
 
     /// The table and the pending bits, to be saved.
-    pub(crate) fn state(&self) -> (Vec<[u32; 4]>, u32) {
-        (self.table.clone(), self.pending)
+    pub(crate) fn state(&self) -> MsixState {
+        MsixState { table: self.table.clone(), pending: self.pending.clone() }
     }
 
     /// Takes back what [`Msix::state`] gave. `false` if that is of another size.
-    pub(crate) fn restore(&mut self, (table, pending): (Vec<[u32; 4]>, u32)) -> bool {
-        let fits = table.len() == self.table.len();
+    pub(crate) fn restore(&mut self, state: MsixState) -> bool {
+        let beyond = state.pending.difference(&InterruptSet::below(self.table.len()));
+        let fits = state.table.len() == self.table.len() && beyond.is_empty();
         if fits {
-            self.table = table
-                .into_iter()
-                .map(|entry| std::array::from_fn(|word| entry[word] & WRITABLE[word]))
-                .collect();
-            self.pending = pending;
+            for (entry, words) in state.table.into_iter().enumerate() {
+                self.table[entry] = std::array::from_fn(|word| words[word] & WRITABLE[word]);
+                self.note_mask(entry);
+            }
+            self.pending = state.pending;
         }
         fits
+    }
+
+    fn note_mask(&mut self, entry: usize) {
+        let vector = VectorIndex::new(entry as u16).expect("a table has 2048 entries at most");
+        if self.table[entry][VECTOR_CONTROL] & VECTOR_MASK != 0 {
+            self.masked.insert(vector);
+        } else {
+            self.masked.remove(vector);
+        }
     }
 
     /// The entry at `offset` of the BAR, and the word in it.
@@ -306,25 +327,22 @@ fn check_access(offset: u64, size: AccessSize) -> Result<(), Refused> {
 }
 
 impl Messages for Msix {
-    fn vectors(&self, _: &ConfigSpace) -> u32 {
-        self.spec.vectors.into()
+    fn vectors(&self, _: &ConfigSpace) -> u16 {
+        self.spec.vectors
     }
 
-    fn masked(&self, config: &ConfigSpace) -> u32 {
+    fn masked(&self, config: &ConfigSpace) -> InterruptSet {
         if config.u16(self.offset + CONTROL) & CONTROL_FUNCTION_MASK != 0 {
-            return u32::MAX;
+            return InterruptSet::below(self.table.len());
         }
-        let masked = |mask, (vector, entry): (usize, &[u32; 4])| {
-            mask | (entry[VECTOR_CONTROL] & VECTOR_MASK) << vector
-        };
-        self.table.iter().take(32).enumerate().fold(0, masked)
+        self.masked.clone()
     }
 
-    fn pending(&self, _: &ConfigSpace) -> u32 {
-        self.pending
+    fn pending(&self, _: &ConfigSpace) -> InterruptSet {
+        self.pending.clone()
     }
 
-    fn set_pending(&mut self, _: &mut ConfigSpace, pending: u32) {
+    fn set_pending(&mut self, _: &mut ConfigSpace, pending: InterruptSet) {
         self.pending = pending;
     }
 

@@ -11,6 +11,14 @@ const LENGTH_MAX: u32 = 0x1000;
 /// Offset of the first allocation in the MCFG (PCI Firmware Specification 3.2, table 4-2).
 const MCFG_FIRST_ALLOCATION: usize = HEADER_SIZE + 8;
 
+/// Offset of the DSDT's 64-bit address in the FADT (ACPI 6.5, section 5.2.9).
+const FADT_DSDT: usize = 140;
+/// How a QWord address space descriptor of memory begins (ACPI 6.5, section 6.4.3.5.1): tag, length, kind.
+const QWORD_MEMORY: [u8; 4] = [0x8a, 0x2b, 0, 0];
+/// Where its first and last address lie.
+const QWORD_FIRST: usize = 14;
+const QWORD_LAST: usize = 22;
+
 /// Offset of the first structure in the MADT (ACPI 6.5, section 5.2.12).
 const MADT_FIRST_STRUCTURE: usize = HEADER_SIZE + 8;
 /// A structure that stands for a processor, and its flag for one that can be used.
@@ -41,12 +49,30 @@ impl Tables {
         Some(Self { addresses, size: if has_xsdt { 8 } else { 4 } })
     }
 
+    fn addresses(self) -> impl Iterator<Item = u64> {
+        let entries = self.addresses.chunks_exact(self.size);
+        entries.filter_map(|bytes| u64_at(bytes, 0).or_else(|| u32_at(bytes, 0).map(u64::from)))
+    }
+
     fn named(self, signature: &[u8; 4]) -> Option<&'static [u8]> {
-        let mut addresses = self.addresses.chunks_exact(self.size);
-        addresses.find_map(|bytes| {
-            let address = u64_at(bytes, 0).or_else(|| u32_at(bytes, 0).map(u64::from))?;
-            table(address, signature)
-        })
+        self.addresses().find_map(|address| table(address, signature))
+    }
+
+    /// The host bridge's window above 4 GiB: its first address, and its end. It is the one of its resources that is
+    /// memory with 64-bit addresses. Nothing here interprets AML, and a sum over all of it would take long: the
+    /// descriptor is looked for by its first bytes.
+    pub fn window_above_4_gib(self) -> Option<(u64, u64)> {
+        let fadt = self.addresses().find_map(|address| unchecked(address, b"FACP"))?;
+        let mut rest = unchecked(u64_at(fadt, FADT_DSDT)?, b"DSDT")?.get(HEADER_SIZE..)?;
+        loop {
+            let at = rest.iter().position(|&byte| byte == QWORD_MEMORY[0])?;
+            rest = rest.get(at..)?;
+            if rest.starts_with(&QWORD_MEMORY) {
+                let last = u64_at(rest, QWORD_LAST)?;
+                return Some((u64_at(rest, QWORD_FIRST)?, last.checked_add(1)?));
+            }
+            rest = rest.get(1..)?;
+        }
     }
 
     /// Physical address of bus 0's configuration space in memory.
@@ -73,17 +99,18 @@ impl Tables {
     }
 }
 
-/// The table at `address`, if it is a `signature` and its checksum is right.
-fn table(address: u64, signature: &[u8; 4]) -> Option<&'static [u8]> {
+/// The table at `address`, if it is a `signature`; whether its checksum is right is not looked at.
+fn unchecked(address: u64, signature: &[u8; 4]) -> Option<&'static [u8]> {
     let header = direct_bytes(address, HEADER_SIZE as u64)?;
     if header.first_chunk::<4>()? != signature {
         return None;
     }
-    let length = u32_at(header, 4)?;
-    if length > LENGTH_MAX {
-        return None;
-    }
-    let table = direct_bytes(address, u64::from(length))?;
+    direct_bytes(address, u64::from(u32_at(header, 4).filter(|length| *length <= LENGTH_MAX)?))
+}
+
+/// The table at `address`, if it is a `signature` and its checksum is right.
+fn table(address: u64, signature: &[u8; 4]) -> Option<&'static [u8]> {
+    let table = unchecked(address, signature)?;
     let sum = table.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte));
     (sum == 0).then_some(table)
 }

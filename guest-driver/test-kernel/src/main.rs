@@ -42,7 +42,7 @@ use core::arch::global_asm;
 use core::panic::PanicInfo;
 
 use boot_info::BootInfo;
-use pci::{Config, Found, Function, Windows};
+use pci::{Bus, Config, Found, Windows};
 use scenarios::Machine;
 use second_cpu::SecondCpu;
 use text::Text;
@@ -80,16 +80,12 @@ extern "C" fn kernel_main(start_info: u64) -> ! {
     if functions != pci::enumerate(Config::Ports) {
         stop("CF8/CFC and ECAM show different PCI functions");
     }
-    let mut windows = Windows::new();
-    let mut claim = |id: u32| {
-        let mut endpoints = functions.iter().flatten().filter(|found| found.endpoint);
-        let found = endpoints.find(|found| found.id == id)?;
-        Some(Function::claim(enhanced, found.address, &mut windows))
-    };
-    let Some(lab) = claim(lab::PCI_ID) else { stop("there is no lab function 1234:1ab0 on bus 0") };
-    let ticker = claim(ticker::PCI_ID);
+    let windows = Windows::new(tables.and_then(acpi::Tables::window_above_4_gib));
+    let mut bus = Bus { config: enhanced, found: functions, windows };
+    let lab = bus.claim(lab::PCI_ID);
+    let ticker = bus.claim(ticker::PCI_ID);
     let second_cpu = tables.and_then(|tables| SecondCpu::find(tables, local_apic));
-    let machine = Machine { lab, ticker, memory_end: boot_info.memory_end, second_cpu };
+    let machine = Machine { lab, ticker, memory_end: boot_info.memory_end, second_cpu, bus };
     match scenarios::play(boot_info.command_line, &machine) {
         Ok(true) => machine::exit(machine::STATUS_PASSED),
         Ok(false) => machine::exit(machine::STATUS_FAILED),

@@ -77,6 +77,60 @@ pub fn enumerate(config: Config) -> [Option<Found>; FOUND_MAX] {
     all
 }
 
+/// All functions on the bus, and where their BARs may go.
+pub struct Bus {
+    /// How they are reached.
+    pub config: Config,
+    /// What there is.
+    pub found: [Option<Found>; FOUND_MAX],
+    /// What is free.
+    pub windows: Windows,
+}
+
+impl Bus {
+    /// Takes the first endpoint with this ID into use.
+    pub fn claim(&mut self, id: u32) -> Option<Function> {
+        let mut endpoints = self.found.iter().flatten().filter(|found| found.endpoint);
+        let found = endpoints.find(|found| found.id == id)?;
+        Some(Function::claim(self.config, found.address, &mut self.windows))
+    }
+
+    /// Gives the BARs of all endpoints but those `in_use` addresses, the largest first, so that none wastes room; then
+    /// has `visit` use each of these functions, and how many BARs it asked addresses for.
+    pub fn place_others<E>(
+        &self,
+        in_use: &[Option<&Function>],
+        mut visit: impl FnMut(&Function, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let config = self.config;
+        let endpoints = self.found.iter().flatten().filter(|found| found.endpoint);
+        let others = endpoints.map(|found| found.address);
+        let others =
+            others.filter(|address| in_use.iter().flatten().all(|function| function.address != *address));
+        let mut all = [None; FOUND_MAX];
+        for (place, address) in all.iter_mut().zip(others) {
+            switch_off(config, address);
+            *place = Some((address, bars::size(config, address)));
+        }
+        let mut windows = self.windows;
+        for bits in (0..u64::BITS as u8).rev() {
+            for (address, wanted) in all.into_iter().flatten() {
+                wanted.give(config, address, bits, &mut windows);
+            }
+        }
+        all.into_iter().flatten().try_for_each(|(address, wanted)| {
+            let function = Function::with(config, address, wanted.placed(config, address));
+            visit(&function, wanted.count())
+        })
+    }
+}
+
+/// Has a function decode nothing.
+fn switch_off(config: Config, address: Address) {
+    let content = config.read(address, COMMAND) & COMMAND_MASK;
+    config.write(address, COMMAND, content & !(command::IO_SPACE | command::MEMORY_SPACE));
+}
+
 /// A function, as a driver uses it.
 pub struct Function {
     config: Config,
@@ -89,11 +143,18 @@ pub struct Function {
 impl Function {
     /// Takes the endpoint at `address` into use: switches its decoders off, finds the sizes of its
     /// BARs and gives them addresses from `windows`.
-    pub fn claim(config: Config, address: Address, windows: &mut Windows) -> Self {
-        let content = config.read(address, COMMAND) & COMMAND_MASK;
-        config.write(address, COMMAND, content & !(command::IO_SPACE | command::MEMORY_SPACE));
-        let bars = bars::assign(config, address, windows);
+    fn claim(config: Config, address: Address, windows: &mut Windows) -> Self {
+        switch_off(config, address);
+        Self::with(config, address, bars::assign(config, address, windows))
+    }
+
+    fn with(config: Config, address: Address, bars: bars::Bars) -> Self {
         Self { config, address, bars, interrupt: config.read(address, INTERRUPT) }
+    }
+
+    /// The BARs that have addresses, with their numbers.
+    pub fn bars(&self) -> impl Iterator<Item = (usize, Bar)> {
+        self.bars.iter().enumerate().filter_map(|(index, bar)| Some((index, (*bar)?)))
     }
 
     /// The BAR `index`, if it has one; [`ROM`] for the expansion ROM.

@@ -5,6 +5,7 @@
 mod bugs;
 mod dma;
 mod edges;
+mod every_bar;
 mod independence;
 mod interrupt;
 mod limits;
@@ -16,7 +17,7 @@ mod registers;
 mod shapes;
 mod two_cpus;
 
-use Play::{Alone, AtMemoryEnd, OnTwoCpus, With, WithTicker};
+use Play::{Alone, AtMemoryEnd, OnMachine, OnTwoCpus, With, WithTicker};
 use barscope_guest_abi::scenario::{ARGUMENT, Needs, SCENARIOS};
 use interrupt::MESSAGES_LOG2;
 
@@ -24,7 +25,7 @@ use crate::bench;
 use crate::boot_info;
 use crate::check::{Failure, holds};
 use crate::lab::{File, MessageTable, Messages};
-use crate::pci::Function;
+use crate::pci::{Bus, Function};
 use crate::process::{Exit, Process};
 use crate::second_cpu::SecondCpu;
 use crate::text::Text;
@@ -34,31 +35,38 @@ type Shown = Result<&'static str, Failure>;
 
 /// What the scenarios play with.
 pub struct Machine {
-    /// The device that all are about.
-    pub lab: Function,
+    /// The device that most are about.
+    pub lab: Option<Function>,
     /// Another device.
     pub ticker: Option<Function>,
     /// Physical address of the first byte after memory.
     pub memory_end: u64,
     /// Another CPU.
     pub second_cpu: Option<SecondCpu>,
+    /// All functions.
+    pub bus: Bus,
 }
 
 impl Machine {
-    fn has(&self, needs: Needs) -> bool {
-        match needs {
-            Needs::Nothing => true,
+    /// What is missing of what a scenario needs.
+    fn lacks(&self, needs: Needs) -> Option<Needs> {
+        let Some(lab) = &self.lab else {
+            return if needs == Needs::Nothing { None } else { Some(Needs::Lab) };
+        };
+        let has = match needs {
+            Needs::Nothing | Needs::Lab => true,
             Needs::SecondCpu => self.second_cpu.is_some(),
             Needs::Ticker => {
-                let line = self.lab.interrupt_line();
+                let line = lab.interrupt_line();
                 matches!(&self.ticker, Some(ticker) if ticker.interrupt_line() == line)
             }
-            Needs::Message => Messages::available(&self.lab).is_some(),
+            Needs::Message => Messages::available(lab).is_some(),
             Needs::MessageVectors => {
-                matches!(Messages::available(&self.lab), Some(it) if it.masking && it.log2 >= MESSAGES_LOG2)
+                matches!(Messages::available(lab), Some(it) if it.masking && it.log2 >= MESSAGES_LOG2)
             }
-            Needs::MessageTable => MessageTable::is_available(&self.lab),
-        }
+            Needs::MessageTable => MessageTable::is_available(lab),
+        };
+        if has { None } else { Some(needs) }
     }
 }
 
@@ -72,12 +80,15 @@ enum Play {
     AtMemoryEnd(fn(&Function, u64) -> Shown),
     OnTwoCpus(fn(&Function, SecondCpu) -> Shown),
     WithTicker(fn(&Function, &Function) -> Shown),
+    /// With everything that there is.
+    OnMachine(fn(&Machine) -> Shown),
 }
 
 impl Play {
     const fn needs(self) -> Needs {
         match self {
-            Play::Alone(_) | Play::AtMemoryEnd(_) => Needs::Nothing,
+            Play::OnMachine(_) => Needs::Nothing,
+            Play::Alone(_) | Play::AtMemoryEnd(_) => Needs::Lab,
             Play::With(needs, _) => needs,
             Play::OnTwoCpus(_) => Needs::SecondCpu,
             Play::WithTicker(_) => Needs::Ticker,
@@ -132,6 +143,7 @@ const TABLE: &[(&str, Play)] = &[
     ("function-level-reset", Alone(power::function_reset)),
     ("shared-line", WithTicker(interrupt::shared_line)),
     ("sub-page-bar", WithTicker(regions::sub_page_bar)),
+    ("every-bar", OnMachine(every_bar::every_bar)),
     ("two-vcpus", OnTwoCpus(two_cpus::two_cpus)),
 ];
 
@@ -152,8 +164,11 @@ const _: () = {
     }
 };
 
+/// How the mark begins that tells what is left out.
+const NOT_PLAYED: &str = "not played: ";
+
 /// Plays what `command_line` selects, in the order of the table: if it selects nothing, everything that
-/// the machine has what it needs for, with a mark for each of the others.
+/// the machine has what it needs for, with a mark for each of the others, or for all if there is no lab.
 /// `Ok(true)` if all passed.
 ///
 /// # Errors
@@ -164,31 +179,41 @@ pub fn play<'a>(command_line: &'a [u8], machine: &Machine) -> Result<bool, &'a [
         return Err(unknown);
     }
     let mut all_passed = true;
+    let mut without_lab = 0;
     for (name, scenario) in TABLE {
-        match selection {
-            Some(names) if !has(names, name) => {}
-            None if !machine.has(scenario.needs()) => left_out(name, scenario.needs()),
+        match (selection, machine.lacks(scenario.needs())) {
+            (Some(names), _) if !has(names, name) => {}
+            (None, Some(Needs::Lab)) => without_lab += 1,
+            (None, Some(missing)) => left_out(Text::new().str(NOT_PLAYED).str(name), missing),
             _ => all_passed &= play_one(name, *scenario, machine),
         }
+    }
+    if without_lab > 0 {
+        let count = Text::new().str(NOT_PLAYED).decimal(without_lab).str(" scenarios");
+        left_out(count, Needs::Lab);
     }
     Ok(all_passed)
 }
 
-fn left_out(name: &str, needs: Needs) {
-    let text = Text::<128>::new().str("not played: ").str(name).str(", since ").str(needs.missing());
-    bench::mark(text.bytes());
+fn left_out(what: Text<128>, missing: Needs) {
+    bench::mark(what.str(", since ").str(missing.missing()).bytes());
 }
 
 fn play_one(name: &str, scenario: Play, machine: &Machine) -> bool {
     bench::scenario_begin(name);
     let needs = scenario.needs();
+    let missing = machine.lacks(needs);
     let shown = match (scenario, machine) {
-        _ if !machine.has(needs) => Err(Failure::Reason(needs.missing())),
-        (Alone(play) | With(_, play), Machine { lab, .. }) => play(lab),
-        (AtMemoryEnd(play), Machine { lab, memory_end, .. }) => play(lab, *memory_end),
-        (OnTwoCpus(play), Machine { lab, second_cpu: Some(second_cpu), .. }) => play(lab, *second_cpu),
-        (WithTicker(play), Machine { lab, ticker: Some(ticker), .. }) => play(lab, ticker),
-        (OnTwoCpus(_) | WithTicker(_), _) => Err(Failure::Reason(needs.missing())),
+        (OnMachine(play), machine) => play(machine),
+        (Alone(play) | With(_, play), Machine { lab: Some(lab), .. }) if missing.is_none() => play(lab),
+        (AtMemoryEnd(play), Machine { lab: Some(lab), memory_end, .. }) => play(lab, *memory_end),
+        (OnTwoCpus(play), Machine { lab: Some(lab), second_cpu: Some(second_cpu), .. }) => {
+            play(lab, *second_cpu)
+        }
+        (WithTicker(play), Machine { lab: Some(lab), ticker: Some(ticker), .. }) if missing.is_none() => {
+            play(lab, ticker)
+        }
+        _ => Err(Failure::Reason(missing.unwrap_or(needs).missing())),
     };
     match shown {
         Ok(summary) => {

@@ -59,7 +59,7 @@ pub fn serve(
 }
 
 fn warn(shared: &Shared, lane: &mut Lane, vcpu: u8, text: &str) -> Result<Option<Stop>, HostError> {
-    let text = shared.interned().texts.id(text)?;
+    let text = shared.interned.lock().texts.id(text)?;
     shared.record(lane, vcpu, EventKind::Warning { text })?;
     Ok(None)
 }
@@ -75,15 +75,15 @@ fn serve_now(
     if let Some(capability) = capability(shared, &now) {
         shared.dispatcher.announced(capability);
     }
-    let text = |text: &str| -> Result<Id, HostError> { Ok(shared.interned().texts.id(text)?) };
+    let text = |text: &str| -> Result<Id, HostError> { Ok(shared.interned.lock().texts.id(text)?) };
     let kind = match now {
         Now::Mark(mark) => EventKind::Mark { text: text(&mark)? },
         Now::ScenarioBegin(name) => EventKind::ScenarioBegin { name: text(&name)? },
         Now::ScenarioEnd { passed, summary } => EventKind::ScenarioEnd { passed, summary: text(&summary)? },
         Now::Map(number, mapping) => {
-            EventKind::Map { mapping: shared.interned().address_spaces.map(number, mapping)? }
+            EventKind::Map { mapping: shared.interned.lock().address_spaces.map(number, mapping)? }
         }
-        Now::Unmap(number) => match shared.interned().address_spaces.unmap(number) {
+        Now::Unmap(number) => match shared.interned.lock().address_spaces.unmap(number) {
             Some(mapping) => EventKind::Unmap { mapping },
             None => {
                 let request = barscope_guest_abi::request::UNMAP;
@@ -91,7 +91,7 @@ fn serve_now(
             }
         },
         Now::Process(process) => {
-            shared.interned().process(process)?;
+            shared.interned.lock().process(process)?;
             return Ok(Ok(Served::Silent));
         }
         Now::Count { what, value, address, error_code, rip } => {

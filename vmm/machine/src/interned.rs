@@ -3,16 +3,21 @@
 
 mod address_spaces;
 mod code;
+mod epoch;
 mod texts;
+
+use std::sync::{Mutex, MutexGuard};
 
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer, definition};
 
 pub use self::address_spaces::AddressSpaces;
-pub use self::code::GuestCode;
+pub use self::code::{GuestCode, Unless};
+pub use self::epoch::Epoch;
 pub use self::texts::Texts;
 use crate::budget::Account;
 use crate::kernel_symbols::{KernelSymbols, Spaces};
+use crate::lock::lock;
 
 /// Start of the kernel's half of an address space.
 const KERNEL_HALF: u64 = 1 << 63;
@@ -25,16 +30,47 @@ pub struct Interned {
     pub address_spaces: AddressSpaces,
     /// Instructions, executables and modules.
     pub code: GuestCode,
+    epoch: Epoch,
+}
+
+/// The definitions made so far, for all threads. Accesses whose ids are known need no lock, but the epoch.
+pub struct SharedInterned {
+    epoch: Epoch,
+    interned: Mutex<Interned>,
+}
+
+impl SharedInterned {
+    /// Shares them.
+    pub fn new(interned: Interned) -> Self {
+        Self { epoch: interned.epoch.clone(), interned: Mutex::new(interned) }
+    }
+
+    /// How long ids are good.
+    pub fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    /// The definitions, for this thread alone.
+    pub fn lock(&self) -> MutexGuard<'_, Interned> {
+        lock(&self.interned)
+    }
 }
 
 impl Interned {
     /// Nothing yet.
     pub fn new(writer: &Writer) -> Self {
+        let epoch = Epoch::default();
         Self {
             texts: Texts::new(writer.clone()),
-            address_spaces: AddressSpaces::new(writer.clone()),
-            code: GuestCode::new(writer.clone()),
+            address_spaces: AddressSpaces::new(writer.clone(), epoch.clone()),
+            code: GuestCode::new(writer.clone(), epoch.clone()),
+            epoch,
         }
+    }
+
+    /// How long ids are good.
+    pub fn epoch(&self) -> &Epoch {
+        &self.epoch
     }
 
     /// The texts of warnings, each once: there is no more room for something.

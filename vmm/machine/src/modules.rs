@@ -9,6 +9,7 @@ mod file;
 mod locate;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use barscope_trace::event::Id;
 
@@ -51,12 +52,30 @@ pub struct Modules {
     /// The modules that the guest got as files.
     files: Vec<ModuleFile>,
     /// Where the list may begin.
-    heads: Vec<u64>,
+    heads: Arc<[u64]>,
     /// Both ends of the list when it was last followed.
     ends: [u64; 2],
     loaded: Vec<Loaded>,
     /// Code of no module that is known, since the list last changed.
     unknown: Vec<u64>,
+}
+
+/// What guest memory holds while its list of modules is as it was, as far as it concerns some code.
+#[derive(Clone, Debug)]
+pub struct Unchanged {
+    /// Where the list may begin, and its ends.
+    heads: Arc<[u64]>,
+    ends: [u64; 2],
+    /// The module that holds the code, if one does.
+    holder: Option<(u64, Stamp)>,
+}
+
+impl Unchanged {
+    /// Whether memory holds that.
+    pub fn holds(&self, read: Read<'_>) -> bool {
+        self.heads.iter().find_map(|head| ends(read, *head)) == Some(self.ends)
+            && self.holder.is_none_or(|(address, held)| stamp(read, address) == Some(held))
+    }
 }
 
 /// What has become of the list.
@@ -77,7 +96,7 @@ impl Modules {
 
     /// The kernel's list may begin at one of these addresses.
     pub fn set_heads(&mut self, heads: Vec<u64>) {
-        self.heads = heads;
+        self.heads = heads.into();
     }
 
     /// Whether code at `rip` may be a module's.
@@ -85,32 +104,33 @@ impl Modules {
         !self.heads.is_empty() && AREA.contains(&rip)
     }
 
-    /// Whether code at `rip`, which the image with this id holds, may be a module's that isn't known yet.
-    pub fn may_have_changed(&self, read: Read<'_>, rip: u64, image: Option<Id>) -> bool {
-        if self.ends(read) != Some(self.ends) {
-            return true;
-        }
+    /// What guest memory holds as long as code at `rip`, which the image with this id holds, is no module's that isn't
+    /// known yet; `None` if it may be one's all the same.
+    pub fn unchanged(&self, rip: u64, image: Option<Id>) -> Option<Unchanged> {
         let holder = self.loaded.iter().find(|loaded| image.is_some() && loaded.image == image);
-        match holder {
-            Some(loaded) => stamp(read, loaded.address) != Some(loaded.stamp),
-            // Some other image: the kernel's own.
-            None if image.is_some() => false,
-            None => !self.unknown.contains(&rip),
+        // Some other image is the kernel's own.
+        if holder.is_none() && image.is_none() && !self.unknown.contains(&rip) {
+            return None;
         }
+        let holder = holder.map(|loaded| (loaded.address, loaded.stamp));
+        Some(Unchanged { heads: Arc::clone(&self.heads), ends: self.ends, holder })
     }
 
-    /// Code at `rip` is of no module that is known, and need not be looked at until the list changes.
-    pub fn set_unknown(&mut self, rip: u64) {
-        if self.unknown.len() >= REMEMBERED {
+    /// Code at `rip` is of no module that is known, and need not be looked at until the list changes. Whether others are
+    /// to be looked at again instead.
+    pub fn set_unknown(&mut self, rip: u64) -> bool {
+        let is_full = self.unknown.len() >= REMEMBERED;
+        if is_full {
             self.unknown.clear();
         }
         self.unknown.push(rip);
+        is_full
     }
 
-    /// Follows the list.
-    pub fn follow(&mut self, read: Read<'_>) -> Changes {
+    /// Follows the list; `None` if there is none.
+    pub fn follow(&mut self, read: Read<'_>) -> Option<Changes> {
         let mut changes = Changes::default();
-        let Some((ends, now)) = self.list(read) else { return changes };
+        let (ends, now) = self.list(read)?;
         if ends != self.ends {
             self.unknown.clear();
         }
@@ -138,7 +158,7 @@ impl Modules {
             }
             self.loaded.push(Loaded { address, stamp, name, image: None });
         }
-        changes
+        Some(changes)
     }
 
     /// The image of a module that came.
@@ -156,10 +176,6 @@ impl Modules {
     /// The image of the module of this name.
     pub fn image(&self, name: &str) -> Option<Id> {
         self.loaded.iter().find(|loaded| loaded.name == name)?.image
-    }
-
-    fn ends(&self, read: Read<'_>) -> Option<[u64; 2]> {
-        self.heads.iter().find_map(|head| ends(read, *head))
     }
 
     fn list(&self, read: Read<'_>) -> Option<List> {

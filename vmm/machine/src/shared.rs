@@ -7,7 +7,7 @@ use barscope_trace::{EventKind, Lane, WriteError};
 
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
-use crate::interned::Interned;
+use crate::interned::{Interned, SharedInterned};
 use crate::lock::lock;
 use crate::memory::GuestMemory;
 use crate::platform::KvmPlatform;
@@ -25,7 +25,8 @@ pub struct Shared {
     pub requests: Requests,
     /// Which vCPUs sleep.
     pub sleepers: Sleepers,
-    interned: Mutex<Interned>,
+    /// What accesses refer to.
+    pub interned: SharedInterned,
     console: Mutex<Console<Relay>>,
     stopping: AtomicBool,
 }
@@ -47,15 +48,10 @@ impl Shared {
             foreign_programs,
             requests,
             sleepers: Sleepers::new(cpus),
-            interned: Mutex::new(interned),
+            interned: SharedInterned::new(interned),
             console: Mutex::new(console),
             stopping: AtomicBool::new(false),
         }
-    }
-
-    /// The definitions made so far.
-    pub fn interned(&self) -> MutexGuard<'_, Interned> {
-        lock(&self.interned)
     }
 
     /// The serial port.
@@ -76,7 +72,7 @@ impl Shared {
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
     pub fn record_warnings(&self, lane: &mut Lane, vcpu: u8) -> Result<(), WriteError> {
-        let warnings = self.interned().take_warnings();
+        let warnings = self.interned.lock().take_warnings();
         warnings.into_iter().try_for_each(|text| self.record(lane, vcpu, EventKind::Warning { text }))
     }
 

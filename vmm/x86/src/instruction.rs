@@ -4,22 +4,21 @@
 //! store is found by decoding backwards: a candidate counts only if its effective address walks to the
 //! exit's physical address, and its width and value fit. A repeated string store leaves RIP on itself.
 
+mod known;
+
 use barscope_trace::event::MemoryOperand;
 use iced_x86::{
     Code, CodeSize, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, MemorySize, Mnemonic,
     OpAccess, OpKind, UsedMemory,
 };
-use rustc_hash::FxHashMap;
 
+use self::known::Known;
 use crate::memory::PhysicalMemory;
 use crate::registers::Registers;
 use crate::walk::{PageWalk, read_virtual, walk};
 
 /// The longest x86 instruction in bytes.
 pub const MAX_LENGTH: usize = 15;
-
-/// How many instructions are remembered: the guest decides how many there are.
-const REMEMBERED: usize = 1 << 14;
 
 /// What reads a port, and what writes one.
 const PORT_READS: [Mnemonic; 4] = [Mnemonic::In, Mnemonic::Insb, Mnemonic::Insw, Mnemonic::Insd];
@@ -89,29 +88,30 @@ pub trait FunctionStarts {
     fn function_start(&self, cr3: u64, rip: u64) -> Option<u64>;
 }
 
-/// Finds instructions, and remembers the ones that it found.
-pub struct Locator {
+/// Finds instructions, and remembers the ones that it found, each with a note of its user's.
+pub struct Locator<N> {
     info: InstructionInfoFactory,
-    known: FxHashMap<Key, Known>,
+    known: Known<N>,
 }
 
-/// Address space, RIP at the exit, and whether it was for a write.
-type Key = (u64, u64, bool);
-
-/// An instruction that made an exit before.
-struct Known {
-    located: Located,
-    operands: Vec<UsedMemory>,
-}
-
-impl Default for Locator {
+impl<N> Default for Locator<N> {
     /// One that has seen nothing yet.
     fn default() -> Self {
-        Self { info: InstructionInfoFactory::new(), known: FxHashMap::default() }
+        Self { info: InstructionInfoFactory::new(), known: Known::default() }
     }
 }
 
-impl Locator {
+impl<N: Default> Locator<N> {
+    /// What [`Locator::locate`] gives, if the instruction is remembered, and what is noted beside it.
+    pub fn known(
+        &mut self,
+        memory: &impl PhysicalMemory,
+        registers: &Registers,
+        exit: &MemoryExit,
+    ) -> Option<(&Located, Operand, &mut N)> {
+        self.known.memory(memory, registers, exit)
+    }
+
     /// The instruction that made `exit`, and the part of its operand. `None` if nothing fits.
     pub fn locate(
         &mut self,
@@ -120,23 +120,22 @@ impl Locator {
         functions: &dyn FunctionStarts,
         exit: &MemoryExit,
     ) -> Option<(Located, Operand)> {
-        let key = (registers.address_space(), registers.linear_rip(), exit.written.is_some());
-        if let Some(Known { located, operands }) = self.known.get(&key)
-            && unchanged(memory, registers, located)
-            && let Some(operand) = matching(memory, registers, exit, &located.decoded, operands)
-        {
+        if let Some((located, operand, _)) = self.known.memory(memory, registers, exit) {
             return Some((*located, operand));
         }
         let (located, operand) = self.search(memory, registers, functions, exit)?;
         // Symbols that come later may tell candidates apart.
         if !located.ambiguous {
-            let operands = self.info.info(&located.decoded).used_memory().to_vec();
-            if self.known.len() >= REMEMBERED {
-                self.known.clear();
-            }
-            self.known.insert(key, Known { located, operands });
+            let operands = self.info.info(&located.decoded).used_memory();
+            self.known.remember(registers, exit.written.is_some(), located, operands);
         }
         Some((located, operand))
+    }
+
+    /// Where to note something beside the instruction that [`Locator::locate`] gave for an exit here; `None` if it isn't
+    /// remembered.
+    pub fn note(&mut self, registers: &Registers, write: bool, located: &Located) -> Option<&mut N> {
+        self.known.note(registers, write).filter(|_| !located.ambiguous)
     }
 
     /// The instruction at RIP.
@@ -144,20 +143,46 @@ impl Locator {
         decode_at(memory, registers, registers.linear_rip())
     }
 
+    /// What [`Locator::port`] gives, if the instruction is remembered, and what is noted beside it.
+    pub fn known_port(
+        &mut self,
+        memory: &impl PhysicalMemory,
+        registers: &Registers,
+        write: bool,
+    ) -> Option<(&Located, &mut N)> {
+        self.known.port(memory, registers, write)
+    }
+
+    /// Where to note something beside the instruction that [`Locator::port`] gave for an access here; `None` if it isn't
+    /// remembered.
+    pub fn port_note(&mut self, registers: &Registers, write: bool) -> Option<&mut N> {
+        self.known.port_note(registers, write)
+    }
+
     /// The instruction that wrote or read a port: at RIP or, where KVM has moved RIP past it, right before
     /// it.
-    pub fn port(&self, memory: &impl PhysicalMemory, registers: &Registers, write: bool) -> Option<Located> {
+    pub fn port(
+        &mut self,
+        memory: &impl PhysicalMemory,
+        registers: &Registers,
+        write: bool,
+    ) -> Option<Located> {
+        if let Some((located, _)) = self.known.port(memory, registers, write) {
+            return Some(*located);
+        }
         let rip = registers.linear_rip();
         let wanted = if write { PORT_WRITES } else { PORT_READS };
         let is_port = |located: &Located| wanted.contains(&located.decoded.mnemonic());
         let at = decode_at(memory, registers, rip).filter(is_port);
         // `in` and `out` by DX are one byte long, two with an operand-size prefix or an immediate port.
-        let before = [2, 1].into_iter().find_map(|length| {
-            decode_at(memory, registers, rip.wrapping_sub(length))
-                .filter(|located| located.decoded.len() as u64 == length && is_port(located))
+        let before = (1..=known::BEFORE).rev().find_map(|length| {
+            decode_at(memory, registers, rip.wrapping_sub(length as u64))
+                .filter(|located| located.decoded.len() == length && is_port(located))
         });
         let ambiguous = at.is_some() && before.is_some();
-        at.or(before).map(|located| Located { ambiguous, ..located })
+        let located = Located { ambiguous, ..at.or(before)? };
+        self.known.remember_port(memory, registers, write, located);
+        Some(located)
     }
 
     /// The memory operands of the instruction, whatever it does with them.
@@ -376,15 +401,6 @@ fn decode_at(memory: &impl PhysicalMemory, registers: &Registers, address: u64) 
     let mut decoder = Decoder::with_ip(registers.bitness(), &bytes[..got], address, DecoderOptions::NONE);
     let decoded = decoder.decode();
     (decoded.code() != Code::INVALID).then_some(Located { bytes, decoded, ambiguous: false })
-}
-
-/// Whether guest memory still holds the instruction, for code of the same width.
-fn unchanged(memory: &impl PhysicalMemory, registers: &Registers, known: &Located) -> bool {
-    let mut bytes = [0; MAX_LENGTH];
-    let length = known.decoded.len();
-    u32::from(known.code_size()) == registers.bitness()
-        && read_virtual(memory, registers, known.decoded.ip(), &mut bytes[..length]) == length
-        && bytes[..length] == *known.bytes()
 }
 
 #[cfg(test)]

@@ -5,4 +5,5 @@ mod descriptions;
 mod dma;
 mod operations;
 mod registers;
+mod restored_effects;
 mod saved_state;

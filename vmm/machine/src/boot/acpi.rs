@@ -144,7 +144,8 @@ fn dsdt(above_4_gib: &RangeInclusive<u64>) -> Sdt {
         None,
     );
     let routing = interrupt_routing();
-    let windows = ResourceTemplate::new(vec![&buses, &config_ports, &ports, &memory_32, &memory_64]);
+    // First what a guest may look for before it can interpret all of this.
+    let windows = ResourceTemplate::new(vec![&memory_64, &buses, &config_ports, &ports, &memory_32]);
     let ecam = Memory32Fixed::new(true, layout::ECAM_BASE as u32, layout::ECAM_SIZE as u32);
     let reserved = ResourceTemplate::new(vec![&ecam]);
     let (first, last) = (*layout::SERIAL_PORTS.start(), *layout::SERIAL_PORTS.end());
@@ -152,7 +153,6 @@ fn dsdt(above_4_gib: &RangeInclusive<u64>) -> Sdt {
     let serial_interrupt = Interrupt::new(true, true, false, false, layout::SERIAL_GSI.into());
     let serial = ResourceTemplate::new(vec![&serial_ports, &serial_interrupt]);
     let soft_off = Package::new(vec![&layout::SLEEP_OFF]);
-    Name::new("_S5_".into(), &soft_off).to_aml_bytes(&mut code);
     Scope::new(
         "_SB_".into(),
         vec![
@@ -186,6 +186,7 @@ fn dsdt(above_4_gib: &RangeInclusive<u64>) -> Sdt {
         ],
     )
     .to_aml_bytes(&mut code);
+    Name::new("_S5_".into(), &soft_off).to_aml_bytes(&mut code);
 
     let mut dsdt = Sdt::new(*b"DSDT", 36, 2, OEM, OEM_TABLE, OEM_REVISION);
     dsdt.append_slice(&code);

@@ -1,27 +1,30 @@
 //! Effects: what a function did besides answering, recorded, and applied to the rest of the machine.
 
-use barscope_device::{Decode, DmaError, Effect, PciFunction, Region, TimestampedEffect};
+use barscope_device::{Bdf, Decode, DmaError, Effect, PciFunction, Region, TimestampedEffect};
 use barscope_trace::event::{DmaOutcome, Id, RouteChange};
-use barscope_trace::{EventKind, Lane};
+use barscope_trace::{Event, EventKind, Lane};
 
-use super::Dispatcher;
 use super::regions::Cause;
+use super::{Dispatcher, set_interrupt_line};
 use crate::host::HostError;
 use crate::lock::lock;
 use crate::platform::Platform;
 use crate::routes::Destination;
 
 impl<P: Platform> Dispatcher<P> {
-    /// Records a function's effects in their order, and applies each to the rest of the machine.
+    /// Records the effects of a function's call, which ended at `host_ns`, in their order, and applies each to the rest
+    /// of the machine.
     pub(super) fn apply_effects(
         &self,
         lane: &mut Lane,
         index: usize,
         model: &mut PciFunction,
         effects: &[TimestampedEffect],
+        host_ns: u64,
     ) -> Result<(), HostError> {
         let function = self.functions[index].id;
         for &TimestampedEffect { at, cause, effect } in effects {
+            let event = |seq, kind| Event { seq, host_ns, device_ns: at, vcpu: None, kind };
             let kind = match effect {
                 Effect::Change { region, offset, old, new } => {
                     EventKind::Change { function, region, offset, old, new, cause }
@@ -34,7 +37,7 @@ impl<P: Platform> Dispatcher<P> {
                     let delivered = self.platform.signal_msi(address, data);
                     let kind =
                         EventKind::Msi { function, index: index.get(), address, data, delivered, cause };
-                    self.record_as(lane, seq, at, kind)?;
+                    lane.record(&event(seq, kind))?;
                     continue;
                 }
                 Effect::InterruptLost { index, why } => {
@@ -56,7 +59,7 @@ impl<P: Platform> Dispatcher<P> {
                     let gsi = self.functions[index].gsi;
                     let seq = self.writer.reserve();
                     self.irq_lines.set(&*self.platform, gsi, index, asserted);
-                    self.record_as(lane, seq, at, EventKind::Intx { function, asserted, gsi, cause })?;
+                    lane.record(&event(seq, EventKind::Intx { function, asserted, gsi, cause }))?;
                     continue;
                 }
                 Effect::Decode { region, to, .. } => {
@@ -73,8 +76,33 @@ impl<P: Platform> Dispatcher<P> {
                     continue;
                 }
             };
-            self.record(lane, None, at, kind)?;
+            lane.record(&event(self.writer.reserve(), kind))?;
         }
+        Ok(())
+    }
+
+    /// Resets a function, as a bus resets all that is on it: what it decoded and its pin are told to the rest of the
+    /// machine; its registers have their values after reset, which nothing records.
+    ///
+    /// # Errors
+    /// [`HostError`] if the trace can't be written, or the platform fails.
+    pub fn reset(&self, lane: &mut Lane, bdf: Bdf) -> Result<(), HostError> {
+        let Some(index) = self.functions.iter().position(|slot| slot.bdf == bdf) else { return Ok(()) };
+        let slot = &self.functions[index];
+        let mut guarded = lock(&slot.guarded);
+        let model = &mut guarded.function;
+        let (decoded, asserted, at) = (model.decoding(), model.intx(), self.now());
+        model.reset();
+        for (region, _) in decoded {
+            self.move_region(lane, index, model, region, None, Cause { at, seq: 0 })?;
+        }
+        if asserted {
+            self.irq_lines.set(&*self.platform, slot.gsi, index, false);
+            let (function, gsi) = (slot.id, slot.gsi);
+            self.record(lane, None, at, EventKind::Intx { function, asserted: false, gsi, cause: 0 })?;
+        }
+        set_interrupt_line(model, &*self.platform, slot.gsi);
+        self.set_deadline(index, model.next_deadline());
         Ok(())
     }
 

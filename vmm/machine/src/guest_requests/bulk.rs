@@ -18,7 +18,7 @@ pub fn read(shared: &Shared, registers: &Registers, bulk: Bulk) -> Reading {
     let done = match bulk {
         Bulk::Image { image, elf } => {
             let name = image.name.clone();
-            let taken = shared.interned().code.image(image, &elf)?;
+            let taken = shared.interned.lock().code.image(image, &elf)?;
             taken.map(drop).ok_or(BadRequest::Image(name))
         }
         Bulk::Symbols(lines) => {
@@ -43,7 +43,7 @@ fn symbols(shared: &Shared, registers: &Registers, lines: &[u8]) -> Result<(), H
         (read == bytes.len()).then(|| u64::from_le_bytes(bytes))
     };
     let spaces = Spaces::of_linux(variable("page_offset_base"), variable("vmalloc_base"));
-    Ok(shared.interned().kernel_symbols(&kernel, spaces)?)
+    Ok(shared.interned.lock().kernel_symbols(&kernel, spaces)?)
 }
 
 fn module(
@@ -57,6 +57,6 @@ fn module(
     let own_name = kernel_module::name(&elf).unwrap_or_else(|| name.clone());
     let read =
         |address, data: &mut [u8]| read_virtual(&shared.memory, registers, address, data) == data.len();
-    let taken = placed.is_some() && shared.interned().code.module(&read, &own_name, &elf)?;
+    let taken = placed.is_some() && shared.interned.lock().code.module(&read, &own_name, &elf)?;
     Ok(if taken { Ok(()) } else { Err(BadRequest::Image(name)) })
 }

@@ -6,7 +6,7 @@ use barscope_trace::{WriteError, Writer, definition};
 use barscope_x86::{ACCESSED_DIRTY, PageWalk, TypesOfPage};
 use rustc_hash::FxHashMap;
 
-use super::KERNEL_HALF;
+use super::{Epoch, KERNEL_HALF};
 use crate::budget::{Account, Kind};
 use crate::kernel_symbols::Spaces;
 
@@ -22,6 +22,7 @@ struct WalkKey {
 /// The walks, mappings and processes that are defined.
 pub struct AddressSpaces {
     writer: Writer,
+    epoch: Epoch,
     /// Walks that occurred since a mapping last came or went.
     recent: FxHashMap<WalkKey, Id>,
     walks: FxHashMap<definition::Walk, Id>,
@@ -38,9 +39,10 @@ pub struct AddressSpaces {
 
 impl AddressSpaces {
     /// None yet.
-    pub fn new(writer: Writer) -> Self {
+    pub fn new(writer: Writer, epoch: Epoch) -> Self {
         Self {
             writer,
+            epoch,
             recent: FxHashMap::default(),
             walks: FxHashMap::default(),
             mappings: FxHashMap::default(),
@@ -111,13 +113,13 @@ impl AddressSpaces {
             Some(id) => self.mappings.insert(number, (id, mapping)),
             None => self.mappings.remove(&number),
         };
-        self.recent.clear();
+        self.forget_recent();
         Ok(id.unwrap_or(0))
     }
 
     /// The guest undid the mapping that it calls `number`; its id, if there is one, 0 if there was no room for it.
     pub fn unmap(&mut self, number: u64) -> Option<Id> {
-        self.recent.clear();
+        self.forget_recent();
         match self.mappings.remove(&number) {
             Some((id, _)) => Some(id),
             None => self.mapping_account.is_reached().then_some(0),
@@ -127,7 +129,7 @@ impl AddressSpaces {
     /// The kernel's parts of all address spaces are there.
     pub(super) fn set_spaces(&mut self, spaces: Spaces) {
         self.spaces = spaces;
-        self.recent.clear();
+        self.forget_recent();
     }
 
     /// An address space belongs to a process from here on; whether it was another's before.
@@ -141,8 +143,14 @@ impl AddressSpaces {
             Some(id) => self.processes.insert(address_space, (id, pid)),
             None => self.processes.remove(&address_space),
         };
-        self.recent.clear();
+        self.forget_recent();
         Ok(before.is_some_and(|(_, other)| other != pid))
+    }
+
+    /// What walks lead to has changed.
+    fn forget_recent(&mut self) {
+        self.recent.clear();
+        self.epoch.advance();
     }
 
     /// How the page came to lead to a device: the announced mapping that holds it, or a guess by the

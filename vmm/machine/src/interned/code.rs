@@ -6,19 +6,31 @@ use barscope_trace::{WriteError, Writer, definition};
 use barscope_x86::{Located, MAX_LENGTH, Registers, read_virtual};
 use rustc_hash::FxHashMap;
 
-use super::KERNEL_HALF;
+use super::{Epoch, KERNEL_HALF};
 use crate::budget::{Account, Kind};
 use crate::images::{Code, Images};
 use crate::kernel_symbols::KernelSymbols;
 use crate::memory::GuestMemory;
-use crate::modules::{Modules, Placed, Read};
+use crate::modules::{Modules, Placed, Read, Unchanged};
 
 /// An instruction as the trace sees it: address, address space, encoding, ambiguity, width of the code.
 type InstructionKey = (u64, u64, [u8; MAX_LENGTH], bool, u8);
 
+/// What would have to change for code to be another module's: ids that were looked up for it are good until then.
+#[derive(Debug)]
+pub enum Unless {
+    /// It is no module's, whatever happens in this epoch.
+    Nothing,
+    /// The guest's list of modules, there.
+    Module(Box<Unchanged>),
+    /// Nobody can tell: it has to be looked at every time.
+    Anything,
+}
+
 /// The instructions that are defined, and the images that are in the guest now.
 pub struct GuestCode {
     writer: Writer,
+    epoch: Epoch,
     /// Instructions that occurred since an image last came or went.
     current: FxHashMap<InstructionKey, Id>,
     /// All of them, each with the image that held it.
@@ -32,9 +44,10 @@ pub struct GuestCode {
 
 impl GuestCode {
     /// None yet.
-    pub fn new(writer: Writer) -> Self {
+    pub fn new(writer: Writer, epoch: Epoch) -> Self {
         Self {
             writer,
+            epoch,
             current: FxHashMap::default(),
             instructions: FxHashMap::default(),
             images: Images::default(),
@@ -125,7 +138,7 @@ impl GuestCode {
             (None, Some(address_space)) => self.images.clear(address_space),
             (None, None) => {}
         }
-        self.current.clear();
+        self.forget_current();
         Ok(id.unwrap_or(0))
     }
 
@@ -142,7 +155,7 @@ impl GuestCode {
     /// An address space is another process's from here on: its page tables lie where another's were.
     pub(super) fn clear(&mut self, address_space: u64) {
         self.images.clear(address_space);
-        self.current.clear();
+        self.forget_current();
     }
 
     /// A module that the guest tells of, its sections in their places; `false` if it is no ELF file.
@@ -166,30 +179,40 @@ impl GuestCode {
         Ok(true)
     }
 
-    /// Looks whether the code that runs is that of a module which came, or took the place of one that went.
+    /// Looks whether the code that runs is that of a module which came, or took the place of one that went. What would
+    /// have to change for a later access of this code, at this privilege level, to find one.
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
-    pub fn notice_modules(&mut self, memory: &GuestMemory, registers: &Registers) -> Result<(), WriteError> {
+    pub fn notice_modules(
+        &mut self,
+        memory: &GuestMemory,
+        registers: &Registers,
+    ) -> Result<Unless, WriteError> {
         let rip = registers.linear_rip();
         if registers.cpl() == 3 || !self.modules.may_hold(rip) {
-            return Ok(());
+            return Ok(Unless::Nothing);
         }
         let read = |address, data: &mut [u8]| read_virtual(memory, registers, address, data) == data.len();
-        if self.modules.may_have_changed(&read, rip, self.images.at(0, rip)) {
-            self.follow_modules(&read)?;
-            if self.images.at(0, rip).is_none() {
-                self.modules.set_unknown(rip);
-            }
+        let known = self.modules.unchanged(rip, self.images.at(0, rip));
+        if let Some(unchanged) = known.filter(|unchanged| unchanged.holds(&read)) {
+            return Ok(Unless::Module(Box::new(unchanged)));
         }
-        Ok(())
+        self.follow_modules(&read)?;
+        let image = self.images.at(0, rip);
+        if image.is_none() && self.modules.set_unknown(rip) {
+            self.epoch.advance();
+        }
+        let known = self.modules.unchanged(rip, image);
+        Ok(known.map_or(Unless::Anything, |unchanged| Unless::Module(Box::new(unchanged))))
     }
 
     fn follow_modules(&mut self, read: Read<'_>) -> Result<(), WriteError> {
-        let changes = self.modules.follow(read);
+        let Some(changes) = self.modules.follow(read) else { return Ok(()) };
+        self.epoch.advance();
         for gone in changes.gone {
             self.images.remove(gone);
-            self.current.clear();
+            self.forget_current();
         }
         for (index, name, Placed(elf)) in changes.new {
             let image = definition::Image { name, address_space: None };
@@ -198,5 +221,11 @@ impl GuestCode {
             }
         }
         Ok(())
+    }
+
+    /// What code is part of has changed.
+    fn forget_current(&mut self) {
+        self.current.clear();
+        self.epoch.advance();
     }
 }

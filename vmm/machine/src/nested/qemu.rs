@@ -32,7 +32,7 @@ const ARGUMENTS: &[&str] = &[
     "-accel",
     "tcg,thread=single",
     "-cpu",
-    "EPYC-v1,+svm,+npt",
+    "EPYC-v1,+svm,+npt,phys-bits=48",
     "-nodefaults",
     "-no-user-config",
     "-display",

@@ -53,7 +53,7 @@ impl fmt::Display for NoRoom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let amount = |value: u128| match self.window {
             Window::Ports => format!("{value}"),
-            _ => units::size(value),
+            _ => added(value),
         };
         let sum = |asked: &[(String, u64)]| amount(asked.iter().map(|(_, size)| u128::from(*size)).sum());
         let place = match self.window {
@@ -90,4 +90,17 @@ impl fmt::Display for NoRoom {
             }
         }
     }
+}
+
+/// `2 GiB + 16 KiB`: a part for each unit, so that none is a long number.
+fn added(mut bytes: u128) -> String {
+    let mut parts = Vec::new();
+    for bits in [60, 50, 40, 30, 20, 10, 0] {
+        let part = bytes >> bits << bits;
+        if part != 0 || bits == 0 && parts.is_empty() {
+            parts.push(units::size(part));
+        }
+        bytes -= part;
+    }
+    parts.join(" + ")
 }

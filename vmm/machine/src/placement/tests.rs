@@ -148,7 +148,7 @@ fn what_32_bit_bars_ask_beyond_their_window_is_refused_with_the_sums() {
     let large = header(&[BarSpec::memory32(BarIndex::BAR0, 1 << 31), BarSpec::memory32(BarIndex::BAR1, 16)]);
     assert_eq!(
         refusal(&[&large, &large], 48),
-        "the devices ask for 4194312 KiB below 4 GiB: any at 00:04.0 BAR0 2 GiB, any at 00:05.0 BAR0 2 GiB, any at \
+        "the devices ask for 4 GiB + 8 KiB below 4 GiB: any at 00:04.0 BAR0 2 GiB, any at 00:05.0 BAR0 2 GiB, any at \
          00:04.0 BAR1 4 KiB, any at 00:05.0 BAR1 4 KiB; the window there holds 236 MiB; give them 64-bit BARs, or leave \
          devices out"
     );
@@ -183,7 +183,7 @@ fn what_a_processor_has_no_addresses_for_is_refused_with_its_bits() {
     let asked = wide(&[TIB, 256 * GIB]);
     assert_eq!(
         refusal(&[&asked], 39),
-        "the devices ask for 1280 GiB above 4 GiB: any at 00:04.0 BAR0 1 TiB, any at 00:04.0 BAR2 256 GiB; with this \
+        "the devices ask for 1 TiB + 256 GiB above 4 GiB: any at 00:04.0 BAR0 1 TiB, any at 00:04.0 BAR2 256 GiB; with this \
          processor's 39 bits of physical address the window there holds 480 GiB; make the BARs smaller, or leave \
          devices out"
     );

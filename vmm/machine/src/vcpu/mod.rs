@@ -4,6 +4,7 @@ mod cpuid;
 mod exit;
 mod kicked;
 mod origin;
+mod recent_walks;
 mod registers;
 mod setup;
 
@@ -162,7 +163,7 @@ impl<O: Observer> Vcpu<O> {
                 let accepted =
                     MemoryTypes::allows(index, data) && setup::write_msr(&self.fd, index, data).is_ok();
                 if accepted {
-                    self.tracker.memory_types.write(index, data);
+                    self.tracker.write_msr(index, data);
                 }
                 exit::answer_msr(&mut self.fd, !accepted);
             }
@@ -179,9 +180,9 @@ impl<O: Observer> Vcpu<O> {
 
     /// Serves what KVM kept to itself until now, which is older than the exit.
     fn drain(&mut self) -> Result<(), HostError> {
-        let shared = Arc::clone(&self.shared);
-        shared.dispatcher.collect_doorbells(&mut self.lane)?;
-        let Some(_only_reader) = shared.dispatcher.lock_gathered() else { return Ok(()) };
+        let dispatcher = &self.shared.dispatcher;
+        dispatcher.collect_doorbells(&mut self.lane)?;
+        let Some(_only_reader) = dispatcher.lock_gathered() else { return Ok(()) };
         let next = |fd: &mut VcpuFd| {
             fd.coalesced_mmio_read().map_err(|source| HostError::ioctl("KVM_COALESCED_MMIO", source))
         };
@@ -190,12 +191,12 @@ impl<O: Observer> Vcpu<O> {
             let access = Access {
                 address: BusAddress::Memory(write.phys_addr),
                 request: Request::write(size, exit::little_endian(&write.data[..usize::from(size)])),
-                vcpu: self.index,
+                vcpu: Some(self.index),
                 origin: Origin { coalesced: true, ..Origin::default() },
             };
-            shared.dispatcher.gathered(&mut self.lane, &access, write.phys_addr)?;
+            dispatcher.gathered(&mut self.lane, &access, write.phys_addr)?;
         }
-        shared.dispatcher.all_gathered();
+        dispatcher.all_gathered();
         Ok(())
     }
 
@@ -204,7 +205,7 @@ impl<O: Observer> Vcpu<O> {
         let access = Access {
             address: BusAddress::Memory(exit.address),
             request: Request { size: exit.size, written: exit.written },
-            vcpu: self.index,
+            vcpu: Some(self.index),
             origin,
         };
         let value = self.shared.dispatcher.access(&mut self.lane, &access)?;
@@ -220,7 +221,8 @@ impl<O: Observer> Vcpu<O> {
             return Ok(Origin::default());
         }
         let registers = self.registers();
-        let origin = self.tracker.memory(&self.shared, &registers, exit)?;
+        let Shared { memory, interned, .. } = &*self.shared;
+        let origin = self.tracker.memory(memory, interned, &registers, exit)?;
         self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         Ok(origin)
     }
@@ -265,12 +267,13 @@ impl<O: Observer> Vcpu<O> {
 
     fn pci_port(&mut self, port: u16, size: u8, written: Option<u32>) -> Result<u32, HostError> {
         let registers = self.registers();
-        let origin = self.tracker.port(&self.shared, &registers, written.is_some())?;
+        let Shared { memory, interned, .. } = &*self.shared;
+        let origin = self.tracker.port(memory, interned, &registers, written.is_some())?;
         self.warn_if(origin.instruction == 0)?;
         let access = Access {
             address: BusAddress::Port(port),
             request: Request { size, written: written.map(u64::from) },
-            vcpu: self.index,
+            vcpu: Some(self.index),
             origin,
         };
         Ok(self.shared.dispatcher.access(&mut self.lane, &access)? as u32)
@@ -294,7 +297,8 @@ impl<O: Observer> Vcpu<O> {
             (None, Some(unknown)) => (unknown.operand, None),
             (None, None) => return Ok(Some(stop)),
         };
-        let origin = self.tracker.not_emulated(&self.shared, &registers, &located, found)?;
+        let interned = &self.shared.interned;
+        let origin = self.tracker.not_emulated(memory, interned, &registers, &located, found)?;
         self.warn_if(origin.walk == 0 || origin.instruction == 0)?;
         let kind = EventKind::NotEmulated {
             cpl: origin.cpl,

@@ -29,7 +29,7 @@ struct Part {
 struct Scene {
     guest: Guest,
     length: u64,
-    locator: Locator,
+    locator: Locator<()>,
     instances: Instances<Part>,
 }
 

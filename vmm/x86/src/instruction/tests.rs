@@ -72,7 +72,7 @@ fn write(address: u64, size: u8, value: u64) -> MemoryExit {
 }
 
 fn locate_by(guest: &Guest, functions: &dyn FunctionStarts, exit: MemoryExit) -> Option<(Located, Operand)> {
-    Locator::default().locate(&guest.memory, &guest.registers, functions, &exit)
+    Locator::<()>::default().locate(&guest.memory, &guest.registers, functions, &exit)
 }
 
 fn locate(guest: &Guest, exit: MemoryExit) -> Option<(Located, Operand)> {
@@ -213,7 +213,7 @@ fn both_halves_of_a_read_modify_write_say_so() {
 #[test]
 fn a_port_instruction_is_at_rip_or_right_before_it() {
     let port = |guest: &Guest, write| {
-        Locator::default()
+        Locator::<()>::default()
             .port(&guest.memory, &guest.registers, write)
             .map(|located| located.bytes().to_vec())
     };
@@ -233,7 +233,7 @@ fn a_port_write_right_before_a_port_read_is_told_from_it() {
         a.in_(eax, dx)
     });
     guest.registers.rip = CODE + 1;
-    let port = |write| Locator::default().port(&guest.memory, &guest.registers, write).unwrap();
+    let port = |write| Locator::<()>::default().port(&guest.memory, &guest.registers, write).unwrap();
 
     assert_eq!((port(true).bytes(), port(true).ambiguous), (&[0xef][..], false));
     assert_eq!((port(false).bytes(), port(false).ambiguous), (&[0xed][..], false));
@@ -248,7 +248,7 @@ fn a_string_instruction_on_memory_is_no_port_instruction() {
     });
     guest.registers.rip = CODE + 1;
 
-    let located = Locator::default().port(&guest.memory, &guest.registers, true).unwrap();
+    let located = Locator::<()>::default().port(&guest.memory, &guest.registers, true).unwrap();
 
     assert_eq!(located.bytes(), [0xee]);
 }

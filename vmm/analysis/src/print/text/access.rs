@@ -35,7 +35,10 @@ pub(super) fn not_emulated_lines(
 }
 
 fn lines(view: &View, path: &str, target: &str, caused_by: &str, width: usize, paint: Paint) -> Vec<String> {
-    let cpl = view.cpl().unwrap_or(0);
+    // One that no processor made has neither ring nor code.
+    let Some(cpl) = view.cpl() else {
+        return wrap(&prefix(view), 9, &[target.trim_start().to_owned()], width);
+    };
     let style = if cpl == 3 { USER } else { KERNEL };
     let path = format!("{path:<8}");
     let [plain, who] =

@@ -164,7 +164,7 @@ fn a_copy_has_two_operands() {
     let mut guest = before_running(CodeAssembler::movsd);
     guest.registers.rsi = DEVICE + 4;
     guest.registers.rdi = 0x9000_0000;
-    let mut locator = Locator::default();
+    let mut locator = Locator::<()>::default();
     let copy = locator.at_rip(&guest.memory, &guest.registers).unwrap().decoded;
     let physical = |operands: Vec<Reached>| {
         let pages = operands.into_iter().flat_map(|reached| reached.pages);
@@ -192,7 +192,7 @@ fn an_operand_tells_its_direction_its_size_and_each_page_that_it_lies_in() {
         let mut guest = guest();
         guest.bytes(bytes);
         guest.registers.rdi = DEVICE + 0xff0;
-        let mut locator = Locator::default();
+        let mut locator = Locator::<()>::default();
         let decoded = locator.at_rip(&guest.memory, &guest.registers).unwrap().decoded;
         let operands = locator.operands(&guest.memory, &guest.registers, &decoded);
         let [only] = operands.as_slice() else { panic!("{} operands", operands.len()) };

@@ -107,7 +107,7 @@ fn code_may_cross_into_a_page_that_lies_elsewhere() {
 
 #[test]
 fn a_known_instruction_is_forgotten_when_its_bytes_change() {
-    let mut locator = Locator::default();
+    let mut locator = Locator::<()>::default();
     let mut guest = after_running(|a| a.mov(dword_ptr(rdi + 8), eax));
     guest.registers.rdi = DEVICE;
     guest.registers.rsi = DEVICE;
