@@ -6,11 +6,8 @@ use std::path::{Path, PathBuf};
 use barscope_analysis::check::{Expectations, Outcome, Tally};
 
 use crate::ending::{Code, Failure};
-use crate::files::{self, read_text};
+use crate::files::{self, TEXT_MAX, read_text};
 use crate::output::{self, Format};
-
-/// The longest file: nobody writes more expectations.
-const TEXT_MAX: u64 = 16 << 20;
 
 /// Reads files.
 ///

@@ -9,6 +9,8 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::ending::Failure;
 
+/// The longest text: nobody writes more expectations, nor more steps.
+pub const TEXT_MAX: u64 = 16 << 20;
 /// The most that a guest's console takes on the disk.
 pub const CONSOLE_MAX: u64 = 64 << 20;
 
