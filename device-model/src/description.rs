@@ -58,7 +58,9 @@ pub enum BadDescription {
         parts: usize,
     },
     /// More text than a file may have.
-    #[error("a file of {bytes} bytes; it may have {FILE_MAX}")]
+    #[error(
+        "written out, each register of a row for itself, it has {bytes} bytes; a file has {FILE_MAX} at most"
+    )]
     TooLong {
         /// The file's length.
         bytes: usize,

@@ -99,7 +99,7 @@ fn what_is_no_file_that_describes_a_device_is_one_error() -> Result<()> {
         ("text.toml", "error: text.toml: is no text in UTF-8\n"),
         ("long.toml", "error: long.toml: has more than 4194304 bytes\n"),
         ("empty.toml", "error: empty.toml:1:1: there is nothing here; a description begins with its name"),
-        ("hello.toml", "error: hello.toml:1:6: this is no TOML: "),
+        ("hello.toml", "error: hello.toml:1:7: this is no TOML: "),
         (
             "labb",
             "error: no device is called \"labb\"; did you mean lab?\n\

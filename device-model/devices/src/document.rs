@@ -92,7 +92,7 @@ pub fn registers(map: &RegisterMap) -> String {
             && !own_row(&field)
             && let Some(last) = rows.last_mut()
         {
-            last[5] = format!("{}: {}", last[5], values(field));
+            last[5] = told(&last[5], field);
         }
     }
     table(&rows)
@@ -107,12 +107,17 @@ fn bits(lsb: u8, width: u8) -> String {
 }
 
 fn meaning(field: &Field) -> String {
-    if field.values.is_empty() { field.doc.to_string() } else { format!("{}: {}", field.doc, values(field)) }
+    told(&field.doc, field)
 }
 
-fn values(field: &Field) -> String {
+/// What a field is for, and its named values.
+fn told(doc: &str, field: &Field) -> String {
     let values: Vec<String> = field.values.iter().map(|(value, name)| format!("{value} {name}")).collect();
-    values.join(", ")
+    match (doc, &*values.join(", ")) {
+        (doc, "") => doc.to_owned(),
+        ("", values) => values.to_owned(),
+        (doc, values) => format!("{doc}: {values}"),
+    }
 }
 
 fn capabilities(header: &ConfigHeader) -> Vec<String> {
@@ -247,11 +252,13 @@ mod tests {
     #[test]
     fn what_a_file_says_stays_in_its_cell() {
         let file = "name = \"a\"\nvendor = 1\ndevice = 2\nclass = 3\nbar = [{ index = 0, size = 16, register = \
-                    [{ name = \"A\", offset = 0, doc = \"x | y\" }] }]\n";
+                    [{ name = \"A\", offset = 0, doc = \"x | y\", fields = \
+                    [{ name = \"F\", bits = 3, values = { 1 = \"ON\" } }] }] }]\n";
         let text = described(&Description::read(file).unwrap());
 
         assert!(text.starts_with("## a\n\n0001:0002, class 000003.\n\n| region"), "{text}");
         assert!(text.contains("\n| 0x00   | 31:0 | A    | RW     | 0x0   | x \\| y |\n"), "{text}");
+        assert!(text.contains("\n|        | 3    | F    |        |       | 1 ON |\n"), "{text}");
     }
 
     #[test]

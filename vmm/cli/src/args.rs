@@ -9,7 +9,7 @@ use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::choice::{Catalog, DeviceChoice};
@@ -48,7 +48,7 @@ pub fn command(name: &str, devices: &Catalog, machine: &[String]) -> clap::Comma
     let with_devices = |command: clap::Command| {
         command.mut_arg("devices", |arg| arg.value_parser(choice.clone()).default_values(machine.to_vec()))
     };
-    let names = PossibleValuesParser::new(devices.names());
+    let names = NameOrFile(devices.names());
     let command = with_devices(Args::command().name(name.to_owned()))
         .mut_subcommand("run", with_devices)
         .mut_subcommand("poke", |command| command.mut_arg("device", |arg| arg.value_parser(choice.clone())))
@@ -58,6 +58,27 @@ pub fn command(name: &str, devices: &Catalog, machine: &[String]) -> clap::Comma
         command
     } else {
         command.version(concat!("(barscope ", env!("CARGO_PKG_VERSION"), ")"))
+    }
+}
+
+/// A device's name, which shells complete, or a file's path.
+#[derive(Clone)]
+struct NameOrFile(Vec<String>);
+
+impl TypedValueParser for NameOrFile {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(PossibleValue::new)))
     }
 }
 
@@ -218,8 +239,8 @@ pub struct Nested {
 /// Options of `devices`.
 #[derive(clap::Args)]
 pub struct Devices {
-    /// Only these devices, and those that these files describe
-    #[arg(value_name = "NAME|FILE.toml")]
+    /// Only these devices, and what these files describe
+    #[arg(value_name = "NAME|FILE.toml", hide_possible_values = true)]
     pub names: Vec<String>,
 
     /// How to print
