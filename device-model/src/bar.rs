@@ -2,11 +2,13 @@
 //!
 //! PCI Local Bus 3.0, section 6.2.5.1.
 
-use crate::address::Space;
+use serde::{Deserialize, Serialize};
+
+use crate::address::{BarIndex, Region, Space};
+use crate::bad_header::BadHeader;
 use crate::config::ConfigSpace;
 use crate::config::{COMMAND, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
 use crate::effect::Decode;
-use crate::header::BarSpec;
 
 /// BAR0 in configuration space.
 const FIRST: usize = 0x10;
@@ -14,32 +16,94 @@ const FIRST: usize = 0x10;
 const IO: u64 = 1 << 0;
 /// Type bits 2:1: a 64-bit address.
 const WIDE: u64 = 0b10 << 1;
+/// Type bits 2:1: an address below 1 MiB, which PCI 3.0 reserves.
+const BELOW_1_MIB: u64 = 0b01 << 1;
+/// Address bits of a memory BAR below 1 MiB.
+const BELOW_1_MIB_BITS: u64 = 0xf_ffff;
 /// Type bit: prefetchable.
 const PREFETCHABLE: u64 = 1 << 3;
 /// Bits that carry the type rather than the address.
 const MEMORY_TYPE_BITS: u64 = 0xf;
 const IO_TYPE_BITS: u64 = 0x3;
 
+/// A base address register, as a device asks for it.
+///
+/// The size is a power of two: from 16 bytes to 2 GiB for 32-bit memory (to 1 MiB below 1 MiB), from 16 bytes up
+/// for 64-bit memory, from 4 bytes to 64 KiB for I/O ports, of which PCI Local Bus 3.0 allows 256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BarSpec {
+    /// Its number. A 64-bit BAR takes the next one as well.
+    pub index: BarIndex,
+    /// Size in bytes.
+    pub size: u64,
+    /// Its address space.
+    pub space: Space,
+    /// Whether it is 64 bits wide.
+    #[serde(default)]
+    pub wide: bool,
+    /// Whether it has to lie below 1 MiB, as PCI 2.1 had it. A machine without room there leaves it
+    /// without an address.
+    #[serde(default)]
+    pub below_1_mib: bool,
+    /// Whether it is prefetchable: reads have no side effects and writes may be merged.
+    #[serde(default)]
+    pub prefetchable: bool,
+}
+
 impl BarSpec {
-    /// Lays out its register, or both halves of it.
+    /// Memory below 4 GiB, `size` bytes.
+    pub const fn memory32(index: BarIndex, size: u64) -> Self {
+        Self { index, size, space: Space::Memory, wide: false, below_1_mib: false, prefetchable: false }
+    }
+
+    /// Memory anywhere, `size` bytes.
+    pub const fn memory64(index: BarIndex, size: u64) -> Self {
+        let mut bar = Self::memory32(index, size);
+        bar.wide = true;
+        bar
+    }
+
+    /// `size` I/O ports.
+    pub const fn io(index: BarIndex, size: u64) -> Self {
+        let mut bar = Self::memory32(index, size);
+        bar.space = Space::Io;
+        bar
+    }
+
+    /// The same BAR, prefetchable.
+    pub const fn with_prefetch(mut self) -> Self {
+        self.prefetchable = true;
+        self
+    }
+
+    /// The region that accesses through it reach.
+    pub const fn region(&self) -> Region {
+        Region::Bar(self.index)
+    }
+
+    /// Lays out its register, or both halves of it, among six at `bars`.
     ///
     /// Only address bits from the size up are writable: software writes ones and reads the size back.
-    pub(crate) fn define(&self, config: &mut ConfigSpace) {
+    pub(crate) fn define(&self, config: &mut ConfigSpace, bars: usize) {
+        let offset = bars + self.place();
         let address_bits = !(self.size - 1);
         let (kind, writable) = match self.space {
             // A PC has 16 address lines for ports.
             Space::Io => (IO, address_bits & 0xffff & !IO_TYPE_BITS),
             Space::Memory => {
                 let wide = if self.wide { WIDE } else { 0 };
+                let below = if self.below_1_mib { BELOW_1_MIB } else { 0 };
                 let prefetchable = if self.prefetchable { PREFETCHABLE } else { 0 };
-                (wide | prefetchable, address_bits & !MEMORY_TYPE_BITS)
+                let reach = if self.below_1_mib { BELOW_1_MIB_BITS } else { u64::MAX };
+                (wide | below | prefetchable, address_bits & reach & !MEMORY_TYPE_BITS)
             }
         };
-        config.define(self.offset(), &(kind as u32).to_le_bytes());
+        config.define(offset, &(kind as u32).to_le_bytes());
         if self.wide {
-            config.make_writable(self.offset(), &writable.to_le_bytes());
+            config.make_writable(offset, &writable.to_le_bytes());
         } else {
-            config.make_writable(self.offset(), &(writable as u32).to_le_bytes());
+            config.make_writable(offset, &(writable as u32).to_le_bytes());
         }
     }
 
@@ -53,50 +117,53 @@ impl BarSpec {
         if config.u16(COMMAND) & enable == 0 {
             return None;
         }
-        let low = u64::from(config.u32(self.offset()));
-        let high = if self.wide { u64::from(config.u32(self.offset() + 4)) } else { 0 };
+        let low = u64::from(config.u32(FIRST + self.place()));
+        let high = if self.wide { u64::from(config.u32(FIRST + self.place() + 4)) } else { 0 };
         let base = (high << 32 | low) & !type_bits;
         base.checked_add(self.size)?;
         Some(Decode { space: self.space, base, size: self.size })
     }
 
-    fn offset(&self) -> usize {
-        FIRST + 4 * usize::from(self.index.get())
+    /// Its offset among the six registers.
+    fn place(&self) -> usize {
+        4 * usize::from(self.index.get())
     }
 
     /// The size range that its kind allows, both ends included.
     const fn sizes(&self) -> (u64, u64) {
         match (self.space, self.wide) {
-            (Space::Io, _) => (4, 256),
-            (Space::Memory, false) => (16, 1 << 31),
+            (Space::Io, _) => (4, 1 << 16),
             (Space::Memory, true) => (16, 1 << 63),
+            (Space::Memory, false) if self.below_1_mib => (16, 1 << 20),
+            (Space::Memory, false) => (16, 1 << 31),
         }
     }
 }
 
 /// Checks that BARs can exist, each and together.
-///
-/// # Panics
-/// If one can't: a device asks for it, so that is our mistake.
-pub(crate) fn check(bars: &[BarSpec]) {
+pub(crate) fn check(bars: &[BarSpec]) -> Result<(), BadHeader> {
     let mut free = 0;
     for bar in bars {
+        let (index, size) = (bar.index, bar.size);
         let (smallest, largest) = bar.sizes();
-        assert!(
-            bar.size.is_power_of_two() && (smallest..=largest).contains(&bar.size),
-            "{}: size {:#x} is no power of two from {smallest:#x} to {largest:#x}",
-            bar.region(),
-            bar.size,
-        );
-        assert!(
-            bar.space == Space::Memory || !(bar.wide || bar.prefetchable),
-            "{}: only memory can be 64-bit or prefetchable",
-            bar.region(),
-        );
-        assert!(bar.index.get() >= free, "{}: out of order, or taken by the BAR before", bar.region());
-        free = bar.index.get() + 1 + u8::from(bar.wide);
-        assert!(free <= 6, "{}: there are 6 BARs", bar.region());
+        if !size.is_power_of_two() || !(smallest..=largest).contains(&size) {
+            return Err(BadHeader::BarSize { bar: index, size, smallest, largest });
+        }
+        if bar.space == Space::Io && (bar.wide || bar.below_1_mib || bar.prefetchable) {
+            return Err(BadHeader::BarSpace(index));
+        }
+        if bar.wide && bar.below_1_mib {
+            return Err(BadHeader::BarKind(index));
+        }
+        if index.get() < free {
+            return Err(BadHeader::BarOrder(index));
+        }
+        free = index.get() + 1 + u8::from(bar.wide);
+        if free > 6 {
+            return Err(BadHeader::BarCount(index));
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

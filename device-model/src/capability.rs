@@ -1,85 +1,152 @@
 //! Capabilities: what a function can do beyond its header, a file each.
 //!
-//! Each lays out its registers in configuration space and reads them back from there. PCI Local Bus 3.0,
-//! section 6.7.
+//! Each is data that a device puts into its header's list. It lays out its registers in configuration space;
+//! those that do something read them back from there. PCI Local Bus 3.0, section 6.7.
 
+mod active;
+mod advanced_features;
 mod express;
 pub(crate) mod messages;
 mod msi;
-pub(crate) mod msix;
+mod msix;
+mod other;
 mod power;
-mod serial_number;
 mod vendor;
 
-use crate::capability::messages::Messages;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bad_header::BadHeader;
+use crate::bar::BarSpec;
 use crate::config::ConfigSpace;
-use crate::header::ConfigHeader;
+use crate::register::Register;
 
-use express::Express;
-use msi::Msi;
-use msix::Msix;
-use power::{Power, PowerState};
+pub(crate) use active::ActiveCapabilities;
+pub use advanced_features::AdvancedFeaturesSpec;
+pub use express::{ExpressKind, ExpressSpec, LinkSpec};
+pub use msi::MsiSpec;
+pub(crate) use msix::{Msix, MsixState};
+pub use msix::{MsixPlace, MsixSpec};
+pub use other::OtherSpec;
+pub use power::{PowerData, PowerSpec};
+pub use vendor::VendorSpec;
 
-/// The capabilities of a function that do something.
-pub(crate) struct Capabilities {
-    power: Option<Power>,
-    msi: Option<Msi>,
-    pub(crate) msix: Option<Msix>,
-    express: Option<Express>,
+/// A capability as a part of configuration space, its head included.
+pub(crate) trait Layout {
+    /// Its identifier.
+    fn id(&self) -> u16;
+
+    /// Its name, for errors.
+    fn name(&self) -> &'static str;
+
+    /// Its length in bytes.
+    fn length(&self) -> usize;
+
+    /// Whether a function has one at most.
+    fn is_unique(&self) -> bool {
+        true
+    }
+
+    /// Checks that it can exist in a function with these BARs.
+    fn check(&self, bars: &[BarSpec]) -> Result<(), BadHeader>;
+
+    /// Lays out what follows its head, which is the list's.
+    fn define(&self, config: &mut ConfigSpace, offset: usize);
+
+    /// Its registers by name, in ascending order of their offsets in it.
+    fn registers(&self) -> Vec<Register>;
 }
 
-impl Capabilities {
-    /// Lays out what `header` asks for, in the order of its fields.
-    ///
-    /// # Panics
-    /// If one can't exist.
-    pub(crate) fn define(header: &ConfigHeader, config: &mut ConfigSpace) -> Self {
-        let capabilities = Self {
-            power: header.power_management.then(|| Power::define(config)),
-            msi: header.msi.map(|spec| Msi::define(spec, config)),
-            msix: header.msix.map(|spec| Msix::define(spec, &header.bars, config)),
-            express: header.express.then(|| Express::define(config)),
-        };
-        if !header.vendor_specific.is_empty() {
-            vendor::define(&header.vendor_specific, config);
-        }
-        if let Some(number) = header.serial_number {
-            serial_number::define(number, config);
-        }
-        capabilities
-    }
+/// A capability in the first 256 bytes of configuration space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// Power management.
+    PowerManagement(PowerSpec),
+    /// Message-signalled interrupts.
+    Msi(MsiSpec),
+    /// Vendor-specific.
+    Vendor(VendorSpec),
+    /// PCI Express.
+    Express(ExpressSpec),
+    /// Message-signalled interrupts with a table in a BAR.
+    Msix(MsixSpec),
+    /// Function Level Reset of a conventional function.
+    AdvancedFeatures(AdvancedFeaturesSpec),
+    /// One that is not modelled, as its bytes.
+    Other(OtherSpec),
+}
 
-    /// Whether the function is in D0. Otherwise only configuration space answers.
-    pub(crate) fn awake(&self, config: &ConfigSpace) -> bool {
-        self.power_state(config) == PowerState::D0
-    }
-
-    /// The power state, to be given back to [`Capabilities::take_reset`] after a write.
-    pub(crate) fn power_state(&self, config: &ConfigSpace) -> PowerState {
-        self.power.as_ref().map_or(PowerState::D0, |power| power.state(config))
-    }
-
-    /// Looks at what a write to configuration space asked for; whether the function has to be reset:
-    /// by a Function Level Reset, or because it left D3hot. `before` is the power state before the write.
-    pub(crate) fn take_reset(&self, config: &mut ConfigSpace, before: PowerState) -> bool {
-        let woken = self.power.as_ref().is_some_and(|power| power.take_wake(config, before));
-        let told = self.express.as_ref().is_some_and(|express| express.take_reset(config));
-        woken || told
-    }
-
-    /// The kind of messages that carries interrupts now: MSI-X, else MSI.
-    pub(crate) fn messages(&mut self, config: &ConfigSpace) -> Option<&mut dyn Messages> {
-        match (&mut self.msix, &mut self.msi) {
-            (Some(msix), _) if msix.enabled(config) => Some(msix),
-            (_, Some(msi)) if msi.enabled(config) => Some(msi),
-            _ => None,
+impl Capability {
+    pub(crate) fn layout(&self) -> &dyn Layout {
+        match self {
+            Capability::PowerManagement(spec) => spec,
+            Capability::Msi(spec) => spec,
+            Capability::Vendor(spec) => spec,
+            Capability::Express(spec) => spec,
+            Capability::Msix(spec) => spec,
+            Capability::AdvancedFeatures(spec) => spec,
+            Capability::Other(spec) => spec,
         }
     }
+}
 
-    /// Returns what is kept outside configuration space to its value after reset.
-    pub(crate) fn reset(&mut self) {
-        if let Some(msix) = &mut self.msix {
-            msix.reset();
+/// What it is, in a few words.
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Capability::PowerManagement(spec) => spec.fmt(f),
+            Capability::Msi(spec) => spec.fmt(f),
+            Capability::Vendor(_) => f.write_str("vendor-specific"),
+            Capability::Express(spec) => spec.fmt(f),
+            Capability::Msix(spec) => spec.fmt(f),
+            Capability::AdvancedFeatures(_) => f.write_str("Advanced Features with Function Level Reset"),
+            Capability::Other(spec) => spec.fmt(f),
         }
     }
+}
+
+/// A capability, and its place in configuration space if the device cares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed<T> {
+    /// Its offset, a multiple of 4; if not given, the lowest one where it fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u16>,
+    /// The capability.
+    #[serde(flatten)]
+    pub capability: T,
+}
+
+impl<T> Placed<T> {
+    /// A capability at an offset.
+    pub fn at(offset: u16, capability: impl Into<T>) -> Self {
+        Self { offset: Some(offset), capability: capability.into() }
+    }
+}
+
+impl<S: Into<Capability>> From<S> for Placed<Capability> {
+    fn from(spec: S) -> Self {
+        Self { offset: None, capability: spec.into() }
+    }
+}
+
+macro_rules! capability_from {
+    ($($variant:ident($spec:ty))*) => {
+        $(impl From<$spec> for Capability {
+            fn from(spec: $spec) -> Self {
+                Self::$variant(spec)
+            }
+        })*
+    };
+}
+
+capability_from! {
+    PowerManagement(PowerSpec)
+    Msi(MsiSpec)
+    Vendor(VendorSpec)
+    Express(ExpressSpec)
+    Msix(MsixSpec)
+    AdvancedFeatures(AdvancedFeaturesSpec)
+    Other(OtherSpec)
 }

@@ -9,8 +9,6 @@
 
 pub(crate) mod registers;
 
-use std::ops::Range;
-
 use crate::access_size::AccessSize;
 use crate::bytes;
 use crate::refused::Refused;
@@ -41,8 +39,6 @@ pub(crate) const HEADER_TYPE: usize = 0x0e;
 pub(crate) const HEADER_TYPE_MULTI_FUNCTION: u8 = 1 << 7;
 /// Offset of the first capability.
 const CAPABILITIES_POINTER: usize = 0x34;
-/// Offsets that capabilities may have: behind the header, where CONFIG_ADDRESS still reaches.
-const CAPABILITIES: Range<usize> = 0x40..0x100;
 
 /// Rules for the bits of one byte. Bits that no mask names never change.
 #[derive(Clone, Copy, Default)]
@@ -52,6 +48,8 @@ struct Cell {
     write_one_to_clear: u8,
     /// Read-only to software; the function sets and clears them.
     reported: u8,
+    /// Changeable ones that keep their value when the function is reset by itself.
+    sticky: u8,
 }
 
 impl Cell {
@@ -72,21 +70,12 @@ impl Cell {
 pub(crate) struct ConfigSpace {
     bytes: Box<[u8; SIZE]>,
     cells: Vec<Cell>,
-    /// Where the offset of the next capability goes.
-    capability_link: usize,
-    /// The first free byte for it.
-    capability_end: usize,
 }
 
 impl ConfigSpace {
     /// All zeros, read-only.
     pub(crate) fn new() -> Self {
-        Self {
-            bytes: Box::new([0; SIZE]),
-            cells: vec![Cell::default(); SIZE],
-            capability_link: CAPABILITIES_POINTER,
-            capability_end: CAPABILITIES.start,
-        }
+        Self { bytes: Box::new([0; SIZE]), cells: vec![Cell::default(); SIZE] }
     }
 
     /// Lays out bytes that hold `value` after reset.
@@ -118,23 +107,51 @@ impl ConfigSpace {
         }
     }
 
-    /// Adds a capability of `length` bytes, its two-byte head included, at the end of the list and
-    /// returns its offset. What follows the head is the caller's to lay out.
+    /// Has the bits that are set in `mask` keep their value when the function is reset by itself: those that the
+    /// specifications call sticky, and others that a Function Level Reset leaves alone.
+    ///
+    /// PCI Express Base 5.0, sections 7.4 and 6.6.2.
+    pub(crate) fn make_sticky(&mut self, offset: usize, mask: &[u8]) {
+        for (cell, &mask) in self.cells[offset..].iter_mut().zip(mask) {
+            cell.sticky |= mask;
+        }
+    }
+
+    /// Links capabilities, each an offset with its identifier, into a list in this order. What follows the
+    /// two bytes of each one's head is the capability's to lay out.
     ///
     /// PCI Local Bus 3.0, section 6.7.
+    pub(crate) fn list_capabilities(&mut self, list: impl Iterator<Item = (usize, u16)>) {
+        let mut link = CAPABILITIES_POINTER;
+        for (offset, id) in list {
+            self.set_reset_bits(STATUS, &STATUS_CAPABILITIES.to_le_bytes());
+            self.define(link, &[offset as u8]);
+            self.define(offset, &[id as u8, 0]);
+            link = offset + 1;
+        }
+    }
+
+    /// Links extended capabilities, each an offset with its identifier and its version, the first one at 0x100.
+    /// What follows the four bytes of each one's head is the capability's to lay out.
     ///
-    /// # Panics
-    /// If the 192 bytes behind the header can't hold it.
-    pub(crate) fn add_capability(&mut self, id: u8, length: usize) -> usize {
-        let offset = self.capability_end;
-        let end = (offset + length).next_multiple_of(4);
-        assert!(end <= CAPABILITIES.end, "capability {id:#04x} does not fit configuration space");
-        self.define(STATUS, &STATUS_CAPABILITIES.to_le_bytes());
-        self.define(self.capability_link, &[offset as u8]);
-        self.define(offset, &[id, 0]);
-        self.capability_link = offset + 1;
-        self.capability_end = end;
-        offset
+    /// PCI Express Base 5.0, section 7.6.3.
+    pub(crate) fn list_extended_capabilities(&mut self, list: impl Iterator<Item = (usize, u16, u8)>) {
+        let mut before: Option<usize> = None;
+        for (offset, id, version) in list {
+            if let Some(before) = before {
+                self.set_reset_bits(before + 2, &((offset as u16) << 4).to_le_bytes());
+            }
+            self.define(offset, &(u32::from(version) << 16 | u32::from(id)).to_le_bytes());
+            before = Some(offset);
+        }
+    }
+
+    /// Sets the bits in `mask`, as after reset.
+    fn set_reset_bits(&mut self, offset: usize, mask: &[u8]) {
+        for (at, mask) in (offset..).zip(mask) {
+            self.bytes[at] |= mask;
+            self.cells[at].reset |= mask;
+        }
     }
 
     /// The 16-bit register at `offset`.
@@ -176,10 +193,17 @@ impl ConfigSpace {
         Ok(())
     }
 
-    /// Returns every byte to its value after reset.
+    /// Returns every byte to its value after power came.
     pub(crate) fn reset(&mut self) {
         for (byte, cell) in self.bytes.iter_mut().zip(&self.cells) {
             *byte = cell.reset;
+        }
+    }
+
+    /// Returns every byte to its value after the function was reset by itself: sticky bits stay as they are.
+    pub(crate) fn reset_function(&mut self) {
+        for (byte, cell) in self.bytes.iter_mut().zip(&self.cells) {
+            *byte = cell.reset & !cell.sticky | *byte & cell.sticky;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::dma::{DmaError, DmaMemory};
 use crate::effect::{Effect, TimestampedEffect};
+use crate::interrupt_set::InterruptSet;
 use crate::timer::Timers;
 
 /// A function's surroundings, lent by the dispatcher for one call: clock, guest memory, and a list for effects.
@@ -28,7 +29,7 @@ pub struct Context<'a> {
     pub(crate) timers: &'a mut Timers,
     pub(crate) effects: &'a mut Vec<Effect>,
     /// Interrupt causes that arose anew.
-    pub(crate) repeated: u32,
+    pub(crate) repeated: &'a mut InterruptSet,
 }
 
 impl Context<'_> {
@@ -58,10 +59,10 @@ impl Context<'_> {
         self.timers.cancel(index);
     }
 
-    /// Has interrupt causes (bit n is cause n) count as arisen anew, if they are pending after this call:
-    /// a message leaves for each once more, though it was pending before. The pin is a level and stays.
-    pub fn repeat_interrupts(&mut self, causes: u32) {
-        self.repeated |= causes;
+    /// Interrupt causes that count as arisen anew, if they are pending after this call: a message leaves for each
+    /// once more, though it was pending before. The pin is a level and stays. A device adds to them.
+    pub fn repeated_interrupts(&mut self) -> &mut InterruptSet {
+        self.repeated
     }
 
     /// `address` as a device puts it on the bus that has only this many address bits. If that is another

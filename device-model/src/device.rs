@@ -7,6 +7,7 @@ use crate::address::Region;
 use crate::backing::Backing;
 use crate::context::Context;
 use crate::header::ConfigHeader;
+use crate::interrupt_set::InterruptSet;
 use crate::memory::DeviceMemory;
 use crate::refused::Refused;
 use crate::register::RegisterMap;
@@ -62,11 +63,11 @@ pub trait PciDevice: Send {
         let _ = (context, index);
     }
 
-    /// Interrupt causes that are pending: bit n is cause n. Asked after every call, so that a cause is a
-    /// level that lasts until the driver acknowledges it. What software enabled decides what becomes of
-    /// it: a message of its own, a message that it shares, the INTx pin, or nothing.
-    fn interrupts(&self) -> u32 {
-        0
+    /// Adds the interrupt causes that are pending to `pending`, which is lent empty. Asked after every call, so that
+    /// a cause is a level that lasts until the driver acknowledges it. What software enabled decides what
+    /// becomes of it: a message of its own, a message that it shares, the INTx pin, or nothing.
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        let _ = pending;
     }
 
     /// The backing that `region` is to have from now on. Asked after every call.

@@ -186,12 +186,15 @@ impl Fixture {
     /// The device's refusal.
     ///
     /// # Panics
-    /// If the region is not decoded: no such access would reach the function.
+    /// If the region is not decoded: no such access would reach the function. If a register changes that the map says no
+    /// such read changes; see [`Access`](crate::Access).
     #[track_caller]
     pub fn read(&mut self, region: Region, offset: u64, size: AccessSize) -> Result<u64, Refused> {
         self.expect_decoded(region);
         self.accesses += 1;
-        self.call(|function, bus| function.read(bus, region, offset, size))
+        let result = self.call(|function, bus| function.read(bus, region, offset, size));
+        self.expect_reported("read", region, offset);
+        result
     }
 
     /// Writes the low `size` bytes of `value`.
@@ -200,7 +203,8 @@ impl Fixture {
     /// The device's refusal.
     ///
     /// # Panics
-    /// If the region is not decoded: no such access would reach the function.
+    /// If the region is not decoded: no such access would reach the function. If plain bytes are written, and a register
+    /// changes.
     #[track_caller]
     pub fn write(
         &mut self,
@@ -211,7 +215,9 @@ impl Fixture {
     ) -> Result<(), Refused> {
         self.expect_decoded(region);
         self.accesses += 1;
-        self.call(|function, bus| function.write(bus, region, offset, size, value))
+        let result = self.call(|function, bus| function.write(bus, region, offset, size, value));
+        self.expect_reported("write", region, offset);
+        result
     }
 
     /// Rings the doorbell at `offset` as a machine does that counts instead of trapping.
@@ -271,6 +277,16 @@ impl Fixture {
             region == Region::Config || decoded(),
             "{region} is not decoded; enable_memory() or enable_io() comes first"
         );
+    }
+
+    #[track_caller]
+    fn expect_reported(&self, what: &str, region: Region, offset: u64) {
+        if let Some(changed) = self.function.unreported() {
+            panic!(
+                "a {what} at {region}+{offset:#x} changed {changed}, which the register map says no such access does: \
+                 its access has to be RC or RCW, and no range of memory"
+            );
+        }
     }
 
     fn call<R>(&mut self, body: impl FnOnce(&mut PciFunction, &mut BusContext<'_>) -> R) -> R {

@@ -7,12 +7,14 @@ mod saved;
 use self::report::Watched;
 use crate::address::Region;
 use crate::backing::Backing;
-use crate::capability::Capabilities;
-use crate::config::{self, ConfigSpace, HEADER_TYPE, HEADER_TYPE_MULTI_FUNCTION};
+use crate::bar::BarSpec;
+use crate::capability::{ActiveCapabilities, MsixSpec};
+use crate::config::{ConfigSpace, HEADER_TYPE, HEADER_TYPE_MULTI_FUNCTION};
 use crate::device::PciDevice;
 use crate::effect::{Decode, Effect};
-use crate::header::{BarSpec, ConfigHeader};
+use crate::header::ConfigHeader;
 use crate::interrupt::Interrupts;
+use crate::interrupt_set::InterruptSet;
 use crate::memory::DeviceMemory;
 use crate::register::{self, Access, Register, RegisterMap};
 use crate::rom::Rom;
@@ -35,12 +37,14 @@ pub struct PciFunction {
     register_maps: Vec<RegisterMap>,
     config: ConfigSpace,
     rom: Option<Rom>,
-    capabilities: Capabilities,
+    capabilities: ActiveCapabilities,
     interrupts: Interrupts,
     timers: Timers,
     watched: Vec<Watched>,
     backings: Vec<(Region, Backing)>,
     untrapped: Vec<Region>,
+    /// Interrupt causes of a call; means nothing between calls.
+    causes: InterruptSet,
     /// Empty between calls; kept for its allocation.
     effects: Vec<Effect>,
 }
@@ -49,15 +53,19 @@ impl PciFunction {
     /// A function after reset: nothing is decoded, no bus mastering, no interrupts.
     ///
     /// # Panics
-    /// If the device's header can't exist: a BAR's size is no power of two or out of range, BARs
-    /// overlap or lie out of order, the class exceeds 24 bits, a capability does not fit. If a register map
-    /// can't hold: see [`RegisterMap::check`].
+    /// If the device's header can't exist: see [`ConfigHeader::check`]. If a register map can't hold: see
+    /// [`RegisterMap::check`].
     pub fn new(mut device: Box<dyn PciDevice>) -> Self {
         let header = device.header();
+        let laid = match header.lay_out() {
+            Ok(laid) => laid,
+            Err(error) => panic!("{}: {error}", device.name()),
+        };
         let mut config = ConfigSpace::new();
         header.define(&mut config);
+        laid.define(&mut config);
+        let capabilities = ActiveCapabilities::new(laid.capabilities());
         let rom = header.rom.map(|size| Rom::define(size, &mut config));
-        let capabilities = Capabilities::define(&header, &mut config);
         let watched = device
             .register_maps()
             .iter()
@@ -71,7 +79,7 @@ impl PciFunction {
             .filter(|region| device.memory(*region).is_some() || device.backing(*region) != Backing::Trapped)
             .collect();
         let register_maps = register_maps(&*device, &header);
-        if let Err(error) = register::check(&register_maps, &header) {
+        if let Err(error) = register::check(&register_maps, |region| header.region_size(region)) {
             panic!("{}: {error}", device.name());
         }
         let mut function = Self {
@@ -86,6 +94,7 @@ impl PciFunction {
             watched,
             backings,
             untrapped,
+            causes: InterruptSet::EMPTY,
             effects: Vec::new(),
         };
         function.compare();
@@ -93,8 +102,9 @@ impl PciFunction {
         function
     }
 
-    /// Says in its header that its device number has functions beside this one: without that, software
-    /// looks for function 0 only.
+    /// Says in its header that its device number has functions beside this one. Software looks at function 0's
+    /// header, and without that bit for function 0 only; the others have it as well. Functions share nothing else:
+    /// each has configuration space, decoding and interrupts of its own, and a pin that it chooses.
     ///
     /// PCI Local Bus 3.0, section 6.2.1, Header Type.
     #[must_use]
@@ -120,7 +130,7 @@ impl PciFunction {
 
     /// The registers of its configuration space: those of its header and of the capabilities that it has.
     pub fn configuration_registers(&self) -> Vec<Register> {
-        config::registers::registers(self.config.bytes())
+        self.header.lay_out().map(|laid| laid.registers()).unwrap_or_default()
     }
 
     /// Regions whose backing may be other than [`Backing::Trapped`], now or later.
@@ -163,15 +173,17 @@ impl PciFunction {
     /// and no effect says so: the caller resets everything else too.
     pub fn reset(&mut self) {
         self.forget();
+        self.config.reset();
         self.update_interrupts();
         self.compare();
         self.effects.clear();
     }
 
-    /// Function Level Reset, and waking from D3hot: the same, but what it undoes is reported.
+    /// Function Level Reset, and waking from D3hot: the same, but sticky bits of configuration space stay, and what
+    /// it undoes is reported.
     fn forget(&mut self) {
         self.device.reset();
-        self.config.reset();
+        self.config.reset_function();
         self.capabilities.reset();
         self.timers.clear();
     }
@@ -184,18 +196,19 @@ impl PciFunction {
     }
 }
 
-/// The device's maps, with the registers of MSI-X in the map of their BAR.
+/// The device's maps, with the registers of MSI-X in the maps of their BARs.
 fn register_maps(device: &dyn PciDevice, header: &ConfigHeader) -> Vec<RegisterMap> {
     let mut maps = device.register_maps().to_vec();
-    let Some(msix) = header.msix else { return maps };
-    let region = Region::Bar(msix.bar);
-    let index = maps.iter().position(|map| map.region == region).unwrap_or_else(|| {
-        maps.push(RegisterMap { region, registers: Vec::new().into() });
-        maps.len() - 1
-    });
-    let registers = maps[index].registers.to_mut();
-    registers.extend(msix.registers());
-    registers.sort_by_key(|register| register.offset);
+    for added in header.msix().into_iter().flat_map(MsixSpec::register_maps) {
+        match maps.iter_mut().find(|map| map.region == added.region) {
+            Some(map) => {
+                let registers = map.registers.to_mut();
+                registers.extend(added.registers.into_owned());
+                registers.sort_by_key(|register| register.offset);
+            }
+            None => maps.push(added),
+        }
+    }
     maps
 }
 

@@ -1,14 +1,26 @@
 //! A function as a device describes it: identity, BARs, interrupts, capabilities. All of it is data; what
 //! configuration space makes of it lies with each part.
 
+mod layout;
+
 use serde::{Deserialize, Serialize};
 
-use crate::address::{BarIndex, Region, Space};
+use crate::address::Region;
+use crate::bad_header::BadHeader;
+use crate::bar::{self, BarSpec};
+use crate::capability::{Capability, MsiSpec, MsixSpec, Placed};
+use crate::extended::ExtendedCapability;
+use crate::masked_bytes::PrivateBytes;
+use crate::rom;
+pub(crate) use layout::Laid;
 
-/// A function's identity and parts, from which configuration space is built. Capabilities come in the
-/// order of the fields.
+/// Command register bits that exist: 10:0.
+const COMMAND_BITS: u16 = 0x07ff;
+
+/// A function's identity and parts, from which configuration space is built.
 ///
-/// `..ConfigHeader::default()` stands for nothing: no BARs, no interrupts, no capabilities.
+/// `..ConfigHeader::default()` stands for a PCI Express function with nothing: no BARs, no interrupts, no
+/// capabilities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigHeader {
     /// Vendor ID.
@@ -29,63 +41,66 @@ pub struct ConfigHeader {
     pub rom: Option<u32>,
     /// The INTx pin that it uses.
     pub interrupt_pin: Option<InterruptPin>,
-    /// Whether it can be put to sleep: D0 and D3hot, without No_Soft_Reset.
-    pub power_management: bool,
-    /// Message-signalled interrupts.
-    pub msi: Option<MsiSpec>,
-    /// Message-signalled interrupts with a table in a BAR.
-    pub msix: Option<MsixSpec>,
-    /// Whether it is a PCI Express endpoint, with Function Level Reset.
-    pub express: bool,
-    /// Content of the vendor-specific capability; none if empty.
-    pub vendor_specific: Vec<u8>,
-    /// Device Serial Number, in extended configuration space.
-    pub serial_number: Option<u64>,
+    /// Capabilities, in the order of their list.
+    pub capabilities: Vec<Placed<Capability>>,
+    /// Extended capabilities, in the order of their list. The first one lies at 0x100.
+    pub extended_capabilities: Vec<Placed<ExtendedCapability>>,
+    /// Bytes outside the header and all capabilities.
+    pub private: Vec<PrivateBytes>,
+    /// The Command register.
+    pub command: CommandSpec,
+    /// Registers that PCI Express leaves at zero.
+    pub conventional: ConventionalSpec,
+    /// Completion code of the built-in self-test, 4 bits, if the function has such a test: it is over as soon as it is
+    /// started.
+    pub self_test: Option<u8>,
 }
 
-/// A base address register, as a device asks for it.
-///
-/// The size is a power of two: from 16 bytes to 2 GiB for 32-bit memory, from 16 bytes up for 64-bit
-/// memory, from 4 to 256 bytes for I/O ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BarSpec {
-    /// Its number. A 64-bit BAR takes the next one as well.
-    pub index: BarIndex,
-    /// Size in bytes.
-    pub size: u64,
-    /// Its address space.
-    pub space: Space,
-    /// Whether it is 64 bits wide.
-    pub wide: bool,
-    /// Whether it is prefetchable: reads have no side effects and writes may be merged.
-    pub prefetchable: bool,
-}
-
-impl BarSpec {
-    /// Memory below 4 GiB, `size` bytes.
-    pub const fn memory32(index: BarIndex, size: u64) -> Self {
-        Self { index, size, space: Space::Memory, wide: false, prefetchable: false }
+impl ConfigHeader {
+    /// The MSI capability, if there is one.
+    pub fn msi(&self) -> Option<&MsiSpec> {
+        self.capabilities.iter().find_map(|placed| match &placed.capability {
+            Capability::Msi(spec) => Some(spec),
+            _ => None,
+        })
     }
 
-    /// Memory anywhere, `size` bytes.
-    pub const fn memory64(index: BarIndex, size: u64) -> Self {
-        Self { index, size, space: Space::Memory, wide: true, prefetchable: false }
+    /// The MSI-X capability, if there is one.
+    pub fn msix(&self) -> Option<&MsixSpec> {
+        self.capabilities.iter().find_map(|placed| match &placed.capability {
+            Capability::Msix(spec) => Some(spec),
+            _ => None,
+        })
     }
 
-    /// `size` I/O ports.
-    pub const fn io(index: BarIndex, size: u64) -> Self {
-        Self { index, size, space: Space::Io, wide: false, prefetchable: false }
+    /// Size of a region in bytes; `None` if the function has no such region.
+    pub fn region_size(&self, region: Region) -> Option<u64> {
+        match region {
+            Region::Bar(_) => self.bars.iter().find(|bar| bar.region() == region).map(|bar| bar.size),
+            Region::Rom => self.rom.map(u64::from),
+            Region::Config => Some(4096),
+        }
     }
 
-    /// The same BAR, prefetchable.
-    pub const fn with_prefetch(mut self) -> Self {
-        self.prefetchable = true;
-        self
+    /// Checks that such a function can exist.
+    ///
+    /// # Errors
+    /// [`BadHeader`]: what can't be so, and what could.
+    pub fn check(&self) -> Result<(), BadHeader> {
+        self.lay_out().map(|_| ())
     }
 
-    /// The region that accesses through it reach.
-    pub const fn region(&self) -> Region {
-        Region::Bar(self.index)
+    /// Checks it, and gives each capability its place.
+    pub(crate) fn lay_out(&self) -> Result<Laid<'_>, BadHeader> {
+        BadHeader::unless(self.class < 1 << 24, "the class code", self.class, "24 bits")?;
+        bar::check(&self.bars)?;
+        self.rom.map_or(Ok(()), rom::check)?;
+        let CommandSpec { reset, writable } = self.command;
+        BadHeader::unless(writable & !COMMAND_BITS == 0, "the command mask", writable, "bits 10:0")?;
+        BadHeader::unless(reset & !COMMAND_BITS == 0, "the command after reset", reset, "bits 10:0")?;
+        let code = self.self_test.unwrap_or(0);
+        BadHeader::unless(code < 16, "the self-test's completion code", code, "4 bits")?;
+        Laid::new(self)
     }
 }
 
@@ -102,33 +117,58 @@ pub enum InterruptPin {
     D,
 }
 
-/// The MSI capability of a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MsiSpec {
-    /// Vectors: a power of two up to 32.
-    pub vectors: u8,
-    /// Whether the address has 64 bits, not 32.
-    pub wide: bool,
-    /// Whether vectors can be masked one by one.
-    pub masking: bool,
+/// The Command register of a function.
+///
+/// PCI Local Bus 3.0, section 6.2.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CommandSpec {
+    /// Its value after reset. A bit that is set and can't be written is hardwired.
+    pub reset: u16,
+    /// Bits that software can write.
+    pub writable: u16,
 }
 
-impl MsiSpec {
-    /// `vectors` with a 64-bit address, without masking.
-    pub const fn new(vectors: u8) -> Self {
-        Self { vectors, wide: true, masking: false }
+impl Default for CommandSpec {
+    /// I/O Space, Memory Space, Bus Master, Parity Error Response, SERR# Enable and Interrupt Disable, all clear.
+    fn default() -> Self {
+        Self { reset: 0, writable: 0x0547 }
     }
 }
 
-/// The MSI-X capability of a function, and the place of its table and pending bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MsixSpec {
-    /// Vectors, 1 to 2048.
-    pub vectors: u16,
-    /// The BAR that holds table and pending bits.
-    pub bar: BarIndex,
-    /// Offset of the table in that BAR: a multiple of 8.
-    pub table: u32,
-    /// Offset of the pending bits in that BAR: a multiple of 8.
-    pub pending: u32,
+/// Registers of a conventional PCI function, which in a PCI Express one are zero.
+///
+/// PCI Local Bus 3.0, sections 6.2.3 and 6.2.4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConventionalSpec {
+    /// Status: it can run at 66 MHz.
+    pub mhz66: bool,
+    /// Status: reserved bit 6; User Definable Features in PCI 2.1.
+    pub user_definable: bool,
+    /// Status: as a target, it takes fast back-to-back transactions to different targets.
+    pub fast_back_to_back: bool,
+    /// Status: its slowest assertion of DEVSEL#.
+    pub devsel: Devsel,
+    /// Bits of Latency Timer that software can write.
+    pub latency_timer: u8,
+    /// CardBus CIS Pointer.
+    pub cardbus_cis: u32,
+    /// Min_Gnt, in units of 250 ns.
+    pub min_grant: u8,
+    /// Max_Lat, in units of 250 ns.
+    pub max_latency: u8,
+}
+
+/// The time in which a target claims a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Devsel {
+    /// Fast, as PCI Express has it.
+    #[default]
+    Fast,
+    /// Medium.
+    Medium,
+    /// Slow.
+    Slow,
 }

@@ -12,23 +12,24 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::capability::Capabilities;
+use crate::capability::ActiveCapabilities;
 use crate::capability::messages::Messages;
 use crate::config::{COMMAND, COMMAND_BUS_MASTER, COMMAND_INTERRUPT_DISABLE, STATUS_INTERRUPT};
 use crate::config::{ConfigSpace, STATUS};
 use crate::dma::DmaMemory;
 use crate::effect::{Effect, InterruptLoss};
 use crate::header::InterruptPin;
+use crate::interrupt_set::InterruptSet;
 use crate::vector::VectorIndex;
 
 /// Addresses at which a message interrupts a processor.
 const INTERRUPT_ADDRESSES: RangeInclusive<u64> = 0xfee0_0000..=0xfeef_ffff;
 
 /// The causes and the level of the last call, to compare with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Interrupts {
-    /// The causes that were pending; bit n is cause n.
-    pub(crate) causes: u32,
+    /// The causes that were pending.
+    pub(crate) causes: InterruptSet,
     /// Whether the pin is asserted.
     pub(crate) asserted: bool,
 }
@@ -37,27 +38,27 @@ impl Interrupts {
     /// Takes in that `causes` are pending now, and that configuration space may have changed.
     pub(crate) fn update(
         &mut self,
-        causes: u32,
+        causes: &InterruptSet,
         pin: Option<InterruptPin>,
-        capabilities: &mut Capabilities,
+        capabilities: &mut ActiveCapabilities,
         config: &mut ConfigSpace,
         effects: &mut Vec<Effect>,
     ) {
-        let before = std::mem::replace(&mut self.causes, causes);
-        let risen = causes & !before;
+        let before = std::mem::replace(&mut self.causes, causes.clone());
+        let risen = causes.difference(&before);
         let awake = capabilities.awake(config);
         let mut level = false;
         match capabilities.messages(config) {
-            Some(messages) if awake => send(messages, config, before, causes, effects),
+            Some(messages) if awake => send(messages, config, &before, causes, effects),
             None if awake && pin.is_some() => {
-                level = causes != 0;
+                level = !causes.is_empty();
                 if config.u16(COMMAND) & COMMAND_INTERRUPT_DISABLE != 0 {
-                    effects.extend(bits(risen).map(|index| Effect::InterruptMasked { index }));
+                    effects.extend(risen.iter().map(|index| Effect::InterruptMasked { index }));
                 }
             }
             _ => {
                 let why = if awake { InterruptLoss::NothingEnabled } else { InterruptLoss::Asleep };
-                effects.extend(bits(risen).map(|index| Effect::InterruptLost { index, why }));
+                effects.extend(risen.iter().map(|index| Effect::InterruptLost { index, why }));
             }
         }
         config.assign(
@@ -71,6 +72,22 @@ impl Interrupts {
             effects.push(Effect::Intx { asserted });
         }
     }
+
+    /// Vectors, or causes of the pin, that wait for a mask or for Interrupt Disable to go.
+    pub(crate) fn held_back(
+        &self,
+        pin: Option<InterruptPin>,
+        capabilities: &mut ActiveCapabilities,
+        config: &ConfigSpace,
+    ) -> InterruptSet {
+        let disabled = config.u16(COMMAND) & COMMAND_INTERRUPT_DISABLE != 0;
+        let awake = capabilities.awake(config);
+        match capabilities.messages(config) {
+            Some(messages) if awake => messages.pending(config),
+            None if awake && pin.is_some() && disabled => self.causes.clone(),
+            _ => InterruptSet::EMPTY,
+        }
+    }
 }
 
 /// Sends the message of each vector that rises or is unmasked while pending.
@@ -79,22 +96,22 @@ impl Interrupts {
 fn send(
     messages: &mut dyn Messages,
     config: &mut ConfigSpace,
-    before: u32,
-    causes: u32,
+    before: &InterruptSet,
+    causes: &InterruptSet,
     effects: &mut Vec<Effect>,
 ) {
-    let vectors = messages.vectors(config);
-    let levels = spread(causes, vectors);
-    let risen = levels & !spread(before, vectors);
+    let own = InterruptSet::below(messages.vectors(config).into());
+    let levels = spread(causes, &own);
+    let risen = levels.difference(&spread(before, &own));
     let masked = messages.masked(config);
-    let pending = (messages.pending(config) | risen) & levels;
-    messages.set_pending(config, pending & masked);
+    let pending = messages.pending(config).union(&risen).intersection(&levels);
+    messages.set_pending(config, pending.intersection(&masked));
     let bus_master = config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
-    effects.extend(bits(pending & !masked).map(|index| match messages.message(config, index) {
+    effects.extend(pending.difference(&masked).iter().map(|index| match messages.message(config, index) {
         (address, data) if bus_master => Effect::Msi { index, address, data },
         _ => Effect::InterruptLost { index, why: InterruptLoss::BusMasterOff },
     }));
-    effects.extend(bits(risen & masked).map(|index| Effect::InterruptMasked { index }));
+    effects.extend(risen.intersection(&masked).iter().map(|index| Effect::InterruptMasked { index }));
 }
 
 /// Carries out the messages among `effects` that go anywhere but to a processor.
@@ -114,15 +131,13 @@ pub(crate) fn write_messages(effects: &mut Vec<Effect>, memory: &dyn DmaMemory) 
     *effects = carried_out.flatten().collect();
 }
 
-/// The vectors that `causes` make pending: each its own, and vector 0 for those beyond the last.
-fn spread(causes: u32, vectors: u32) -> u32 {
-    let own = 1_u32.checked_shl(vectors).map_or(u32::MAX, |end| end - 1);
-    causes & own | u32::from(causes & !own != 0)
-}
-
-/// The vectors, or causes, whose bits are set.
-fn bits(mask: u32) -> impl Iterator<Item = VectorIndex> {
-    (0..32).filter(move |index| mask >> index & 1 != 0).filter_map(VectorIndex::new)
+/// The vectors that `causes` make pending: each its own, and vector 0 for those that have none.
+fn spread(causes: &InterruptSet, own: &InterruptSet) -> InterruptSet {
+    let mut vectors = causes.intersection(own);
+    if !causes.difference(own).is_empty() {
+        vectors.insert(VectorIndex::ZERO);
+    }
+    vectors
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod access_size;
 pub mod address;
 pub mod backing;
+mod bad_header;
 mod bar;
 mod bytes;
 mod capability;
@@ -14,12 +15,15 @@ pub mod context;
 pub mod device;
 pub mod dma;
 pub mod effect;
+mod extended;
 pub mod fixture;
 pub mod function;
 pub mod header;
 mod hex;
 pub mod host_bridge;
 mod interrupt;
+mod interrupt_set;
+mod masked_bytes;
 pub mod memory;
 pub mod option;
 #[cfg(test)]
@@ -35,7 +39,13 @@ mod vector;
 pub use access_size::{AccessSize, low_bytes};
 pub use address::{BadBarIndex, BadBdf, BarIndex, Bdf, Region, Space};
 pub use backing::Backing;
+pub use bad_header::BadHeader;
+pub use bar::BarSpec;
 pub use bytes::read_bytes;
+pub use capability::{
+    AdvancedFeaturesSpec, Capability, ExpressKind, ExpressSpec, LinkSpec, MsiSpec, MsixPlace, MsixSpec,
+    OtherSpec, Placed, PowerData, PowerSpec, VendorSpec,
+};
 pub use catalog::{BadPlace, Devices, Entry};
 pub use config::registers::header_registers;
 pub use config_access::{ConfigAddress, ecam_target};
@@ -43,11 +53,17 @@ pub use context::{BusContext, Context};
 pub use device::PciDevice;
 pub use dma::{DmaError, DmaMemory};
 pub use effect::{Decode, Effect, InterruptLoss, TimestampedEffect};
+pub use extended::{
+    AerSpec, AtsSpec, ExtendedCapability, OtherExtendedSpec, ResizableBar, ResizableBarSpec,
+    SerialNumberSpec, SrIovSpec,
+};
 pub use fixture::Fixture;
 pub use function::PciFunction;
-pub use header::{BarSpec, ConfigHeader, InterruptPin, MsiSpec, MsixSpec};
+pub use header::{CommandSpec, ConfigHeader, ConventionalSpec, Devsel, InterruptPin};
 pub use hex::Hex;
 pub use host_bridge::HostBridge;
+pub use interrupt_set::InterruptSet;
+pub use masked_bytes::{MaskedBytes, PrivateBytes};
 pub use memory::{DeviceMemory, Storage};
 pub use option::{BadOption, OptionSpec, Options};
 pub use refused::Refused;

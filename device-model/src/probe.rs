@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use crate::access_size::AccessSize;
 use crate::address::{BarIndex, Region};
+use crate::bar::BarSpec;
+use crate::capability::{Capability, ExpressSpec, MsiSpec, MsixSpec, Placed, PowerSpec, VendorSpec};
 use crate::context::Context;
 use crate::device::PciDevice;
-use crate::header::BarSpec;
-use crate::header::ConfigHeader;
-use crate::header::InterruptPin;
-use crate::header::MsiSpec;
-use crate::header::MsixSpec;
+use crate::extended::{ExtendedCapability, SerialNumberSpec};
+use crate::header::{ConfigHeader, InterruptPin};
+use crate::interrupt_set::InterruptSet;
 use crate::refused::Refused;
 use crate::register::{Access, Register, RegisterMap};
 use crate::state::{self, BadState};
@@ -23,8 +23,10 @@ pub(crate) const REGISTERS: Region = Region::BAR0;
 pub(crate) const VALUE: u64 = 0x00;
 /// Counts accesses by itself.
 pub(crate) const VOLATILE: u64 = 0x08;
-/// A write says which interrupt causes are pending and adds one to VALUE.
+/// A write says which of the first 64 interrupt causes are pending, leaves the others alone, and adds one to VALUE.
 pub(crate) const CAUSES: u64 = 0x10;
+/// A write makes the cause of that number pending; with bit 63, no longer.
+pub(crate) const CAUSE: u64 = 0x30;
 /// A write transfers VALUE to that address, 8 bytes, and then adds one to VALUE.
 pub(crate) const DMA_WRITE: u64 = 0x18;
 /// A write fetches VALUE from that address, 8 bytes.
@@ -41,10 +43,10 @@ static REGISTER_MAPS: [RegisterMap; 1] = [RegisterMap {
 }];
 
 pub(crate) struct Probe {
-    header: ConfigHeader,
+    pub(crate) header: ConfigHeader,
     value: u64,
     accesses: u64,
-    causes: u32,
+    causes: InterruptSet,
 }
 
 impl Probe {
@@ -62,31 +64,55 @@ impl Probe {
             subsystem_vendor: 0x5678,
             subsystem: 0x9abc,
             bars: bars.to_vec(),
-            msi: Some(MsiSpec::new(1)),
+            capabilities: vec![MsiSpec::new(1).into()],
             ..ConfigHeader::default()
         };
-        Self { header, value: 0, accesses: 0, causes: 0 }
+        Self { header, value: 0, accesses: 0, causes: InterruptSet::EMPTY }
     }
 
     /// As a device asks for that has one of each.
     pub(crate) fn with_every_capability() -> Self {
         let spec = MsiSpec { vectors: 8, wide: true, masking: true };
-        let mut probe = Self::new().with_power_management().with_msi(Some(spec)).with_msix(8).with_express();
-        probe.header.vendor_specific = b"bench".to_vec();
-        probe.header.serial_number = Some(0x1ab0_0000_0000_0001);
-        probe
+        Self::new()
+            .with_capabilities([PowerSpec::default().into(), spec.into()])
+            .with_msix(8)
+            .with_resettable_express()
+            .with(VendorSpec::new(b"bench"))
+            .with_extended([SerialNumberSpec { number: 0x1ab0_0000_0000_0001 }.into()])
     }
 
-    pub(crate) fn with_msi(mut self, spec: Option<MsiSpec>) -> Self {
-        self.header.msi = spec;
+    /// With these capabilities and no others.
+    pub(crate) fn with_capabilities(
+        mut self,
+        capabilities: impl IntoIterator<Item = Placed<Capability>>,
+    ) -> Self {
+        self.header.capabilities = capabilities.into_iter().collect();
         self
+    }
+
+    /// With one more capability.
+    pub(crate) fn with(mut self, capability: impl Into<Capability>) -> Self {
+        self.header.capabilities.push(Placed::from(capability.into()));
+        self
+    }
+
+    pub(crate) fn with_extended(
+        mut self,
+        capabilities: impl IntoIterator<Item = Placed<ExtendedCapability>>,
+    ) -> Self {
+        self.header.extended_capabilities = capabilities.into_iter().collect();
+        self
+    }
+
+    /// With this MSI capability, or none, and no other capability.
+    pub(crate) fn with_msi(self, spec: Option<MsiSpec>) -> Self {
+        self.with_capabilities(spec.map(Placed::from))
     }
 
     /// MSI-X in BAR2, with pending bits at 0x1000.
     pub(crate) fn with_msix(mut self, vectors: u16) -> Self {
         self.header.bars.push(BarSpec::memory64(BarIndex::BAR2, 0x2000));
-        self.header.msix = Some(MsixSpec { vectors, bar: BarIndex::BAR2, table: 0, pending: 0x1000 });
-        self
+        self.with(MsixSpec::new(vectors, BarIndex::BAR2, 0, 0x1000))
     }
 
     pub(crate) fn with_pin(mut self) -> Self {
@@ -99,14 +125,14 @@ impl Probe {
         self
     }
 
-    pub(crate) fn with_power_management(mut self) -> Self {
-        self.header.power_management = true;
-        self
+    /// As a Root Complex Integrated Endpoint.
+    pub(crate) fn with_express(self) -> Self {
+        self.with(ExpressSpec::default())
     }
 
-    pub(crate) fn with_express(mut self) -> Self {
-        self.header.express = true;
-        self
+    /// The same, with Function Level Reset.
+    pub(crate) fn with_resettable_express(self) -> Self {
+        self.with(ExpressSpec::default().with_function_level_reset())
     }
 }
 
@@ -147,9 +173,12 @@ impl PciDevice for Probe {
         match offset {
             VALUE => self.value = value,
             CAUSES => {
-                self.causes = value as u32;
+                self.causes.remove_all(&InterruptSet::below(64));
+                self.causes.insert_mask(value);
                 self.value += 1;
             }
+            CAUSE if value >> 63 == 0 => self.causes.insert(vector(value as u16)),
+            CAUSE => self.causes.remove(vector(value as u16)),
             DMA_WRITE => {
                 // The outcome is among the effects, which is what the tests look at.
                 let _ = context.dma_write(value, &self.value.to_le_bytes());
@@ -171,8 +200,8 @@ impl PciDevice for Probe {
         self.value += 1;
     }
 
-    fn interrupts(&self) -> u32 {
-        self.causes
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.clone_from(&self.causes);
     }
 
     fn peek(&self, _: Region, offset: u64) -> Option<u64> {
@@ -186,11 +215,11 @@ impl PciDevice for Probe {
     fn reset(&mut self) {
         self.value = 0;
         self.accesses = 0;
-        self.causes = 0;
+        self.causes.clear();
     }
 
     fn save(&self) -> Value {
-        state::encode(&(self.value, self.accesses, self.causes))
+        state::encode(&(self.value, self.accesses, &self.causes))
     }
 
     fn restore(&mut self, state: Value) -> Result<(), BadState> {

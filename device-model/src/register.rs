@@ -15,6 +15,11 @@ pub(crate) use check::check;
 pub use check::{BadField, BadMap};
 
 /// Access rights to a register, and side effects.
+///
+/// The function around a device goes by them: after a read of a register whose kind has no side effect, and after any
+/// access to a range of plain bytes, it doesn't ask the device what has changed. A device that changes a register, an
+/// interrupt cause or a backing then has that reported with its next call, by that call's cause; [`crate::Fixture`]
+/// panics instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Access {
     /// Read-only; writes are dropped.

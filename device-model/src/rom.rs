@@ -3,6 +3,7 @@
 //! PCI Local Bus 3.0, section 6.2.5.2.
 
 use crate::address::Space;
+use crate::bad_header::BadHeader;
 use crate::config::ConfigSpace;
 use crate::config::{COMMAND, COMMAND_MEMORY_SPACE};
 use crate::effect::Decode;
@@ -14,20 +15,19 @@ const ENABLE: u32 = 1 << 0;
 const SMALLEST: u32 = 1 << 11;
 const LARGEST: u32 = 1 << 24;
 
+/// Checks that a ROM can have this size in bytes.
+pub(crate) fn check(size: u32) -> Result<(), BadHeader> {
+    let holds = size.is_power_of_two() && (SMALLEST..=LARGEST).contains(&size);
+    if holds { Ok(()) } else { Err(BadHeader::RomSize(size)) }
+}
+
 /// An expansion ROM of some size in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rom(u32);
 
 impl Rom {
     /// Lays out its register: address bits from the size up, and the enable bit.
-    ///
-    /// # Panics
-    /// If `size` is no power of two from 2 KiB to 16 MiB.
     pub(crate) fn define(size: u32, config: &mut ConfigSpace) -> Self {
-        assert!(
-            size.is_power_of_two() && (SMALLEST..=LARGEST).contains(&size),
-            "ROM: size {size:#x} is no power of two from 2 KiB to 16 MiB"
-        );
         config.make_writable(OFFSET, &(!(size - 1) | ENABLE).to_le_bytes());
         Self(size)
     }

@@ -9,10 +9,12 @@ pub struct VectorIndex(u16);
 impl VectorIndex {
     /// The first vector.
     pub const ZERO: Self = Self(0);
+    /// Number of vectors that a function can have.
+    pub const COUNT: usize = 2048;
 
     /// `None` above 2047.
     pub const fn new(index: u16) -> Option<Self> {
-        if index > 2047 { None } else { Some(Self(index)) }
+        if index as usize >= Self::COUNT { None } else { Some(Self(index)) }
     }
 
     /// The number.

@@ -41,8 +41,8 @@ fn guest_and_model_give_the_lab_function_one_identity() {
     let size = |index| header.bars.iter().find(|bar| usize::from(bar.index.get()) == index).unwrap().size;
     assert_eq!(size(guest::MEMORY_BAR), u64::from(guest::MEMORY_SIZE));
     assert_eq!(size(guest::DOORBELLS_BAR), 0x100);
-    assert_eq!(header.msix.map(|msix| usize::from(msix.bar.get())), Some(guest::MESSAGES_BAR));
-    assert_eq!(header.msi.map(|msi| msi.vectors), Some(8));
+    assert_eq!(header.msix().map(|msix| usize::from(msix.table.bar.get())), Some(guest::MESSAGES_BAR));
+    assert_eq!(header.msi().map(|msi| msi.vectors), Some(8));
 }
 
 #[test]

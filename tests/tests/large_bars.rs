@@ -5,13 +5,12 @@ use barscope_analysis::view::View;
 use barscope_bench::routes::bases;
 use barscope_bench::{Bench, Run};
 use barscope_device::{
-    AccessSize, BadState, BarIndex, BarSpec, Bdf, ConfigHeader, Context, InterruptPin, PciDevice, Refused,
-    Region, RegisterMap,
+    AccessSize, BadState, BarIndex, BarSpec, Bdf, ConfigHeader, Context, Devices, InterruptPin, Options,
+    PciDevice, Refused, Region, RegisterMap,
 };
 use barscope_devices::catalog;
 use barscope_trace::definition::MemoryType;
 use barscope_trace::event::Outcome;
-use barscope_vmm::machine::Devices;
 use barscope_vmm::{MachineError, Stop};
 use serde_json::Value;
 
@@ -89,8 +88,8 @@ fn at(device: u8, function: u8) -> Result<Bdf> {
 
 /// The lab at its place, which the test kernel wants, and these devices.
 fn beside_lab(others: Vec<(Bdf, Plain)>) -> Result<Devices> {
-    let lab = catalog::named("lab").context("no lab")?.with_defaults();
-    let mut all: Devices = vec![(at(4, 0)?, lab)];
+    let lab = catalog::named("lab").context("no lab")?;
+    let mut all: Devices = lab.at(at(4, 0)?, &Options::defaults(&lab.options))?;
     all.extend(others.into_iter().map(|(bdf, device)| (bdf, Box::new(device) as Box<dyn PciDevice>)));
     Ok(all)
 }

@@ -100,26 +100,10 @@ fn values(field: &Field) -> String {
 }
 
 fn capabilities(header: &ConfigHeader) -> Vec<String> {
-    let switch = |on: bool, text: &str| on.then(|| text.to_owned());
-    let all = [
-        header.interrupt_pin.map(|pin| format!("INT{pin:?}#")),
-        switch(header.power_management, "power management (D0, D3hot)"),
-        header.msi.map(|msi| match msi.vectors {
-            1 => "MSI (1 vector)".to_owned(),
-            vectors => format!("MSI ({vectors} vectors)"),
-        }),
-        header.msix.map(|msix| {
-            let (table, pending) = (msix.table, msix.pending);
-            format!(
-                "MSI-X ({} vectors; table at {}+{table:#x}, pending bits at +{pending:#x})",
-                msix.vectors, msix.bar
-            )
-        }),
-        switch(header.express, "PCI Express with Function Level Reset"),
-        switch(!header.vendor_specific.is_empty(), "vendor-specific"),
-        header.serial_number.map(|_| "serial number".to_owned()),
-    ];
-    all.into_iter().flatten().collect()
+    let pin = header.interrupt_pin.map(|pin| format!("INT{pin:?}#"));
+    let standard = header.capabilities.iter().map(|placed| placed.capability.to_string());
+    let extended = header.extended_capabilities.iter().map(|placed| placed.capability.to_string());
+    pin.into_iter().chain(standard).chain(extended).collect()
 }
 
 fn regions(header: &ConfigHeader, device: &dyn PciDevice) -> String {

@@ -63,7 +63,7 @@ use std::borrow::Cow;
 
 use barscope_device::{
     Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, DeviceMemory, Field, Hex,
-    InterruptPin, MsiSpec, OptionSpec, Options, PciDevice, Refused, Region, Register, RegisterMap, state,
+    InterruptPin, InterruptSet, MsiSpec, OptionSpec, Options, PciDevice, Refused, Region, Register, RegisterMap, state,
 };
 use serde_json::Value;
 
@@ -214,7 +214,7 @@ impl PciDevice for Edu {
             subsystem: 0x1100,
             bars: vec![BarSpec::memory32(BarIndex::BAR0, 0x10_0000)],
             interrupt_pin: Some(InterruptPin::A),
-            msi: Some(MsiSpec::new(1)),
+            capabilities: vec![MsiSpec::new(1).into()],
             ..ConfigHeader::default()
         }
     }
@@ -276,8 +276,8 @@ impl PciDevice for Edu {
         }
     }
 
-    fn interrupts(&self) -> u32 {
-        self.registers.int_status.min(1)
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.insert_mask(self.registers.int_status.min(1).into());
     }
 
     fn peek(&self, _: Region, offset: u64) -> Option<u64> {

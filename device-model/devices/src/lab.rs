@@ -120,7 +120,7 @@ mod rom;
 mod transfer;
 
 use barscope_device::{
-    AccessSize, Backing, BadState, ConfigHeader, Context, DeviceMemory, Hex, Options, PciDevice, Refused, Region,
+    AccessSize, Backing, BadState, ConfigHeader, Context, DeviceMemory, Hex, InterruptSet, Options, PciDevice, Refused, Region,
     RegisterMap, read_bytes, state,
 };
 use serde_json::Value;
@@ -227,8 +227,8 @@ impl PciDevice for Lab {
         }
     }
 
-    fn interrupts(&self) -> u32 {
-        self.registers.interrupts()
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.insert_mask(self.registers.interrupts().into());
     }
 
     fn backing(&self, region: Region) -> Backing {

@@ -24,7 +24,7 @@ use std::borrow::Cow;
 use std::mem;
 
 use barscope_device::{
-    Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, Field, InterruptPin, OptionSpec,
+    Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, Field, InterruptPin, InterruptSet, OptionSpec,
     Options, PciDevice, Refused, Region, Register, RegisterMap, state,
 };
 use serde::{Deserialize, Serialize};
@@ -172,8 +172,8 @@ impl PciDevice for Ticker {
         }
     }
 
-    fn interrupts(&self) -> u32 {
-        self.status & STATUS_TICK
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.insert_mask((self.status & STATUS_TICK).into());
     }
 
     fn peek(&self, _: Region, offset: u64) -> Option<u64> {

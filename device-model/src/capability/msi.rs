@@ -2,12 +2,20 @@
 //!
 //! PCI Local Bus 3.0, section 6.8.1.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Layout;
 use super::messages::Messages;
+use crate::bad_header::BadHeader;
+use crate::bar::BarSpec;
 use crate::config::ConfigSpace;
-use crate::header::MsiSpec;
+use crate::config::registers::register;
+use crate::interrupt_set::InterruptSet;
+use crate::register::{Access, Field, Register};
 use crate::vector::VectorIndex;
 
-const CAPABILITY_ID: u8 = 0x05;
 /// Message Control and the address, as offsets in the capability.
 const CONTROL: usize = 0x02;
 const ADDRESS_LOW: usize = 0x04;
@@ -22,6 +30,116 @@ const CONTROL_ENABLED_MASK: u16 = 0b111 << CONTROL_ENABLED_SHIFT;
 const CONTROL_64_BIT: u16 = 1 << 7;
 const CONTROL_MASKING: u16 = 1 << 8;
 
+const CONTROL_FIELDS: &[Field] = &[
+    Field::bit("ENABLE", 0, "interrupts leave as messages"),
+    Field::new("CAPABLE", 1, 3, "log2 of the vectors that the function has"),
+    Field::new("ENABLED", 4, 3, "log2 of the vectors that software gave it"),
+    Field::bit("WIDE", 7, "the address has 64 bits"),
+    Field::bit("MASKING", 8, "vectors can be masked one by one"),
+];
+
+/// Up to what depends on the address's width.
+static REGISTERS: [Register; 3] = [
+    register("MSI", 0, 2, Access::ReadOnly, &[], "MSI: identifier, next capability"),
+    register("MSI_CONTROL", 2, 2, Access::ReadWrite, CONTROL_FIELDS, ""),
+    register("MSI_ADDRESS", 4, 4, Access::ReadWrite, &[], ""),
+];
+static HIGH: [Register; 1] =
+    [register("MSI_ADDRESS_HIGH", 8, 4, Access::ReadWrite, &[], "bits 63:32 of the address")];
+/// From the data on.
+static DATA: [Register; 1] = [register("MSI_DATA", 0, 2, Access::ReadWrite, &[], "low byte: the vector")];
+static MASKING: [Register; 2] = [
+    register("MSI_MASK", 4, 4, Access::ReadWrite, &[], "a bit for each vector that is held back"),
+    register("MSI_PENDING", 8, 4, Access::ReadOnly, &[], "a bit for each vector that waits"),
+];
+
+/// The MSI capability of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MsiSpec {
+    /// Vectors: a power of two up to 32.
+    pub vectors: u8,
+    /// Whether the address has 64 bits, not 32.
+    pub wide: bool,
+    /// Whether vectors can be masked one by one.
+    pub masking: bool,
+}
+
+impl MsiSpec {
+    /// `vectors` with a 64-bit address, without masking.
+    pub const fn new(vectors: u8) -> Self {
+        Self { vectors, wide: true, masking: false }
+    }
+
+    /// Offset of the data in the capability.
+    const fn data(&self) -> usize {
+        if self.wide { 0x0c } else { 0x08 }
+    }
+
+    const fn mask_bits(&self) -> usize {
+        self.data() + 0x04
+    }
+
+    const fn pending_bits(&self) -> usize {
+        self.data() + 0x08
+    }
+}
+
+impl fmt::Display for MsiSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MSI ({} vector{})", self.vectors, if self.vectors == 1 { "" } else { "s" })
+    }
+}
+
+impl Layout for MsiSpec {
+    fn id(&self) -> u16 {
+        0x05
+    }
+
+    fn name(&self) -> &'static str {
+        "MSI"
+    }
+
+    fn length(&self) -> usize {
+        if self.masking { self.pending_bits() + 0x04 } else { self.data() + 0x02 }
+    }
+
+    fn check(&self, _: &[BarSpec]) -> Result<(), BadHeader> {
+        let vectors = self.vectors;
+        let holds = vectors.is_power_of_two() && vectors <= 32;
+        BadHeader::unless(holds, "MSI's number of vectors", vectors, "1, 2, 4, 8, 16 or 32 vectors")
+    }
+
+    fn define(&self, config: &mut ConfigSpace, offset: usize) {
+        let control = (self.vectors.trailing_zeros() as u16) << CONTROL_CAPABLE_SHIFT
+            | if self.wide { CONTROL_64_BIT } else { 0 }
+            | if self.masking { CONTROL_MASKING } else { 0 };
+        config.define(offset + CONTROL, &control.to_le_bytes());
+        config.make_writable(offset + CONTROL, &(CONTROL_ENABLE | CONTROL_ENABLED_MASK).to_le_bytes());
+        config.make_writable(offset + ADDRESS_LOW, &0xffff_fffc_u32.to_le_bytes());
+        if self.wide {
+            config.make_writable(offset + ADDRESS_HIGH, &u32::MAX.to_le_bytes());
+        }
+        config.make_writable(offset + self.data(), &u16::MAX.to_le_bytes());
+        if self.masking {
+            let all = u32::MAX >> (32 - u32::from(self.vectors));
+            config.make_writable(offset + self.mask_bits(), &all.to_le_bytes());
+            config.make_reported(offset + self.pending_bits(), &all.to_le_bytes());
+        }
+    }
+
+    fn registers(&self) -> Vec<Register> {
+        let high: &[Register] = if self.wide { &HIGH } else { &[] };
+        let masking: &[Register] = if self.masking { &MASKING } else { &[] };
+        let mut registers = [&REGISTERS, high].concat();
+        registers.extend(DATA.iter().chain(masking).cloned().map(|mut register| {
+            register.offset += self.data() as u64;
+            register
+        }));
+        registers
+    }
+}
+
 /// The capability, at an offset.
 pub(crate) struct Msi {
     offset: usize,
@@ -29,32 +147,8 @@ pub(crate) struct Msi {
 }
 
 impl Msi {
-    /// Adds it to configuration space.
-    ///
-    /// # Panics
-    /// If the vectors are no power of two up to 32.
-    pub(crate) fn define(spec: MsiSpec, config: &mut ConfigSpace) -> Self {
-        let vectors = spec.vectors;
-        assert!(vectors.is_power_of_two() && vectors <= 32, "MSI takes 1, 2, 4, 8, 16 or 32 vectors");
-        let data = if spec.wide { 0x0c } else { 0x08 };
-        let length = if spec.masking { data + 0x0c } else { data + 0x02 };
-        let msi = Self { offset: config.add_capability(CAPABILITY_ID, length), spec };
-        let control = (vectors.trailing_zeros() as u16) << CONTROL_CAPABLE_SHIFT
-            | if spec.wide { CONTROL_64_BIT } else { 0 }
-            | if spec.masking { CONTROL_MASKING } else { 0 };
-        config.define(msi.offset + CONTROL, &control.to_le_bytes());
-        config.make_writable(msi.offset + CONTROL, &(CONTROL_ENABLE | CONTROL_ENABLED_MASK).to_le_bytes());
-        config.make_writable(msi.offset + ADDRESS_LOW, &0xffff_fffc_u32.to_le_bytes());
-        if spec.wide {
-            config.make_writable(msi.offset + ADDRESS_HIGH, &u32::MAX.to_le_bytes());
-        }
-        config.make_writable(msi.data(), &u16::MAX.to_le_bytes());
-        if spec.masking {
-            let all = u32::MAX >> (32 - u32::from(vectors));
-            config.make_writable(msi.mask_bits(), &all.to_le_bytes());
-            config.make_reported(msi.pending_bits(), &all.to_le_bytes());
-        }
-        msi
+    pub(super) fn new(spec: MsiSpec, offset: usize) -> Self {
+        Self { offset, spec }
     }
 
     /// Whether software has enabled it.
@@ -62,37 +156,35 @@ impl Msi {
         config.u16(self.offset + CONTROL) & CONTROL_ENABLE != 0
     }
 
-    fn data(&self) -> usize {
-        self.offset + if self.spec.wide { 0x0c } else { 0x08 }
-    }
-
-    fn mask_bits(&self) -> usize {
-        self.data() + 0x04
-    }
-
-    fn pending_bits(&self) -> usize {
-        self.data() + 0x08
+    /// The register at `place` of a capability that can mask vectors: a bit for each.
+    fn bits(&self, config: &ConfigSpace, place: usize) -> InterruptSet {
+        let mut set = InterruptSet::EMPTY;
+        if self.spec.masking {
+            set.insert_mask(config.u32(self.offset + place).into());
+        }
+        set
     }
 }
 
 impl Messages for Msi {
-    fn vectors(&self, config: &ConfigSpace) -> u32 {
+    fn vectors(&self, config: &ConfigSpace) -> u16 {
         let control = config.u16(self.offset + CONTROL);
         let given = 1 << ((control & CONTROL_ENABLED_MASK) >> CONTROL_ENABLED_SHIFT);
-        u32::from(self.spec.vectors).min(given)
+        u16::from(self.spec.vectors).min(given)
     }
 
-    fn masked(&self, config: &ConfigSpace) -> u32 {
-        if self.spec.masking { config.u32(self.mask_bits()) } else { 0 }
+    fn masked(&self, config: &ConfigSpace) -> InterruptSet {
+        self.bits(config, self.spec.mask_bits())
     }
 
-    fn pending(&self, config: &ConfigSpace) -> u32 {
-        if self.spec.masking { config.u32(self.pending_bits()) } else { 0 }
+    fn pending(&self, config: &ConfigSpace) -> InterruptSet {
+        self.bits(config, self.spec.pending_bits())
     }
 
-    fn set_pending(&mut self, config: &mut ConfigSpace, pending: u32) {
+    fn set_pending(&mut self, config: &mut ConfigSpace, pending: InterruptSet) {
         if self.spec.masking {
-            config.assign(self.pending_bits(), u32::MAX.to_le_bytes(), pending.to_le_bytes());
+            let bits = (pending.word(0) as u32).to_le_bytes();
+            config.assign(self.offset + self.spec.pending_bits(), u32::MAX.to_le_bytes(), bits);
         }
     }
 
@@ -100,8 +192,9 @@ impl Messages for Msi {
     fn message(&self, config: &ConfigSpace, vector: VectorIndex) -> (u64, u32) {
         let low = u64::from(config.u32(self.offset + ADDRESS_LOW));
         let high = if self.spec.wide { u64::from(config.u32(self.offset + ADDRESS_HIGH)) } else { 0 };
-        let vector_bits = self.vectors(config) - 1;
-        let data = u32::from(config.u16(self.data())) & !vector_bits | u32::from(vector.get()) & vector_bits;
+        let vector_bits = u32::from(self.vectors(config) - 1);
+        let data = u32::from(config.u16(self.offset + self.spec.data())) & !vector_bits
+            | u32::from(vector.get()) & vector_bits;
         (high << 32 | low, data)
     }
 }

@@ -2,19 +2,24 @@
 //!
 //! PCI Local Bus 3.0, section 6.8.2. Table and array take aligned accesses of 4 and 8 bytes.
 
+use std::fmt;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
+use super::Layout;
 use super::messages::Messages;
 use crate::access_size::AccessSize;
-use crate::address::Region;
+use crate::address::{BarIndex, Region, Space};
+use crate::bad_header::BadHeader;
+use crate::bar::BarSpec;
 use crate::config::ConfigSpace;
-use crate::header::BarSpec;
-use crate::header::MsixSpec;
+use crate::config::registers::register;
+use crate::interrupt_set::InterruptSet;
 use crate::refused::Refused;
-use crate::register::{Access, Field, Register};
+use crate::register::{Access, Field, Register, RegisterMap};
 use crate::vector::VectorIndex;
 
-const CAPABILITY_ID: u8 = 0x11;
 const LENGTH: usize = 12;
 /// Registers, as offsets in the capability.
 const CONTROL: usize = 0x02;
@@ -39,22 +44,85 @@ const RESET: [u32; 4] = [0, 0, 0, VECTOR_MASK];
 const ENTRY_NAMES: [&str; 4] = ["ADDRESS_LOW", "ADDRESS_HIGH", "DATA", "CONTROL"];
 const VECTOR_CONTROL_FIELDS: &[Field] = &[Field::bit("MASK", 0, "the vector is masked")];
 
+const CONTROL_FIELDS: &[Field] = &[
+    Field::new("LAST", 0, 11, "number of the last vector"),
+    Field::bit("FUNCTION_MASK", 14, "all vectors are masked"),
+    Field::bit("ENABLE", 15, "interrupts leave as messages"),
+];
+const PLACE_FIELDS: &[Field] = &[Field::new("BAR", 0, 3, ""), Field::new("OFFSET", 3, 29, "in quadwords")];
+
+static REGISTERS: [Register; 4] = [
+    register("MSIX", 0, 2, Access::ReadOnly, &[], "MSI-X: identifier, next capability"),
+    register("MSIX_CONTROL", 2, 2, Access::ReadWrite, CONTROL_FIELDS, ""),
+    register("MSIX_TABLE", 4, 4, Access::ReadOnly, PLACE_FIELDS, "where the table is"),
+    register("MSIX_PENDING", 8, 4, Access::ReadOnly, PLACE_FIELDS, "where the pending bits are"),
+];
+
+/// The MSI-X capability of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MsixSpec {
+    /// Vectors, 1 to 2048.
+    pub vectors: u16,
+    /// Place of the table.
+    pub table: MsixPlace,
+    /// Place of the pending bits.
+    pub pending: MsixPlace,
+}
+
+/// A place in a memory BAR for a part of MSI-X.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MsixPlace {
+    /// The BAR.
+    pub bar: BarIndex,
+    /// Offset in that BAR: a multiple of 8.
+    pub offset: u32,
+}
+
+impl MsixPlace {
+    /// The offset as the register holds it.
+    const fn register(self) -> u32 {
+        self.offset | self.bar.get() as u32
+    }
+
+    const fn region(self) -> Region {
+        Region::Bar(self.bar)
+    }
+}
+
 impl MsixSpec {
+    /// Table and pending bits at offsets in one BAR.
+    pub const fn new(vectors: u16, bar: BarIndex, table: u32, pending: u32) -> Self {
+        let (table, pending) = (MsixPlace { bar, offset: table }, MsixPlace { bar, offset: pending });
+        Self { vectors, table, pending }
+    }
+
     /// The offsets of the table's bytes.
     pub const fn table_range(&self) -> Range<u64> {
-        self.table as u64..self.table as u64 + self.vectors as u64 * ENTRY_SIZE
+        let start = self.table.offset as u64;
+        start..start + self.vectors as u64 * ENTRY_SIZE
     }
 
     /// The offsets of the pending bits' bytes, in whole quadwords.
     pub const fn pending_range(&self) -> Range<u64> {
-        self.pending as u64..self.pending as u64 + self.vectors.div_ceil(64) as u64 * 8
+        let start = self.pending.offset as u64;
+        start..start + self.vectors.div_ceil(64) as u64 * 8
     }
 
-    /// Its registers, in ascending order of offset within each of its two parts.
-    pub(crate) fn registers(&self) -> Vec<Register> {
+    fn is_table(&self, region: Region, offset: u64) -> bool {
+        region == self.table.region() && self.table_range().contains(&offset)
+    }
+
+    fn is_pending(&self, region: Region, offset: u64) -> bool {
+        region == self.pending.region() && self.pending_range().contains(&offset)
+    }
+
+    /// Its registers: those of the table, and those of the pending bits, each in ascending order of offset.
+    pub(crate) fn register_maps(&self) -> [RegisterMap; 2] {
         let entries = (0..self.vectors).flat_map(|vector| {
             (0..4).map(move |word| {
-                let offset = u64::from(self.table) + u64::from(vector) * ENTRY_SIZE + word as u64 * 4;
+                let offset = u64::from(self.table.offset) + u64::from(vector) * ENTRY_SIZE + word as u64 * 4;
                 let mut register =
                     Register::new32("", offset, Access::ReadWrite, "").reset_to(RESET[word].into());
                 register.name = format!("MSIX{vector}_{}", ENTRY_NAMES[word]).into();
@@ -66,20 +134,79 @@ impl MsixSpec {
             register.volatile = true;
             register
         });
-        entries.chain(pending).collect()
+        [
+            RegisterMap { region: self.table.region(), registers: entries.collect::<Vec<_>>().into() },
+            RegisterMap { region: self.pending.region(), registers: pending.collect::<Vec<_>>().into() },
+        ]
     }
 
-    /// # Panics
-    /// If the device asks for something impossible: our mistake.
-    fn check(&self, bars: &[BarSpec]) {
-        assert!((1..=MOST_VECTORS).contains(&self.vectors), "MSI-X takes 1 to 2048 vectors");
-        let bar = bars.iter().find(|bar| bar.index == self.bar);
-        let size = bar.expect("MSI-X lies in a BAR that the function lacks").size;
-        let (table, pending) = (self.table_range(), self.pending_range());
-        assert!((self.table | self.pending).is_multiple_of(8), "MSI-X: offsets are multiples of 8");
-        assert!(table.end <= size && pending.end <= size, "MSI-X ends past its BAR");
-        assert!(table.end <= pending.start || pending.end <= table.start, "MSI-X: table and bits overlap");
+    fn check_place(place: MsixPlace, end: u64, bars: &[BarSpec]) -> Result<(), BadHeader> {
+        let is_memory = |bar: &&BarSpec| bar.index == place.bar && bar.space == Space::Memory;
+        let size = bars.iter().find(is_memory).ok_or(BadHeader::MsixBar(place.bar))?.size;
+        if !place.offset.is_multiple_of(8) {
+            return Err(BadHeader::MsixAlignment(place.offset));
+        }
+        if end > size {
+            return Err(BadHeader::MsixEnd { bar: place.bar, end, size });
+        }
+        Ok(())
     }
+}
+
+impl fmt::Display for MsixSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (MsixPlace { bar, offset }, pending) = (self.table, self.pending);
+        write!(f, "MSI-X ({} vectors; table at {bar}+{offset:#x}, pending bits at ", self.vectors)?;
+        if pending.bar != bar {
+            write!(f, "{}", pending.bar)?;
+        }
+        write!(f, "+{:#x})", pending.offset)
+    }
+}
+
+impl Layout for MsixSpec {
+    fn id(&self) -> u16 {
+        0x11
+    }
+
+    fn name(&self) -> &'static str {
+        "MSI-X"
+    }
+
+    fn length(&self) -> usize {
+        LENGTH
+    }
+
+    fn check(&self, bars: &[BarSpec]) -> Result<(), BadHeader> {
+        let holds = (1..=MOST_VECTORS).contains(&self.vectors);
+        BadHeader::unless(holds, "MSI-X's number of vectors", self.vectors, "1 to 2048 vectors")?;
+        let (table, pending) = (self.table_range(), self.pending_range());
+        Self::check_place(self.table, table.end, bars)?;
+        Self::check_place(self.pending, pending.end, bars)?;
+        let apart = table.end <= pending.start || pending.end <= table.start;
+        if self.table.bar == self.pending.bar && !apart {
+            return Err(BadHeader::MsixOverlap(self.table.bar));
+        }
+        Ok(())
+    }
+
+    fn define(&self, config: &mut ConfigSpace, offset: usize) {
+        config.define(offset + CONTROL, &(self.vectors - 1).to_le_bytes());
+        config.make_writable(offset + CONTROL, &(CONTROL_FUNCTION_MASK | CONTROL_ENABLE).to_le_bytes());
+        config.define(offset + TABLE, &self.table.register().to_le_bytes());
+        config.define(offset + PENDING, &self.pending.register().to_le_bytes());
+    }
+
+    fn registers(&self) -> Vec<Register> {
+        REGISTERS.to_vec()
+    }
+}
+
+/// What MSI-X remembers outside configuration space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MsixState {
+    table: Vec<[u32; 4]>,
+    pending: InterruptSet,
 }
 
 /// The capability, at an offset, with its table.
@@ -87,23 +214,16 @@ pub(crate) struct Msix {
     offset: usize,
     spec: MsixSpec,
     table: Vec<[u32; 4]>,
-    /// Of the first 32 vectors; no cause makes another one pending.
-    pending: u32,
+    /// Vectors whose entries say that they are masked.
+    masked: InterruptSet,
+    pending: InterruptSet,
 }
 
 impl Msix {
-    /// Adds it to configuration space.
-    ///
-    /// # Panics
-    /// If table and pending bits don't fit their BAR, apart.
-    pub(crate) fn define(spec: MsixSpec, bars: &[BarSpec], config: &mut ConfigSpace) -> Self {
-        spec.check(bars);
-        let offset = config.add_capability(CAPABILITY_ID, LENGTH);
-        config.define(offset + CONTROL, &(spec.vectors - 1).to_le_bytes());
-        config.make_writable(offset + CONTROL, &(CONTROL_FUNCTION_MASK | CONTROL_ENABLE).to_le_bytes());
-        config.define(offset + TABLE, &(spec.table | u32::from(spec.bar.get())).to_le_bytes());
-        config.define(offset + PENDING, &(spec.pending | u32::from(spec.bar.get())).to_le_bytes());
-        Self { offset, spec, table: vec![RESET; spec.vectors.into()], pending: 0 }
+    pub(super) fn new(spec: MsixSpec, offset: usize) -> Self {
+        let vectors = usize::from(spec.vectors);
+        let masked = InterruptSet::below(vectors);
+        Self { offset, spec, table: vec![RESET; vectors], masked, pending: InterruptSet::EMPTY }
     }
 
     /// Whether software has enabled it.
@@ -113,21 +233,18 @@ impl Msix {
 
     /// Whether an access at `offset` of `region` is for it and not for the device.
     pub(crate) fn claims(&self, region: Region, offset: u64) -> bool {
-        region == Region::Bar(self.spec.bar)
-            && (self.spec.table_range().contains(&offset) || self.spec.pending_range().contains(&offset))
+        self.spec.is_table(region, offset) || self.spec.is_pending(region, offset)
     }
 
-    /// Reads `size` bytes at `offset` of the BAR, which it claims.
+    /// Reads `size` bytes at `offset` of a region, which it claims.
     ///
     /// # Errors
     /// [`Refused::Width`] unless 4 or 8 bytes, [`Refused::Alignment`] unless aligned to that.
-    pub(crate) fn read(&self, offset: u64, size: AccessSize) -> Result<u64, Refused> {
+    pub(crate) fn read(&self, region: Region, offset: u64, size: AccessSize) -> Result<u64, Refused> {
         check_access(offset, size)?;
-        if self.spec.pending_range().contains(&offset) {
-            // Bits of vectors from 32 on are zero.
-            let first = offset - u64::from(self.spec.pending);
-            let bits = if first < 8 { u64::from(self.pending) >> (8 * first) } else { 0 };
-            return Ok(bits & size.mask());
+        if self.spec.is_pending(region, offset) {
+            let first = offset - u64::from(self.spec.pending.offset);
+            return Ok(self.pending.word(first as usize / 8) >> (first % 8 * 8) & size.mask());
         }
         let (entry, word) = self.place(offset);
         let low = u64::from(self.table[entry][word]);
@@ -135,13 +252,19 @@ impl Msix {
         Ok(high << 32 | low)
     }
 
-    /// Writes `size` bytes at `offset` of the BAR, which it claims.
+    /// Writes `size` bytes at `offset` of a region, which it claims.
     ///
     /// # Errors
     /// As for [`Msix::read`]; [`Refused::ReadOnly`] for the pending bits.
-    pub(crate) fn write(&mut self, offset: u64, size: AccessSize, value: u64) -> Result<(), Refused> {
+    pub(crate) fn write(
+        &mut self,
+        region: Region,
+        offset: u64,
+        size: AccessSize,
+        value: u64,
+    ) -> Result<(), Refused> {
         check_access(offset, size)?;
-        if self.spec.pending_range().contains(&offset) {
+        if self.spec.is_pending(region, offset) {
             return Err(Refused::ReadOnly);
         }
         let (entry, word) = self.place(offset);
@@ -149,36 +272,48 @@ impl Msix {
         if size == AccessSize::Qword {
             self.table[entry][word + 1] = (value >> 32) as u32 & WRITABLE[word + 1];
         }
+        self.note_mask(entry);
         Ok(())
     }
 
     /// Masks every vector and forgets what is pending.
     pub(crate) fn reset(&mut self) {
         self.table.fill(RESET);
-        self.pending = 0;
+        self.masked = InterruptSet::below(self.table.len());
+        self.pending.clear();
     }
 
     /// The table and the pending bits, to be saved.
-    pub(crate) fn state(&self) -> (Vec<[u32; 4]>, u32) {
-        (self.table.clone(), self.pending)
+    pub(crate) fn state(&self) -> MsixState {
+        MsixState { table: self.table.clone(), pending: self.pending.clone() }
     }
 
     /// Takes back what [`Msix::state`] gave. `false` if that is of another size.
-    pub(crate) fn restore(&mut self, (table, pending): (Vec<[u32; 4]>, u32)) -> bool {
-        let fits = table.len() == self.table.len();
+    pub(crate) fn restore(&mut self, state: MsixState) -> bool {
+        let beyond = state.pending.difference(&InterruptSet::below(self.table.len()));
+        let fits = state.table.len() == self.table.len() && beyond.is_empty();
         if fits {
-            self.table = table
-                .into_iter()
-                .map(|entry| std::array::from_fn(|word| entry[word] & WRITABLE[word]))
-                .collect();
-            self.pending = pending;
+            for (entry, words) in state.table.into_iter().enumerate() {
+                self.table[entry] = std::array::from_fn(|word| words[word] & WRITABLE[word]);
+                self.note_mask(entry);
+            }
+            self.pending = state.pending;
         }
         fits
     }
 
+    fn note_mask(&mut self, entry: usize) {
+        let vector = VectorIndex::new(entry as u16).expect("a table has 2048 entries at most");
+        if self.table[entry][VECTOR_CONTROL] & VECTOR_MASK != 0 {
+            self.masked.insert(vector);
+        } else {
+            self.masked.remove(vector);
+        }
+    }
+
     /// The entry at `offset` of the BAR, and the word in it.
     fn place(&self, offset: u64) -> (usize, usize) {
-        let offset = offset - u64::from(self.spec.table);
+        let offset = offset - u64::from(self.spec.table.offset);
         ((offset / ENTRY_SIZE) as usize, (offset % ENTRY_SIZE / 4) as usize)
     }
 }
@@ -192,25 +327,22 @@ fn check_access(offset: u64, size: AccessSize) -> Result<(), Refused> {
 }
 
 impl Messages for Msix {
-    fn vectors(&self, _: &ConfigSpace) -> u32 {
-        self.spec.vectors.into()
+    fn vectors(&self, _: &ConfigSpace) -> u16 {
+        self.spec.vectors
     }
 
-    fn masked(&self, config: &ConfigSpace) -> u32 {
+    fn masked(&self, config: &ConfigSpace) -> InterruptSet {
         if config.u16(self.offset + CONTROL) & CONTROL_FUNCTION_MASK != 0 {
-            return u32::MAX;
+            return InterruptSet::below(self.table.len());
         }
-        let masked = |mask, (vector, entry): (usize, &[u32; 4])| {
-            mask | (entry[VECTOR_CONTROL] & VECTOR_MASK) << vector
-        };
-        self.table.iter().take(32).enumerate().fold(0, masked)
+        self.masked.clone()
     }
 
-    fn pending(&self, _: &ConfigSpace) -> u32 {
-        self.pending
+    fn pending(&self, _: &ConfigSpace) -> InterruptSet {
+        self.pending.clone()
     }
 
-    fn set_pending(&mut self, _: &mut ConfigSpace, pending: u32) {
+    fn set_pending(&mut self, _: &mut ConfigSpace, pending: InterruptSet) {
         self.pending = pending;
     }
 

@@ -2,33 +2,6 @@ use super::*;
 use crate::access_size::AccessSize::{Byte, Word};
 
 #[test]
-fn capabilities_form_a_list_in_the_order_they_were_added() {
-    let mut config = ConfigSpace::new();
-
-    assert_eq!(config.add_capability(0x05, 14), 0x40);
-    assert_eq!(config.add_capability(0x09, 8), 0x50);
-
-    assert_eq!(config.read(0x34, Byte), Ok(0x40));
-    assert_eq!(config.read(0x40, Word), Ok(0x5005));
-    assert_eq!(config.read(0x50, Word), Ok(0x0009));
-    assert_eq!(config.read(0x06, Word), Ok(0x0010));
-}
-
-#[test]
-fn a_space_without_capabilities_has_no_list() {
-    let config = ConfigSpace::new();
-
-    assert_eq!(config.read(0x34, Byte), Ok(0));
-    assert_eq!(config.read(0x06, Word), Ok(0));
-}
-
-#[test]
-#[should_panic(expected = "capability 0x09 does not fit")]
-fn capabilities_past_256_bytes_are_refused() {
-    ConfigSpace::new().add_capability(0x09, 193);
-}
-
-#[test]
 fn reset_takes_back_what_was_written() {
     let mut config = ConfigSpace::new();
     config.define(0x80, &[0x11, 0x22]);
@@ -39,6 +12,21 @@ fn reset_takes_back_what_was_written() {
 
     config.reset();
     assert_eq!(config.u16(0x80), 0x2211);
+}
+
+#[test]
+fn sticky_bits_outlast_a_reset_of_the_function_alone() {
+    let mut config = ConfigSpace::new();
+    config.define(0x80, &[0x11]);
+    config.make_writable(0x80, &[0xff]);
+    config.make_sticky(0x80, &[0x0f]);
+
+    config.write(0x80, Byte, 0xee).unwrap();
+    config.reset_function();
+    assert_eq!(config.read(0x80, Byte), Ok(0x1e));
+
+    config.reset();
+    assert_eq!(config.read(0x80, Byte), Ok(0x11));
 }
 
 #[test]

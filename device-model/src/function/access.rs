@@ -8,6 +8,13 @@ use crate::context::{BusContext, Context};
 use crate::device::PciDevice;
 use crate::refused::Refused;
 
+/// What a call of the device may do to its state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expects {
+    Changes,
+    Nothing,
+}
+
 impl PciFunction {
     /// Reads `size` bytes at `offset` of a region that is decoded now. Timers don't fire here: those that are
     /// due, the caller has had fire before ([`PciFunction::advance`]).
@@ -25,10 +32,11 @@ impl PciFunction {
             return self.config.read(offset, size);
         }
         if let Some(msix) = self.capabilities.msix.as_ref().filter(|msix| msix.claims(region, offset)) {
-            return msix.read(offset, size);
+            return msix.read(region, offset, size);
         }
+        let expects = if self.is_plain(region, offset, false) { Expects::Nothing } else { Expects::Changes };
         let (now, cause) = (bus.now, bus.cause);
-        self.call(bus, now, cause, |device, context| device.read(context, region, offset, size))
+        self.call(bus, now, cause, expects, |device, context| device.read(context, region, offset, size))
     }
 
     /// The value that the guest reads where [`PciFunction::read`] refused; its low `size` bytes count.
@@ -64,19 +72,24 @@ impl PciFunction {
             return Ok(());
         }
         if let Some(msix) = self.capabilities.msix.as_mut().filter(|msix| msix.claims(region, offset)) {
-            msix.write(offset, size, value)?;
+            msix.write(region, offset, size, value)?;
             self.update_interrupts();
             self.report(bus, now, cause);
             return Ok(());
         }
-        self.call(bus, now, cause, |device, context| device.write(context, region, offset, size, value))
+        let expects = if self.is_plain(region, offset, true) { Expects::Nothing } else { Expects::Changes };
+        self.call(bus, now, cause, expects, |device, context| {
+            device.write(context, region, offset, size, value)
+        })
     }
 
     /// The doorbell at `offset` of a region that is [`Backing::Doorbell`](crate::backing::Backing::Doorbell) was written
     /// `count` times.
     pub fn doorbell(&mut self, bus: &mut BusContext<'_>, region: Region, offset: u64, count: u64) {
         let (now, cause) = (bus.now, bus.cause);
-        self.call(bus, now, cause, |device, context| device.doorbell(context, region, offset, count));
+        self.call(bus, now, cause, Expects::Changes, |device, context| {
+            device.doorbell(context, region, offset, count);
+        });
     }
 
     /// Fires the timers that are due at `bus.now`, earliest first. What they do happens at that time, because of
@@ -85,7 +98,7 @@ impl PciFunction {
         let now = bus.now;
         // One that is set again comes after `now`.
         while let Some(timer) = self.timers.take_due(now) {
-            self.call(bus, now, timer.cause, |device, context| {
+            self.call(bus, now, timer.cause, Expects::Changes, |device, context| {
                 context.late = now - timer.deadline;
                 device.timer(context, timer.index);
             });
@@ -108,15 +121,18 @@ impl PciFunction {
         Ok(())
     }
 
-    /// Calls the device at time `now` because of `cause`, and reports what it did.
+    /// Calls the device at time `now` because of `cause`, and reports what it did. Where nothing is expected and it did
+    /// nothing that it has to say itself, its state isn't looked at.
     fn call<R>(
         &mut self,
         bus: &mut BusContext<'_>,
         now: u64,
         cause: u64,
+        expects: Expects,
         body: impl FnOnce(&mut dyn PciDevice, &mut Context<'_>) -> R,
     ) -> R {
         let bus_master = self.config.u16(COMMAND) & COMMAND_BUS_MASTER != 0;
+        self.causes.clear();
         let mut context = Context {
             now,
             late: 0,
@@ -125,12 +141,14 @@ impl PciFunction {
             memory: bus.memory,
             timers: &mut self.timers,
             effects: &mut self.effects,
-            repeated: 0,
+            repeated: &mut self.causes,
         };
         let result = body(&mut *self.device, &mut context);
         // So that they differ from what is pending now.
-        self.interrupts.causes &= !context.repeated;
-        self.report(bus, now, cause);
+        self.interrupts.causes.remove_all(&self.causes);
+        if expects == Expects::Changes || !self.causes.is_empty() || !self.effects.is_empty() {
+            self.report(bus, now, cause);
+        }
         result
     }
 }

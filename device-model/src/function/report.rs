@@ -4,11 +4,13 @@ use std::mem;
 
 use super::PciFunction;
 use crate::address::Region;
+use crate::backing::Backing;
 use crate::config::{STATUS, STATUS_RECEIVED_MASTER_ABORT};
 use crate::context::BusContext;
 use crate::dma::DmaError;
 use crate::effect::{Decode, Effect, TimestampedEffect};
 use crate::interrupt;
+use crate::interrupt_set::InterruptSet;
 
 /// A register whose changes are reported.
 pub(super) struct Watched {
@@ -29,6 +31,38 @@ impl PciFunction {
         }
         let effects = self.effects.drain(..);
         bus.effects.extend(effects.map(|effect| TimestampedEffect { at: now, cause, effect }));
+    }
+
+    /// Whether an access at `offset` changes no register, by what the map says of its kinds of access: a read of a
+    /// register without side effects, any access to plain bytes.
+    pub(super) fn is_plain(&self, region: Region, offset: u64, write: bool) -> bool {
+        let map = self.register_maps.iter().find(|map| map.region == region);
+        let register = map.and_then(|map| map.at(offset));
+        register.is_some_and(
+            |register| {
+                if write { register.memory } else { !register.access.read_has_side_effect() }
+            },
+        )
+    }
+
+    /// What changed without being reported, in words: the map says that no access since the last report changes
+    /// anything.
+    pub(crate) fn unreported(&self) -> Option<String> {
+        let register = |watched: &Watched| {
+            let now = self.device.peek(watched.region, watched.offset)?;
+            let before = watched.last.filter(|before| *before != now)?;
+            Some(format!("{}+{:#x} from {before:#x} to {now:#x}", watched.region, watched.offset))
+        };
+        let backing = |(region, last): &(Region, Backing)| {
+            (self.device.backing(*region) != *last).then(|| format!("the backing of {region}"))
+        };
+        let causes = || {
+            let mut pending = InterruptSet::EMPTY;
+            self.device.interrupts(&mut pending);
+            (pending != self.interrupts.causes).then(|| "its interrupt causes".to_owned())
+        };
+        let registers = || self.watched.iter().find_map(register);
+        registers().or_else(|| self.backings.iter().find_map(backing)).or_else(causes)
     }
 
     /// Adds the regions that are decoded otherwise than `before` to the effects.
@@ -59,15 +93,23 @@ impl PciFunction {
             }
         }
         // What else interrupts depend on changes by writes only, which update them.
-        if device.interrupts() != self.interrupts.causes {
-            self.update_interrupts();
+        self.causes.clear();
+        device.interrupts(&mut self.causes);
+        if self.causes != self.interrupts.causes {
+            self.take_causes();
         }
     }
 
     /// Adds what interrupt causes lead to now to the effects.
     pub(super) fn update_interrupts(&mut self) {
+        self.causes.clear();
+        self.device.interrupts(&mut self.causes);
+        self.take_causes();
+    }
+
+    fn take_causes(&mut self) {
         self.interrupts.update(
-            self.device.interrupts(),
+            &self.causes,
             self.header.interrupt_pin,
             &mut self.capabilities,
             &mut self.config,

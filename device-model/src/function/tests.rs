@@ -1,5 +1,6 @@
 use super::*;
-use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
+use crate::access_size::AccessSize::{self, Byte, Dword, Qword, Word};
+use crate::context::{BusContext, Context};
 use crate::dma::DmaError;
 use crate::effect::Effect::{Busy, Change, Dma, InterruptLost};
 use crate::effect::InterruptLoss;
@@ -7,6 +8,7 @@ use crate::effect::TimestampedEffect;
 use crate::fixture::Fixture;
 use crate::probe::{CAUSES, DMA_READ, DMA_WRITE, Probe, REGISTERS, TIMER, VALUE, VOLATILE};
 use crate::refused::Refused;
+use crate::state::BadState;
 use crate::vector::VectorIndex;
 
 const COMMAND_REGISTER: u64 = 0x04;
@@ -44,6 +46,8 @@ fn a_function_with_others_beside_it_says_so_even_after_reset() {
     let mut function = PciFunction::new(Box::new(Probe::new())).multi_function();
     assert_eq!(function.config.bytes()[0x0e], 0x80);
     function.reset();
+    assert_eq!(function.config.bytes()[0x0e], 0x80);
+    function.forget();
     assert_eq!(function.config.bytes()[0x0e], 0x80);
 }
 
@@ -140,6 +144,102 @@ fn a_volatile_register_changes_without_a_word() {
     assert_eq!(fixture.read(REGISTERS, VOLATILE, Qword), Ok(1));
 
     assert_eq!(fixture.take_effects(), []);
+}
+
+/// A device whose one register counts its reads, of a kind that a test chooses.
+struct Counter([RegisterMap; 1], u64);
+
+impl Counter {
+    fn new(access: Access) -> Self {
+        Self(
+            [RegisterMap {
+                region: REGISTERS,
+                registers: vec![Register::new64("READS", 0, access, "")].into(),
+            }],
+            0,
+        )
+    }
+}
+
+impl PciDevice for Counter {
+    fn name(&self) -> &str {
+        "counter"
+    }
+
+    fn header(&self) -> ConfigHeader {
+        Probe::new().header()
+    }
+
+    fn register_maps(&self) -> &[RegisterMap] {
+        &self.0
+    }
+
+    fn read(&mut self, _: &mut Context<'_>, _: Region, _: u64, _: AccessSize) -> Result<u64, Refused> {
+        self.1 += 1;
+        Ok(self.1)
+    }
+
+    fn write(
+        &mut self,
+        _: &mut Context<'_>,
+        _: Region,
+        _: u64,
+        _: AccessSize,
+        _: u64,
+    ) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn peek(&self, _: Region, _: u64) -> Option<u64> {
+        Some(self.1)
+    }
+
+    fn reset(&mut self) {
+        self.1 = 0;
+    }
+
+    fn save(&self) -> serde_json::Value {
+        self.1.into()
+    }
+
+    fn restore(&mut self, _: serde_json::Value) -> Result<(), BadState> {
+        Ok(())
+    }
+}
+
+fn counter(access: Access) -> Fixture {
+    let mut fixture = Fixture::new(Counter::new(access));
+    fixture.enable_memory();
+    fixture.take_effects();
+    fixture
+}
+
+#[test]
+fn a_read_with_a_side_effect_reports_what_it_changes() {
+    let mut fixture = counter(Access::ReadSideEffect);
+
+    assert_eq!(fixture.read(REGISTERS, VALUE, Qword), Ok(1));
+
+    assert_eq!(fixture.take_effects(), [changed(0, 1)]);
+}
+
+#[test]
+#[should_panic(expected = "a read at BAR0+0x0 changed BAR0+0x0 from 0x0 to 0x1, which the register map says")]
+fn a_read_whose_side_effect_is_not_in_the_map_fails_its_test() {
+    counter(Access::ReadOnly).read(REGISTERS, VALUE, Qword).ok();
+}
+
+#[test]
+fn what_a_read_changed_against_its_map_is_reported_with_the_next_call() {
+    let mut function = PciFunction::new(Box::new(Counter::new(Access::ReadWrite)));
+    let fixture = decoded();
+    let mut effects = Vec::new();
+    let mut bus = BusContext { now: 5, cause: 7, memory: fixture.memory(), effects: &mut effects };
+    assert_eq!(function.read(&mut bus, REGISTERS, VALUE, Qword), Ok(1));
+    assert_eq!(*bus.effects, []);
+    bus.cause = 8;
+    function.write(&mut bus, REGISTERS, VALUE, Qword, 0).unwrap();
+    assert_eq!(effects, [TimestampedEffect { at: 5, cause: 8, effect: changed(0, 1) }]);
 }
 
 #[test]

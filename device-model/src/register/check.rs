@@ -4,7 +4,6 @@
 use super::{Field, Register, RegisterMap};
 use crate::access_size::AccessSize;
 use crate::address::Region;
-use crate::header::ConfigHeader;
 
 /// A register map that can't hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,14 +97,9 @@ pub enum BadField {
 }
 
 /// Checks the maps of a function with this header.
-pub(crate) fn check(maps: &[RegisterMap], header: &ConfigHeader) -> Result<(), BadMap> {
+pub(crate) fn check(maps: &[RegisterMap], region_size: impl Fn(Region) -> Option<u64>) -> Result<(), BadMap> {
     for (index, map) in maps.iter().enumerate() {
-        let bar = header.bars.iter().find(|bar| bar.region() == map.region).map(|bar| bar.size);
-        let size = match map.region {
-            Region::Bar(_) => bar,
-            Region::Rom => header.rom.map(u64::from),
-            Region::Config => Some(4096),
-        };
+        let size = region_size(map.region);
         map.check(size.ok_or(BadMap::NoRegion(map.region))?)?;
         if maps[..index].iter().any(|before| before.region == map.region) {
             return Err(BadMap::TwoMaps(map.region));

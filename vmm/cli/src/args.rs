@@ -165,15 +165,23 @@ pub struct Stats {
 #[command(after_help = "\
 Every block of accesses runs in turns with one of the bare loop; a ratio is the median of the ratios of blocks beside
 each other, a spread the distance of their tenth percentile from their ninetieth, as a part of that.
-Exit code: 0 measured, whether aims are met or missed, 3 the host can't.")]
+Exit code: 0 measured, whether aims are met or missed, 3 the host can't: a row says NOT RUN, and why.")]
 pub struct Bench {
     /// Measure only this, and what it is compared with; may be repeated
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(barscope_cost::Plan::names()))]
     pub only: Vec<String>,
 
+    /// Measure QEMU's edu, too, with and without its trace: the same guest, the same loop
+    #[arg(long)]
+    pub vs_qemu: bool,
+
     /// As short as a test may take
     #[arg(long)]
     pub quick: bool,
+
+    /// Run the bare loop to its first access, and say so by a byte
+    #[arg(long, hide = true)]
+    pub bare_start: bool,
 
     /// How to print
     #[arg(long, default_value = "text")]

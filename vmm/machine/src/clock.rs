@@ -1,8 +1,9 @@
 //! The clock that devices see.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 pub use barscope_trace::Clock;
+use barscope_trace::Writer;
 
 use crate::platform::Platform;
 
@@ -13,17 +14,17 @@ pub const ACCESS_NS: u64 = 1000;
 #[derive(Debug)]
 pub enum DeviceClock {
     /// Each access advances it by [`ACCESS_NS`]; a guest that is idle lets it jump to the next deadline.
-    /// Equal runs give equal times.
-    Virtual(AtomicU64),
+    /// Equal runs give equal times. It is the writer's [`Writer::device_time`].
+    Virtual(Writer),
     /// The platform's time, which passes by itself.
     Host,
 }
 
 impl DeviceClock {
     /// A virtual clock stands at 0.
-    pub fn new(kind: Clock) -> Self {
+    pub fn new(kind: Clock, writer: &Writer) -> Self {
         match kind {
-            Clock::Virtual => Self::Virtual(AtomicU64::new(0)),
+            Clock::Virtual => Self::Virtual(writer.clone()),
             Clock::Host => Self::Host,
         }
     }
@@ -39,7 +40,7 @@ impl DeviceClock {
     /// Device time.
     pub fn now(&self, platform: &impl Platform) -> u64 {
         match self {
-            Self::Virtual(now) => now.load(Ordering::Relaxed),
+            Self::Virtual(writer) => writer.device_time().load(Ordering::Relaxed),
             Self::Host => platform.now(),
         }
     }
@@ -47,7 +48,7 @@ impl DeviceClock {
     /// An access begins: device time at which it does.
     pub fn tick(&self, platform: &impl Platform) -> u64 {
         match self {
-            Self::Virtual(now) => now.fetch_add(ACCESS_NS, Ordering::Relaxed) + ACCESS_NS,
+            Self::Virtual(writer) => writer.device_time().fetch_add(ACCESS_NS, Ordering::Relaxed) + ACCESS_NS,
             Self::Host => platform.now(),
         }
     }
@@ -63,7 +64,7 @@ impl DeviceClock {
     /// The guest is idle until `deadline`: a virtual clock jumps there, a host clock goes its own way. Whether it jumped.
     pub fn jump(&self, deadline: u64) -> bool {
         match self {
-            Self::Virtual(now) => now.fetch_max(deadline, Ordering::Relaxed) < deadline,
+            Self::Virtual(writer) => writer.device_time().fetch_max(deadline, Ordering::Relaxed) < deadline,
             Self::Host => false,
         }
     }

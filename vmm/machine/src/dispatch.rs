@@ -62,7 +62,9 @@ pub struct Dispatcher<P: Platform> {
     writer: Writer,
 }
 
-/// A function, where configuration space has it.
+/// A function, where configuration space has it. No two share a cache line: vCPUs that access different ones are in
+/// nobody's way.
+#[repr(align(128))]
 struct Slot {
     bdf: Bdf,
     /// The function's definition in the trace.
@@ -71,7 +73,14 @@ struct Slot {
     config_data: Id,
     /// The global system interrupt that its interrupt pin is wired to.
     gsi: u8,
-    function: Mutex<PciFunction>,
+    guarded: Mutex<Guarded>,
+}
+
+/// A function, and room for the effects of a call of it.
+struct Guarded {
+    function: PciFunction,
+    /// Those of the last call.
+    effects: Vec<TimestampedEffect>,
 }
 
 impl<P: Platform> Dispatcher<P> {
@@ -113,7 +122,13 @@ impl<P: Platform> Dispatcher<P> {
             let ecam = writer.define(&route_definition(id, Region::Config, decode))?;
             let destination = Destination { id: ecam, function: slots.len(), region: Region::Config, base };
             routes.claim(destination, decode);
-            slots.push(Slot { bdf, id, config_data, gsi, function: Mutex::new(function) });
+            slots.push(Slot {
+                bdf,
+                id,
+                config_data,
+                gsi,
+                guarded: Mutex::new(Guarded { function, effects: Vec::new() }),
+            });
         }
         Ok(Self {
             untrapped: UntrappedRegions::new(Arc::clone(&platform)),
@@ -125,7 +140,7 @@ impl<P: Platform> Dispatcher<P> {
             route_definitions: Mutex::default(),
             config_address: Mutex::new(ConfigAddress::default()),
             config_address_route,
-            clock: DeviceClock::new(clock),
+            clock: DeviceClock::new(clock, &writer),
             irq_lines: IrqLines::default(),
             writer,
         })
@@ -157,7 +172,7 @@ impl<P: Platform> Dispatcher<P> {
         if region == Region::Config {
             return Some(BusAddress::Memory(ecam(bdf)));
         }
-        let decoding = lock(&slot.function).decoding();
+        let decoding = lock(&slot.guarded).function.decoding();
         let (_, decode) = decoding.into_iter().find(|(decoded, _)| *decoded == region)?;
         match decode.space {
             Space::Memory => Some(BusAddress::Memory(decode.base)),
@@ -180,41 +195,33 @@ impl<P: Platform> Dispatcher<P> {
         lane.record(&Event { seq, host_ns: self.writer.now_ns(), device_ns, vcpu, kind })
     }
 
-    /// Records something that a device did with a sequence number that was taken before.
-    fn record_as(
-        &self,
-        lane: &mut Lane,
-        seq: u64,
-        device_ns: u64,
-        kind: EventKind,
-    ) -> Result<(), WriteError> {
-        lane.record(&Event { seq, host_ns: self.writer.now_ns(), device_ns, vcpu: None, kind })
-    }
-
-    /// Lends a function its surroundings at device time `now`, because of record `cause`; what the call gives, and its
-    /// effects, that [`Dispatcher::apply_effects`] takes.
+    /// Lends a function its surroundings at device time `now`, because of record `cause`; what the call gives. Its
+    /// effects are kept with it for [`Dispatcher::finish`].
     fn call<R>(
         &self,
-        function: &mut PciFunction,
+        guarded: &mut Guarded,
         now: u64,
         cause: u64,
         body: impl FnOnce(&mut PciFunction, &mut BusContext<'_>) -> R,
-    ) -> (R, Vec<TimestampedEffect>) {
-        let mut effects = Vec::new();
-        let mut bus = BusContext { now, cause, memory: &*self.platform, effects: &mut effects };
-        let result = body(function, &mut bus);
-        (result, effects)
+    ) -> R {
+        let Guarded { function, effects } = guarded;
+        effects.clear();
+        let mut bus = BusContext { now, cause, memory: &*self.platform, effects };
+        body(function, &mut bus)
     }
 
-    /// Records a function's effects, applies them, and notes its next deadline.
+    /// Records the effects of a function's call, which ended at `host_ns`, applies them, and notes its next deadline.
     fn finish(
         &self,
         lane: &mut Lane,
         index: usize,
-        function: &mut PciFunction,
-        effects: &[TimestampedEffect],
+        guarded: &mut Guarded,
+        host_ns: u64,
     ) -> Result<(), HostError> {
-        self.apply_effects(lane, index, function, effects)?;
+        let Guarded { function, effects } = guarded;
+        if !effects.is_empty() {
+            self.apply_effects(lane, index, function, effects, host_ns)?;
+        }
         self.set_deadline(index, function.next_deadline());
         Ok(())
     }

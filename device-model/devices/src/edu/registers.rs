@@ -1,6 +1,6 @@
 //! What the registers hold, and what comes of writes to them.
 
-use barscope_device::{Context, DeviceMemory, Refused};
+use barscope_device::{Context, DeviceMemory, Refused, VectorIndex};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -136,7 +136,7 @@ impl Registers {
 
     fn raise(&mut self, context: &mut Context<'_>, bits: u32) {
         self.int_status |= bits;
-        context.repeat_interrupts(1);
+        context.repeated_interrupts().insert(VectorIndex::ZERO);
     }
 }
 

@@ -1,6 +1,9 @@
 //! The options, and what they make of the device.
 
-use barscope_device::{Backing, BarIndex, BarSpec, ConfigHeader, InterruptPin, MsiSpec, MsixSpec, OptionSpec, Options};
+use barscope_device::{
+    Backing, BarIndex, BarSpec, ConfigHeader, ExpressSpec, InterruptPin, MsiSpec, MsixSpec, OptionSpec, Options, Placed, PowerSpec,
+    SerialNumberSpec, VendorSpec,
+};
 
 use super::map::{DOORBELLS_SIZE, MEMORY_SIZE, REGISTERS_SIZE, WINDOW_SIZE};
 use super::rom;
@@ -64,6 +67,13 @@ impl Configuration {
             self.msix.then_some(BarSpec::memory32(BarIndex::BAR4, 0x1000)),
             Some(BarSpec::memory32(BarIndex::BAR5, DOORBELLS_SIZE)),
         ];
+        let capabilities = [
+            Some(PowerSpec::default().into()),
+            self.msi.map(Placed::from),
+            self.msix.then(|| MsixSpec::new(8, BarIndex::BAR4, 0, 0x800).into()),
+            Some(ExpressSpec::default().with_function_level_reset().into()),
+            Some(VendorSpec::new(b"bench").into()),
+        ];
         ConfigHeader {
             vendor: VENDOR,
             device: DEVICE,
@@ -74,12 +84,9 @@ impl Configuration {
             bars: bars.into_iter().flatten().collect(),
             rom: Some(rom::SIZE as u32),
             interrupt_pin: Some(InterruptPin::A),
-            power_management: true,
-            msi: self.msi,
-            msix: self.msix.then_some(MsixSpec { vectors: 8, bar: BarIndex::BAR4, table: 0, pending: 0x800 }),
-            express: true,
-            vendor_specific: b"bench".to_vec(),
-            serial_number: Some(0x1ab0_0000_0000_0001),
+            capabilities: capabilities.into_iter().flatten().collect(),
+            extended_capabilities: vec![SerialNumberSpec { number: 0x1ab0_0000_0000_0001 }.into()],
+            ..ConfigHeader::default()
         }
     }
 }

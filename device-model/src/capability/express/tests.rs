@@ -9,7 +9,7 @@ const DEVICE_CONTROL: u64 = CAPABILITY + 0x08;
 const DEVICE_STATUS: u64 = CAPABILITY + 0x0a;
 
 fn fixture() -> Fixture {
-    let mut fixture = Fixture::new(Probe::new().with_msi(None).with_express().with_pin());
+    let mut fixture = Fixture::new(Probe::new().with_msi(None).with_resettable_express().with_pin());
     fixture.config_write(0x10, Dword, 0xfe00_0000);
     fixture.enable_memory();
     fixture.take_effects();

@@ -1,9 +1,10 @@
 use super::*;
+use crate::BadState;
 use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
 use crate::probe::vector;
-use crate::probe::{CAUSES, Probe, REGISTERS};
+use crate::probe::{CAUSE, CAUSES, Probe, REGISTERS};
 use crate::vector::VectorIndex;
 
 const TABLE_BAR: Region = Region::BAR2;
@@ -229,6 +230,109 @@ fn reset_masks_all_and_forgets_messages() {
     assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x0002);
 }
 
+/// A table of 2048, each vector with data of its own, all of them unmasked. Pending bits are in another BAR.
+fn largest() -> Fixture {
+    let mut probe = Probe::new().with_msi(None);
+    probe.header.bars.push(BarSpec::memory32(BarIndex::BAR1, 0x1000));
+    probe.header.bars.push(BarSpec::memory64(BarIndex::BAR2, 0x8000));
+    let pending = MsixPlace { bar: BarIndex::BAR1, offset: 0x800 };
+    let mut fixture =
+        Fixture::new(probe.with(MsixSpec { pending, ..MsixSpec::new(2048, BarIndex::BAR2, 0, 0) }));
+    fixture.enable_memory();
+    fixture.enable_bus_master();
+    for number in 0..2048 {
+        fixture.program_msix(vector(number), 0xfee0_0000, number.into());
+    }
+    fixture.take_effects();
+    fixture
+}
+
+/// What the function does when a cause rises.
+fn rise(fixture: &mut Fixture, cause: u64) -> Vec<Effect> {
+    fixture.write(REGISTERS, CAUSE, Qword, cause).unwrap();
+    fixture.take_effects()
+}
+
+fn fall(fixture: &mut Fixture, cause: u64) -> Vec<Effect> {
+    rise(fixture, 1 << 63 | cause)
+}
+
+fn message(number: u16) -> Effect {
+    Effect::Msi { index: vector(number), address: 0xfee0_0000, data: number.into() }
+}
+
+#[test]
+fn each_vector_of_the_largest_table_fires() {
+    let mut fixture = largest();
+    assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x87ff);
+
+    for number in 0..2048 {
+        assert_eq!(rise(&mut fixture, number.into()), [message(number)]);
+        assert_eq!(rise(&mut fixture, number.into()), []);
+    }
+    for number in [0, 31, 32, 33, 63, 64, 2047] {
+        assert_eq!(fall(&mut fixture, number), []);
+        assert_eq!(rise(&mut fixture, number), [message(number as u16)]);
+    }
+}
+
+#[test]
+fn a_vector_of_any_number_is_masked_pending_and_unmasked() {
+    for number in [0_u16, 31, 32, 33, 63, 64, 65, 1024, 2047] {
+        let mut fixture = largest();
+        let place = u64::from(number);
+        let bits = 0x800 + place / 64 * 8;
+        let pending = |fixture: &mut Fixture| fixture.read(Region::BAR1, bits, Qword);
+
+        fixture.write(TABLE_BAR, 16 * place + 12, Dword, 1).unwrap();
+        assert_eq!(rise(&mut fixture, place), [Effect::InterruptMasked { index: vector(number) }]);
+        assert_eq!(pending(&mut fixture), Ok(1 << (place % 64)));
+        let half = bits + place % 64 / 32 * 4;
+        assert_eq!(fixture.read(Region::BAR1, half, Dword), Ok(1 << (place % 32)));
+        assert_eq!(rise(&mut fixture, (place + 1) % 2048), [message((number + 1) % 2048)]);
+
+        fixture.write(TABLE_BAR, 16 * place + 12, Dword, 0).unwrap();
+        assert_eq!(fixture.take_effects(), [message(number)]);
+        assert_eq!(pending(&mut fixture), Ok(0));
+
+        fixture.config_write(MESSAGE_CONTROL + 1, Byte, 0xc7);
+        fall(&mut fixture, place);
+        assert_eq!(rise(&mut fixture, place), [Effect::InterruptMasked { index: vector(number) }]);
+        fall(&mut fixture, place);
+        fixture.config_write(MESSAGE_CONTROL + 1, Byte, 0x87);
+        assert_eq!(fixture.take_effects(), []);
+    }
+}
+
+#[test]
+fn causes_beyond_64_share_the_vectors_that_there_are() {
+    let mut fixture = enabled();
+
+    let first = Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data: 0x40 };
+    assert_eq!(rise(&mut fixture, 2047), [first]);
+    assert_eq!(rise(&mut fixture, 64), []);
+    fall(&mut fixture, 64);
+    fall(&mut fixture, 2047);
+    assert_eq!(rise(&mut fixture, 64), [first]);
+}
+
+#[test]
+fn pending_bits_of_any_vector_are_saved_and_restored() {
+    let mut fixture = largest();
+    fixture.write(TABLE_BAR, 16 * 2047 + 12, Dword, 1).unwrap();
+    rise(&mut fixture, 2047);
+    let state = fixture.function().save();
+    let mut copy = largest();
+
+    copy.restore(state.clone()).unwrap();
+    copy.take_effects();
+    assert_eq!(copy.read(Region::BAR1, 0x8f8, Qword), Ok(1 << 63));
+    copy.write(TABLE_BAR, 16 * 2047 + 12, Dword, 0).unwrap();
+    assert_eq!(copy.take_effects(), [message(2047)]);
+
+    assert!(matches!(masked().restore(state), Err(BadState::OtherOptions(_))));
+}
+
 #[test]
 fn its_registers_are_in_the_map_of_their_bar() {
     let mut fixture = masked();
@@ -243,7 +347,7 @@ fn its_registers_are_in_the_map_of_their_bar() {
 }
 
 #[test]
-#[should_panic(expected = "MSI-X: table and bits overlap")]
+#[should_panic(expected = "MSI-X: table and pending bits overlap")]
 fn a_table_over_the_pending_bits_is_refused() {
     Fixture::new(Probe::new().with_msix(257));
 }

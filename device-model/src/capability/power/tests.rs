@@ -1,4 +1,6 @@
+use super::PowerSpec;
 use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
+use crate::capability::MsiSpec;
 use crate::effect::{Decode, Effect};
 use crate::fixture::Fixture;
 use crate::probe::{CAUSES, Probe, REGISTERS, TIMER, VALUE};
@@ -9,7 +11,9 @@ const CONTROL: u64 = CAPABILITY + 0x04;
 const D3_HOT: u64 = 0b11;
 
 fn mastering() -> Fixture {
-    let mut fixture = Fixture::new(Probe::new().with_power_management().with_pin());
+    let mut fixture = Fixture::new(
+        Probe::new().with_capabilities([PowerSpec::default().into(), MsiSpec::new(1).into()]).with_pin(),
+    );
     fixture.config_write(0x10, Dword, 0xfe00_0000);
     fixture.enable_memory();
     fixture.enable_bus_master();

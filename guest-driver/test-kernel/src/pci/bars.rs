@@ -150,7 +150,8 @@ pub fn assign(config: Config, function: Address, windows: &mut Windows) -> Bars 
     let mut bars = [None; COUNT];
     let mut is_upper_half = false;
     for (index, bar) in bars.iter_mut().enumerate() {
-        let wanted = if is_upper_half { None } else { wanted(config, function, index) };
+        let wanted =
+            if is_upper_half { upper_half(config, function, index) } else { wanted(config, function, index) };
         is_upper_half = matches!(wanted, Some(Wanted { kind: Kind::Wide, .. }));
         *bar = wanted.and_then(|wanted| give(config, function, index, wanted, windows));
     }
@@ -162,7 +163,8 @@ pub fn size(config: Config, function: Address) -> AllWanted {
     let mut all = [None; COUNT];
     let mut is_upper_half = false;
     for (index, place) in all.iter_mut().enumerate() {
-        *place = if is_upper_half { None } else { wanted(config, function, index) };
+        *place =
+            if is_upper_half { upper_half(config, function, index) } else { wanted(config, function, index) };
         is_upper_half = matches!(*place, Some(Wanted { kind: Kind::Wide, .. }));
     }
     AllWanted(all)
@@ -196,6 +198,12 @@ impl AllWanted {
     pub fn count(self) -> usize {
         self.0.iter().flatten().count()
     }
+}
+
+/// Asks the upper half of a 64-bit BAR, as any register in turn; what it says was part of what the lower one wants.
+fn upper_half(config: Config, function: Address, index: usize) -> Option<Wanted> {
+    writable_bits(config, function, register(index), ALL_ONES);
+    None
 }
 
 /// What BAR `index` wants, if there is one. Keeps its content.

@@ -96,19 +96,20 @@ impl<P: Platform> Dispatcher<P> {
         offset: u64,
     ) -> Result<u64, HostError> {
         let &Destination { id: route, function: index, region, .. } = destination;
-        let mut function = lock(&self.functions[index].function);
+        let mut guarded = lock(&self.functions[index].guarded);
         // Another thread may have let time pass there before this one had the lock.
         let now = self.clock.now_or(&*self.platform, now);
         let seq = self.writer.reserve();
         let host_ns = self.writer.now_ns();
-        let (completion, effects) = self.call(&mut function, now, seq, |function, bus| {
+        let completion = self.call(&mut guarded, now, seq, |function, bus| {
             perform(function, bus, region, offset, access.request)
         });
-        let service_ns = u32::try_from(self.writer.now_ns() - host_ns).unwrap_or(u32::MAX);
+        let ended = self.writer.now_ns();
+        let service_ns = u32::try_from(ended - host_ns).unwrap_or(u32::MAX);
         let outcome = completion.refused.map_or(Outcome::Ok, Outcome::from);
         let answer = Answer { route, outcome, value: completion.value, host_ns, service_ns };
         self.record_access(lane, access, target, seq, now, &answer)?;
-        self.finish(lane, index, &mut function, &effects)?;
+        self.finish(lane, index, &mut guarded, ended)?;
         Ok(completion.value)
     }
 

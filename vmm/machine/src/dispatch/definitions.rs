@@ -81,8 +81,8 @@ pub(super) fn function_definition(bdf: Bdf, function: &PciFunction) -> definitio
                 prefetchable: bar.prefetchable,
             })
             .collect(),
-        msi_vectors: header.msi.map_or(0, |msi| msi.vectors),
-        msix_vectors: header.msix.map_or(0, |msix| msix.vectors),
+        msi_vectors: header.msi().map_or(0, |msi| msi.vectors),
+        msix_vectors: header.msix().map_or(0, |msix| msix.vectors),
         register_maps,
         untrapped: function.untrapped().to_vec(),
     }

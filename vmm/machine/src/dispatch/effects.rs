@@ -2,7 +2,7 @@
 
 use barscope_device::{Bdf, Decode, DmaError, Effect, PciFunction, Region, TimestampedEffect};
 use barscope_trace::event::{DmaOutcome, Id, RouteChange};
-use barscope_trace::{EventKind, Lane};
+use barscope_trace::{Event, EventKind, Lane};
 
 use super::regions::Cause;
 use super::{Dispatcher, set_interrupt_line};
@@ -12,16 +12,19 @@ use crate::platform::Platform;
 use crate::routes::Destination;
 
 impl<P: Platform> Dispatcher<P> {
-    /// Records a function's effects in their order, and applies each to the rest of the machine.
+    /// Records the effects of a function's call, which ended at `host_ns`, in their order, and applies each to the rest
+    /// of the machine.
     pub(super) fn apply_effects(
         &self,
         lane: &mut Lane,
         index: usize,
         model: &mut PciFunction,
         effects: &[TimestampedEffect],
+        host_ns: u64,
     ) -> Result<(), HostError> {
         let function = self.functions[index].id;
         for &TimestampedEffect { at, cause, effect } in effects {
+            let event = |seq, kind| Event { seq, host_ns, device_ns: at, vcpu: None, kind };
             let kind = match effect {
                 Effect::Change { region, offset, old, new } => {
                     EventKind::Change { function, region, offset, old, new, cause }
@@ -34,7 +37,7 @@ impl<P: Platform> Dispatcher<P> {
                     let delivered = self.platform.signal_msi(address, data);
                     let kind =
                         EventKind::Msi { function, index: index.get(), address, data, delivered, cause };
-                    self.record_as(lane, seq, at, kind)?;
+                    lane.record(&event(seq, kind))?;
                     continue;
                 }
                 Effect::InterruptLost { index, why } => {
@@ -56,7 +59,7 @@ impl<P: Platform> Dispatcher<P> {
                     let gsi = self.functions[index].gsi;
                     let seq = self.writer.reserve();
                     self.irq_lines.set(&*self.platform, gsi, index, asserted);
-                    self.record_as(lane, seq, at, EventKind::Intx { function, asserted, gsi, cause })?;
+                    lane.record(&event(seq, EventKind::Intx { function, asserted, gsi, cause }))?;
                     continue;
                 }
                 Effect::Decode { region, to, .. } => {
@@ -73,7 +76,7 @@ impl<P: Platform> Dispatcher<P> {
                     continue;
                 }
             };
-            self.record(lane, None, at, kind)?;
+            lane.record(&event(self.writer.reserve(), kind))?;
         }
         Ok(())
     }
@@ -86,18 +89,19 @@ impl<P: Platform> Dispatcher<P> {
     pub fn reset(&self, lane: &mut Lane, bdf: Bdf) -> Result<(), HostError> {
         let Some(index) = self.functions.iter().position(|slot| slot.bdf == bdf) else { return Ok(()) };
         let slot = &self.functions[index];
-        let mut model = lock(&slot.function);
+        let mut guarded = lock(&slot.guarded);
+        let model = &mut guarded.function;
         let (decoded, asserted, at) = (model.decoding(), model.intx(), self.now());
         model.reset();
         for (region, _) in decoded {
-            self.move_region(lane, index, &mut model, region, None, Cause { at, seq: 0 })?;
+            self.move_region(lane, index, model, region, None, Cause { at, seq: 0 })?;
         }
         if asserted {
             self.irq_lines.set(&*self.platform, slot.gsi, index, false);
             let (function, gsi) = (slot.id, slot.gsi);
             self.record(lane, None, at, EventKind::Intx { function, asserted: false, gsi, cause: 0 })?;
         }
-        set_interrupt_line(&mut model, &*self.platform, slot.gsi);
+        set_interrupt_line(model, &*self.platform, slot.gsi);
         self.set_deadline(index, model.next_deadline());
         Ok(())
     }

@@ -21,10 +21,10 @@ impl<P: Platform> Dispatcher<P> {
         for write in firmware::writes(placement, self.functions.len()) {
             let firmware::Write { function: index, offset, size, value } = write;
             let slot = &self.functions[index];
-            let mut function = lock(&slot.function);
+            let mut guarded = lock(&slot.guarded);
             let now = self.now();
             // Every function has these registers, and configuration space takes any access to them.
-            let ((old, new), effects) = self.call(&mut function, now, 0, |function, bus| {
+            let (old, new) = self.call(&mut guarded, now, 0, |function, bus| {
                 let mut ask = |request| perform(function, bus, Region::Config, offset, request).value;
                 let old = ask(Request::read(size.bytes() as u8));
                 ask(Request::write(size.bytes() as u8, value));
@@ -35,7 +35,7 @@ impl<P: Platform> Dispatcher<P> {
                 let kind = EventKind::Change { function: slot.id, region, offset, old, new, cause: 0 };
                 self.record(lane, None, now, kind)?;
             }
-            self.finish(lane, index, &mut function, &effects)?;
+            self.finish(lane, index, &mut guarded, self.writer.now_ns())?;
         }
         Ok(())
     }

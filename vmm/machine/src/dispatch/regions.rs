@@ -5,7 +5,7 @@ use std::sync::MutexGuard;
 
 use barscope_device::{PciFunction, Region};
 use barscope_trace::event::{Backing, Id, Target};
-use barscope_trace::{EventKind, Lane};
+use barscope_trace::{Event, EventKind, Lane};
 
 use super::{Access, Dispatcher};
 use crate::host::HostError;
@@ -139,14 +139,15 @@ impl<P: Platform> Dispatcher<P> {
         let Some((_ringing, rung)) = self.untrapped.take_rung() else { return Ok(()) };
         for bell in rung {
             let now = self.clock.tick(&*self.platform);
-            let mut function = lock(&self.functions[bell.function].function);
+            let mut guarded = lock(&self.functions[bell.function].guarded);
             let seq = self.writer.reserve();
             let kind = EventKind::Doorbell { route: bell.route, offset: bell.offset, count: bell.count };
-            self.record_as(lane, seq, now, kind)?;
-            let ((), effects) = self.call(&mut function, now, seq, |function, bus| {
+            let host_ns = self.writer.now_ns();
+            lane.record(&Event { seq, host_ns, device_ns: now, vcpu: None, kind })?;
+            self.call(&mut guarded, now, seq, |function, bus| {
                 function.doorbell(bus, bell.region, bell.offset, bell.count);
             });
-            self.finish(lane, bell.function, &mut function, &effects)?;
+            self.finish(lane, bell.function, &mut guarded, self.writer.now_ns())?;
         }
         Ok(())
     }

@@ -49,17 +49,19 @@ impl<P: Platform> Dispatcher<P> {
     pub fn run_timers(&self, lane: &mut Lane, now: u64) -> Result<(), HostError> {
         for _ in 0..AT_ONCE {
             let Some(index) = self.deadlines.due(now) else { return Ok(()) };
-            let mut function = lock(&self.functions[index].function);
+            let mut guarded = lock(&self.functions[index].guarded);
             // Another thread may have been here first.
-            let due = function.next_deadline().filter(|deadline| *deadline <= now);
-            let effects = due.map(|deadline| {
-                let now = match self.clock.kind() {
-                    Clock::Virtual => deadline,
-                    Clock::Host => self.now(),
-                };
-                self.call(&mut function, now, 0, PciFunction::advance).1
-            });
-            self.finish(lane, index, &mut function, &effects.unwrap_or_default())?;
+            let due = guarded.function.next_deadline().filter(|deadline| *deadline <= now);
+            let Some(deadline) = due else {
+                self.set_deadline(index, guarded.function.next_deadline());
+                continue;
+            };
+            let now = match self.clock.kind() {
+                Clock::Virtual => deadline,
+                Clock::Host => self.now(),
+            };
+            self.call(&mut guarded, now, 0, PciFunction::advance);
+            self.finish(lane, index, &mut guarded, self.writer.now_ns())?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use barscope_device::{
     Access, AccessSize, Backing, BarIndex, BarSpec, ConfigHeader, Context, DeviceMemory, InterruptPin,
-    MsiSpec, PciDevice, Refused, Region, Register, RegisterMap,
+    InterruptSet, MsiSpec, PciDevice, Refused, Region, Register, RegisterMap,
 };
 use serde_json::Value;
 
@@ -44,13 +44,20 @@ pub struct Puppet {
     causes: u32,
     flipped: bool,
     bells: Backing,
+    pin: InterruptPin,
     memory: DeviceMemory,
 }
 
 impl Puppet {
     /// Its doorbells are served this way once FLIP says so.
     pub fn with_bells(bells: Backing) -> Self {
-        Self { value: 0, causes: 0, flipped: false, bells, memory: DeviceMemory::new(0x4000) }
+        let memory = DeviceMemory::new(0x4000);
+        Self { value: 0, causes: 0, flipped: false, bells, pin: InterruptPin::A, memory }
+    }
+
+    /// It interrupts by this pin.
+    pub fn with_pin(pin: InterruptPin) -> Self {
+        Self { pin, ..Self::with_bells(Backing::Trapped) }
     }
 }
 
@@ -69,8 +76,8 @@ impl PciDevice for Puppet {
                 BarSpec::memory64(BarIndex::BAR2, 0x4000),
                 BarSpec::memory32(BarIndex::BAR4, 0x1000),
             ],
-            interrupt_pin: Some(InterruptPin::A),
-            msi: Some(MsiSpec::new(1)),
+            interrupt_pin: Some(self.pin),
+            capabilities: vec![MsiSpec::new(1).into()],
             ..ConfigHeader::default()
         }
     }
@@ -123,8 +130,8 @@ impl PciDevice for Puppet {
         self.causes = 1;
     }
 
-    fn interrupts(&self) -> u32 {
-        self.causes
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        pending.insert_mask(self.causes.into());
     }
 
     fn backing(&self, region: Region) -> Backing {

@@ -11,7 +11,6 @@ use vm_memory::{Bytes, GuestAddress};
 use super::*;
 use crate::interned::Interned;
 use crate::kernel_symbols::{KernelSymbols, Spaces};
-use crate::layout;
 
 const MEMORY: u64 = 4 << 20;
 /// Tables of two address spaces: each has its own top level, and all lower ones are shared.
@@ -144,7 +143,7 @@ impl Machine {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let writer = Writer::create(&folder.path().join("trace"), Clock::Virtual).unwrap();
-        let types = MemoryTypes::at_boot(48, &[layout::ECAM_BASE..=0xffff_ffff]);
+        let types = MemoryTypes::at_boot(48, &[0xe000_0000..=0xffff_ffff]);
         Self {
             trackers: [Tracker::new(types.clone()), Tracker::new(types)],
             interned: SharedInterned::new(Interned::new(&writer)),
