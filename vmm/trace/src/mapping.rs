@@ -31,6 +31,7 @@ impl Mapping {
     }
 
     /// Whether a part of it had no file behind it when it was used: what was stored there is lost.
+    #[inline]
     pub(crate) fn is_cut(&self) -> bool {
         self.watched.is_cut()
     }
@@ -41,6 +42,7 @@ impl Mapping {
     }
 
     /// Its words.
+    #[inline]
     pub(crate) fn words(&self) -> &[AtomicU64] {
         let words = self.raw.len() / size_of::<AtomicU64>();
         // SAFETY: the mapping starts on a page, so words are aligned; it is readable, writable and at

@@ -181,6 +181,7 @@ impl Writer {
     }
 
     /// Takes the next sequence number. Each has to be recorded: a missing one counts as a lost event.
+    #[inline]
     pub fn reserve(&self) -> u64 {
         self.0.counters.next_seq.fetch_add(1, Ordering::Relaxed)
     }
@@ -197,11 +198,13 @@ impl Writer {
 
     /// Device time in nanoseconds, for a clock that moves with accesses. It is kept here since each of them takes a
     /// sequence number, too: two processors have one cache line to pass to and fro, not two.
+    #[inline]
     pub fn device_time(&self) -> &AtomicU64 {
         &self.0.counters.device_ns
     }
 
     /// Nanoseconds of the host's monotonic clock since the trace began.
+    #[inline]
     pub fn now_ns(&self) -> u64 {
         u64::try_from(self.0.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
@@ -272,6 +275,7 @@ fn check_replaceable(file: &File, path: &Path, force: bool) -> Result<(), WriteE
 }
 
 impl Shared {
+    #[inline]
     fn check_open(&self) -> Result<(), WriteError> {
         if self.finished.load(Ordering::Acquire) { Err(WriteError::Finished) } else { Ok(()) }
     }
@@ -342,6 +346,7 @@ impl Lane {
     /// # Errors
     /// The file can't grow, or the trace is finished. The event is lost then. [`WriteError::Limit`] comes one event
     /// early: this one is in the trace, the next one won't be.
+    #[inline]
     pub fn record(&mut self, event: &Event) -> Result<(), WriteError> {
         self.shared.check_open()?;
         let record = slot::encode(event);

@@ -228,6 +228,7 @@ pub(super) struct Block {
 
 impl Block {
     /// All its words, the header's first.
+    #[inline]
     pub(super) fn words(&self) -> &[AtomicU64] {
         &self.chunk.words()[self.first_word..][..BLOCK_WORDS]
     }
@@ -238,6 +239,7 @@ impl Block {
     }
 
     /// Whether what is stored in it gets lost, since the file ends before it.
+    #[inline]
     pub(super) fn is_cut(&self) -> bool {
         self.chunk.is_cut()
     }
