@@ -102,8 +102,9 @@ impl PciFunction {
         function
     }
 
-    /// Says in its header that its device number has functions beside this one: without that, software
-    /// looks for function 0 only.
+    /// Says in its header that its device number has functions beside this one. Software looks at function 0's
+    /// header, and without that bit for function 0 only; the others have it as well. Functions share nothing else:
+    /// each has configuration space, decoding and interrupts of its own, and a pin that it chooses.
     ///
     /// PCI Local Bus 3.0, section 6.2.1, Header Type.
     #[must_use]

@@ -72,6 +72,22 @@ impl Interrupts {
             effects.push(Effect::Intx { asserted });
         }
     }
+
+    /// Vectors, or causes of the pin, that wait for a mask or for Interrupt Disable to go.
+    pub(crate) fn held_back(
+        &self,
+        pin: Option<InterruptPin>,
+        capabilities: &mut ActiveCapabilities,
+        config: &ConfigSpace,
+    ) -> InterruptSet {
+        let disabled = config.u16(COMMAND) & COMMAND_INTERRUPT_DISABLE != 0;
+        let awake = capabilities.awake(config);
+        match capabilities.messages(config) {
+            Some(messages) if awake => messages.pending(config),
+            None if awake && pin.is_some() && disabled => self.causes.clone(),
+            _ => InterruptSet::EMPTY,
+        }
+    }
 }
 
 /// Sends the message of each vector that rises or is unmasked while pending.

@@ -6,16 +6,49 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+pub use serde_json::Value;
 
 use crate::capability::MsixState;
 use crate::hex::Hex;
 use crate::interrupt::Interrupts;
 use crate::timer::Timers;
 
-/// The state of a function.
+/// The version of the format. Raise it when a function of an earlier version couldn't take such a state, or this one not
+/// theirs.
+const VERSION: u32 = 1;
+
+/// The state of a function, with the version of its format: a state of another version is kept as it is, and refused
+/// when it is to be restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
+    /// 0 where there is none: the format before versions.
+    #[serde(default)]
+    version: u32,
+    /// A [`FunctionState`], of this version.
+    #[serde(default)]
+    function: Value,
+}
+
+impl State {
+    pub(crate) fn new(function: &FunctionState) -> Self {
+        Self { version: VERSION, function: encode(function) }
+    }
+
+    /// The state of this version that it holds.
+    ///
+    /// # Errors
+    /// [`BadState::Version`], [`BadState::Malformed`].
+    pub(crate) fn open(self) -> Result<FunctionState, BadState> {
+        if self.version != VERSION {
+            return Err(BadState::Version { found: self.version, expected: VERSION });
+        }
+        decode(self.function)
+    }
+}
+
+/// All that a function remembers.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct FunctionState {
     /// The device's name.
     pub(crate) name: String,
     /// Configuration space.
@@ -31,6 +64,17 @@ pub struct State {
 /// A state that doesn't fit.
 #[derive(Debug, thiserror::Error)]
 pub enum BadState {
+    /// A state of another version of the format.
+    #[error(
+        "a state of version {found}, and this is version {expected}: restore it with a program of its version, or save it \
+         anew"
+    )]
+    Version {
+        /// The state's version; 0 for one from before there were versions.
+        found: u32,
+        /// The version that can be restored.
+        expected: u32,
+    },
     /// A state of another device.
     #[error("a state of {found}, not of {expected}")]
     OtherDevice {

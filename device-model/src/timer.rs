@@ -36,6 +36,11 @@ impl Timers {
         self.running.clear();
     }
 
+    /// Those that run.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Timer> {
+        self.running.iter()
+    }
+
     /// The earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         self.running.iter().map(|timer| timer.deadline).min()

@@ -143,12 +143,13 @@ pub fn binary() -> Result<&'static Path> {
     }
 }
 
-/// A test of this package can't ask Cargo for another package's binary, so it has it built: that is done
+/// Built as the test is. A test of this package can't ask Cargo for another package's binary, so it has it built: that is done
 /// already when the whole workspace is tested.
 fn build() -> Result<PathBuf> {
     // The whole workspace, so that features are what they are when the workspace is tested.
     let output = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--workspace", "--bin", "barscope", "--message-format", "json"])
+        .args((!cfg!(debug_assertions)).then_some("--release"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
         .output()?;

@@ -47,6 +47,8 @@ fn a_function_with_others_beside_it_says_so_even_after_reset() {
     assert_eq!(function.config.bytes()[0x0e], 0x80);
     function.reset();
     assert_eq!(function.config.bytes()[0x0e], 0x80);
+    function.forget();
+    assert_eq!(function.config.bytes()[0x0e], 0x80);
 }
 
 #[test]

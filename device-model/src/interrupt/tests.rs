@@ -1,6 +1,7 @@
 use crate::access_size::AccessSize::{Byte, Qword, Word};
 use crate::effect::{Effect, InterruptLoss};
 use crate::fixture::Fixture;
+use crate::header::InterruptPin;
 use crate::probe::vector;
 use crate::probe::{CAUSES, Probe, REGISTERS};
 use crate::vector::VectorIndex;
@@ -46,6 +47,18 @@ fn the_header_names_the_pin_and_keeps_a_line() {
 
     assert_eq!(fixture.config_read(0x3c, Word), 0x010b);
     assert_eq!(Fixture::new(Probe::new()).config_read(0x3d, Byte), 0);
+}
+
+#[test]
+fn each_of_the_four_pins_has_its_number() {
+    for (pin, number) in
+        [(InterruptPin::A, 1), (InterruptPin::B, 2), (InterruptPin::C, 3), (InterruptPin::D, 4)]
+    {
+        let mut probe = Probe::new();
+        probe.header.interrupt_pin = Some(pin);
+
+        assert_eq!(Fixture::new(probe).config_read(0x3d, Byte), number);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::scenario::{Needs, Scenario};
 
 const fn scenario(name: &'static str, question: &'static str) -> Scenario {
-    Scenario { name, question, needs: Needs::Nothing }
+    Scenario { name, question, needs: Needs::Lab }
 }
 
 /// All of them. A name is also that of the program that plays it, so at most 15 bytes.

@@ -11,12 +11,14 @@ pub struct Scenario {
     pub needs: Needs,
 }
 
-/// What a scenario needs beside the `lab` device.
+/// What a scenario needs: most the `lab` device, some more besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// No more than what there is without being asked for.
+    /// No device at all.
     Nothing,
-    /// A second vCPU.
+    /// A `lab`, as there is unless devices are chosen.
+    Lab,
+    /// A `lab`, and a second vCPU.
     SecondCpu,
     /// A `ticker` on the interrupt line of the `lab`, as there is unless devices are chosen.
     Ticker,
@@ -41,6 +43,7 @@ impl Needs {
     pub const fn missing(self) -> &'static str {
         match self {
             Needs::Nothing => "nothing is missing",
+            Needs::Lab => "there is no lab",
             Needs::SecondCpu => "there is no second CPU",
             Needs::Ticker => "there is no ticker on the lab's interrupt line",
             Needs::Message => "the lab has no MSI",
@@ -51,7 +54,7 @@ impl Needs {
 }
 
 const fn scenario(name: &'static str, question: &'static str) -> Scenario {
-    Scenario { name, question, needs: Needs::Nothing }
+    Scenario { name, question, needs: Needs::Lab }
 }
 
 impl Scenario {
@@ -116,7 +119,8 @@ pub const SCENARIOS: &[Scenario] = &[
         .that_needs(Needs::Ticker),
     scenario("sub-page-bar", "what else does a program get with a BAR that is smaller than a page?")
         .that_needs(Needs::Ticker),
-    scenario("every-bar", "do all BARs on the bus answer, wherever they are and however large?"),
+    scenario("every-bar", "do all BARs on the bus answer, wherever they are and however large?")
+        .that_needs(Needs::Nothing),
     scenario("two-vcpus", "is each vCPU's order kept, and nothing lost, when two use a device at once?")
         .that_needs(Needs::SecondCpu),
 ];

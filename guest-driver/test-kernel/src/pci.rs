@@ -99,13 +99,14 @@ impl Bus {
     /// has `visit` use each of these functions, and how many BARs it asked addresses for.
     pub fn place_others<E>(
         &self,
-        in_use: &[&Function],
+        in_use: &[Option<&Function>],
         mut visit: impl FnMut(&Function, usize) -> Result<(), E>,
     ) -> Result<(), E> {
         let config = self.config;
         let endpoints = self.found.iter().flatten().filter(|found| found.endpoint);
         let others = endpoints.map(|found| found.address);
-        let others = others.filter(|address| in_use.iter().all(|function| function.address != *address));
+        let others =
+            others.filter(|address| in_use.iter().flatten().all(|function| function.address != *address));
         let mut all = [None; FOUND_MAX];
         for (place, address) in all.iter_mut().zip(others) {
             switch_off(config, address);

@@ -35,8 +35,8 @@ type Shown = Result<&'static str, Failure>;
 
 /// What the scenarios play with.
 pub struct Machine {
-    /// The device that all are about.
-    pub lab: Function,
+    /// The device that most are about.
+    pub lab: Option<Function>,
     /// Another device.
     pub ticker: Option<Function>,
     /// Physical address of the first byte after memory.
@@ -48,20 +48,25 @@ pub struct Machine {
 }
 
 impl Machine {
-    fn has(&self, needs: Needs) -> bool {
-        match needs {
-            Needs::Nothing => true,
+    /// What is missing of what a scenario needs.
+    fn lacks(&self, needs: Needs) -> Option<Needs> {
+        let Some(lab) = &self.lab else {
+            return if needs == Needs::Nothing { None } else { Some(Needs::Lab) };
+        };
+        let has = match needs {
+            Needs::Nothing | Needs::Lab => true,
             Needs::SecondCpu => self.second_cpu.is_some(),
             Needs::Ticker => {
-                let line = self.lab.interrupt_line();
+                let line = lab.interrupt_line();
                 matches!(&self.ticker, Some(ticker) if ticker.interrupt_line() == line)
             }
-            Needs::Message => Messages::available(&self.lab).is_some(),
+            Needs::Message => Messages::available(lab).is_some(),
             Needs::MessageVectors => {
-                matches!(Messages::available(&self.lab), Some(it) if it.masking && it.log2 >= MESSAGES_LOG2)
+                matches!(Messages::available(lab), Some(it) if it.masking && it.log2 >= MESSAGES_LOG2)
             }
-            Needs::MessageTable => MessageTable::is_available(&self.lab),
-        }
+            Needs::MessageTable => MessageTable::is_available(lab),
+        };
+        if has { None } else { Some(needs) }
     }
 }
 
@@ -82,7 +87,8 @@ enum Play {
 impl Play {
     const fn needs(self) -> Needs {
         match self {
-            Play::Alone(_) | Play::AtMemoryEnd(_) | Play::OnMachine(_) => Needs::Nothing,
+            Play::OnMachine(_) => Needs::Nothing,
+            Play::Alone(_) | Play::AtMemoryEnd(_) => Needs::Lab,
             Play::With(needs, _) => needs,
             Play::OnTwoCpus(_) => Needs::SecondCpu,
             Play::WithTicker(_) => Needs::Ticker,
@@ -158,8 +164,11 @@ const _: () = {
     }
 };
 
+/// How the mark begins that tells what is left out.
+const NOT_PLAYED: &str = "not played: ";
+
 /// Plays what `command_line` selects, in the order of the table: if it selects nothing, everything that
-/// the machine has what it needs for, with a mark for each of the others.
+/// the machine has what it needs for, with a mark for each of the others, or for all if there is no lab.
 /// `Ok(true)` if all passed.
 ///
 /// # Errors
@@ -170,32 +179,41 @@ pub fn play<'a>(command_line: &'a [u8], machine: &Machine) -> Result<bool, &'a [
         return Err(unknown);
     }
     let mut all_passed = true;
+    let mut without_lab = 0;
     for (name, scenario) in TABLE {
-        match selection {
-            Some(names) if !has(names, name) => {}
-            None if !machine.has(scenario.needs()) => left_out(name, scenario.needs()),
+        match (selection, machine.lacks(scenario.needs())) {
+            (Some(names), _) if !has(names, name) => {}
+            (None, Some(Needs::Lab)) => without_lab += 1,
+            (None, Some(missing)) => left_out(Text::new().str(NOT_PLAYED).str(name), missing),
             _ => all_passed &= play_one(name, *scenario, machine),
         }
+    }
+    if without_lab > 0 {
+        let count = Text::new().str(NOT_PLAYED).decimal(without_lab).str(" scenarios");
+        left_out(count, Needs::Lab);
     }
     Ok(all_passed)
 }
 
-fn left_out(name: &str, needs: Needs) {
-    let text = Text::<128>::new().str("not played: ").str(name).str(", since ").str(needs.missing());
-    bench::mark(text.bytes());
+fn left_out(what: Text<128>, missing: Needs) {
+    bench::mark(what.str(", since ").str(missing.missing()).bytes());
 }
 
 fn play_one(name: &str, scenario: Play, machine: &Machine) -> bool {
     bench::scenario_begin(name);
     let needs = scenario.needs();
+    let missing = machine.lacks(needs);
     let shown = match (scenario, machine) {
-        _ if !machine.has(needs) => Err(Failure::Reason(needs.missing())),
-        (Alone(play) | With(_, play), Machine { lab, .. }) => play(lab),
-        (AtMemoryEnd(play), Machine { lab, memory_end, .. }) => play(lab, *memory_end),
-        (OnTwoCpus(play), Machine { lab, second_cpu: Some(second_cpu), .. }) => play(lab, *second_cpu),
-        (WithTicker(play), Machine { lab, ticker: Some(ticker), .. }) => play(lab, ticker),
         (OnMachine(play), machine) => play(machine),
-        (OnTwoCpus(_) | WithTicker(_), _) => Err(Failure::Reason(needs.missing())),
+        (Alone(play) | With(_, play), Machine { lab: Some(lab), .. }) if missing.is_none() => play(lab),
+        (AtMemoryEnd(play), Machine { lab: Some(lab), memory_end, .. }) => play(lab, *memory_end),
+        (OnTwoCpus(play), Machine { lab: Some(lab), second_cpu: Some(second_cpu), .. }) => {
+            play(lab, *second_cpu)
+        }
+        (WithTicker(play), Machine { lab: Some(lab), ticker: Some(ticker), .. }) if missing.is_none() => {
+            play(lab, ticker)
+        }
+        _ => Err(Failure::Reason(missing.unwrap_or(needs).missing())),
     };
     match shown {
         Ok(summary) => {

@@ -52,7 +52,7 @@ pub use build::{
     not_emulated, page_fault, read, unmap, write,
 };
 pub use compiled::Compiled;
-pub use diagnostic::{Diagnostic, Span};
+pub use diagnostic::{Diagnostic, Span, nearest};
 pub use field::{FIELDS, Field, Type};
 pub(crate) use interest::{Interest, Interests, Seen};
 pub use kind::KINDS;

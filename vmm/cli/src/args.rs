@@ -43,14 +43,15 @@ impl Args {
 
 /// The command line of a program with these devices, whose machine has the devices of `machine` without being told.
 pub fn command(name: &str, devices: &Catalog, machine: &[String]) -> clap::Command {
+    let catalog = devices.clone();
+    let choice = move |text: &str| catalog.choice(text);
     let with_devices = |command: clap::Command| {
-        let devices = devices.clone();
-        let choice = move |text: &str| devices.choice(text);
-        command.mut_arg("devices", |arg| arg.value_parser(choice).default_values(machine.to_vec()))
+        command.mut_arg("devices", |arg| arg.value_parser(choice.clone()).default_values(machine.to_vec()))
     };
     let names = PossibleValuesParser::new(devices.names());
     let command = with_devices(Args::command().name(name.to_owned()))
         .mut_subcommand("run", with_devices)
+        .mut_subcommand("poke", |command| command.mut_arg("device", |arg| arg.value_parser(choice.clone())))
         .mut_subcommand("devices", |command| command.mut_arg("names", |arg| arg.value_parser(names)));
     // A version of whose program that is only its author knows.
     if name == PROGRAM {
@@ -85,6 +86,8 @@ pub enum Action {
     Language,
     /// List devices with their regions, registers and options, as Markdown.
     Devices(Devices),
+    /// Touch a device without a driver: no kernel and no virtual machine, only its registers, memory and time.
+    Poke(Poke),
     /// Run any program where /dev/kvm is kvm-amd: in the virtual machine of `run --nested`. As a runner for
     /// `cargo test` it brings tests there.
     Nested(Nested),
@@ -95,6 +98,50 @@ pub enum Action {
     /// What the virtual machine of `run --nested` starts with.
     #[command(hide = true)]
     NestedInit,
+}
+
+/// Options of `poke`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Steps, as many as you like:
+  read PLACE             write PLACE VALUE       PLACE is BAR0.STATUS, BAR0+0x10, CONFIG.COMMAND, ..
+  read4 PLACE            write4 PLACE VALUE      with another size: 1, 2, 4 or 8 bytes
+                                                 VALUE is 12, 0x1f or {FIELD=1,FIELD=NAME}, other fields 0
+  config read OFFSET     config write OFFSET VALUE
+  memory read ADDRESS LENGTH                     memory write ADDRESS 11223344
+  wait 20us              device time passes, timers fire
+  msi                    messages are enabled, to 0xfee00000
+  reset                  the function is as at the beginning
+  function N             what follows is about function N of the device
+As in: poke lab write BAR0.CONTROL {ENABLE=1} write BAR0.OPERAND 5 write BAR0.OPCODE 1 wait 20us read BAR0.RESULT")]
+pub struct Poke {
+    /// The device
+    #[arg(index = 1, value_name = "NAME[,OPTION=VALUE]", value_parser = no_device)]
+    pub device: DeviceChoice,
+
+    /// What to do, one after the other; - for what standard input says
+    #[arg(index = 2, value_name = "STEP", required_unless_present = "file")]
+    pub steps: Vec<String>,
+
+    /// Do what this file says first: steps, and comments from # to the end of the line
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// Give BARs addresses, and enable decoding and bus mastering, before the first step
+    #[arg(long, default_value = "on")]
+    pub firmware: Firmware,
+
+    /// Keep the trace there
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+
+    /// Replace the file at --trace even if it is no trace
+    #[arg(long)]
+    pub force: bool,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
 }
 
 /// Options of `stats`.
@@ -118,15 +165,23 @@ pub struct Stats {
 #[command(after_help = "\
 Every block of accesses runs in turns with one of the bare loop; a ratio is the median of the ratios of blocks beside
 each other, a spread the distance of their tenth percentile from their ninetieth, as a part of that.
-Exit code: 0 measured, whether aims are met or missed, 3 the host can't.")]
+Exit code: 0 measured, whether aims are met or missed, 3 the host can't: a row says NOT RUN, and why.")]
 pub struct Bench {
     /// Measure only this, and what it is compared with; may be repeated
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(barscope_cost::Plan::names()))]
     pub only: Vec<String>,
 
+    /// Measure QEMU's edu, too, with and without its trace: the same guest, the same loop
+    #[arg(long)]
+    pub vs_qemu: bool,
+
     /// As short as a test may take
     #[arg(long)]
     pub quick: bool,
+
+    /// Run the bare loop to its first access, and say so by a byte
+    #[arg(long, hide = true)]
+    pub bare_start: bool,
 
     /// How to print
     #[arg(long, default_value = "text")]

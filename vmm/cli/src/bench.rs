@@ -9,13 +9,21 @@ use crate::args::Bench;
 use crate::ending::{Code, Failure};
 use crate::output::{self, Format, complain};
 
+/// The option by which the command is the bare loop, for its start to be measured.
+const BARE_START: &str = "--bare-start";
+
 /// Runs the command. Each row is printed once it is measured; an aim that is missed is no failure.
 ///
 /// # Errors
 /// The host can't run a guest, or standard output can't be written.
 pub fn bench(args: &Bench) -> Result<Code, Failure> {
+    if args.bare_start {
+        return Ok(barscope_cost::first_access(io::stdout()).map(|()| Code::Passed)?);
+    }
     let plan = if args.quick { Plan::quick } else { Plan::thorough };
-    let plan = plan(args.only.clone());
+    let program = std::env::current_exe()?;
+    let bare_start = ["bench", BARE_START].map(str::to_owned).to_vec();
+    let plan = Plan { only: args.only.clone(), vs_qemu: args.vs_qemu, bare_start, ..plan(program) };
     if cfg!(debug_assertions) {
         complain("warning: this is a debug build; figures are those of a release build only");
     }
@@ -27,7 +35,11 @@ pub fn bench(args: &Bench) -> Result<Code, Failure> {
         Format::Text => writeln!(out, "{}", heading()),
         Format::Json => Ok(()),
     };
+    let mut code = Code::Passed;
     barscope_cost::measure(&plan, &mut |row| {
+        if row.not_run.is_some() {
+            code = Code::Host;
+        }
         if printed.is_ok() {
             printed = match args.format {
                 Format::Text => writeln!(out, "{}", line(&row)),
@@ -37,7 +49,7 @@ pub fn bench(args: &Bench) -> Result<Code, Failure> {
         }
     })?;
     printed?;
-    Ok(Code::Passed)
+    Ok(code)
 }
 
 /// How many threads of this machine wanted to run in the last minute.
@@ -60,7 +72,7 @@ fn line(row: &Row) -> String {
     let value = row.value.map(|value| with_unit(value, row.unit)).unwrap_or_default();
     let ratio = row.ratio.map(|ratio| format!("x{ratio:.3}")).unwrap_or_default();
     let spread = row.spread.map(|spread| format!("{:.1} %", 100.0 * spread)).unwrap_or_default();
-    let aim = row.aim.as_ref().map(Aim::to_string).unwrap_or_default();
+    let aim = row.aim.map(|aim| aim_text(aim, row.unit)).unwrap_or_default();
     let met = match row.met {
         Some(true) => "met",
         Some(false) => "missed",
@@ -69,8 +81,12 @@ fn line(row: &Row) -> String {
     columns([row.name, &what, &value, &ratio, &spread, &aim, met])
 }
 
+fn aim_text(aim: Aim, unit: &str) -> String {
+    if aim.is_ratio() { aim.to_string() } else { format!("{} {}", aim.sign(), with_unit(aim.limit(), unit)) }
+}
+
 fn columns([name, what, value, ratio, spread, aim, met]: [&str; 7]) -> String {
-    let line = format!("{name:<22} {what:<2} {value:>12} {ratio:>8} {spread:>9}  {aim:<9} {met}");
+    let line = format!("{name:<22} {what:<2} {value:>12} {ratio:>8} {spread:>9}  {aim:<10} {met}");
     line.trim_end().to_owned()
 }
 
@@ -100,7 +116,12 @@ mod tests {
         let row =
             Row { value: Some(8931.4), ratio: Some(1.0432), spread: Some(0.021), ..Row::new("traced", "ns") };
         let row = row.of(0, Op::Read).aim(Aim::ratio_at_most(1.05));
-        assert_eq!(line(&row), "traced                 R0      8.93 us   x1.043     2.1 %  <= x1.05  met");
+        assert_eq!(line(&row), "traced                 R0      8.93 us   x1.043     2.1 %  <= x1.05   met");
+        let row = Row { value: Some(412.0), ..Row::new("user-space-p50", "ns") }.aim(Aim::at_most(350.0));
+        assert_eq!(
+            line(&row),
+            "user-space-p50                  412 ns                     <= 350 ns  missed"
+        );
         let row = Row { not_run: Some("no QEMU".to_owned()), ..Row::new("qemu", "ns") };
         assert_eq!(line(&row), "qemu                      NOT RUN: no QEMU");
     }

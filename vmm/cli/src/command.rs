@@ -13,7 +13,7 @@ use crate::args::{self, Action, Args};
 use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
-use crate::{bench, check, completions, devices, explain, maps, nested, run, show, stats};
+use crate::{bench, check, completions, devices, explain, maps, nested, poke, run, show, stats};
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
 ///
@@ -89,6 +89,7 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Stats(args) => stats::stats(&args).map(ExitCode::from),
         Action::Completions(args) => completions::completions(&args, command).map(ExitCode::from),
         Action::Man(args) => completions::man(&args, command).map(ExitCode::from),
+        Action::Poke(args) => poke::poke(&args).map(ExitCode::from),
         Action::Devices(args) => devices::devices(&args, catalog).map(ExitCode::from),
         Action::Nested(args) => nested::program(&args).map(ExitCode::from),
         Action::NestedInit => {
@@ -130,6 +131,13 @@ mod tests {
     fn wrong(names: &[&str]) -> Option<String> {
         let entries: Vec<_> = names.iter().map(|name| Entry::new(*name, "", |_| HostBridge)).collect();
         wrong_name(&entries)
+    }
+
+    /// Clap holds its own rules against the description of the command line.
+    #[test]
+    fn the_command_line_with_its_devices_is_sound() {
+        let catalog = Catalog::new(catalog::entries());
+        args::command("any", &catalog, &["lab".to_owned()]).debug_assert();
     }
 
     #[test]

@@ -127,6 +127,14 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The same, with the step that led to it.
+    pub fn at(self, step: &str) -> Self {
+        match self {
+            Failure::Diagnostic(why) => Failure::Diagnostic(format!("{step:?}: {why}")),
+            other => other,
+        }
+    }
+
     /// The exit code that it ends with.
     pub fn code(&self) -> Code {
         if lacks(self) {

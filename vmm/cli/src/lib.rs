@@ -18,6 +18,7 @@ mod memory;
 mod nested;
 mod onlooker;
 mod output;
+mod poke;
 mod progress;
 mod run;
 mod show;

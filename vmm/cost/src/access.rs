@@ -1,11 +1,9 @@
 //! What an access costs: the same loop bare and in our machine, served in every way that there is.
 
-use std::time::Duration;
-
+use crate::blocks::{self, Run};
 use crate::image::{self, Loop, Op, Place};
-use crate::ours::{self, Device, Record, Setup};
+use crate::ours::{self, Device, LAB, Record, Setup};
 use crate::row::{Aim, Row};
-use crate::samples::Samples;
 use crate::{Error, Plan, bare};
 
 /// A way in which the loop runs.
@@ -62,20 +60,23 @@ impl Way {
 
     fn device(self) -> Device {
         let options: &[_] = match self {
-            Self::Bare | Self::Bus | Self::Traced | Self::Printed => &[],
+            Self::Bare | Self::Bus | Self::Traced | Self::Printed => return LAB,
             Self::Ioeventfd => &[("doorbells", "ioeventfd")],
             Self::Coalesced => &[("doorbells", "coalesced")],
             Self::Direct => &[("memory", "direct")],
         };
-        Device { name: "lab", options }
+        Device { options, ..LAB }
     }
 
-    /// Time between the marks of a guest.
-    fn time(self, image: &[u8]) -> Result<Duration, Error> {
-        match self {
-            Self::Bare => bare::time(image, self.place().function.id),
-            _ => ours::time(image, Setup { device: self.device(), record: self.record() }),
-        }
+    /// Nanoseconds that one of so many accesses takes.
+    fn ns(self, ring: u8, op: Op, accesses: u32) -> Result<f64, Error> {
+        let guest = Loop { place: self.place(), op, ring, accesses };
+        let image = guest.image()?;
+        let times = match self {
+            Self::Bare => bare::times(&image, guest.place.function.id, 1)?,
+            _ => ours::times(&image, Setup { device: self.device(), cpus: 1, record: self.record() })?,
+        };
+        Ok(blocks::each(times[0], guest.made()))
     }
 
     fn record(self) -> Record {
@@ -87,38 +88,6 @@ impl Way {
     }
 }
 
-/// A loop to be run in one way, long enough to be measured.
-struct Block {
-    way: Way,
-    guest: Loop,
-    image: Vec<u8>,
-    /// Nanoseconds an access, a figure a block.
-    ns: Samples,
-}
-
-impl Block {
-    /// A first run, which also warms up, tells how many accesses a block has.
-    fn prepare(way: Way, ring: u8, op: Op, plan: &Plan) -> Result<Self, Error> {
-        let mut guest = Loop { place: way.place(), op, ring, accesses: 1000 };
-        let image = guest.image()?;
-        let one = way.time(&image)? / guest.made();
-        guest.accesses = accesses(plan.block, one);
-        Ok(Self { way, guest, image: guest.image()?, ns: Samples::default() })
-    }
-
-    fn run(&mut self) -> Result<(), Error> {
-        let time = self.way.time(&self.image)?;
-        self.ns.push(time.as_nanos() as f64 / f64::from(self.guest.made()));
-        Ok(())
-    }
-}
-
-/// How many accesses of this length make a block, within what a trace takes.
-pub(crate) fn accesses(block: Duration, one: Duration) -> u32 {
-    let count = block.as_nanos() / one.as_nanos().max(1);
-    u32::try_from(count).unwrap_or(u32::MAX).clamp(1000, 4_000_000)
-}
-
 /// Names of rows.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     Way::ALL.into_iter().map(Way::name)
@@ -126,27 +95,21 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 
 /// Measures what the plan asks for, next to the bare loop. Blocks of all ways take turns.
 pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
-    if !names().any(|name| plan.wants(name)) {
-        return Ok(());
-    }
     for ring in [0, 3] {
         for op in Op::ALL {
-            let ways = Way::ALL
-                .into_iter()
-                .filter(|way| *way == Way::Bare || way.takes(op) && plan.wants(way.name()));
-            let mut blocks: Vec<Block> =
-                ways.map(|way| Block::prepare(way, ring, op, plan)).collect::<Result<_, _>>()?;
-            for _ in 0..plan.blocks {
-                blocks.iter_mut().try_for_each(Block::run)?;
+            let wanted = |way: &Way| way.takes(op) && plan.wants(way.name());
+            if !Way::ALL.iter().any(wanted) {
+                continue;
             }
-            let bare = blocks[0].ns.clone();
-            for Block { way, ns, .. } in blocks {
-                let ratios = ns.over(&bare);
-                let spread = if way == Way::Bare { ns.spread() } else { ratios.spread() };
-                let row =
-                    Row { value: ns.median(), ratio: ratios.median(), spread, ..Row::new(way.name(), "ns") };
-                let row = row.of(ring, op);
-                each(way.aim().map_or(row.clone(), |aim| row.aim(aim)));
+            let ways: Vec<Way> =
+                Way::ALL.into_iter().filter(|way| *way == Way::Bare || wanted(way)).collect();
+            let runs: Vec<Run<'_>> =
+                ways.iter().map(|way| -> Run<'_> { Box::new(|count| way.ns(ring, op, count)) }).collect();
+            let figures = blocks::take_turns(plan, &runs)?;
+            for (way, ns) in ways.iter().zip(&figures) {
+                let base = (*way != Way::Bare).then_some(&figures[0]);
+                let row = Row::of_blocks(way.name(), "ns", ns, base).of(ring, op);
+                each(row.aim(way.aim()));
             }
         }
     }

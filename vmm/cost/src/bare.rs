@@ -2,14 +2,17 @@
 //!
 //! It shares no code with our machine, so that what makes that slow can't make this slow too.
 
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kvm_bindings::{kvm_regs, kvm_segment, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 use crate::Error;
+use crate::clock::Stamp;
 use crate::image::{CONFIG_DATA, MARK};
 use crate::raw_guest::{self, ENTRY};
 
@@ -18,30 +21,51 @@ const MEMORY: usize = 32 << 20;
 /// Where Intel's processors keep three pages for KVM.
 const KVM_TSS: usize = 0xfffb_d000;
 
-/// Time between a guest's marks.
+/// How long a guest may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Time between the marks of a guest, for each of its vCPUs. A function with this `id` is everywhere.
 ///
 /// # Errors
 /// If the host can't run it, or it does something else than its loop.
-pub fn time(image: &[u8], id: u32) -> Result<Duration, Error> {
+pub fn times(image: &[u8], id: u32, cpus: u8) -> Result<Vec<Duration>, Error> {
     let code = raw_guest::code_of(image)?;
-    // A thread of its own, as our machine has for its vCPU.
-    let body = move || Machine::new(&code)?.run(id);
-    thread::spawn(body).join().unwrap_or_else(|_| Err(ended("its thread panicked")))
+    let (sender, times) = channel();
+    for vcpu in Vcpu::all(&code, cpus)? {
+        let sender = sender.clone();
+        // A thread of its own, as our machine has for each vCPU. One that never ends holds up nobody.
+        thread::spawn(move || sender.send(vcpu.run(id)));
+    }
+    let one = |_| times.recv_timeout(LIMIT).unwrap_or_else(|_| Err(ended("it takes too long")));
+    (0..cpus).map(one).collect()
+}
+
+/// Runs a guest to its first access.
+///
+/// # Errors
+/// As [`times`].
+pub fn run_to_access(image: &[u8], id: u32) -> Result<(), Error> {
+    let vcpu = Vcpu::all(&raw_guest::code_of(image)?, 1)?.pop();
+    let mut vcpu = vcpu.ok_or_else(|| ended("it has no vCPU"))?;
+    while vcpu.answer(id)? != Answered::Access {}
+    Ok(())
 }
 
 fn ended(what: impl Into<String>) -> Error {
     Error::Guest { machine: "the bare loop", what: what.into() }
 }
 
-/// A machine with one vCPU. Its fields are dropped in this order.
-struct Machine {
-    vcpu: VcpuFd,
-    _vm: VmFd,
-    _memory: GuestMemoryMmap,
+/// A vCPU with its machine. Fields are dropped in this order.
+struct Vcpu {
+    fd: VcpuFd,
+    /// What was written last.
+    register: [u8; 8],
+    _machine: Arc<(VmFd, GuestMemoryMmap)>,
 }
 
-impl Machine {
-    fn new(code: &[u8]) -> Result<Self, Error> {
+impl Vcpu {
+    /// Those of a new machine.
+    fn all(code: &[u8], cpus: u8) -> Result<Vec<Self>, Error> {
         let no_memory = |source| Error::Memory(Box::new(source));
         let kvm = Kvm::new()?;
         let memory = GuestMemoryMmap::<()>::from_ranges(&[(GuestAddress(0), MEMORY)])
@@ -56,33 +80,65 @@ impl Machine {
             userspace_addr: memory.get_host_address(GuestAddress(0)).map_err(no_memory)? as u64,
             flags: 0,
         };
-        // SAFETY: the memory outlives the VM: fields are dropped in their order.
+        // SAFETY: the memory outlives the VM: vCPUs, which keep the VM alive, are dropped before both.
         unsafe { vm.set_user_memory_region(slot) }?;
         memory.write_slice(code, GuestAddress(ENTRY)).map_err(no_memory)?;
-        let vcpu = vm.create_vcpu(0)?;
-        vcpu.set_cpuid2(&kvm.get_supported_cpuid(kvm_bindings::KVM_MAX_CPUID_ENTRIES)?)?;
-        start_in_protected_mode(&vcpu)?;
-        Ok(Self { vcpu, _vm: vm, _memory: memory })
+        let cpuid = kvm.get_supported_cpuid(kvm_bindings::KVM_MAX_CPUID_ENTRIES)?;
+        let machine = Arc::new((vm, memory));
+        let vcpu = |index: u8| {
+            let fd = machine.0.create_vcpu(index.into())?;
+            fd.set_cpuid2(&cpuid)?;
+            if index == 0 {
+                start_in_protected_mode(&fd)?;
+            }
+            Ok(Self { fd, register: [0; 8], _machine: Arc::clone(&machine) })
+        };
+        (0..cpus).map(vcpu).collect()
     }
 
-    /// Runs from the first instruction to the second mark. A function with this `id` is everywhere.
+    /// Runs from the first instruction to the second mark.
     fn run(mut self, id: u32) -> Result<Duration, Error> {
         let mut began = None;
-        let mut register = [0; 8];
         loop {
-            match self.vcpu.run()? {
-                VcpuExit::MmioRead(_, data) => data.copy_from_slice(&register[..data.len()]),
-                VcpuExit::MmioWrite(_, data) => register[..data.len()].copy_from_slice(data),
-                VcpuExit::IoIn(CONFIG_DATA, data) => data.copy_from_slice(&id.to_le_bytes()[..data.len()]),
-                VcpuExit::IoOut(MARK, _) => match began {
-                    None => began = Some(Instant::now()),
-                    Some(began) => return Ok(began.elapsed()),
-                },
-                VcpuExit::IoOut(..) => {}
-                other => return Err(ended(format!("unexpected exit {other:?}"))),
+            if self.answer(id)? == Answered::Mark {
+                let now = Stamp::now();
+                match began {
+                    None => began = Some(now),
+                    Some(began) => return Ok(now.since(began)),
+                }
             }
         }
     }
+
+    /// Runs to the next exit and answers it.
+    #[inline(always)]
+    fn answer(&mut self, id: u32) -> Result<Answered, Error> {
+        let exit = match self.fd.run() {
+            // So a second vCPU comes back once it is woken.
+            Err(error) if [libc::EAGAIN, libc::EINTR].contains(&error.errno()) => return Ok(Answered::Other),
+            exit => exit?,
+        };
+        match exit {
+            VcpuExit::MmioRead(_, data) => data.copy_from_slice(&self.register[..data.len()]),
+            VcpuExit::MmioWrite(_, data) => self.register[..data.len()].copy_from_slice(data),
+            VcpuExit::IoIn(CONFIG_DATA, data) => {
+                data.copy_from_slice(&id.to_le_bytes()[..data.len()]);
+                return Ok(Answered::Other);
+            }
+            VcpuExit::IoOut(MARK, _) => return Ok(Answered::Mark),
+            VcpuExit::IoOut(..) => return Ok(Answered::Other),
+            other => return Err(ended(format!("unexpected exit {other:?}"))),
+        }
+        Ok(Answered::Access)
+    }
+}
+
+/// What was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    Access,
+    Mark,
+    Other,
 }
 
 fn start_in_protected_mode(vcpu: &VcpuFd) -> Result<(), Error> {

@@ -39,6 +39,12 @@ pub enum Error {
     /// A trace can't be read.
     #[error(transparent)]
     Trace(#[from] barscope_trace::ReadError),
+    /// The workload of readers can't be written.
+    #[error(transparent)]
+    Store(#[from] barscope_trace::WriteError),
+    /// What holds of the workload of readers doesn't.
+    #[error("the workload of readers is not as it ought to be: {0}")]
+    Workload(String),
     /// The system refuses something.
     #[error("{what}")]
     System {

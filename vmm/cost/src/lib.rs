@@ -2,50 +2,91 @@
 
 mod access;
 mod bare;
+mod blocks;
+mod clock;
 mod error;
 mod image;
 pub mod long_mode;
+mod observers;
 mod ours;
+mod peak_memory;
 mod printer;
+mod qemu;
 pub mod raw_guest;
 mod row;
 mod samples;
+pub mod second_cpu;
+mod start_up;
+mod throughput;
+mod two_vcpus;
+mod user_time;
+mod vs_qemu;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::Error;
 pub use image::Op;
 pub use row::{Aim, Row};
+pub use start_up::first_access;
 
 /// What to measure, and how long.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Rows of these names, and what they are compared with; all without one.
     pub only: Vec<String>,
+    /// Rows that need QEMU, too.
+    pub vs_qemu: bool,
     /// How many blocks everything gets.
     pub blocks: usize,
     /// About how long a block of accesses takes.
     pub block: Duration,
+    /// How many records readers get.
+    pub records: u64,
+    /// The command `barscope`, for what is measured of whole processes.
+    pub program: PathBuf,
+    /// Arguments with which it does [`first_access`].
+    pub bare_start: Vec<String>,
 }
 
 impl Plan {
     /// As long as figures to be told need.
-    pub fn thorough(only: Vec<String>) -> Self {
-        Self { only, blocks: 25, block: Duration::from_millis(40) }
+    pub fn thorough(program: PathBuf) -> Self {
+        Self { blocks: 25, block: Duration::from_millis(40), records: 4_000_000, ..Self::quick(program) }
     }
 
     /// As short as a test may take.
-    pub fn quick(only: Vec<String>) -> Self {
-        Self { only, blocks: 7, block: Duration::from_millis(15) }
+    pub fn quick(program: PathBuf) -> Self {
+        Self {
+            only: Vec::new(),
+            vs_qemu: false,
+            blocks: 7,
+            block: Duration::from_millis(15),
+            records: 1_000_000,
+            program,
+            bare_start: Vec::new(),
+        }
     }
 
     /// Names of all rows.
     pub fn names() -> Vec<&'static str> {
-        access::names().collect()
+        let of_accesses = access::names().chain(user_time::NAMES).chain(two_vcpus::NAMES);
+        of_accesses
+            .chain(start_up::NAMES)
+            .chain(peak_memory::NAMES)
+            .chain(throughput::names())
+            .chain(vs_qemu::NAMES)
+            .collect()
     }
 
+    /// Whether a row is to be measured.
     fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+        self.only.is_empty() || self.names_row(name)
+    }
+
+    /// Whether a row is asked for by its name.
+    fn names_row(&self, name: &str) -> bool {
+        self.only.iter().any(|wanted| wanted == name)
     }
 }
 
@@ -54,5 +95,11 @@ impl Plan {
 /// # Errors
 /// If the host can't run a guest, or one does something else than its loop.
 pub fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
-    access::measure(plan, each)
+    access::measure(plan, each)?;
+    user_time::measure(plan, each)?;
+    two_vcpus::measure(plan, each)?;
+    start_up::measure(plan, each)?;
+    peak_memory::measure(plan, each)?;
+    throughput::measure(plan, each)?;
+    vs_qemu::measure(plan, each)
 }

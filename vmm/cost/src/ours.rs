@@ -1,6 +1,6 @@
 //! The same guest in our machine.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use barscope_device::{Bdf, PciDevice};
@@ -12,7 +12,7 @@ use barscope_vmm::session::{self, Guest};
 use tempfile::TempDir;
 
 use crate::Error;
-use crate::image::MARK;
+use crate::observers::Marks;
 use crate::printer::Printer;
 
 /// How long a block may take.
@@ -27,6 +27,9 @@ pub struct Device {
     pub options: &'static [(&'static str, &'static str)],
 }
 
+/// `lab` as it is without options.
+pub const LAB: Device = Device { name: "lab", options: &[] };
+
 impl Device {
     fn make(self) -> Result<Box<dyn PciDevice>, Error> {
         let unknown = || Error::Guest { machine: "barscope", what: format!("no device {self:?}") };
@@ -39,8 +42,10 @@ impl Device {
 /// How our machine is to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
-    /// The device, at 00:04.0.
+    /// The device, one for each vCPU, from 00:04.0 on.
     pub device: Device,
+    /// Number of vCPUs.
+    pub cpus: u8,
     /// What becomes of what happens.
     pub record: Record,
 }
@@ -56,25 +61,25 @@ pub enum Record {
     Printed,
 }
 
-/// Time between a guest's marks.
+/// Time between the marks of a guest, for each of its vCPUs.
 ///
 /// # Errors
 /// If the host can't run it, or it does something else than its loop.
-pub fn time(image: &[u8], setup: Setup) -> Result<Duration, Error> {
+pub fn times(image: &[u8], setup: Setup) -> Result<Vec<Duration>, Error> {
     let (times, marks) = channel();
-    let observer = move |_| Marks { began: None, times: times.clone() };
-    run(image, setup, observer)?;
-    marked(&marks)
+    run(image, setup, |_| Marks::new(times.clone()))?;
+    (0..setup.cpus).map(|_| sent(&marks)).collect()
 }
 
 /// Runs a guest to its end, watched from the inside.
 ///
 /// # Errors
-/// As [`time`].
+/// As [`times`].
 pub fn run<O: Observer>(image: &[u8], setup: Setup, observer: impl FnMut(u8) -> O) -> Result<(), Error> {
     let folder = TempDir::new().map_err(Error::system("a folder for the trace"))?;
     let trace = folder.path().join("trace");
-    let devices = vec![(Bdf::from_routing_id(0x20), setup.device.make()?)];
+    let device = |index: u8| Ok((Bdf::from_routing_id(0x20 + 8 * u16::from(index)), setup.device.make()?));
+    let devices = (0..setup.cpus).map(device).collect::<Result<_, Error>>()?;
     let guest = Guest::Kernel {
         image: image.to_vec(),
         name: "loop".to_owned(),
@@ -84,7 +89,7 @@ pub fn run<O: Observer>(image: &[u8], setup: Setup, observer: impl FnMut(u8) -> 
     let config = guest.config(&trace, devices);
     let config = config.map_err(|error| Error::Guest { machine: "barscope", what: error.to_string() })?;
     let trace_options = WriteOptions { events: setup.record != Record::Nothing, ..WriteOptions::default() };
-    let config = Config { firmware: false, clock: Clock::Virtual, trace_options, ..config };
+    let config = Config { firmware: false, clock: Clock::Virtual, cpus: setup.cpus, trace_options, ..config };
     let running = machine::start_observed(config, observer)?;
     let printer = (setup.record == Record::Printed).then(|| Printer::start(&trace)).transpose()?;
     let ended = session::attend(running, Instant::now() + LIMIT, || None);
@@ -96,27 +101,11 @@ pub fn run<O: Observer>(image: &[u8], setup: Setup, observer: impl FnMut(u8) -> 
     }
 }
 
-/// The time that a [`Marks`] has sent.
-fn marked(marks: &Receiver<Duration>) -> Result<Duration, Error> {
+/// What an observer has sent, once its machine ended.
+///
+/// # Errors
+/// If it saw no two marks: the guest found no function to access.
+pub fn sent<T>(sent: &Receiver<T>) -> Result<T, Error> {
     let missing = |_| Error::Guest { machine: "barscope", what: "it found no device".to_owned() };
-    marks.try_recv().map_err(missing)
-}
-
-/// Takes the time between marks.
-struct Marks {
-    began: Option<Instant>,
-    times: Sender<Duration>,
-}
-
-impl Observer for Marks {
-    fn port(&mut self, port: u16) {
-        if port != MARK {
-            return;
-        }
-        match self.began {
-            None => self.began = Some(Instant::now()),
-            // Whoever asked is waiting.
-            Some(began) => self.times.send(began.elapsed()).unwrap_or_default(),
-        }
-    }
+    sent.try_recv().map_err(missing)
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::image::Op;
+use crate::samples::Samples;
 
 /// A figure, or why there is none.
 #[derive(Clone, Debug, Serialize)]
@@ -39,13 +40,27 @@ impl Row {
         Self { name, ring, op, ratio, spread, unit, value, aim, met, not_run }
     }
 
+    /// The median of blocks, with its ratio to those that ran beside them, which `base` has; one without is compared
+    /// with itself.
+    pub fn of_blocks(
+        name: &'static str,
+        unit: &'static str,
+        blocks: &Samples,
+        base: Option<&Samples>,
+    ) -> Self {
+        let ratios = blocks.over(base.unwrap_or(blocks));
+        let spread = if base.is_some() { ratios.spread() } else { blocks.spread() };
+        Self { value: blocks.median(), ratio: ratios.median(), spread, ..Self::new(name, unit) }
+    }
+
     /// Of accesses at this privilege level in this direction.
     pub fn of(self, ring: u8, op: Op) -> Self {
         Self { ring: Some(ring), op: Some(op), ..self }
     }
 
-    /// With this aim.
-    pub fn aim(self, aim: Aim) -> Self {
+    /// With this aim, if any.
+    pub fn aim(self, aim: impl Into<Option<Aim>>) -> Self {
+        let Some(aim) = aim.into() else { return self };
         let figure = match aim.figure {
             Figure::Ratio => self.ratio,
             Figure::Value => self.value,
@@ -84,6 +99,21 @@ impl Aim {
         Self { figure: Figure::Value, at_most: false, limit }
     }
 
+    /// Whether it is about [`Row::ratio`], not about [`Row::value`].
+    pub fn is_ratio(&self) -> bool {
+        self.figure == Figure::Ratio
+    }
+
+    /// `<=` or `>=`.
+    pub fn sign(&self) -> &'static str {
+        if self.at_most { "<=" } else { ">=" }
+    }
+
+    /// What the figure is held against.
+    pub fn limit(&self) -> f64 {
+        self.limit
+    }
+
     fn holds(self, figure: f64) -> bool {
         if self.at_most { figure <= self.limit } else { figure >= self.limit }
     }
@@ -91,9 +121,8 @@ impl Aim {
 
 impl fmt::Display for Aim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let times = if self.figure == Figure::Ratio { "x" } else { "" };
-        let sign = if self.at_most { "<=" } else { ">=" };
-        write!(f, "{sign} {times}{}", self.limit)
+        let times = if self.is_ratio() { "x" } else { "" };
+        write!(f, "{} {times}{}", self.sign(), self.limit)
     }
 }
 

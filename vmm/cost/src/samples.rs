@@ -5,9 +5,14 @@
 pub struct Samples(Vec<f64>);
 
 impl Samples {
-    /// Adds one.
-    pub fn push(&mut self, figure: f64) {
-        self.0.push(figure);
+    /// Adds one, if it is there.
+    pub fn extend(&mut self, figure: impl Into<Option<f64>>) {
+        self.0.extend(figure.into());
+    }
+
+    /// The lowest.
+    pub fn lowest(&self) -> Option<f64> {
+        self.quantile(0.0)
     }
 
     /// The figure that `part` of them are below, 0.5 for the median: linear between the two beside that place. `None`

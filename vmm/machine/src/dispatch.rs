@@ -26,7 +26,7 @@ use barscope_device::{
 };
 use barscope_trace::definition::{self, Definition};
 use barscope_trace::event::Id;
-use barscope_trace::{Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Writer};
+use barscope_trace::{BusAddress, Capability, Clock, Event, EventKind, Knowledge, Lane, WriteError, Writer};
 
 pub use self::access::{Access, Origin};
 use self::deadlines::Deadlines;
@@ -35,6 +35,7 @@ use crate::clock::DeviceClock;
 use crate::host::HostError;
 use crate::irq_lines::IrqLines;
 use crate::layout;
+use crate::lock::lock;
 use crate::perform::{Request, perform};
 use crate::platform::Platform;
 use crate::routes::{Destination, Mapped, Reserved, Routes};
@@ -116,7 +117,7 @@ impl<P: Platform> Dispatcher<P> {
                 base: u64::from(*layout::CONFIG_PORTS.start()) + 4,
                 size: 4,
             }))?;
-            let base = layout::ECAM_BASE + (u64::from(bdf.routing_id()) << 12);
+            let base = ecam(bdf);
             let decode = Decode { space: Space::Memory, base, size: 4096 };
             let ecam = writer.define(&route_definition(id, Region::Config, decode))?;
             let destination = Destination { id: ecam, function: slots.len(), region: Region::Config, base };
@@ -158,6 +159,25 @@ impl<P: Platform> Dispatcher<P> {
     /// Notes that the guest tells this itself.
     pub fn announced(&self, capability: Capability) {
         self.writer.know(capability, Knowledge::Announced);
+    }
+
+    /// The functions' addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = Bdf> + '_ {
+        self.functions.iter().map(|slot| slot.bdf)
+    }
+
+    /// Where a region of a function begins, if it is decoded; configuration space is, always.
+    pub fn address(&self, bdf: Bdf, region: Region) -> Option<BusAddress> {
+        let slot = self.functions.iter().find(|slot| slot.bdf == bdf)?;
+        if region == Region::Config {
+            return Some(BusAddress::Memory(ecam(bdf)));
+        }
+        let decoding = lock(&slot.guarded).function.decoding();
+        let (_, decode) = decoding.into_iter().find(|(decoded, _)| *decoded == region)?;
+        match decode.space {
+            Space::Memory => Some(BusAddress::Memory(decode.base)),
+            Space::Io => u16::try_from(decode.base).ok().map(BusAddress::Port),
+        }
     }
 
     /// Records something that is not an access, with the next sequence number.
@@ -205,6 +225,11 @@ impl<P: Platform> Dispatcher<P> {
         self.set_deadline(index, function.next_deadline());
         Ok(())
     }
+}
+
+/// Where a function's configuration space is in memory.
+fn ecam(bdf: Bdf) -> u64 {
+    layout::ECAM_BASE + (u64::from(bdf.routing_id()) << 12)
 }
 
 /// Where no BAR can be: in guest memory, at interrupt controllers, at fixed ports.

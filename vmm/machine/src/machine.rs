@@ -225,7 +225,7 @@ fn tell_capabilities(writer: &Writer, kernel: &[u8]) {
 }
 
 /// The host bridge at 00:00.0 and the devices, in the order of their addresses.
-fn functions(devices: Devices) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
+pub(crate) fn functions(devices: Devices) -> Result<Vec<(Bdf, PciFunction)>, MachineError> {
     let buses = (layout::ECAM_SIZE >> 20) as u8;
     let bridge: (Bdf, Box<dyn PciDevice>) = (Bdf::from_routing_id(0), Box::new(barscope_device::HostBridge));
     let mut all = vec![bridge];

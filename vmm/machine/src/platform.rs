@@ -5,12 +5,14 @@
 //! eventfds behind it. It deliberately is not the way in: accesses come by
 //! [`Dispatcher::access`](crate::dispatch::Dispatcher::access), whoever made them.
 
+mod bare;
 mod kvm;
 #[cfg(test)]
 mod test_platform;
 
 use barscope_device::{DeviceMemory, DmaMemory};
 
+pub use self::bare::BarePlatform;
 pub use self::kvm::KvmPlatform;
 #[cfg(test)]
 pub(crate) use self::test_platform::{Call, TestPlatform};

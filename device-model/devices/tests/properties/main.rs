@@ -4,4 +4,5 @@ mod configuration_space;
 mod dma;
 mod operations;
 mod registers;
+mod restored_effects;
 mod saved_state;

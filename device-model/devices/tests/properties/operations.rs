@@ -66,10 +66,15 @@ pub fn device() -> impl Strategy<Value = usize> {
 
 /// The device after reset, decoding everything and mastering the bus.
 pub fn fixture(device: usize) -> Fixture {
-    let [device] = <[_; 1]>::try_from(catalog::entries()[device].with_defaults()).ok().expect("one function");
-    let mut fixture = Fixture::boxed(device);
+    let mut fixture = reset(device);
     enable(&mut fixture);
     fixture
+}
+
+/// The device after reset.
+pub fn reset(device: usize) -> Fixture {
+    let [device] = <[_; 1]>::try_from(catalog::entries()[device].with_defaults()).ok().expect("one function");
+    Fixture::boxed(device)
 }
 
 /// Switches on all that a driver would. BARs lie apart only where that matters: a fixture has no bus.

@@ -49,7 +49,9 @@ proptest! {
         fixture.take_effects();
         let before = fixture.function().save();
         for (region, register) in registers(&mut fixture) {
-            if register.access.readable() && !register.access.read_has_side_effect() {
+            // A 64-bit BAR that ends past 2^64 isn't decoded.
+            let is_decoded = fixture.function().decoding().iter().any(|(decoded, _)| *decoded == region);
+            if is_decoded && register.access.readable() && !register.access.read_has_side_effect() {
                 let size = AccessSize::at_most(register.size).expect("registers have a size");
                 prop_assert!(fixture.read(region, register.offset, size).is_ok(), "{}", register.name);
             }

@@ -1,8 +1,11 @@
 //! A function that was saved and restored can't be told from one that was not.
 
 use crate::operations::{apply, device, fixture, operation};
-use barscope_device::AccessSize::Dword;
-use barscope_device::{BadState, Decode, Effect, Fixture, Options, Region, Space, State};
+use barscope_device::AccessSize::{Byte, Dword};
+use barscope_device::{
+    BadState, BusContext, Decode, DmaError, DmaMemory, Effect, Fixture, Options, PciFunction, Region, Space,
+    State,
+};
 use barscope_devices::lab::{self, Lab};
 use barscope_devices::ticker::Ticker;
 use proptest::collection::vec;
@@ -40,6 +43,57 @@ proptest! {
             prop_assert_eq!(copy.take_timestamped_effects(), original.take_timestamped_effects());
         }
         prop_assert_eq!(copy.function().save(), original.function().save());
+    }
+}
+
+#[test]
+fn a_state_of_another_version_is_refused_with_both_versions() {
+    let mut fixture = lab(&[]);
+    let text = serde_json::to_string(&fixture.function().save()).unwrap();
+    let versions = [
+        (text.replacen("\"version\":1", "\"version\":2", 1), 2),
+        ("{\"version\":7,\"function\":[1,2,3],\"more\":null}".to_owned(), 7),
+        // Before there were versions.
+        ("{\"name\":\"lab\",\"config\":\"00\",\"msix\":null}".to_owned(), 0),
+    ];
+    for (text, version) in versions {
+        let error = fixture.restore(serde_json::from_str(&text).unwrap()).unwrap_err();
+
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "a state of version {version}, and this is version 1: restore it with a program of its version, or \
+                 save it anew"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_state_fits_a_function_with_neighbours_and_one_without() {
+    let mut alone = interrupting();
+    let state = alone.function().save();
+    let mut beside = PciFunction::new(Box::new(Lab::default())).multi_function();
+    let (memory, mut effects) = (NoMemory, Vec::new());
+    let mut bus = BusContext { now: 0, cause: 0, memory: &memory, effects: &mut effects };
+
+    beside.restore(&mut bus, state).unwrap();
+    assert_eq!(beside.read(&mut bus, Region::Config, 0x0e, Byte), Ok(0x80));
+    assert_eq!(beside.read(&mut bus, Region::Config, 0x10, Dword), Ok(0xfe00_0000));
+
+    alone.restore(beside.save()).unwrap();
+    assert_eq!(alone.config_read(0x0e, Byte), 0x00);
+}
+
+struct NoMemory;
+
+impl DmaMemory for NoMemory {
+    fn read(&self, _: u64, _: &mut [u8]) -> Result<(), DmaError> {
+        Err(DmaError::OutOfBounds)
+    }
+
+    fn write(&self, _: u64, _: &[u8]) -> Result<(), DmaError> {
+        Err(DmaError::OutOfBounds)
     }
 }
 

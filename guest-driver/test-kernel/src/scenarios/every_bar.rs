@@ -15,12 +15,8 @@ const WORD: u64 = 4;
 /// Places the BARs of all functions that have no driver here, and reads the first and the last word of each BAR of
 /// every function. What they answer is the device's: this only fails where a BAR has no address.
 pub fn every_bar(machine: &Machine) -> Shown {
-    let mut in_use = [&machine.lab; 2];
-    visit(&machine.lab)?;
-    if let Some(ticker) = &machine.ticker {
-        in_use[1] = ticker;
-        visit(ticker)?;
-    }
+    let in_use = [machine.lab.as_ref(), machine.ticker.as_ref()];
+    in_use.into_iter().flatten().try_for_each(visit)?;
     machine.bus.place_others(&in_use, |function, wanted| {
         let placed = function.bars().count() as u64;
         equal("BARs with an address", placed, wanted as u64)?;

@@ -144,7 +144,7 @@ pub(super) fn describe(view: &View) -> String {
         Some(access) => {
             let who = match access.code().and_then(|code| code.symbol.as_ref()) {
                 Some(symbol) => symbol.to_string(),
-                None => format!("ring {}", access.cpl),
+                None => view.cpl().map(|cpl| format!("ring {cpl}")).unwrap_or_default(),
             };
             (words::path(access), who)
         }

@@ -265,6 +265,7 @@ impl Layers {
             page_table: access.walk().map(PageTable::new),
             memory_type: TypeReason::new(access),
             exit: match (memory, access.coalesced) {
+                _ if access.view.vcpu.is_none() => "none",
                 (true, false) => "KVM_EXIT_MMIO",
                 (true, true) => "KVM_CAP_COALESCED_MMIO",
                 (false, false) => "KVM_EXIT_IO",

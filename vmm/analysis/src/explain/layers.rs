@@ -61,6 +61,9 @@ pub(super) fn layers(explanation: &Explanation) -> Vec<Layer> {
 }
 
 fn code(view: &View, access: AccessView<'_>, layers: &Layers) -> Vec<Row> {
+    if view.vcpu.is_none() {
+        return vec![Row::words("code", "none: no processor made this access")];
+    }
     let mut rows = vec![Row::aside("code", vec![whose(access)])];
     if let Some(code) = access.code() {
         let mut items = vec![code.text.clone(), format!("at {:x}", code.rip)];
@@ -280,6 +283,8 @@ fn register(access: AccessView<'_>, layers: &Layers) -> Vec<Row> {
             let items = vec![format!("record {}: {}", view.seq, words::summary(view))];
             rows.push(Row::aside("kernel entry", items));
         }
+        // Without a processor there is no kernel.
+        None if access.view.vcpu.is_none() => {}
         None => {
             let text = if access.cpl == 0 { "none: it is the kernel" } else { "not counted around it" };
             rows.push(Row::aside("kernel entry", vec![text.to_owned()]));

@@ -222,6 +222,7 @@ fn circumstances(view: &View) -> Vec<String> {
     items.extend(view.scenario.as_ref().map(|scenario| format!("scenario {scenario}")));
     items.push(match view.vcpu {
         Some(vcpu) => format!("vCPU {vcpu}"),
+        None if view.access().is_some() => "no vCPU".to_owned(),
         None => match view.function() {
             Some(function) => format!("{} {} by itself", function.bdf, function.name),
             None => "a device by itself".to_owned(),

@@ -99,7 +99,7 @@ pub(crate) fn did_you_mean<'a>(wanted: &str, known: impl IntoIterator<Item = &'a
 }
 
 /// The known name that is closest to `wanted`, if one is close.
-fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = wanted.to_lowercase();
     let last = |path: &str| path.rsplit("::").next().map(str::to_owned);
     let rate = |name: &str| {

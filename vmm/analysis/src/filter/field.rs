@@ -113,7 +113,8 @@ impl Field {
         let access = view.access();
         let not_emulated = matches!(view.kind, EventKind::NotEmulated { .. });
         let instruction = access.is_some() || not_emulated;
-        let gathered = access.is_some_and(|access| access.coalesced);
+        // KVM gathered it, or no processor made it.
+        let nobodys = access.is_some_and(|access| access.coalesced || view.vcpu.is_none());
         match self.from {
             From::Scenario if view.uncertain.scenario => Doubt::Any,
             From::Handler if view.uncertain.handler => Doubt::Any,
@@ -128,7 +129,7 @@ impl Field {
             | From::Walk
             | From::Pat
             | From::Path
-                if gathered =>
+                if nobodys =>
             {
                 Doubt::Any
             }

@@ -39,6 +39,8 @@ pub struct TextPrinter<W> {
     scenarios: Vec<Scenario>,
     /// Only some events are printed: each by itself, with no picture of the whole.
     selective: bool,
+    /// The trace's file is named at the end.
+    names_file: bool,
     /// The scenario whose heading was printed last, in a selection.
     under: Option<Arc<str>>,
     /// How many were printed, in a selection.
@@ -96,6 +98,7 @@ impl<W: Write> TextPrinter<W> {
             effects: Effects::default(),
             scenarios: Vec::new(),
             selective: false,
+            names_file: true,
             under: None,
             selected: 0,
             started: false,
@@ -112,6 +115,12 @@ impl<W: Write> TextPrinter<W> {
     #[must_use]
     pub fn selective(self) -> Self {
         Self { selective: true, ..self }
+    }
+
+    /// For a trace whose file nobody keeps.
+    #[must_use]
+    pub fn without_file(self) -> Self {
+        Self { names_file: false, ..self }
     }
 
     fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {

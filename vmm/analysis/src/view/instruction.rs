@@ -7,10 +7,10 @@ use barscope_trace::event::{EventKind, Outcome, Role, Target};
 use super::{Code, Place, View};
 
 impl View {
-    /// Privilege level of the instruction that it is about, 0 to 3.
+    /// Privilege level of the instruction that it is about, 0 to 3; an access that no processor made has none.
     pub fn cpl(&self) -> Option<u8> {
         match self.kind {
-            EventKind::Access(access) => Some(access.cpl),
+            EventKind::Access(access) => self.vcpu.map(|_| access.cpl),
             EventKind::NotEmulated { cpl, .. } => Some(cpl),
             _ => None,
         }

@@ -19,8 +19,8 @@ pub struct Access {
     pub address: BusAddress,
     /// A read or a write.
     pub request: Request,
-    /// The vCPU.
-    pub vcpu: u8,
+    /// The vCPU; `None` if no processor made it.
+    pub vcpu: Option<u8>,
     /// Who made it, and how.
     pub origin: Origin,
 }
@@ -141,6 +141,6 @@ impl<P: Platform> Dispatcher<P> {
             pat: access.origin.pat,
             memory_type: access.origin.effective,
         });
-        lane.record(&Event { seq, host_ns: answer.host_ns, device_ns, vcpu: Some(access.vcpu), kind })
+        lane.record(&Event { seq, host_ns: answer.host_ns, device_ns, vcpu: access.vcpu, kind })
     }
 }

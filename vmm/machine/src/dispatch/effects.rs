@@ -1,11 +1,11 @@
 //! Effects: what a function did besides answering, recorded, and applied to the rest of the machine.
 
-use barscope_device::{Decode, DmaError, Effect, PciFunction, Region, TimestampedEffect};
+use barscope_device::{Bdf, Decode, DmaError, Effect, PciFunction, Region, TimestampedEffect};
 use barscope_trace::event::{DmaOutcome, Id, RouteChange};
 use barscope_trace::{Event, EventKind, Lane};
 
-use super::Dispatcher;
 use super::regions::Cause;
+use super::{Dispatcher, set_interrupt_line};
 use crate::host::HostError;
 use crate::lock::lock;
 use crate::platform::Platform;
@@ -78,6 +78,31 @@ impl<P: Platform> Dispatcher<P> {
             };
             lane.record(&event(self.writer.reserve(), kind))?;
         }
+        Ok(())
+    }
+
+    /// Resets a function, as a bus resets all that is on it: what it decoded and its pin are told to the rest of the
+    /// machine; its registers have their values after reset, which nothing records.
+    ///
+    /// # Errors
+    /// [`HostError`] if the trace can't be written, or the platform fails.
+    pub fn reset(&self, lane: &mut Lane, bdf: Bdf) -> Result<(), HostError> {
+        let Some(index) = self.functions.iter().position(|slot| slot.bdf == bdf) else { return Ok(()) };
+        let slot = &self.functions[index];
+        let mut guarded = lock(&slot.guarded);
+        let model = &mut guarded.function;
+        let (decoded, asserted, at) = (model.decoding(), model.intx(), self.now());
+        model.reset();
+        for (region, _) in decoded {
+            self.move_region(lane, index, model, region, None, Cause { at, seq: 0 })?;
+        }
+        if asserted {
+            self.irq_lines.set(&*self.platform, slot.gsi, index, false);
+            let (function, gsi) = (slot.id, slot.gsi);
+            self.record(lane, None, at, EventKind::Intx { function, asserted: false, gsi, cause: 0 })?;
+        }
+        set_interrupt_line(model, &*self.platform, slot.gsi);
+        self.set_deadline(index, model.next_deadline());
         Ok(())
     }
 

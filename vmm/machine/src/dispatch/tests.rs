@@ -105,7 +105,7 @@ impl Machine {
     }
 
     fn access(&mut self, address: BusAddress, request: Request) -> u64 {
-        let access = Access { address, request, vcpu: 0, origin: Origin::default() };
+        let access = Access { address, request, vcpu: Some(0), origin: Origin::default() };
         self.dispatcher.access(&mut self.lane, &access).unwrap()
     }
 

@@ -26,6 +26,21 @@ impl<P: Platform> Dispatcher<P> {
         Ok(())
     }
 
+    /// Lets device time pass where the clock is virtual; each timer fires when it comes due.
+    ///
+    /// # Errors
+    /// As [`Dispatcher::idle`].
+    pub fn wait(&self, lane: &mut Lane, nanoseconds: u64) -> Result<(), HostError> {
+        let until = self.now().saturating_add(nanoseconds);
+        if self.clock.jump(until) {
+            self.record(lane, None, until, EventKind::ClockJump { to_ns: until })?;
+            while self.deadlines.earliest().is_some_and(|deadline| deadline <= until) {
+                self.run_timers(lane, until)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Lets timers fire that are due at device time `now`, in the order of their deadlines. On a virtual clock each
     /// does when it is due; on a host clock, which may be past that, now, and is told how late it is.
     ///

@@ -191,7 +191,7 @@ impl<O: Observer> Vcpu<O> {
             let access = Access {
                 address: BusAddress::Memory(write.phys_addr),
                 request: Request::write(size, exit::little_endian(&write.data[..usize::from(size)])),
-                vcpu: self.index,
+                vcpu: Some(self.index),
                 origin: Origin { coalesced: true, ..Origin::default() },
             };
             dispatcher.gathered(&mut self.lane, &access, write.phys_addr)?;
@@ -205,7 +205,7 @@ impl<O: Observer> Vcpu<O> {
         let access = Access {
             address: BusAddress::Memory(exit.address),
             request: Request { size: exit.size, written: exit.written },
-            vcpu: self.index,
+            vcpu: Some(self.index),
             origin,
         };
         let value = self.shared.dispatcher.access(&mut self.lane, &access)?;
@@ -273,7 +273,7 @@ impl<O: Observer> Vcpu<O> {
         let access = Access {
             address: BusAddress::Port(port),
             request: Request { size, written: written.map(u64::from) },
-            vcpu: self.index,
+            vcpu: Some(self.index),
             origin,
         };
         Ok(self.shared.dispatcher.access(&mut self.lane, &access)? as u32)

@@ -76,8 +76,13 @@ impl Lines {
     ) -> &str {
         let Self { text, target, item } = self;
         text.clear();
-        let cpl = view.cpl().unwrap_or(0);
         push_prefix(text, view);
+        let Some(cpl) = view.cpl() else {
+            // One that no processor made has neither ring nor code.
+            let used = columns(text);
+            flow(text, used, 9, target.trim_start(), width);
+            return text;
+        };
         text.push_str("ring ");
         decimal(text, cpl.into());
         text.push_str("  ");

@@ -81,6 +81,6 @@ impl<W: Write> TextPrinter<W> {
         let hundredths = host_ns / 10_000_000;
         parts.push(format!("{}.{:02} s", hundredths / 100, hundredths % 100));
         self.line(parts.join(" · "))?;
-        self.line(format!("trace: {}", info.path.display()))
+        if self.names_file { self.line(format!("trace: {}", info.path.display())) } else { Ok(()) }
     }
 }

@@ -15,8 +15,12 @@ fn flipped(bells: Backing) -> Machine {
 /// A write that the platform gathered and that arrives now.
 fn arrives(machine: &mut Machine, address: u64, value: u64) {
     let origin = Origin { coalesced: true, ..Origin::default() };
-    let access =
-        Access { address: BusAddress::Memory(address), request: Request::write(4, value), vcpu: 0, origin };
+    let access = Access {
+        address: BusAddress::Memory(address),
+        request: Request::write(4, value),
+        vcpu: Some(0),
+        origin,
+    };
     let right = machine.dispatcher.lock_gathered().expect("there is no zone, and was none");
     machine.dispatcher.gathered(&mut machine.lane, &access, address).unwrap();
     drop(right);

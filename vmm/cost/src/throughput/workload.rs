@@ -3,7 +3,6 @@
 //! Two vCPUs start computations, poll, move memory and acknowledge interrupts; the device changes registers,
 //! is busy and sends messages. Of ten records about seven are accesses.
 
-use std::error::Error;
 use std::path::Path as FilePath;
 
 use barscope_device::{BarIndex, Bdf, PciDevice, Region, Space};
@@ -12,7 +11,9 @@ use barscope_trace::definition::{
     Bar, Function, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
 };
 use barscope_trace::event::{AccessEvent, Target};
-use barscope_trace::{Clock, Definition, End, Event, EventKind, Id, Lane, Writer};
+use barscope_trace::{Clock, Definition, End, Event, EventKind, Id, Lane, WriteError, Writer};
+
+use crate::Error;
 
 const BAR0: u64 = 0xfe00_0000;
 const BAR2: u64 = 0x8_0000_0000;
@@ -21,7 +22,7 @@ const BAR2: u64 = 0x8_0000_0000;
 const CODES: usize = 60;
 
 /// Writes a trace of about `records` records.
-pub fn write(path: &FilePath, records: u64) -> Result<(), Box<dyn Error>> {
+pub fn write(path: &FilePath, records: u64) -> Result<(), Error> {
     let writer = Writer::create(path, Clock::Virtual)?;
     let mut guest = Guest::new(&writer)?;
     let mut scenario = 0;
@@ -53,12 +54,12 @@ struct Guest<'a> {
 }
 
 impl<'a> Guest<'a> {
-    fn new(writer: &'a Writer) -> Result<Self, Box<dyn Error>> {
+    fn new(writer: &'a Writer) -> Result<Self, Error> {
         let define = |definition| writer.define(&definition);
         define(Definition::Machine(Machine { guest: "workload".into(), vcpus: 2, memory: 32 << 20 }))?;
         let model = Lab::default();
         let lab = define(Definition::Function(Function {
-            bdf: Bdf::new(0, 4, 0).ok_or("no place")?,
+            bdf: Bdf::from_routing_id(0x20),
             name: "lab".into(),
             vendor: 0x1234,
             device: 0x1ab0,
@@ -118,10 +119,10 @@ impl<'a> Guest<'a> {
             code_size: 64,
             image: None,
         };
-        let codes: Result<Vec<_>, _> =
+        let codes: Result<Vec<_>, WriteError> =
             (0..CODES).map(|at| define(Definition::Instruction(code(at)))).collect();
         let name = |text: String| define(Definition::Text { text });
-        let names: Result<Vec<_>, _> = (0..20).map(|at| name(format!("scenario {at}"))).collect();
+        let names: Result<Vec<_>, WriteError> = (0..20).map(|at| name(format!("scenario {at}"))).collect();
         Ok(Self {
             writer,
             vcpus: [writer.lane(Some(0)), writer.lane(Some(1))],
@@ -139,7 +140,7 @@ impl<'a> Guest<'a> {
         })
     }
 
-    fn record(&mut self, of_device: bool, kind: EventKind) -> Result<u64, Box<dyn Error>> {
+    fn record(&mut self, of_device: bool, kind: EventKind) -> Result<u64, Error> {
         let seq = self.writer.reserve();
         self.time += 1000;
         let vcpu = (!of_device).then_some(self.on);
@@ -149,7 +150,7 @@ impl<'a> Guest<'a> {
         Ok(seq)
     }
 
-    fn access(&mut self, line: usize, write: bool, offset: u64, value: u64) -> Result<u64, Box<dyn Error>> {
+    fn access(&mut self, line: usize, write: bool, offset: u64, value: u64) -> Result<u64, Error> {
         let access = AccessEvent {
             route: self.bar0,
             target: Target::Memory(BAR0 + offset),
@@ -174,14 +175,14 @@ impl<'a> Guest<'a> {
         }
     }
 
-    fn change(&mut self, offset: u64, old: u64, new: u64, cause: u64) -> Result<(), Box<dyn Error>> {
+    fn change(&mut self, offset: u64, old: u64, new: u64, cause: u64) -> Result<(), Error> {
         let (function, region) = (self.lab, Region::BAR0);
         self.record(true, EventKind::Change { function, region, offset, old, new, cause })?;
         Ok(())
     }
 
     /// Memory is moved, a computation is started and waited for, and its interrupt is handled.
-    fn scenario(&mut self, turn: usize) -> Result<(), Box<dyn Error>> {
+    fn scenario(&mut self, turn: usize) -> Result<(), Error> {
         self.on = (turn % 2) as u8;
         let line = |at: usize| (turn + at) % CODES;
         let name = self.names[turn % self.names.len()];

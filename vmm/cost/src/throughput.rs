@@ -1,0 +1,185 @@
+//! How many records a second readers get through on one core, next to one that only reads them.
+
+mod workload;
+
+use std::path::Path;
+use std::time::Duration;
+
+use barscope_analysis::assert::{Engine, Verdict};
+use barscope_analysis::coverage::Coverage;
+use barscope_analysis::print::{JsonPrinter, Printer, TextPrinter};
+use barscope_analysis::stats::Collector;
+use barscope_analysis::view::Viewer;
+use barscope_trace::{Clock, Event, Stream};
+use tempfile::TempDir;
+
+use crate::clock::Stamp;
+use crate::row::{Aim, Row};
+use crate::samples::Samples;
+use crate::{Error, Plan};
+
+/// Turns that everything gets.
+const TURNS: usize = 5;
+/// What printers get, in records: they are slower by far.
+const PRINTED: u64 = 200_000;
+/// Columns of text.
+const WIDTH: usize = 160;
+
+/// Expectations that look at every record, and hold.
+const EXPECTATIONS: &str = r#"
+test "every interrupt is answered"
+  each msi 0: then write BAR0.INT_STATUS {DONE=1} within 1ms
+  never write BAR0.STATUS
+  never access BAR0 pat WB
+  write BAR0.OPCODE at least 100 times
+coverage registers >= 10%
+"#;
+
+/// Reads the trace at this path; how many records it got through.
+type Reader = fn(&Path) -> Result<u64, Error>;
+
+const READ: (&str, Reader, Option<Aim>) = ("read", read_only, None);
+/// Rows, how each comes about, and what it ought to be in millions of records a second.
+const READERS: [(&str, Reader, Option<Aim>); 7] = [
+    READ,
+    ("stats", stats, Some(Aim::at_least(10.0))),
+    ("check", check, Some(Aim::at_least(5.0))),
+    ("views", views, None),
+    ("coverage", coverage, None),
+    ("show-text", text, Some(Aim::at_least(2.0))),
+    ("show-json", json, Some(Aim::at_least(1.0))),
+];
+
+/// Names of rows.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    READERS.into_iter().map(|(name, ..)| name)
+}
+
+/// Measures what the plan asks for. All read the same file, in turns, on this thread.
+pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
+    if !names().any(|name| plan.wants(name)) {
+        return Ok(());
+    }
+    let folder = TempDir::new().map_err(Error::system("a folder for a trace"))?;
+    let path = folder.path().join("workload.trace");
+    workload::write(&path, plan.records)?;
+    let wanted: Vec<_> =
+        READERS.into_iter().filter(|(name, ..)| *name == READ.0 || plan.wants(name)).collect();
+    // Nanoseconds a record.
+    let mut figures = vec![Samples::default(); wanted.len()];
+    for _ in 0..TURNS {
+        for ((_, reader, _), ns) in wanted.iter().zip(&mut figures) {
+            let began = Stamp::now();
+            let records = reader(&path)?;
+            ns.extend(nanoseconds(Stamp::now().since(began), records));
+        }
+    }
+    for ((name, _, aim), ns) in wanted.iter().zip(&figures) {
+        let ratios = ns.over(&figures[0]);
+        let row = Row {
+            value: ns.median().map(|ns| 1000.0 / ns),
+            ratio: ratios.median(),
+            spread: ns.spread(),
+            ..Row::new(name, "M/s")
+        };
+        each(row.aim(*aim));
+    }
+    Ok(())
+}
+
+fn nanoseconds(time: Duration, records: u64) -> f64 {
+    time.as_nanos() as f64 / records as f64
+}
+
+/// Feeds `each` the first events of a trace, at most so many; how many they were.
+fn for_each(path: &Path, most: u64, mut each: impl FnMut(&Stream, &Event)) -> Result<u64, Error> {
+    let mut stream = Stream::open(path)?;
+    let mut done = 0;
+    while done < most
+        && let Some(event) = stream.next()?
+    {
+        each(&stream, &event);
+        done += 1;
+    }
+    Ok(done)
+}
+
+fn read_only(path: &Path) -> Result<u64, Error> {
+    let mut sum = 0;
+    let done = for_each(path, u64::MAX, |_, event| sum ^= event.device_ns)?;
+    std::hint::black_box(sum);
+    Ok(done)
+}
+
+fn stats(path: &Path) -> Result<u64, Error> {
+    let mut stream = Stream::open(path)?;
+    let mut collector = Collector::default();
+    while let Some(event) = stream.next()? {
+        collector.add(stream.definitions(), &event);
+    }
+    let stats = collector.finish(&stream.info());
+    std::hint::black_box(stats.text(80, 20, false));
+    Ok(stats.records)
+}
+
+fn check(path: &Path) -> Result<u64, Error> {
+    let suite = barscope_analysis::expectation::parse("workload.expect", EXPECTATIONS);
+    let mut engine = Engine::new(suite.map_err(|diagnostic| Error::Workload(diagnostic.to_string()))?);
+    let mut stream = Stream::open(path)?;
+    let mut viewer = Viewer::default();
+    let mut done = 0;
+    while let Some(event) = stream.next()? {
+        engine.take(stream.definitions(), &viewer.view(stream.definitions(), &event));
+        done += 1;
+    }
+    let findings = engine.finish(&stream.info());
+    let failed = findings.into_list().into_iter().find(|finding| !matches!(finding.verdict, Verdict::Pass));
+    failed.map_or(Ok(done), |failed| Err(Error::Workload(format!("{failed:?}"))))
+}
+
+fn views(path: &Path) -> Result<u64, Error> {
+    let mut viewer = Viewer::default();
+    for_each(path, u64::MAX, |stream, event| {
+        std::hint::black_box(viewer.view(stream.definitions(), event));
+    })
+}
+
+fn coverage(path: &Path) -> Result<u64, Error> {
+    let mut viewer = Viewer::default();
+    let mut coverage = Coverage::default();
+    for_each(path, u64::MAX, |stream, event| coverage.add(&viewer.view(stream.definitions(), event)))
+}
+
+fn text(path: &Path) -> Result<u64, Error> {
+    printed(path, |clock| Box::new(TextPrinter::new(std::io::sink(), clock, WIDTH, false)))
+}
+
+fn json(path: &Path) -> Result<u64, Error> {
+    printed(path, |clock| Box::new(JsonPrinter::new(std::io::sink(), clock)))
+}
+
+fn printed(path: &Path, make: fn(Clock) -> Box<dyn Printer>) -> Result<u64, Error> {
+    let mut printer = make(Clock::Virtual);
+    let mut viewer = Viewer::default();
+    for_each(path, PRINTED, |stream, event| {
+        // Nothing is ever wrong with the sink.
+        let _ = printer.print(stream.definitions(), &viewer.view(stream.definitions(), event));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_readers_get_through_the_workload_and_its_expectations_hold() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("trace");
+        workload::write(&path, 10_000).unwrap();
+        let records = read_only(&path).unwrap();
+        assert!((10_000..10_100).contains(&records), "{records}");
+        for (name, reader, _) in READERS {
+            assert_eq!(reader(&path).unwrap(), records, "{name}");
+        }
+    }
+}
