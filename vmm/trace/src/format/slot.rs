@@ -82,6 +82,7 @@ pub(crate) fn slots_of(head: u64) -> usize {
 
 /// The event that `words` and the word after them stand for, if there is one; `None` if no writer of this version
 /// wrote them.
+#[inline]
 pub(crate) fn decode(words: &Words, more: u64) -> Option<Event> {
     let [head, order, host_ns, device_ns, ..] = *words;
     Some(Event {
