@@ -131,9 +131,9 @@ impl PciDevice for Adder {
         *self.register("RUNS") = self.0[9].wrapping_add(1);
     }
 
-    fn interrupts(&self) -> u32 {
-        // Causes share the only message.
-        self.0[4] & self.0[5]
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        // Bit n is cause n. They share the only message.
+        pending.insert_mask((self.0[4] & self.0[5]).into());
     }
 
     fn peek(&self, _: Region, at: u64) -> Option<u64> {
