@@ -64,13 +64,13 @@ impl PciDevice for Adder {
 
     fn header(&self) -> ConfigHeader {
         let bars = vec![BarSpec::memory32(BarIndex::BAR0, 4096)];
-        let msi = Some(MsiSpec::new(1));
+        let capabilities = vec![MsiSpec::new(1).into()];
         ConfigHeader {
             vendor: 0x1234,
             device: 0x1ab3,
             class: 0xff_0000,
             bars,
-            msi,
+            capabilities,
             ..Default::default()
         }
     }

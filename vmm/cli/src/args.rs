@@ -84,7 +84,7 @@ pub enum Action {
     Bench(Bench),
     /// Tell the language of filters and expectation files, as Markdown.
     Language,
-    /// List devices with their regions, registers and options, as Markdown.
+    /// List devices with their regions, registers and options, and what files describe.
     Devices(Devices),
     /// Touch a device without a driver: no kernel and no virtual machine, only its registers, memory and time.
     Poke(Poke),
@@ -218,9 +218,26 @@ pub struct Nested {
 /// Options of `devices`.
 #[derive(clap::Args)]
 pub struct Devices {
-    /// Only these devices
-    #[arg(value_name = "NAME")]
+    /// Only these devices, and those that these files describe
+    #[arg(value_name = "NAME|FILE.toml")]
     pub names: Vec<String>,
+
+    /// How to print
+    #[arg(long, default_value = "markdown")]
+    pub format: DevicesFormat,
+
+    /// Of a device of several functions, the one to print as a file
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..8))]
+    pub function: Option<u8>,
+}
+
+/// How devices are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DevicesFormat {
+    /// Tables for people.
+    Markdown,
+    /// The file that describes one device, as docs/register-maps.md says.
+    Toml,
 }
 
 /// Options of `show`.

@@ -62,9 +62,12 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
-    /// A filter or an expectation says something that can't be understood.
+    /// A filter, an expectation or a description says something that can't be understood.
     #[error("{0}")]
     Diagnostic(String),
+    /// What is asked of a device doesn't suit it.
+    #[error("{0}")]
+    Devices(String),
     /// A report can't be written.
     #[error("cannot write {}", path.display())]
     Report {
@@ -147,6 +150,7 @@ impl Failure {
             | Failure::Guest(GuestError::File { .. })
             | Failure::File { .. }
             | Failure::Diagnostic(_)
+            | Failure::Devices(_)
             | Failure::Report { .. }
             | Failure::Explain(_)
             | Failure::BusFull

@@ -1,10 +1,11 @@
 //! Two vCPUs that access a function each at the same time: what one waits for the other.
 
+use crate::bare::{self, Registers};
 use crate::blocks::{self, Run};
 use crate::image::{LAB, Loop, Op};
 use crate::ours::{self, Record, Setup};
 use crate::row::{Aim, Row};
-use crate::{Error, Plan, bare};
+use crate::{Error, Plan};
 
 const BARE: &str = "two-vcpus-bare";
 const TRACED: &str = "two-vcpus-traced";
@@ -26,7 +27,7 @@ pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Erro
             let times = if traced {
                 ours::times(&image, Setup { device: ours::LAB, cpus: CPUS, record: Record::Traced })?
             } else {
-                bare::times(&image, LAB.id, CPUS)?
+                bare::times(&image, LAB.id, CPUS, Registers::Kept)?
             };
             Ok(blocks::each(times.into_iter().max().unwrap_or_default(), made))
         };

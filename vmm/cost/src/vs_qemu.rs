@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::bare::{self, Registers};
 use crate::blocks::{self, Run};
 use crate::image::{LIVENESS, Loop, Op};
 use crate::ours::{self, Device, Record, Setup};
 use crate::row::{Aim, Row};
-use crate::{Error, Plan, bare, qemu};
+use crate::{Error, Plan, qemu};
 
 const BARE: &str = "edu-bare";
 const QEMU: &str = "qemu";
@@ -49,7 +50,7 @@ fn rows(plan: &Plan, ring: u8, op: Op) -> Result<Vec<Row>, Error> {
         })
     };
     let runs = [
-        ns(|image| Ok(bare::times(image, LIVENESS.function.id, 1)?[0])),
+        ns(|image| Ok(bare::times(image, LIVENESS.function.id, 1, Registers::Kept)?[0])),
         ns(|image| qemu::time(image, false)),
         ns(|image| qemu::time(image, true)),
         ns(|image| {
