@@ -64,13 +64,13 @@ impl PciDevice for Adder {
 
     fn header(&self) -> ConfigHeader {
         let bars = vec![BarSpec::memory32(BarIndex::BAR0, 4096)];
-        let msi = Some(MsiSpec::new(1));
+        let capabilities = vec![MsiSpec::new(1).into()];
         ConfigHeader {
             vendor: 0x1234,
             device: 0x1ab3,
             class: 0xff_0000,
             bars,
-            msi,
+            capabilities,
             ..Default::default()
         }
     }
@@ -131,9 +131,9 @@ impl PciDevice for Adder {
         *self.register("RUNS") = self.0[9].wrapping_add(1);
     }
 
-    fn interrupts(&self) -> u32 {
-        // Causes share the only message.
-        self.0[4] & self.0[5]
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        // Bit n is cause n. They share the only message.
+        pending.insert_mask((self.0[4] & self.0[5]).into());
     }
 
     fn peek(&self, _: Region, at: u64) -> Option<u64> {
