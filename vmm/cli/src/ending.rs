@@ -118,7 +118,7 @@ pub enum Failure {
     Explain(#[from] barscope_analysis::explain::ExplainError),
     /// Something can't be measured.
     #[error(transparent)]
-    Cost(#[from] barscope_cost::Error),
+    Cost(barscope_cost::Error),
     /// The thread that prints is gone.
     #[error(
         "the thread that prints ended without an answer: please report it, with the command and {BACKTRACE}"
@@ -164,6 +164,15 @@ impl Failure {
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
             Failure::Cost(_) | Failure::Lost | Failure::Print(_) => Code::Host,
+        }
+    }
+}
+
+impl From<barscope_cost::Error> for Failure {
+    fn from(error: barscope_cost::Error) -> Self {
+        match error {
+            barscope_cost::Error::Print(source) => Failure::Print(source),
+            error => Failure::Cost(error),
         }
     }
 }

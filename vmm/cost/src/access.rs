@@ -5,7 +5,7 @@ use crate::blocks::{self, Run};
 use crate::image::{self, Loop, Op, Place};
 use crate::ours::{self, Device, LAB, Record, Setup};
 use crate::row::{Aim, Row};
-use crate::{Error, Plan};
+use crate::{Each, Error, Plan};
 
 /// A way in which the loop runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Measures what the plan asks for, next to the bare loop. Blocks of all ways take turns.
-pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
+pub(crate) fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
     for ring in [0, 3] {
         for op in Op::ALL {
             let wanted = |way: &Way| way.takes(op) && plan.wants(way.name());
@@ -122,7 +122,7 @@ pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Erro
             for (way, ns) in ways.iter().zip(&figures) {
                 let base = (*way != Way::Bare).then_some(&figures[0]);
                 let row = Row::of_blocks(way.name(), "ns", ns, base).of(ring, op);
-                each(row.aim(way.aim()));
+                each(row.aim(way.aim()))?;
             }
         }
     }

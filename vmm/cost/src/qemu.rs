@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use barscope_vmm::debian;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::Timespec;
 use tempfile::TempDir;
 
 use crate::Error;
@@ -41,6 +43,11 @@ const MARKS: &str = "isa-debugcon,chardev=marks,iobase=0xe9";
 const THREAD: &str = "CPU 0/KVM";
 /// What it records of accesses to devices.
 const EVENTS: [&str; 2] = ["memory_region_ops_read", "memory_region_ops_write"];
+/// How often a loop is run whose marks come late, and by what part of its time they may.
+const TRIES: usize = 5;
+const LATE: f64 = 0.01;
+/// Seconds that a mark may take to come.
+const LIMIT: i64 = 60;
 
 /// Ends with QEMU's process.
 struct Process(Child);
@@ -72,10 +79,6 @@ pub fn time(image: &[u8], traced: bool) -> Result<Duration, Error> {
     }
     Ok(best.time)
 }
-
-/// How often a loop is run whose marks come late, and by what part of its time they may.
-const TRIES: usize = 5;
-const LATE: f64 = 0.01;
 
 /// A loop's time.
 #[derive(Clone, Copy)]
@@ -117,6 +120,10 @@ fn between_marks(mut marks: ChildStdout, process: u32) -> io::Result<Timed> {
 /// When the next mark came, and how much later this thread, which waited for a processor, saw it.
 fn arrival(marks: &mut ChildStdout) -> io::Result<(Instant, Duration)> {
     let asleep = Stamp::now();
+    let limit = Timespec { tv_sec: LIMIT, tv_nsec: 0 };
+    if poll(&mut [PollFd::new(marks, PollFlags::IN)], Some(&limit))? == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
     marks.read_exact(&mut [0])?;
     let awake = Stamp::now();
     let came = asleep.at() + awake.since(asleep);
@@ -137,6 +144,6 @@ fn schedstat(process: u32) -> io::Result<String> {
 fn ended(folder: &Path) -> Error {
     let complaints = fs::read_to_string(folder.join("complaints")).unwrap_or_default();
     let said = complaints.lines().find(|line| !line.contains(": warning: "));
-    let what = said.unwrap_or("it ended before its second mark").to_owned();
+    let what = said.unwrap_or("its second mark did not come").to_owned();
     Error::Guest { machine: "QEMU", what }
 }
