@@ -10,9 +10,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::time::{ClockId, clock_gettime};
 
 use self::blocks::{Block, Blocks};
 use self::stream::DefinitionStream;
@@ -37,7 +37,8 @@ struct Shared {
     path: PathBuf,
     /// Whether events are stored.
     events: bool,
-    began: Instant,
+    /// The host's monotonic clock when the trace began, in nanoseconds.
+    began_ns: u64,
     header: Mapping,
     counters: Counters,
     finished: AtomicBool,
@@ -115,7 +116,7 @@ impl Writer {
         Ok(Self(Arc::new(Shared {
             path: path.to_owned(),
             events: options.events,
-            began: Instant::now(),
+            began_ns: monotonic_ns(),
             header,
             counters: Counters { next_seq: AtomicU64::new(1), device_ns: AtomicU64::new(0) },
             finished: AtomicBool::new(false),
@@ -215,7 +216,7 @@ impl Writer {
         if !self.0.events {
             return 0;
         }
-        u64::try_from(self.0.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        monotonic_ns() - self.0.began_ns
     }
 
     /// Ends the trace: states how, closes what is open, gives unused space back. Later records and
@@ -265,6 +266,13 @@ impl Writer {
     pub fn check_file(&self) -> Result<(), WriteError> {
         self.0.check_file(&self.0.blocks.lock())
     }
+}
+
+/// The host's monotonic clock in nanoseconds: it is read twice an access, and never goes back.
+#[inline]
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// Refuses a file that is there, holds something, and isn't a trace.
