@@ -12,7 +12,6 @@ use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::WriteError;
-use super::upkeep::Chore;
 use crate::format::{
     BLOCK_BYTES, BLOCK_SLOTS, BLOCK_WORDS, BlockKind, CHUNK_BYTES, HEADER_BYTES, SEALED, SLOT_BYTES,
     SLOT_WORDS, block, block_checksum, slot,
@@ -43,6 +42,14 @@ pub(super) fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> 
 const AHEAD: usize = 2;
 /// How many full blocks wait for their checksums at most: a lane that fills them faster closes its own.
 const WAITING: usize = 8;
+
+/// Something to be done for a block.
+pub(super) enum Chore {
+    /// Its pages are to be there when records come.
+    Populate(Block),
+    /// It is full.
+    Close(Block),
+}
 
 /// Hands out blocks. A chunk stays mapped while one of its blocks is open: a process has few mappings (Linux's
 /// `vm.max_map_count`, 65,530 unless told otherwise), and what is mapped counts as its memory.

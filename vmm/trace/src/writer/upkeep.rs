@@ -6,16 +6,8 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{Builder, JoinHandle};
 
-use super::blocks::{Block, Blocks};
+use super::blocks::{Blocks, Chore};
 use super::lock;
-
-/// Something to be done for a block.
-pub(super) enum Chore {
-    /// Its pages are to be there when records come.
-    Populate(Block),
-    /// It is full.
-    Close(Block),
-}
 
 /// The blocks, and a word to the thread that there is something to do. Shared between lanes, who defines, and that
 /// thread.
