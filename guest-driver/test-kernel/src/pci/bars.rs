@@ -224,9 +224,14 @@ fn wanted(config: Config, function: Address, index: usize) -> Option<Wanted> {
     } else {
         (Kind::Narrow, MEMORY_ADDRESS)
     };
-    // The lowest writable bit is the size, whatever the bits above it are.
+    // The lowest writable bit is the size, whatever the bits above it are. Counted by shifts, since `tzcnt` isn't
+    // among the instructions that every KVM emulates.
     let mask = u64::from(high) << 32 | u64::from(low & address_bits);
-    Some(Wanted { kind, bits: mask.trailing_zeros() as u8 & 63 })
+    let mut bits = 0;
+    while bits < 63 && core::hint::black_box(mask >> bits) & 1 == 0 {
+        bits += 1;
+    }
+    Some(Wanted { kind, bits })
 }
 
 /// Gives BAR `index` an address.
