@@ -102,9 +102,10 @@ fn a_device_answers_without_a_processor_and_does_dma_when_time_has_passed() {
     assert_eq!(byte, [1]);
     let events = events(&folder, bare);
     let accesses = events.iter().filter(|event| matches!(event.kind, EventKind::Access(_)));
-    // Bus mastering, the write, the read; nobody made them.
+    // Bus mastering, the write, the read; no processor made them.
     assert_eq!(accesses.map(|event| event.vcpu).collect::<Vec<_>>(), [None; 3]);
     assert!(events.iter().any(|event| matches!(event.kind, EventKind::Dma { address: 0x1000, .. })));
+    assert!(events.is_sorted_by_key(|event| event.device_ns), "time goes back: {events:?}");
 }
 
 #[test]

@@ -32,11 +32,13 @@ impl<P: Platform> Dispatcher<P> {
     /// As [`Dispatcher::idle`].
     pub fn wait(&self, lane: &mut Lane, nanoseconds: u64) -> Result<(), HostError> {
         let until = self.now().saturating_add(nanoseconds);
+        // From one deadline to the next: time in a trace doesn't go back.
+        while let Some(deadline) = self.deadlines.earliest().filter(|deadline| *deadline <= until) {
+            self.clock.jump(deadline);
+            self.run_timers(lane, deadline)?;
+        }
         if self.clock.jump(until) {
             self.record(lane, None, until, EventKind::ClockJump { to_ns: until })?;
-            while self.deadlines.earliest().is_some_and(|deadline| deadline <= until) {
-                self.run_timers(lane, until)?;
-            }
         }
         Ok(())
     }
