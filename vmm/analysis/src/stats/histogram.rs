@@ -49,14 +49,21 @@ impl Histogram {
     }
 
     /// The same, by who knows its bucket.
+    #[inline]
     pub(super) fn add_in(&mut self, bucket: usize, value: u64) {
-        if bucket >= self.buckets.len() {
-            self.buckets.resize(bucket + 1, 0);
+        match self.buckets.get_mut(bucket) {
+            Some(count) => *count += 1,
+            None => self.add_first(bucket),
         }
-        self.buckets[bucket] += 1;
         self.count += 1;
         self.total = self.total.saturating_add(value);
         self.max = self.max.max(value);
+    }
+
+    #[cold]
+    fn add_first(&mut self, bucket: usize) {
+        self.buckets.resize(bucket + 1, 0);
+        self.buckets[bucket] = 1;
     }
 
     /// Adds what another one counted.

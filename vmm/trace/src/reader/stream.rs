@@ -156,17 +156,18 @@ impl Stream {
 
     /// Puts the block with the next event last, and says how far it may be read; false if there is none.
     fn turn_to_next_block(&mut self) -> Result<bool, ReadError> {
-        for read in self.open.extract_if(.., |block| block.next_seq() == u64::MAX) {
+        // No other was read from.
+        if let Some(read) = self.open.pop_if(|block| block.next_seq() == u64::MAX) {
             self.spare.push(read.slots.into_buffer());
         }
         loop {
-            self.open.sort_unstable_by_key(|block| std::cmp::Reverse(block.next_seq()));
-            let lowest = self.open.last().map(OpenBlock::next_seq);
+            let (lowest, other) = self.lowest_open();
             let unopened = self.blocks.get(self.opened).copied();
             match (lowest, unopened) {
                 (None, None) => return Ok(false),
-                (Some(lowest), unopened) if unopened.is_none_or(|block| block.first() > lowest) => {
-                    let other = self.open.iter().rev().nth(1).map_or(u64::MAX, OpenBlock::next_seq);
+                (Some((at, lowest)), unopened) if unopened.is_none_or(|block| block.first() > lowest) => {
+                    let last = self.open.len() - 1;
+                    self.open.swap(at, last);
                     self.limit = other.min(unopened.map_or(u64::MAX, |block| block.first()));
                     // Two blocks that claim the same number: one of them is damaged.
                     self.limit = self.limit.max(lowest + 1);
@@ -186,6 +187,23 @@ impl Stream {
                 (Some(_), None) => unreachable!("no unopened block is none before the lowest"),
             }
         }
+    }
+
+    /// Which open block has the next event, and that event's sequence number; and the lowest one of the others.
+    fn lowest_open(&self) -> (Option<(usize, u64)>, u64) {
+        let mut lowest = None;
+        let mut other = u64::MAX;
+        for (at, block) in self.open.iter().enumerate() {
+            let seq = block.next_seq();
+            match lowest {
+                Some((_, known)) if seq >= known => other = other.min(seq),
+                known => {
+                    other = known.map_or(other, |(_, known)| known);
+                    lowest = Some((at, seq));
+                }
+            }
+        }
+        (lowest, other)
     }
 
     /// The events of a block; `None` if it is damaged.
