@@ -44,6 +44,7 @@ impl AccessSize {
     }
 
     /// Number of bytes.
+    #[inline]
     pub const fn bytes(self) -> u64 {
         1 << self as u32
     }
@@ -54,6 +55,7 @@ impl AccessSize {
     }
 
     /// A one for each bit.
+    #[inline]
     pub const fn mask(self) -> u64 {
         low_bytes(self.bytes())
     }

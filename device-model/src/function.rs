@@ -8,7 +8,7 @@ use self::report::Watched;
 use crate::address::Region;
 use crate::backing::Backing;
 use crate::bar::BarSpec;
-use crate::capability::{ActiveCapabilities, MsixSpec};
+use crate::capability::ActiveCapabilities;
 use crate::config::{ConfigSpace, HEADER_TYPE, HEADER_TYPE_MULTI_FUNCTION};
 use crate::device::PciDevice;
 use crate::effect::{Decode, Effect};
@@ -78,7 +78,7 @@ impl PciFunction {
         let untrapped = regions
             .filter(|region| device.memory(*region).is_some() || device.backing(*region) != Backing::Trapped)
             .collect();
-        let register_maps = register_maps(&*device, &header);
+        let register_maps = header.with_msix_registers(device.register_maps().to_vec());
         if let Err(error) = register::check(&register_maps, |region| header.region_size(region)) {
             panic!("{}: {error}", device.name());
         }
@@ -194,22 +194,6 @@ impl PciFunction {
         let rom = self.rom.iter().map(|rom| (Region::Rom, rom.decode(&self.config)));
         bars.chain(rom).map(move |(region, decode)| (region, decode.filter(|_| awake)))
     }
-}
-
-/// The device's maps, with the registers of MSI-X in the maps of their BARs.
-fn register_maps(device: &dyn PciDevice, header: &ConfigHeader) -> Vec<RegisterMap> {
-    let mut maps = device.register_maps().to_vec();
-    for added in header.msix().into_iter().flat_map(MsixSpec::register_maps) {
-        match maps.iter_mut().find(|map| map.region == added.region) {
-            Some(map) => {
-                let registers = map.registers.to_mut();
-                registers.extend(added.registers.into_owned());
-                registers.sort_by_key(|register| register.offset);
-            }
-            None => maps.push(added),
-        }
-    }
-    maps
 }
 
 #[cfg(test)]

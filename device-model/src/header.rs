@@ -13,6 +13,7 @@ use crate::bar::{self, BarSpec};
 use crate::capability::{Capability, ExpressSpec, MsiSpec, MsixSpec, Placed};
 use crate::extended::ExtendedCapability;
 use crate::masked_bytes::PrivateBytes;
+use crate::register::RegisterMap;
 use crate::rom;
 pub(crate) use layout::Laid;
 
@@ -99,6 +100,21 @@ impl ConfigHeader {
             Region::Rom => self.rom.map(u64::from),
             Region::Config => Some(4096),
         }
+    }
+
+    /// A device's register maps, with the registers of MSI-X in those of their BARs.
+    pub(crate) fn with_msix_registers(&self, mut maps: Vec<RegisterMap>) -> Vec<RegisterMap> {
+        for added in self.msix().into_iter().flat_map(MsixSpec::register_maps) {
+            match maps.iter_mut().find(|map| map.region == added.region) {
+                Some(map) => {
+                    let registers = map.registers.to_mut();
+                    registers.extend(added.registers.into_owned());
+                    registers.sort_by_key(|register| register.offset);
+                }
+                None => maps.push(added),
+            }
+        }
+        maps
     }
 
     /// Checks that such a function can exist.

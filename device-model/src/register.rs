@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::access_size::AccessSize;
 use crate::address::Region;
 use crate::refused::Refused;
-pub(crate) use check::check;
 pub use check::{BadField, BadMap};
+pub(crate) use check::{Place, check};
 
 /// Access rights to a register, and side effects.
 ///
@@ -43,6 +43,16 @@ pub enum Access {
 }
 
 impl Access {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::ReadOnly,
+        Self::ReadWrite,
+        Self::WriteOneToClear,
+        Self::WriteOnly,
+        Self::ReadSideEffect,
+        Self::ReadWriteSideEffect,
+    ];
+
     /// The usual abbreviation in register tables.
     pub const fn abbreviation(self) -> &'static str {
         match self {

@@ -1,8 +1,13 @@
 //! Does a device stay usable whatever it is told?
 
 use anyhow::Result;
+use barscope_analysis::assert::read;
 use barscope_bench::Bench;
+use barscope_device::Entry;
 use barscope_devices::catalog;
+use barscope_devices::edu::Edu;
+use barscope_devices::lab::Lab;
+use barscope_devices::ticker::Ticker;
 use barscope_trace::EventKind;
 use barscope_vmm::Stop;
 
@@ -57,5 +62,50 @@ fn a_scenario_that_is_left_out_is_named_with_the_reason() -> Result<()> {
             "two-vcpus, since there is no second CPU",
         ]
     );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs this machine's /dev/kvm"]
+fn without_a_lab_the_test_kernel_plays_what_any_device_allows() -> Result<()> {
+    let run = Bench::test_kernel().device("edu", &[])?.run()?;
+
+    assert!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
+    assert_eq!(left_out(&run), ["47 scenarios, since there is no lab"]);
+    run.expect("every-bar").sequence([read("BAR0.ID").value(0x0100_00ed)]).assert_passed();
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs this machine's /dev/kvm"]
+fn a_scenario_that_is_asked_for_by_name_fails_without_its_device() -> Result<()> {
+    for scenario in ["probe", "interrupt", "half-in-memory", "shared-line", "two-vcpus"] {
+        let run = Bench::test_kernel().device("edu", &[])?.scenario(scenario).run()?;
+
+        assert!(matches!(run.stop, Stop::Exit { status: 1 }), "{scenario}: {:?}", run.stop);
+        let views = run.trace.views();
+        let reason = views.all().iter().find(|view| matches!(view.kind, EventKind::ScenarioEnd { .. }));
+        assert_eq!(reason.and_then(|view| view.text()), Some("there is no lab"), "{scenario}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs this machine's /dev/kvm"]
+fn functions_of_one_device_share_its_number_and_nothing_else() -> Result<()> {
+    let entry = Entry::of_functions("pair", "a lab and an edu", |_| {
+        vec![Box::new(Lab::default()), Box::new(Edu::default()), Box::new(Ticker::default())]
+    });
+    let run = Bench::test_kernel().entry(entry, &[])?.scenario("probe").scenario("every-bar").run()?;
+
+    assert!(matches!(run.stop, Stop::Exit { status: 0 }), "{:?}", run.stop);
+    let functions = run.trace.definitions().functions();
+    let functions = functions.map(|(_, function)| format!("{} {}", function.bdf, function.name));
+    let expected = ["00:00.0 host-bridge", "00:04.0 lab", "00:04.1 edu", "00:04.2 ticker"];
+    assert_eq!(functions.collect::<Vec<_>>(), expected);
+    let reads = [read("lab.BAR0.ID").value(0x3142_414c), read("edu.BAR0.ID").value(0x0100_00ed)];
+    for read in reads {
+        run.expect("every-bar").sequence([read]).assert_passed();
+    }
     Ok(())
 }

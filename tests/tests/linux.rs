@@ -223,9 +223,11 @@ const LSPCI: [&str; 24] = [
 
 #[test]
 #[ignore = "needs QEMU, Debian's kernel, its headers and lspci"]
-fn on_linux_lspci_shows_the_device_as_designed() -> Result<()> {
+fn on_linux_lspci_shows_the_device_as_designed_and_its_second_function() -> Result<()> {
     let program = path::absolute(in_debian("usr/bin/lspci")?)?;
-    let run = run(&["--quiet", "--program", &format!("{} -vvv -nn", program.display())])?;
+    let program = format!("{} -vvv -nn", program.display());
+    let devices = ["--device", "lab,bdf=00:04.0", "--device", "ticker,bdf=00:04.1"];
+    let run = run(&[&["--quiet", "--program", &program], &devices[..]].concat())?;
     ensure!(run.ended.code == Some(0), "{}\n{}", run.ended.stdout, run.ended.stderr);
     // A paragraph for each function.
     let said = run.console.replace('\r', "");
@@ -237,6 +239,9 @@ fn on_linux_lspci_shows_the_device_as_designed() -> Result<()> {
         let at = rest.find(part).with_context(|| format!("no {part:?}, or not in its place, in:\n{lab}"))?;
         rest = &rest[at + part.len()..];
     }
+    let second = said.split("\n\n").find(|text| text.contains("00:04.1 Class [0880]: Device [1234:1ab2]"));
+    let second = second.with_context(|| format!("no second function in:\n{said}"))?;
+    ensure!(second.contains("Region 0: Memory at "), "{second}");
     for wrong in ["<unassigned>", "<ignored>", "rev ff", "access denied", "Unknown header", "<chain "] {
         ensure!(!said.contains(wrong), "{wrong:?} in:\n{said}");
     }

@@ -106,6 +106,24 @@ fn addresses_that_guests_could_not_find_are_refused() -> Result<()> {
 
 #[test]
 #[ignore = "needs this machine's /dev/kvm"]
+fn bars_that_find_no_room_are_refused_with_the_sums() -> Result<()> {
+    // BAR0 of edu has 1 MiB, below 4 GiB: as many as bus 0 has places for, but for the host bridge's device.
+    let places = (1..32).flat_map(|device| (0..8).map(move |function| (device, function)));
+    let devices = places.flat_map(|(device, function)| {
+        ["--device".to_owned(), format!("edu,bdf=00:{device:02x}.{function}")]
+    });
+    let devices: Vec<_> = devices.collect();
+    let devices: Vec<_> = devices.iter().map(String::as_str).collect();
+    let words = [
+        "error: the devices ask for 248 MiB below 4 GiB: edu at 00:01.0 BAR0 1 MiB, ",
+        ", and 240 more with 240 MiB; the window there holds 236 MiB",
+    ];
+    fails(&Session::new()?, &devices, 2, &words)?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs this machine's /dev/kvm"]
 fn a_guest_finds_both_functions_of_a_device() -> Result<()> {
     let devices = ["--device", "lab,bdf=00:04.0", "--device", "ticker,bdf=00:04.1"];
     let arguments = [&devices[..], &["--scenario", "shared-line", "--scenario", "sub-page-bar"]].concat();

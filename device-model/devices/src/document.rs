@@ -1,9 +1,10 @@
-//! A device's documentation, from the data that the device itself runs on.
+//! A device's documentation, from the data that the device itself runs on, or from a file's.
 
 use std::fmt::Write;
 
 use barscope_device::{
-    ConfigHeader, Entry, Field, OptionSpec, PciDevice, Region, Register, RegisterMap, Space,
+    BarSpec, ConfigHeader, Description, Entry, Field, OptionSpec, PciDevice, Region, Register, RegisterMap,
+    Space,
 };
 
 /// Identity, capabilities, regions, registers and options of a device without any of its options given,
@@ -12,11 +13,11 @@ pub fn markdown(entry: &Entry) -> String {
     let mut out = format!("## {}\n\n", entry.name);
     // Writing to a string can't fail.
     let _ = match &*entry.with_defaults() {
-        [device] => write!(out, "{}: {}.\n\n{}", identity(&**device), entry.summary, body(&**device)),
+        [device] => write!(out, "{}: {}.\n\n{}", identity(&device.header()), entry.summary, body(&**device)),
         functions => {
             let _ = writeln!(out, "{} functions: {}.", functions.len(), entry.summary);
             functions.iter().enumerate().try_for_each(|(number, device)| {
-                let (name, identity, body) = (device.name(), identity(&**device), body(&**device));
+                let (name, identity, body) = (device.name(), identity(&device.header()), body(&**device));
                 write!(out, "\n### Function {number}: {name}\n\n{identity}.\n\n{body}")
             })
         }
@@ -27,20 +28,35 @@ pub fn markdown(entry: &Entry) -> String {
     out
 }
 
-fn identity(device: &dyn PciDevice) -> String {
-    let ConfigHeader { vendor, device, class, .. } = device.header();
+/// The same of a description, which has no options, and doesn't say how regions are accessed.
+pub fn described(description: &Description) -> String {
+    let header = description.header();
+    let summary = match description.summary() {
+        "" => String::new(),
+        summary => format!(": {summary}"),
+    };
+    let body = function(header, description.register_maps(), None);
+    format!("## {}\n\n{}{summary}.\n\n{body}", description.name(), identity(header))
+}
+
+fn identity(header: &ConfigHeader) -> String {
+    let ConfigHeader { vendor, device, class, .. } = header;
     format!("{vendor:04x}:{device:04x}, class {class:06x}")
 }
 
-/// Capabilities, regions and registers of a function.
 fn body(device: &dyn PciDevice) -> String {
-    let (mut out, header) = (String::new(), device.header());
-    let capabilities = capabilities(&header);
+    function(&device.header(), device.register_maps(), Some(device))
+}
+
+/// Capabilities, regions and registers of a function; how regions are accessed if there is a device to say so.
+fn function(header: &ConfigHeader, maps: &[RegisterMap], device: Option<&dyn PciDevice>) -> String {
+    let mut out = String::new();
+    let capabilities = capabilities(header);
     if !capabilities.is_empty() {
         let _ = writeln!(out, "Interrupts and capabilities: {}.\n", capabilities.join(", "));
     }
-    out += &regions(&header, device);
-    for map in device.register_maps() {
+    out += &regions(header, device);
+    for map in maps {
         let _ = write!(out, "\n{}:\n\n{}", map.region, registers(map));
     }
     out
@@ -76,7 +92,7 @@ pub fn registers(map: &RegisterMap) -> String {
             && !own_row(&field)
             && let Some(last) = rows.last_mut()
         {
-            last[5] = format!("{}: {}", last[5], values(field));
+            last[5] = told(&last[5], field);
         }
     }
     table(&rows)
@@ -91,12 +107,17 @@ fn bits(lsb: u8, width: u8) -> String {
 }
 
 fn meaning(field: &Field) -> String {
-    if field.values.is_empty() { field.doc.to_string() } else { format!("{}: {}", field.doc, values(field)) }
+    told(&field.doc, field)
 }
 
-fn values(field: &Field) -> String {
+/// What a field is for, and its named values.
+fn told(doc: &str, field: &Field) -> String {
     let values: Vec<String> = field.values.iter().map(|(value, name)| format!("{value} {name}")).collect();
-    values.join(", ")
+    match (doc, &*values.join(", ")) {
+        (doc, "") => doc.to_owned(),
+        ("", values) => values.to_owned(),
+        (doc, values) => format!("{doc}: {values}"),
+    }
 }
 
 fn capabilities(header: &ConfigHeader) -> Vec<String> {
@@ -106,21 +127,33 @@ fn capabilities(header: &ConfigHeader) -> Vec<String> {
     pin.into_iter().chain(standard).chain(extended).collect()
 }
 
-fn regions(header: &ConfigHeader, device: &dyn PciDevice) -> String {
-    let mut rows = vec![["region", "size", "kind", "accesses"].map(str::to_owned)];
-    rows.extend(header.bars.iter().map(|bar| {
-        let width = if bar.wide { "64-bit" } else { "32-bit" };
+fn regions(header: &ConfigHeader, device: Option<&dyn PciDevice>) -> String {
+    let bars = header.bars.iter().map(|bar| {
+        let width = match (bar.wide, bar.below_1_mib) {
+            (true, _) => "64-bit",
+            (false, true) => "below-1-MiB",
+            (false, false) => "32-bit",
+        };
         let kind = match (bar.space, bar.prefetchable) {
             (Space::Io, _) => "I/O ports".to_owned(),
             (Space::Memory, false) => format!("{width} memory"),
             (Space::Memory, true) => format!("{width} memory, prefetchable"),
         };
-        [bar.region().to_string(), size(bar.size), kind, device.backing(bar.region()).to_string()]
-    }));
-    rows.extend(header.rom.map(|bytes| {
-        let backing = device.backing(Region::Rom).to_string();
-        [Region::Rom.to_string(), size(bytes.into()), "expansion ROM".to_owned(), backing]
-    }));
+        (bar.region(), bar.size, kind)
+    });
+    let rom = header.rom.map(|bytes| (Region::Rom, bytes.into(), "expansion ROM".to_owned()));
+    let regions = bars.chain(rom).map(|(region, bytes, kind)| [region.to_string(), size(bytes), kind]);
+    let columns = ["region", "size", "kind"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(columns).chain(regions).collect();
+    let Some(device) = device else { return table(&rows) };
+    let accesses = header.bars.iter().map(BarSpec::region).chain(header.rom.map(|_| Region::Rom));
+    let accesses = accesses.map(|region| device.backing(region).to_string());
+    let accesses = std::iter::once("accesses".to_owned()).chain(accesses);
+    let rows: Vec<_> = rows
+        .into_iter()
+        .zip(accesses)
+        .map(|([region, size, kind], access)| [region, size, kind, access])
+        .collect();
     table(&rows)
 }
 
@@ -141,15 +174,20 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// Columns as wide as their longest cell; the last one as it comes.
+/// Columns as wide as their longest cell; the last one as it comes. Nothing if there are no rows but the first.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut out = String::new();
+    if rows.len() < 2 {
+        return out;
+    }
+    // A bar would begin a column.
+    let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| cell.replace('|', "\\|"))).collect();
     let mut widths = [0; N];
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.len().max(*width);
+            *width = cell.chars().count().max(*width);
         }
     }
-    let mut out = String::new();
     for (index, row) in rows.iter().enumerate() {
         for (column, cell) in row.iter().enumerate() {
             let width = if column + 1 < N { widths[column] } else { 0 };
@@ -195,6 +233,32 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_description_is_told_in_the_words_of_a_device_without_how_it_is_accessed() {
+        let entry = catalog::named("edu").unwrap();
+        let device = &entry.with_defaults()[0];
+        let described = described(&Description::of(&**device, &entry.summary).unwrap());
+
+        let whole = markdown(&entry);
+        let (before, rest) = whole.split_once("| region |").unwrap();
+        let (_, after) = rest.split_once("\n\n").unwrap();
+        let (after, _) = after.split_once("\nOptions:").unwrap();
+        let regions = "| region | size  | kind |\n|---|---|---|\n| BAR0   | 1 MiB | 32-bit memory |\n\n";
+        assert_eq!(described, [before, regions, after].concat());
+    }
+
+    #[test]
+    fn what_a_file_says_stays_in_its_cell() {
+        let file = "name = \"a\"\nvendor = 1\ndevice = 2\nclass = 3\nbar = [{ index = 0, size = 16, register = \
+                    [{ name = \"A\", offset = 0, doc = \"x | y\", fields = \
+                    [{ name = \"F\", bits = 3, values = { 1 = \"ON\" } }] }] }]\n";
+        let text = described(&Description::read(file).unwrap());
+
+        assert!(text.starts_with("## a\n\n0001:0002, class 000003.\n\n| region"), "{text}");
+        assert!(text.contains("\n| 0x00   | 31:0 | A    | RW     | 0x0   | x \\| y |\n"), "{text}");
+        assert!(text.contains("\n|        | 3    | F    |        |       | 1 ON |\n"), "{text}");
     }
 
     #[test]

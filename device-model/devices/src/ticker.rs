@@ -24,8 +24,8 @@ use std::borrow::Cow;
 use std::mem;
 
 use barscope_device::{
-    Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, Field, InterruptPin, InterruptSet, OptionSpec,
-    Options, PciDevice, Refused, Region, Register, RegisterMap, state,
+    Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, Field, InterruptPin,
+    InterruptSet, OptionSpec, Options, PciDevice, Refused, Region, Register, RegisterMap, state,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,9 +1,12 @@
 //! Whether register maps can hold: a register that another one covers, that lies where a search by offset
 //! doesn't look, or past its region's end can never be reached, and a trace would name accesses wrongly.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Field, Register, RegisterMap};
 use crate::access_size::AccessSize;
 use crate::address::Region;
+use crate::text::{NAME_RULE, is_name};
 
 /// A register map that can't hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,26 @@ pub enum BadMap {
         /// The region's size in bytes.
         region_size: u64,
     },
+    /// A name that nobody could ask for.
+    #[error("{region}: {register:?} is no register's name: {NAME_RULE}")]
+    Name {
+        /// The region.
+        region: Region,
+        /// The name.
+        register: String,
+    },
+    /// Two registers of one name.
+    #[error("{region}: {register} is at {first:#x} and at {offset:#x}: give one of them another name")]
+    TwoRegisters {
+        /// Their region.
+        region: Region,
+        /// Their name.
+        register: String,
+        /// The first one's offset.
+        first: u64,
+        /// The second one's.
+        offset: u64,
+    },
     /// A register of a size that no access has.
     #[error("{region}: {register} has {size} bytes; a register has 1, 2, 4 or 8, and memory at least 1")]
     Size {
@@ -62,8 +85,16 @@ pub enum BadMap {
         /// The value.
         reset: u64,
     },
+    /// A range of memory with a reset value, which only registers have.
+    #[error("{region}: {register} is memory, which has no reset value")]
+    MemoryReset {
+        /// The region.
+        region: Region,
+        /// The range.
+        register: String,
+    },
     /// A field that can't be.
-    #[error("{region}: {register}.{field}: {source}")]
+    #[error("{region}: {register}.{}: {source}", field.escape_debug())]
     Field {
         /// The region.
         region: Region,
@@ -79,6 +110,12 @@ pub enum BadMap {
 /// A fault of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadField {
+    /// A name that nobody could ask for.
+    #[error("that is no field's name: {NAME_RULE}")]
+    Name,
+    /// A second field of its name.
+    #[error("the register has two fields of this name; give one of them another name")]
+    TwoFields,
     /// It has no bits.
     #[error("a field has at least one bit")]
     Empty,
@@ -91,6 +128,15 @@ pub enum BadField {
     /// A named value that the field can't have.
     #[error("it can't have the value {0:#x}, which has a name")]
     Value(u64),
+    /// A value with two names.
+    #[error("its value {0:#x} has two names; leave one out")]
+    TwoNames(u64),
+    /// A value whose name nobody could ask for.
+    #[error("the name of its value {0:#x} is none: {NAME_RULE}")]
+    ValueName(u64),
+    /// A value that has the name of another one.
+    #[error("its value {0:#x} has the name of another one; give one of them another name")]
+    TwoValues(u64),
     /// A field of plain bytes.
     #[error("memory has no fields")]
     OfMemory,
@@ -108,60 +154,101 @@ pub(crate) fn check(maps: &[RegisterMap], region_size: impl Fn(Region) -> Option
     Ok(())
 }
 
+/// Where in a map a fault is: the indices of a register, of one of its fields, and of one of that field's values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) register: usize,
+    pub(crate) field: Option<usize>,
+    pub(crate) value: Option<usize>,
+}
+
 impl RegisterMap {
-    /// Checks that every register of a region of `size` bytes can be reached, and every field.
+    /// Checks that every register of a region of `size` bytes can be reached and asked for by name, and every field.
     ///
     /// # Errors
     /// [`BadMap`] if registers don't ascend, overlap, or end past the region; if one has a size that no
     /// access has, or a reset value that it can't hold; if its fields don't ascend, overlap, or end past
-    /// the register.
+    /// the register; if a name is none, or another one's.
     pub fn check(&self, size: u64) -> Result<(), BadMap> {
+        self.fault(size).map_or(Ok(()), |(_, bad)| Err(bad))
+    }
+
+    /// The first fault that [`RegisterMap::check`] finds, and where.
+    pub(crate) fn fault(&self, size: u64) -> Option<(Place, BadMap)> {
+        let mut names = BTreeMap::new();
+        let mut before = None;
+        for (index, register) in self.registers.iter().enumerate() {
+            let place = Place { register: index, ..Place::default() };
+            let found = self.register_fault(register, size, before).map(|bad| (place, bad));
+            let found = found.or_else(|| {
+                let first = names.insert(&*register.name, register.offset)?;
+                let (region, offset) = (self.region, register.offset);
+                Some((
+                    place,
+                    BadMap::TwoRegisters { region, register: register.name.to_string(), first, offset },
+                ))
+            });
+            let found = found.or_else(|| {
+                let (field, value, source) = register.field_fault()?;
+                let names = (register.name.to_string(), register.fields[field].name.to_string());
+                let bad = BadMap::Field { region: self.region, register: names.0, field: names.1, source };
+                Some((Place { field: Some(field), value, ..place }, bad))
+            });
+            if found.is_some() {
+                return found;
+            }
+            before = Some(register);
+        }
+        None
+    }
+
+    /// A fault of a register that comes after another one, but for its fields and who shares its name.
+    fn register_fault(&self, register: &Register, size: u64, before: Option<&Register>) -> Option<BadMap> {
         let region = self.region;
-        let mut before: Option<(&Register, u64)> = None;
-        for register in self.registers.iter() {
-            let name = || register.name.to_string();
-            let &Register { offset, size: bytes, reset, .. } = register;
-            if bytes == 0 || (!register.memory && AccessSize::new(bytes).is_none()) {
-                return Err(BadMap::Size { region, register: name(), size: bytes });
-            }
-            let end = offset.checked_add(bytes).filter(|&end| end <= size);
-            let Some(end) = end else {
-                return Err(BadMap::PastTheEnd {
-                    region,
-                    register: name(),
-                    offset,
-                    size: bytes,
-                    region_size: size,
-                });
-            };
-            if let Some((before, end)) = before.filter(|(_, end)| offset < *end) {
-                let before = before.name.to_string();
-                return Err(BadMap::OutOfOrder { region, register: name(), offset, before, end });
-            }
-            if bytes < 8 && reset >> (8 * bytes) != 0 {
-                return Err(BadMap::Reset { region, register: name(), reset });
-            }
-            register.check_fields().map_err(|(field, source)| BadMap::Field {
+        let name = || register.name.to_string();
+        let &Register { offset, size: bytes, reset, memory, .. } = register;
+        if !is_name(&register.name) {
+            return Some(BadMap::Name { region, register: name() });
+        }
+        if bytes == 0 || (!memory && AccessSize::new(bytes).is_none()) {
+            return Some(BadMap::Size { region, register: name(), size: bytes });
+        }
+        if offset.checked_add(bytes).is_none_or(|end| end > size) {
+            return Some(BadMap::PastTheEnd {
                 region,
                 register: name(),
-                field: field.name.to_string(),
-                source,
-            })?;
-            before = Some((register, end));
+                offset,
+                size: bytes,
+                region_size: size,
+            });
         }
-        Ok(())
+        // The one before was checked: its end is a number.
+        if let Some((before, end)) = before.map(|before| (before, before.offset + before.size))
+            && offset < end
+        {
+            let before = before.name.to_string();
+            return Some(BadMap::OutOfOrder { region, register: name(), offset, before, end });
+        }
+        if memory && reset != 0 {
+            return Some(BadMap::MemoryReset { region, register: name() });
+        }
+        let holds = bytes >= 8 || reset >> (8 * bytes) == 0;
+        (!holds).then(|| BadMap::Reset { region, register: name(), reset })
     }
 }
 
 impl Register {
-    /// Checks its fields; the first that can't be.
-    fn check_fields(&self) -> Result<(), (&Field, BadField)> {
+    /// The first of its fields that can't be, and the value in it that is at fault.
+    fn field_fault(&self) -> Option<(usize, Option<usize>, BadField)> {
         let bits = 8 * self.size.min(8);
         let mut free = 0;
-        for field in self.fields.iter() {
+        let mut names = BTreeSet::new();
+        for (index, field) in self.fields.iter().enumerate() {
             let (lsb, width) = (u64::from(field.lsb), u64::from(field.width));
             let bad = if self.memory {
                 Some(BadField::OfMemory)
+            } else if !is_name(&field.name) {
+                Some(BadField::Name)
             } else if width == 0 {
                 Some(BadField::Empty)
             } else if lsb + width > bits {
@@ -169,19 +256,39 @@ impl Register {
             } else if lsb < free {
                 Some(BadField::OutOfOrder)
             } else {
-                let largest = u64::MAX >> (64 - width);
-                field
-                    .values
-                    .iter()
-                    .find(|(value, _)| *value > largest)
-                    .map(|(value, _)| BadField::Value(*value))
+                (!names.insert(&*field.name)).then_some(BadField::TwoFields)
             };
             if let Some(bad) = bad {
-                return Err((field, bad));
+                return Some((index, None, bad));
+            }
+            if let Some((value, bad)) = field.value_fault() {
+                return Some((index, Some(value), bad));
             }
             free = lsb + width;
         }
-        Ok(())
+        None
+    }
+}
+
+impl Field {
+    /// The first of its values that can't be.
+    fn value_fault(&self) -> Option<(usize, BadField)> {
+        let largest = self.mask() >> self.lsb;
+        let (mut values, mut names) = (BTreeSet::new(), BTreeSet::new());
+        self.values.iter().enumerate().find_map(|(index, (value, name))| {
+            let bad = if *value > largest {
+                BadField::Value(*value)
+            } else if !values.insert(*value) {
+                BadField::TwoNames(*value)
+            } else if !is_name(name) {
+                BadField::ValueName(*value)
+            } else if !names.insert(&**name) {
+                BadField::TwoValues(*value)
+            } else {
+                return None;
+            };
+            Some((index, bad))
+        })
     }
 }
 

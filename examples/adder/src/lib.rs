@@ -19,7 +19,8 @@ const STATUS: &[Field] = &[Field::new("STATE", 0, 2, "").with_values(&[
     (1, Cow::Borrowed("BUSY")),
     (2, Cow::Borrowed("FAILED")),
 ])];
-const CAUSES: &[Field] = &[Field::bit("DONE", 0, "a run ended"), Field::bit("ERROR", 1, "DMA failed")];
+const CAUSES: &[Field] =
+    &[Field::bit("DONE", 0, "a run ended"), Field::bit("ERROR", 1, "DMA failed")];
 
 static MAPS: [RegisterMap; 1] = [RegisterMap {
     region: Region::BAR0,
@@ -42,7 +43,8 @@ pub struct Adder([u32; 10]);
 
 impl Default for Adder {
     fn default() -> Self {
-        let reset: Vec<u32> = MAPS[0].registers.iter().map(|register| register.reset as u32).collect();
+        let reset: Vec<u32> =
+            MAPS[0].registers.iter().map(|register| register.reset as u32).collect();
         Self(reset.try_into().expect("there are ten"))
     }
 }
@@ -62,15 +64,28 @@ impl PciDevice for Adder {
 
     fn header(&self) -> ConfigHeader {
         let bars = vec![BarSpec::memory32(BarIndex::BAR0, 4096)];
-        let msi = Some(MsiSpec::new(1));
-        ConfigHeader { vendor: 0x1234, device: 0x1ab3, class: 0xff_0000, bars, msi, ..Default::default() }
+        let capabilities = vec![MsiSpec::new(1).into()];
+        ConfigHeader {
+            vendor: 0x1234,
+            device: 0x1ab3,
+            class: 0xff_0000,
+            bars,
+            capabilities,
+            ..Default::default()
+        }
     }
 
     fn register_maps(&self) -> &[RegisterMap] {
         &MAPS
     }
 
-    fn read(&mut self, _: &mut Context<'_>, bar: Region, at: u64, size: AccessSize) -> Result<u64, Refused> {
+    fn read(
+        &mut self,
+        _: &mut Context<'_>,
+        bar: Region,
+        at: u64,
+        size: AccessSize,
+    ) -> Result<u64, Refused> {
         MAPS[0].check_read(at, size)?;
         self.peek(bar, at).ok_or(Refused::Reserved)
     }
@@ -104,7 +119,9 @@ impl PciDevice for Adder {
     fn timer(&mut self, context: &mut Context<'_>, _: u8) {
         let mut bytes = vec![0; 4 * *self.register("COUNT") as usize];
         let read = context.dma_read((*self.register("SOURCE")).into(), &mut bytes);
-        let words = bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+        let words = bytes
+            .chunks_exact(4)
+            .map(|word| u32::from_le_bytes(word.try_into().unwrap_or_default()));
         *self.register("RESULT") = match *self.register("CONTROL") {
             0 => words.fold(0, u32::wrapping_add),
             _ => words.fold(0, |all, word| all ^ word),
@@ -114,9 +131,9 @@ impl PciDevice for Adder {
         *self.register("RUNS") = self.0[9].wrapping_add(1);
     }
 
-    fn interrupts(&self) -> u32 {
-        // Causes share the only message.
-        self.0[4] & self.0[5]
+    fn interrupts(&self, pending: &mut InterruptSet) {
+        // Bit n is cause n. They share the only message.
+        pending.insert_mask((self.0[4] & self.0[5]).into());
     }
 
     fn peek(&self, _: Region, at: u64) -> Option<u64> {

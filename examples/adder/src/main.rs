@@ -1,5 +1,5 @@
-//! The command `barscope` with one more device.
+//! The command `barscope`, with the adder for its device.
 
 fn main() -> std::process::ExitCode {
-    barscope::Command::new().device(adder::entry()).builtin_devices().main()
+    barscope::Command::new().device(adder::entry()).main()
 }

@@ -1,32 +1,13 @@
 //! Does what the README shows hold?
 
-mod counter;
+mod own_device;
 mod own_driver;
 
 use anyhow::Result;
 use barscope_bench::command::Session;
-use barscope_device::{Fixture, Options, Region};
 use barscope_devices::catalog;
 
-use counter::{Counter, options};
-
 const README: &str = include_str!("../../../README.md");
-
-#[test]
-fn the_device_in_the_readme_works() {
-    let mut fixture = Fixture::new(Counter::new(&Options::defaults(&options())));
-    fixture.enable_memory();
-    fixture.write32(Region::BAR0, 0, 7);
-    fixture.write32(Region::BAR0, 0, 7);
-    assert_eq!(fixture.read32(Region::BAR0, 0), 2);
-}
-
-#[test]
-fn the_device_in_the_readme_is_the_one_that_works() {
-    let source = include_str!("counter.rs");
-    let (_imports, device) = source.split_once("use serde_json::Value;\n\n").expect("imports come first");
-    assert!(README.contains(device), "README.md shows another device than tests/tests/readme/counter.rs");
-}
 
 #[test]
 fn the_tests_in_the_readme_are_those_that_compile() {

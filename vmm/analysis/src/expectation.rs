@@ -54,10 +54,11 @@ mod reference;
 
 pub use reference::reference;
 
+use barscope_device::diagnostic::{Diagnostic, did_you_mean};
+
 use self::clauses::Clauses;
 use self::lines::{Line, lines};
 use crate::assert::{Clause, Devices, Placed, Suite, Test, Window};
-use crate::filter::diagnostic::{Diagnostic, did_you_mean};
 use crate::filter::lexer::Token;
 use crate::filter::parser::Parser;
 

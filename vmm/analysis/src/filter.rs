@@ -27,7 +27,6 @@ mod build;
 mod check;
 mod compiled;
 mod contradiction;
-pub(crate) mod diagnostic;
 mod expr;
 mod field;
 mod holders;
@@ -45,6 +44,7 @@ mod truth;
 use std::fmt;
 
 use barscope_device::Bdf;
+pub use barscope_device::diagnostic::{Diagnostic, Span};
 use barscope_trace::Definitions;
 
 pub use build::{
@@ -52,7 +52,6 @@ pub use build::{
     not_emulated, page_fault, read, unmap, write,
 };
 pub use compiled::Compiled;
-pub use diagnostic::{Diagnostic, Span, nearest};
 pub use field::{FIELDS, Field, Type};
 pub(crate) use interest::{Interest, Interests, Seen};
 pub use kind::KINDS;

@@ -4,6 +4,7 @@ pub mod assert;
 pub mod check;
 mod completeness;
 pub mod coverage;
+mod digits;
 pub mod expectation;
 pub mod explain;
 pub mod filter;

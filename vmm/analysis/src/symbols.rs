@@ -11,6 +11,7 @@ use barscope_trace::definition::{Definition, Image};
 use barscope_trace::event::Id;
 
 use self::image::SymbolImage;
+use crate::digits::prefixed_hex;
 
 /// Where an instruction comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,9 +33,23 @@ pub struct Symbol {
 impl Symbol {
     /// The function as Linux names it: `lab_irq+0x12 [lab]`; just its name where there is no offset.
     pub fn name(&self) -> String {
-        let offset = self.offset.map(|offset| format!("+{offset:#x}")).unwrap_or_default();
-        let module = self.module.as_ref().map(|module| format!(" [{module}]")).unwrap_or_default();
-        format!("{}{offset}{module}", self.function)
+        let mut name = String::new();
+        self.push_name(&mut name);
+        name
+    }
+
+    /// The same, appended.
+    pub(crate) fn push_name(&self, text: &mut String) {
+        text.push_str(&self.function);
+        if let Some(offset) = self.offset {
+            text.push('+');
+            prefixed_hex(text, offset);
+        }
+        if let Some(module) = &self.module {
+            text.push_str(" [");
+            text.push_str(module);
+            text.push(']');
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::digits::{blanks, pad};
+
 /// Columns that `text` takes.
 pub(crate) fn columns(text: &str) -> usize {
     // Nearly all of it, and there each byte takes one.
@@ -14,17 +16,16 @@ pub(crate) fn columns(text: &str) -> usize {
 pub(crate) fn left(text: &str, width: usize) -> String {
     let mut padded = String::with_capacity(text.len().max(width));
     padded.push_str(text);
-    padded.extend(blanks(text, width));
+    pad(&mut padded, 0, width);
     padded
 }
 
 /// `text` at the right of `width` columns; as it is if it is wider.
 pub(crate) fn right(text: &str, width: usize) -> String {
-    blanks(text, width).chain(text.chars()).collect()
-}
-
-fn blanks(text: &str, width: usize) -> impl Iterator<Item = char> {
-    std::iter::repeat_n(' ', width.saturating_sub(columns(text)))
+    let mut padded = String::with_capacity(text.len().max(width));
+    blanks(&mut padded, width.saturating_sub(columns(text)));
+    padded.push_str(text);
+    padded
 }
 
 /// `text` in at most `room` columns: what doesn't fit gives way to two dots.
@@ -97,6 +98,39 @@ pub(crate) fn wrap(head: &str, indent: usize, items: &[String], width: usize) ->
     lines
 }
 
+/// Appends `item` after the head of a line, which stands in `text` and takes `used` columns, on as many lines as it
+/// needs, broken as [`wrap`] breaks them. Each line ends, without blanks before that.
+pub(crate) fn flow(text: &mut String, used: usize, indent: usize, item: &str, width: usize) {
+    if used + columns(item) <= width {
+        text.push_str(item);
+        return end_line(text);
+    }
+    let mut column = used;
+    let mut at_start = true;
+    for word in item.split(' ') {
+        let space = usize::from(!at_start);
+        let wide = columns(word);
+        if column + space + wide <= width {
+            blanks(text, space);
+            column += space + wide;
+        } else {
+            end_line(text);
+            blanks(text, indent);
+            column = indent + wide;
+        }
+        text.push_str(word);
+        at_start = false;
+    }
+    end_line(text);
+}
+
+/// Ends the last line of `text`, without the blanks at its end.
+pub(crate) fn end_line(text: &mut String) {
+    let start = text.rfind('\n').map_or(0, |at| at + 1);
+    text.truncate(start + text[start..].trim_end().len());
+    text.push('\n');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +140,23 @@ mod tests {
         assert_eq!(["abc", "名前", "e\u{301}", "Gerät", ""].map(columns), [3, 4, 1, 5, 0]);
         assert_eq!((left("名前", 6).as_str(), right("名前", 6).as_str()), ("名前  ", "  名前"));
         assert_eq!((left("名前", 3).as_str(), right("e\u{301}", 3).as_str()), ("名前", "  e\u{301}"));
+    }
+
+    /// What is printed of an access goes by the one, everything else by the other.
+    #[test]
+    fn a_single_item_flows_as_it_is_wrapped() {
+        for item in ["", "a", "bb ccc dddd", "名前 です  e", "averyverylongword b", "trailing   ", "a  b"]
+        {
+            for (head, width) in (0..24).flat_map(|width| [("", width), ("head ", width), ("名 ", width)]) {
+                let wrapped: String = wrap(head, 3, &[item.to_owned()], width)
+                    .iter()
+                    .map(|line| format!("{}\n", line.trim_end()))
+                    .collect();
+                let mut flowed = format!("before  \n{head}");
+                flow(&mut flowed, columns(head), 3, item, width);
+                assert_eq!(flowed, format!("before  \n{wrapped}"), "{item:?} after {head:?} in {width}");
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use barscope_trace::definition::{MemoryType, Route, Walk};
 use barscope_trace::event::{Backing, Counted, DmaOutcome, EventKind, MemoryOperand, Outcome, RouteChange};
 use barscope_trace::{End, units};
 
+use crate::digits;
 use crate::view::{Absence, AccessView, BusAddress, Place, View, Why, describe_value};
 
 /// `1,131`.
@@ -27,10 +28,22 @@ pub(crate) fn counted(value: u64, one: &str, many: &str) -> String {
 
 /// `20 us`, or `20.125 us` where it isn't whole.
 pub(crate) fn time(ns: u64) -> String {
-    match ns % 1000 {
-        0 => format!("{} us", ns / 1000),
-        rest => format!("{}.{rest:03} us", ns / 1000),
+    let mut text = String::new();
+    push_time(&mut text, ns);
+    text
+}
+
+/// The same, appended.
+pub(crate) fn push_time(text: &mut String, ns: u64) {
+    digits::decimal(text, ns / 1000);
+    let rest = ns % 1000;
+    if rest != 0 {
+        text.push('.');
+        for digit in [rest / 100, rest / 10 % 10, rest % 10] {
+            digits::decimal(text, digit);
+        }
     }
+    text.push_str(" us");
 }
 
 /// How a trace ended; `None` if it is finished.
@@ -51,7 +64,15 @@ pub(crate) fn skipped(unknown_kinds: u64) -> Option<String> {
 
 /// `R4` or `W4`.
 pub(crate) fn direction(access: AccessView<'_>) -> String {
-    format!("{}{}", if access.write { 'W' } else { 'R' }, access.size)
+    let mut text = String::new();
+    push_direction(&mut text, access);
+    text
+}
+
+/// The same, appended.
+pub(crate) fn push_direction(text: &mut String, access: AccessView<'_>) {
+    text.push(if access.write { 'W' } else { 'R' });
+    digits::decimal(text, access.size.into());
 }
 
 /// What an instruction does with its operand: `R16`, `W32`, `RW4`; without a size that nobody knows.
@@ -63,18 +84,26 @@ pub(crate) fn operand(operand: MemoryOperand) -> String {
 
 /// The value and what it means: `0x1 DONE`.
 pub(crate) fn value(access: AccessView<'_>) -> String {
-    if let Some(selected) = access.selects() {
-        return format!("{:#x} -> {}", access.value, register(selected));
-    }
-    let meaning = match access.place() {
-        Some(place) if access.outcome == Outcome::Ok => place.describe(access.value, access.size),
-        _ => String::new(),
-    };
-    with_meaning(access.value, &meaning)
+    let mut text = String::new();
+    push_value(&mut text, access);
+    text
 }
 
-fn with_meaning(value: u64, meaning: &str) -> String {
-    if meaning.is_empty() { format!("{value:#x}") } else { format!("{value:#x} {meaning}") }
+/// The same, appended.
+pub(crate) fn push_value(text: &mut String, access: AccessView<'_>) {
+    digits::prefixed_hex(text, access.value);
+    if let Some(selected) = access.selects() {
+        text.push_str(" -> ");
+        text.push_str(&register(selected));
+        return;
+    }
+    let Some(place) = access.place().filter(|_| access.outcome == Outcome::Ok) else { return };
+    text.push(' ');
+    let before = text.len();
+    place.push_description(text, access.value, access.size);
+    if text.len() == before {
+        text.pop();
+    }
 }
 
 /// Where an access went, in as few words as tell it: `BAR0.SCRATCH`, `BAR0+0x40`, `port 0xcf8`.
@@ -88,11 +117,12 @@ pub(crate) fn target(access: AccessView<'_>) -> String {
 
 /// Region and offset, after the function's address where its name doesn't tell it: in configuration space, and
 /// where others go by the same one.
-pub(crate) fn place(view: &View, place: &Place) -> String {
-    match place.bdf {
-        Some(bdf) if view.alike || place.is_configuration() => format!("{bdf} {place}"),
-        _ => place.to_string(),
+pub(crate) fn push_place(text: &mut String, view: &View, place: &Place) {
+    if let Some(bdf) = place.bdf.filter(|_| view.alike || place.is_configuration()) {
+        text.push_str(&bdf.to_string());
+        text.push(' ');
     }
+    place.push_name(text);
 }
 
 /// A place by its register, if it has one; in configuration space, whose that is.
@@ -170,18 +200,25 @@ pub(crate) fn memory_type(pat: Option<MemoryType>, effective: MemoryType) -> Str
 
 /// The path, `?` after one that was inferred.
 pub(crate) fn path(access: AccessView<'_>) -> String {
+    let mut text = String::new();
+    push_path(&mut text, access);
+    text
+}
+
+/// The same, appended.
+pub(crate) fn push_path(text: &mut String, access: AccessView<'_>) {
     match access.address() {
-        BusAddress::Port(_) => "port".to_owned(),
-        BusAddress::Memory(_) => path_of(access.walk()),
+        BusAddress::Port(_) => text.push_str("port"),
+        BusAddress::Memory(_) => push_path_of(text, access.walk()),
     }
 }
 
-/// The path of a walk, `?` after one that was inferred.
-pub(crate) fn path_of(walk: Option<&Walk>) -> String {
-    match walk {
-        Some(walk) if walk.announced => walk.path.to_string(),
-        Some(walk) => format!("{}?", walk.path),
-        None => "unknown".to_owned(),
+/// The path of a walk, `?` after one that was inferred, appended.
+pub(crate) fn push_path_of(text: &mut String, walk: Option<&Walk>) {
+    let Some(walk) = walk else { return text.push_str("unknown") };
+    text.push_str(walk.path.name());
+    if !walk.announced {
+        text.push('?');
     }
 }
 

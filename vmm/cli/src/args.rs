@@ -9,7 +9,7 @@ use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::choice::{Catalog, DeviceChoice};
@@ -48,7 +48,7 @@ pub fn command(name: &str, devices: &Catalog, machine: &[String]) -> clap::Comma
     let with_devices = |command: clap::Command| {
         command.mut_arg("devices", |arg| arg.value_parser(choice.clone()).default_values(machine.to_vec()))
     };
-    let names = PossibleValuesParser::new(devices.names());
+    let names = NameOrFile(devices.names());
     let command = with_devices(Args::command().name(name.to_owned()))
         .mut_subcommand("run", with_devices)
         .mut_subcommand("poke", |command| command.mut_arg("device", |arg| arg.value_parser(choice.clone())))
@@ -58,6 +58,27 @@ pub fn command(name: &str, devices: &Catalog, machine: &[String]) -> clap::Comma
         command
     } else {
         command.version(concat!("(barscope ", env!("CARGO_PKG_VERSION"), ")"))
+    }
+}
+
+/// A device's name, which shells complete, or a file's path.
+#[derive(Clone)]
+struct NameOrFile(Vec<String>);
+
+impl TypedValueParser for NameOrFile {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(PossibleValue::new)))
     }
 }
 
@@ -84,7 +105,7 @@ pub enum Action {
     Bench(Bench),
     /// Tell the language of filters and expectation files, as Markdown.
     Language,
-    /// List devices with their regions, registers and options, as Markdown.
+    /// List devices with their regions, registers and options, and what files describe.
     Devices(Devices),
     /// Touch a device without a driver: no kernel and no virtual machine, only its registers, memory and time.
     Poke(Poke),
@@ -218,9 +239,26 @@ pub struct Nested {
 /// Options of `devices`.
 #[derive(clap::Args)]
 pub struct Devices {
-    /// Only these devices
-    #[arg(value_name = "NAME")]
+    /// Only these devices, and what these files describe
+    #[arg(value_name = "NAME|FILE.toml", hide_possible_values = true)]
     pub names: Vec<String>,
+
+    /// How to print
+    #[arg(long, default_value = "markdown")]
+    pub format: DevicesFormat,
+
+    /// Of a device of several functions, the one to print as a file
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..8))]
+    pub function: Option<u8>,
+}
+
+/// How devices are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DevicesFormat {
+    /// Tables for people.
+    Markdown,
+    /// The file that describes one device, as docs/register-maps.md says.
+    Toml,
 }
 
 /// Options of `show`.

@@ -31,24 +31,20 @@ pub fn bench(args: &Bench) -> Result<Code, Failure> {
         complain(format_args!("warning: other programs are running (load {load}); figures will be worse"));
     }
     let mut out = io::stdout().lock();
-    let mut printed = match args.format {
-        Format::Text => writeln!(out, "{}", heading()),
-        Format::Json => Ok(()),
-    };
+    if args.format == Format::Text {
+        writeln!(out, "{}", heading())?;
+    }
     let mut code = Code::Passed;
     barscope_cost::measure(&plan, &mut |row| {
         if row.not_run.is_some() {
             code = Code::Host;
         }
-        if printed.is_ok() {
-            printed = match args.format {
-                Format::Text => writeln!(out, "{}", line(&row)),
-                Format::Json => output::json(&mut out, &row),
-            }
-            .and_then(|()| out.flush());
-        }
+        let printed = match args.format {
+            Format::Text => writeln!(out, "{}", line(&row)),
+            Format::Json => output::json(&mut out, &row),
+        };
+        printed.and_then(|()| out.flush()).map_err(barscope_cost::Error::Print)
     })?;
-    printed?;
     Ok(code)
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use barscope_device::Entry;
+use barscope_device::text::{DEVICE_NAME_RULE, is_device_name};
 use barscope_devices::catalog;
 use clap::FromArgMatches;
 
@@ -116,8 +117,8 @@ fn program() -> String {
 fn wrong_name(devices: &[Entry]) -> Option<String> {
     let mut names = BTreeSet::new();
     devices.iter().find_map(|Entry { name, .. }| {
-        if name.is_empty() || name.contains(|c: char| c == ',' || c.is_whitespace() || c.is_control()) {
-            return Some(format!("a device can't be called {name:?}: use letters, digits and -"));
+        if !is_device_name(name) {
+            return Some(format!("{name:?} is no device's name: {DEVICE_NAME_RULE}"));
         }
         (!names.insert(name)).then(|| format!("two devices are called {name}: rename one of them"))
     })

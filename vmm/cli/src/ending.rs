@@ -62,9 +62,12 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
-    /// A filter or an expectation says something that can't be understood.
+    /// A filter, an expectation or a description says something that can't be understood.
     #[error("{0}")]
     Diagnostic(String),
+    /// What is asked of a device doesn't suit it.
+    #[error("{0}")]
+    Devices(String),
     /// A report can't be written.
     #[error("cannot write {}", path.display())]
     Report {
@@ -115,7 +118,7 @@ pub enum Failure {
     Explain(#[from] barscope_analysis::explain::ExplainError),
     /// Something can't be measured.
     #[error(transparent)]
-    Cost(#[from] barscope_cost::Error),
+    Cost(barscope_cost::Error),
     /// The thread that prints is gone.
     #[error(
         "the thread that prints ended without an answer: please report it, with the command and {BACKTRACE}"
@@ -147,6 +150,7 @@ impl Failure {
             | Failure::Guest(GuestError::File { .. })
             | Failure::File { .. }
             | Failure::Diagnostic(_)
+            | Failure::Devices(_)
             | Failure::Report { .. }
             | Failure::Explain(_)
             | Failure::BusFull
@@ -160,6 +164,15 @@ impl Failure {
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
             Failure::Read(_) => Code::Usage,
             Failure::Cost(_) | Failure::Lost | Failure::Print(_) => Code::Host,
+        }
+    }
+}
+
+impl From<barscope_cost::Error> for Failure {
+    fn from(error: barscope_cost::Error) -> Self {
+        match error {
+            barscope_cost::Error::Print(source) => Failure::Print(source),
+            error => Failure::Cost(error),
         }
     }
 }

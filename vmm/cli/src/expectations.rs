@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use barscope_analysis::check::{Expectations, Outcome, Tally};
 
 use crate::ending::{Code, Failure};
-use crate::files::{self, read_text};
+use crate::files::{self, TEXT_MAX, read_text};
 use crate::output::{self, Format};
 
 /// Reads files.
@@ -16,7 +16,7 @@ use crate::output::{self, Format};
 pub fn read(paths: &[PathBuf]) -> Result<Expectations, Failure> {
     let mut expectations = Expectations::default();
     for path in paths {
-        let text = read_text(path)?;
+        let text = read_text(path, TEXT_MAX)?;
         let name = path.display().to_string();
         expectations
             .add(path, &text)

@@ -9,18 +9,18 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::ending::Failure;
 
-/// The longest text: nobody writes more expectations.
-const TEXT_MAX: u64 = 16 << 20;
+/// The longest text: nobody writes more expectations, nor more steps.
+pub const TEXT_MAX: u64 = 16 << 20;
 /// The most that a guest's console takes on the disk.
 pub const CONSOLE_MAX: u64 = 64 << 20;
 
-/// Reads a text. Neither a device without an end nor a pipe that nobody writes to holds it up.
+/// Reads a text of at most `limit` bytes. Neither a device without an end nor a pipe that nobody writes to holds it up.
 ///
 /// # Errors
 /// [`Failure::File`] if it is no regular file, too long, no UTF-8, or can't be read.
-pub fn read_text(path: &Path) -> Result<String, Failure> {
+pub fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
     let failed = |source| Failure::File { path: path.to_owned(), source };
-    let bytes = host_file::read(path, TEXT_MAX).map_err(failed)?;
+    let bytes = host_file::read(path, limit).map_err(failed)?;
     String::from_utf8(bytes).map_err(|_| failed(io::Error::other("is no text in UTF-8")))
 }
 
@@ -77,7 +77,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         std::fs::write(&path, [0xff]).unwrap();
-        assert!(read_text(&path).is_err());
+        assert!(read_text(&path, 1).is_err());
     }
 
     #[test]

@@ -53,11 +53,20 @@ pub fn complain(text: impl fmt::Display) {
 pub fn printer(format: Format, clock: Clock, selective: bool) -> Box<dyn Printer + Send> {
     match format {
         Format::Json => Box::new(JsonPrinter::new(io::BufWriter::new(io::stdout()), clock)),
-        Format::Text => {
-            let printer = TextPrinter::new(buffered(), clock, width(), color());
-            Box::new(if selective { printer.selective() } else { printer })
-        }
+        Format::Text if color() => text(buffered(), clock, true, selective),
+        // It leaves colours out itself: looking for some to leave out takes as long as a fifth of the printing.
+        Format::Text => text(io::BufWriter::new(io::stdout()), clock, false, selective),
     }
+}
+
+fn text(
+    out: impl Write + Send + 'static,
+    clock: Clock,
+    color: bool,
+    selective: bool,
+) -> Box<dyn Printer + Send> {
+    let printer = TextPrinter::new(out, clock, width(), color);
+    Box::new(if selective { printer.selective() } else { printer })
 }
 
 /// Prints one JSON object, on a line.

@@ -80,7 +80,7 @@ pub fn poke(args: &Poke) -> Result<Code, Failure> {
 fn texts(args: &Poke) -> Result<Vec<String>, Failure> {
     let mut texts = Vec::new();
     if let Some(file) = &args.file {
-        texts.push(files::read_text(file)?);
+        texts.push(files::read_text(file, files::TEXT_MAX)?);
     }
     // A step may be one word of the command line or several.
     for (index, words) in args.steps.split(|word| word == "-").enumerate() {

@@ -1,16 +1,19 @@
 //! What an access costs: the same loop bare and in our machine, served in every way that there is.
 
+use crate::bare::{self, Registers};
 use crate::blocks::{self, Run};
 use crate::image::{self, Loop, Op, Place};
 use crate::ours::{self, Device, LAB, Record, Setup};
 use crate::row::{Aim, Row};
-use crate::{Error, Plan, bare};
+use crate::{Each, Error, Plan};
 
 /// A way in which the loop runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// In a loop that only answers.
     Bare,
+    /// The same with registers copied out of KVM at each exit: no tracer does less.
+    Registers,
     /// In our machine, unrecorded: routed, handed to the device, and its effects applied.
     Bus,
     /// The same recorded.
@@ -26,12 +29,21 @@ enum Way {
 }
 
 impl Way {
-    const ALL: [Self; 7] =
-        [Self::Bare, Self::Bus, Self::Traced, Self::Printed, Self::Ioeventfd, Self::Coalesced, Self::Direct];
+    const ALL: [Self; 8] = [
+        Self::Bare,
+        Self::Registers,
+        Self::Bus,
+        Self::Traced,
+        Self::Printed,
+        Self::Ioeventfd,
+        Self::Coalesced,
+        Self::Direct,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
+            Self::Registers => "registers",
             Self::Bus => "bus",
             Self::Traced => "traced",
             Self::Printed => "printed",
@@ -52,18 +64,18 @@ impl Way {
 
     fn place(self) -> Place {
         match self {
-            Self::Bare | Self::Bus | Self::Traced | Self::Printed => image::SCRATCH,
             Self::Ioeventfd | Self::Coalesced => image::DOORBELL,
             Self::Direct => image::MEMORY,
+            _ => image::SCRATCH,
         }
     }
 
     fn device(self) -> Device {
         let options: &[_] = match self {
-            Self::Bare | Self::Bus | Self::Traced | Self::Printed => return LAB,
             Self::Ioeventfd => &[("doorbells", "ioeventfd")],
             Self::Coalesced => &[("doorbells", "coalesced")],
             Self::Direct => &[("memory", "direct")],
+            _ => return LAB,
         };
         Device { options, ..LAB }
     }
@@ -73,7 +85,8 @@ impl Way {
         let guest = Loop { place: self.place(), op, ring, accesses };
         let image = guest.image()?;
         let times = match self {
-            Self::Bare => bare::times(&image, guest.place.function.id, 1)?,
+            Self::Bare => bare::times(&image, guest.place.function.id, 1, Registers::Kept)?,
+            Self::Registers => bare::times(&image, guest.place.function.id, 1, Registers::Shared)?,
             _ => ours::times(&image, Setup { device: self.device(), cpus: 1, record: self.record() })?,
         };
         Ok(blocks::each(times[0], guest.made()))
@@ -81,7 +94,7 @@ impl Way {
 
     fn record(self) -> Record {
         match self {
-            Self::Bare | Self::Bus => Record::Nothing,
+            Self::Bare | Self::Registers | Self::Bus => Record::Nothing,
             Self::Printed => Record::Printed,
             _ => Record::Traced,
         }
@@ -94,7 +107,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Measures what the plan asks for, next to the bare loop. Blocks of all ways take turns.
-pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
+pub(crate) fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
     for ring in [0, 3] {
         for op in Op::ALL {
             let wanted = |way: &Way| way.takes(op) && plan.wants(way.name());
@@ -109,7 +122,7 @@ pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Erro
             for (way, ns) in ways.iter().zip(&figures) {
                 let base = (*way != Way::Bare).then_some(&figures[0]);
                 let row = Row::of_blocks(way.name(), "ns", ns, base).of(ring, op);
-                each(row.aim(way.aim()));
+                each(row.aim(way.aim()))?;
             }
         }
     }

@@ -1,14 +1,15 @@
 //! What everything is compared with: a loop of KVM_RUN that answers exits and does nothing else.
 //!
-//! It shares no code with our machine, so that what makes that slow can't make this slow too.
+//! It shares no code with our machine but the opening of `/dev/kvm`, so that what makes that slow can't make this slow too.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use barscope_vmm::open_kvm;
 use kvm_bindings::{kvm_regs, kvm_segment, kvm_userspace_memory_region};
-use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
+use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd, VmFd};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 use crate::Error;
@@ -24,14 +25,27 @@ const KVM_TSS: usize = 0xfffb_d000;
 /// How long a guest may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Whether KVM leaves a vCPU's registers in the page that it shares, which whoever traces has to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registers {
+    /// It does so at each exit.
+    Shared,
+    /// It keeps them.
+    Kept,
+}
+
 /// Time between the marks of a guest, for each of its vCPUs. A function with this `id` is everywhere.
 ///
 /// # Errors
 /// If the host can't run it, or it does something else than its loop.
-pub fn times(image: &[u8], id: u32, cpus: u8) -> Result<Vec<Duration>, Error> {
+pub fn times(image: &[u8], id: u32, cpus: u8, registers: Registers) -> Result<Vec<Duration>, Error> {
     let code = raw_guest::code_of(image)?;
     let (sender, times) = channel();
-    for vcpu in Vcpu::all(&code, cpus)? {
+    for mut vcpu in Vcpu::all(&code, cpus)? {
+        if registers == Registers::Shared {
+            vcpu.fd.set_sync_valid_reg(SyncReg::Register);
+            vcpu.fd.set_sync_valid_reg(SyncReg::SystemRegister);
+        }
         let sender = sender.clone();
         // A thread of its own, as our machine has for each vCPU. One that never ends holds up nobody.
         thread::spawn(move || sender.send(vcpu.run(id)));
@@ -67,7 +81,7 @@ impl Vcpu {
     /// Those of a new machine.
     fn all(code: &[u8], cpus: u8) -> Result<Vec<Self>, Error> {
         let no_memory = |source| Error::Memory(Box::new(source));
-        let kvm = Kvm::new()?;
+        let kvm = open_kvm(None)?;
         let memory = GuestMemoryMmap::<()>::from_ranges(&[(GuestAddress(0), MEMORY)])
             .map_err(|source| Error::Memory(Box::new(source)))?;
         let vm = kvm.create_vm()?;

@@ -45,6 +45,9 @@ pub enum Error {
     /// What holds of the workload of readers doesn't.
     #[error("the workload of readers is not as it ought to be: {0}")]
     Workload(String),
+    /// A row can't be printed.
+    #[error("can't print")]
+    Print(#[source] io::Error),
     /// The system refuses something.
     #[error("{what}")]
     System {

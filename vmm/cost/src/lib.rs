@@ -90,11 +90,14 @@ impl Plan {
     }
 }
 
+/// Takes each row once it is measured. An error ends the measurement.
+pub type Each<'a> = dyn FnMut(Row) -> Result<(), Error> + 'a;
+
 /// Measures what the plan asks for, and hands out each row once it is there.
 ///
 /// # Errors
-/// If the host can't run a guest, or one does something else than its loop.
-pub fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
+/// If the host can't run a guest, or one does something else than its loop; what `each` fails with.
+pub fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
     access::measure(plan, each)?;
     user_time::measure(plan, each)?;
     two_vcpus::measure(plan, each)?;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::row::{Aim, Row};
 use crate::samples::Samples;
-use crate::{Error, Plan};
+use crate::{Each, Error, Plan};
 
 const NAME: &str = "peak-memory";
 
@@ -25,7 +25,7 @@ const GUEST_MIB: u64 = 37;
 pub(crate) const NAMES: [&str; 1] = [NAME];
 
 /// Measures what the plan asks for: a run of all scenarios, printed.
-pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
+pub(crate) fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
     if !plan.wants(NAME) {
         return Ok(());
     }
@@ -33,7 +33,7 @@ pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Erro
     for _ in 0..BLOCKS {
         mib.extend(run(plan)? as f64 / 1024.0);
     }
-    each(Row { value: mib.median(), spread: mib.spread(), ..Row::new(NAME, "MiB") }.aim(AIM));
+    each(Row { value: mib.median(), spread: mib.spread(), ..Row::new(NAME, "MiB") }.aim(AIM))?;
     Ok(())
 }
 

@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use barscope_vmm::debian;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::Timespec;
 use tempfile::TempDir;
 
 use crate::Error;
@@ -41,6 +43,11 @@ const MARKS: &str = "isa-debugcon,chardev=marks,iobase=0xe9";
 const THREAD: &str = "CPU 0/KVM";
 /// What it records of accesses to devices.
 const EVENTS: [&str; 2] = ["memory_region_ops_read", "memory_region_ops_write"];
+/// How often a loop is run whose marks come late, and by what part of its time they may.
+const TRIES: usize = 5;
+const LATE: f64 = 0.01;
+/// Seconds that a mark may take to come.
+const LIMIT: i64 = 60;
 
 /// Ends with QEMU's process.
 struct Process(Child);
@@ -63,11 +70,30 @@ pub fn is_there() -> bool {
 /// # Errors
 /// If QEMU isn't there or can't be started, or the guest does something else than its loop.
 pub fn time(image: &[u8], traced: bool) -> Result<Duration, Error> {
+    let mut best = once(image, traced)?;
+    for _ in 1..TRIES {
+        if best.late <= best.time.mul_f64(LATE) {
+            break;
+        }
+        best = [best, once(image, traced)?].into_iter().min_by_key(|timed| timed.late).unwrap_or(best);
+    }
+    Ok(best.time)
+}
+
+/// A loop's time.
+#[derive(Clone, Copy)]
+struct Timed {
+    time: Duration,
+    /// How late its marks were seen. What its thread waited for meanwhile may have been before a mark or after it.
+    late: Duration,
+}
+
+fn once(image: &[u8], traced: bool) -> Result<Timed, Error> {
     let missing = || Error::system("qemu-system-x86_64")(io::ErrorKind::NotFound.into());
     let command = debian::qemu().ok_or_else(missing)?;
     let folder = TempDir::new().map_err(Error::system("a folder for QEMU"))?;
-    let mut process =
-        start(command, folder.path(), image, traced).map_err(Error::system("qemu-system-x86_64"))?;
+    let process = start(command, folder.path(), image, traced);
+    let mut process = process.map_err(Error::system("qemu-system-x86_64"))?;
     let marks = process.0.stdout.take().ok_or_else(|| ended(folder.path()))?;
     between_marks(marks, process.0.id()).map_err(|_| ended(folder.path()))
 }
@@ -83,20 +109,25 @@ fn start(mut command: Command, folder: &Path, image: &[u8], traced: bool) -> io:
     command.spawn().map(Process)
 }
 
-fn between_marks(mut marks: ChildStdout, process: u32) -> io::Result<Duration> {
-    let began = arrival(&mut marks)?;
+fn between_marks(mut marks: ChildStdout, process: u32) -> io::Result<Timed> {
+    let (began, first_late) = arrival(&mut marks)?;
     let thread = schedstat(process).unwrap_or_default();
     let began = Stamp::of(began, &thread);
-    let ended = arrival(&mut marks)?;
-    Ok(Stamp::of(ended, &thread).since(began))
+    let (ended, second_late) = arrival(&mut marks)?;
+    Ok(Timed { time: Stamp::of(ended, &thread).since(began), late: first_late + second_late })
 }
 
-/// When the next mark came: this thread may have waited for a processor before it could see that.
-fn arrival(marks: &mut ChildStdout) -> io::Result<Instant> {
+/// When the next mark came, and how much later this thread, which waited for a processor, saw it.
+fn arrival(marks: &mut ChildStdout) -> io::Result<(Instant, Duration)> {
     let asleep = Stamp::now();
+    let limit = Timespec { tv_sec: LIMIT, tv_nsec: 0 };
+    if poll(&mut [PollFd::new(marks, PollFlags::IN)], Some(&limit))? == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
     marks.read_exact(&mut [0])?;
     let awake = Stamp::now();
-    Ok(asleep.at() + awake.since(asleep))
+    let came = asleep.at() + awake.since(asleep);
+    Ok((came, awake.at().saturating_duration_since(came)))
 }
 
 /// The file with what the scheduler knows of the vCPU's thread.
@@ -113,6 +144,6 @@ fn schedstat(process: u32) -> io::Result<String> {
 fn ended(folder: &Path) -> Error {
     let complaints = fs::read_to_string(folder.join("complaints")).unwrap_or_default();
     let said = complaints.lines().find(|line| !line.contains(": warning: "));
-    let what = said.unwrap_or("it ended before its second mark").to_owned();
+    let what = said.unwrap_or("its second mark did not come").to_owned();
     Error::Guest { machine: "QEMU", what }
 }

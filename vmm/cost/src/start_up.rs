@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::image::{Loop, Op, SCRATCH};
 use crate::row::{Aim, Row};
 use crate::samples::Samples;
-use crate::{Error, Plan, bare};
+use crate::{Each, Error, Plan, bare};
 
 const BARE: &str = "start-up-bare";
 const COMMAND: &str = "start-up";
@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) const NAMES: [&str; 2] = [BARE, COMMAND];
 
 /// Measures what the plan asks for: whole processes, in turns.
-pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
+pub(crate) fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
     if !NAMES.into_iter().any(|name| plan.wants(name)) {
         return Ok(());
     }
@@ -43,8 +43,8 @@ pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Erro
             command.extend(with.as_nanos() as f64);
         }
     }
-    each(Row::of_blocks(BARE, "ns", &bare, None));
-    each(Row::of_blocks(COMMAND, "ns", &command, Some(&bare)).aim(AIM));
+    each(Row::of_blocks(BARE, "ns", &bare, None))?;
+    each(Row::of_blocks(COMMAND, "ns", &command, Some(&bare)).aim(AIM))?;
     Ok(())
 }
 

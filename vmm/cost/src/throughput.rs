@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::clock::Stamp;
 use crate::row::{Aim, Row};
 use crate::samples::Samples;
-use crate::{Error, Plan};
+use crate::{Each, Error, Plan};
 
 /// Turns that everything gets.
 const TURNS: usize = 5;
@@ -56,7 +56,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Measures what the plan asks for. All read the same file, in turns, on this thread.
-pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
+pub(crate) fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
     if !names().any(|name| plan.wants(name)) {
         return Ok(());
     }
@@ -82,7 +82,7 @@ pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Erro
             spread: ns.spread(),
             ..Row::new(name, "M/s")
         };
-        each(row.aim(*aim));
+        each(row.aim(*aim))?;
     }
     Ok(())
 }

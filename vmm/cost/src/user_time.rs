@@ -8,7 +8,7 @@ use crate::observers::UserTime;
 use crate::ours::{self, LAB, Record, Setup};
 use crate::row::{Aim, Row};
 use crate::samples::Samples;
-use crate::{Error, Plan};
+use crate::{Each, Error, Plan};
 
 /// The median; over blocks, the median of medians.
 const MEDIAN: &str = "user-space-p50";
@@ -22,7 +22,7 @@ const BLOCKS: usize = 5;
 pub(crate) const NAMES: [&str; 2] = [MEDIAN, HIGH];
 
 /// Measures what the plan asks for.
-pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
+pub(crate) fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
     if !NAMES.into_iter().any(|name| plan.wants(name)) {
         return Ok(());
     }
@@ -44,7 +44,7 @@ pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Erro
             let median = Row { value: medians.median(), spread: medians.spread(), ..Row::new(MEDIAN, "ns") };
             let high = Row { value: highs.lowest(), spread: highs.spread(), ..Row::new(HIGH, "ns") };
             for row in [median.aim(Aim::at_most(350.0)), high.aim(Aim::at_most(1500.0))] {
-                each(row.of(ring, op));
+                each(row.of(ring, op))?;
             }
         }
     }

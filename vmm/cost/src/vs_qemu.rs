@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::bare::{self, Registers};
 use crate::blocks::{self, Run};
 use crate::image::{LIVENESS, Loop, Op};
 use crate::ours::{self, Device, Record, Setup};
 use crate::row::{Aim, Row};
-use crate::{Error, Plan, bare, qemu};
+use crate::{Each, Error, Plan, qemu};
 
 const BARE: &str = "edu-bare";
 const QEMU: &str = "qemu";
@@ -22,18 +23,18 @@ const MISSING: &str = "no qemu-system-x86_64; `cargo xtask setup` provides it";
 pub(crate) const NAMES: [&str; 5] = [BARE, QEMU, QEMU_TRACED, TRACED, VS_QEMU];
 
 /// Measures what the plan asks for.
-pub(crate) fn measure(plan: &Plan, each: &mut dyn FnMut(Row)) -> Result<(), Error> {
+pub(crate) fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
     if !plan.vs_qemu && !NAMES.iter().any(|name| plan.names_row(name)) {
         return Ok(());
     }
     for ring in [0, 3] {
         for op in Op::ALL {
             if qemu::is_there() {
-                rows(plan, ring, op)?.into_iter().for_each(&mut *each);
+                rows(plan, ring, op)?.into_iter().try_for_each(&mut *each)?;
                 continue;
             }
             for name in NAMES {
-                each(Row { not_run: Some(MISSING.to_owned()), ..Row::new(name, "ns") }.of(ring, op));
+                each(Row { not_run: Some(MISSING.to_owned()), ..Row::new(name, "ns") }.of(ring, op))?;
             }
         }
     }
@@ -49,7 +50,7 @@ fn rows(plan: &Plan, ring: u8, op: Op) -> Result<Vec<Row>, Error> {
         })
     };
     let runs = [
-        ns(|image| Ok(bare::times(image, LIVENESS.function.id, 1)?[0])),
+        ns(|image| Ok(bare::times(image, LIVENESS.function.id, 1, Registers::Kept)?[0])),
         ns(|image| qemu::time(image, false)),
         ns(|image| qemu::time(image, true)),
         ns(|image| {

@@ -128,7 +128,7 @@ fn not_opened(source: io::Error) -> HostError {
     }
 }
 
-/// Creates a VM with KVM's interrupt controllers.
+/// Creates a VM, without memory and interrupt controllers so far.
 ///
 /// # Errors
 /// [`HostError::Ioctl`] if KVM refuses.
@@ -136,8 +136,15 @@ pub fn create_vm(kvm: &Kvm) -> Result<VmFd, HostError> {
     let vm = kvm.create_vm().map_err(|source| HostError::ioctl("KVM_CREATE_VM", source))?;
     let tss = crate::layout::KVM_TSS as usize;
     vm.set_tss_address(tss).map_err(|source| HostError::ioctl("KVM_SET_TSS_ADDR", source))?;
-    vm.create_irq_chip().map_err(|source| HostError::ioctl("KVM_CREATE_IRQCHIP", source))?;
     Ok(vm)
+}
+
+/// Gives a VM KVM's interrupt controllers, before its vCPUs.
+///
+/// # Errors
+/// [`HostError::Ioctl`] if KVM refuses.
+pub fn create_irq_chip(vm: &VmFd) -> Result<(), HostError> {
+    vm.create_irq_chip().map_err(|source| HostError::ioctl("KVM_CREATE_IRQCHIP", source))
 }
 
 #[cfg(test)]

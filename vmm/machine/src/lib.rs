@@ -43,7 +43,7 @@ mod vcpu;
 pub use boot::BootError;
 #[doc(hidden)]
 pub use guest_abi::fuzz;
-pub use host::HostError;
+pub use host::{HostError, open_kvm};
 pub use machine::{Config, MachineError};
 pub use placement::NoRoom;
 pub use running::{Running, Stopper, TraceFile};

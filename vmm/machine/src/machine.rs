@@ -1,6 +1,7 @@
 //! A machine: put together from a kernel, functions and a trace, then started.
 
 use std::io::Write;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::placement::{Asking, NoRoom, Placement};
 use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
 use crate::shared::Shared;
-use crate::threads::{Relay, Requests};
+use crate::threads::{Relay, Requests, spawn};
 use crate::vcpu::{self, Vcpu};
 use crate::{capable, layout};
 
@@ -152,9 +153,13 @@ pub fn start_observed<O: Observer>(
         return Err(HostError::NoLinux.into());
     }
 
+    // KVM waits milliseconds after each of these but the first, for readers that there are none of yet: at once, then,
+    // and beside what else there is to do.
     let vm = Arc::new(host::create_vm(&kvm)?);
-    vcpu::trap(&vm)?;
     memory.register(&vm)?;
+    let own = Arc::clone(&vm);
+    let controllers = spawn("controllers".to_owned(), move || host::create_irq_chip(&own))?;
+    vcpu::trap(&vm)?;
 
     let writer = Writer::create_with(&config.trace, config.clock, config.trace_options);
     let writer = writer.map_err(HostError::from)?;
@@ -166,6 +171,7 @@ pub fn start_observed<O: Observer>(
     let dispatcher =
         Dispatcher::new(functions, config.clock, Arc::clone(&platform), memory.size(), writer.clone())
             .map_err(HostError::from)?;
+    controllers.join().unwrap_or_else(|panic| resume_unwind(panic))?;
     if config.firmware {
         dispatcher.run_firmware(&placement, &mut writer.lane(None))?;
     }

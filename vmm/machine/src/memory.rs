@@ -1,5 +1,7 @@
 //! Guest memory: allocated, given to KVM, and lent to devices for DMA.
 
+use std::sync::atomic::Ordering;
+
 use barscope_device::{DmaError, DmaMemory};
 use barscope_x86::PhysicalMemory;
 use kvm_bindings::kvm_userspace_memory_region;
@@ -70,7 +72,7 @@ impl PhysicalMemory for GuestMemory {
     }
 
     fn read_entry(&self, address: u64) -> Option<u64> {
-        self.only_region()?.read_obj(MemoryRegionAddress(address)).ok()
+        self.only_region()?.load(MemoryRegionAddress(address), Ordering::Relaxed).ok()
     }
 }
 

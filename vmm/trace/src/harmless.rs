@@ -9,16 +9,10 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use barscope_device::text::obeyed;
+
 /// What a character that isn't harmless becomes.
 const INSTEAD: char = '.';
-
-/// Whether a terminal obeys it: C0 and C1 controls, Unicode's separators of lines and paragraphs, and its marks,
-/// embeddings, overrides and isolates of direction (Unicode Standard Annex 9, section 2).
-fn obeyed(character: char) -> bool {
-    let direction = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2066}'..='\u{2069}');
-    // U+2028 and U+2029 are the separators.
-    direction || character.is_control() || matches!(character, '\u{2028}'..='\u{202e}')
-}
 
 /// `text` in one line, in which each character stands for itself.
 pub fn harmless(text: &str) -> Cow<'_, str> {

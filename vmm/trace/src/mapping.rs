@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::AtomicU64;
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 
 use self::bus_error::Watched;
 
@@ -31,11 +31,18 @@ impl Mapping {
     }
 
     /// Whether a part of it had no file behind it when it was used: what was stored there is lost.
+    #[inline]
     pub(crate) fn is_cut(&self) -> bool {
         self.watched.is_cut()
     }
 
+    /// Has `length` bytes from `offset` get their pages, to be written, as the first stores would; what they hold stays.
+    pub(crate) fn populate(&self, offset: usize, length: usize) -> io::Result<()> {
+        self.raw.advise_range(Advice::PopulateWrite, offset, length)
+    }
+
     /// Its words.
+    #[inline]
     pub(crate) fn words(&self) -> &[AtomicU64] {
         let words = self.raw.len() / size_of::<AtomicU64>();
         // SAFETY: the mapping starts on a page, so words are aligned; it is readable, writable and at

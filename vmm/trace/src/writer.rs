@@ -2,19 +2,21 @@
 
 mod blocks;
 mod stream;
+mod upkeep;
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::time::{ClockId, clock_gettime};
 
 use self::blocks::{Block, Blocks};
 use self::stream::DefinitionStream;
+use self::upkeep::{SharedBlocks, Upkeep};
 use crate::capability::{Capability, Knowledge};
 use crate::definition::Definition;
 use crate::event::{Event, Id};
@@ -35,13 +37,16 @@ struct Shared {
     path: PathBuf,
     /// Whether events are stored.
     events: bool,
-    began: Instant,
+    /// The host's monotonic clock when the trace began, in nanoseconds.
+    began_ns: u64,
     header: Mapping,
     counters: Counters,
     finished: AtomicBool,
-    blocks: Mutex<Blocks>,
+    blocks: Arc<SharedBlocks>,
     /// Locked before `blocks` where both are needed.
     definitions: Mutex<DefinitionStream>,
+    /// Starts with the first lane.
+    upkeep: OnceLock<Upkeep>,
 }
 
 /// What every access moves: all that vCPUs which access different functions write in common, in cache lines of its own.
@@ -111,12 +116,13 @@ impl Writer {
         Ok(Self(Arc::new(Shared {
             path: path.to_owned(),
             events: options.events,
-            began: Instant::now(),
+            began_ns: monotonic_ns(),
             header,
             counters: Counters { next_seq: AtomicU64::new(1), device_ns: AtomicU64::new(0) },
             finished: AtomicBool::new(false),
-            blocks: Mutex::new(Blocks::new(file, path.to_owned(), options.limit)),
+            blocks: Arc::new(SharedBlocks::new(Blocks::new(file, path.to_owned(), options.limit))),
             definitions: Mutex::default(),
+            upkeep: OnceLock::new(),
         })))
     }
 
@@ -175,11 +181,14 @@ impl Writer {
     /// A lane to record events through, each thread its own. `vcpu` is whose thread it is; it is
     /// only noted, the events say themselves where they happened.
     pub fn lane(&self, vcpu: Option<u8>) -> Lane {
-        lock(&self.0.blocks).promise_first();
+        self.0.blocks.lock().promise_first();
+        self.0.upkeep.get_or_init(|| Upkeep::start(&self.0.blocks));
+        self.0.blocks.tell();
         Lane { shared: Arc::clone(&self.0), vcpu, block: None, next: 0, promised: true }
     }
 
     /// Takes the next sequence number. Each has to be recorded: a missing one counts as a lost event.
+    #[inline]
     pub fn reserve(&self) -> u64 {
         self.0.counters.next_seq.fetch_add(1, Ordering::Relaxed)
     }
@@ -196,16 +205,18 @@ impl Writer {
 
     /// Device time in nanoseconds, for a clock that moves with accesses. It is kept here since each of them takes a
     /// sequence number, too: two processors have one cache line to pass to and fro, not two.
+    #[inline]
     pub fn device_time(&self) -> &AtomicU64 {
         &self.0.counters.device_ns
     }
 
     /// Nanoseconds of the host's monotonic clock since the trace began; 0 where no event is stored that needs it.
+    #[inline]
     pub fn now_ns(&self) -> u64 {
         if !self.0.events {
             return 0;
         }
-        u64::try_from(self.0.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        monotonic_ns() - self.0.began_ns
     }
 
     /// Ends the trace: states how, closes what is open, gives unused space back. Later records and
@@ -216,7 +227,7 @@ impl Writer {
     /// [`WriteError::Deleted`] if somebody else did that to the file.
     pub fn finish(&self, end: End) -> Result<(), WriteError> {
         let definitions = lock(&self.0.definitions);
-        let mut blocks = lock(&self.0.blocks);
+        let mut blocks = self.0.blocks.lock();
         if self.0.finished.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
@@ -253,8 +264,15 @@ impl Writer {
     /// # Errors
     /// [`WriteError::Cut`] or [`WriteError::Deleted`] if somebody else did that to the file.
     pub fn check_file(&self) -> Result<(), WriteError> {
-        self.0.check_file(&lock(&self.0.blocks))
+        self.0.check_file(&self.0.blocks.lock())
     }
+}
+
+/// The host's monotonic clock in nanoseconds: it is read twice an access, and never goes back.
+#[inline]
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// Refuses a file that is there, holds something, and isn't a trace.
@@ -274,6 +292,7 @@ fn check_replaceable(file: &File, path: &Path, force: bool) -> Result<(), WriteE
 }
 
 impl Shared {
+    #[inline]
     fn check_open(&self) -> Result<(), WriteError> {
         if self.finished.load(Ordering::Acquire) { Err(WriteError::Finished) } else { Ok(()) }
     }
@@ -287,15 +306,15 @@ impl Shared {
         blocks.check_file()
     }
 
-    /// Closes `full` and takes the block that a lane was promised, or another one.
+    /// Takes the block that a lane was promised, or another one; `full` was its block so far.
     fn take_for_lane(
         &self,
-        full: Option<&Block>,
+        full: Option<Block>,
         vcpu: Option<u8>,
         first: u64,
         promised: &mut bool,
     ) -> Result<Block, WriteError> {
-        let mut blocks = lock(&self.blocks);
+        let mut blocks = self.blocks.lock();
         self.check_open()?;
         if !*promised {
             blocks.check_room()?;
@@ -304,19 +323,24 @@ impl Shared {
         if std::mem::take(promised) {
             blocks.release();
         }
-        if let Some(full) = full {
+        let left = full.and_then(|full| blocks.fill(full));
+        block.publish(BlockKind::Events { vcpu }, first);
+        drop(blocks);
+        self.blocks.tell();
+        if let Some(full) = left {
             full.close();
         }
-        block.publish(BlockKind::Events { vcpu }, first);
         Ok(block)
     }
 
     /// Takes the next block for definitions, which has this place among them.
     fn take_for_definitions(&self, place: u64) -> Result<Block, WriteError> {
-        let mut blocks = lock(&self.blocks);
+        let mut blocks = self.blocks.lock();
         blocks.check_room()?;
         let block = blocks.take()?;
         block.publish(BlockKind::Definitions, place);
+        drop(blocks);
+        self.blocks.tell();
         Ok(block)
     }
 }
@@ -344,6 +368,7 @@ impl Lane {
     /// # Errors
     /// The file can't grow, or the trace is finished. The event is lost then. [`WriteError::Limit`] comes one event
     /// early: this one is in the trace, the next one won't be.
+    #[inline]
     pub fn record(&mut self, event: &Event) -> Result<(), WriteError> {
         self.shared.check_open()?;
         if !self.shared.events {
@@ -351,7 +376,7 @@ impl Lane {
         }
         let record = slot::encode(event);
         if self.block.is_none() || self.next + record.slots > BLOCK_SLOTS {
-            let full = self.block.as_ref();
+            let full = self.block.take();
             self.block = Some(self.shared.take_for_lane(full, self.vcpu, event.seq, &mut self.promised)?);
             self.next = 1;
         }
@@ -371,7 +396,7 @@ impl Lane {
         words[0].store(head, Ordering::Release);
         self.next += record.slots;
         if !self.promised && BLOCK_SLOTS - self.next < slot::SLOTS_MAX {
-            lock(&self.shared.blocks).promise()?;
+            self.shared.blocks.lock().promise()?;
             self.promised = true;
         }
         Ok(())
@@ -381,7 +406,7 @@ impl Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         if self.promised {
-            lock(&self.shared.blocks).release();
+            self.shared.blocks.lock().release();
         }
     }
 }

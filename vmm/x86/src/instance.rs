@@ -44,6 +44,7 @@ impl<T> Instances<T> {
     }
 
     /// The number of the instruction that made `exit`: that of the access before if it goes on.
+    #[inline]
     pub fn resolved(
         &mut self,
         registers: &Registers,
@@ -72,6 +73,7 @@ impl<T> Instances<T> {
     }
 
     /// Keeps who made a read, if its instruction writes back what it read.
+    #[inline]
     pub fn keep(&mut self, exit: &MemoryExit, located: &Located, operand: &Operand, origin: T) {
         if operand.read_modify_write && exit.written.is_none() {
             self.half_done = Some(HalfDone { next_rip: located.decoded.next_ip(), exit: *exit, origin });
@@ -80,6 +82,7 @@ impl<T> Instances<T> {
 
     /// Who made the write of an instruction whose read came before: its registers may be overwritten by now, so
     /// nothing is looked up again.
+    #[inline]
     pub fn second_half(&mut self, registers: &Registers, exit: &MemoryExit) -> Option<T> {
         let half = self.half_done.take()?;
         let fits = exit.written.is_some()

@@ -48,11 +48,13 @@ pub struct Located {
 
 impl Located {
     /// Its encoding.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.decoded.len()]
     }
 
     /// Width of the code that it is part of: 16, 32 or 64 bits.
+    #[inline]
     pub fn code_size(&self) -> u8 {
         match self.decoded.code_size() {
             CodeSize::Code16 => 16,
@@ -103,6 +105,7 @@ impl<N> Default for Locator<N> {
 
 impl<N: Default> Locator<N> {
     /// What [`Locator::locate`] gives, if the instruction is remembered, and what is noted beside it.
+    #[inline]
     pub fn known(
         &mut self,
         memory: &impl PhysicalMemory,
@@ -275,6 +278,7 @@ impl<N: Default> Locator<N> {
 }
 
 /// The part of one of `operands`, which are those of `instruction`, that `exit` carries.
+#[inline]
 fn matching(
     memory: &impl PhysicalMemory,
     registers: &Registers,
@@ -306,6 +310,7 @@ fn matching(
 }
 
 /// Whether an operand is read and whether it is written; `None` if neither (`lea`, prefetch).
+#[inline]
 fn directions(access: OpAccess) -> Option<(bool, bool)> {
     match access {
         OpAccess::Read | OpAccess::CondRead => Some((true, false)),
@@ -317,6 +322,7 @@ fn directions(access: OpAccess) -> Option<(bool, bool)> {
 
 /// Where the operand may have started: a string or stack instruction that is over has moved its address
 /// register by one element already.
+#[inline]
 fn moved(
     instruction: &Instruction,
     exit: &MemoryExit,
@@ -330,6 +336,7 @@ fn moved(
 }
 
 /// The walk and the offset of the exit's part in an operand of `length` bytes at virtual `start`.
+#[inline]
 fn part(
     memory: &impl PhysicalMemory,
     registers: &Registers,
@@ -351,6 +358,7 @@ fn part(
 }
 
 /// Whether a plain store's source still holds the value that was written; true for all others.
+#[inline]
 fn value_fits(registers: &Registers, instruction: &Instruction, exit: &MemoryExit, offset: u64) -> bool {
     let Some(written) = exit.written else { return true };
     if instruction.op_count() != 2 || instruction.mnemonic() != Mnemonic::Mov {

@@ -74,16 +74,19 @@ pub enum Paging {
 
 impl Registers {
     /// Current privilege level, 0 to 3.
+    #[inline]
     pub fn cpl(&self) -> u8 {
         self.ss.dpl & 3
     }
 
     /// CR3 without its flag bits: the physical address of the top-level table.
+    #[inline]
     pub fn address_space(&self) -> u64 {
         self.cr3 & 0x000f_ffff_ffff_f000
     }
 
     /// How addresses are translated now.
+    #[inline]
     pub fn paging(&self) -> Paging {
         if self.cr0 & CR0_PG == 0 {
             Paging::Off
@@ -95,6 +98,7 @@ impl Registers {
     }
 
     /// Width of the code that runs, for a decoder: 16, 32 or 64.
+    #[inline]
     pub fn bitness(&self) -> u32 {
         match (self.runs_64_bit_code(), self.cs.db) {
             (true, _) => 64,
@@ -104,6 +108,7 @@ impl Registers {
     }
 
     /// CS.L means something in long mode only (SDM volume 3, section 3.4.5).
+    #[inline]
     fn runs_64_bit_code(&self) -> bool {
         self.efer & EFER_LMA != 0 && self.cs.l
     }
@@ -114,12 +119,14 @@ impl Registers {
     }
 
     /// Linear address of RIP.
+    #[inline]
     pub fn linear_rip(&self) -> u64 {
         if self.runs_64_bit_code() { self.rip } else { self.cs.base.wrapping_add(self.rip) & 0xffff_ffff }
     }
 
     /// The register's value, as an effective address or a store's source needs it: segment registers
     /// give their base. `None` for what the shared page doesn't hold.
+    #[inline]
     pub fn value(&self, register: Register) -> Option<u64> {
         if register.is_segment_register() {
             return self.segment(register).map(|segment| self.effective_base(register, segment));
@@ -155,6 +162,7 @@ impl Registers {
         })
     }
 
+    #[inline]
     fn segment(&self, register: Register) -> Option<&Segment> {
         Some(match register {
             Register::CS => &self.cs,
@@ -168,6 +176,7 @@ impl Registers {
     }
 
     /// In 64-bit mode only FS and GS have a base (SDM volume 1, section 3.4.4).
+    #[inline]
     fn effective_base(&self, register: Register, segment: &Segment) -> u64 {
         if self.runs_64_bit_code() && !matches!(register, Register::FS | Register::GS) {
             0

@@ -33,11 +33,13 @@ pub struct PageWalk {
 
 impl PageWalk {
     /// The entries met, top level first.
+    #[inline]
     pub fn entries(&self) -> &[u64] {
         &self.entries[..usize::from(self.depth)]
     }
 
     /// The entry that maps the page; 0 with paging off.
+    #[inline]
     pub fn leaf(&self) -> u64 {
         self.entries().last().copied().unwrap_or(0)
     }
@@ -53,6 +55,7 @@ impl PageWalk {
     }
 
     /// Physical address of virtual `address`, which lies in the page.
+    #[inline]
     pub fn translate(&self, address: u64) -> u64 {
         self.physical | (address & (self.page_size - 1))
     }
@@ -60,6 +63,7 @@ impl PageWalk {
 
 /// Walks to the page of virtual `address`. `None` if an entry isn't present or lies outside memory, and
 /// with 32-bit paging.
+#[inline]
 pub fn walk(memory: &impl PhysicalMemory, registers: &Registers, address: u64) -> Option<PageWalk> {
     match registers.paging() {
         Paging::Off => Some(PageWalk {
@@ -76,6 +80,7 @@ pub fn walk(memory: &impl PhysicalMemory, registers: &Registers, address: u64) -
     }
 }
 
+#[inline]
 fn walk_long(memory: &impl PhysicalMemory, cr3: u64, levels: u8, address: u64) -> Option<PageWalk> {
     let mut walk = PageWalk { cr3, page: 0, physical: 0, page_size: 0, entries: [0; 5], depth: 0, levels };
     let mut table = cr3;
@@ -101,6 +106,7 @@ fn walk_long(memory: &impl PhysicalMemory, cr3: u64, levels: u8, address: u64) -
 
 /// Copies `data.len()` bytes from virtual `address`, page by page; how many it got before a page that
 /// isn't mapped or isn't memory.
+#[inline]
 pub fn read_virtual(
     memory: &impl PhysicalMemory,
     registers: &Registers,

@@ -1,8 +1,8 @@
 //! The options, and what they make of the device.
 
 use barscope_device::{
-    Backing, BarIndex, BarSpec, ConfigHeader, ExpressSpec, InterruptPin, MsiSpec, MsixSpec, OptionSpec, Options, Placed, PowerSpec,
-    SerialNumberSpec, VendorSpec,
+    Backing, BarIndex, BarSpec, ConfigHeader, ExpressSpec, InterruptPin, MsiSpec, MsixSpec, OptionSpec,
+    Options, Placed, PowerSpec, SerialNumberSpec, VendorSpec,
 };
 
 use super::map::{DOORBELLS_SIZE, MEMORY_SIZE, REGISTERS_SIZE, WINDOW_SIZE};
@@ -20,12 +20,7 @@ pub fn options() -> Vec<OptionSpec> {
         of("msi-masking", SWITCH, "on", "a mask bit for each MSI vector"),
         of("msix", SWITCH, "on", "MSI-X, and BAR4 for it"),
         of("memory", &["trapped", "direct"], "trapped", "how accesses to BAR2 are served"),
-        of(
-            "doorbells",
-            &["trapped", "ioeventfd", "coalesced"],
-            "trapped",
-            "how accesses to BAR5 are served",
-        ),
+        of("doorbells", &["trapped", "ioeventfd", "coalesced"], "trapped", "how accesses to BAR5 are served"),
     ]
 }
 

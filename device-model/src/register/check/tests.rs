@@ -114,6 +114,50 @@ fn a_named_value_that_a_field_can_not_have_is_refused() {
 }
 
 #[test]
+fn what_nobody_could_ask_for_by_name_is_refused() {
+    let rule = "ASCII letters, digits and _, no digit first, at most 64";
+    assert_eq!(wrong(vec![register("A B", 0, 4)]), format!("BAR0: \"A B\" is no register's name: {rule}"));
+    assert_eq!(
+        wrong_field(&[Field::bit("\u{1b}", 0, "")]),
+        format!("BAR0: A.\\u{{1b}}: that is no field's name: {rule}")
+    );
+    let values = |values: &[(u64, &'static str)]| {
+        let mut field = Field::new("X", 0, 2, "");
+        field.values = values.iter().map(|&(value, name)| (value, name.into())).collect();
+        wrong_field(&[field])
+    };
+    assert_eq!(values(&[(1, "")]), format!("BAR0: A.X: the name of its value 0x1 is none: {rule}"));
+    assert_eq!(
+        values(&[(1, "A"), (2, "A")]),
+        "BAR0: A.X: its value 0x2 has the name of another one; give one of them another name"
+    );
+    assert_eq!(values(&[(1, "A"), (1, "B")]), "BAR0: A.X: its value 0x1 has two names; leave one out");
+    assert_eq!(
+        wrong(vec![register("A", 0, 4), register("B", 4, 4), register("A", 8, 4)]),
+        "BAR0: A is at 0x0 and at 0x8: give one of them another name"
+    );
+    assert_eq!(
+        wrong_field(&[Field::bit("X", 0, ""), Field::bit("X", 1, "")]),
+        "BAR0: A.X: the register has two fields of this name; give one of them another name"
+    );
+}
+
+#[test]
+fn a_fault_is_found_at_its_place() {
+    let mut faulty = with_fields(4, &[Field::bit("X", 0, ""), Field::bit("Y", 1, "")]);
+    faulty.fields.to_mut()[1].values = vec![(0, "OFF".into()), (2, "ON".into())].into();
+    faulty.offset = 4;
+    let (place, _) = map(vec![register("B", 0, 4), faulty]).fault(16).unwrap();
+    assert_eq!(place, Place { register: 1, field: Some(1), value: Some(1) });
+}
+
+#[test]
+fn memory_has_no_reset_value() {
+    let memory = Register::memory("A", 0, 16, "").reset_to(1);
+    assert_eq!(wrong(vec![memory]), "BAR0: A is memory, which has no reset value");
+}
+
+#[test]
 fn memory_has_no_fields() {
     let mut memory = with_fields(8, &[Field::bit("X", 0, "")]);
     memory.memory = true;
@@ -136,6 +180,8 @@ fn a_function_with_a_map_that_can_not_hold_is_not_made() {
     Fixture::new(Probe::with_bars(&[crate::BarSpec::io(BarIndex::BAR0, 4)]));
 }
 
+const NAMES: [&str; 5] = ["A", "B", "C", "D", "E"];
+
 /// Registers in any order and place, as no person would write them.
 fn registers() -> impl Strategy<Value = Vec<Register>> {
     let size = prop_oneof![6 => Just(1_u64), 6 => Just(2), 6 => Just(4), 3 => Just(8), 1 => 0_u64..20];
@@ -150,7 +196,12 @@ fn registers() -> impl Strategy<Value = Vec<Register>> {
         registers.sort_by_key(|register| register.offset);
         registers
     });
-    prop_oneof![1 => any, 3 => sorted]
+    prop_oneof![1 => any, 3 => sorted].prop_map(|mut registers| {
+        for (register, name) in registers.iter_mut().zip(NAMES) {
+            register.name = name.into();
+        }
+        registers
+    })
 }
 
 /// Whether each byte of each register leads to it, asked byte by byte.
@@ -186,7 +237,8 @@ proptest! {
     fn fields_are_accepted_just_if_no_bit_has_two_and_all_have_their_bits(
         fields in prop::collection::vec((0_u8..36, 0_u8..8), 0..5),
     ) {
-        let declared = fields.iter().map(|(lsb, width)| Field::new("F", *lsb, *width, "")).collect::<Vec<_>>();
+        let named = fields.iter().zip(NAMES);
+        let declared = named.map(|((lsb, width), name)| Field::new(name, *lsb, *width, "")).collect::<Vec<_>>();
         let mut register = register("A", 0, 4);
         register.fields = declared.into();
 

@@ -150,7 +150,8 @@ pub fn assign(config: Config, function: Address, windows: &mut Windows) -> Bars 
     let mut bars = [None; COUNT];
     let mut is_upper_half = false;
     for (index, bar) in bars.iter_mut().enumerate() {
-        let wanted = if is_upper_half { None } else { wanted(config, function, index) };
+        let wanted =
+            if is_upper_half { upper_half(config, function, index) } else { wanted(config, function, index) };
         is_upper_half = matches!(wanted, Some(Wanted { kind: Kind::Wide, .. }));
         *bar = wanted.and_then(|wanted| give(config, function, index, wanted, windows));
     }
@@ -162,7 +163,8 @@ pub fn size(config: Config, function: Address) -> AllWanted {
     let mut all = [None; COUNT];
     let mut is_upper_half = false;
     for (index, place) in all.iter_mut().enumerate() {
-        *place = if is_upper_half { None } else { wanted(config, function, index) };
+        *place =
+            if is_upper_half { upper_half(config, function, index) } else { wanted(config, function, index) };
         is_upper_half = matches!(*place, Some(Wanted { kind: Kind::Wide, .. }));
     }
     AllWanted(all)
@@ -198,6 +200,12 @@ impl AllWanted {
     }
 }
 
+/// Asks the upper half of a 64-bit BAR, as any register in turn; what it says was part of what the lower one wants.
+fn upper_half(config: Config, function: Address, index: usize) -> Option<Wanted> {
+    writable_bits(config, function, register(index), ALL_ONES);
+    None
+}
+
 /// What BAR `index` wants, if there is one. Keeps its content.
 fn wanted(config: Config, function: Address, index: usize) -> Option<Wanted> {
     let ones = if index == ROM { ROM_ADDRESS } else { ALL_ONES };
@@ -216,9 +224,14 @@ fn wanted(config: Config, function: Address, index: usize) -> Option<Wanted> {
     } else {
         (Kind::Narrow, MEMORY_ADDRESS)
     };
-    // The lowest writable bit is the size, whatever the bits above it are.
+    // The lowest writable bit is the size, whatever the bits above it are. Counted by shifts, since `tzcnt` isn't
+    // among the instructions that every KVM emulates.
     let mask = u64::from(high) << 32 | u64::from(low & address_bits);
-    Some(Wanted { kind, bits: mask.trailing_zeros() as u8 & 63 })
+    let mut bits = 0;
+    while bits < 63 && core::hint::black_box(mask >> bits) & 1 == 0 {
+        bits += 1;
+    }
+    Some(Wanted { kind, bits })
 }
 
 /// Gives BAR `index` an address.

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use barscope_device::diagnostic::did_you_mean;
 use barscope_trace::{Capabilities, Capability, Knowledge};
 
 use super::clause::{Clause, Step};
 use super::window::Window;
-use crate::filter::diagnostic::did_you_mean;
 use crate::filter::{Filter, Kinds, Mentions, Wanted};
 
 /// Names that occurred, or may be absent.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use barscope_device::diagnostic::{Diagnostic, did_you_mean};
+
 use super::lines::Line;
 use crate::assert::{Clause, Goal, Limits, Location, Placed, Step, Time, Window, Within};
 use crate::filter::Filter;
-use crate::filter::diagnostic::{Diagnostic, did_you_mean};
 use crate::filter::lexer::Token;
 use crate::filter::parser::Parser;
 

@@ -1,6 +1,7 @@
 //! Lines, and which belong to which.
 
-use crate::filter::diagnostic::{Diagnostic, Span};
+use barscope_device::diagnostic::{Diagnostic, Span};
+
 use crate::filter::lexer::{Lexeme, lex};
 use crate::filter::parser::Parser;
 

@@ -1,10 +1,10 @@
 //! Filters made in Rust: what kind of event it is, then condition by condition.
 
+use barscope_device::diagnostic::{Diagnostic, Span};
 use barscope_trace::definition::{MemoryType, Path};
 use barscope_trace::event::{Counted, DmaOutcome, Outcome};
 
 use super::Filter;
-use super::diagnostic::{Diagnostic, Span};
 use super::expr::{Expr, Target, Term};
 use super::field::Field;
 use super::kind::Kinds;

@@ -1,11 +1,11 @@
 //! What a condition names, held against what the devices of a trace have: a BAR, an offset, a vector, a vCPU, a
 //! value that none of them can have is a typo, not something that never happens.
 
+use barscope_device::diagnostic::{Diagnostic, Span, one_of};
 use barscope_device::{BarIndex, Field, Region, Register};
 use barscope_trace::Definitions;
 use barscope_trace::definition::{Bar, Function};
 
-use super::diagnostic::{Diagnostic, Span, one_of};
 use super::expr::{Expr, Spot, Target, Term, shown};
 use super::kind::Kinds;
 use super::operand::{Op, Operand, Value};

@@ -1,10 +1,10 @@
 //! A filter that was held against a trace: its names exist, and it tests fast.
 
+use barscope_device::diagnostic::{Diagnostic, Span};
 use barscope_device::{Bdf, Region};
 use barscope_trace::Definitions;
 
 use super::contradiction;
-use super::diagnostic::{Diagnostic, Span};
 use super::expr::{Expr, Term, shown};
 use super::field::Type;
 use super::interest::Interest;

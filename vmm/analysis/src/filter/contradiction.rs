@@ -7,10 +7,10 @@
 
 mod values;
 
+use barscope_device::diagnostic::{Diagnostic, Span};
 use barscope_trace::event::DmaOutcome;
 
 use self::values::{Constraint, allowed, number_exists, text_exists};
-use super::diagnostic::{Diagnostic, Span};
 use super::expr::{Expr, Spot, Target, Term, shown as value_shown};
 use super::field::{Field, Type};
 use super::holders::{holders, holders_of};

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use barscope_device::diagnostic::Span;
 use barscope_device::{BarIndex, Region};
 
-use super::diagnostic::Span;
 use super::field::{Field, Type};
 use super::kind::Kinds;
 use super::operand::{Op, Operand, Value};

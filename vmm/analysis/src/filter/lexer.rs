@@ -1,6 +1,6 @@
 //! Words, numbers and signs of filters and expectations.
 
-use super::diagnostic::{Diagnostic, Span};
+use barscope_device::diagnostic::{Diagnostic, Span};
 
 /// A word of the language.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,12 +4,12 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use barscope_device::diagnostic::did_you_mean;
 use barscope_trace::Definitions;
 use barscope_trace::definition::Definition;
 use gimli::{AttributeValue, Dwarf, EndianSlice, RunTimeEndian, Unit};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
-use super::diagnostic::did_you_mean;
 use super::{Mentions, Wanted};
 use crate::symbols::name;
 

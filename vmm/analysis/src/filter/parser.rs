@@ -1,6 +1,7 @@
 //! From words to conditions.
 
-use super::diagnostic::{Diagnostic, Span, did_you_mean, one_of};
+use barscope_device::diagnostic::{Diagnostic, Span, did_you_mean, one_of};
+
 use super::expr::{Expr, Spot, Target, Term};
 use super::field::{FIELDS, Field, Type};
 use super::kind::{KINDS, Kinds};

@@ -1,11 +1,11 @@
 //! Names, held against what a trace has.
 
+use barscope_device::diagnostic::{Diagnostic, Span, did_you_mean};
 use barscope_device::{Bdf, Register};
 use barscope_trace::Definitions;
 use barscope_trace::definition::Function;
 
 use super::check::{self, Context};
-use super::diagnostic::{Diagnostic, Span, did_you_mean};
 use super::expr::{Expr, Spot, Target, Term};
 use super::node::{Area, Node};
 use super::operand::{Op, Operand};

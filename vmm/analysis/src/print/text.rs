@@ -13,15 +13,16 @@ use barscope_trace::definition::Machine;
 use barscope_trace::event::{EventKind, MemoryOperand, RouteChange};
 use barscope_trace::{Clock, Definitions, TraceInfo, units};
 
-use self::access::{access_lines, not_emulated_lines};
+use self::access::Lines;
 use self::effects::Effects;
 use self::fold::{Fold, Folded};
 use self::setup::Setup;
 use super::{Printer, Totals};
+use crate::digits::{decimal, pad_before};
 use crate::maps::Maps;
 use crate::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
 use crate::table::{columns, wrap};
-use crate::view::View;
+use crate::view::{AccessView, Place, View};
 use crate::words;
 
 /// Prints a trace as text.
@@ -50,9 +51,29 @@ pub struct TextPrinter<W> {
     /// A path that was inferred was printed.
     inferred: bool,
     /// The last access, whether printed or folded.
-    last_access: Option<View>,
+    last_access: Option<LastAccess>,
     /// The access on the last line, while nothing else was printed.
     last_printed: Option<u64>,
+    lines: Lines,
+}
+
+/// What is remembered of an access, for what comes of it.
+struct LastAccess {
+    seq: u64,
+    /// It went to configuration space.
+    configured: bool,
+    /// Where it wrote to, and what; `None` for a read.
+    written: Option<(Option<Place>, u64)>,
+}
+
+impl LastAccess {
+    fn new(access: AccessView<'_>) -> Self {
+        Self {
+            seq: access.view.seq,
+            configured: access.is_configuration(),
+            written: access.write.then(|| (access.place().cloned(), access.value)),
+        }
+    }
 }
 
 struct Scenario {
@@ -85,6 +106,7 @@ impl<W: Write> TextPrinter<W> {
             inferred: false,
             last_access: None,
             last_printed: None,
+            lines: Lines::default(),
         }
     }
 
@@ -102,7 +124,8 @@ impl<W: Write> TextPrinter<W> {
     }
 
     fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
-        writeln!(self.out, "{}", text.as_ref().trim_end())
+        self.out.write_all(text.as_ref().trim_end().as_bytes())?;
+        self.out.write_all(b"\n")
     }
 
     /// Prints the machine and its devices, once.
@@ -168,9 +191,7 @@ impl<W: Write> TextPrinter<W> {
     fn print_access(&mut self, view: &View) -> io::Result<()> {
         let Some(access) = view.access() else { return Ok(()) };
         self.inferred |= access.walk().is_some_and(|walk| !walk.announced);
-        for line in access_lines(access, self.width, self.paint) {
-            self.line(line)?;
-        }
+        self.out.write_all(self.lines.of_access(access, self.width, self.paint).as_bytes())?;
         self.last_printed = Some(view.seq);
         if let Some(refusal) = words::refusal(access) {
             self.effects = Effects::new(view.clone(), refusal);
@@ -207,16 +228,15 @@ impl<W: Write> TextPrinter<W> {
         self.selected += 1;
         self.inferred |= view.walk().is_some_and(|walk| !walk.announced);
         let why = self.paint.paint(WARNING, words::not_emulated(view));
-        for line in not_emulated_lines(view, operand, &why, self.width, self.paint) {
-            self.line(line)?;
-        }
-        Ok(())
+        let lines = self.lines.of_not_emulated(view, operand, &why, self.width, self.paint);
+        self.out.write_all(lines.as_bytes())
     }
 
     fn access(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
-        self.last_access = Some(view.clone());
+        let Some(access) = view.access() else { return Ok(()) };
+        self.last_access = Some(LastAccess::new(access));
         self.selected += 1;
-        if !self.selective && view.access().is_some_and(|access| access.is_configuration()) {
+        if !self.selective && access.is_configuration() {
             self.setup.count(view);
             return Ok(());
         }
@@ -224,8 +244,13 @@ impl<W: Write> TextPrinter<W> {
         if self.setup.is_pending() && !self.in_scenario {
             self.settle(definitions)?;
         }
-        let folded = self.fold.push(view.clone());
-        self.print_folded(folded)
+        let (folded, shown) = self.fold.push(view);
+        self.print_folded(folded)?;
+        if !shown {
+            return Ok(());
+        }
+        self.print_effects()?;
+        self.print_access(view)
     }
 
     /// In a selection, the scenario that what follows is part of.
@@ -335,7 +360,21 @@ impl<W: Write> Printer for TextPrinter<W> {
 
 /// Sequence number and device time.
 fn prefix(view: &View) -> String {
-    format!("{:>6} {:>9}  ", view.seq, words::time(view.device_ns))
+    let mut text = String::new();
+    push_prefix(&mut text, view);
+    text
+}
+
+/// The same, appended.
+fn push_prefix(text: &mut String, view: &View) {
+    let start = text.len();
+    decimal(text, view.seq);
+    pad_before(text, start, 6);
+    text.push(' ');
+    let start = text.len();
+    words::push_time(text, view.device_ns);
+    pad_before(text, start, 9);
+    text.push_str("  ");
 }
 
 #[cfg(test)]

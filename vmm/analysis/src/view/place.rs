@@ -6,6 +6,8 @@ use std::sync::Arc;
 use barscope_device::{Bdf, Field, Region, Register, header_registers};
 use barscope_trace::definition::Function;
 
+use crate::digits::{decimal, hex, prefixed_hex};
+
 /// A place in a PCI function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -45,10 +47,9 @@ impl Place {
 
     /// The register's name; with the offset in it, if the place isn't its start: `MEMORY+0x10`.
     pub fn register_name(&self) -> Option<String> {
-        Some(match self.register_and_rest()? {
-            (name, None) => name.to_owned(),
-            (name, Some(within)) => format!("{name}+{within:#x}"),
-        })
+        let mut name = String::new();
+        self.push_register_name(&mut name);
+        Some(name).filter(|name| !name.is_empty())
     }
 
     /// The register's name, and the offset in it if the place isn't its start.
@@ -71,17 +72,57 @@ impl Place {
     /// configuration space, where one access may reach several registers, of all of them: `MEMORY_SPACE, STATUS
     /// CAPABILITIES`.
     pub fn describe(&self, value: u64, size: u8) -> String {
-        let first = match self.register() {
-            Some(register) if register.offset == self.offset && u64::from(size) >= register.size => {
-                describe_value(register, value)
+        let mut text = String::new();
+        self.push_description(&mut text, value, size);
+        text
+    }
+
+    /// The same, appended.
+    pub(crate) fn push_description(&self, text: &mut String, value: u64, size: u8) {
+        let start = text.len();
+        if let Some(register) = self.register()
+            && register.offset == self.offset
+            && u64::from(size) >= register.size
+        {
+            push_value_description(text, register, value);
+        }
+        for (register, shift) in self.others(size) {
+            let before = text.len();
+            if before > start {
+                text.push_str(", ");
             }
-            _ => String::new(),
-        };
-        let more =
-            self.others(size).map(|(register, shift)| (register, describe_value(register, value >> shift)));
-        let more = more.filter(|(_, words)| !words.is_empty());
-        let more = more.map(|(register, words)| format!("{} {words}", register.name));
-        Some(first).filter(|words| !words.is_empty()).into_iter().chain(more).collect::<Vec<_>>().join(", ")
+            text.push_str(&register.name);
+            text.push(' ');
+            let after_name = text.len();
+            push_value_description(text, register, value >> shift);
+            if text.len() == after_name {
+                text.truncate(before);
+            }
+        }
+    }
+
+    /// `BAR0+0x008`, appended.
+    pub(crate) fn push_name(&self, text: &mut String) {
+        match self.region {
+            Region::Bar(index) => {
+                text.push_str("BAR");
+                decimal(text, index.get().into());
+            }
+            Region::Rom => text.push_str("ROM"),
+            Region::Config => text.push_str("CONFIG"),
+        }
+        text.push_str("+0x");
+        hex(text, self.offset, 3);
+    }
+
+    /// What [`Place::register_name`] gives, appended.
+    pub(crate) fn push_register_name(&self, text: &mut String) {
+        let Some((name, within)) = self.register_and_rest() else { return };
+        text.push_str(name);
+        if let Some(within) = within {
+            text.push('+');
+            prefixed_hex(text, within);
+        }
     }
 
     /// The fields that `value` of `size` bytes at this place has, with what each holds.
@@ -112,24 +153,46 @@ impl Place {
 /// `BAR0+0x008`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{}+{:#05x}", self.region, self.offset))
+        let mut name = String::new();
+        self.push_name(&mut name);
+        f.pad(&name)
     }
 }
 
 /// What `value` means by a register's fields: names of set bits, `FIELD=VALUE` for wider ones that are not
 /// zero, in words where the map has some. Empty if there is nothing to say.
 pub fn describe_value(register: &Register, value: u64) -> String {
-    let words = register.fields.iter().filter_map(|field| {
+    let mut text = String::new();
+    push_value_description(&mut text, register, value);
+    text
+}
+
+fn push_value_description(text: &mut String, register: &Register, value: u64) {
+    let start = text.len();
+    for field in register.fields.iter() {
         let held = field.extract(value);
         let whole = u64::from(field.width) >= 8 * register.size || field.name == register.name;
-        match (field.value_name(held), held) {
-            (Some(name), _) if whole => Some(name.to_owned()),
-            (Some(name), _) => Some(format!("{}={name}", field.name)),
-            (None, 0) => None,
-            (None, _) if field.width == 1 => Some(field.name.to_string()),
-            (None, _) if whole => None,
-            (None, _) => Some(format!("{}={held:#x}", field.name)),
+        let name = field.value_name(held);
+        let bit = field.width == 1;
+        if name.is_none() && (held == 0 || whole && !bit) {
+            continue;
         }
-    });
-    words.collect::<Vec<_>>().join(" ")
+        if text.len() > start {
+            text.push(' ');
+        }
+        match name {
+            Some(name) if whole => text.push_str(name),
+            Some(name) => {
+                text.push_str(&field.name);
+                text.push('=');
+                text.push_str(name);
+            }
+            None if bit => text.push_str(&field.name),
+            None => {
+                text.push_str(&field.name);
+                text.push('=');
+                prefixed_hex(text, held);
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Steps of `barscope poke`: what somebody wants of a device, held against its registers before anything is done.
 
-use barscope_analysis::filter::nearest;
+use barscope_device::diagnostic::nearest;
 use barscope_device::{BarIndex, Bdf, Region, Register, RegisterMap, low_bytes};
 use barscope_trace::definition::Function;
 use barscope_vmm::perform::Request;

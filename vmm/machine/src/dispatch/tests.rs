@@ -46,13 +46,18 @@ impl Machine {
 
     /// Puppets as functions 0 of these devices, each with how its doorbells are served.
     fn with(clock: Clock, puppets: &[(u8, Backing)]) -> Self {
+        let puppet =
+            |&(device, bells): &(u8, Backing)| (Bdf::new(0, device, 0).unwrap(), Puppet::with_bells(bells));
+        Self::of(clock, puppets.iter().map(puppet).collect())
+    }
+
+    /// These puppets.
+    fn of(clock: Clock, puppets: Vec<(Bdf, Puppet)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let writer = Writer::create(&folder.path().join("trace"), clock).unwrap();
         let platform = Arc::new(TestPlatform::default());
-        let function = |&(device, bells): &(u8, Backing)| {
-            (Bdf::new(0, device, 0).unwrap(), PciFunction::new(Box::new(Puppet::with_bells(bells))))
-        };
-        let functions = puppets.iter().map(function).collect();
+        let function = |(bdf, puppet)| (bdf, PciFunction::new(Box::new(puppet)));
+        let functions = puppets.into_iter().map(function).collect();
         let size = TestPlatform::MEMORY_SIZE;
         let dispatcher =
             Dispatcher::new(functions, clock, Arc::clone(&platform), size, writer.clone()).unwrap();

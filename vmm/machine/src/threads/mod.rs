@@ -21,7 +21,10 @@ use crate::host::HostError;
 ///
 /// # Errors
 /// [`HostError::Thread`] if the system has no room for another.
-pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, HostError> {
+pub fn spawn<T: Send + 'static>(
+    name: String,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, HostError> {
     Builder::new().name(name.clone()).spawn(body).map_err(|source| HostError::Thread { name, source })
 }
 

@@ -61,7 +61,7 @@ events! {
         size: u8, Size, [A];
         /// The value written or read, zero-extended.
         value: u64, Value, [word(5)];
-        /// Current privilege level of the vCPU, 0 to 3.
+        /// Current privilege level of the vCPU, 0 to 3; 0 if there is none.
         cpl: u8, Index, [CPL];
         /// Half of a read-modify-write instruction.
         read_modify_write: bool, Choice, [flag(1)];
@@ -300,7 +300,7 @@ events! {
 
     /// An instruction on device memory that KVM can't emulate.
     17 "not-emulated" guest NotEmulated {
-        /// Current privilege level of the vCPU, 0 to 3.
+        /// Current privilege level of the vCPU, 0 to 3; 0 if there is none.
         cpl: u8, Index, [CPL];
         /// The instruction's definition, or 0.
         instruction: Id, Instruction, [ID];

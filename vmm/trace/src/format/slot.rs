@@ -62,6 +62,7 @@ pub(crate) fn kinds() -> impl Iterator<Item = &'static Kind> {
 }
 
 /// The record that stands for `event`.
+#[inline]
 pub(crate) fn encode(event: &Event) -> Record {
     let mut words = [0; RECORD_WORDS];
     words[0] = event.kind.code().into();
@@ -74,12 +75,14 @@ pub(crate) fn encode(event: &Event) -> Record {
 }
 
 /// The size in slots of a record of this program, by its word 0; 0 if that stands for nothing.
+#[inline]
 pub(crate) fn slots_of(head: u64) -> usize {
     SLOTS[usize::from(head as u8)].into()
 }
 
 /// The event that `words` and the word after them stand for, if there is one; `None` if no writer of this version
 /// wrote them.
+#[inline]
 pub(crate) fn decode(words: &Words, more: u64) -> Option<Event> {
     let [head, order, host_ns, device_ns, ..] = *words;
     Some(Event {

@@ -60,6 +60,7 @@ impl Watched {
         Ok(Self(range))
     }
 
+    #[inline]
     pub(super) fn is_cut(&self) -> bool {
         self.0.is_cut.load(Ordering::Relaxed)
     }

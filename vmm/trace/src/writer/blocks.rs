@@ -1,5 +1,6 @@
 //! The file's space: allocated ahead in chunks, handed out in blocks.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -37,6 +38,19 @@ pub(super) fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> 
     }
 }
 
+/// How many blocks have their pages before they are taken: one for each lane of two busy ones.
+const AHEAD: usize = 2;
+/// How many full blocks wait for their checksums at most: a lane that fills them faster closes its own.
+const WAITING: usize = 8;
+
+/// Something to be done for a block.
+pub(super) enum Chore {
+    /// Its pages are to be there when records come.
+    Populate(Block),
+    /// It is full.
+    Close(Block),
+}
+
 /// Hands out blocks. A chunk stays mapped while one of its blocks is open: a process has few mappings (Linux's
 /// `vm.max_map_count`, 65,530 unless told otherwise), and what is mapped counts as its memory.
 ///
@@ -46,11 +60,17 @@ pub(super) fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> 
 pub(super) struct Blocks {
     file: File,
     path: PathBuf,
-    /// The last chunk, and the place of its first block in the file.
-    chunk: Option<(Arc<Mapping>, usize)>,
+    /// Blocks that were given room and nobody took yet, the next one first.
+    free: VecDeque<Block>,
     /// Blocks that were given room. Only at the limit a chunk is smaller than others.
     allocated: usize,
     taken: usize,
+    /// The first block whose pages nobody touched yet.
+    populated: usize,
+    /// Full blocks that wait to be closed.
+    full: VecDeque<Block>,
+    /// No more of them are taken.
+    is_over: bool,
     /// Blocks that were taken, but for those that were closed before the last chunk.
     open: Vec<Block>,
     /// Blocks that lanes will take.
@@ -61,7 +81,19 @@ pub(super) struct Blocks {
 
 impl Blocks {
     pub(super) fn new(file: File, path: PathBuf, limit: u64) -> Self {
-        Self { file, path, chunk: None, allocated: 0, taken: 0, open: Vec::new(), promised: 0, limit }
+        Self {
+            file,
+            path,
+            free: VecDeque::new(),
+            allocated: 0,
+            taken: 0,
+            populated: 0,
+            full: VecDeque::with_capacity(WAITING),
+            is_over: false,
+            open: Vec::new(),
+            promised: 0,
+            limit,
+        }
     }
 
     /// Promises a lane a block.
@@ -98,18 +130,52 @@ impl Blocks {
 
     /// The next unused block. Nothing marks it as used until it is published.
     pub(super) fn take(&mut self) -> Result<Block, WriteError> {
-        let (chunk, first) = match &self.chunk {
-            Some((chunk, first)) if self.taken < self.allocated => (Arc::clone(chunk), *first),
-            _ => (self.grow()?, self.taken),
-        };
-        let block = Block { chunk, first_word: (self.taken - first) * BLOCK_WORDS, index: self.taken };
+        if self.free.is_empty() {
+            self.grow()?;
+        }
+        let Some(block) = self.free.pop_front() else { return Err(self.at_limit()) };
         self.open.push(block.clone());
         self.taken += 1;
         Ok(block)
     }
 
+    /// A block is full: it will be closed, or is to be closed by the caller if it is given back.
+    pub(super) fn fill(&mut self, full: Block) -> Option<Block> {
+        if self.full.len() >= WAITING {
+            return Some(full);
+        }
+        self.full.push_back(full);
+        None
+    }
+
+    /// What is to be done next for blocks, if anything.
+    pub(super) fn next_chore(&mut self) -> Option<Chore> {
+        let next = self.populated.max(self.taken);
+        if next < self.taken + AHEAD {
+            if next >= self.allocated {
+                // If that fails, whoever takes the next block tries again, and is told so.
+                self.grow().ok();
+            }
+            if let Some(block) = self.free.get(next - self.taken) {
+                self.populated = next + 1;
+                return Some(Chore::Populate(block.clone()));
+            }
+        }
+        self.full.pop_front().map(Chore::Close)
+    }
+
+    /// No more chores are wanted.
+    pub(super) fn end(&mut self) {
+        self.is_over = true;
+    }
+
+    /// Whether no more chores are wanted.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// Gives the file its next chunk.
-    fn grow(&mut self) -> Result<Arc<Mapping>, WriteError> {
+    fn grow(&mut self) -> Result<(), WriteError> {
         self.check_file()?;
         self.open.retain(|block| !block.is_closed());
         let offset = HEADER_BYTES + self.allocated as u64 * BLOCK_BYTES;
@@ -121,9 +187,14 @@ impl Blocks {
         let grown = grown.and_then(|()| Mapping::new(&self.file, offset, length));
         let grown = grown.map_err(|source| WriteError::Grow { path: self.path.clone(), source })?;
         let chunk = Arc::new(grown);
-        self.chunk = Some((Arc::clone(&chunk), self.allocated));
-        self.allocated += chunk.words().len() / BLOCK_WORDS;
-        Ok(chunk)
+        let blocks = chunk.words().len() / BLOCK_WORDS;
+        self.free.extend((0..blocks).map(|place| Block {
+            chunk: Arc::clone(&chunk),
+            first_word: place * BLOCK_WORDS,
+            index: self.allocated + place,
+        }));
+        self.allocated += blocks;
+        Ok(())
     }
 
     /// Whether the file is still there, and as long as it was made.
@@ -143,6 +214,9 @@ impl Blocks {
     /// Closes all blocks and cuts the file after the last one that was taken. Those that lanes still
     /// hold stay within it, so that a late store hits no missing page.
     pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.end();
+        self.free.clear();
+        self.full.clear();
         self.open.iter().for_each(Block::close);
         self.file.set_len(HEADER_BYTES + self.taken as u64 * BLOCK_BYTES)?;
         self.allocated = self.taken;
@@ -161,6 +235,7 @@ pub(super) struct Block {
 
 impl Block {
     /// All its words, the header's first.
+    #[inline]
     pub(super) fn words(&self) -> &[AtomicU64] {
         &self.chunk.words()[self.first_word..][..BLOCK_WORDS]
     }
@@ -171,8 +246,15 @@ impl Block {
     }
 
     /// Whether what is stored in it gets lost, since the file ends before it.
+    #[inline]
     pub(super) fn is_cut(&self) -> bool {
         self.chunk.is_cut()
+    }
+
+    /// Has the system give it its pages now, as the first stores would.
+    pub(super) fn populate(&self) {
+        // Older kernels can't; and of a file that was cut off there is nothing to be had: stores find that out.
+        self.chunk.populate(self.first_word * size_of::<u64>(), BLOCK_BYTES as usize).ok();
     }
 
     fn is_closed(&self) -> bool {
@@ -193,8 +275,8 @@ impl Block {
         self.words()[block::USED].store(bytes as u64, Ordering::Release);
     }
 
-    /// Seals what was written with a checksum. Only under a lock that `Writer::finish` holds as well;
-    /// a sealed or unpublished block stays as it is.
+    /// Seals what was written with a checksum. Only if it is full, or under a lock that `Writer::finish` holds as well; a
+    /// sealed or unpublished block stays as it is.
     pub(super) fn close(&self) {
         let words = self.words();
         if self.is_closed() {

@@ -224,6 +224,34 @@ fn a_long_trace_has_few_mappings() {
     assert_eq!((trace.events().len(), trace.info().lost, trace.info().damage.len()), (40 * 16 * 1023, 0, 0));
 }
 
+#[test]
+fn full_blocks_are_sealed_beside_those_who_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t");
+    let writer = Writer::create(&path, Clock::Host).unwrap();
+    let mut lane = writer.lane(None);
+    for _ in 0..3 * 1023 {
+        lane.record(&mark(&writer)).unwrap();
+    }
+    let file = File::open(&path).unwrap();
+    let is_sealed = |block: u64| {
+        let mut word = [0; 8];
+        file.read_exact_at(&mut word, 4096 + block * 65_536 + 32).unwrap();
+        u64::from_le_bytes(word) >> 32 & 1 == 1
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !(is_sealed(0) && is_sealed(1)) {
+        assert!(std::time::Instant::now() < deadline, "nobody seals full blocks");
+        std::thread::yield_now();
+    }
+    // The lane finds out with its next record that its block is full.
+    assert!(!is_sealed(2));
+    writer.finish(End::Finished).unwrap();
+    assert!(is_sealed(2));
+    let trace = Content::open(&path).unwrap();
+    assert_eq!((trace.events().len(), trace.info().damage), (3 * 1023, [].as_slice()));
+}
+
 /// A file size limit after the first chunk fails like a full disk, and needs no privileges. The shell
 /// has the signal ignored that comes with it.
 #[test]

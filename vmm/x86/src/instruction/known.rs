@@ -50,6 +50,7 @@ impl<N> Default for Known<N> {
 
 impl<N: Default> Known<N> {
     /// What made `exit`, and the part of its operand.
+    #[inline]
     pub(super) fn memory(
         &mut self,
         memory: &impl PhysicalMemory,
@@ -124,11 +125,13 @@ fn insert<T>(known: &mut FxHashMap<Key, T>, key: Key, found: T) {
     known.insert(key, found);
 }
 
+#[inline]
 fn key(registers: &Registers, write: bool) -> Key {
     (registers.address_space(), registers.linear_rip(), write)
 }
 
 /// Whether guest memory still holds the instruction, for code of the same width.
+#[inline]
 fn unchanged(memory: &impl PhysicalMemory, registers: &Registers, known: &Located) -> bool {
     let mut bytes = [0; MAX_LENGTH];
     let length = known.decoded.len();

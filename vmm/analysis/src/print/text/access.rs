@@ -2,9 +2,10 @@
 
 use barscope_trace::event::MemoryOperand;
 
-use super::prefix;
+use super::push_prefix;
+use crate::digits::{decimal, hex, pad, prefixed_hex};
 use crate::style::{KERNEL, Paint, USER};
-use crate::table::{columns, left, wrap};
+use crate::table::{columns, end_line, flow};
 use crate::view::{AccessView, BusAddress, View};
 use crate::words;
 
@@ -13,86 +14,203 @@ const ONE_LINE: usize = 140;
 /// From here on there is room for longer names of functions.
 const ROOMY: usize = 160;
 
-/// The lines of an access: who made it and how, then where it went and with what; more of them if that is
-/// longer than `width`.
-pub(super) fn access_lines(access: AccessView<'_>, width: usize, paint: Paint) -> Vec<String> {
-    let view = access.view;
-    let caused_by = view.cause().map(|cause| format!("  (caused by {cause})")).unwrap_or_default();
-    lines(view, &words::path(access), &target(access), &caused_by, width, paint)
+/// Makes the lines of accesses, in memory that is kept from one to the next.
+#[derive(Default)]
+pub(super) struct Lines {
+    text: String,
+    target: String,
+    item: String,
 }
 
-/// The same of an instruction that could not be emulated; `why` says what came of it.
-pub(super) fn not_emulated_lines(
-    view: &View,
-    operand: MemoryOperand,
-    why: &str,
-    width: usize,
-    paint: Paint,
-) -> Vec<String> {
-    let bus_address = view.gpa().map(|address| format!("-> {address:<9x}")).unwrap_or_default();
-    let target = address_and_place(view, &bus_address, &words::operand(operand), why);
-    lines(view, &words::path_of(view.walk()), &target, "", width, paint)
-}
+impl Lines {
+    /// The lines of an access, each with its end: who made it and how, then where it went and with what; more of them
+    /// if that is longer than `width`.
+    pub(super) fn of_access(&mut self, access: AccessView<'_>, width: usize, paint: Paint) -> &str {
+        let bus_address = |text: &mut String| match access.address() {
+            BusAddress::Memory(address) => push_memory(text, address),
+            BusAddress::Port(port) => {
+                text.push_str("port ");
+                let start = text.len();
+                hex(text, port.into(), 1);
+                pad(text, start, 7);
+            }
+        };
+        self.target.clear();
+        push_address_and_place(&mut self.target, access.view, bus_address);
+        words::push_direction(&mut self.target, access);
+        self.target.push(' ');
+        words::push_value(&mut self.target, access);
+        self.make(access.view, |text| words::push_path(text, access), access.view.cause(), width, paint)
+    }
 
-fn lines(view: &View, path: &str, target: &str, caused_by: &str, width: usize, paint: Paint) -> Vec<String> {
-    // One that no processor made has neither ring nor code.
-    let Some(cpl) = view.cpl() else {
-        return wrap(&prefix(view), 9, &[target.trim_start().to_owned()], width);
-    };
-    let style = if cpl == 3 { USER } else { KERNEL };
-    let path = format!("{path:<8}");
-    let [plain, who] =
-        [path.clone(), paint.paint(style, path)].map(|path| format!("{}ring {cpl}  {path} ", prefix(view)));
-    let (mut function, line) = code(view);
-    if let Some(process) = view.process() {
-        function += &format!(" [{} {}]", process.name, process.pid);
+    /// The same of an instruction that could not be emulated; `why` says what came of it.
+    pub(super) fn of_not_emulated(
+        &mut self,
+        view: &View,
+        operand: MemoryOperand,
+        why: &str,
+        width: usize,
+        paint: Paint,
+    ) -> &str {
+        let bus_address = |text: &mut String| {
+            if let Some(address) = view.gpa() {
+                push_memory(text, address);
+            }
+        };
+        self.target.clear();
+        push_address_and_place(&mut self.target, view, bus_address);
+        self.target.push_str(&words::operand(operand));
+        self.target.push(' ');
+        self.target.push_str(why);
+        self.make(view, |text| words::push_path_of(text, view.walk()), None, width, paint)
     }
-    let room = if width >= ROOMY { 24 } else { 18 };
-    let line_of = |rest: &str| format!("{} {} {target}{rest}", left(&function, room), left(&line, 12));
-    let fits = |line: &str| columns(&plain) + columns(line) <= width;
-    if width >= ONE_LINE && fits(&line_of(caused_by)) {
-        return vec![who + &line_of(caused_by)];
-    }
-    if width >= ONE_LINE && fits(&line_of("")) {
-        return vec![who + &line_of(""), format!("    {caused_by}")];
-    }
-    // Colours take no columns.
-    let mut lines = wrap(&plain, 6, &[format!("{function}  {line}{caused_by}")], width);
-    if let Some(first) = lines.first_mut() {
-        *first = first.replacen(&plain, &who, 1);
-    }
-    lines.extend(wrap("      ", 8, &[target.to_owned()], width));
-    lines
-}
 
-fn code(view: &View) -> (String, String) {
-    let Some(code) = view.code() else { return ("unknown code".to_owned(), String::new()) };
-    match &code.symbol {
-        Some(symbol) => {
-            let line = symbol.line.map(|line| format!(":{line}")).unwrap_or_default();
-            let file = symbol.file.clone().unwrap_or_default();
-            (symbol.name(), file + &line)
+    /// Lines that end with `target`.
+    fn make(
+        &mut self,
+        view: &View,
+        push_path: impl FnOnce(&mut String),
+        cause: Option<u64>,
+        width: usize,
+        paint: Paint,
+    ) -> &str {
+        let Self { text, target, item } = self;
+        text.clear();
+        push_prefix(text, view);
+        let Some(cpl) = view.cpl() else {
+            // One that no processor made has neither ring nor code.
+            let used = columns(text);
+            flow(text, used, 9, target.trim_start(), width);
+            return text;
+        };
+        text.push_str("ring ");
+        decimal(text, cpl.into());
+        text.push_str("  ");
+        let start = text.len();
+        push_path(text);
+        pad(text, start, 8);
+        // Colours take no columns.
+        let used = columns(text) + 1;
+        if paint.color {
+            let path = text.split_off(start);
+            text.push_str(&paint.paint(if cpl == 3 { USER } else { KERNEL }, path));
         }
-        None => (format!("{:#x}", code.rip), String::new()),
+        text.push(' ');
+        if width >= ONE_LINE && push_one_line(text, view, used, target, cause, width) {
+            return text;
+        }
+        item.clear();
+        push_function(item, view);
+        item.push_str("  ");
+        push_line_of_code(item, view);
+        push_cause(item, cause);
+        flow(text, used, 6, item, width);
+        text.push_str("      ");
+        flow(text, 6, 8, target, width);
+        text
     }
 }
 
-fn target(access: AccessView<'_>) -> String {
-    let bus_address = match access.address() {
-        BusAddress::Memory(address) => format!("-> {address:<9x}"),
-        BusAddress::Port(port) => format!("port {port:<7x}"),
-    };
-    address_and_place(access.view, &bus_address, &words::direction(access), &words::value(access))
+/// Goes on with everything on one line, after `used` columns; false if it doesn't fit, and then nothing is changed.
+fn push_one_line(
+    text: &mut String,
+    view: &View,
+    used: usize,
+    target: &str,
+    cause: Option<u64>,
+    width: usize,
+) -> bool {
+    let start = text.len();
+    push_function(text, view);
+    pad(text, start, if width >= ROOMY { 24 } else { 18 });
+    text.push(' ');
+    let line = text.len();
+    push_line_of_code(text, view);
+    pad(text, line, 12);
+    text.push(' ');
+    text.push_str(target);
+    let columns_so_far = used + columns(&text[start..]);
+    if columns_so_far > width {
+        text.truncate(start);
+        return false;
+    }
+    let end = text.len();
+    push_cause(text, cause);
+    if columns_so_far + columns(&text[end..]) > width {
+        // On a line of its own.
+        text.truncate(end);
+        end_line(text);
+        text.push_str("    ");
+        push_cause(text, cause);
+    }
+    end_line(text);
+    true
 }
 
-fn address_and_place(view: &View, bus_address: &str, direction: &str, rest: &str) -> String {
-    let virtual_address = match view.gva() {
-        Some(address) => format!("{address:016x}"),
-        None => format!("{:16}", ""),
-    };
-    let (place, register) = match view.place() {
-        Some(place) => (words::place(view, place), place.register_name().unwrap_or_default()),
-        None => ("nothing".to_owned(), String::new()),
-    };
-    format!("{virtual_address} {bus_address} {place:<10} {register:<10} {direction} {rest}")
+fn push_cause(text: &mut String, cause: Option<u64>) {
+    if let Some(cause) = cause {
+        text.push_str("  (caused by ");
+        decimal(text, cause);
+        text.push(')');
+    }
+}
+
+/// The function whose code it is, and the process, if one is known.
+fn push_function(text: &mut String, view: &View) {
+    match view.code() {
+        None => text.push_str("unknown code"),
+        Some(code) => match &code.symbol {
+            Some(symbol) => symbol.push_name(text),
+            None => prefixed_hex(text, code.rip),
+        },
+    }
+    if let Some(process) = view.process() {
+        text.push_str(" [");
+        text.push_str(&process.name);
+        text.push(' ');
+        decimal(text, process.pid.into());
+        text.push(']');
+    }
+}
+
+fn push_line_of_code(text: &mut String, view: &View) {
+    let Some(symbol) = view.code().and_then(|code| code.symbol.as_ref()) else { return };
+    text.push_str(symbol.file.as_deref().unwrap_or_default());
+    if let Some(line) = symbol.line {
+        text.push(':');
+        decimal(text, line.into());
+    }
+}
+
+/// A bus address of memory.
+fn push_memory(text: &mut String, address: u64) {
+    text.push_str("-> ");
+    let start = text.len();
+    hex(text, address, 1);
+    pad(text, start, 9);
+}
+
+/// Virtual address, bus address, place and register, each in a column of its own and with a blank behind.
+fn push_address_and_place(text: &mut String, view: &View, bus_address: impl FnOnce(&mut String)) {
+    let start = text.len();
+    if let Some(address) = view.gva() {
+        hex(text, address, 16);
+    }
+    pad(text, start, 16);
+    text.push(' ');
+    bus_address(text);
+    text.push(' ');
+    let start = text.len();
+    match view.place() {
+        Some(place) => words::push_place(text, view, place),
+        None => text.push_str("nothing"),
+    }
+    pad(text, start, 10);
+    text.push(' ');
+    let start = text.len();
+    if let Some(place) = view.place() {
+        place.push_register_name(text);
+    }
+    pad(text, start, 10);
+    text.push(' ');
 }

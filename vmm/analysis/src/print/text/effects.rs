@@ -62,10 +62,7 @@ impl<W: Write> TextPrinter<W> {
         }
         self.settle(definitions)?;
         self.fold.forget();
-        let configured = |last: &View| {
-            Some(last.seq) == cause && last.access().is_some_and(|access| access.is_configuration())
-        };
-        if self.last_access.as_ref().is_some_and(configured) {
+        if self.last_access.as_ref().is_some_and(|last| Some(last.seq) == cause && last.configured) {
             self.print_setup()?;
         }
         self.effects = Effects::new(view.clone(), words);
@@ -74,6 +71,9 @@ impl<W: Write> TextPrinter<W> {
 
     /// Prints the effects that were gathered: below their access if that was printed last.
     pub(super) fn print_effects(&mut self) -> io::Result<()> {
+        if self.effects.first.is_none() {
+            return Ok(());
+        }
         let effects = std::mem::take(&mut self.effects);
         let cause = effects.cause();
         let (Some(first), mut words) = (effects.first, effects.words) else { return Ok(()) };
@@ -99,9 +99,7 @@ impl<W: Write> TextPrinter<W> {
         let (EventKind::Change { new, cause, .. }, Some(last)) = (view.kind, &self.last_access) else {
             return false;
         };
-        last.seq == cause
-            && last
-                .access()
-                .is_some_and(|access| access.write && access.value == new && access.place() == view.place())
+        let written = last.written.as_ref().filter(|_| last.seq == cause);
+        written.is_some_and(|(place, value)| *value == new && place.as_ref() == view.place())
     }
 }

@@ -1,12 +1,13 @@
 //! Loops: equal accesses in a row are counted, not printed.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use barscope_device::{Bdf, Region};
 use barscope_trace::event::Outcome;
 
 use crate::symbols::Symbol;
-use crate::view::{BusAddress, View};
+use crate::view::{BusAddress, Code, View};
 
 /// The longest loop body, in accesses.
 const LONGEST: usize = 4;
@@ -14,8 +15,7 @@ const LONGEST: usize = 4;
 /// What of an access makes it like another one: everything but its value and its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Likeness {
-    /// An unrolled loop has several instructions for one line.
-    code: Option<(Option<Symbol>, u64)>,
+    code: Option<Line>,
     spot: Spot,
     write: bool,
     size: u8,
@@ -23,6 +23,29 @@ struct Likeness {
     caused: bool,
     outcome: Outcome,
 }
+
+/// Whose code it is. An unrolled loop has several instructions for one line, and is one all the same.
+#[derive(Clone, Debug)]
+struct Line(Arc<Code>);
+
+impl PartialEq for Line {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |one: &Symbol, other: &Symbol| {
+            one.line == other.line
+                && one.function == other.function
+                && one.file == other.file
+                && one.module == other.module
+        };
+        Arc::ptr_eq(&self.0, &other.0)
+            || match (&self.0.symbol, &other.0.symbol) {
+                (Some(one), Some(other)) => same(one, other),
+                (None, None) => self.0.rip == other.0.rip,
+                _ => false,
+            }
+    }
+}
+
+impl Eq for Line {}
 
 /// Where an access went. All of a range of device memory is one spot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +66,7 @@ fn likeness(view: &View) -> Option<Likeness> {
         (None, address) => Spot::Address(address),
     };
     Some(Likeness {
-        code: access.code().map(|code| match &code.symbol {
-            // A loop that the compiler unrolled is one all the same.
-            Some(symbol) => (Some(Symbol { offset: None, ..symbol.clone() }), 0),
-            None => (None, code.rip),
-        }),
+        code: view.code.clone().map(Line),
         spot,
         write: access.write,
         size: access.size,
@@ -87,34 +106,40 @@ pub(super) struct Fold {
 }
 
 impl Fold {
-    /// Takes an access; what is to be printed now.
-    pub(super) fn push(&mut self, view: View) -> Vec<Folded> {
-        let Some(like) = likeness(&view) else { return Vec::new() };
+    /// Takes an access; what is to be printed now, and whether the access itself comes after that.
+    pub(super) fn push(&mut self, view: &View) -> (Vec<Folded>, bool) {
+        let Some(like) = likeness(view) else { return (Vec::new(), false) };
         if self.period > 0 {
             let expected = self.printed.len() - self.period + self.seen % self.period;
             if self.printed.get(expected) == Some(&like) {
                 self.hold(view);
-                return Vec::new();
+                return (Vec::new(), false);
             }
         }
-        let mut folded = self.end();
+        let folded = self.end();
         let longest = LONGEST.min(self.printed.len());
         match (1..=longest).find(|period| self.printed[self.printed.len() - period] == like) {
             Some(period) => {
                 self.period = period;
                 self.hold(view);
+                (folded, false)
             }
-            None => folded.push(self.show(view, like)),
+            None => {
+                self.shown(like);
+                (folded, true)
+            }
         }
-        folded
     }
 
     /// The loop ends here; what is to be printed of it.
     pub(super) fn end(&mut self) -> Vec<Folded> {
+        if self.period == 0 {
+            return Vec::new();
+        }
         let (period, seen) = (std::mem::take(&mut self.period), std::mem::take(&mut self.seen));
         let mut held = std::mem::take(&mut self.held);
         let mut folded = Vec::new();
-        if period > 0 && seen >= 2 * period {
+        if seen >= 2 * period {
             let rest = held.split_off(held.len() - seen % period);
             let last = held.back().map_or(0, |view| view.seq);
             folded.push(Folded::Repeat { times: (seen / period) as u64, period, last });
@@ -122,7 +147,8 @@ impl Fold {
         }
         for view in held {
             if let Some(like) = likeness(&view) {
-                folded.push(self.show(view, like));
+                self.shown(like);
+                folded.push(Folded::Access(view));
             }
         }
         folded
@@ -133,19 +159,18 @@ impl Fold {
         self.printed.clear();
     }
 
-    fn hold(&mut self, view: View) {
+    fn hold(&mut self, view: &View) {
         self.seen += 1;
-        self.held.push_back(view);
+        self.held.push_back(view.clone());
         if self.held.len() > 2 * self.period {
             self.held.pop_front();
         }
     }
 
-    fn show(&mut self, view: View, like: Likeness) -> Folded {
+    fn shown(&mut self, like: Likeness) {
         self.printed.push_back(like);
         if self.printed.len() > LONGEST {
             self.printed.pop_front();
         }
-        Folded::Access(view)
     }
 }

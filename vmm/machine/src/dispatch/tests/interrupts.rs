@@ -2,6 +2,7 @@
 
 use super::puppet::CAUSES;
 use super::*;
+use barscope_device::InterruptPin::{A, B, C, D};
 
 /// Where a message interrupts the first processor.
 const LOCAL_APIC: u64 = 0xfee0_0000;
@@ -106,4 +107,24 @@ fn an_irq_line_is_asserted_as_long_as_any_pin_on_it_is() {
             "12 8 deasserts 16 by 10",
         ]
     );
+}
+
+#[test]
+fn each_pin_of_a_device_is_wired_to_an_irq_line_of_its_own() {
+    let function = |(number, pin)| (Bdf::new(0, 5, number).unwrap(), Puppet::with_pin(pin));
+    let functions = (0..).zip([A, B, C, D, D]).map(function).collect();
+    let mut machine = Machine::of(Clock::Virtual, functions);
+    for function in 0..5 {
+        let registers = function << 12;
+        machine.configure(5, registers + 0x10, BAR0 + (function << 20));
+        machine.configure(5, registers + COMMAND, 6);
+    }
+    machine.start();
+
+    for function in 0..5 {
+        machine.write(BAR0 + (function << 20) + CAUSES, 4, 1);
+    }
+
+    let line = |gsi| Call::SetIrqLine { gsi, asserted: true };
+    assert_eq!(machine.calls(), [line(17), line(18), line(19), line(16), line(16)]);
 }

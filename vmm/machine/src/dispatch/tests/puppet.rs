@@ -44,13 +44,20 @@ pub struct Puppet {
     causes: u32,
     flipped: bool,
     bells: Backing,
+    pin: InterruptPin,
     memory: DeviceMemory,
 }
 
 impl Puppet {
     /// Its doorbells are served this way once FLIP says so.
     pub fn with_bells(bells: Backing) -> Self {
-        Self { value: 0, causes: 0, flipped: false, bells, memory: DeviceMemory::new(0x4000) }
+        let memory = DeviceMemory::new(0x4000);
+        Self { value: 0, causes: 0, flipped: false, bells, pin: InterruptPin::A, memory }
+    }
+
+    /// It interrupts by this pin.
+    pub fn with_pin(pin: InterruptPin) -> Self {
+        Self { pin, ..Self::with_bells(Backing::Trapped) }
     }
 }
 
@@ -69,7 +76,7 @@ impl PciDevice for Puppet {
                 BarSpec::memory64(BarIndex::BAR2, 0x4000),
                 BarSpec::memory32(BarIndex::BAR4, 0x1000),
             ],
-            interrupt_pin: Some(InterruptPin::A),
+            interrupt_pin: Some(self.pin),
             capabilities: vec![MsiSpec::new(1).into()],
             ..ConfigHeader::default()
         }

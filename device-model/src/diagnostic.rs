@@ -3,6 +3,11 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::text::obeyed;
+
+/// The most characters of a line that are shown around a place in it.
+const SHOWN: usize = 160;
+
 /// A place in a text, in bytes. Two of them are always equal: where a thing stands is no part of what it
 /// means.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,12 +32,13 @@ impl From<Range<usize>> for Span {
 
 impl Span {
     /// From the beginning of one to the end of the other.
-    pub(crate) fn to(self, other: Span) -> Span {
+    #[must_use]
+    pub fn to(self, other: Span) -> Span {
         Span { start: self.start, end: other.end.max(self.start) }
     }
 }
 
-/// Diagnostic of a mistake in a filter or an expectation.
+/// Diagnostic of a mistake in a filter, an expectation or a description.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct Diagnostic {
@@ -43,11 +49,23 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
+    /// A diagnostic of what stands at `span`.
+    pub fn new(span: Span, message: impl Into<String>) -> Self {
         Self { span, message: message.into() }
     }
 
-    /// The diagnostic with its line and column, and the line itself; `name` is the file's.
+    /// Where it is in `text`, the one that was read.
+    pub fn position(&self, text: &str) -> Position {
+        let start = text.floor_char_boundary(self.span.start);
+        let line_start = line_start(text, start);
+        Position {
+            line: text[..line_start].matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+        }
+    }
+
+    /// The diagnostic with its line and column, and the line itself, of which no terminal obeys anything; `name` is the
+    /// file's.
     ///
     /// ```text
     /// irq.expect:3:8: no register BAR0.STATU; did you mean BAR0.STATUS?
@@ -55,43 +73,63 @@ impl Diagnostic {
     ///     |        ^^^^^^^^^^
     /// ```
     pub fn show(&self, name: &str, text: &str) -> String {
-        let Position { line, column, content, width } = Position::of(self.span, text);
+        let Position { line, column } = self.position(text);
+        let Excerpt { content, before, width } = Excerpt::of(self.span, text);
         let number = line.to_string();
         let margin = " ".repeat(number.len());
-        let indent = " ".repeat(column - 1);
+        let indent = " ".repeat(before);
         let carets = "^".repeat(width);
-        format!("{name}:{line}:{column}: {self}\n  {number} | {content}\n  {margin} | {indent}{carets}",)
+        format!("{name}:{line}:{column}: {self}\n  {number} | {content}\n  {margin} | {indent}{carets}")
     }
 }
 
-/// A place in a text as people count.
-struct Position<'a> {
-    line: usize,
-    column: usize,
-    content: &'a str,
+/// A place in a text as people count, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Its line.
+    pub line: usize,
+    /// Its column, in characters.
+    pub column: usize,
+}
+
+/// What is shown of a line, and which part of that is marked.
+struct Excerpt {
+    content: String,
+    /// Characters before the mark.
+    before: usize,
+    /// Characters of the mark.
     width: usize,
 }
 
-impl<'a> Position<'a> {
-    fn of(span: Span, text: &'a str) -> Self {
+impl Excerpt {
+    fn of(span: Span, text: &str) -> Self {
         let start = text.floor_char_boundary(span.start);
         let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
-        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let content = text[line_start..].lines().next().unwrap_or_default();
+        let line_start = line_start(text, start);
+        let line = text[line_start..].lines().next().unwrap_or_default();
         let column = text[line_start..start].chars().count();
         let marked = text[start..end].lines().next().unwrap_or_default().chars().count();
-        let left = content.chars().count().saturating_sub(column);
-        Self {
-            line: text[..line_start].matches('\n').count() + 1,
-            column: column + 1,
-            content,
-            width: marked.min(left).max(1),
-        }
+        // Of a line that is too long, the part that begins a little before the place.
+        let cut = if line.chars().nth(SHOWN).is_some() { column.saturating_sub(SHOWN / 4) } else { 0 };
+        let shown = |character| match character {
+            '\t' => ' ',
+            other if obeyed(other) => '.',
+            other => other,
+        };
+        let content: String = line.chars().skip(cut).take(SHOWN).map(shown).collect();
+        let before = column - cut;
+        let left = content.chars().count().saturating_sub(before);
+        Self { content, before, width: marked.min(left).max(1) }
     }
 }
 
+/// Where the line of the byte at `start` begins.
+fn line_start(text: &str, start: usize) -> usize {
+    text[..start].rfind('\n').map_or(0, |at| at + 1)
+}
+
 /// `; did you mean X?` for the name that `wanted` is closest to, if one is close.
-pub(crate) fn did_you_mean<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(wanted, known) {
         Some(name) => format!("; did you mean {name}?"),
         None => String::new(),
@@ -114,7 +152,7 @@ pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Op
 }
 
 /// `a, b or c`.
-pub(crate) fn one_of<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+pub fn one_of<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| name.to_string()).collect();
     match names.split_last() {
         Some((last, [])) => last.clone(),
@@ -140,6 +178,22 @@ mod tests {
                 Diagnostic::new(Span { start, end }, "").show("f", text);
             }
         }
+    }
+
+    #[test]
+    fn a_line_that_is_hostile_or_long_is_shown_in_part_and_harmless() {
+        let shown = Diagnostic::new(Span::from(9..10), "no").show("f", "a\t\u{1b}[2J\u{202e}x");
+        assert_eq!(shown, "f:1:8: no\n  1 | a .[2J.x\n    |        ^");
+        let long = format!("{}HERE{}", "a".repeat(100_000), "b".repeat(100_000));
+        let diagnostic = Diagnostic::new(Span::from(100_000..100_004), "no");
+        assert_eq!(diagnostic.position(&long), Position { line: 1, column: 100_001 });
+        let expected = format!(
+            "f:1:100001: no\n  1 | {}HERE{}\n    | {}^^^^",
+            "a".repeat(40),
+            "b".repeat(116),
+            " ".repeat(40)
+        );
+        assert_eq!(diagnostic.show("f", &long), expected);
     }
 
     #[test]

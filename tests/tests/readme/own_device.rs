@@ -1,0 +1,168 @@
+//! The crate in *Add a device*: is it the example's, does it build as it stands, and do its commands pass?
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+use barscope_bench::Bench;
+use barscope_bench::command::{self, Ended};
+use barscope_bench::workspace::root;
+use barscope_device::{Entry, HostBridge};
+
+use super::README;
+
+/// The example's files.
+const FILES: [&str; 5] = ["Cargo.toml", "src/main.rs", "src/lib.rs", "tests/adder.rs", "adder.expect"];
+/// Where this repository lies, as seen from the crate: from the README's, and from the example's.
+const BESIDE: &str = "path = \"../barscope/";
+const ABOVE: &str = "path = \"../../";
+
+/// One Cargo at a time, in one folder: tests of this file share what they build.
+static BUILDING: Mutex<()> = Mutex::new(());
+
+/// The section's blocks, each with the file that the paragraph before it names, and its commands.
+fn section() -> Result<(Vec<(&'static str, String)>, Vec<String>)> {
+    let (_, rest) = README.split_once("## Add a device\n").context("README.md has the section")?;
+    let section = rest.split("\n## ").next().unwrap_or_default();
+    let parts: Vec<_> = section.split("```").collect();
+    let mut blocks = Vec::new();
+    for pair in parts.chunks_exact(2) {
+        let paragraph = pair[0].rsplit("\n\n").find(|text| !text.trim().is_empty()).unwrap_or_default();
+        let file = FILES.into_iter().find(|file| paragraph.contains(&format!("`{file}`")));
+        let (_language, text) = pair[1].split_once('\n').context("a block has lines")?;
+        blocks.push((file.with_context(|| format!("no file is named before {text}"))?, text.to_owned()));
+    }
+    let last = parts.last().copied().unwrap_or_default();
+    let indented = last.lines().filter_map(|line| line.strip_prefix("    "));
+    let commands = indented.collect::<Vec<_>>().join("\n").replace("\\\n", "");
+    Ok((blocks, commands.lines().map(str::to_owned).collect()))
+}
+
+#[test]
+fn the_crate_in_the_readme_is_the_example() -> Result<()> {
+    let (blocks, _) = section()?;
+    assert_eq!(blocks.iter().map(|(file, _)| *file).collect::<Vec<_>>(), FILES);
+    for (file, text) in blocks {
+        let example = fs::read_to_string(root().join("examples/adder").join(file))?;
+        assert_eq!(
+            text,
+            example.replace(ABOVE, BESIDE),
+            "README.md shows another {file} than examples/adder"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_crate_in_the_readme_builds_as_it_stands_and_its_commands_pass() -> Result<()> {
+    let _only_one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let (_, commands) = section()?;
+    let folder = extract()?;
+    let starts: Vec<_> = commands.iter().filter_map(|line| line.split(" --").next()).collect();
+    assert_eq!(starts, ["cargo test", "cargo run", "cargo run", "cargo run", "cargo run"]);
+    let mut printed = String::new();
+    // The last one needs KVM.
+    for line in &commands[..4] {
+        printed += &passes(line, &folder)?.stdout;
+    }
+    for line in [
+        "test words_are_added_and_a_message_says_so ... ok",
+        "| 0x0c   | 31:0 | STATUS     | RO     | 0x0        |  |",
+        "BAR0+0x008 CONTROL    W4 0x1 START",
+        "DMA read 8 bytes at 0x1000, STATUS BUSY -> IDLE",
+        "MSI vector 0x31 -> vCPU 0",
+        "BAR0+0x020 RESULT     R4 0x3",
+        "1 passed",
+    ] {
+        assert!(printed.contains(line), "{line:?} is not printed:\n{printed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_example_builds_where_it_is() -> Result<()> {
+    let _only_one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    // By the same path as the README's crate has, so that Cargo compiles what they depend on once.
+    let folder = extract()?.with_file_name("barscope").join("examples/adder");
+    lock_versions(&folder)?;
+    let listed = passes("cargo run -- devices", &folder)?;
+    assert!(
+        listed.stdout.starts_with("## adder\n\n1234:1ab3, class ff0000: adds up words"),
+        "{}",
+        listed.stdout
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs this machine's /dev/kvm"]
+fn a_kernel_finds_the_device_in_the_readme() -> Result<()> {
+    let _only_one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let (_, commands) = section()?;
+    let folder = extract()?;
+    let ended = passes(commands.last().context("there are commands")?, &folder)?;
+    for line in ["00:04.0  1234:1ab3 adder", "BAR0+0x000 ID         R4 0x31444441", "PASS  every-bar"] {
+        assert!(ended.stdout.contains(line), "{line:?} is not printed:\n{}", ended.stdout);
+    }
+    passes("cargo test -- --include-ignored", &folder)?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs QEMU and Debian's kernel"]
+fn a_device_of_ones_own_travels_into_an_emulated_processor_with_its_command() -> Result<()> {
+    let _only_one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    passes("cargo build", &extract()?)?;
+    // Only its name goes there.
+    let entry = Entry::new("adder", "", |_| HostBridge);
+    let run = Bench::test_kernel().entry(entry, &[])?.command(target()?.join("debug/adder")).run_nested()?;
+    ensure!(run.ended.code == Some(0), "{}", run.ended.stderr);
+    let name = run.trace.definitions().functions().last().map(|(_, function)| function.name.clone());
+    assert_eq!(name.as_deref(), Some("adder"));
+    Ok(())
+}
+
+/// Writes the README's crate into a folder beside this repository, which is a link there.
+fn extract() -> Result<PathBuf> {
+    let beside = target()?.join("outside");
+    let folder = beside.join("adder");
+    fs::create_dir_all(&beside)?;
+    if !beside.join("barscope").exists() {
+        symlink(root().canonicalize()?, beside.join("barscope"))?;
+    }
+    for (file, text) in section()?.0 {
+        let path = folder.join(file);
+        fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+        // What is as it was isn't built anew.
+        if fs::read_to_string(&path).ok().as_ref() != Some(&text) {
+            fs::write(path, text)?;
+        }
+    }
+    lock_versions(&folder)?;
+    Ok(folder)
+}
+
+/// Has a crate use the versions that the workspace uses, which are there already.
+fn lock_versions(folder: &Path) -> Result<()> {
+    fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    Ok(())
+}
+
+/// Cargo's folder, which holds what the workspace's crates need, compiled.
+fn target() -> Result<PathBuf> {
+    Ok(command::binary()?.ancestors().nth(2).context("the command is in target/debug")?.to_owned())
+}
+
+/// Runs a line of the README, which has to pass.
+fn passes(line: &str, folder: &Path) -> Result<Ended> {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(line).current_dir(folder).env("CARGO_TARGET_DIR", target()?);
+    // As the workspace has it: dependencies are shared, and no registry is asked.
+    shell.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_NET_OFFLINE", "true");
+    let ended = Ended::from(shell.output()?);
+    ensure!(ended.code == Some(0), "{line}\n{}{}", ended.stdout, ended.stderr);
+    Ok(ended)
+}
