@@ -30,6 +30,9 @@ pub enum BadHeader {
     /// I/O ports with a property that only memory has.
     #[error("{0}: only memory can be 64-bit, below 1 MiB or prefetchable")]
     BarSpace(BarIndex),
+    /// Memory with a property that only I/O ports have.
+    #[error("{0}: memory has no ports")]
+    BarPorts(BarIndex),
     /// A BAR that is to lie both anywhere and below 1 MiB.
     #[error("{0}: a 64-bit BAR doesn't lie below 1 MiB")]
     BarKind(BarIndex),

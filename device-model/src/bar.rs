@@ -25,6 +25,8 @@ const PREFETCHABLE: u64 = 1 << 3;
 /// Bits that carry the type rather than the address.
 const MEMORY_TYPE_BITS: u64 = 0xf;
 const IO_TYPE_BITS: u64 = 0x3;
+/// Address lines for ports that a PC has.
+const PORTS: u64 = 0xffff;
 
 /// A base address register, as a device asks for it.
 ///
@@ -42,10 +44,13 @@ pub struct BarSpec {
     /// Whether it is 64 bits wide.
     #[serde(default)]
     pub wide: bool,
-    /// Whether it has to lie below 1 MiB, as PCI 2.1 had it. A machine without room there leaves it
-    /// without an address.
+    /// Whether it has to lie below 1 MiB, as PCI 2.1 had it. A machine with memory there can't map it.
     #[serde(default)]
     pub below_1_mib: bool,
+    /// For I/O ports, whether all 32 address bits can be written, as on machines with more than 64 KiB of
+    /// ports. A PC has 16.
+    #[serde(default)]
+    pub wide_ports: bool,
     /// Whether it is prefetchable: reads have no side effects and writes may be merged.
     #[serde(default)]
     pub prefetchable: bool,
@@ -54,7 +59,15 @@ pub struct BarSpec {
 impl BarSpec {
     /// Memory below 4 GiB, `size` bytes.
     pub const fn memory32(index: BarIndex, size: u64) -> Self {
-        Self { index, size, space: Space::Memory, wide: false, below_1_mib: false, prefetchable: false }
+        Self {
+            index,
+            size,
+            space: Space::Memory,
+            wide: false,
+            below_1_mib: false,
+            wide_ports: false,
+            prefetchable: false,
+        }
     }
 
     /// Memory anywhere, `size` bytes.
@@ -89,8 +102,10 @@ impl BarSpec {
         let offset = bars + self.place();
         let address_bits = !(self.size - 1);
         let (kind, writable) = match self.space {
-            // A PC has 16 address lines for ports.
-            Space::Io => (IO, address_bits & 0xffff & !IO_TYPE_BITS),
+            Space::Io => {
+                let reach = if self.wide_ports { u64::from(u32::MAX) } else { PORTS };
+                (IO, address_bits & reach & !IO_TYPE_BITS)
+            }
             Space::Memory => {
                 let wide = if self.wide { WIDE } else { 0 };
                 let below = if self.below_1_mib { BELOW_1_MIB } else { 0 };
@@ -151,6 +166,9 @@ pub(crate) fn check(bars: &[BarSpec]) -> Result<(), BadHeader> {
         }
         if bar.space == Space::Io && (bar.wide || bar.below_1_mib || bar.prefetchable) {
             return Err(BadHeader::BarSpace(index));
+        }
+        if bar.space == Space::Memory && bar.wide_ports {
+            return Err(BadHeader::BarPorts(index));
         }
         if bar.wide && bar.below_1_mib {
             return Err(BadHeader::BarKind(index));

@@ -24,11 +24,12 @@ use crate::register::Register;
 
 pub(crate) use active::ActiveCapabilities;
 pub use advanced_features::AdvancedFeaturesSpec;
-pub use express::{ExpressKind, ExpressSpec, LinkSpec};
+pub use express::{ExpressKind, ExpressSpec, LinkSpec, SlotSpec};
 pub use msi::MsiSpec;
 pub(crate) use msix::{Msix, MsixState};
 pub use msix::{MsixPlace, MsixSpec};
 pub use other::OtherSpec;
+pub(crate) use power::PowerState;
 pub use power::{PowerData, PowerSpec};
 pub use vendor::VendorSpec;
 

@@ -3,12 +3,14 @@
 
 mod layout;
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::address::Region;
 use crate::bad_header::BadHeader;
 use crate::bar::{self, BarSpec};
-use crate::capability::{Capability, MsiSpec, MsixSpec, Placed};
+use crate::capability::{Capability, ExpressSpec, MsiSpec, MsixSpec, Placed};
 use crate::extended::ExtendedCapability;
 use crate::masked_bytes::PrivateBytes;
 use crate::register::RegisterMap;
@@ -72,6 +74,23 @@ impl ConfigHeader {
             Capability::Msix(spec) => Some(spec),
             _ => None,
         })
+    }
+
+    /// The PCI Express capability, if there is one.
+    pub fn express(&self) -> Option<&ExpressSpec> {
+        self.capabilities.iter().find_map(|placed| match &placed.capability {
+            Capability::Express(spec) => Some(spec),
+            _ => None,
+        })
+    }
+
+    /// Offsets of the bytes that each capability has in configuration space, and then each extended one, in the
+    /// order of their lists.
+    ///
+    /// # Errors
+    /// As for [`ConfigHeader::check`].
+    pub fn capability_ranges(&self) -> Result<Vec<Range<usize>>, BadHeader> {
+        Ok(self.lay_out()?.ranges().collect())
     }
 
     /// Size of a region in bytes; `None` if the function has no such region.

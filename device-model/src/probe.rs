@@ -72,7 +72,7 @@ impl Probe {
 
     /// As a device asks for that has one of each.
     pub(crate) fn with_every_capability() -> Self {
-        let spec = MsiSpec { vectors: 8, wide: true, masking: true };
+        let spec = MsiSpec { masking: true, ..MsiSpec::new(8) };
         Self::new()
             .with_capabilities([PowerSpec::default().into(), spec.into()])
             .with_msix(8)

@@ -2,8 +2,8 @@
 //!
 //! PCI Express Base 5.0, sections 7.5.3 and 6.6.2. Of what it lists, only Initiate Function Level Reset does
 //! something. Payload size, read request size, ordering and completion timeouts are kept for software to read
-//! back, and so is what it asks of a link: that is what the device says it is, always. No error is ever
-//! detected by itself. Registers of slots and root ports are hardwired to zero.
+//! back, and so is what it asks of a link or of a slot: these are what the device says they are, always. No error and
+//! no event is ever detected by itself.
 
 mod registers;
 
@@ -25,13 +25,19 @@ const DEVICE_STATUS: usize = 0x0a;
 const LINK_CAPABILITIES: usize = 0x0c;
 const LINK_CONTROL: usize = 0x10;
 const LINK_STATUS: usize = 0x12;
+const SLOT_CAPABILITIES: usize = 0x14;
+const SLOT_CONTROL: usize = 0x18;
+const SLOT_STATUS: usize = 0x1a;
 const ROOT_CONTROL: usize = 0x1c;
+const ROOT_CAPABILITIES: usize = 0x1e;
 const ROOT_STATUS: usize = 0x20;
 const DEVICE_CAPABILITIES_2: usize = 0x24;
 const DEVICE_CONTROL_2: usize = 0x28;
 const LINK_CAPABILITIES_2: usize = 0x2c;
 const LINK_CONTROL_2: usize = 0x30;
 const LINK_STATUS_2: usize = 0x32;
+const SLOT_CAPABILITIES_2: usize = 0x34;
+const SLOT_CONTROL_2: usize = 0x38;
 
 /// Device Capabilities: Function Level Reset.
 const FUNCTION_LEVEL_RESET: u32 = 1 << 28;
@@ -57,6 +63,14 @@ const LINK_STATUS_2_WRITE_ONE_TO_CLEAR: u16 = 1 << 5;
 const ROOT_CONTROL_WRITABLE: u16 = 0x001f;
 /// Root Status: PME Status.
 const ROOT_STATUS_WRITE_ONE_TO_CLEAR: u32 = 1 << 16;
+/// Root Status: PME Pending, and who sent it.
+const ROOT_STATUS_REPORTED: u32 = 0x0002_ffff;
+/// PCI Express Capabilities: there is a slot.
+const SLOT_IMPLEMENTED: u16 = 1 << 8;
+/// Slot Status: events.
+const SLOT_STATUS_WRITE_ONE_TO_CLEAR: u16 = 0x011f;
+/// Slot Status: the latch, the card, the interlock.
+const SLOT_STATUS_REPORTED: u16 = 0x00e0;
 
 /// The PCI Express capability of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +97,11 @@ pub struct ExpressSpec {
     pub device_control_2: u16,
     /// Registers of its link.
     pub link: Option<LinkSpec>,
+    /// Registers of its slot, which only ports use; some integrated endpoints have them as well.
+    pub slot: Option<SlotSpec>,
+    /// Root Capabilities. A root port and an event collector have the registers of a root in any case; another
+    /// function, if it says something here.
+    pub root_capabilities: u16,
 }
 
 /// The kind of a function that is no bridge: Device/Port Type.
@@ -93,6 +112,8 @@ pub enum ExpressKind {
     Endpoint = 0,
     /// An endpoint that may need I/O ports.
     LegacyEndpoint = 1,
+    /// A root port, of those that software sees as a host bridge: others are bridges.
+    RootPort = 4,
     /// A Root Complex Integrated Endpoint: on bus 0, without a link.
     IntegratedEndpoint = 9,
     /// A Root Complex Event Collector.
@@ -119,6 +140,45 @@ pub struct LinkSpec {
     pub status_2: u16,
 }
 
+impl ExpressKind {
+    /// Whether it has registers of a root.
+    pub const fn is_root(self) -> bool {
+        matches!(self, ExpressKind::RootPort | ExpressKind::EventCollector)
+    }
+}
+
+/// The registers of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SlotSpec {
+    /// Whether the capability says that there is one.
+    pub implemented: bool,
+    /// Slot Capabilities.
+    pub capabilities: u32,
+    /// Slot Control after reset.
+    pub control: u16,
+    /// Bits of Slot Control that software can write.
+    pub control_writable: u16,
+    /// Slot Capabilities 2.
+    pub capabilities_2: u32,
+    /// Slot Control 2 in bits 15:0 and Slot Status 2 in 31:16: nothing, as far as it is specified, and read-only.
+    pub control_2: u32,
+}
+
+impl Default for SlotSpec {
+    /// One without a button, a latch, indicators or power control, which are all off.
+    fn default() -> Self {
+        Self {
+            implemented: true,
+            capabilities: 0,
+            control: 0x07c0,
+            control_writable: 0x1fff,
+            capabilities_2: 0,
+            control_2: 0,
+        }
+    }
+}
+
 impl Default for ExpressSpec {
     /// Version 2, a Root Complex Integrated Endpoint: payloads of 128 bytes, role-based error reporting.
     fn default() -> Self {
@@ -133,11 +193,17 @@ impl Default for ExpressSpec {
             device_capabilities_2: 0,
             device_control_2: 0,
             link: None,
+            slot: None,
+            root_capabilities: 0,
         }
     }
 }
 
 impl ExpressSpec {
+    fn has_root(&self) -> bool {
+        self.kind.is_root() || self.root_capabilities != 0
+    }
+
     /// An endpoint with a link.
     pub fn endpoint(link: LinkSpec) -> Self {
         Self { kind: ExpressKind::Endpoint, link: Some(link), ..Self::default() }
@@ -185,8 +251,10 @@ impl Layout for ExpressSpec {
     fn length(&self) -> usize {
         match (self.version, &self.link) {
             (2.., _) => 0x3c,
-            (_, Some(_)) => 0x14,
-            (_, None) => 0x0c,
+            _ if self.has_root() => ROOT_STATUS + 4,
+            _ if self.slot.is_some() => SLOT_STATUS + 2,
+            (_, Some(_)) => LINK_STATUS + 2,
+            (_, None) => DEVICE_STATUS + 2,
         }
     }
 
@@ -206,6 +274,8 @@ impl Layout for ExpressSpec {
     fn define(&self, config: &mut ConfigSpace, offset: usize) {
         let capabilities =
             u16::from(self.version) | (self.kind as u16) << 4 | u16::from(self.interrupt_message) << 9;
+        let has_slot = self.slot.is_some_and(|slot| slot.implemented);
+        let capabilities = capabilities | if has_slot { SLOT_IMPLEMENTED } else { 0 };
         config.define(offset + CAPABILITIES, &capabilities.to_le_bytes());
         let reset = if self.function_level_reset { FUNCTION_LEVEL_RESET } else { 0 };
         config.define(offset + DEVICE_CAPABILITIES, &(self.device_capabilities | reset).to_le_bytes());
@@ -223,13 +293,27 @@ impl Layout for ExpressSpec {
             config.make_sticky(offset + LINK_CONTROL, &link.control.to_le_bytes());
             config.define(offset + LINK_STATUS, &link.status.to_le_bytes());
         }
+        if let Some(slot) = &self.slot {
+            config.define(offset + SLOT_CAPABILITIES, &slot.capabilities.to_le_bytes());
+            config.define(offset + SLOT_CONTROL, &slot.control.to_le_bytes());
+            config.make_writable(offset + SLOT_CONTROL, &slot.control_writable.to_le_bytes());
+            let events = SLOT_STATUS_WRITE_ONE_TO_CLEAR.to_le_bytes();
+            config.make_write_one_to_clear(offset + SLOT_STATUS, &events);
+            config.make_reported(offset + SLOT_STATUS, &SLOT_STATUS_REPORTED.to_le_bytes());
+        }
+        if self.has_root() {
+            config.make_writable(offset + ROOT_CONTROL, &ROOT_CONTROL_WRITABLE.to_le_bytes());
+            config.define(offset + ROOT_CAPABILITIES, &self.root_capabilities.to_le_bytes());
+            let status = ROOT_STATUS_WRITE_ONE_TO_CLEAR.to_le_bytes();
+            config.make_write_one_to_clear(offset + ROOT_STATUS, &status);
+            config.make_reported(offset + ROOT_STATUS, &ROOT_STATUS_REPORTED.to_le_bytes());
+        }
         if self.version < 2 {
             return;
         }
-        if self.kind == ExpressKind::EventCollector {
-            config.make_writable(offset + ROOT_CONTROL, &ROOT_CONTROL_WRITABLE.to_le_bytes());
-            let status = ROOT_STATUS_WRITE_ONE_TO_CLEAR.to_le_bytes();
-            config.make_write_one_to_clear(offset + ROOT_STATUS, &status);
+        if let Some(slot) = &self.slot {
+            config.define(offset + SLOT_CAPABILITIES_2, &slot.capabilities_2.to_le_bytes());
+            config.define(offset + SLOT_CONTROL_2, &slot.control_2.to_le_bytes());
         }
         config.define(offset + DEVICE_CAPABILITIES_2, &self.device_capabilities_2.to_le_bytes());
         config.make_writable(offset + DEVICE_CONTROL_2, &self.device_control_2.to_le_bytes());
@@ -246,10 +330,11 @@ impl Layout for ExpressSpec {
 
     fn registers(&self) -> Vec<Register> {
         let (second, link) = (self.version >= 2, self.link.is_some());
-        let parts: [(bool, &[Register]); 5] = [
+        let parts: [(bool, &[Register]); 6] = [
             (true, &registers::DEVICE),
             (link, &registers::LINK),
-            (second && self.kind == ExpressKind::EventCollector, &registers::ROOT),
+            (self.slot.is_some(), &registers::SLOT),
+            (self.has_root(), &registers::ROOT),
             (second && (self.device_capabilities_2 != 0 || self.device_control_2 != 0), &registers::DEVICE_2),
             (second && link, &registers::LINK_2),
         ];

@@ -29,6 +29,8 @@ const CONTROL_ENABLED_SHIFT: u32 = 4;
 const CONTROL_ENABLED_MASK: u16 = 0b111 << CONTROL_ENABLED_SHIFT;
 const CONTROL_64_BIT: u16 = 1 << 7;
 const CONTROL_MASKING: u16 = 1 << 8;
+const CONTROL_EXTENDED_CAPABLE: u16 = 1 << 9;
+const CONTROL_EXTENDED_ENABLE: u16 = 1 << 10;
 
 const CONTROL_FIELDS: &[Field] = &[
     Field::bit("ENABLE", 0, "interrupts leave as messages"),
@@ -36,6 +38,8 @@ const CONTROL_FIELDS: &[Field] = &[
     Field::new("ENABLED", 4, 3, "log2 of the vectors that software gave it"),
     Field::bit("WIDE", 7, "the address has 64 bits"),
     Field::bit("MASKING", 8, "vectors can be masked one by one"),
+    Field::bit("EXTENDED_CAPABLE", 9, "the data can have 32 bits"),
+    Field::bit("EXTENDED_ENABLE", 10, "it has"),
 ];
 
 /// Up to what depends on the address's width.
@@ -48,6 +52,8 @@ static HIGH: [Register; 1] =
     [register("MSI_ADDRESS_HIGH", 8, 4, Access::ReadWrite, &[], "bits 63:32 of the address")];
 /// From the data on.
 static DATA: [Register; 1] = [register("MSI_DATA", 0, 2, Access::ReadWrite, &[], "low byte: the vector")];
+static EXTENDED: [Register; 1] =
+    [register("MSI_EXTENDED_DATA", 2, 2, Access::ReadWrite, &[], "bits 31:16 of the data")];
 static MASKING: [Register; 2] = [
     register("MSI_MASK", 4, 4, Access::ReadWrite, &[], "a bit for each vector that is held back"),
     register("MSI_PENDING", 8, 4, Access::ReadOnly, &[], "a bit for each vector that waits"),
@@ -63,12 +69,15 @@ pub struct MsiSpec {
     pub wide: bool,
     /// Whether vectors can be masked one by one.
     pub masking: bool,
+    /// Whether the data has 32 bits, not 16 (PCI Express Base 5.0, section 7.7.1.2).
+    #[serde(default)]
+    pub extended_data: bool,
 }
 
 impl MsiSpec {
     /// `vectors` with a 64-bit address, without masking.
     pub const fn new(vectors: u8) -> Self {
-        Self { vectors, wide: true, masking: false }
+        Self { vectors, wide: true, masking: false, extended_data: false }
     }
 
     /// Offset of the data in the capability.
@@ -101,7 +110,11 @@ impl Layout for MsiSpec {
     }
 
     fn length(&self) -> usize {
-        if self.masking { self.pending_bits() + 0x04 } else { self.data() + 0x02 }
+        match (self.masking, self.extended_data) {
+            (true, _) => self.pending_bits() + 0x04,
+            (false, true) => self.data() + 0x04,
+            (false, false) => self.data() + 0x02,
+        }
     }
 
     fn check(&self, _: &[BarSpec]) -> Result<(), BadHeader> {
@@ -113,14 +126,20 @@ impl Layout for MsiSpec {
     fn define(&self, config: &mut ConfigSpace, offset: usize) {
         let control = (self.vectors.trailing_zeros() as u16) << CONTROL_CAPABLE_SHIFT
             | if self.wide { CONTROL_64_BIT } else { 0 }
-            | if self.masking { CONTROL_MASKING } else { 0 };
+            | if self.masking { CONTROL_MASKING } else { 0 }
+            | if self.extended_data { CONTROL_EXTENDED_CAPABLE } else { 0 };
         config.define(offset + CONTROL, &control.to_le_bytes());
-        config.make_writable(offset + CONTROL, &(CONTROL_ENABLE | CONTROL_ENABLED_MASK).to_le_bytes());
+        let extended = if self.extended_data { CONTROL_EXTENDED_ENABLE } else { 0 };
+        let writable = CONTROL_ENABLE | CONTROL_ENABLED_MASK | extended;
+        config.make_writable(offset + CONTROL, &writable.to_le_bytes());
         config.make_writable(offset + ADDRESS_LOW, &0xffff_fffc_u32.to_le_bytes());
         if self.wide {
             config.make_writable(offset + ADDRESS_HIGH, &u32::MAX.to_le_bytes());
         }
         config.make_writable(offset + self.data(), &u16::MAX.to_le_bytes());
+        if self.extended_data {
+            config.make_writable(offset + self.data() + 2, &u16::MAX.to_le_bytes());
+        }
         if self.masking {
             let all = u32::MAX >> (32 - u32::from(self.vectors));
             config.make_writable(offset + self.mask_bits(), &all.to_le_bytes());
@@ -130,9 +149,10 @@ impl Layout for MsiSpec {
 
     fn registers(&self) -> Vec<Register> {
         let high: &[Register] = if self.wide { &HIGH } else { &[] };
+        let extended: &[Register] = if self.extended_data { &EXTENDED } else { &[] };
         let masking: &[Register] = if self.masking { &MASKING } else { &[] };
         let mut registers = [&REGISTERS, high].concat();
-        registers.extend(DATA.iter().chain(masking).cloned().map(|mut register| {
+        registers.extend(DATA.iter().chain(extended).chain(masking).cloned().map(|mut register| {
             register.offset += self.data() as u64;
             register
         }));
@@ -193,8 +213,10 @@ impl Messages for Msi {
         let low = u64::from(config.u32(self.offset + ADDRESS_LOW));
         let high = if self.spec.wide { u64::from(config.u32(self.offset + ADDRESS_HIGH)) } else { 0 };
         let vector_bits = u32::from(self.vectors(config) - 1);
-        let data = u32::from(config.u16(self.offset + self.spec.data())) & !vector_bits
-            | u32::from(vector.get()) & vector_bits;
+        let place = self.offset + self.spec.data();
+        let extended = config.u16(self.offset + CONTROL) & CONTROL_EXTENDED_ENABLE != 0;
+        let data = if extended { config.u32(place) } else { config.u16(place).into() };
+        let data = data & !vector_bits | u32::from(vector.get()) & vector_bits;
         (high << 32 | low, data)
     }
 }

@@ -129,8 +129,12 @@ impl MsixSpec {
                 if word == VECTOR_CONTROL { register.with_fields(VECTOR_CONTROL_FIELDS) } else { register }
             })
         });
-        let pending = self.pending_range().step_by(8).map(|offset| {
+        let is_one = self.vectors <= 64;
+        let pending = self.pending_range().step_by(8).enumerate().map(|(index, offset)| {
             let mut register = Register::new64("MSIX_PENDING", offset, Access::ReadOnly, "a bit a vector");
+            if !is_one {
+                register.name = format!("MSIX_PENDING{index}").into();
+            }
             register.volatile = true;
             register
         });

@@ -26,12 +26,15 @@ static REGISTERS: [Register; 2] = [
 pub struct VendorSpec {
     /// Bytes behind the capability's length.
     pub content: MaskedBytes,
+    /// The length that it states, where that is another than it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stated_length: Option<u8>,
 }
 
 impl VendorSpec {
     /// Read-only bytes.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { content: MaskedBytes::read_only(bytes) }
+        Self { content: MaskedBytes::read_only(bytes), stated_length: None }
     }
 }
 
@@ -58,7 +61,7 @@ impl Layout for VendorSpec {
 
     fn define(&self, config: &mut ConfigSpace, offset: usize) {
         // None that fits is longer than 192 bytes.
-        config.define(offset + 2, &[self.length() as u8]);
+        config.define(offset + 2, &[self.stated_length.unwrap_or(self.length() as u8)]);
         self.content.define(config, offset + HEAD);
     }
 
@@ -90,10 +93,13 @@ mod tests {
     #[test]
     fn bits_that_the_mask_names_can_be_written() {
         let content = MaskedBytes::new([0, 0x11, 0x22, 0x33, 0x44], [0, 0xff, 0x0f]);
-        let mut fixture = Fixture::new(Probe::new().with_capabilities([VendorSpec { content }.into()]));
+        let mut fixture = Fixture::new(
+            Probe::new().with_capabilities([VendorSpec { content, stated_length: Some(0xff) }.into()]),
+        );
 
         fixture.config_write(0x44, Dword, 0xaaaa_aaaa);
 
+        assert_eq!(fixture.config_read(0x42, Byte), 0xff);
         assert_eq!(fixture.config_read(0x44, Dword), 0x4433_2aaa);
     }
 }

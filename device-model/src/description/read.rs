@@ -53,6 +53,7 @@ const BAR: Shape = Shape {
         ("space", "\"memory\""),
         ("wide", "true"),
         ("below_1_mib", "true"),
+        ("wide_ports", "true"),
         ("prefetchable", "true"),
         ("register", "[[bar.register]]"),
         ("memory", "[[bar.memory]]"),
@@ -153,6 +154,7 @@ fn bar(table: &Table<'_>) -> Result<BarSpec, Diagnostic> {
         space: table.choice("space", &SPACES)?.unwrap_or(Space::Memory),
         wide: table.is_true("wide")?,
         below_1_mib: table.is_true("below_1_mib")?,
+        wide_ports: table.is_true("wide_ports")?,
         prefetchable: table.is_true("prefetchable")?,
     })
 }
@@ -208,6 +210,7 @@ fn checked(
         BadHeader::BarSize { bar, .. } => place(bar, "size"),
         BadHeader::BarSpace(bar) => place(bar, "space"),
         BadHeader::BarKind(bar) => place(bar, "below_1_mib"),
+        BadHeader::BarPorts(bar) => place(bar, "wide_ports"),
         BadHeader::BarOrder(bar) => place(bar, "index"),
         BadHeader::BarCount(bar) => place(bar, "wide"),
         BadHeader::RomSize(_) => rom.map_or(file.span, |rom| rom.place("size")),

@@ -80,6 +80,7 @@ fn bar(out: &mut Out, bar: &BarSpec) {
     }
     out.switch("wide", bar.wide);
     out.switch("below_1_mib", bar.below_1_mib);
+    out.switch("wide_ports", bar.wide_ports);
     out.switch("prefetchable", bar.prefetchable);
 }
 

@@ -1,7 +1,7 @@
 //! Saving and restoring a function.
 
 use super::PciFunction;
-use crate::capability::Msix;
+use crate::capability::{Msix, PowerState};
 use crate::config::HEADER_TYPE;
 use crate::context::BusContext;
 use crate::effect::Effect;
@@ -70,6 +70,11 @@ impl PciFunction {
             _ => false,
         };
         if !msix || !self.config.restore(&state.config.0) {
+            return Err(BadState::OtherOptions(self.name().to_owned()));
+        }
+        // What a write would take back at once, no function ever holds.
+        let told = self.capabilities.take_reset(&mut self.config, PowerState::D0);
+        if told || self.config.bytes() != state.config.0 {
             return Err(BadState::OtherOptions(self.name().to_owned()));
         }
         self.device.restore(state.device)?;

@@ -69,6 +69,12 @@ impl<'a> Laid<'a> {
         self.extended.iter().copied().zip(capabilities)
     }
 
+    /// Offsets of the bytes of each capability, and then of each extended one.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        let standard = self.capabilities().map(|(at, capability)| at..at + capability.layout().length());
+        standard.chain(self.extended().map(|(at, capability)| at..at + capability.layout().length()))
+    }
+
     /// Registers of the header and of all capabilities by name, in ascending order of offset. Of several
     /// capabilities with one identifier, the second one's names end in `_2`.
     pub(crate) fn registers(&self) -> Vec<Register> {

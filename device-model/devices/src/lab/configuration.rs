@@ -38,9 +38,9 @@ impl Configuration {
     pub(super) fn new(options: &Options) -> Self {
         let vectors = options.value("msi-vectors").parse().unwrap_or(0);
         let msi = MsiSpec {
-            vectors,
             wide: options.value("msi-address") == "64",
             masking: options.is_on("msi-masking"),
+            ..MsiSpec::new(vectors)
         };
         Self {
             msi: (vectors > 0).then_some(msi),

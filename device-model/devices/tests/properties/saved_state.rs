@@ -191,6 +191,22 @@ fn a_state_fits_only_the_device_and_the_options_that_it_was_saved_with() {
 }
 
 #[test]
+fn a_state_that_no_write_leads_to_is_refused() {
+    let fresh = serde_json::to_value(lab(&[]).function().save()).unwrap();
+    let config = fresh["function"]["config"].as_str().unwrap();
+    // D1 in PM_CONTROL, which it lacks; INITIATE_FLR in PCIE_DEVICE_CONTROL, which reads as 0.
+    for (offset, byte) in [(0x44, "01"), (0x75, "a8")] {
+        let mut config = config.to_owned();
+        config.replace_range(2 * offset..2 * offset + 2, byte);
+        let mut state = fresh.clone();
+        state["function"]["config"] = config.into();
+
+        let refused = lab(&[]).restore(serde_json::from_value(state).unwrap());
+        assert!(matches!(refused, Err(BadState::OtherOptions(_))), "{offset:#x}: {refused:?}");
+    }
+}
+
+#[test]
 fn a_malformed_state_leaves_the_function_reset() {
     let mut fixture = lab(&[]);
     let fresh = fixture.function().save();

@@ -51,9 +51,16 @@ pub(super) static LINK: [Register; 3] = [
     register("PCIE_LINK_CONTROL", 0x10, 2, Access::ReadWrite, LINK_CONTROL_FIELDS, ""),
     register("PCIE_LINK_STATUS", 0x12, 2, Access::ReadOnly, LINK_STATUS_FIELDS, ""),
 ];
-/// Of an event collector.
-pub(super) static ROOT: [Register; 2] = [
+/// Of a function with registers of a slot.
+pub(super) static SLOT: [Register; 3] = [
+    register("PCIE_SLOT_CAPABILITIES", 0x14, 4, Access::ReadOnly, &[], ""),
+    register("PCIE_SLOT_CONTROL", 0x18, 2, Access::ReadWrite, &[], ""),
+    register("PCIE_SLOT_STATUS", 0x1a, 2, Access::WriteOneToClear, &[], ""),
+];
+/// Of a root port or an event collector.
+pub(super) static ROOT: [Register; 3] = [
     register("PCIE_ROOT_CONTROL", 0x1c, 2, Access::ReadWrite, &[], ""),
+    register("PCIE_ROOT_CAPABILITIES", 0x1e, 2, Access::ReadOnly, &[], ""),
     register("PCIE_ROOT_STATUS", 0x20, 4, Access::WriteOneToClear, &[], ""),
 ];
 /// Of a function that says something there.

@@ -1,3 +1,4 @@
+use super::{ExpressKind, ExpressSpec, LinkSpec, SlotSpec};
 use crate::access_size::AccessSize::{Byte, Dword, Qword, Word};
 use crate::effect::{Decode, Effect};
 use crate::fixture::Fixture;
@@ -68,4 +69,73 @@ fn a_function_level_reset_undoes_and_reports_everything() {
     assert_eq!(fixture.config_read(0x04, Dword), 0x0010_0000);
     assert_eq!(fixture.config_read(0x10, Dword), 0);
     assert_eq!(fixture.function().next_deadline(), None);
+}
+
+fn with(spec: ExpressSpec) -> Fixture {
+    Fixture::new(Probe::new().with_capabilities([spec.into()]))
+}
+
+#[test]
+fn an_endpoint_has_the_registers_of_its_link() {
+    let link = LinkSpec { capabilities: 0x0047_5c11, status: 0x1011, ..LinkSpec::default() };
+    let mut fixture = with(ExpressSpec::endpoint(link));
+
+    assert_eq!(fixture.config_read(CAPABILITY + 0x02, Word), 0x0002);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x0c, Dword), 0x0047_5c11);
+    fixture.config_write(CAPABILITY + 0x10, Dword, 0xffff_ffff);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x10, Dword), 0x1011_03cb);
+    fixture.config_write(CAPABILITY + 0x30, Dword, 0xffff_ffff);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x30, Dword), 0x0000_001f);
+}
+
+#[test]
+fn what_a_link_was_configured_for_outlasts_a_function_level_reset() {
+    let express = ExpressSpec { device_control: 0x78ff, ..ExpressSpec::endpoint(LinkSpec::default()) };
+    let mut fixture = with(express.with_function_level_reset());
+    fixture.config_write(CAPABILITY + 0x10, Word, 0x0041);
+    fixture.config_write(DEVICE_CONTROL, Word, 0x002f);
+
+    fixture.config_write(DEVICE_CONTROL, Word, 0x802f);
+
+    assert_eq!(fixture.config_read(CAPABILITY + 0x10, Word), 0x0041);
+    assert_eq!(fixture.config_read(DEVICE_CONTROL, Word), 0x2830);
+    fixture.function().reset();
+    assert_eq!(fixture.config_read(CAPABILITY + 0x10, Word), 0x0000);
+    assert_eq!(fixture.config_read(DEVICE_CONTROL, Word), 0x2810);
+}
+
+#[test]
+fn a_root_port_has_registers_of_a_slot_and_of_the_root() {
+    let slot = Some(SlotSpec { capabilities: 0x0008_0060, ..SlotSpec::default() });
+    let mut fixture = with(ExpressSpec {
+        kind: ExpressKind::RootPort,
+        slot,
+        root_capabilities: 1,
+        ..ExpressSpec::default()
+    });
+
+    assert_eq!(fixture.config_read(CAPABILITY + 0x02, Word), 0x0142);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x14, Dword), 0x0008_0060);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x18, Dword), 0x0000_07c0);
+    fixture.config_write(CAPABILITY + 0x18, Dword, 0xffff_ffff);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x18, Dword), 0x0000_1fff);
+    fixture.config_write(CAPABILITY + 0x1c, Dword, 0xffff_ffff);
+    assert_eq!(fixture.config_read(CAPABILITY + 0x1c, Dword), 0x0001_001f);
+}
+
+#[test]
+fn the_first_version_is_as_long_as_its_registers() {
+    let link = Some(LinkSpec::default());
+    let slot = Some(SlotSpec::default());
+    let first = ExpressSpec { version: 1, ..ExpressSpec::default() };
+    for (spec, length) in [
+        (first.clone(), 0x0c),
+        (ExpressSpec { link: link.clone(), ..first.clone() }, 0x14),
+        (ExpressSpec { link, slot, ..first.clone() }, 0x1c),
+        (ExpressSpec { kind: ExpressKind::RootPort, ..first }, 0x24),
+    ] {
+        let capabilities = [spec.into(), crate::VendorSpec::default().into()];
+        let mut fixture = Fixture::new(Probe::new().with_capabilities(capabilities));
+        assert_eq!(fixture.config_read(CAPABILITY + 1, Byte), CAPABILITY + length);
+    }
 }

@@ -232,7 +232,7 @@ fn a_message_leaves_when_a_vector_rises_and_not_while_it_stays() {
 
 #[test]
 fn a_32_bit_capability_has_its_data_where_the_upper_address_would_be() {
-    let mut fixture = with(Some(MsiSpec { vectors: 1, wide: false, masking: false }));
+    let mut fixture = with(Some(MsiSpec { wide: false, ..MsiSpec::new(1) }));
     fixture.enable_bus_master();
     assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x0000);
 
@@ -248,7 +248,7 @@ fn a_32_bit_capability_has_its_data_where_the_upper_address_would_be() {
 #[test]
 fn mask_and_pending_bits_follow_the_data_and_exist_for_each_vector() {
     for (wide, mask) in [(false, 0x0c), (true, 0x10)] {
-        let mut fixture = with(Some(MsiSpec { vectors: 4, wide, masking: true }));
+        let mut fixture = with(Some(MsiSpec { wide, masking: true, ..MsiSpec::new(4) }));
         assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word) & 0x0100, 0x0100);
 
         fixture.config_write(CAPABILITY + mask, Dword, 0xffff_ffff);
@@ -260,7 +260,7 @@ fn mask_and_pending_bits_follow_the_data_and_exist_for_each_vector() {
 }
 
 fn masking() -> Fixture {
-    let mut fixture = with(Some(MsiSpec { vectors: 4, wide: true, masking: true }));
+    let mut fixture = with(Some(MsiSpec { masking: true, ..MsiSpec::new(4) }));
     fixture.enable_bus_master();
     fixture.program_msi(0xfee0_0000, 0x44);
     fixture.config_write(MESSAGE_CONTROL, Byte, 0x21);
@@ -290,4 +290,20 @@ fn a_cause_that_goes_while_masked_fires_nothing() {
 
     fixture.config_write(MASK_BITS, Byte, 0);
     assert_eq!(fixture.take_effects(), []);
+}
+
+#[test]
+fn data_has_32_bits_where_software_enables_that() {
+    let spec = MsiSpec { extended_data: true, ..MsiSpec::new(2) };
+    let mut fixture = with(Some(spec));
+    fixture.enable_bus_master();
+    fixture.program_msi(0xfee0_0000, 0x30);
+    fixture.config_write(CAPABILITY + 0x0e, Word, 0x1234);
+
+    assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x0283);
+    let message = |data| Effect::Msi { index: VectorIndex::ZERO, address: 0xfee0_0000, data };
+    assert_eq!(interrupt(&mut fixture, 0), message(0x30));
+    fixture.config_write(MESSAGE_CONTROL, Word, 0x0401);
+    assert_eq!(interrupt(&mut fixture, 0), message(0x1234_0030));
+    assert_eq!(fixture.config_read(MESSAGE_CONTROL, Word), 0x0683);
 }

@@ -347,6 +347,15 @@ fn its_registers_are_in_the_map_of_their_bar() {
 }
 
 #[test]
+fn pending_bits_of_many_vectors_have_numbered_registers() {
+    let mut fixture = largest();
+
+    let map = fixture.function().register_maps().iter().find(|map| map.region == Region::BAR1).unwrap();
+    assert_eq!(map.registers.len(), 32);
+    assert_eq!(map.registers[31].name, "MSIX_PENDING31");
+}
+
+#[test]
 #[should_panic(expected = "MSI-X: table and pending bits overlap")]
 fn a_table_over_the_pending_bits_is_refused() {
     Fixture::new(Probe::new().with_msix(257));

@@ -97,20 +97,26 @@ fn map(region: Region, end: u64, base: u64) -> impl Strategy<Value = RegisterMap
 }
 
 fn bar(index: BarIndex) -> impl Strategy<Value = BarSpec> {
-    (any::<bool>(), any::<bool>(), any::<bool>(), 4_u32..45).prop_map(
-        move |(io, wide, prefetchable, shift)| {
-            let (wide, prefetchable) = (wide && !io && index.get() < 5, prefetchable && !io);
-            let shift = if io {
-                shift.min(8)
-            } else if wide {
-                shift
-            } else {
-                shift.min(31)
-            };
-            let space = if io { Space::Io } else { Space::Memory };
-            BarSpec { index, size: 1 << shift, space, wide, below_1_mib: false, prefetchable }
-        },
-    )
+    (any::<bool>(), any::<bool>(), any::<bool>(), 4_u32..45).prop_map(move |(io, wide, prefetched, shift)| {
+        let (wide, prefetchable) = (wide && !io && index.get() < 5, prefetched && !io);
+        let shift = if io {
+            shift.min(8)
+        } else if wide {
+            shift
+        } else {
+            shift.min(31)
+        };
+        let space = if io { Space::Io } else { Space::Memory };
+        BarSpec {
+            index,
+            size: 1 << shift,
+            space,
+            wide,
+            below_1_mib: false,
+            wide_ports: io && prefetched,
+            prefetchable,
+        }
+    })
 }
 
 fn description() -> impl Strategy<Value = Description> {
@@ -221,11 +227,11 @@ fn everything() -> ConfigHeader {
         bars: vec![BarSpec::memory32(BarIndex::BAR0, 0x4000), BarSpec::memory64(BarIndex::BAR2, 1 << 40)],
         capabilities: vec![
             Placed::at(0x80, power),
-            MsiSpec { vectors: 32, wide: false, masking: true }.into(),
+            MsiSpec { vectors: 32, wide: false, masking: true, extended_data: true }.into(),
             Placed::at(0x40, MsixSpec::new(17, BarIndex::BAR0, 0x2000, 0x3000)),
             express.into(),
             VendorSpec::new(*b"bench").into(),
-            VendorSpec { content: MaskedBytes::new([1, 2], [0xf0, 0x0f]) }.into(),
+            VendorSpec { content: MaskedBytes::new([1, 2], [0xf0, 0x0f]), stated_length: Some(7) }.into(),
             AdvancedFeaturesSpec {}.into(),
             other.into(),
         ],
@@ -263,7 +269,7 @@ fn every_part_of_a_header_reads_back_as_it_was_written() {
     // Each entry as people would have it, without what goes without saying.
     for line in [
         "advanced-features = {}",
-        "msi = { masking = true, vectors = 32, wide = false }",
+        "msi = { extended_data = true, masking = true, vectors = 32, wide = false }",
         "power-management = { d1 = true, data = { scale = 1, value = 7 }, pme_support = 0x1f }",
         "serial-number = { number = \"0xffff_ffff_ffff_ffff\" }",
         "command = { reset = 0x400, writable = 7 }",
