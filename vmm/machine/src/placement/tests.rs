@@ -266,7 +266,7 @@ proptest! {
     fn a_bus_is_refused_only_if_no_placement_exists(
         units in proptest::collection::vec(0_u32..=4, 0..7), address_bits in 36_u32..=38,
     ) {
-        let mut sizes: Vec<_> = units.iter().map(|unit| 4 * GIB << unit).collect();
+        let mut sizes: Vec<_> = units.iter().map(|unit| (4 * GIB) << unit).collect();
         sizes.sort_by_key(|size| std::cmp::Reverse(*size));
         let functions: Vec<_> = sizes.chunks(3).map(wide).collect();
         let placed = place(&functions.iter().collect::<Vec<_>>(), address_bits);

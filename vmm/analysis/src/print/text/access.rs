@@ -168,7 +168,7 @@ fn push_function(text: &mut String, view: &View) {
         text.push_str(" [");
         text.push_str(&process.name);
         text.push(' ');
-        decimal(text, process.pid.into());
+        decimal(text, process.pid);
         text.push(']');
     }
 }

@@ -10,17 +10,17 @@ const HEADER: usize = 36;
 const WINDOW: RangeInclusive<u64> = 0x8_0000_0000..=0xf_ffff_ffff;
 
 fn tables(cpus: u8) -> (GuestMemory, u64) {
-    tables_of(Hardware { cpus, above_4_gib: WINDOW })
+    tables_of(&Hardware { cpus, above_4_gib: WINDOW })
 }
 
-fn tables_of(hardware: Hardware) -> (GuestMemory, u64) {
+fn tables_of(hardware: &Hardware) -> (GuestMemory, u64) {
     let memory = GuestMemory::new(MEMORY).unwrap();
-    let rsdp = write(&memory, &hardware).unwrap();
+    let rsdp = write(&memory, hardware).unwrap();
     (memory, rsdp)
 }
 
 fn dsdt_of(above_4_gib: RangeInclusive<u64>) -> Vec<u8> {
-    let (memory, rsdp) = tables_of(Hardware { cpus: 1, above_4_gib });
+    let (memory, rsdp) = tables_of(&Hardware { cpus: 1, above_4_gib });
     table(&memory, u64_at(&named(&memory, rsdp, b"FACP"), 140))
 }
 
