@@ -23,8 +23,14 @@ const ABOVE: &str = "path = \"../../";
 /// One Cargo at a time, in one folder: tests of this file share what they build.
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// The section's blocks, each with the file that the paragraph before it names, and its commands.
-fn section() -> Result<(Vec<(&'static str, String)>, Vec<String>)> {
+/// What the section shows.
+struct Section {
+    /// Its blocks, each with the file that the paragraph before it names.
+    blocks: Vec<(&'static str, String)>,
+    commands: Vec<String>,
+}
+
+fn section() -> Result<Section> {
     let (_, rest) = README.split_once("## Add a device\n").context("README.md has the section")?;
     let section = rest.split("\n## ").next().unwrap_or_default();
     let parts: Vec<_> = section.split("```").collect();
@@ -38,12 +44,12 @@ fn section() -> Result<(Vec<(&'static str, String)>, Vec<String>)> {
     let last = parts.last().copied().unwrap_or_default();
     let indented = last.lines().filter_map(|line| line.strip_prefix("    "));
     let commands = indented.collect::<Vec<_>>().join("\n").replace("\\\n", "");
-    Ok((blocks, commands.lines().map(str::to_owned).collect()))
+    Ok(Section { blocks, commands: commands.lines().map(str::to_owned).collect() })
 }
 
 #[test]
 fn the_crate_in_the_readme_is_the_example() -> Result<()> {
-    let (blocks, _) = section()?;
+    let Section { blocks, .. } = section()?;
     assert_eq!(blocks.iter().map(|(file, _)| *file).collect::<Vec<_>>(), FILES);
     for (file, text) in blocks {
         let example = fs::read_to_string(root().join("examples/adder").join(file))?;
@@ -59,7 +65,7 @@ fn the_crate_in_the_readme_is_the_example() -> Result<()> {
 #[test]
 fn the_crate_in_the_readme_builds_as_it_stands_and_its_commands_pass() -> Result<()> {
     let _only_one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let (_, commands) = section()?;
+    let Section { commands, .. } = section()?;
     let folder = extract()?;
     let starts: Vec<_> = commands.iter().filter_map(|line| line.split(" --").next()).collect();
     assert_eq!(starts, ["cargo test", "cargo run", "cargo run", "cargo run", "cargo run"]);
@@ -102,7 +108,7 @@ fn the_example_builds_where_it_is() -> Result<()> {
 #[ignore = "needs this machine's /dev/kvm"]
 fn a_kernel_finds_the_device_in_the_readme() -> Result<()> {
     let _only_one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let (_, commands) = section()?;
+    let Section { commands, .. } = section()?;
     let folder = extract()?;
     let ended = passes(commands.last().context("there are commands")?, &folder)?;
     for line in ["00:04.0  1234:1ab3 adder", "BAR0+0x000 ID         R4 0x31444441", "PASS  every-bar"] {

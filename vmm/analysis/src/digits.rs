@@ -1,10 +1,7 @@
-//! Numbers and padding, appended to a text: most of what is printed of a record is that, and the formatting
+//! Numbers, appended to a text: most of what is printed of a record is that, and the formatting
 //! machinery of the standard library costs several times as much.
 
-use crate::table::columns;
-
 const HEX: &[u8; 16] = b"0123456789abcdef";
-const BLANKS: &str = "                                ";
 
 /// Appends `value` in decimal digits.
 pub(crate) fn decimal(text: &mut String, mut value: u64) {
@@ -43,28 +40,6 @@ fn append(text: &mut String, digits: &[u8]) {
     text.push_str(std::str::from_utf8(digits).unwrap_or_default());
 }
 
-/// Appends blanks until what stands from byte `start` on takes `width` columns.
-pub(crate) fn pad(text: &mut String, start: usize, width: usize) {
-    blanks(text, width.saturating_sub(columns(&text[start..])));
-}
-
-/// Appends so many blanks.
-pub(crate) fn blanks(text: &mut String, mut count: usize) {
-    while count > 0 {
-        let some = count.min(BLANKS.len());
-        text.push_str(&BLANKS[..some]);
-        count -= some;
-    }
-}
-
-/// Puts blanks before what stands from byte `start` on, for it to take `width` columns.
-pub(crate) fn pad_before(text: &mut String, start: usize, width: usize) {
-    let missing = width.saturating_sub(columns(&text[start..]));
-    if missing > 0 {
-        text.insert_str(start, &BLANKS[..missing.min(BLANKS.len())]);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,24 +59,5 @@ mod tests {
             assert_eq!(made(|text| hex(text, value, 3)), format!("é {value:03x}"));
             assert_eq!(made(|text| hex(text, value, 16)), format!("é {value:016x}"));
         }
-    }
-
-    #[test]
-    fn padding_counts_columns_from_where_it_is_told() {
-        assert_eq!(made(|text| text.extend(["ab"])), "é ab");
-        let padded = |width| {
-            made(|text| {
-                text.push_str("名前");
-                pad(text, "é ".len(), width);
-            })
-        };
-        assert_eq!([padded(3), padded(6), padded(40)], ["é 名前", "é 名前  ", &format!("é 名前{:36}", "")]);
-        let before = |width| {
-            made(|text| {
-                text.push_str("12 us");
-                pad_before(text, "é ".len(), width);
-            })
-        };
-        assert_eq!([before(4), before(9)], ["é 12 us", "é     12 us"]);
     }
 }

@@ -4,7 +4,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::digits::{blanks, pad};
+const BLANKS: &str = "                                ";
 
 /// Columns that `text` takes.
 pub(crate) fn columns(text: &str) -> usize {
@@ -131,9 +131,56 @@ pub(crate) fn end_line(text: &mut String) {
     text.push('\n');
 }
 
+/// Appends blanks until what stands from byte `start` on takes `width` columns.
+pub(crate) fn pad(text: &mut String, start: usize, width: usize) {
+    blanks(text, width.saturating_sub(columns(&text[start..])));
+}
+
+/// Appends so many blanks.
+pub(crate) fn blanks(text: &mut String, mut count: usize) {
+    while count > 0 {
+        let some = count.min(BLANKS.len());
+        text.push_str(&BLANKS[..some]);
+        count -= some;
+    }
+}
+
+/// Puts blanks before what stands from byte `start` on, for it to take `width` columns.
+pub(crate) fn pad_before(text: &mut String, start: usize, width: usize) {
+    let missing = width.saturating_sub(columns(&text[start..]));
+    if missing > 0 {
+        text.insert_str(start, &BLANKS[..missing.min(BLANKS.len())]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn made(make: impl FnOnce(&mut String)) -> String {
+        let mut text = "é ".to_owned();
+        make(&mut text);
+        text
+    }
+
+    #[test]
+    fn padding_counts_columns_from_where_it_is_told() {
+        assert_eq!(made(|text| text.push_str("ab")), "é ab");
+        let padded = |width| {
+            made(|text| {
+                text.push_str("名前");
+                pad(text, "é ".len(), width);
+            })
+        };
+        assert_eq!([padded(3), padded(6), padded(40)], ["é 名前", "é 名前  ", &format!("é 名前{:36}", "")]);
+        let before = |width| {
+            made(|text| {
+                text.push_str("12 us");
+                pad_before(text, "é ".len(), width);
+            })
+        };
+        assert_eq!([before(4), before(9)], ["é 12 us", "é     12 us"]);
+    }
 
     #[test]
     fn wide_characters_take_two_columns_and_combining_ones_none() {

@@ -87,7 +87,6 @@ pub const PROGRAM: &str = "barscope";
 
 /// What to do.
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Action {
     /// Boot a kernel and trace its accesses to PCI devices.
     Run(Run),

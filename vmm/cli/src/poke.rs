@@ -148,7 +148,7 @@ impl Poking {
         let mut out = output::buffered();
         match self.format {
             Format::Json => {
-                output::json(&mut out, &Memory { memory: format!("{address:#x}"), bytes: Hex(bytes) })?
+                output::json(&mut out, &Memory { memory: format!("{address:#x}"), bytes: Hex(bytes) })?;
             }
             Format::Text => {
                 for (at, line) in (address..).step_by(16).zip(bytes.chunks(16)) {

@@ -18,10 +18,10 @@ use self::effects::Effects;
 use self::fold::{Fold, Folded};
 use self::setup::Setup;
 use super::{Printer, Totals};
-use crate::digits::{decimal, pad_before};
+use crate::digits::decimal;
 use crate::maps::Maps;
 use crate::style::{ASIDE, FAIL, HEADING, PASS, Paint, WARNING};
-use crate::table::{columns, wrap};
+use crate::table::{columns, pad_before, wrap};
 use crate::view::{AccessView, Place, View};
 use crate::words;
 

@@ -3,9 +3,9 @@
 use barscope_trace::event::MemoryOperand;
 
 use super::push_prefix;
-use crate::digits::{decimal, hex, pad, prefixed_hex};
+use crate::digits::{decimal, hex, prefixed_hex};
 use crate::style::{KERNEL, Paint, USER};
-use crate::table::{columns, end_line, flow};
+use crate::table::{columns, end_line, flow, pad};
 use crate::view::{AccessView, BusAddress, View};
 use crate::words;
 

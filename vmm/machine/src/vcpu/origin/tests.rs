@@ -240,7 +240,7 @@ fn memory() -> GuestMemory {
     set(&memory, LEAVES + 8 * CODE_PAGE, CODE | TABLE);
     set(&memory, LEAVES + 8 * LIST_PAGE, LIST | TABLE);
     for (page, to) in DEVICE_PAGES.into_iter().zip(0..) {
-        set(&memory, LEAVES + 8 * page, BAR + (to << 12) | TABLE);
+        set(&memory, LEAVES + 8 * page, (BAR + (to << 12)) | TABLE);
     }
     for (site, encoding) in SITES.into_iter().zip(ENCODINGS) {
         memory.regions().write_slice(&encoding, GuestAddress(CODE + site)).unwrap();
@@ -255,7 +255,7 @@ fn change_memory(memory: &GuestMemory, step: &Step) {
             memory.regions().write_slice(&ENCODINGS[*encoding], GuestAddress(CODE + SITES[*site])).unwrap();
         }
         Step::Remap { page, flags, to } => {
-            set(memory, LEAVES + 8 * DEVICE_PAGES[*page], BAR + (to << 12) | 7 | flags);
+            set(memory, LEAVES + 8 * DEVICE_PAGES[*page], (BAR + (to << 12)) | 7 | flags);
         }
         Step::Link { modules, name } => {
             let linked =
