@@ -140,7 +140,7 @@ fn extract() -> Result<PathBuf> {
     if !beside.join("barscope").exists() {
         symlink(root().canonicalize()?, beside.join("barscope"))?;
     }
-    for (file, text) in section()?.0 {
+    for (file, text) in section()?.blocks {
         let path = folder.join(file);
         fs::create_dir_all(path.parent().context("a file has a folder")?)?;
         // What is as it was isn't built anew.

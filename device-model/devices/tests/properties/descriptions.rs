@@ -10,10 +10,12 @@ fn all() -> Vec<Description> {
         let mut made = entry.with_defaults();
         for option in &entry.options {
             for value in &option.values {
-                made.extend(entry.functions(&entry.parse(&[(&option.name, value)]).unwrap()));
+                let options = entry.parse(&[(&option.name, value)]).expect("a value that it lists");
+                made.extend(entry.functions(&options));
             }
         }
-        all.extend(made.iter().map(|device| Description::of(&**device, &entry.summary).unwrap()));
+        let described = |device| Description::of(device, &entry.summary).expect("a device that can exist");
+        all.extend(made.iter().map(|device| described(&**device)));
     }
     all
 }
