@@ -79,7 +79,7 @@ fn the_crate_in_the_readme_builds_as_it_stands_and_its_commands_pass() -> Result
         "test words_are_added_and_a_message_says_so ... ok",
         "| 0x0c | 31:0 | STATUS | RO | 0x0 | |",
         "BAR0+0x008 CONTROL W4 0x1 START",
-        "DMA 8 bytes from 0x1000, STATUS BUSY -> ",
+        "DMA 8 bytes from 0x1000, STATUS STATE=BUSY -> STATE=IDLE",
         "MSI vector 0x31 -> vCPU 0",
         "BAR0+0x020 RESULT R4 0x3",
         "1 passed",
