@@ -411,7 +411,7 @@ impl<'a> Mutator<'a> {
 }
 
 /// Outcomes of accesses.
-const OUTCOMES: [Outcome; 8] = [
+const OUTCOMES: [Outcome; 9] = [
     Outcome::Ok,
     Outcome::Unclaimed,
     Outcome::Reserved,
@@ -420,6 +420,7 @@ const OUTCOMES: [Outcome; 8] = [
     Outcome::WriteOnly,
     Outcome::ReadOnly,
     Outcome::Busy,
+    Outcome::Straddles,
 ];
 
 /// The first address of a route.
