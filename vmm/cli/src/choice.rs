@@ -89,3 +89,10 @@ pub fn place(choices: &[DeviceChoice]) -> Result<Devices, Failure> {
     }
     Ok(all)
 }
+/// A device where none is known: what the command puts the devices of a program in the place of.
+///
+/// # Errors
+/// Always.
+pub fn no_device(text: &str) -> Result<DeviceChoice, String> {
+    Catalog::default().choice(text)
+}

@@ -1,0 +1,284 @@
+//! Options of `run`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use barscope_guest_abi::bug::Bug;
+use barscope_guest_abi::scenario::Scenario;
+use barscope_trace::{Clock, WriteOptions};
+use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
+use barscope_vmm::session::{self, Defaults};
+use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::choice::{DeviceChoice, no_device};
+use crate::ending::Failure;
+use crate::output::Format;
+
+/// Options of `run`.
+#[derive(clap::Args)]
+pub struct Run {
+    /// What to boot
+    #[arg(long, default_value = "test-kernel")]
+    pub guest: Guest,
+
+    /// Play only this scenario of the guest; may be repeated
+    #[arg(long = "scenario", value_name = "NAME", hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(scenario_names()))]
+    pub scenarios: Vec<String>,
+
+    /// Have the test kernel's driver make this mistake, for expectations to catch
+    #[arg(long, value_name = "NAME", hide_short_help = true, conflicts_with = "kernel",
+          value_parser = PossibleValuesParser::new(bug_names()))]
+    pub bug: Option<String>,
+
+    /// List the guest's scenarios
+    #[arg(long)]
+    pub list_scenarios: bool,
+
+    /// Where to write the trace
+    #[arg(long, value_name = "FILE", default_value = "barscope.trace")]
+    pub trace: PathBuf,
+
+    /// Stop the guest once the trace is this long, as in 512M or 16G
+    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = trace_limit)]
+    pub trace_limit: u64,
+
+    /// Replace the file at --trace even if it is no trace
+    #[arg(long)]
+    pub force: bool,
+
+    /// How to print the trace
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+
+    /// Print only records like this, as in: "read BAR0.STATUS by user"; the trace holds all of them
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+
+    /// Hold this expectation file against the trace; may be repeated. The guest is stopped once one fails
+    #[arg(long, value_name = "FILE")]
+    pub expect: Vec<PathBuf>,
+
+    /// Write a JUnit report of the expectations there
+    #[arg(long, value_name = "FILE", requires = "expect")]
+    pub junit: Option<PathBuf>,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// End the run after this many seconds, printing included [default: 60 for the guest alone, 300 for Linux]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+
+    /// Guest memory in MiB [default: 32, for Linux 512]
+    #[arg(long, value_name = "MIB", value_parser = memory())]
+    pub memory: Option<u64>,
+
+    /// Number of vCPUs; more than one makes traces differ from run to run
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(barscope_vmm::layout::CPUS))]
+    pub cpus: u8,
+
+    /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+
+    /// The kernel's first file system, a cpio archive
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
+
+    /// The kernel's command line, with --kernel; more of it, with --guest linux
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub append: String,
+
+    /// Load this kernel module instead of the driver for lab, with --guest linux; may be repeated
+    #[arg(long = "module", value_name = "FILE[ PARAMETERS]")]
+    pub modules: Vec<ModuleChoice>,
+
+    /// Run this program instead of scenarios, with --guest linux; may be repeated
+    #[arg(long = "program", value_name = "FILE[ ARGUMENTS]", conflicts_with = "scenarios")]
+    pub programs: Vec<ProgramChoice>,
+
+    /// Where to write the guest's console, with --guest linux
+    #[arg(long, value_name = "FILE", default_value = "barscope.console")]
+    pub console: PathBuf,
+
+    /// The clock that devices see; virtual for the test kernel, host for others
+    #[arg(long, value_parser = clock())]
+    pub clock: Option<Clock>,
+
+    /// Add a device; may be repeated
+    #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]", value_parser = no_device)]
+    pub devices: Vec<DeviceChoice>,
+
+    /// Give BARs addresses and enable decoding, as PC firmware does; on for your kernel, modules or programs
+    #[arg(long)]
+    pub firmware: Option<Firmware>,
+
+    /// Run in a virtual machine with an emulated AMD-V processor: no usable KVM is needed here
+    #[arg(long, conflicts_with = "kvm")]
+    pub nested: bool,
+
+    /// Open this instead of /dev/kvm
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub kvm: Option<PathBuf>,
+}
+
+/// The files that the options name: with `--nested` they travel.
+impl Run {
+    /// What boots.
+    ///
+    /// # Errors
+    /// [`Failure::Guest`] if a file that is named can't be read.
+    pub fn guest(&self) -> Result<session::Guest, Failure> {
+        Ok(match (self.guest, &self.kernel) {
+            (Guest::Linux, _) => session::Guest::Linux {
+                choice: self.linux(),
+                initramfs: self.initrd.clone(),
+                append: self.append.clone(),
+            },
+            (Guest::TestKernel, Some(kernel)) => {
+                session::Guest::kernel(kernel, self.initrd.as_deref(), &self.append)?
+            }
+            (Guest::TestKernel, None) => {
+                session::Guest::TestKernel { scenarios: self.scenarios.clone(), bug: self.bug.clone() }
+            }
+        })
+    }
+
+    /// What a Linux guest is made of.
+    pub fn linux(&self) -> linux::Choice {
+        linux::Choice {
+            kernel: self.kernel.clone(),
+            modules: self.modules.clone(),
+            programs: self.programs.clone(),
+            scenarios: self.scenarios.clone(),
+        }
+    }
+
+    /// Guest memory in MiB.
+    pub fn memory_mib(&self) -> u64 {
+        self.memory.unwrap_or(self.defaults().memory_mib)
+    }
+
+    /// How long the guest may take.
+    pub fn time_limit(&self) -> Duration {
+        self.timeout.map_or(self.defaults().time_limit, Duration::from_secs)
+    }
+
+    /// Whether BARs have addresses and are decoded when the guest starts.
+    pub fn has_firmware(&self) -> bool {
+        self.firmware.map_or(self.defaults().firmware, |firmware| firmware == Firmware::On)
+    }
+
+    fn defaults(&self) -> Defaults {
+        match (self.guest, &self.kernel) {
+            (Guest::Linux, _) => Defaults::of_linux(&self.linux()),
+            (Guest::TestKernel, Some(_)) => Defaults::OF_KERNELS,
+            (Guest::TestKernel, None) => Defaults::OF_TEST_KERNEL,
+        }
+    }
+
+    /// How long the trace may become, and what it may replace.
+    pub fn trace_options(&self) -> WriteOptions {
+        WriteOptions { limit: self.trace_limit, force: self.force, ..WriteOptions::default() }
+    }
+
+    /// Those that are read.
+    pub fn inputs(&self) -> Vec<&Path> {
+        self.kernel.iter().chain(&self.initrd).chain(&self.expect).map(PathBuf::as_path).collect()
+    }
+
+    /// Those that are written.
+    pub fn outputs(&self) -> Vec<&Path> {
+        let console = (self.guest == Guest::Linux).then_some(&self.console);
+        [&self.trace].into_iter().chain(&self.junit).chain(console).map(PathBuf::as_path).collect()
+    }
+}
+
+/// What is booted.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Guest {
+    /// The small kernel inside barscope, or the one that --kernel names.
+    TestKernel,
+    /// Linux, with a driver for lab and programs.
+    Linux,
+}
+
+impl Guest {
+    /// The scenarios that it can play.
+    pub fn scenarios(self) -> &'static [Scenario] {
+        match self {
+            Guest::TestKernel => barscope_guest_abi::scenario::SCENARIOS,
+            Guest::Linux => barscope_guest_abi::linux::SCENARIOS,
+        }
+    }
+}
+
+/// Whether there is firmware.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Firmware {
+    /// BARs have addresses and are decoded when the guest starts.
+    On,
+    /// Functions are as after reset.
+    Off,
+}
+
+fn scenario_names() -> impl Iterator<Item = &'static str> {
+    let all = Guest::value_variants().iter().flat_map(|guest| guest.scenarios());
+    let names: std::collections::BTreeSet<_> = all.map(|scenario| scenario.name).collect();
+    names.into_iter()
+}
+
+fn bug_names() -> impl Iterator<Item = &'static str> {
+    Bug::ALL.into_iter().map(Bug::name)
+}
+
+fn clock() -> impl TypedValueParser<Value = Clock> {
+    let named = |clock: Clock, help| PossibleValue::new(clock.name()).help(help);
+    let clocks = [
+        named(Clock::Virtual, "Advances with accesses: equal runs give equal traces"),
+        named(Clock::Host, "The host's"),
+    ];
+    PossibleValuesParser::new(clocks)
+        .map(|name| if name == Clock::Host.name() { Clock::Host } else { Clock::Virtual })
+}
+
+/// A size in bytes, with K, M or G for its unit.
+fn trace_limit(text: &str) -> Result<u64, String> {
+    let unit =
+        text.chars().last().map(|unit| (unit.to_ascii_uppercase(), &text[..text.len() - unit.len_utf8()]));
+    let (number, shift) = match unit {
+        Some(('K', number)) => (number, 10),
+        Some(('M', number)) => (number, 20),
+        Some(('G', number)) => (number, 30),
+        _ => (text, 0),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("no size: {text:?}; write it like 512M or 16G"))?;
+    let bytes = number.checked_mul(1 << shift).ok_or("that is more than any file may have")?;
+    if bytes < WriteOptions::LIMIT_LEAST {
+        return Err("a trace takes 1M at least".to_owned());
+    }
+    Ok(bytes)
+}
+
+fn memory() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(barscope_vmm::layout::MEMORY_MIB)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_limit_has_a_unit_or_is_in_bytes() {
+        assert_eq!(trace_limit("4G"), Ok(4 << 30));
+        assert_eq!(trace_limit("16m"), Ok(16 << 20));
+        assert_eq!(trace_limit("1024K"), Ok(1 << 20));
+        assert_eq!(trace_limit("5000000"), Ok(5_000_000));
+        for wrong in ["", "G", "0", "0G", "1023K", "4T", "-1G", "4 G", "18446744073709551615G", "1é"] {
+            assert!(trace_limit(wrong).is_err(), "{wrong}");
+        }
+    }
+}
