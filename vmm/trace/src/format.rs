@@ -76,13 +76,18 @@ pub(crate) mod block {
 /// In a word that holds a checksum: what it is of is complete, and the checksum valid.
 pub(crate) const SEALED: u64 = 1 << 32;
 
-/// Checksum of a block: of its header's words before the checksum, then of the bytes used.
-pub(crate) fn block_checksum(header: [u64; block::CHECK], used: &[u8]) -> u32 {
+/// Checksum of a block: of its header's words before the checksum, then of the bytes used, piece by piece.
+pub(crate) fn block_checksum<P: AsRef<[u8]>>(
+    header: [u64; block::CHECK],
+    used: impl IntoIterator<Item = P>,
+) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     for word in header {
         hasher.update(&word.to_le_bytes());
     }
-    hasher.update(used);
+    for piece in used {
+        hasher.update(piece.as_ref());
+    }
     hasher.finalize()
 }
 

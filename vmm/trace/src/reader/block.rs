@@ -35,7 +35,7 @@ impl Block {
     }
 
     pub(super) fn intact(&self, used: &[u8]) -> bool {
-        self.check.is_none_or(|check| block_checksum(self.words, used) == check)
+        self.check.is_none_or(|check| block_checksum(self.words, [used]) == check)
     }
 }
 
