@@ -184,6 +184,7 @@ mod tests {
     fn definition(pid: u64) -> Definition {
         Definition::Process(barscope_trace::definition::Process {
             address_space: 0,
+            thread: None,
             pid,
             name: String::new(),
         })

@@ -29,6 +29,8 @@ pub enum Definition {
     Image(Image),
     /// A process and its address space.
     Process(Process),
+    /// A call stack: for whom code ran, and by which calls.
+    Stack(Stack),
     /// A text.
     Text {
         /// The text.
@@ -279,15 +281,82 @@ pub struct Mapping {
     pub call: String,
 }
 
-/// A process, as the guest announced it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A process, or one of its threads, as the guest announced it or as its kernel's memory says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Process {
-    /// Its address space: a CR3.
+    /// Its address space: a CR3; 0 for a thread of the kernel.
     pub address_space: u64,
-    /// Its number.
+    /// Its number, which all its threads have in common.
     pub pid: u64,
-    /// The name of its command.
+    /// The number of the thread, where it is known and isn't the process's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<u64>,
+    /// The name of its command; a thread may have one of its own.
     pub name: String,
+}
+
+/// A call stack: for whom the code of an access ran, and by which calls. The instruction itself is not part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Stack {
+    /// The definition of the process that the processor had at work, interrupted or not; `None` if it isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Id>,
+    /// Frames from the innermost outwards; none where none were asked for.
+    pub frames: Vec<Frame>,
+    /// Why the outermost frames are missing; `None` if the stack was followed to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
+}
+
+/// A frame of a call stack: a place that code goes on at later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Frame {
+    /// How the code within came to run, and so what `address` is.
+    #[serde(flatten)]
+    pub how: Entered,
+    /// Virtual address: for a call the one that it returns to, else that of the instruction to go on with.
+    pub address: u64,
+    /// The address space that the code is in: a CR3; 0 for the kernel's part, that all share.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cr3: u64,
+    /// The definition of the image that held the address when this was defined; as for an [`Instruction`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Id>,
+}
+
+/// How code came to run that a frame is outside of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "entered", rename_all = "kebab-case")]
+pub enum Entered {
+    /// By a call.
+    Call,
+    /// By a system call.
+    SystemCall {
+        /// Its number.
+        number: u64,
+    },
+    /// By an interrupt.
+    Interrupt,
+    /// By an exception, like a page fault.
+    Exception,
+}
+
+/// Why a call stack ends before its outermost frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cut {
+    /// Only the innermost frames were asked for.
+    Asked,
+    /// It has more frames than are followed.
+    Deep,
+    /// Nothing says how to leave the code at the last address.
+    NoTable,
+    /// Memory that the stack or a table lies in isn't there.
+    NotMapped,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// An executable whose symbols and lines name code.

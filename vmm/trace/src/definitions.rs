@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use barscope_device::{Bdf, Region, Space};
 
-use crate::definition::{Definition, Function, Image, Instruction, Machine, Mapping, Process, Route, Walk};
+use crate::definition::{
+    Definition, Function, Image, Instruction, Machine, Mapping, Process, Route, Stack, Walk,
+};
 use crate::event::Id;
 
 /// All definitions that a trace holds, or held so far.
@@ -53,6 +55,8 @@ impl Definitions {
         mapping: Mapping => Mapping;
         /// The process with this id.
         process: Process => Process;
+        /// The call stack with this id.
+        stack: Stack => Stack;
     }
 
     /// How many there are.

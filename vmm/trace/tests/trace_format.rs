@@ -526,7 +526,7 @@ fn every_definition_has_the_members_of_the_document() -> Result<()> {
             documented.insert(define, members.split('`').skip(1).step_by(2).collect::<Vec<_>>());
         }
     }
-    let process = Process { address_space: 1, pid: 2, name: String::new() };
+    let process = Process { address_space: 1, pid: 2, thread: None, name: String::new() };
     let sample = Content::open(Path::new(SAMPLE))?;
     let all = sample.definitions().iter().map(|(_, definition)| definition.clone());
     let mut missing: Vec<_> = documented.keys().copied().collect();

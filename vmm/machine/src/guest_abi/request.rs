@@ -211,6 +211,7 @@ impl<'a> Words<'a> {
             request::PROCESS => Now::Process(Process {
                 address_space: self.registers.address_space(),
                 pid: self.at(0),
+                thread: None,
                 name: self.text(1)?,
             }),
             request::COUNT => Now::Count {

@@ -424,7 +424,7 @@ fn a_bar_that_goes_is_told_outside_a_scenario_too_once_something_was_printed() {
 fn of_processes(name: &str) -> Trace {
     let mut sample = Sample::new();
     let through = |pid, name: &str| {
-        let process = Process { address_space: 0x9000, pid, name: name.to_owned() };
+        let process = Process { address_space: 0x9000, pid, thread: None, name: name.to_owned() };
         let process = sample.writer.define(&Definition::Process(process)).unwrap();
         let walk = Walk { user: true, process: Some(process), path: Path::Mmap, ..sample.ioremap_walk() };
         sample.writer.define(&Definition::Walk(walk)).unwrap()

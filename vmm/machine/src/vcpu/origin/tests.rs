@@ -174,7 +174,9 @@ impl Machine {
             Step::Process { space, pid } => {
                 let address_space = SPACES[*space];
                 let name = "program".to_owned();
-                interned.process(definition::Process { pid: *pid, name, address_space }).unwrap();
+                interned
+                    .process(definition::Process { pid: *pid, thread: None, name, address_space })
+                    .unwrap();
             }
             Step::Image { space, high, site } => {
                 let image = definition::Image {
