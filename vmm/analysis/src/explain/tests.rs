@@ -162,7 +162,9 @@ code           edu_ioctl < ioread32
 | privilege    ring 0, kernel, test 93
 ";
     let way = way_of(&IOCTL, None);
-    let plain: Vec<_> = way.lines().filter(|line| !line.starts_with("| inlined")).collect();
+    // What is inlined into the program's functions stands behind them.
+    let plain: Vec<_> =
+        way.lines().filter(|line| !line.contains("_volatile") && !line.contains("inlined")).collect();
     assert_eq!(plain.join("\n") + "\n", expected);
 }
 

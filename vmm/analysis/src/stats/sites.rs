@@ -52,7 +52,7 @@ impl Sites {
         let label = function.as_ref().and(made).map(|made| made.describe());
         let key = match (made, &label) {
             (Some(made), Some(label)) if made.by.line.is_some() => label.clone(),
-            _ => format!("{id}"),
+            _ => format!("{id} {}", label.as_deref().unwrap_or_default()),
         };
         let next = self.list.len() as u32;
         let site = *self.known.entry(key).or_insert(next);

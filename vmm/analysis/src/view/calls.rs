@@ -339,7 +339,8 @@ impl<'a> Made<'a> {
             return Made { by: plain(), accessor: None, asked_by: None, certain: callers.own.complete };
         };
         let is_kernels = |call: &Call<'_>| call.cr3 == 0 && call.module().is_none();
-        let asked_by = if is_kernels(&by) { own.find(|call| !is_kernels(call)) } else { None };
+        let asks = |call: &Call<'_>| !is_kernels(call) && !call.accessor;
+        let asked_by = if is_kernels(&by) { own.find(asks) } else { None };
         Made { by, accessor, asked_by, certain: true }
     }
 
