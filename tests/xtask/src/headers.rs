@@ -19,8 +19,29 @@ pub fn relocate(folder: &Path) -> io::Result<()> {
             let moved = format!("include {}/usr/src/", folder.display());
             fs::write(&makefile, text.replace("include /usr/src/", &moved))?;
         }
+        let variables = headers.path().join(".kernelvariables");
+        if let Ok(text) = fs::read_to_string(&variables) {
+            fs::write(&variables, with_a_compiler(&text, is_program))?;
+        }
     }
     Ok(())
+}
+
+/// Debian's headers name the compiler that their kernel was built with, like `gcc-14`: the machine's own stands in where
+/// that one isn't.
+fn with_a_compiler(variables: &str, is_program: impl Fn(&str) -> bool) -> String {
+    let line = |line: &str| match line.rsplit_once("gcc-") {
+        Some((before, version)) if line.starts_with("CC =") && !is_program(&format!("gcc-{version}")) => {
+            format!("{before}gcc\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    variables.lines().map(line).collect()
+}
+
+fn is_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
 fn links(here: &Path, root: &Path) -> io::Result<()> {
@@ -47,6 +68,13 @@ fn links(here: &Path, root: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_compiler_that_is_not_here_gives_way_to_the_machines_own() {
+        let variables = "override ARCH = x86\nCC = $(CROSS_COMPILE)gcc-14\n";
+        assert_eq!(with_a_compiler(variables, |_| false), "override ARCH = x86\nCC = $(CROSS_COMPILE)gcc\n");
+        assert_eq!(with_a_compiler(variables, |name| name == "gcc-14"), variables);
+    }
 
     #[test]
     fn what_leads_out_of_the_folder_leads_into_it() -> io::Result<()> {
