@@ -17,6 +17,8 @@ pub enum Thing {
     Kernel,
     /// What builds modules for that kernel: its headers, a compiler and make.
     Headers,
+    /// The shell and the usual commands of a guest.
+    Busybox,
     /// The program.
     Lspci,
     /// The interpreter, with its standard library.
@@ -31,12 +33,13 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
         Self::Kernel,
         Self::Headers,
+        Self::Busybox,
         Self::Lspci,
         Self::Python,
         Self::Dumps,
@@ -52,6 +55,7 @@ impl Thing {
             Self::Qemu => "QEMU",
             Self::Kernel => "Debian's kernel",
             Self::Headers => "its headers",
+            Self::Busybox => "busybox",
             Self::Lspci => "lspci",
             Self::Python => "python3",
             Self::Dumps => "pciutils' dumps",

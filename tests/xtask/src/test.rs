@@ -176,7 +176,7 @@ impl Lacking {
             Thing::Minutes => (!self.long).then(|| LONG.to_owned()),
             Thing::Release => None,
             Thing::Dumps => self.dumps.clone(),
-            Thing::Qemu | Thing::Kernel | Thing::Headers | Thing::Lspci | Thing::Python => {
+            Thing::Qemu | Thing::Kernel | Thing::Headers | Thing::Busybox | Thing::Lspci | Thing::Python => {
                 let missing = self.packages.iter().filter(|package| package.thing == thing);
                 let missing: Vec<_> = missing.map(|package| package.name).collect();
                 let missing = missing.join(", ");
