@@ -19,6 +19,10 @@ pub enum Thing {
     Headers,
     /// The shell and the usual commands of a guest.
     Busybox,
+    /// The kernel of Debian 13, with what builds modules for it.
+    Debian13,
+    /// The newest kernel of Debian 13's backports, with what builds modules for it.
+    Backports,
     /// The program.
     Lspci,
     /// The interpreter, with its standard library.
@@ -33,13 +37,15 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
         Self::Kernel,
         Self::Headers,
         Self::Busybox,
+        Self::Debian13,
+        Self::Backports,
         Self::Lspci,
         Self::Python,
         Self::Dumps,
@@ -56,6 +62,8 @@ impl Thing {
             Self::Kernel => "Debian's kernel",
             Self::Headers => "its headers",
             Self::Busybox => "busybox",
+            Self::Debian13 => "Debian 13's kernel",
+            Self::Backports => "a kernel of its backports",
             Self::Lspci => "lspci",
             Self::Python => "python3",
             Self::Dumps => "pciutils' dumps",
