@@ -7,18 +7,15 @@ use std::process::{Command, Stdio};
 use barscope_guest_abi::linux::{FOLDER, SCENARIOS};
 use barscope_guest_abi::scenario::Needs;
 
+use crate::follow::Follower;
 use crate::log::Log;
 use crate::modules::{self, Modules};
 use crate::scenarios::{Entry, Loaded};
 use crate::task::Task;
 use crate::{bench, programs, scenarios, symbols, system};
 
-const MOUNTS: [(&str, &str); 4] = [
-    ("proc", "/proc"),
-    ("sysfs", "/sys"),
-    ("devtmpfs", "/dev"),
-    ("tracefs", "/sys/kernel/tracing"),
-];
+const MOUNTS: [(&str, &str); 4] =
+    [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tracefs", "/sys/kernel/tracing")];
 const CONSOLE: &str = "/dev/ttyS0";
 
 /// Does everything, and doesn't return.
@@ -57,9 +54,10 @@ fn work() -> io::Result<bool> {
             return Err(io::Error::other(format!("{}: {error}: {why}", module.path)));
         }
     }
+    let mut follower = task.follows.then(Follower::default);
     for program in &task.programs {
         bench::begin(&program.name);
-        let status = programs::run(program, &task.libraries)?;
+        let status = programs::run(program, &task.libraries, follower.as_mut())?;
         bench::end(status.success(), &status.to_string());
         if !status.success() {
             return Ok(false);

@@ -110,6 +110,10 @@ pub struct Run {
     #[arg(long = "dir", value_name = "SRC:DST")]
     pub folders: Vec<FolderChoice>,
 
+    /// Leave programs alone, with --guest linux: functions and lines of their code stay unknown
+    #[arg(long, requires = "programs")]
+    pub no_trace_programs: bool,
+
     /// Where to write the guest's console, with --guest linux
     #[arg(long, value_name = "FILE", default_value = "barscope.console")]
     pub console: PathBuf,
@@ -166,6 +170,7 @@ impl Run {
             scenarios: self.scenarios.clone(),
             files: self.files.clone(),
             folders: self.folders.clone(),
+            untraced: self.no_trace_programs,
         }
     }
 

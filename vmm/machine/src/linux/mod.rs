@@ -160,6 +160,8 @@ pub struct Choice {
     pub files: Vec<FileChoice>,
     /// Folders that travel beside.
     pub folders: Vec<FolderChoice>,
+    /// Leave programs alone: nothing is told of their code.
+    pub untraced: bool,
 }
 
 /// A kernel and what goes into its first file system.
@@ -226,14 +228,6 @@ fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initr
     {
         task.add("module", &[&place.to_string_lossy(), &name, &parameters]);
     }
-    if choice.modules.is_empty() {
-        let version = version.as_deref().ok_or_else(|| Error::NoVersion { path: kernel.to_owned() })?;
-        let headers = modules_folder(version, kernel).join("build");
-        luggage.files.file(Path::new("/lab.ko"), driver::module(version, &headers)?)?;
-        if !choice.programs.is_empty() {
-            task.add("module", &["/lab.ko", "lab", ""]);
-        }
-    }
     for file in &choice.files {
         luggage.file(file)?;
     }
@@ -245,6 +239,17 @@ fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initr
         let name = places::shown(file, choice.programs.iter().map(|other| &*other.file));
         let words = [&*name, &*path].into_iter().chain(arguments.iter().map(String::as_str));
         task.add("program", &Vec::from_iter(words));
+    }
+    if choice.modules.is_empty() {
+        let version = version.as_deref().ok_or_else(|| Error::NoVersion { path: kernel.to_owned() })?;
+        let headers = modules_folder(version, kernel).join("build");
+        luggage.files.file(Path::new("/lab.ko"), driver::module(version, &headers)?)?;
+        if !choice.programs.is_empty() {
+            task.add("module", &["/lab.ko", "lab", ""]);
+        }
+    }
+    if !choice.untraced {
+        task.add("follow", &[]);
     }
     // Nothing is registered there, as it is here.
     task.add("libraries", &[&luggage.library_path()]);
