@@ -188,10 +188,12 @@ impl From<nested::Error> for Failure {
 
 /// Files that a user named are his to mend; what isn't installed is the host's.
 fn linux_code(error: &linux::Error) -> Code {
-    use linux::Error::{Kernel, Libraries, NeedsModule, NoInterpreter, NoProgram, NoVersion, Pack};
+    use linux::Error::{
+        Kernel, Libraries, NeedsModule, NoInterpreter, NoProgram, NoSuchKernel, NoVersion, Pack, Tree,
+    };
     match error {
         Libraries { .. } | NoProgram { .. } | NoInterpreter { .. } | NeedsModule { .. } => Code::Usage,
-        Pack(_) | Kernel { .. } | NoVersion { .. } => Code::Usage,
+        Pack(_) | Kernel { .. } | NoSuchKernel { .. } | NoVersion { .. } | Tree { .. } => Code::Usage,
         _ => Code::Host,
     }
 }

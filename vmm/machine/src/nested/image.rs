@@ -48,7 +48,7 @@ impl Errand<'_> {
         let folder = env::current_dir().map_err(system("the current folder"))?;
         let init = folder.join(self.init);
         let modules = kernel
-            .modules
+            .modules()
             .modules(MODULES)
             .map_err(|module| Error::NoModule { module, kernel: kernel.version.clone() })?;
         let program = self.program.map(|program| folder.join(program));
