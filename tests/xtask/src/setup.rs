@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::needs::Thing;
-use crate::{apt, cargo, dumps};
+use crate::{apt, cargo, dumps, newer};
 
 /// The folder in Cargo's target folder where packages are unpacked; `barscope_vmm::debian` looks there too.
 const UNPACKED: &str = "debian";
@@ -19,7 +19,7 @@ pub struct Package {
     known_by: (&'static str, &'static str, &'static str),
 }
 
-const PACKAGES: [Package; 8] = [
+const PACKAGES: [Package; 10] = [
     Package {
         name: "qemu-system-x86",
         thing: Thing::Qemu,
@@ -51,6 +51,18 @@ const PACKAGES: [Package; 8] = [
         known_by: ("usr/bin", "gcc", ""),
     },
     Package {
+        name: "busybox-static",
+        thing: Thing::Busybox,
+        why: "the shell and the usual commands of scripts in the Linux guest",
+        known_by: ("bin", "busybox", ""),
+    },
+    Package {
+        name: "strace",
+        thing: Thing::Strace,
+        why: "traces programs in the Linux guest, which are followed there already",
+        known_by: ("usr/bin", "strace", ""),
+    },
+    Package {
         name: "pciutils",
         thing: Thing::Lspci,
         why: "lspci, which tests run in the Linux guest: does it see the device as designed?",
@@ -73,8 +85,11 @@ const PACKAGES: [Package; 8] = [
 impl Package {
     fn is_in(&self, root: &Path) -> bool {
         let (folder, start, end) = self.known_by;
-        let files = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
-        files.map(|file| file.file_name().to_string_lossy().into_owned()).any(|name| {
+        // Newer packages have all of it below `usr`.
+        let folders = [root.join(folder), root.join("usr").join(folder)];
+        let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+        let mut names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        names.any(|name| {
             // Without an end the name is whole: gcc is there, not gcc-ar.
             if end.is_empty() { name == start } else { name.starts_with(start) && name.ends_with(end) }
         })
@@ -95,12 +110,14 @@ pub fn missing() -> Result<Vec<&'static Package>, String> {
 /// # Errors
 /// What doesn't work, and what to do instead.
 pub fn run(unpack: bool) -> Result<(), String> {
-    if missing()?.is_empty() && dumps::missing().is_none() {
+    let newer = [Thing::Debian13, Thing::Backports].into_iter().find_map(newer::missing);
+    if missing()?.is_empty() && dumps::missing().or(newer).is_none() {
         eprintln!(
-            "xtask: nothing to set up: QEMU, Debian's kernel, what builds its modules and pciutils' dumps are here"
+            "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules, busybox and pciutils' dumps are here"
         );
     }
-    packages(unpack).and(dumps::provide())
+    let (packages, dumps) = (packages(unpack), dumps::provide());
+    packages.and(dumps).and(newer::provide())
 }
 
 /// Provides the packages that are missing.

@@ -80,7 +80,7 @@ impl Sample {
     fn linux(&self) -> (Id, Id) {
         *self.linux.get_or_init(|| {
             let image = |name: &str, address_space, blob: &[u8]| {
-                let image = Definition::Image(Image { name: name.into(), address_space });
+                let image = Definition::Image(Image::new(name, address_space));
                 self.writer.define_with_blob(&image, blob).unwrap()
             };
             (image("kernel", None, lines().as_bytes()), image("test", Some(USER), program()))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
-use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
+use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -80,9 +80,14 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(barscope_vmm::layout::CPUS))]
     pub cpus: u8,
 
-    /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel
+    /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel; with
+    /// --guest linux also a version, as `barscope kernel` names them
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
+
+    /// Boot the kernel that was built in this tree, with --guest linux
+    #[arg(long, value_name = "DIR", conflicts_with = "kernel")]
+    pub kernel_tree: Option<PathBuf>,
 
     /// The kernel's first file system, a cpio archive
     #[arg(long, value_name = "FILE", requires = "kernel")]
@@ -92,13 +97,27 @@ pub struct Run {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub append: String,
 
-    /// Load this kernel module instead of the driver for lab, with --guest linux; may be repeated
+    /// Load this kernel module (.ko, .ko.xz, .ko.zst, .ko.gz) instead of the driver for lab, and before it those that it
+    /// needs, with --guest linux; may be repeated
     #[arg(long = "module", value_name = "FILE[ PARAMETERS]")]
     pub modules: Vec<ModuleChoice>,
 
-    /// Run this program instead of scenarios, with --guest linux; may be repeated
+    /// Run this program or script instead of scenarios, with --guest linux; words are quoted as for a shell; may be
+    /// repeated
     #[arg(long = "program", value_name = "FILE[ ARGUMENTS]", conflicts_with = "scenarios")]
     pub programs: Vec<ProgramChoice>,
+
+    /// Take this file into the guest, to the same path or to DST, with --guest linux; may be repeated
+    #[arg(long = "file", value_name = "SRC[:DST]")]
+    pub files: Vec<FileChoice>,
+
+    /// Take what this folder holds into the guest, to DST, with --guest linux; may be repeated
+    #[arg(long = "dir", value_name = "SRC:DST")]
+    pub folders: Vec<FolderChoice>,
+
+    /// Leave programs alone, with --guest linux: functions and lines of their code stay unknown
+    #[arg(long, requires = "programs")]
+    pub no_trace_programs: bool,
 
     /// Where to write the guest's console, with --guest linux
     #[arg(long, value_name = "FILE", default_value = "barscope.console")]
@@ -150,10 +169,13 @@ impl Run {
     /// What a Linux guest is made of.
     pub fn linux(&self) -> linux::Choice {
         linux::Choice {
-            kernel: self.kernel.clone(),
+            kernel: kernel_choice(self.kernel.as_ref(), self.kernel_tree.as_ref()),
             modules: self.modules.clone(),
             programs: self.programs.clone(),
             scenarios: self.scenarios.clone(),
+            files: self.files.clone(),
+            folders: self.folders.clone(),
+            untraced: self.no_trace_programs,
         }
     }
 
@@ -194,6 +216,15 @@ impl Run {
     pub fn outputs(&self) -> Vec<&Path> {
         let console = (self.guest == Guest::Linux).then_some(&self.console);
         [&self.trace].into_iter().chain(&self.junit).chain(console).map(PathBuf::as_path).collect()
+    }
+}
+
+/// The kernel of a Linux guest, by the options that name one.
+pub fn kernel_choice(named: Option<&PathBuf>, tree: Option<&PathBuf>) -> linux::KernelChoice {
+    match (named, tree) {
+        (Some(named), _) => linux::KernelChoice::Named(named.clone()),
+        (None, Some(tree)) => linux::KernelChoice::Tree(tree.clone()),
+        (None, None) => linux::KernelChoice::Debian,
     }
 }
 

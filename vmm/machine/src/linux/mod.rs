@@ -2,35 +2,32 @@
 
 mod choice;
 mod driver;
+mod kernel;
+mod luggage;
+mod module_files;
 mod places;
+mod script;
+mod task;
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use barscope_guests::INIT;
 
-use self::places::{Places, file_name};
-use crate::host_file::{self, KERNEL_MAX, MODULE_MAX, too_long};
+use self::luggage::Luggage;
+use self::module_files::Loaded;
+use self::task::Task;
+use crate::host_file::{KERNEL_MAX, too_long};
 use crate::initramfs::{Initramfs, PackError};
-use crate::libraries::libraries;
-use crate::{debian, kernel_module};
 
-pub use choice::{ModuleChoice, ProgramChoice};
+pub use choice::{BadChoice, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
+pub use kernel::{Kernel, KernelChoice};
 
 /// What every Linux guest is told: a console, no more of it than errors, and to reset the machine when it
 /// panics, by the register for that. An emulated processor may lose the interrupt that ends `sti; hlt`, which an idle
 /// CPU waits by: with a tick it sleeps on for milliseconds only.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check nohz=off";
-/// Where a bzImage says where its version is (Linux's `boot.rst`, `kernel_version`).
-const VERSION_POINTER: usize = 0x20e;
-/// What a bzImage is known by, and where it is (the same, `header`).
-const MAGIC: &[u8] = b"HdrS";
-const MAGIC_OFFSET: usize = 0x202;
-/// What a vmlinux has before its version.
-const BANNER: &[u8] = b"Linux version ";
-
 /// There is no guest to boot.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -39,6 +36,20 @@ pub enum Error {
         "no Linux kernel for virtual machines here: `cargo xtask setup` brings Debian's; or name one with --kernel"
     )]
     NoKernel,
+    /// Neither a file nor a version.
+    #[error("{}: no such file, and no kernel of that version here; `barscope kernel` names those that are", named.display())]
+    NoSuchKernel {
+        /// What was named.
+        named: PathBuf,
+    },
+    /// No kernel was built there.
+    #[error("{}: no kernel was built there: arch/x86/boot/bzImage", folder.display())]
+    Tree {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Nobody knows whose headers to take.
     #[error(
         "{}: neither a bzImage (vmlinuz) nor a vmlinux that says its version, so no driver can be compiled \
@@ -80,6 +91,45 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A program is none.
+    #[error(
+        "{}: neither an ELF program nor a script, which begins with #! and the path of its interpreter", path.display()
+    )]
+    NoProgram {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The interpreter of a script isn't here.
+    #[error(
+        "{}: its interpreter {path:?} isn't here, so that it can't travel: install it, or change the script's first line",
+        script.display()
+    )]
+    NoInterpreter {
+        /// The script.
+        script: PathBuf,
+        /// The path or the name in its first line.
+        path: String,
+    },
+    /// busybox isn't here.
+    #[error(
+        "{}: needs a shell and the usual commands, which busybox is in a guest, and that isn't here: `cargo xtask \
+         setup` brings it", whom.display()
+    )]
+    NoBusybox {
+        /// What needs it.
+        whom: PathBuf,
+    },
+    /// A module needs another one.
+    #[error(
+        "{}: needs the module {missing}, which is neither named, nor beside it, nor one of the kernel's: name it \
+         with --module", module.display()
+    )]
+    NeedsModule {
+        /// The module.
+        module: PathBuf,
+        /// What it needs.
+        missing: String,
+    },
     /// A file can't be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -104,20 +154,26 @@ pub enum Error {
 /// What a Linux guest is made of, as users name it.
 #[derive(Clone, Default)]
 pub struct Choice {
-    /// The kernel; Debian's without one.
-    pub kernel: Option<PathBuf>,
+    /// The kernel.
+    pub kernel: KernelChoice,
     /// Kernel modules to load instead of the driver for lab.
     pub modules: Vec<ModuleChoice>,
     /// Programs to run instead of scenarios.
     pub programs: Vec<ProgramChoice>,
     /// Scenarios to play; all of them without one.
     pub scenarios: Vec<String>,
+    /// Files that travel beside.
+    pub files: Vec<FileChoice>,
+    /// Folders that travel beside.
+    pub folders: Vec<FolderChoice>,
+    /// Leave programs alone: nothing is told of their code.
+    pub untraced: bool,
 }
 
 /// A kernel and what goes into its first file system.
 pub struct Prepared {
-    /// The kernel's file.
-    pub kernel: PathBuf,
+    /// The kernel.
+    pub kernel: Kernel,
     /// Its first file system.
     pub initramfs: Initramfs,
 }
@@ -133,12 +189,8 @@ impl Prepared {
     /// # Errors
     /// [`Error`] if something is missing or can't be read.
     pub fn new(choice: &Choice) -> Result<Self, Error> {
-        let kernel = match &choice.kernel {
-            Some(path) => path.clone(),
-            None => debian::kernel().ok_or(Error::NoKernel)?.image,
-        };
-        let version = version(&kernel)?;
-        let initramfs = pack(choice, version, &kernel)?;
+        let kernel = Kernel::find(&choice.kernel)?;
+        let initramfs = pack(choice, &kernel)?;
         Ok(Self { kernel, initramfs })
     }
 
@@ -167,98 +219,50 @@ impl Prepared {
     }
 }
 
-fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initramfs, Error> {
-    let mut files = Initramfs::default();
-    let mut task = String::new();
-    let mut folders = BTreeSet::new();
-    files.console()?;
-    files.program(Path::new("/init"), INIT.to_vec())?;
-    let mut places = Places::new("/modules");
-    for ModuleChoice { file, parameters } in &choice.modules {
-        let place = places.of(file);
-        files.host_file(&place, file)?;
-        let elf =
-            host_file::read(file, MODULE_MAX).map_err(|source| PackError { path: file.clone(), source })?;
-        let name = kernel_module::name(&elf);
-        // The kernel allows no `-` there.
-        let name = name.unwrap_or_else(|| file_name(file).trim_end_matches(".ko").replace('-', "_"));
-        task += &format!("module {} {name} {parameters}\n", place.display());
+fn pack(choice: &Choice, kernel: &Kernel) -> Result<Initramfs, Error> {
+    let mut luggage = Luggage::default();
+    let mut task = Task::default();
+    luggage.files.console()?;
+    luggage.files.program(Path::new("/init"), INIT.to_vec())?;
+    let modules = module_files::take(&choice.modules, kernel.modules(), &mut luggage.files)?;
+    for Loaded { place, name, parameters } in modules {
+        task.add("module", &[&place.to_string_lossy(), &name, &parameters]);
     }
-    let mut places = Places::new("/programs");
-    for program in &choice.programs {
-        let place = places.of(&program.file);
-        files.host_file(&place, &program.file)?;
-        let found = libraries(&program.file)
-            .map_err(|source| Error::Libraries { program: program.file.clone(), source })?;
-        for library in found {
-            files.host_file(&library, &library)?;
-            folders.extend(library.parent().map(|folder| folder.display().to_string()));
+    for file in &choice.files {
+        luggage.file(file)?;
+    }
+    for folder in &choice.folders {
+        luggage.folder(folder)?;
+    }
+    for ProgramChoice { file, arguments } in &choice.programs {
+        let path = luggage.program(file)?.to_string_lossy().into_owned();
+        let name = places::shown(file, choice.programs.iter().map(|other| &*other.file));
+        let words = [&*name, &*path].into_iter().chain(arguments.iter().map(String::as_str));
+        task.add("program", &Vec::from_iter(words));
+    }
+    if choice.modules.is_empty() {
+        let version =
+            kernel.version.as_ref().ok_or_else(|| Error::NoVersion { path: kernel.image.clone() })?;
+        luggage.files.file(Path::new("/lab.ko"), driver::module(version, &kernel.headers)?)?;
+        if !choice.programs.is_empty() {
+            task.add("module", &["/lab.ko", "lab", ""]);
         }
-        let name = places::shown(&program.file, choice.programs.iter().map(|other| &*other.file));
-        task += &format!("program {name} {} {}\n", place.display(), program.arguments);
+    }
+    if !choice.untraced {
+        task.add("follow", &[]);
     }
     // Nothing is registered there, as it is here.
-    task += &format!("libraries {}\n", Vec::from_iter(folders).join(":"));
-    if choice.modules.is_empty() {
-        let version = version.ok_or_else(|| Error::NoVersion { path: kernel.to_owned() })?;
-        files.file(Path::new("/lab.ko"), driver::module(&version, &headers(&version, kernel))?)?;
-        if !choice.programs.is_empty() {
-            task.insert_str(0, "module /lab.ko lab\n");
-        }
-    }
+    task.add("libraries", &[&luggage.library_path()]);
     for scenario in &choice.scenarios {
-        task += &format!("scenario {scenario}\n");
+        task.add("scenario", &[scenario]);
     }
-    files.file(Path::new("/task"), task.into_bytes())?;
-    Ok(files)
-}
-
-/// Where the headers of a kernel are: beside its modules, on this machine or where its packages were
-/// unpacked.
-fn headers(version: &str, kernel: &Path) -> PathBuf {
-    let beside = kernel.parent().and_then(Path::parent).map(|root| root.join("lib/modules"));
-    let modules = beside.filter(|modules| modules.join(version).is_dir());
-    modules.unwrap_or_else(|| PathBuf::from("/lib/modules")).join(version).join("build")
-}
-
-/// The version of a kernel, as its `uname -r` says it.
-fn version(kernel: &Path) -> Result<Option<String>, Error> {
-    let file = host_file::read(kernel, KERNEL_MAX)
-        .map_err(|source| Error::Kernel { path: kernel.to_owned(), source })?;
-    Ok(version_in(&file))
-}
-
-fn version_in(file: &[u8]) -> Option<String> {
-    let text = if file.starts_with(b"\x7fELF") {
-        let at = file.windows(BANNER.len()).position(|bytes| bytes == BANNER)?;
-        &file[at + BANNER.len()..]
-    } else {
-        file.get(MAGIC_OFFSET..).filter(|file| file.starts_with(MAGIC))?;
-        let pointer = file.get(VERSION_POINTER..VERSION_POINTER + 2)?;
-        file.get(usize::from(u16::from_le_bytes(pointer.try_into().ok()?)) + 0x200..)?
-    };
-    let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
-    String::from_utf8(text[..end].to_vec()).ok()
+    luggage.files.file(Path::new(barscope_guest_abi::linux::TASK), task.into_bytes())?;
+    Ok(luggage.files)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_version_is_the_first_word_that_the_pointer_leads_to() {
-        let mut file = vec![0; 0x400];
-        file[MAGIC_OFFSET..MAGIC_OFFSET + 4].copy_from_slice(MAGIC);
-        file[VERSION_POINTER] = 0x10;
-        file[0x210..0x22a].copy_from_slice(b"6.1.0-9-cloud-amd64 (some)");
-        assert_eq!(version_in(&file).as_deref(), Some("6.1.0-9-cloud-amd64"));
-        assert_eq!(version_in(&file[..0x220]), None);
-        assert_eq!(version_in(b""), None);
-        file[MAGIC_OFFSET] = b'h';
-        assert_eq!(version_in(&file), None);
-        let vmlinux = b"\x7fELF .. Linux version 6.1.0 (somebody)\0";
-        assert_eq!(version_in(vmlinux).as_deref(), Some("6.1.0"));
-    }
 
     #[test]
     fn what_the_user_adds_comes_last() {

@@ -176,7 +176,7 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let mut image = |base: u64, address_space| {
         let line = |(at, name): (usize, &&str)| format!("{:x} 10 {name}\n", base + 0x10 * at as u64);
         let lines: String = FUNCTIONS.iter().enumerate().map(line).collect();
-        define_blob(Definition::Image(Image { name: "image".into(), address_space }), lines.into_bytes())
+        define_blob(Definition::Image(Image::new("image", address_space)), lines.into_bytes())
     };
     let (kernel, program) = (image(CODE, None), image(PROGRAM, Some(SPACE)));
     let codes = [0, 1].map(|at| {

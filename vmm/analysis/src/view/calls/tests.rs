@@ -68,7 +68,7 @@ fn what_the_kernel_does_by_itself_has_the_line_that_asked_for_it() {
     assert_eq!(told.asked_by.unwrap().function, Some("edu_ioctl"));
     assert_eq!(told.describe(), "pci_enable_resources+0x20 for edu_ioctl [edu]");
     let by_program = view("pci_enable_resources", &IOCTL[1..], None);
-    assert_eq!(by_program.made().unwrap().describe(), "pci_enable_resources+0x20 for lab.rs:28");
+    assert_eq!(by_program.made().unwrap().describe(), "pci_enable_resources+0x20 for lab.rs:9");
 }
 
 #[test]
