@@ -150,7 +150,7 @@ impl Maps {
             }
             return None;
         };
-        let address_space = walk.user.then_some(walk.cr3);
+        let address_space = walk.in_program().then_some(walk.cr3);
         let physical = gpa & !walk.page_size.wrapping_sub(1);
         let key = match walk.mapping.filter(|_| access.mapping().is_some()) {
             Some(id) => Key::Announced(id),
@@ -170,10 +170,18 @@ impl Maps {
             led_there.or_else(|| (0..self.resources.len()).rev().find(was_there))
         });
         let at = self.place(key, target, || match (access.mapping(), key) {
-            (Some(mapping), Key::Announced(id)) => MappingUse::announced(id, mapping, None),
+            (Some(mapping), Key::Announced(id)) => {
+                let known = MappingUse::announced(id, mapping, None);
+                // Nobody told where it leads, but this page shows it.
+                let first = physical.wrapping_sub(walk.page.wrapping_sub(mapping.virtual_address));
+                MappingUse {
+                    physical_address: if mapping.announced { known.physical_address } else { first },
+                    ..known
+                }
+            }
             _ => MappingUse {
                 path: walk.path,
-                user: walk.user,
+                user: walk.in_program(),
                 address_space,
                 virtual_address: walk.page,
                 physical_address: physical,

@@ -9,9 +9,8 @@ use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, Referenc
 use barscope_trace::{Capabilities, Capability, Definitions};
 
 use super::absence::{self, Absence, Absences};
-use super::calls::{Callers, Context};
-use super::codes::Codes;
-use super::{Place, Uncertain, View};
+use super::{Place, Uncertain, View, walks};
+use crate::code::{Callers, Codes, Context, Shared};
 use crate::interrupts::{Handler, Innermost, Tracker};
 
 /// CONFIG_DATA, PCI Local Bus 3.0, section 3.2.2.3.2.
@@ -42,38 +41,6 @@ pub struct Viewer {
     interrupts: Tracker,
     /// Handlers of interrupts show in call stacks only: an access of the kernel that has none may be one's.
     by_stacks_alone: bool,
-}
-
-/// Definitions in use by their ids, shared by all views. Ids are dense, and only those that are defined are
-/// ever held.
-pub(super) struct Shared<T: ?Sized>(Vec<Option<Arc<T>>>);
-
-impl<T: ?Sized> Default for Shared<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T: ?Sized> Shared<T> {
-    pub(super) fn get(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<Arc<T>> {
-        self.borrow(id, make).cloned()
-    }
-
-    fn borrow(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<&Arc<T>> {
-        let at = id as usize;
-        if self.0.get(at).is_none_or(Option::is_none) {
-            self.insert(at, make()?);
-        }
-        self.0.get(at)?.as_ref()
-    }
-
-    #[cold]
-    fn insert(&mut self, at: usize, made: Arc<T>) {
-        if at >= self.0.len() {
-            self.0.resize(at + 1, None);
-        }
-        self.0[at] = Some(made);
-    }
 }
 
 impl Viewer {
@@ -316,7 +283,7 @@ impl Viewer {
     }
 
     fn walk(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Walk>> {
-        self.walks.get(id, || definitions.walk(id).cloned().map(Arc::new))
+        self.walks.get(id, || walks::walk(definitions, id).map(Arc::new))
     }
 
     fn mapping(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Mapping>> {

@@ -8,7 +8,7 @@ use barscope_trace::event::Id;
 
 use super::Code;
 use super::calls::{Caller, Callers};
-use super::viewer::Shared;
+use super::shared::Shared;
 use crate::symbols::Symbols;
 
 /// Resolves instructions and call stacks.
