@@ -53,11 +53,11 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     errand.arguments = without(errand.arguments, &prepared);
     let firmware = if args.has_firmware() { "on" } else { "off" };
     errand.arguments.extend(["--firmware".into(), firmware.into()]);
-    for (option, path) in [("--kernel", guest.kernel.as_path()), ("--initrd", archive.as_path())] {
+    for (option, path) in [("--kernel", guest.kernel.image.as_path()), ("--initrd", archive.as_path())] {
         errand.arguments.extend([option.into(), path.into()]);
     }
     errand.inputs = args.expect.iter().map(PathBuf::as_path).collect();
-    errand.inputs.extend([guest.kernel.as_path(), archive.as_path()]);
+    errand.inputs.extend([guest.kernel.image.as_path(), archive.as_path()]);
     send(errand, folder, watcher)
 }
 

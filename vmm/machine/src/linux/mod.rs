@@ -172,8 +172,8 @@ pub struct Choice {
 
 /// A kernel and what goes into its first file system.
 pub struct Prepared {
-    /// The kernel's file.
-    pub kernel: PathBuf,
+    /// The kernel.
+    pub kernel: Kernel,
     /// Its first file system.
     pub initramfs: Initramfs,
 }
@@ -191,7 +191,7 @@ impl Prepared {
     pub fn new(choice: &Choice) -> Result<Self, Error> {
         let kernel = Kernel::find(&choice.kernel)?;
         let initramfs = pack(choice, &kernel)?;
-        Ok(Self { kernel: kernel.image, initramfs })
+        Ok(Self { kernel, initramfs })
     }
 
     /// The first file system as an archive.
