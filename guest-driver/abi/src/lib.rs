@@ -13,6 +13,7 @@
 
 pub mod bug;
 pub mod linux;
+pub mod port;
 pub mod scenario;
 
 /// The I/O port, 32 bits wide.

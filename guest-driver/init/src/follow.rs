@@ -2,7 +2,7 @@
 //! a program, once its loader has brought the libraries, and before it ends.
 //!
 //! Nothing is stopped in between, no system call but `ptrace`: whoever traces others needs them for itself. It gets them,
-//! and the trace says so. A loader's end is found by a breakpoint where the program begins, which is gone before it does.
+//! the trace says so, and what they trace is looked at now and then instead. A loader's end is found by a breakpoint where the program begins, which is gone before it does.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::OpenOptions;
@@ -10,15 +10,19 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use barscope_guest_abi::state;
 
 use crate::maps::{self, Told};
 use crate::ptrace::{self, Change, Thread};
+use crate::watch::Watched;
 
 /// The instruction of a breakpoint, and the signal that it gives.
 const BREAKPOINT: u8 = 0xcc;
 const TRAP: i32 = 5;
+/// How often processes are looked at that others trace.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Whom it follows.
 #[derive(Default)]
@@ -29,6 +33,8 @@ pub struct Follower {
     /// Scripts that processes run.
     scripts: HashMap<Thread, String>,
     told: Told,
+    /// Processes that others trace.
+    watched: Watched,
 }
 
 /// A thread that is followed.
@@ -58,7 +64,12 @@ impl Follower {
     /// What the system said.
     pub fn until_ended(&mut self, child: Thread) -> io::Result<ExitStatus> {
         loop {
-            let (thread, change) = ptrace::wait(-1)?;
+            let found = if self.watched.is_empty() { Some(ptrace::wait(-1)?) } else { ptrace::look(-1)? };
+            let Some((thread, change)) = found else {
+                self.watched.look(&mut self.told);
+                std::thread::sleep(LOOK);
+                continue;
+            };
             // Whoever is gone by now tells that himself.
             self.changed(thread, change).ok();
             if let (true, Change::Ended(status)) = (thread == child, change) {
@@ -210,6 +221,7 @@ impl Follower {
         }
         let process = followed.map_or(thread, |followed| followed.process);
         self.tell(process, thread, state::LET_GO).ok();
+        self.watched.add(process);
         ptrace::detach(thread, signal)
     }
 

@@ -20,6 +20,7 @@ mod scenarios;
 mod symbols;
 mod system;
 mod task;
+mod watch;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -38,7 +38,7 @@ impl Told {
 
     fn file(&mut self, thread: Thread, line: &Line<'_>) -> io::Result<()> {
         // The very file, even if another one has its name by now.
-        let file = format!("/proc/{thread}/map_files/{}", line.range);
+        let file = format!("/proc/{thread}/map_files/{:x}-{:x}", line.start, line.end);
         let found = fs::metadata(&file)?;
         let stamp = (found.len(), found.modified().ok());
         let key = (line.device, line.inode);
@@ -55,7 +55,8 @@ impl Told {
 
 /// Code of a file in `/proc/PID/maps`.
 struct Line<'a> {
-    range: &'a str,
+    start: u64,
+    end: u64,
     /// The major number in the upper half, the minor one in the lower.
     device: u64,
     inode: u64,
@@ -65,15 +66,15 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     /// `None` for what is no code of a file.
     fn parse(line: &'a str) -> Option<Self> {
+        let hex = |word| u64::from_str_radix(word, 16).ok();
         let mut words = line.splitn(6, ' ');
-        let range = words.next()?;
+        let (start, end) = words.next()?.split_once('-')?;
         let is_code = words.next()?.as_bytes().get(2) == Some(&b'x');
         let (major, minor) = words.nth(1)?.split_once(':')?;
-        let hex = |word| u64::from_str_radix(word, 16).ok();
         let device = hex(major)? << 32 | hex(minor)?;
         let inode = words.next()?.parse().ok()?;
         let path = words.next()?.trim_start();
-        (is_code && path.starts_with('/')).then_some(Self { range, device, inode, path })
+        (is_code && path.starts_with('/')).then_some(Self { start: hex(start)?, end: hex(end)?, device, inode, path })
     }
 }
 

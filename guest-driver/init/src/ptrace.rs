@@ -158,12 +158,32 @@ fn event_message(thread: Thread) -> io::Result<u64> {
 /// There is no such thread.
 pub fn wait(thread: Thread) -> io::Result<(Thread, Change)> {
     loop {
+        if let Some(found) = found(thread, ALL)? {
+            return Ok(found);
+        }
+    }
+}
+
+/// As [`wait`], but `None` at once if nothing became of it yet.
+///
+/// # Errors
+/// There is no such thread.
+pub fn look(thread: Thread) -> io::Result<Option<(Thread, Change)>> {
+    const AT_ONCE: c_int = 1;
+    found(thread, ALL | AT_ONCE)
+}
+
+fn found(thread: Thread, options: c_int) -> io::Result<Option<(Thread, Change)>> {
+    loop {
         let mut status = 0;
         // SAFETY: the kernel writes one status.
-        let found = check(unsafe { waitpid(thread, &raw mut status, ALL) })? as Thread;
+        let found = check(unsafe { waitpid(thread, &raw mut status, options) })? as Thread;
+        if found == 0 {
+            return Ok(None);
+        }
         // One that was killed meanwhile has no message: its end comes next.
         if let Ok(change) = change(found, status) {
-            return Ok((found, change));
+            return Ok(Some((found, change)));
         }
     }
 }
