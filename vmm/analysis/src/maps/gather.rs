@@ -186,6 +186,7 @@ impl Maps {
                 virtual_address: walk.page,
                 physical_address: physical,
                 length: walk.page_size,
+                who: whose(access),
                 ..MappingUse::unknown()
             },
         });
@@ -303,5 +304,13 @@ impl Maps {
             Some(index) => &mut self.resources[index].mappings[row],
             None => &mut self.elsewhere[row],
         }
+    }
+}
+
+/// The process that a program's access was made for, if it is known.
+fn whose(access: AccessView<'_>) -> String {
+    match access.process() {
+        Some(process) if access.cpl == 3 => format!("{} {}", process.name, process.pid),
+        _ => String::new(),
     }
 }

@@ -10,6 +10,7 @@ use super::histogram::bucket_of;
 use super::interrupts::Lines;
 use super::places::Places;
 use super::polling::{Finder, Loop, LoopEnd, Run};
+use super::processes::Processes;
 use super::sites::Sites;
 use super::windows::Follower;
 use super::{Accesses, Device, Histogram, PathName, Stats, Vcpu};
@@ -30,6 +31,7 @@ pub struct Collector {
     walks: Vec<Option<u8>>,
     codes: Codes,
     sites: Sites,
+    processes: Processes,
     /// By the vCPU's index plus one; 0 for none.
     vcpus: Vec<VcpuState>,
     busy: BTreeMap<Id, Histogram>,
@@ -154,6 +156,7 @@ impl Collector {
         self.paths[path].add(access, bucket);
         let site = self.sites.of(definitions, &mut self.codes, access);
         self.sites.accesses(site).add(access, bucket);
+        self.processes.accesses(definitions, &mut self.codes, access).add(access, bucket);
 
         let state = vcpu(&mut self.vcpus, event.vcpu);
         state.accesses.add(access, bucket);
@@ -250,6 +253,7 @@ impl Collector {
             }
         });
         stats.functions = self.sites.finish();
+        stats.processes = self.processes.finish();
         for row in self.places.rows {
             if row.accesses.count() > 0 {
                 stats.registers.row(row.key).merge(&row.accesses);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use barscope_device::{Bdf, Region, Space};
-use barscope_trace::definition::{Function, Mapping, Process, Route, Walk};
+use barscope_trace::definition::{Function, Mapping, Route, Walk};
 use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, References, Target};
 use barscope_trace::{Capabilities, Capability, Definitions};
 
@@ -177,14 +177,10 @@ impl Viewer {
         (instruction, walk, cpl): (Id, Id, u8),
     ) -> View {
         let walk = self.walk(definitions, walk);
-        let (mapping, told) = self.owners(definitions, walk.as_deref(), cpl);
-        let process = match view.callers.as_deref() {
-            Some(callers) if cpl == 3 || callers.interrupts() == Some(false) => {
-                callers.process.clone().or(told)
-            }
-            Some(_) => None,
-            None => told,
-        };
+        let mapping = walk.as_ref().and_then(|walk| walk.mapping);
+        let mapping = mapping.and_then(|id| self.mapping(definitions, id));
+        let told = walk.as_ref().and_then(|walk| walk.process);
+        let process = self.codes.process(definitions, view.callers.as_deref(), cpl, told);
         View { code: self.codes.code(definitions, instruction), walk, mapping, process, ..view }
     }
 
@@ -250,19 +246,6 @@ impl Viewer {
         let bdf = Bdf::from_routing_id((access.value >> 8) as u16);
         let function = definitions.function_at(bdf).and_then(|id| self.function(definitions, id));
         Some(Place { bdf: Some(bdf), function, region: Region::Config, offset: access.value & 0xfc })
-    }
-
-    /// The mapping that a walk belongs to, and the process whose code at this privilege level it is.
-    fn owners(
-        &mut self,
-        definitions: &Definitions,
-        walk: Option<&Walk>,
-        cpl: u8,
-    ) -> (Option<Arc<Mapping>>, Option<Arc<Process>>) {
-        let Some(walk) = walk else { return (None, None) };
-        let process = walk.process.filter(|_| cpl == 3);
-        let mapping = walk.mapping.and_then(|id| self.mapping(definitions, id));
-        (mapping, process.and_then(|id| self.codes.process(definitions, id)))
     }
 
     fn place(&mut self, definitions: &Definitions, route: Id, target: Target) -> Option<Place> {
