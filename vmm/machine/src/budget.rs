@@ -10,6 +10,7 @@
 //! | instructions | 65,536 | code |
 //! | executables | 1,024, and 256 MiB | names of functions |
 //! | processes | 65,536 | processes |
+//! | call stacks | 32,768 | call stacks |
 //! | routes | 16,384 | places in devices |
 //!
 //! A machine's own definitions count for none: its functions, and the kernel that it boots.
@@ -33,6 +34,8 @@ pub enum Kind {
     Image,
     /// Processes.
     Process,
+    /// Call stacks of accesses.
+    Stack,
     /// Addresses that its functions decode.
     Route,
 }
@@ -67,6 +70,9 @@ const fn budget(kind: Kind) -> Budget {
         }
         Kind::Process => {
             Budget { what: "processes", most: 1 << 16, bytes: ANY, leaves: &[Capability::Processes] }
+        }
+        Kind::Stack => {
+            Budget { what: "call stacks", most: 1 << 15, bytes: ANY, leaves: &[Capability::Stacks] }
         }
         Kind::Route => Budget { what: "routes", most: 1 << 14, bytes: ANY, leaves: &[] },
     }

@@ -1,6 +1,7 @@
 //! Executables that run in the guest: which of them holds an address, and where its functions start.
 
 use barscope_trace::event::Id;
+use barscope_unwind::{Program, Section, Tables};
 use barscope_x86::FunctionStarts;
 use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 
@@ -14,6 +15,8 @@ pub struct Code {
     ranges: Vec<(u64, u64)>,
     /// Start and end of each function, in ascending order.
     functions: Vec<(u64, u64)>,
+    /// How to leave them, if it is a program's.
+    tables: Option<Tables>,
 }
 
 impl Code {
@@ -37,12 +40,13 @@ impl Code {
             .take(MOST)
             .collect();
         functions.sort_unstable();
-        Some(Self { ranges, functions })
+        let tables = (file.kind() != ObjectKind::Relocatable).then(|| tables(&file)).flatten();
+        Some(Self { ranges, functions, tables })
     }
 
     /// Functions, start and end of each in ascending order, and nothing between them.
     pub fn functions(functions: Vec<(u64, u64)>) -> Self {
-        Self { ranges: Vec::new(), functions }
+        Self { functions, ..Self::default() }
     }
 
     /// Whether `address` lies in it. What names nothing holds nothing: names for it may still come.
@@ -61,6 +65,24 @@ impl Code {
     pub fn covers(&self, other: &Code) -> bool {
         other.functions.iter().all(|function| self.functions.binary_search(function).is_ok())
     }
+}
+
+/// What a file says of leaving its functions.
+fn tables(file: &object::File<'_>) -> Option<Tables> {
+    let section = |name| {
+        let section = file.section_by_name(name)?;
+        let data = section.data().ok().filter(|data| !data.is_empty())?;
+        let end = section.address().checked_add(data.len() as u64)?;
+        Some(Section { range: section.address()..end, data: data.into() })
+    };
+    let parts = file.segments().map(|part| (part.address(), part.address().saturating_add(part.size())));
+    let (start, end) = parts.reduce(|(start, end), (other, its)| (start.min(other), end.max(its)))?;
+    Some(Tables {
+        range: start..end,
+        text: section(".text"),
+        frames: section(".eh_frame")?,
+        index: section(".eh_frame_hdr"),
+    })
 }
 
 struct Image {
@@ -100,6 +122,16 @@ impl Images {
     /// The code of an image.
     pub fn code(&self, id: Id) -> Option<&Code> {
         self.0.iter().find(|image| image.id == id).map(|image| &image.code)
+    }
+
+    /// How to leave the code of the programs in an address space.
+    pub fn program(&self, address_space: u64) -> Program {
+        let mut program = Program::default();
+        let own = self.0.iter().filter(|image| image.address_space == Some(address_space));
+        for tables in own.filter_map(|image| image.code.tables.as_ref()) {
+            program.add(tables, 0);
+        }
+        program
     }
 
     fn image(&self, cr3: u64, rip: u64) -> Option<&Image> {

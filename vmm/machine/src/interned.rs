@@ -15,7 +15,7 @@ use barscope_trace::{WriteError, Writer, definition};
 pub use self::address_spaces::AddressSpaces;
 pub use self::code::{GuestCode, Unless};
 pub use self::epoch::Epoch;
-pub use self::stacks::Stacks;
+pub use self::stacks::{StackDepth, Stacks};
 pub use self::texts::Texts;
 use crate::budget::Account;
 use crate::kernel_symbols::{KernelSymbols, Spaces};
@@ -35,6 +35,9 @@ pub struct Interned {
     /// Call stacks and whose they are.
     pub stacks: Stacks,
     epoch: Epoch,
+    /// Texts of warnings that are to be recorded, and all that ever were.
+    waiting: Vec<Id>,
+    said: Vec<Id>,
 }
 
 /// The definitions made so far, for all threads. Accesses whose ids are known need no lock, but the epoch.
@@ -61,15 +64,17 @@ impl SharedInterned {
 }
 
 impl Interned {
-    /// Nothing yet.
-    pub fn new(writer: &Writer) -> Self {
+    /// Nothing yet; of call stacks, this much is asked for.
+    pub fn new(writer: &Writer, depth: StackDepth) -> Self {
         let epoch = Epoch::default();
         Self {
             texts: Texts::new(writer.clone()),
             address_spaces: AddressSpaces::new(writer.clone(), epoch.clone()),
             code: GuestCode::new(writer.clone(), epoch.clone()),
-            stacks: Stacks::default(),
+            stacks: Stacks::new(writer.clone(), epoch.clone(), depth),
             epoch,
+            waiting: Vec::new(),
+            said: Vec::new(),
         }
     }
 
@@ -78,10 +83,25 @@ impl Interned {
         &self.epoch
     }
 
-    /// The texts of warnings, each once: there is no more room for something.
+    /// Has this said once.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn warn(&mut self, text: &str) -> Result<(), WriteError> {
+        let text = self.texts.id(text)?;
+        if !self.said.contains(&text) {
+            self.said.push(text);
+            self.waiting.push(text);
+        }
+        Ok(())
+    }
+
+    /// The texts of warnings, each once.
     pub fn take_warnings(&mut self) -> Vec<Id> {
         let accounts = self.address_spaces.accounts().into_iter().chain(self.code.accounts());
-        accounts.chain([self.texts.account()]).filter_map(Account::take_warning).collect()
+        let accounts = accounts.chain(self.stacks.accounts());
+        let reached = accounts.chain([self.texts.account()]).filter_map(Account::take_warning);
+        std::mem::take(&mut self.waiting).into_iter().chain(reached).collect()
     }
 
     /// The kernel's functions by name, and where its parts of the address space are.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
+use barscope_vmm::StackDepth;
 use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
 use clap::ValueEnum;
@@ -107,6 +108,10 @@ pub struct Run {
     /// The clock that devices see; virtual for the test kernel, host for others
     #[arg(long, value_parser = clock())]
     pub clock: Option<Clock>,
+
+    /// How much of each access's call stack to record, where the guest's kernel says how to follow it, as Linux does
+    #[arg(long, value_name = "DEPTH", default_value = "full", value_parser = stacks())]
+    pub stacks: StackDepth,
 
     /// Add a device; may be repeated
     #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]", value_parser = no_device)]
@@ -243,6 +248,14 @@ fn clock() -> impl TypedValueParser<Value = Clock> {
     ];
     PossibleValuesParser::new(clocks)
         .map(|name| if name == Clock::Host.name() { Clock::Host } else { Clock::Virtual })
+}
+
+fn stacks() -> impl TypedValueParser<Value = StackDepth> {
+    let depths = StackDepth::ALL.map(|depth| PossibleValue::new(depth.name()).help(depth.about()));
+    PossibleValuesParser::new(depths).map(|name| {
+        let named = StackDepth::ALL.into_iter().find(|depth| depth.name() == name);
+        named.unwrap_or(StackDepth::Full)
+    })
 }
 
 /// A size in bytes, with K, M or G for its unit.
