@@ -81,9 +81,14 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(barscope_vmm::layout::CPUS))]
     pub cpus: u8,
 
-    /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel
+    /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel; with
+    /// --guest linux also a version, as `barscope kernel` names them
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
+
+    /// Boot the kernel that was built in this tree, with --guest linux
+    #[arg(long, value_name = "DIR", conflicts_with = "kernel")]
+    pub kernel_tree: Option<PathBuf>,
 
     /// The kernel's first file system, a cpio archive
     #[arg(long, value_name = "FILE", requires = "kernel")]
@@ -155,7 +160,7 @@ impl Run {
     /// What a Linux guest is made of.
     pub fn linux(&self) -> linux::Choice {
         linux::Choice {
-            kernel: self.kernel.clone(),
+            kernel: kernel_choice(self.kernel.as_ref(), self.kernel_tree.as_ref()),
             modules: self.modules.clone(),
             programs: self.programs.clone(),
             scenarios: self.scenarios.clone(),
@@ -199,6 +204,15 @@ impl Run {
     pub fn outputs(&self) -> Vec<&Path> {
         let console = (self.guest == Guest::Linux).then_some(&self.console);
         [&self.trace].into_iter().chain(&self.junit).chain(console).map(PathBuf::as_path).collect()
+    }
+}
+
+/// The kernel of a Linux guest, by the options that name one.
+pub fn kernel_choice(named: Option<&PathBuf>, tree: Option<&PathBuf>) -> linux::KernelChoice {
+    match (named, tree) {
+        (Some(named), _) => linux::KernelChoice::Named(named.clone()),
+        (None, Some(tree)) => linux::KernelChoice::Tree(tree.clone()),
+        (None, None) => linux::KernelChoice::Debian,
     }
 }
 
