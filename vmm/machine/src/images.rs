@@ -77,12 +77,7 @@ fn tables(file: &object::File<'_>) -> Option<Tables> {
     };
     let parts = file.segments().map(|part| (part.address(), part.address().saturating_add(part.size())));
     let (start, end) = parts.reduce(|(start, end), (other, its)| (start.min(other), end.max(its)))?;
-    Some(Tables {
-        range: start..end,
-        text: section(".text"),
-        frames: section(".eh_frame")?,
-        index: section(".eh_frame_hdr"),
-    })
+    Some(Tables { range: start..end, frames: section(".eh_frame")?, index: section(".eh_frame_hdr") })
 }
 
 struct Image {
@@ -127,7 +122,8 @@ impl Images {
     /// How to leave the code of the programs in an address space.
     pub fn program(&self, address_space: u64) -> Program {
         let mut program = Program::default();
-        let own = self.0.iter().filter(|image| image.address_space == Some(address_space));
+        let visible = |image: &&Image| image.address_space.is_none_or(|space| space == address_space);
+        let own = self.0.iter().filter(visible);
         for tables in own.filter_map(|image| image.code.tables.as_ref()) {
             program.add(tables, 0);
         }

@@ -49,6 +49,15 @@ impl Symbols for HashMap<&str, u64> {
     }
 }
 
+/// Writes a table: the places of its code, and its entries.
+pub fn orc_table(memory: &mut Memory, (places, entries): (u64, u64), table: &[(u64, [u8; 6])]) {
+    for (index, (code, entry)) in (0..).zip(table) {
+        let at = places + index * 4;
+        memory.put(at, &(code.wrapping_sub(at) as u32).to_le_bytes());
+        memory.put(entries + index * 6, entry);
+    }
+}
+
 /// BTF in the making.
 pub struct Types {
     types: Vec<u8>,

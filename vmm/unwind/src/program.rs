@@ -21,8 +21,6 @@ pub struct Section {
 pub struct Tables {
     /// Where the file's parts are, as it says.
     pub range: Range<u64>,
-    /// `.text`: what isn't told is seen from instructions at the beginnings and ends of functions.
-    pub text: Option<Section>,
     /// `.eh_frame`.
     pub frames: Section,
     /// `.eh_frame_hdr`.
@@ -45,7 +43,7 @@ impl Default for Program {
 impl Program {
     /// Adds the tables of a file, whose parts are `bias` above where it says.
     pub fn add(&mut self, tables: &Tables, bias: u64) {
-        let Tables { range, text, frames, index } = tables;
+        let Tables { range, frames, index } = tables;
         let start = range.start.wrapping_add(bias);
         let place = start..range.end.wrapping_add(bias);
         // They count from the file's start in 32 bits.
@@ -54,8 +52,6 @@ impl Program {
         }
         let info = ExplicitModuleSectionInfo {
             base_svma: range.start,
-            text_svma: text.as_ref().map(|text| text.range.clone()),
-            text: text.as_ref().map(|text| Arc::clone(&text.data)),
             eh_frame_svma: Some(frames.range.clone()),
             eh_frame: Some(Arc::clone(&frames.data)),
             eh_frame_hdr_svma: index.as_ref().map(|index| index.range.clone()),
