@@ -1,7 +1,7 @@
 //! Executables that run in the guest: which of them holds an address, and where its functions start.
 
 use barscope_trace::event::Id;
-use barscope_unwind::{Program, Section, Tables};
+use barscope_unwind::{Section, Tables};
 use barscope_x86::FunctionStarts;
 use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 
@@ -119,15 +119,10 @@ impl Images {
         self.0.iter().find(|image| image.id == id).map(|image| &image.code)
     }
 
-    /// How to leave the code of the programs in an address space.
-    pub fn program(&self, address_space: u64) -> Program {
-        let mut program = Program::default();
-        let visible = |image: &&Image| image.address_space.is_none_or(|space| space == address_space);
-        let own = self.0.iter().filter(visible);
-        for tables in own.filter_map(|image| image.code.tables.as_ref()) {
-            program.add(tables, 0);
-        }
-        program
+    /// How to leave the code of the programs in an address space, with the bias of each.
+    pub fn tables(&self, address_space: u64) -> impl Iterator<Item = (&Tables, u64)> {
+        let visible = move |image: &&Image| image.address_space.is_none_or(|space| space == address_space);
+        self.0.iter().filter(visible).filter_map(|image| Some((image.code.tables.as_ref()?, 0)))
     }
 
     fn image(&self, cr3: u64, rip: u64) -> Option<&Image> {

@@ -48,5 +48,6 @@ pub use interned::StackDepth;
 pub use machine::{Config, MachineError};
 pub use placement::NoRoom;
 pub use running::{Running, Stopper, TraceFile};
+pub use shared::StackCount;
 pub use stop::{Place, Stop, signal_name};
 pub use threads::Relay;

@@ -54,6 +54,8 @@ pub struct Config {
     pub foreign_programs: bool,
     /// How much of call stacks is recorded.
     pub stacks: StackDepth,
+    /// Where what it takes to follow one deep stack is written to, for benchmarks and tests.
+    pub capture_stack: Option<PathBuf>,
     /// Where the serial port's output goes.
     pub console: Box<dyn Write + Send>,
     /// What to open instead of `/dev/kvm`.
@@ -78,6 +80,7 @@ impl Config {
             trace_options: WriteOptions::default(),
             foreign_programs: false,
             stacks: StackDepth::Full,
+            capture_stack: None,
             console: Box::new(std::io::sink()),
             kvm: None,
         }
@@ -179,6 +182,7 @@ pub fn start_observed<O: Observer>(
         dispatcher.run_firmware(&placement, &mut writer.lane(None))?;
     }
     let mut interned = Interned::new(&writer, config.stacks);
+    *interned.stacks.capture_to() = config.capture_stack;
     let image = definition::Image { name: config.kernel_name, address_space: None };
     interned.code.kernel(image, &config.kernel).map_err(HostError::from)?;
     if let Some(initramfs) = &config.initramfs {

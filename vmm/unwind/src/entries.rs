@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use barscope_trace::definition::Entered;
+use serde::{Deserialize, Serialize};
 
 use crate::Symbols;
 
 /// What kind of entry saves registers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Kind {
     SystemCall,
     Interrupt,
@@ -27,7 +28,7 @@ const NAMES: [(&str, Kind); 8] = [
 ];
 
 /// A kernel's entries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entries(Vec<(Range<u64>, Kind)>);
 
 impl Entries {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use barscope_x86::PhysicalMemory;
+use serde::{Deserialize, Serialize};
 
 use crate::btf::Btf;
 use crate::entries::Entries;
@@ -25,7 +26,7 @@ pub struct Kernel {
 }
 
 /// The unwind tables of a guest's kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelTables {
     pub(crate) layout: Layout,
     /// That of the kernel itself, and where its code is.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod btf;
+mod capture;
 mod entries;
 #[cfg(test)]
 mod fixture;
@@ -17,6 +18,7 @@ mod task;
 use std::ops::Range;
 
 pub use btf::{Btf, BtfError, Member};
+pub use capture::{Capture, Captured, Recording};
 pub use kernel::Kernel;
 pub use program::{Program, Section, Tables};
 pub use recent::Recent;

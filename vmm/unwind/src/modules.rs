@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use barscope_x86::PhysicalMemory;
+use serde::{Deserialize, Serialize};
 
 use crate::btf::Btf;
 use crate::orc::Table;
@@ -15,7 +16,7 @@ const LONGEST: usize = 512;
 const MOST_PARTS: u32 = 16;
 
 /// Where a kernel keeps its modules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Modules {
     /// Where the list may begin: other things have that name, too.
     heads: Vec<u64>,

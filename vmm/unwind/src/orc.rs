@@ -4,6 +4,7 @@
 //! and the entries, in 6 bytes each. What those mean has changed: the kernel's type information says which.
 
 use barscope_x86::PhysicalMemory;
+use serde::{Deserialize, Serialize};
 
 use crate::btf::Btf;
 use crate::space::Space;
@@ -58,7 +59,7 @@ pub enum Kind {
 }
 
 /// Where the parts of an entry are: the first bit of each, and the number of bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     sp_offset: (u64, u32),
     bp_offset: (u64, u32),
@@ -129,7 +130,7 @@ fn base(number: u64) -> Option<Base> {
 }
 
 /// A table in guest memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// Addresses of both arrays.
     places: u64,

@@ -6,18 +6,22 @@ use std::sync::Arc;
 use barscope_trace::definition::Cut;
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{Error, ExplicitModuleSectionInfo, Module, Unwinder as _};
+use serde::{Deserialize, Serialize};
+
+use crate::capture::hex;
 
 /// A part of a file, at the address that the file says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Section {
     /// Its place.
     pub range: Range<u64>,
     /// What it holds.
+    #[serde(with = "hex")]
     pub data: Arc<[u8]>,
 }
 
 /// What a file says of leaving its code.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tables {
     /// Where the file's parts are, as it says.
     pub range: Range<u64>,

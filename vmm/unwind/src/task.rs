@@ -1,6 +1,7 @@
 //! Tasks of the guest's kernel: which one a CPU has at work, and which address space is whose.
 
 use barscope_x86::PhysicalMemory;
+use serde::{Deserialize, Serialize};
 
 use crate::btf::Btf;
 use crate::space::Space;
@@ -35,7 +36,7 @@ impl Task {
 }
 
 /// Where a kernel keeps its tasks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tasks {
     /// Address of the pointer to the current task, less a CPU's per-CPU base.
     current: u64,

@@ -118,6 +118,10 @@ pub struct Run {
     #[arg(long, value_name = "DEPTH", default_value = "full", value_parser = stacks())]
     pub stacks: StackDepth,
 
+    /// Write down what it takes to follow one deep call stack, for `bench` and tests
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub capture_stack: Option<PathBuf>,
+
     /// Add a device; may be repeated
     #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]", value_parser = no_device)]
     pub devices: Vec<DeviceChoice>,
@@ -203,7 +207,13 @@ impl Run {
     /// Those that are written.
     pub fn outputs(&self) -> Vec<&Path> {
         let console = (self.guest == Guest::Linux).then_some(&self.console);
-        [&self.trace].into_iter().chain(&self.junit).chain(console).map(PathBuf::as_path).collect()
+        [&self.trace]
+            .into_iter()
+            .chain(&self.junit)
+            .chain(&self.capture_stack)
+            .chain(console)
+            .map(PathBuf::as_path)
+            .collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Call stacks as accesses refer to them, and whose they are.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use barscope_trace::definition::{Definition, Process, Stack};
@@ -60,6 +61,7 @@ pub struct Stacks {
     writer: Writer,
     epoch: Epoch,
     depth: StackDepth,
+    capture_to: Option<PathBuf>,
     kernel: Option<Arc<Kernel>>,
     stacks: FxHashMap<Stack, Id>,
     processes: FxHashMap<Process, Id>,
@@ -74,6 +76,7 @@ impl Stacks {
             writer,
             epoch,
             depth,
+            capture_to: None,
             kernel: None,
             stacks: FxHashMap::default(),
             processes: FxHashMap::default(),
@@ -100,6 +103,11 @@ impl Stacks {
         self.kernel = Some(Arc::new(kernel));
         self.epoch.advance();
         tables
+    }
+
+    /// The file that a deep stack's memory is to be written to, once.
+    pub fn capture_to(&mut self) -> &mut Option<PathBuf> {
+        &mut self.capture_to
     }
 
     /// The guest's kernel, if it is known and stacks are asked for.

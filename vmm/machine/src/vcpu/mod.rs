@@ -103,6 +103,10 @@ impl<O: Observer> Vcpu<O> {
         while stop.is_none() && !self.shared.stopping() {
             stop = self.step().unwrap_or_else(|error| Some(error.into()));
         }
+        let count = self.tracker.stacks();
+        let mut all = self.shared.stacks();
+        (all.taken, all.at_hand) = (all.taken + count.taken, all.at_hand + count.at_hand);
+        drop(all);
         // What KVM kept to itself happened before this end.
         if !matches!(stop, Some(Stop::Host(_) | Stop::TraceLimit { .. }))
             && let Err(error) = self.drain()

@@ -15,6 +15,7 @@ use super::stacks::Stacks;
 use crate::dispatch::Origin;
 use crate::interned::{SharedInterned, Unless};
 use crate::memory::GuestMemory;
+use crate::shared::StackCount;
 
 /// What a vCPU remembers from access to access to tell whose each one is.
 pub struct Tracker {
@@ -73,6 +74,11 @@ impl Tracker {
             stacks: Stacks::new(vcpu),
             instances: Instances::default(),
         }
+    }
+
+    /// How many call stacks were taken so far.
+    pub fn stacks(&self) -> StackCount {
+        self.stacks.count()
     }
 
     /// The guest wrote a model-specific register, which may be one that memory types come from.

@@ -74,9 +74,12 @@ fn entries_since_6_4_say_whether_the_caller_was_interrupted() {
 fn a_layout_that_nobody_knows_is_none() {
     assert_eq!(layout(|types| types_6_12(types, "end")), None);
     assert_eq!(layout(|types| types_6_12(types, "other")), None);
-    assert_eq!(layout(|types| {
-        types.integer(4);
-    }), None);
+    assert_eq!(
+        layout(|types| {
+            types.integer(4);
+        }),
+        None
+    );
 }
 
 #[test]
