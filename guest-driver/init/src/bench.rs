@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barscope_guest_abi::{
-    Bytes, Count, Exit, Image, Map, Mark, Module, Process, ScenarioEnd, Symbols, Unmap, request,
+    Bytes, Count, Exit, File, Image, Map, Maps, Mark, Module, Process, ScenarioEnd, Symbols, Unmap, request,
 };
 
 use crate::system;
@@ -139,6 +139,19 @@ pub fn module(name: &str, elf: &[u8], sections: &str) {
     let (name, sections) = (name.as_bytes().to_vec(), sections.as_bytes().to_vec());
     let module = Module { name: Bytes::of(&name), elf: Bytes::of(elf), sections: Bytes::of(&sections) };
     send(request::MODULE, &module);
+}
+
+/// A file that processes map.
+pub fn file(device: u64, inode: u64, path: &str, elf: &[u8]) {
+    let path = path.as_bytes().to_vec();
+    send(request::FILE, &File { device, inode, path: Bytes::of(&path), elf: Bytes::of(elf) });
+}
+
+/// What a process maps: the script that it runs, if it does, and lines of `/proc/PID/maps`.
+pub fn maps(process: i32, state: u64, script: &str, lines: &str) {
+    let (script, lines) = (script.as_bytes().to_vec(), lines.as_bytes().to_vec());
+    let maps = Maps { pid: process as u64, state, script: Bytes::of(&script), lines: Bytes::of(&lines) };
+    send(request::MAPS, &maps);
 }
 
 /// The guest is done.

@@ -17,10 +17,14 @@ pub enum Thing {
     Kernel,
     /// What builds modules for that kernel: its headers, a compiler and make.
     Headers,
+    /// The shell and the usual commands of a guest.
+    Busybox,
     /// The kernel of Debian 13, with what builds modules for it.
     Debian13,
     /// The newest kernel of Debian 13's backports, with what builds modules for it.
     Backports,
+    /// The program.
+    Strace,
     /// The program.
     Lspci,
     /// The interpreter, with its standard library.
@@ -35,14 +39,16 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
         Self::Kernel,
         Self::Headers,
+        Self::Busybox,
         Self::Debian13,
         Self::Backports,
+        Self::Strace,
         Self::Lspci,
         Self::Python,
         Self::Dumps,
@@ -58,8 +64,10 @@ impl Thing {
             Self::Qemu => "QEMU",
             Self::Kernel => "Debian's kernel",
             Self::Headers => "its headers",
+            Self::Busybox => "busybox",
             Self::Debian13 => "Debian 13's kernel",
             Self::Backports => "a kernel of its backports",
+            Self::Strace => "strace",
             Self::Lspci => "lspci",
             Self::Python => "python3",
             Self::Dumps => "pciutils' dumps",

@@ -148,7 +148,7 @@ impl Sample {
         let ecam = route(Some(lab), Region::Config, Space::Memory, ECAM + 0x2_0000, 4096);
         let bar0 = route(Some(lab), Region::BAR0, Space::Memory, BAR0, 4096);
         let bar2 = route(Some(lab), Region::BAR2, Space::Memory, BAR2, 1 << 20);
-        let image = |address_space| Definition::Image(Image { name: "program".into(), address_space });
+        let image = |address_space| Definition::Image(Image::new("program", address_space));
         let program = writer.define_with_blob(&image(None), program()).unwrap();
         let mapping = |path, virtual_address, address_space, on_fault, who: &str, call: &str| {
             define(Definition::Mapping(Mapping {

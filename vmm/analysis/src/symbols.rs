@@ -2,15 +2,17 @@
 
 mod image;
 pub(crate) mod name;
+mod placed;
 
 use std::collections::HashMap;
 use std::fmt;
 
 use barscope_trace::Definitions;
-use barscope_trace::definition::{Definition, Image};
+use barscope_trace::definition::Definition;
 use barscope_trace::event::Id;
 
 use self::image::SymbolImage;
+use self::placed::PlacedImage;
 use crate::digits::prefixed_hex;
 
 /// Where an instruction comes from.
@@ -70,7 +72,7 @@ const ADDRESS_SPACE: u64 = 0x000f_ffff_ffff_f000;
 /// Resolves addresses with the images that a trace holds. Each image is parsed when it is first needed.
 #[derive(Default)]
 pub struct Symbols {
-    /// `None` for a file that can't be parsed.
+    /// By the definition that has the file; `None` for one that can't be parsed.
     images: HashMap<Id, Option<SymbolImage>>,
     instructions: HashMap<Id, Option<Symbol>>,
 }
@@ -107,10 +109,12 @@ impl Symbols {
         })?
     }
 
-    fn image(&mut self, definitions: &Definitions, id: Id) -> Option<&SymbolImage> {
-        let Some(Definition::Image(Image { name, .. })) = definitions.get(id) else { return None };
-        let parse = || SymbolImage::parse(definitions.blob(id), name);
-        self.images.entry(id).or_insert_with(parse).as_ref()
+    fn image<'a>(&'a mut self, definitions: &'a Definitions, id: Id) -> Option<PlacedImage<'a>> {
+        let Some(Definition::Image(placed)) = definitions.get(id) else { return None };
+        let file = placed.file.unwrap_or(id);
+        let parse = || SymbolImage::parse(definitions.blob(file), &placed.name);
+        let image = self.images.entry(file).or_insert_with(parse).as_ref()?;
+        Some(PlacedImage { image, placed })
     }
 }
 

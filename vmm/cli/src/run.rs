@@ -66,6 +66,8 @@ fn check(args: &Run) -> Result<(), Failure> {
         let given = [
             ("--module", !args.modules.is_empty()),
             ("--program", !args.programs.is_empty()),
+            ("--file", !args.files.is_empty()),
+            ("--dir", !args.folders.is_empty()),
             ("--kernel-tree", args.kernel_tree.is_some()),
             ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
         ];

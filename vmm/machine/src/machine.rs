@@ -183,7 +183,7 @@ pub fn start_observed<O: Observer>(
     }
     let mut interned = Interned::new(&writer, config.stacks);
     *interned.stacks.capture_to() = config.capture_stack;
-    let image = definition::Image { name: config.kernel_name, address_space: None };
+    let image = definition::Image::new(config.kernel_name, None);
     interned.code.kernel(image, &config.kernel).map_err(HostError::from)?;
     if let Some(initramfs) = &config.initramfs {
         interned.code.take_files(initramfs);

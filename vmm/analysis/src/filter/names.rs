@@ -242,7 +242,7 @@ mod tests {
         }
         lines += "ffffffffc0000000 40 lab_irq [lab]\n";
         let mut definitions = Definitions::default();
-        let image = Image { name: "kernel".into(), address_space: None };
+        let image = Image::new("kernel", None);
         definitions.push(Definition::Image(image), lines.into_bytes());
         let start = std::time::Instant::now();
         let names = Names::new(&definitions);

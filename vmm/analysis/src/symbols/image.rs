@@ -52,8 +52,9 @@ impl SymbolImage {
                 (linked.collect(), Origin::Linked)
             }
         };
-        let mut functions = file
-            .symbols()
+        // A stripped library still says what others may call.
+        let symbols = if file.symbol_table().is_some() { file.symbols() } else { file.dynamic_symbols() };
+        let mut functions = symbols
             .filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text)
             .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?.to_owned())))
             .collect::<Vec<_>>();
@@ -80,11 +81,13 @@ impl SymbolImage {
     pub(super) fn holds(&self, address: u64) -> bool {
         match self.origin {
             Origin::Kernel => self.function(address).is_some(),
-            Origin::Linked | Origin::Module(_) => {
-                !self.functions.is_empty()
-                    && self.segments.iter().any(|(start, end)| (*start..*end).contains(&address))
-            }
+            Origin::Linked | Origin::Module(_) => !self.functions.is_empty() && self.covers(address),
         }
+    }
+
+    /// Whether `address` lies in it, named or not.
+    pub(super) fn covers(&self, address: u64) -> bool {
+        self.segments.iter().any(|(start, end)| (*start..*end).contains(&address))
     }
 
     /// The symbol of the code at `address`; `None` if it lies outside this image, or names nothing.
