@@ -150,7 +150,9 @@ impl Maps {
             }
             return None;
         };
-        let address_space = walk.in_program().then_some(walk.cr3);
+        // A page of the upper half is the kernel's when the kernel uses it, whatever its entries allow.
+        let user = walk.in_program() || (walk.user && access.cpl == 3);
+        let address_space = user.then_some(walk.cr3);
         let physical = gpa & !walk.page_size.wrapping_sub(1);
         let key = match walk.mapping.filter(|_| access.mapping().is_some()) {
             Some(id) => Key::Announced(id),
@@ -181,7 +183,7 @@ impl Maps {
             }
             _ => MappingUse {
                 path: walk.path,
-                user: walk.in_program(),
+                user,
                 address_space,
                 virtual_address: walk.page,
                 physical_address: physical,
