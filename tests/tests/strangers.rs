@@ -111,14 +111,17 @@ fn on_linux_a_strangers_driver_program_and_script_are_named_throughout() -> Resu
     let told: BTreeSet<_> = registers.iter().filter_map(|view| Told::of(view)).collect();
     const IOCTL: &str = "16";
     const FINIT_MODULE: &str = "313";
-    let read = line(DRIVER, "return ioread32(edu->registers + reg)");
-    let write = line(DRIVER, "iowrite32(value, edu->registers + reg)");
-    let status = line(DRIVER, "ioread32(edu->registers + EDU_INT_STATUS)");
+    let inlined = |function: &str, helper: &str, text: &str| {
+        format!("{function} < {helper} myedu.c:{}", line(DRIVER, text))
+    };
+    let identify = inlined("myedu_probe", "myedu_read < ioread32", "myedu_read(edu, EDU_ID)");
+    let enable = inlined("myedu_probe", "myedu_write < iowrite32", "EDU_STATUS, EDU_STATUS_INTERRUPT)");
+    let start = inlined("myedu_ioctl", "myedu_write < iowrite32", "myedu_write(edu, EDU_FACTORIAL, value)");
+    let status = inlined("myedu_irq", "ioread32", "ioread32(edu->registers + EDU_INT_STATUS)");
+    let acknowledge = inlined("myedu_irq", "myedu_write < iowrite32", "EDU_INT_ACKNOWLEDGE, status)");
+    let result = inlined("myedu_thread", "myedu_read < ioread32", "edu->result = myedu_read");
     let store = line(PROGRAM, "registers[LIVENESS] = ");
     let load = line(PROGRAM, "if (registers[LIVENESS]");
-    let read = format!("myedu_read < ioread32 myedu.c:{read}");
-    let write = format!("myedu_write < iowrite32 myedu.c:{write}");
-    let status = format!("myedu_irq < ioread32 myedu.c:{status}");
     let (store, load) =
         (format!("check_liveness factorial.c:{store}"), format!("check_liveness factorial.c:{load}"));
     let kernel =
@@ -140,12 +143,12 @@ fn on_linux_a_strangers_driver_program_and_script_are_named_throughout() -> Resu
         told.iter().find(|told| told.context == "threaded-handler").context("no threaded handler")?;
     ensure!(thread.process.starts_with("irq/"), "{thread:?}");
     let expected = BTreeSet::from([
-        kernel("ID", false, &read, "myedu_probe", "task", FINIT_MODULE, "init"),
-        kernel("STATUS", true, &write, "myedu_probe", "task", FINIT_MODULE, "init"),
-        kernel("FACTORIAL", true, &write, "myedu_ioctl", "task", IOCTL, "factorial"),
+        kernel("ID", false, &identify, "myedu_probe", "task", FINIT_MODULE, "init"),
+        kernel("STATUS", true, &enable, "myedu_probe", "task", FINIT_MODULE, "init"),
+        kernel("FACTORIAL", true, &start, "myedu_ioctl", "task", IOCTL, "factorial"),
         kernel("INT_STATUS", false, &status, "myedu_irq", "hard-handler", "", ""),
-        kernel("INT_ACKNOWLEDGE", true, &write, "myedu_irq", "hard-handler", "", ""),
-        kernel("FACTORIAL", false, &read, "myedu_thread", "threaded-handler", "", &thread.process),
+        kernel("INT_ACKNOWLEDGE", true, &acknowledge, "myedu_irq", "hard-handler", "", ""),
+        kernel("FACTORIAL", false, &result, "myedu_thread", "threaded-handler", "", &thread.process),
         program(true, &store, "mmap"),
         program(false, &load, "mmap"),
         program(true, &store, "sysfs"),

@@ -48,10 +48,10 @@ impl Sites {
         let stack = if definitions.stack(stack).is_some() { stack } else { 0 };
         let (code, callers) = (codes.code(definitions, id), codes.callers(definitions, stack));
         let made = code.as_deref().map(|code| Made::new(code, callers.as_deref()));
-        let function = made.and_then(|made| made.by.function).map(str::to_owned);
+        let function = made.and_then(|made| made.function());
         let label = function.as_ref().and(made).map(|made| made.describe());
         let key = match (made, &label) {
-            (Some(made), Some(label)) if made.by.line.is_some() => label.clone(),
+            (Some(made), Some(label)) if made.inlined_into.unwrap_or(made.by).line.is_some() => label.clone(),
             _ => format!("{id} {}", label.as_deref().unwrap_or_default()),
         };
         let next = self.list.len() as u32;
