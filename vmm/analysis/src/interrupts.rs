@@ -45,7 +45,7 @@ use self::handlers::Handlers;
 use self::inferred::{Answer, Inferred};
 use self::messages::{Destination, Pending};
 use self::pins::Pins;
-use crate::view::Callers;
+use crate::code::Callers;
 
 pub(crate) use self::handlers::{DEEPEST, Handler, Innermost};
 

@@ -2,6 +2,7 @@
 
 pub mod assert;
 pub mod check;
+mod code;
 mod completeness;
 pub mod coverage;
 mod digits;

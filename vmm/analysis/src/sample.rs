@@ -160,6 +160,7 @@ impl Sample {
                 physical_address: BAR0,
                 length: 4096,
                 address_space,
+                announced: true,
                 on_fault,
                 who: who.into(),
                 call: call.into(),

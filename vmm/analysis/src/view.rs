@@ -1,12 +1,10 @@
 //! Events with everything resolved that they refer to: what printers print and assertions look at.
 
 mod absence;
-mod calls;
-mod code;
-mod codes;
 mod instruction;
 mod place;
 mod viewer;
+mod walks;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -16,14 +14,13 @@ use barscope_device::Bdf;
 use barscope_trace::definition::{Function, Mapping, MemoryType, Path, Process, Route, Walk};
 use barscope_trace::event::{AccessEvent, Event, EventKind, Target};
 
+pub use crate::code::{Call, Callers, Code, Context, Made, disassemble};
 pub use absence::{Absence, Why};
 pub use barscope_trace::BusAddress;
-pub use calls::{Call, Callers, Context, Made};
-pub use code::{Code, disassemble};
-pub(crate) use codes::Codes;
 pub use place::{Place, describe_value};
 pub use viewer::Viewer;
 pub(crate) use viewer::unclaimed_configuration;
+pub(crate) use walks::walk;
 
 /// An event, and what was resolved for it. What the event itself says it gives as well: `view.seq`, `view.kind`.
 #[derive(Clone, Debug)]

@@ -167,7 +167,8 @@ fn virtual_address(access: AccessView<'_>, layers: &Layers) -> Option<Vec<Row>> 
     rows.push(Row::new("mapping", items, Likeness::Words));
     let made = match layers.mapped {
         Some(seq) => format!("record {seq}, announced"),
-        None => "announced, in no record".to_owned(),
+        None if mapping.announced => "announced, in no record".to_owned(),
+        None => "not announced: read from what the kernel says of the process".to_owned(),
     };
     let mut items = vec![made];
     items.extend(layers.unmapped.map(|seq| format!("undone in record {seq}")));

@@ -234,7 +234,9 @@ impl Field {
                 _ => Doubt::None,
             },
             From::Path if instruction => match view.walk() {
-                Some(walk) if walk.user && !walk.announced => Doubt::OneOf(USER_PATHS),
+                Some(walk) if walk.user && !walk.announced && walk.mapping.is_none() => {
+                    Doubt::OneOf(USER_PATHS)
+                }
                 _ => Doubt::None,
             },
             From::Code | From::Function if instruction && view.code().is_none() => Doubt::Any,
@@ -319,7 +321,8 @@ enum Doubt {
 }
 
 /// The paths by which a page that ring 3 may use can have come to be, where the guest didn't say.
-const USER_PATHS: &[&str] = &[Path::Mmap.name(), Path::Sysfs.name(), Path::DevMem.name()];
+const USER_PATHS: &[&str] =
+    &[Path::Mmap.name(), Path::Sysfs.name(), Path::SysfsWc.name(), Path::Uio.name(), Path::DevMem.name()];
 
 /// Whether the code is of a kernel function that drivers call to access a device: the driver's own function is one
 /// of its callers.
@@ -334,14 +337,15 @@ const CONTEXTS: &[&str] = &[
     Context::Softirq.name(),
     Context::Interrupt.name(),
 ];
-const PATHS: &[&str] = &[
-    Path::Ioremap.name(),
-    Path::Mmap.name(),
-    Path::Sysfs.name(),
-    Path::DevMem.name(),
-    Path::DirectMap.name(),
-    Path::Unknown.name(),
-];
+const PATHS: &[&str] = &{
+    let mut names = [""; Path::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = Path::ALL[at].name();
+        at += 1;
+    }
+    names
+};
 /// What a page can ask for.
 const PAT_TYPES: &[&str] = &[
     MemoryType::Uncacheable.name(),

@@ -219,7 +219,8 @@ impl Context {
             Expr::Is(Term::Field { field, op: Op::Equal, operand: Operand::Text(name), .. }, _)
                 if field.name == "path" =>
             {
-                let of_kernel = [Path::Ioremap, Path::DirectMap].iter().any(|path| path.name() == name);
+                let of_kernel =
+                    [Path::Ioremap, Path::IoremapWc, Path::DirectMap].iter().any(|path| path.name() == name);
                 let unknown = name == Path::Unknown.name();
                 Self {
                     kernel: self.kernel && (of_kernel || unknown),

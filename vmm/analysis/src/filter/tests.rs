@@ -169,7 +169,7 @@ fn mistakes_are_pointed_at_and_the_nearest_name_is_told() {
         (
             "path == mmapp",
             "mmapp",
-            "expected ioremap, mmap, sysfs, /dev/mem, direct or unknown of path, found \"mmapp\"",
+            "expected ioremap, ioremap_wc, mmap, sysfs, sysfs_wc, uio, /dev/mem, direct or unknown of path, found \"mmapp\"",
         ),
         ("cpl == user", "user", "expected a number, found \"user\""),
         ("cpl", "cpl", "expected a comparison of cpl, like cpl == .., found the end"),

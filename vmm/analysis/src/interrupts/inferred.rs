@@ -18,7 +18,7 @@ use barscope_trace::event::{AccessEvent, Event, Id};
 
 use super::messages::Destination;
 use super::{Raised, index};
-use crate::view::{Callers, Context};
+use crate::code::{Callers, Context};
 
 /// The most messages that are kept until somebody answers them, and functions whose handlers are followed.
 const MOST: usize = 64;

@@ -7,7 +7,7 @@ use barscope_trace::event::{AccessEvent, Id};
 use rustc_hash::FxHashMap;
 
 use super::{Accesses, FunctionName, Table};
-use crate::view::{Codes, Made};
+use crate::code::{Codes, Made};
 
 /// Lines of source code that access devices. An unrolled loop has several instructions for one line, which
 /// are one; one without a known line is for itself.

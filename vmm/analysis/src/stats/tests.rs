@@ -338,7 +338,8 @@ fn json_holds_keys_and_figures_side_by_side() {
 #[test]
 fn call_stacks_name_functions_and_show_how_long_handlers_take() {
     let mut sample = Sample::new();
-    let (task, hard) = (sample.stack(None, &IOCTL, None), sample.stack(None, &HARD, None));
+    let test = Some(sample.process("test", 93));
+    let (task, hard) = (sample.stack(test, &IOCTL, None), sample.stack(test, &HARD, None));
     let threaded = sample.stack(None, &THREADED, None);
     let start = sample.read_by("ioread32", 8, task);
     let cause = sample.access(start);
@@ -353,6 +354,10 @@ fn call_stacks_name_functions_and_show_how_long_handlers_take() {
     for name in ["edu_ioctl", "edu_irq", "edu_thread"] {
         assert_eq!(counts(function(&stats, name)), (1, 0, 0), "{name}");
     }
+    // What interrupts it is not the process's.
+    let name = ProcessName { command: Some("test".into()), pid: Some(93) };
+    assert_eq!(counts(stats.processes.get(&name).unwrap()), (1, 0, 0));
+    assert_eq!(counts(stats.processes.get(&ProcessName { command: None, pid: None }).unwrap()), (2, 0, 0));
     let (_, interrupts) = stats.interrupts.rows().next().unwrap();
     // The access adds a microsecond. The thread's is not the first that answers.
     assert_eq!((interrupts.raised, interrupts.device.count(), interrupts.device.max()), (1, 1, 5_000));

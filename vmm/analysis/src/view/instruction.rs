@@ -4,8 +4,8 @@
 use barscope_trace::definition::{Mapping, MemoryType, Path, Process, Walk};
 use barscope_trace::event::{EventKind, Outcome, Role, Target};
 
-use super::calls::{Call, Callers, Made, all_calls, own_calls};
-use super::{Code, Place, View};
+use super::{Place, View};
+use crate::code::{Call, Callers, Code, Made, all_calls, own_calls};
 
 impl View {
     /// Privilege level of the instruction that it is about, 0 to 3; an access that no processor made has none.

@@ -4,14 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use barscope_device::{Bdf, Region, Space};
-use barscope_trace::definition::{Function, Mapping, Process, Route, Walk};
+use barscope_trace::definition::{Function, Mapping, Route, Walk};
 use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, References, Target};
 use barscope_trace::{Capabilities, Capability, Definitions};
 
 use super::absence::{self, Absence, Absences};
-use super::calls::{Callers, Context};
-use super::codes::Codes;
-use super::{Place, Uncertain, View};
+use super::{Place, Uncertain, View, walks};
+use crate::code::{Callers, Codes, Context, Shared};
 use crate::interrupts::{Handler, Innermost, Tracker};
 
 /// CONFIG_DATA, PCI Local Bus 3.0, section 3.2.2.3.2.
@@ -42,38 +41,6 @@ pub struct Viewer {
     interrupts: Tracker,
     /// Handlers of interrupts show in call stacks only: an access of the kernel that has none may be one's.
     by_stacks_alone: bool,
-}
-
-/// Definitions in use by their ids, shared by all views. Ids are dense, and only those that are defined are
-/// ever held.
-pub(super) struct Shared<T: ?Sized>(Vec<Option<Arc<T>>>);
-
-impl<T: ?Sized> Default for Shared<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T: ?Sized> Shared<T> {
-    pub(super) fn get(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<Arc<T>> {
-        self.borrow(id, make).cloned()
-    }
-
-    fn borrow(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<&Arc<T>> {
-        let at = id as usize;
-        if self.0.get(at).is_none_or(Option::is_none) {
-            self.insert(at, make()?);
-        }
-        self.0.get(at)?.as_ref()
-    }
-
-    #[cold]
-    fn insert(&mut self, at: usize, made: Arc<T>) {
-        if at >= self.0.len() {
-            self.0.resize(at + 1, None);
-        }
-        self.0[at] = Some(made);
-    }
 }
 
 impl Viewer {
@@ -210,14 +177,10 @@ impl Viewer {
         (instruction, walk, cpl): (Id, Id, u8),
     ) -> View {
         let walk = self.walk(definitions, walk);
-        let (mapping, told) = self.owners(definitions, walk.as_deref(), cpl);
-        let process = match view.callers.as_deref() {
-            Some(callers) if cpl == 3 || callers.interrupts() == Some(false) => {
-                callers.process.clone().or(told)
-            }
-            Some(_) => None,
-            None => told,
-        };
+        let mapping = walk.as_ref().and_then(|walk| walk.mapping);
+        let mapping = mapping.and_then(|id| self.mapping(definitions, id));
+        let told = walk.as_ref().and_then(|walk| walk.process);
+        let process = self.codes.process(definitions, view.callers.as_deref(), cpl, told);
         View { code: self.codes.code(definitions, instruction), walk, mapping, process, ..view }
     }
 
@@ -285,19 +248,6 @@ impl Viewer {
         Some(Place { bdf: Some(bdf), function, region: Region::Config, offset: access.value & 0xfc })
     }
 
-    /// The mapping that a walk belongs to, and the process whose code at this privilege level it is.
-    fn owners(
-        &mut self,
-        definitions: &Definitions,
-        walk: Option<&Walk>,
-        cpl: u8,
-    ) -> (Option<Arc<Mapping>>, Option<Arc<Process>>) {
-        let Some(walk) = walk else { return (None, None) };
-        let process = walk.process.filter(|_| cpl == 3);
-        let mapping = walk.mapping.and_then(|id| self.mapping(definitions, id));
-        (mapping, process.and_then(|id| self.codes.process(definitions, id)))
-    }
-
     fn place(&mut self, definitions: &Definitions, route: Id, target: Target) -> Option<Place> {
         let make = || definitions.route(route).cloned().map(Arc::new);
         let Some(route) = self.routes.borrow(route, make) else {
@@ -316,7 +266,7 @@ impl Viewer {
     }
 
     fn walk(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Walk>> {
-        self.walks.get(id, || definitions.walk(id).cloned().map(Arc::new))
+        self.walks.get(id, || walks::walk(definitions, id).map(Arc::new))
     }
 
     fn mapping(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Mapping>> {

@@ -146,6 +146,7 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
         physical_address: BAR0,
         length: 4096,
         address_space: Some(0x5000),
+        announced: true,
         on_fault: false,
         who: "user 1".into(),
         call: "mmap()".into(),

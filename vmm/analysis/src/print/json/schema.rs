@@ -78,7 +78,8 @@ fn about(mut value: Value, doc: &str) -> Value {
     value
 }
 
-const PATHS: &[&str] = &["ioremap", "mmap", "sysfs", "/dev/mem", "direct", "unknown"];
+const PATHS: &[&str] =
+    &["ioremap", "ioremap_wc", "mmap", "sysfs", "sysfs_wc", "uio", "/dev/mem", "direct", "unknown"];
 const CONTEXTS: &[&str] = &["task", "hard-handler", "threaded-handler", "softirq", "interrupt"];
 const ENTERED: &[&str] = &["call", "system-call", "interrupt", "exception"];
 const CUTS: &[&str] = &["asked", "deep", "no-table", "not-mapped"];

@@ -8,7 +8,7 @@ use barscope_trace::event::Id;
 
 use super::Code;
 use super::calls::{Caller, Callers};
-use super::viewer::Shared;
+use super::shared::Shared;
 use crate::symbols::Symbols;
 
 /// Resolves instructions and call stacks.
@@ -51,7 +51,24 @@ impl Codes {
         })
     }
 
-    pub(crate) fn process(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Process>> {
-        self.processes.get(id, || definitions.process(id).cloned().map(Arc::new))
+    /// The process that code with these callers runs for, in this ring: none that it interrupted. `told` is the one
+    /// whose address space it came through.
+    pub(crate) fn process(
+        &mut self,
+        definitions: &Definitions,
+        callers: Option<&Callers>,
+        cpl: u8,
+        told: Option<Id>,
+    ) -> Option<Arc<Process>> {
+        if let Some(callers) = callers {
+            if cpl != 3 && callers.interrupts() != Some(false) {
+                return None;
+            }
+            if let Some(process) = &callers.process {
+                return Some(Arc::clone(process));
+            }
+        }
+        let told = told.filter(|_| cpl == 3)?;
+        self.processes.get(told, || definitions.process(told).cloned().map(Arc::new))
     }
 }
