@@ -185,6 +185,11 @@ Every block of accesses runs in turns with one of the bare loop; a ratio is the 
 each other, a spread the distance of their tenth percentile from their ninetieth, as a part of that.
 Exit code: 0 measured, whether aims are met or missed, 3 the host can't: a row says NOT RUN, and why.")]
 pub struct Bench {
+    /// Measure only this group of rows
+    #[arg(value_name = "GROUP", conflicts_with = "only",
+          value_parser = PossibleValuesParser::new(barscope_cost::Plan::GROUPS.map(|(name, _)| name)))]
+    pub group: Option<String>,
+
     /// Measure only this, and what it is compared with; may be repeated
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(barscope_cost::Plan::names()))]
     pub only: Vec<String>,

@@ -84,6 +84,8 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.trace_options = args.trace_options();
     config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
+    config.stacks = args.stacks;
+    config.capture_stack.clone_from(&args.capture_stack);
     config.firmware = args.has_firmware();
     config.kvm.clone_from(&args.kvm);
     config.clock = args.clock.unwrap_or(config.clock);

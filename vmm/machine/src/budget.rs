@@ -11,6 +11,7 @@
 //! | executables | 1,024, and 256 MiB | names of functions |
 //! | executables in address spaces | 65,536 | names of functions |
 //! | processes | 65,536 | processes |
+//! | call stacks | 32,768 | call stacks |
 //! | routes | 16,384 | places in devices |
 //!
 //! A machine's own definitions count for none: its functions, and the kernel that it boots.
@@ -36,6 +37,8 @@ pub enum Kind {
     Mapped,
     /// Processes.
     Process,
+    /// Call stacks of accesses.
+    Stack,
     /// Addresses that its functions decode.
     Route,
 }
@@ -76,6 +79,9 @@ const fn budget(kind: Kind) -> Budget {
         },
         Kind::Process => {
             Budget { what: "processes", most: 1 << 16, bytes: ANY, leaves: &[Capability::Processes] }
+        }
+        Kind::Stack => {
+            Budget { what: "call stacks", most: 1 << 15, bytes: ANY, leaves: &[Capability::Stacks] }
         }
         Kind::Route => Budget { what: "routes", most: 1 << 14, bytes: ANY, leaves: &[] },
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use barscope_trace::event::Id;
+use barscope_unwind::{Section, Tables};
 use barscope_x86::FunctionStarts;
 use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 
@@ -16,6 +17,8 @@ pub struct Code {
     ranges: Vec<(u64, u64)>,
     /// Start and end of each function, in ascending order.
     functions: Vec<(u64, u64)>,
+    /// How to leave them, if it is a program's.
+    tables: Option<Tables>,
 }
 
 impl Code {
@@ -40,12 +43,13 @@ impl Code {
             .take(MOST)
             .collect();
         functions.sort_unstable();
-        Some(Self { ranges, functions })
+        let tables = (file.kind() != ObjectKind::Relocatable).then(|| tables(&file)).flatten();
+        Some(Self { ranges, functions, tables })
     }
 
     /// Functions, start and end of each in ascending order, and nothing between them.
     pub fn functions(functions: Vec<(u64, u64)>) -> Self {
-        Self { ranges: Vec::new(), functions }
+        Self { functions, ..Self::default() }
     }
 
     /// Whether `address` lies in it. What names nothing holds nothing: names for it may still come.
@@ -69,6 +73,19 @@ impl Code {
     }
 }
 
+/// What a file says of leaving its functions.
+fn tables(file: &object::File<'_>) -> Option<Tables> {
+    let section = |name| {
+        let section = file.section_by_name(name)?;
+        let data = section.data().ok().filter(|data| !data.is_empty())?;
+        let end = section.address().checked_add(data.len() as u64)?;
+        Some(Section { range: section.address()..end, data: data.into() })
+    };
+    let parts = file.segments().map(|part| (part.address(), part.address().saturating_add(part.size())));
+    let (start, end) = parts.reduce(|(start, end), (other, its)| (start.min(other), end.max(its)))?;
+    Some(Tables { range: start..end, frames: section(".eh_frame")?, index: section(".eh_frame_hdr") })
+}
+
 /// A file that a process maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapped {
@@ -89,8 +106,12 @@ struct Image {
 }
 
 impl Image {
+    fn bias(&self) -> u64 {
+        self.mapped.map_or(0, |mapped| mapped.bias)
+    }
+
     fn in_file(&self, rip: u64) -> u64 {
-        rip.wrapping_sub(self.mapped.map_or(0, |mapped| mapped.bias))
+        rip.wrapping_sub(self.bias())
     }
 
     fn holds(&self, rip: u64) -> bool {
@@ -142,6 +163,12 @@ impl Images {
     /// The code of an image.
     pub fn code(&self, id: Id) -> Option<&Code> {
         self.0.iter().find(|image| image.id == id).map(|image| &*image.code)
+    }
+
+    /// How to leave the code of the programs in an address space, with the bias of each.
+    pub fn tables(&self, address_space: u64) -> impl Iterator<Item = (&Tables, u64)> {
+        let visible = move |image: &&Image| image.address_space.is_none_or(|space| space == address_space);
+        self.0.iter().filter(visible).filter_map(|image| Some((image.code.tables.as_ref()?, image.bias())))
     }
 
     fn image(&self, cr3: u64, rip: u64) -> Option<&Image> {

@@ -18,7 +18,7 @@ pub use self::address_spaces::AddressSpaces;
 pub use self::code::{GuestCode, Unless};
 pub use self::epoch::Epoch;
 use self::programs::Programs;
-pub use self::stacks::Stacks;
+pub use self::stacks::{StackDepth, Stacks};
 pub use self::texts::Texts;
 use crate::budget::Account;
 use crate::guest_abi::{FileKey, Maps, State};
@@ -40,11 +40,10 @@ pub struct Interned {
     /// Call stacks and whose they are.
     pub stacks: Stacks,
     programs: Programs,
-    /// Nobody knows whose an address space is, which is said once.
-    is_untold: bool,
-    /// Texts of warnings that are to be recorded.
-    warnings: Vec<Id>,
     epoch: Epoch,
+    /// Texts of warnings that are to be recorded, and all that ever were.
+    waiting: Vec<Id>,
+    said: Vec<Id>,
 }
 
 /// The definitions made so far, for all threads. Accesses whose ids are known need no lock, but the epoch.
@@ -71,18 +70,18 @@ impl SharedInterned {
 }
 
 impl Interned {
-    /// Nothing yet.
-    pub fn new(writer: &Writer) -> Self {
+    /// Nothing yet; of call stacks, this much is asked for.
+    pub fn new(writer: &Writer, depth: StackDepth) -> Self {
         let epoch = Epoch::default();
         Self {
             texts: Texts::new(writer.clone()),
             address_spaces: AddressSpaces::new(writer.clone(), epoch.clone()),
             code: GuestCode::new(writer.clone(), epoch.clone()),
-            stacks: Stacks::default(),
+            stacks: Stacks::new(writer.clone(), epoch.clone(), depth),
             programs: Programs::default(),
-            is_untold: false,
-            warnings: Vec::new(),
             epoch,
+            waiting: Vec::new(),
+            said: Vec::new(),
         }
     }
 
@@ -91,11 +90,25 @@ impl Interned {
         &self.epoch
     }
 
-    /// The texts of warnings, each once: there is no more room for something, or it can't be told.
+    /// Has this said once.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn warn(&mut self, text: &str) -> Result<(), WriteError> {
+        let text = self.texts.id(text)?;
+        if !self.said.contains(&text) {
+            self.said.push(text);
+            self.waiting.push(text);
+        }
+        Ok(())
+    }
+
+    /// The texts of warnings, each once.
     pub fn take_warnings(&mut self) -> Vec<Id> {
         let accounts = self.address_spaces.accounts().into_iter().chain(self.code.accounts());
+        let accounts = accounts.chain(self.stacks.accounts());
         let reached = accounts.chain([self.texts.account()]).filter_map(Account::take_warning);
-        std::mem::take(&mut self.warnings).into_iter().chain(reached).collect()
+        std::mem::take(&mut self.waiting).into_iter().chain(reached).collect()
     }
 
     /// The kernel's functions by name, and where its parts of the address space are.
@@ -136,12 +149,9 @@ impl Interned {
             Some(address_space) if address_space != 0 => {
                 self.programs.maps(&mut self.code, address_space, maps)?;
             }
-            None if maps.state == State::Runs && !self.is_untold => {
-                self.is_untold = true;
-                self.warnings.push(self.texts.id(
-                    "the guest's kernel doesn't say which address space is whose: functions of programs have no names",
-                )?);
-            }
+            None if !self.stacks.knows_tasks() => self.warn(
+                "the guest's kernel doesn't say which address space is whose: functions of programs have no names",
+            )?,
             // Of a process that is gone, or a thread of the kernel.
             _ => {}
         }
@@ -149,11 +159,10 @@ impl Interned {
             self.programs.ended(&mut self.code, maps.pid);
         }
         if maps.state == State::LetGo {
-            let text = format!(
-                "process {} is traced by another one: what it starts and loads from here on is not told",
+            self.warn(&format!(
+                "process {} is traced by another one: what it starts and loads from here on may lack names",
                 maps.pid
-            );
-            self.warnings.push(self.texts.id(&text)?);
+            ))?;
         }
         Ok(())
     }

@@ -46,8 +46,10 @@ pub use boot::BootError;
 #[doc(hidden)]
 pub use guest_abi::fuzz;
 pub use host::{HostError, open_kvm};
+pub use interned::StackDepth;
 pub use machine::{Config, MachineError};
 pub use placement::NoRoom;
 pub use running::{Running, Stopper, TraceFile};
+pub use shared::StackCount;
 pub use stop::{Place, Stop, signal_name};
 pub use threads::Relay;

@@ -13,6 +13,22 @@ use crate::memory::GuestMemory;
 use crate::platform::KvmPlatform;
 use crate::threads::{Relay, Requests, Sleepers};
 
+/// How many call stacks were taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StackCount {
+    /// All of them.
+    pub taken: u64,
+    /// Of those, the ones that a vCPU had at hand from before.
+    pub at_hand: u64,
+}
+
+impl StackCount {
+    /// The part that was at hand in percent, if any was taken.
+    pub fn percent_at_hand(&self) -> Option<f64> {
+        (self.taken > 0).then(|| 100.0 * self.at_hand as f64 / self.taken as f64)
+    }
+}
+
 /// What all threads of a machine share.
 pub struct Shared {
     /// Functions and the ways to them.
@@ -27,6 +43,8 @@ pub struct Shared {
     pub sleepers: Sleepers,
     /// What accesses refer to.
     pub interned: SharedInterned,
+    /// How many call stacks vCPUs that have left took.
+    stacks: Mutex<StackCount>,
     console: Mutex<Console<Relay>>,
     stopping: AtomicBool,
 }
@@ -49,6 +67,7 @@ impl Shared {
             requests,
             sleepers: Sleepers::new(cpus),
             interned: SharedInterned::new(interned),
+            stacks: Mutex::default(),
             console: Mutex::new(console),
             stopping: AtomicBool::new(false),
         }
@@ -74,6 +93,11 @@ impl Shared {
     pub fn record_warnings(&self, lane: &mut Lane, vcpu: u8) -> Result<(), WriteError> {
         let warnings = self.interned.lock().take_warnings();
         warnings.into_iter().try_for_each(|text| self.record(lane, vcpu, EventKind::Warning { text }))
+    }
+
+    /// How many call stacks were taken by vCPUs that have left.
+    pub fn stacks(&self) -> MutexGuard<'_, StackCount> {
+        lock(&self.stacks)
     }
 
     /// Asks every vCPU to leave at its next exit.

@@ -105,7 +105,9 @@ impl Capability {
             }
             Capability::Functions => "hand over symbols by IMAGE, SYMBOLS and MODULE (guest-driver/abi)",
             Capability::Processes => "announce them by PROCESS (guest-driver/abi)",
-            Capability::Stacks => "build the guest's kernel with frame pointers",
+            Capability::Stacks => {
+                "record them by --stacks full, of a Linux kernel with BTF and ORC whose symbols the guest tells"
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
+use barscope_vmm::StackDepth;
 use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
 use clap::ValueEnum;
@@ -127,6 +128,14 @@ pub struct Run {
     #[arg(long, value_parser = clock())]
     pub clock: Option<Clock>,
 
+    /// How much of each access's call stack to record, where the guest's kernel says how to follow it, as Linux does
+    #[arg(long, value_name = "DEPTH", default_value = "full", value_parser = stacks())]
+    pub stacks: StackDepth,
+
+    /// Write down what it takes to follow one deep call stack, for `bench` and tests
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub capture_stack: Option<PathBuf>,
+
     /// Add a device; may be repeated
     #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]", value_parser = no_device)]
     pub devices: Vec<DeviceChoice>,
@@ -215,7 +224,13 @@ impl Run {
     /// Those that are written.
     pub fn outputs(&self) -> Vec<&Path> {
         let console = (self.guest == Guest::Linux).then_some(&self.console);
-        [&self.trace].into_iter().chain(&self.junit).chain(console).map(PathBuf::as_path).collect()
+        [&self.trace]
+            .into_iter()
+            .chain(&self.junit)
+            .chain(&self.capture_stack)
+            .chain(console)
+            .map(PathBuf::as_path)
+            .collect()
     }
 }
 
@@ -274,6 +289,14 @@ fn clock() -> impl TypedValueParser<Value = Clock> {
     ];
     PossibleValuesParser::new(clocks)
         .map(|name| if name == Clock::Host.name() { Clock::Host } else { Clock::Virtual })
+}
+
+fn stacks() -> impl TypedValueParser<Value = StackDepth> {
+    let depths = StackDepth::ALL.map(|depth| PossibleValue::new(depth.name()).help(depth.about()));
+    PossibleValuesParser::new(depths).map(|name| {
+        let named = StackDepth::ALL.into_iter().find(|depth| depth.name() == name);
+        named.unwrap_or(StackDepth::Full)
+    })
 }
 
 /// A size in bytes, with K, M or G for its unit.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use barscope_trace::definition::Definition;
+use barscope_trace::definition::{Definition, Entered};
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer, definition};
+use barscope_unwind::Symbols;
 use barscope_x86::{Located, MAX_LENGTH, Registers, read_virtual};
 use rustc_hash::FxHashMap;
 
@@ -79,6 +80,25 @@ impl GuestCode {
     /// Executables that the guest or the loader named.
     pub fn images(&self) -> &Images {
         &self.images
+    }
+
+    /// Says of a frame of a call stack which image holds it.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn set_image(
+        &mut self,
+        memory: &GuestMemory,
+        registers: &Registers,
+        frame: &mut definition::Frame,
+    ) -> Result<(), WriteError> {
+        // What a call returns to may be the next function's.
+        let code = frame.address.wrapping_sub(u64::from(frame.how == Entered::Call));
+        if code >= KERNEL_HALF {
+            self.notice_module_at(memory, registers, code)?;
+        }
+        frame.image = self.images.at(frame.cr3, code);
+        Ok(())
     }
 
     /// Takes in the modules of a first file system.
@@ -235,8 +255,23 @@ impl GuestCode {
         memory: &GuestMemory,
         registers: &Registers,
     ) -> Result<Unless, WriteError> {
-        let rip = registers.linear_rip();
-        if registers.cpl() == 3 || !self.modules.may_hold(rip) {
+        if registers.cpl() == 3 {
+            return Ok(Unless::Nothing);
+        }
+        self.notice_module_at(memory, registers, registers.linear_rip())
+    }
+
+    /// The same for code at `rip` in the kernel's half.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn notice_module_at(
+        &mut self,
+        memory: &GuestMemory,
+        registers: &Registers,
+        rip: u64,
+    ) -> Result<Unless, WriteError> {
+        if !self.modules.may_hold(rip) {
             return Ok(Unless::Nothing);
         }
         let read = |address, data: &mut [u8]| read_virtual(memory, registers, address, data) == data.len();
