@@ -24,7 +24,7 @@ use barscope_trace::Clock;
 use barscope_vmm::linux::{self, KernelChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::machine;
 use barscope_vmm::session::{self, Guest};
-use barscope_vmm::{Place, Stop};
+use barscope_vmm::{Feature, Place, Stop};
 use tempfile::TempDir;
 
 pub use barscope_cost::raw_guest;
@@ -38,6 +38,7 @@ pub struct Bench {
     memory_mib: Option<u64>,
     firmware: Option<bool>,
     cpus: u8,
+    without: Vec<Feature>,
     clock: Option<Clock>,
     time_limit: Option<Duration>,
 }
@@ -71,6 +72,7 @@ impl Bench {
             memory_mib: None,
             firmware: None,
             cpus: 1,
+            without: Vec::new(),
             clock: None,
             time_limit: None,
         }
@@ -207,6 +209,13 @@ impl Bench {
         self
     }
 
+    /// Keeps a feature of the processor from the guest.
+    #[must_use]
+    pub fn without(mut self, feature: Feature) -> Self {
+        self.without.push(feature);
+        self
+    }
+
     /// Gives its devices this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -241,6 +250,7 @@ impl Bench {
         config.firmware = self.firmware.unwrap_or(config.firmware);
         config.clock = self.clock.unwrap_or(config.clock);
         config.cpus = self.cpus;
+        config.without = self.without;
         let ended = session::attend(machine::start(config)?, Instant::now() + limit, || None);
         ended.finished?;
         Ok(Run { stop: ended.stop, places: ended.places, trace: Trace::open(&path)?, _folder: folder })

@@ -84,6 +84,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.trace_options = args.trace_options();
     config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
+    config.without.clone_from(&args.without);
     config.stacks = args.stacks;
     config.capture_stack.clone_from(&args.capture_stack);
     config.firmware = args.has_firmware();

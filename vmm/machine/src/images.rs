@@ -106,8 +106,12 @@ struct Image {
 }
 
 impl Image {
+    fn bias(&self) -> u64 {
+        self.mapped.map_or(0, |mapped| mapped.bias)
+    }
+
     fn in_file(&self, rip: u64) -> u64 {
-        rip.wrapping_sub(self.mapped.map_or(0, |mapped| mapped.bias))
+        rip.wrapping_sub(self.bias())
     }
 
     fn holds(&self, rip: u64) -> bool {
@@ -164,10 +168,7 @@ impl Images {
     /// How to leave the code of the programs in an address space, with the bias of each.
     pub fn tables(&self, address_space: u64) -> impl Iterator<Item = (&Tables, u64)> {
         let visible = move |image: &&Image| image.address_space.is_none_or(|space| space == address_space);
-        self.0.iter().filter(visible).filter_map(|image| {
-            let bias = image.mapped.map_or(0, |mapped| mapped.bias);
-            Some((image.code.tables.as_ref()?, bias))
-        })
+        self.0.iter().filter(visible).filter_map(|image| Some((image.code.tables.as_ref()?, image.bias())))
     }
 
     fn image(&self, cr3: u64, rip: u64) -> Option<&Image> {

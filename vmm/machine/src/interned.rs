@@ -149,7 +149,7 @@ impl Interned {
             Some(address_space) if address_space != 0 => {
                 self.programs.maps(&mut self.code, address_space, maps)?;
             }
-            None if maps.state == State::Runs => self.warn(
+            None if !self.stacks.knows_tasks() => self.warn(
                 "the guest's kernel doesn't say which address space is whose: functions of programs have no names",
             )?,
             // Of a process that is gone, or a thread of the kernel.
@@ -159,11 +159,10 @@ impl Interned {
             self.programs.ended(&mut self.code, maps.pid);
         }
         if maps.state == State::LetGo {
-            let text = format!(
-                "process {} is traced by another one: what it starts and loads from here on is not told",
+            self.warn(&format!(
+                "process {} is traced by another one: what it starts and loads from here on may lack names",
                 maps.pid
-            );
-            self.warn(&text)?;
+            ))?;
         }
         Ok(())
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
-use barscope_vmm::StackDepth;
 use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
+use barscope_vmm::{Feature, StackDepth};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
@@ -80,6 +80,11 @@ pub struct Run {
     /// Number of vCPUs; more than one makes traces differ from run to run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(barscope_vmm::layout::CPUS))]
     pub cpus: u8,
+
+    /// Keep a feature of the processor from the guest; may be repeated
+    #[arg(long = "cpu-without", value_name = "FEATURE",
+          value_parser = PossibleValuesParser::new(Feature::ALL.map(Feature::name)).try_map(|name| name.parse::<Feature>()))]
+    pub without: Vec<Feature>,
 
     /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel; with
     /// --guest linux also a version, as `barscope kernel` names them

@@ -120,6 +120,11 @@ impl Stacks {
         self.depth
     }
 
+    /// Whether the guest's kernel says which tasks there are.
+    pub fn knows_tasks(&self) -> bool {
+        self.kernel.is_some()
+    }
+
     /// The address space of the process with this number, as its kernel's list of tasks has it: a CR3 without flag bits; 0
     /// for a thread of the kernel. `None` if there is none, or the kernel doesn't say.
     pub fn address_space_of(&self, space: &Space<'_, GuestMemory>, process: u32) -> Option<u64> {

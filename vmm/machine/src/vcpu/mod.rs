@@ -2,6 +2,7 @@
 
 mod cpuid;
 mod exit;
+mod feature;
 mod kicked;
 mod origin;
 mod recent_walks;
@@ -17,7 +18,8 @@ use barscope_x86::{MAX_LENGTH, MemoryExit, MemoryTypes, PageWalk, Registers, rea
 use kvm_bindings::kvm_vcpu_events;
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 
-pub use self::cpuid::reachable_bits;
+pub use self::cpuid::{Processor, reachable_bits};
+pub use self::feature::Feature;
 pub use self::setup::trap;
 
 use self::exit::{Exit, PortExit};
@@ -59,22 +61,23 @@ pub struct Vcpu<O> {
 }
 
 impl<O: Observer> Vcpu<O> {
-    /// Creates the vCPU with number `index` of `cpus`, whose MTRRs make these ranges uncacheable.
+    /// Creates the vCPU that is this processor, whose MTRRs make these ranges uncacheable.
     ///
     /// # Errors
     /// [`HostError::Ioctl`] if KVM refuses.
     pub fn new(
         kvm: &Kvm,
         vm: &VmFd,
-        (index, cpus): (u8, u8),
+        processor: Processor<'_>,
         uncacheable: &[RangeInclusive<u64>],
         shared: Arc<Shared>,
         lane: Lane,
         observer: O,
     ) -> Result<Self, HostError> {
+        let index = processor.index;
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
-        let memory_types = setup::prepare(kvm, &mut fd, (index, cpus), uncacheable)?;
+        let memory_types = setup::prepare(kvm, &mut fd, processor, uncacheable)?;
         if kvm.check_extension(Cap::CoalescedMmio) {
             fd.map_coalesced_mmio_ring()
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
