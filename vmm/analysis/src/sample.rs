@@ -3,9 +3,10 @@
 mod each;
 mod program;
 mod run;
+pub(crate) mod stacks;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -109,6 +110,8 @@ pub(crate) struct Sample {
     instance: u32,
     device_ns: u64,
     codes: RefCell<BTreeMap<u64, Id>>,
+    /// Images of a Linux kernel and of its program.
+    linux: OnceCell<(Id, Id)>,
 }
 
 impl Sample {
@@ -157,6 +160,7 @@ impl Sample {
                 physical_address: BAR0,
                 length: 4096,
                 address_space,
+                announced: true,
                 on_fault,
                 who: who.into(),
                 call: call.into(),
@@ -187,6 +191,7 @@ impl Sample {
             instance: 0,
             device_ns: 0,
             codes: RefCell::default(),
+            linux: OnceCell::new(),
         };
         sample.knowing(Capabilities::COMPLETE)
     }

@@ -230,6 +230,9 @@ pub struct Man {
 /// Options of `nested`.
 #[derive(clap::Args)]
 pub struct Nested {
+    /// The kernel there, by its version: `barscope kernel` names those that are here
+    #[arg(long, value_name = "VERSION")]
+    pub kernel: Option<String>,
     /// The program; it finds its shared libraries there, and no other files
     #[arg(value_name = "PROGRAM")]
     pub program: PathBuf,

@@ -200,9 +200,9 @@ fn linux_code(error: &linux::Error) -> Code {
 
 /// The same of what the virtual machine needs.
 fn nested_code(error: &nested::Error) -> Code {
-    use nested::Error::{Late, Libraries, Output, Pack};
+    use nested::Error::{Late, Libraries, NoKernel, Output, Pack};
     match error {
-        Libraries { .. } | Pack(_) | Output { .. } => Code::Usage,
+        Libraries { .. } | Pack(_) | Output { .. } | NoKernel { .. } => Code::Usage,
         // As when the command itself finds out.
         Late => Code::Failed,
         _ => Code::Host,

@@ -29,11 +29,15 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     let mut errand = Errand {
         init: &init,
         program: None,
-        arguments: env::args_os().skip(1).filter(|argument| argument != "--nested").collect(),
+        arguments: without(
+            env::args_os().skip(1).filter(|argument| argument != "--nested").collect(),
+            &["--nested-kernel"],
+        ),
         environment: environment(),
         inputs: args.inputs(),
         outputs: outputs(args),
         memory_mib: args.memory_mib(),
+        kernel: args.nested_kernel.clone(),
     };
     let watcher =
         Watcher { limit: Some(args.time_limit()), quiet: args.quiet, before_printing: before_printing() };
@@ -75,6 +79,7 @@ pub fn program(args: &Nested) -> Result<u8, Failure> {
         inputs: Vec::new(),
         outputs: Vec::new(),
         memory_mib: PROGRAM_MIB,
+        kernel: args.kernel.clone(),
     };
     let watcher = Watcher { limit: None, quiet: true, before_printing: before_printing() };
     send(errand, folder()?, watcher)

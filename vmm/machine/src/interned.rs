@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard};
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer, definition};
 use barscope_unwind::Space;
+use rustc_hash::FxHashSet;
 
 pub use self::address_spaces::AddressSpaces;
 pub use self::code::{GuestCode, Unless};
@@ -43,7 +44,7 @@ pub struct Interned {
     epoch: Epoch,
     /// Texts of warnings that are to be recorded, and all that ever were.
     waiting: Vec<Id>,
-    said: Vec<Id>,
+    said: FxHashSet<Id>,
 }
 
 /// The definitions made so far, for all threads. Accesses whose ids are known need no lock, but the epoch.
@@ -81,7 +82,7 @@ impl Interned {
             programs: Programs::default(),
             epoch,
             waiting: Vec::new(),
-            said: Vec::new(),
+            said: FxHashSet::default(),
         }
     }
 
@@ -96,8 +97,7 @@ impl Interned {
     /// [`WriteError`] if the trace can't be written.
     pub fn warn(&mut self, text: &str) -> Result<(), WriteError> {
         let text = self.texts.id(text)?;
-        if !self.said.contains(&text) {
-            self.said.push(text);
+        if self.said.insert(text) {
             self.waiting.push(text);
         }
         Ok(())

@@ -34,7 +34,13 @@ fn an_inlined_read_goes_by_the_line_of_its_call() {
         line: Some(13),
         ..Symbol::default()
     };
-    assert_eq!(symbols.address(&definitions, rip, 0x7000), Some(expected.clone()));
+    let found = symbols.address(&definitions, rip, 0x7000).unwrap();
+    // Within it are the program's own `read` and what the library makes of that.
+    let (own_read, library) = found.inlined.split_last().unwrap();
+    assert_eq!(own_read, &Inlined { function: "read".into(), file: Some("lab.rs".into()), line: Some(7) });
+    assert!(library.iter().all(|inlined| inlined.function == "read_volatile"), "{library:?}");
+    let expected = Symbol { inlined: found.inlined.clone(), ..expected };
+    assert_eq!(found, expected);
     assert_eq!(expected.to_string(), "lab::probe lab.rs:13");
     let id = instruction(&mut definitions, rip, 0x7000, Some(own));
     assert_eq!(symbols.instruction(&definitions, id), Some(expected.clone()));
@@ -81,6 +87,25 @@ fn an_instruction_that_no_image_held_is_named_by_the_first_that_comes_and_holds_
     named(&mut definitions, "next", None, b"ffffffffc0000000 40 next_irq [next]\n");
     let symbol = Symbols::default().instruction(&definitions, early).unwrap();
     assert_eq!(symbol.to_string(), "own_irq+0x12 [own]");
+}
+
+#[test]
+fn a_frame_is_the_call_before_the_address_that_it_returns_to() {
+    let lines = b"ffffffff81000000 40 calls_last\nffffffff81000040 40 comes_next\n";
+    let mut definitions = Definitions::default();
+    let image = Some(image(&mut definitions, None, lines));
+    let mut symbols = Symbols::default();
+    let mut named =
+        |how, address, image| symbols.frame(&definitions, &Frame { how, address, cr3: 0, image }, 9);
+    let name = |named: Named| named.symbol().unwrap().to_string();
+    let behind = 0xffff_ffff_8100_0040;
+    assert_eq!(name(named(Entered::Call, behind, image)), "calls_last+0x40");
+    assert_eq!(name(named(Entered::SystemCall { number: 0 }, behind, image)), "calls_last+0x40");
+    assert_eq!(name(named(Entered::Interrupt, behind, image)), "comes_next+0x0");
+    assert_eq!(name(named(Entered::Exception, behind, image)), "comes_next+0x0");
+    assert_eq!(named(Entered::Call, 0, image), Named::Unknown);
+    // Held by no image when it was recorded, and by none that came later.
+    assert_eq!(named(Entered::Call, behind, None), Named::Unknown);
 }
 
 #[test]

@@ -148,6 +148,10 @@ pub struct Run {
     #[arg(long, conflicts_with = "kvm")]
     pub nested: bool,
 
+    /// The kernel of that machine, by its version: `barscope kernel` names those that are here
+    #[arg(long, value_name = "VERSION", requires = "nested")]
+    pub nested_kernel: Option<String>,
+
     /// Open this instead of /dev/kvm
     #[arg(long, value_name = "FILE", hide = true)]
     pub kvm: Option<PathBuf>,

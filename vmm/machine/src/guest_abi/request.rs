@@ -294,6 +294,7 @@ impl<'a> Words<'a> {
             physical_address: self.at(3),
             length: self.at(4),
             address_space: self.address_space(5),
+            announced: true,
             on_fault: self.at(6) == 1,
             who: self.text(7)?,
             call: self.text(9)?,

@@ -35,6 +35,8 @@ pub struct Errand<'a> {
     pub outputs: Vec<Output>,
     /// MiB of memory that it needs.
     pub memory_mib: u64,
+    /// The version of the kernel there, or its beginning; the newest of Debian's that is installed without one.
+    pub kernel: Option<String>,
 }
 
 impl Errand<'_> {

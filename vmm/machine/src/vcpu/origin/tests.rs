@@ -164,6 +164,7 @@ impl Machine {
                     physical_address: BAR,
                     length: 0x1000,
                     address_space: space.map(|space| SPACES[space]),
+                    announced: true,
                     on_fault: false,
                     who: number.to_string(),
                     call: String::new(),
