@@ -4,6 +4,7 @@
 mod address_spaces;
 mod code;
 mod epoch;
+mod proc_maps;
 mod programs;
 mod stacks;
 mod texts;
@@ -145,9 +146,13 @@ impl Interned {
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
     pub fn maps(&mut self, space: &Space<'_, GuestMemory>, maps: &Maps) -> Result<(), WriteError> {
-        match self.stacks.address_space_of(space, maps.pid) {
-            Some(address_space) if address_space != 0 => {
-                self.programs.maps(&mut self.code, address_space, maps)?;
+        match self.stacks.task(space, maps.pid) {
+            Some(task) if task.address_space != 0 => {
+                self.programs.maps(&mut self.code, task.address_space, maps)?;
+                let who = format!("{} {}", task.name(), maps.pid);
+                for mapping in self.programs.device_mappings(task.address_space, &who, maps) {
+                    self.address_spaces.found(mapping)?;
+                }
             }
             None if !self.stacks.knows_tasks() => self.warn(
                 "the guest's kernel doesn't say which address space is whose: functions of programs have no names",

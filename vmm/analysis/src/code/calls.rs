@@ -256,7 +256,9 @@ impl<'a> Call<'a> {
     pub fn push_line(&self, text: &mut String) {
         text.push_str(self.file.unwrap_or_default());
         if let Some(line) = self.line {
-            text.push(':');
+            if self.file.is_some() {
+                text.push(':');
+            }
             crate::digits::decimal(text, line.into());
         }
     }
@@ -382,8 +384,8 @@ impl<'a> Made<'a> {
         }
     }
 
-    /// Where in the source, in the function that has the code: `lab.c:88`; for what the kernel does by itself the line
-    /// that asked for it.
+    /// Where in the source: `lab.c:88`; `lab.c:88 < lab.h:12` or `lab.c:88 < 12` of what is inlined into it; for what the
+    /// kernel does by itself the line that asked for it.
     pub fn push_line(&self, text: &mut String) {
         match self.asked_by {
             Some(call) if self.by.file.is_none() => {
@@ -395,7 +397,17 @@ impl<'a> Made<'a> {
                     call.push_name(text, false);
                 }
             }
-            _ => self.inlined_into.unwrap_or(self.by).push_line(text),
+            _ => self.push_own_line(text),
+        }
+    }
+
+    fn push_own_line(&self, text: &mut String) {
+        let Some(outer) = self.inlined_into else { return self.by.push_line(text) };
+        outer.push_line(text);
+        if self.by.line.is_some() {
+            text.push_str(" < ");
+            let file = if self.by.file == outer.file { None } else { self.by.file };
+            Call { file, ..self.by }.push_line(text);
         }
     }
 

@@ -125,10 +125,10 @@ impl Stacks {
         self.kernel.is_some()
     }
 
-    /// The address space of the process with this number, as its kernel's list of tasks has it: a CR3 without flag bits; 0
-    /// for a thread of the kernel. `None` if there is none, or the kernel doesn't say.
-    pub fn address_space_of(&self, space: &Space<'_, GuestMemory>, process: u32) -> Option<u64> {
-        Some(self.kernel.as_ref()?.tasks.find(space, process)?.address_space)
+    /// The first thread of the process with this number, as its kernel's list of tasks has it. `None` if there is none, or
+    /// the kernel doesn't say.
+    pub fn task(&self, space: &Space<'_, GuestMemory>, process: u32) -> Option<Task> {
+        self.kernel.as_ref()?.tasks.find(space, process)
     }
 
     /// The id of a task's process; `None` if there is no room for it.
