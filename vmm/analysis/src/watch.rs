@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
-use barscope_trace::{Definitions, Event, ReadError, Stream, TraceInfo};
+use barscope_trace::{Capabilities, Definitions, Event, ReadError, Stream, TraceInfo};
 
 use crate::check::Expectations;
 use crate::filter::Compiled;
@@ -58,6 +58,12 @@ impl Watch {
     ) -> Self {
         let (viewer, totals) = (Viewer::default(), Totals::default());
         Self { viewer, totals, selection, printer, expectations, hurry: None, left_out: 0 }
+    }
+
+    /// The same of a trace of which this is told.
+    #[must_use]
+    pub fn knowing(self, capabilities: &Capabilities) -> Self {
+        Self { viewer: Viewer::knowing(capabilities), ..self }
     }
 
     /// Takes the next event.

@@ -64,7 +64,7 @@ impl Live {
         let selection = selection.map(|like| Selection::new(like, args.format == Format::Text));
         let selective = selection.is_some();
         let printer = (!args.quiet).then(|| output::printer(args.format, tail.info().clock, selective));
-        let watch = Watch::new(selection, printer, expectations);
+        let watch = Watch::new(selection, printer, expectations).knowing(&tail.info().capabilities);
         let mut live = Self {
             tail,
             watch,

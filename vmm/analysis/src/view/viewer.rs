@@ -41,6 +41,8 @@ pub struct Viewer {
     interrupts: Tracker,
     /// Handlers of interrupts show in call stacks only: an access of the kernel that has none may be one's.
     by_stacks_alone: bool,
+    /// Handlers are announced.
+    handlers_announced: bool,
 }
 
 impl Viewer {
@@ -49,7 +51,7 @@ impl Viewer {
     pub fn knowing(capabilities: &Capabilities) -> Self {
         let told = |capability| capabilities.tells(capability);
         let by_stacks_alone = told(Capability::Stacks) && !told(Capability::Handlers);
-        Self { by_stacks_alone, ..Self::default() }
+        Self { by_stacks_alone, handlers_announced: told(Capability::Handlers), ..Self::default() }
     }
 
     /// Resolves the event that comes after those given before.
@@ -126,13 +128,21 @@ impl Viewer {
         };
         let access = match &event.kind {
             EventKind::Access(access) => access,
-            EventKind::IsrEnter { .. } => return (None, announced(uncertain)),
+            EventKind::IsrEnter { .. } => {
+                self.handlers_announced = true;
+                return (None, announced(uncertain));
+            }
             _ => return (None, None),
         };
         let in_program = access.cpl == 3 && event.vcpu.is_some() && !access.coalesced;
         if handler.is_some() || in_program || (callers.is_none() && !self.by_stacks_alone) {
-            let context = if handler.is_some() { Context::HardHandler } else { Context::Task };
-            return (Some(context), announced(uncertain));
+            let context = match handler {
+                Some(_) => Some(Context::HardHandler),
+                // Nobody says that it is in none.
+                None if !in_program && !self.handlers_announced => None,
+                None => Some(Context::Task),
+            };
+            return (context, announced(uncertain));
         }
         let context = callers.and_then(Callers::context);
         let answer = self.interrupts.answer();
