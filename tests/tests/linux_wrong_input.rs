@@ -96,7 +96,7 @@ fn what_can_not_travel_into_a_guest_is_told_in_one_error() -> Result<()> {
         ("--file", "none:/etc/none", &["none: No such file"]),
         ("--file", "text:/init", &["text: would be where a file of barscope's is in the guest"]),
         ("--file", ":", &["--file", "names no file"]),
-        ("--dir", "text:/srv", &["text: Not a directory"]),
+        ("--dir", "text:/srv", &["text: not a directory"]),
         ("--dir", "text", &["--dir", "names no two folders"]),
         ("--module", "packed.ko.xz", &["packed.ko.xz: can't be unpacked"]),
     ] {
