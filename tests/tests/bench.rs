@@ -65,6 +65,8 @@ fn each_aim_has_its_row_and_a_figure() -> Result<()> {
         ("start-up", "<= 25000000", 1),
         ("two-vcpus-traced", "<= x1.1", 2),
         ("peak-memory", "<= 12", 1),
+        ("stack-at-hand", "<= 200", 1),
+        ("stack-followed", "<= 20000", 1),
     ];
     for (name, aim, count) in aims {
         let found: Vec<_> = named(&rows, name).collect();
