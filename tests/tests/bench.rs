@@ -100,3 +100,14 @@ fn a_row_that_is_named_comes_with_what_it_is_compared_with_and_nothing_else() ->
     }
     Ok(())
 }
+
+/// What call stacks may cost on a shared machine in a debug build; the aims are 200 ns and 20 us.
+#[test]
+fn call_stacks_at_hand_and_followed_anew_cost_no_more_than_they_may() -> Result<()> {
+    let rows = bench(&["--quick", "stacks"])?;
+    for (name, most) in [("stack-at-hand", 5_000.0), ("stack-followed", 500_000.0)] {
+        let value = named(&rows, name).next().and_then(|row| row["value"].as_f64()).context(name)?;
+        ensure!(value <= most, "{name}: {value} ns");
+    }
+    Ok(())
+}
