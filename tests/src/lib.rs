@@ -81,10 +81,10 @@ impl Bench {
         Self::of(Guest::TestKernel { scenarios: Vec::new(), bug: None })
     }
 
-    /// Any other kernel: an ELF file with a PVH note, or a Linux bzImage. Firmware ran before it; its clock is virtual.
+    /// Any other kernel: a Linux bzImage, a multiboot kernel, or an ELF file with a PVH note. Firmware ran before it; its clock is virtual.
     pub fn kernel(image: Vec<u8>) -> Self {
         let (name, command_line) = ("guest".to_owned(), String::new());
-        Self::of(Guest::Kernel { image, name, initramfs: None, command_line }).clock(Clock::Virtual)
+        Self::of(Guest::Kernel { image, name, modules: Vec::new(), command_line }).clock(Clock::Virtual)
     }
 
     /// Linux, Debian's unless another one is named, with the driver for lab; it plays every scenario.

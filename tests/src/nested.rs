@@ -52,11 +52,13 @@ impl Bench {
                 scenarios.iter().for_each(|name| option("--scenario", name.into()));
                 bug.iter().for_each(|name| option("--bug", name.into()));
             }
-            Guest::Kernel { image, initramfs, command_line, .. } => {
-                option("--kernel", session.file("guest", image)?.into());
+            Guest::Kernel { image, name, modules, command_line } => {
+                option("--kernel", session.file(name, image)?.into());
                 option("--append", command_line.into());
-                if let Some(initramfs) = initramfs {
-                    option("--initrd", session.file("initramfs", initramfs)?.into());
+                for module in modules {
+                    let name = module.text.split(' ').next().unwrap_or_default();
+                    session.file(name, &module.content)?;
+                    option("--initrd", (&*module.text).into());
                 }
             }
             Guest::Linux { choice, initramfs, append } => {

@@ -38,7 +38,7 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     let watcher =
         Watcher { limit: Some(args.time_limit()), quiet: args.quiet, before_printing: before_printing() };
     let folder = folder()?;
-    if args.guest != Guest::Linux || args.initrd.is_some() {
+    if args.guest != Guest::Linux || !args.initrd.is_empty() {
         return send(errand, folder, watcher);
     }
     // Before the longer way.

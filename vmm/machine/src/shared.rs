@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use barscope_trace::{EventKind, Lane, WriteError};
 
+use crate::chipset::Chipset;
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::interned::{Interned, SharedInterned};
@@ -27,6 +28,8 @@ pub struct Shared {
     pub sleepers: Sleepers,
     /// What accesses refer to.
     pub interned: SharedInterned,
+    /// What answers at fixed ports.
+    pub chipset: Chipset,
     console: Mutex<Console<Relay>>,
     stopping: AtomicBool,
 }
@@ -37,7 +40,7 @@ impl Shared {
         dispatcher: Dispatcher<KvmPlatform>,
         memory: GuestMemory,
         interned: Interned,
-        console: Console<Relay>,
+        (console, chipset): (Console<Relay>, Chipset),
         requests: Requests,
         cpus: u8,
         foreign_programs: bool,
@@ -49,6 +52,7 @@ impl Shared {
             requests,
             sleepers: Sleepers::new(cpus),
             interned: SharedInterned::new(interned),
+            chipset,
             console: Mutex::new(console),
             stopping: AtomicBool::new(false),
         }
