@@ -8,6 +8,7 @@ pub mod falsify;
 pub mod instructions;
 pub mod mutation;
 pub mod nested;
+pub mod qemu;
 pub mod routes;
 pub mod workspace;
 

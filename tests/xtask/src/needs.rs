@@ -21,6 +21,10 @@ pub enum Thing {
     Debian13,
     /// The newest kernel of Debian 13's backports, with what builds modules for it.
     Backports,
+    /// What makes an image that GRUB boots.
+    Grub,
+    /// A build of kvm-unit-tests that somebody has made and named.
+    KvmUnitTests,
     /// The program.
     Lspci,
     /// The interpreter, with its standard library.
@@ -35,7 +39,7 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
@@ -43,6 +47,8 @@ impl Thing {
         Self::Headers,
         Self::Debian13,
         Self::Backports,
+        Self::Grub,
+        Self::KvmUnitTests,
         Self::Lspci,
         Self::Python,
         Self::Dumps,
@@ -60,6 +66,8 @@ impl Thing {
             Self::Headers => "its headers",
             Self::Debian13 => "Debian 13's kernel",
             Self::Backports => "a kernel of its backports",
+            Self::Grub => "GRUB",
+            Self::KvmUnitTests => "kvm-unit-tests",
             Self::Lspci => "lspci",
             Self::Python => "python3",
             Self::Dumps => "pciutils' dumps",

@@ -29,6 +29,7 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     let mut errand = Errand {
         init: &init,
         program: None,
+        files: &[],
         arguments: env::args_os().skip(1).filter(|argument| argument != "--nested").collect(),
         environment: environment(),
         inputs: args.inputs(),
@@ -69,6 +70,7 @@ pub fn program(args: &Nested) -> Result<u8, Failure> {
     let errand = Errand {
         init: &init,
         program: Some(&args.program),
+        files: &args.files,
         arguments: args.arguments.clone(),
         environment: environment(),
         inputs: Vec::new(),
