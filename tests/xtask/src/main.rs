@@ -3,6 +3,7 @@
 
 mod apt;
 mod cargo;
+mod compiler;
 mod dumps;
 mod harness;
 mod headers;

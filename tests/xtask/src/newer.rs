@@ -132,18 +132,26 @@ fn wrap_below(folder: &Path, libraries: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What a program's own file is called by, besides its name.
+const WRAPPED: &str = "program";
+
 fn is_program(path: &Path) -> io::Result<bool> {
     let executable = path.metadata()?.permissions().mode() & 0o111 != 0;
-    Ok(executable && path.extension().is_none() && fs::read(path)?.starts_with(b"\x7fELF"))
+    let is_library = path.extension().is_some_and(|extension| extension == "so");
+    let is_wrapped = path.extension().is_some_and(|extension| extension == WRAPPED);
+    Ok(executable && !is_library && !is_wrapped && fs::read(path)?.starts_with(b"\x7fELF"))
 }
 
 fn wrap(program: &Path, libraries: &Path) -> io::Result<()> {
-    let moved = program.with_extension("program");
+    let mut moved = program.as_os_str().to_owned();
+    moved.push(format!(".{WRAPPED}"));
     fs::rename(program, &moved)?;
+    // Some find another program by their own name.
     let script = format!(
-        "#!/bin/sh\nexec '{0}/usr/lib64/ld-linux-x86-64.so.2' --library-path '{0}/usr/lib/x86_64-linux-gnu' '{1}' \"$@\"\n",
+        "#!/bin/sh\nexec '{0}/usr/lib64/ld-linux-x86-64.so.2' --argv0 '{1}' --library-path '{0}/usr/lib/x86_64-linux-gnu' \
+         '{1}.{WRAPPED}' \"$@\"\n",
         libraries.display(),
-        moved.display()
+        program.display()
     );
     fs::write(program, script)?;
     fs::set_permissions(program, fs::Permissions::from_mode(0o755))
@@ -197,10 +205,7 @@ mod tests {
         wrap_programs(&folder, Path::new("/libraries"))?;
         wrap_programs(&folder, Path::new("/libraries"))?;
         let wrapped = fs::read_to_string(&program)?;
-        assert!(
-            wrapped.contains("exec '/libraries/usr/lib64/ld-linux-x86-64.so.2' --library-path"),
-            "{wrapped}"
-        );
+        assert!(wrapped.contains("exec '/libraries/usr/lib64/ld-linux-x86-64.so.2' --argv0 '"), "{wrapped}");
         assert!(wrapped.contains("mod/modpost.program' \"$@\""), "{wrapped}");
         assert!(fs::read(kbuild.join("modpost.program"))?.starts_with(b"\x7fELF"));
         assert_eq!(fs::read(&script)?, b"#!/bin/sh\n");

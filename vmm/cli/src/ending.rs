@@ -192,9 +192,11 @@ impl From<nested::Error> for Failure {
 
 /// Files that a user named are his to mend; what isn't installed is the host's.
 fn linux_code(error: &linux::Error) -> Code {
-    use linux::Error::{Kernel, Libraries, NoVersion, Pack};
+    use linux::Error::{Kernel, Libraries, NoSuchKernel, NoVersion, Pack, Tree};
     match error {
-        Libraries { .. } | Pack(_) | Kernel { .. } | NoVersion { .. } => Code::Usage,
+        Libraries { .. } | Pack(_) | Kernel { .. } | NoSuchKernel { .. } | NoVersion { .. } | Tree { .. } => {
+            Code::Usage
+        }
         _ => Code::Host,
     }
 }

@@ -69,6 +69,7 @@ fn check(args: &Run) -> Result<(), Failure> {
         let given = [
             ("--module", !args.modules.is_empty()),
             ("--program", !args.programs.is_empty()),
+            ("--kernel-tree", args.kernel_tree.is_some()),
             ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
         ];
         if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {

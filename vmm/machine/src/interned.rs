@@ -4,6 +4,7 @@
 mod address_spaces;
 mod code;
 mod epoch;
+mod stacks;
 mod texts;
 
 use std::sync::{Mutex, MutexGuard};
@@ -14,6 +15,7 @@ use barscope_trace::{WriteError, Writer, definition};
 pub use self::address_spaces::AddressSpaces;
 pub use self::code::{GuestCode, Unless};
 pub use self::epoch::Epoch;
+pub use self::stacks::Stacks;
 pub use self::texts::Texts;
 use crate::budget::Account;
 use crate::kernel_symbols::{KernelSymbols, Spaces};
@@ -30,6 +32,8 @@ pub struct Interned {
     pub address_spaces: AddressSpaces,
     /// Instructions, executables and modules.
     pub code: GuestCode,
+    /// Call stacks and whose they are.
+    pub stacks: Stacks,
     epoch: Epoch,
 }
 
@@ -64,6 +68,7 @@ impl Interned {
             texts: Texts::new(writer.clone()),
             address_spaces: AddressSpaces::new(writer.clone(), epoch.clone()),
             code: GuestCode::new(writer.clone(), epoch.clone()),
+            stacks: Stacks::default(),
             epoch,
         }
     }

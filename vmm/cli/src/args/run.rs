@@ -82,9 +82,13 @@ pub struct Run {
     pub cpus: u8,
 
     /// Boot this kernel instead of the test kernel: a bzImage like vmlinuz, a multiboot kernel, or a 64-bit ELF file
-    /// with a PVH note
+    /// with a PVH note; with --guest linux also a version, as `barscope kernel` names them
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
+
+    /// Boot the kernel that was built in this tree, with --guest linux
+    #[arg(long, value_name = "DIR", conflicts_with = "kernel")]
+    pub kernel_tree: Option<PathBuf>,
 
     /// Load this file beside the kernel: Linux's first file system, or a module of a multiboot kernel, which is told
     /// all of this text; may be repeated for multiboot
@@ -157,7 +161,7 @@ impl Run {
     /// What a Linux guest is made of.
     pub fn linux(&self) -> linux::Choice {
         linux::Choice {
-            kernel: self.kernel.clone(),
+            kernel: kernel_choice(self.kernel.as_ref(), self.kernel_tree.as_ref()),
             modules: self.modules.clone(),
             programs: self.programs.clone(),
             scenarios: self.scenarios.clone(),
@@ -208,6 +212,15 @@ impl Run {
     pub fn outputs(&self) -> Vec<&Path> {
         let console = (self.guest == Guest::Linux).then_some(&self.console);
         [&self.trace].into_iter().chain(&self.junit).chain(console).map(PathBuf::as_path).collect()
+    }
+}
+
+/// The kernel of a Linux guest, by the options that name one.
+pub fn kernel_choice(named: Option<&PathBuf>, tree: Option<&PathBuf>) -> linux::KernelChoice {
+    match (named, tree) {
+        (Some(named), _) => linux::KernelChoice::Named(named.clone()),
+        (None, Some(tree)) => linux::KernelChoice::Tree(tree.clone()),
+        (None, None) => linux::KernelChoice::Debian,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod choice;
 mod driver;
+mod kernel;
 mod places;
 
 use std::collections::BTreeSet;
@@ -14,23 +15,16 @@ use barscope_guests::INIT;
 use self::places::{Places, file_name};
 use crate::host_file::{self, KERNEL_MAX, MODULE_MAX, too_long};
 use crate::initramfs::{Initramfs, PackError};
+use crate::kernel_module;
 use crate::libraries::libraries;
-use crate::{debian, kernel_module};
 
 pub use choice::{ModuleChoice, ProgramChoice};
+pub use kernel::{Kernel, KernelChoice};
 
 /// What every Linux guest is told: a console, no more of it than errors, and to reset the machine when it
 /// panics, by the register for that. An emulated processor may lose the interrupt that ends `sti; hlt`, which an idle
 /// CPU waits by: with a tick it sleeps on for milliseconds only.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check nohz=off";
-/// Where a bzImage says where its version is (Linux's `boot.rst`, `kernel_version`).
-const VERSION_POINTER: usize = 0x20e;
-/// What a bzImage is known by, and where it is (the same, `header`).
-const MAGIC: &[u8] = b"HdrS";
-const MAGIC_OFFSET: usize = 0x202;
-/// What a vmlinux has before its version.
-const BANNER: &[u8] = b"Linux version ";
-
 /// There is no guest to boot.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -39,6 +33,20 @@ pub enum Error {
         "no Linux kernel for virtual machines here: `cargo xtask setup` brings Debian's; or name one with --kernel"
     )]
     NoKernel,
+    /// Neither a file nor a version.
+    #[error("{}: no such file, and no kernel of that version here; `barscope kernel` names those that are", named.display())]
+    NoSuchKernel {
+        /// What was named.
+        named: PathBuf,
+    },
+    /// No kernel was built there.
+    #[error("{}: no kernel was built there: arch/x86/boot/bzImage", folder.display())]
+    Tree {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Nobody knows whose headers to take.
     #[error(
         "{}: neither a bzImage (vmlinuz) nor a vmlinux that says its version, so no driver can be compiled \
@@ -104,8 +112,8 @@ pub enum Error {
 /// What a Linux guest is made of, as users name it.
 #[derive(Clone, Default)]
 pub struct Choice {
-    /// The kernel; Debian's without one.
-    pub kernel: Option<PathBuf>,
+    /// The kernel.
+    pub kernel: KernelChoice,
     /// Kernel modules to load instead of the driver for lab.
     pub modules: Vec<ModuleChoice>,
     /// Programs to run instead of scenarios.
@@ -133,13 +141,9 @@ impl Prepared {
     /// # Errors
     /// [`Error`] if something is missing or can't be read.
     pub fn new(choice: &Choice) -> Result<Self, Error> {
-        let kernel = match &choice.kernel {
-            Some(path) => path.clone(),
-            None => debian::kernel().ok_or(Error::NoKernel)?.image,
-        };
-        let version = version(&kernel)?;
-        let initramfs = pack(choice, version, &kernel)?;
-        Ok(Self { kernel, initramfs })
+        let kernel = Kernel::find(&choice.kernel)?;
+        let initramfs = pack(choice, &kernel)?;
+        Ok(Self { kernel: kernel.image, initramfs })
     }
 
     /// The first file system as an archive.
@@ -167,7 +171,7 @@ impl Prepared {
     }
 }
 
-fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initramfs, Error> {
+fn pack(choice: &Choice, kernel: &Kernel) -> Result<Initramfs, Error> {
     let mut files = Initramfs::default();
     let mut task = String::new();
     let mut folders = BTreeSet::new();
@@ -200,8 +204,9 @@ fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initr
     // Nothing is registered there, as it is here.
     task += &format!("libraries {}\n", Vec::from_iter(folders).join(":"));
     if choice.modules.is_empty() {
-        let version = version.ok_or_else(|| Error::NoVersion { path: kernel.to_owned() })?;
-        files.file(Path::new("/lab.ko"), driver::module(&version, &headers(&version, kernel))?)?;
+        let version =
+            kernel.version.as_ref().ok_or_else(|| Error::NoVersion { path: kernel.image.clone() })?;
+        files.file(Path::new("/lab.ko"), driver::module(version, &kernel.headers)?)?;
         if !choice.programs.is_empty() {
             task.insert_str(0, "module /lab.ko lab\n");
         }
@@ -213,52 +218,9 @@ fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initr
     Ok(files)
 }
 
-/// Where the headers of a kernel are: beside its modules, on this machine or where its packages were
-/// unpacked.
-fn headers(version: &str, kernel: &Path) -> PathBuf {
-    let beside = kernel.parent().and_then(Path::parent).map(|root| root.join("lib/modules"));
-    let modules = beside.filter(|modules| modules.join(version).is_dir());
-    modules.unwrap_or_else(|| PathBuf::from("/lib/modules")).join(version).join("build")
-}
-
-/// The version of a kernel, as its `uname -r` says it.
-fn version(kernel: &Path) -> Result<Option<String>, Error> {
-    let file = host_file::read(kernel, KERNEL_MAX)
-        .map_err(|source| Error::Kernel { path: kernel.to_owned(), source })?;
-    Ok(version_in(&file))
-}
-
-fn version_in(file: &[u8]) -> Option<String> {
-    let text = if file.starts_with(b"\x7fELF") {
-        let at = file.windows(BANNER.len()).position(|bytes| bytes == BANNER)?;
-        &file[at + BANNER.len()..]
-    } else {
-        file.get(MAGIC_OFFSET..).filter(|file| file.starts_with(MAGIC))?;
-        let pointer = file.get(VERSION_POINTER..VERSION_POINTER + 2)?;
-        file.get(usize::from(u16::from_le_bytes(pointer.try_into().ok()?)) + 0x200..)?
-    };
-    let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
-    String::from_utf8(text[..end].to_vec()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_version_is_the_first_word_that_the_pointer_leads_to() {
-        let mut file = vec![0; 0x400];
-        file[MAGIC_OFFSET..MAGIC_OFFSET + 4].copy_from_slice(MAGIC);
-        file[VERSION_POINTER] = 0x10;
-        file[0x210..0x22a].copy_from_slice(b"6.1.0-9-cloud-amd64 (some)");
-        assert_eq!(version_in(&file).as_deref(), Some("6.1.0-9-cloud-amd64"));
-        assert_eq!(version_in(&file[..0x220]), None);
-        assert_eq!(version_in(b""), None);
-        file[MAGIC_OFFSET] = b'h';
-        assert_eq!(version_in(&file), None);
-        let vmlinux = b"\x7fELF .. Linux version 6.1.0 (somebody)\0";
-        assert_eq!(version_in(vmlinux).as_deref(), Some("6.1.0"));
-    }
 
     #[test]
     fn what_the_user_adds_comes_last() {

@@ -163,9 +163,9 @@ impl Guest {
                 (config.modules, config.command_line) = (modules, command_line);
             }
             Self::Linux { choice, initramfs, append } => {
-                let (kernel, initramfs) = match (&choice.kernel, &initramfs) {
-                    (Some(kernel), Some(initramfs)) => (kernel.clone(), read(initramfs)?),
-                    _ => {
+                let (kernel, initramfs) = match &initramfs {
+                    Some(initramfs) => (linux::Kernel::find(&choice.kernel)?.image, read(initramfs)?),
+                    None => {
                         let prepared = linux::Prepared::new(&choice)?;
                         let archive = prepared.archive()?;
                         (prepared.kernel, archive)
