@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use anyhow::{Result, anyhow, bail, ensure};
 use barscope_analysis::Trace;
 use barscope_trace::Clock;
+use barscope_vmm::ExitStatus;
 use barscope_vmm::linux::KernelChoice;
 use barscope_vmm::session::Guest;
 
@@ -106,6 +107,9 @@ impl Bench {
         self.firmware.iter().for_each(|on| option("--firmware", if *on { "on" } else { "off" }.into()));
         let clock = |clock| if clock == Clock::Host { "host" } else { "virtual" };
         self.clock.iter().for_each(|of| option("--clock", clock(*of).into()));
+        if self.exit_status == ExitStatus::KvmUnitTests {
+            option("--exit-status", "kvm-unit-tests".into());
+        }
         let seconds = |limit: std::time::Duration| limit.as_secs().max(1).to_string();
         self.time_limit.iter().for_each(|limit| option("--timeout", seconds(*limit).into()));
         Ok(all)

@@ -213,13 +213,24 @@ fn images_of_kvm_unit_tests_end_as_in_qemu() -> Result<()> {
         let difference = difference(here, qemu);
         let word = if difference.is_none() { "equal" } else { "different" };
         let counts = format!("{} ({})", here.report.len(), here.failed());
-        println!("{image:22} {:>6} {:>6}  {word:9}  {counts:8} {}", here.end, qemu.end, difference.unwrap_or_default());
+        println!(
+            "{image:22} {:>6} {:>6}  {word:9}  {counts:8} {}",
+            here.end,
+            qemu.end,
+            difference.unwrap_or_default()
+        );
         if word == "equal" {
             equal.push(*image);
         }
     }
     println!("{} images, {} equal", outcomes.len(), equal.len());
-    ensure!(outcomes.len() == images.len(), "{} of {} images ran:\n{}", outcomes.len(), images.len(), ended.stderr);
+    ensure!(
+        outcomes.len() == images.len(),
+        "{} of {} images ran:\n{}",
+        outcomes.len(),
+        images.len(),
+        ended.stderr
+    );
     for image in PLAIN.iter().filter(|image| outcomes.contains_key(**image)) {
         ensure!(equal.contains(image), "{image} is different");
     }
@@ -243,7 +254,10 @@ fn verdicts_and_statuses_are_told_from_what_else_is_printed() {
     assert_eq!((&here.end, here.failed()), (&End::Status(3), 1));
     assert_eq!(here.report, report);
     assert_eq!(Outcome::here("error: the guest did not end in time; x\n  vCPU 0").end, End::Time);
-    assert_eq!(Outcome::here("error: triple fault: x\n  y").end, End::Other("triple fault: x   y".to_owned()));
+    assert_eq!(
+        Outcome::here("error: triple fault: x\n  y").end,
+        End::Other("triple fault: x   y".to_owned())
+    );
     let qemu = Outcome::in_qemu("PASS: a\n", 3);
     assert_eq!(difference(&here, &qemu), Some("here \"FAIL: b\", QEMU \"\"".to_owned()));
     assert_eq!([124, 2].map(|code| Outcome::in_qemu("", code).end.to_string()), ["time", "other"]);

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use barscope_bench::command::Session;
 use iced_x86::IcedError;
-use iced_x86::code_asm::{al, ax, cl, dword_ptr, dx, eax, ebp, ebx, ecx, edi, edx, esi, byte_ptr};
+use iced_x86::code_asm::{al, ax, byte_ptr, cl, dword_ptr, dx, eax, ebp, ebx, ecx, edi, edx, esi};
 
 use crate::image::{self, Form};
 use crate::machines::Kernel;

@@ -31,8 +31,15 @@ impl Kernel<'_> {
     pub fn here(&self, session: &Session) -> Result<Outcome> {
         session.file("kernel", &self.file)?;
         let cpus = self.cpus.max(1).to_string();
-        let mut command =
-            session.barscope(&["run", "--kernel", "kernel", "--append", self.command_line, "--cpus", &cpus])?;
+        let mut command = session.barscope(&[
+            "run",
+            "--kernel",
+            "kernel",
+            "--append",
+            self.command_line,
+            "--cpus",
+            &cpus,
+        ])?;
         for (name, arguments, content) in &self.modules {
             session.file(name, content.as_bytes())?;
             command.args(["--initrd", format!("{name} {arguments}").trim_end()]);

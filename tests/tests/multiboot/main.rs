@@ -5,10 +5,13 @@ mod hardware;
 mod image;
 mod machines;
 mod program;
+mod testdev;
 
 use anyhow::{Result, ensure};
+use barscope_bench::Bench;
 use barscope_bench::command::Session;
 use barscope_cost::long_mode;
+use barscope_vmm::{ExitStatus, Stop};
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, ebp, ebx, edi};
 
@@ -149,10 +152,28 @@ fn version_2_starts_the_same_kernels_by_grub() -> Result<()> {
     Ok(())
 }
 
+#[test]
+#[ignore = "needs /dev/kvm"]
+fn a_test_in_rust_boots_a_kernel_with_modules() -> Result<()> {
+    let bench = || -> Result<Bench> {
+        let file = image::version_1(Form::Elf32, &program(Program::tell_version_1)?)?;
+        Ok(Bench::kernel(file)
+            .command_line("one")
+            .boot_module("first x", b"1\n")
+            .boot_module("second", b"2\n"))
+    };
+    let run = bench()?.run()?;
+    ensure!(matches!(run.stop, Stop::DebugExit { status: 5 }), "{:?}", run.stop);
+    let run = bench()?.exit_status(ExitStatus::KvmUnitTests).run()?;
+    ensure!(matches!(run.stop, Stop::Exit { status: 2 }), "{:?}", run.stop);
+    Ok(())
+}
+
 /// A relocatable kernel that may not lie where it is linked to, and prints where it lies: its code is bound to no address.
 fn relocatable() -> Result<Kernel<'static>> {
     let code = program(|program| {
         program.tell_version_2()?;
+        program.each_tag(21, |program| program.text("relocatable\n"))?;
         program.a.mov(ebp, 7)
     })?;
     let (min, max) = (LOADED + 0x20_0000, LOADED + 0x60_0000);
@@ -217,6 +238,7 @@ fn a_status_is_odd_in_qemu() -> Result<()> {
 }
 
 #[test]
+#[ignore = "needs this machine's /dev/kvm"]
 fn what_no_kernel_can_have_is_told_in_one_line() -> Result<()> {
     let session = Session::new()?;
     let code = program(|_| Ok(()))?;
@@ -225,7 +247,7 @@ fn what_no_kernel_can_have_is_told_in_one_line() -> Result<()> {
         (image::version_2(Form::Elf32, &[(1, 0, &[12])], &code)?, "asks for information 12"),
     ] {
         session.file("kernel", &file)?;
-        let ended = session.run(&["run", "--kernel", "kernel", "--kvm", "/dev/null"])?;
+        let ended = session.run(&["run", "--kernel", "kernel"])?;
         assert_eq!(ended.code, Some(2));
         ensure!(ended.stderr.contains(said) && ended.stderr.lines().count() == 1, "{}", ended.stderr);
     }
@@ -241,7 +263,45 @@ fn an_access_of_a_multiboot_kernel_has_its_instruction() -> Result<()> {
         program.a.mov(dword_ptr(ebx), 0x1234)
     })?;
     session.file("kernel", &image::version_1(Form::Elf32, &code)?)?;
-    let ended = session.run(&["run", "--kernel", "kernel", "--device", "lab", "--filter", "write BAR0.SCRATCH"])?;
+    let ended =
+        session.run(&["run", "--kernel", "kernel", "--device", "lab", "--filter", "write BAR0.SCRATCH"])?;
     ensure!(ended.stdout.contains("SCRATCH") && ended.stdout.contains("1 access"), "{}", ended.stdout);
+    Ok(())
+}
+
+/// The commands in the section on test kernels of docs/guests.md, each as it stands there.
+#[test]
+#[ignore = "needs this machine's /dev/kvm, QEMU and Debian's kernel"]
+fn the_commands_of_the_guide_boot_a_test_kernel() -> Result<()> {
+    let guide = include_str!("../../../docs/guests.md");
+    let section = guide.split("\n## ").find(|section| section.starts_with("Bring your test kernel\n"));
+    let block = section.and_then(|section| section.split("```").nth(1)).unwrap_or_default();
+    let commands: Vec<_> = block.trim().lines().collect();
+    ensure!(commands.len() == 3, "{commands:?}");
+    for command in commands {
+        let session = Session::new()?;
+        session.file("kernel.elf", &image::version_1(Form::Elf32, &program(Program::tell_version_1)?)?)?;
+        session.file("disk.img", b"the first\n")?;
+        session.file("second.img", b"the second\n")?;
+        let mut words = command.split('"').enumerate().flat_map(|(index, part)| match index % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        });
+        ensure!(words.next() == Some("barscope"), "{command}");
+        // "--append "verbose=1"" has its quotes around all of the word.
+        let words: Vec<_> = words.collect();
+        let ended = session.run(&words)?;
+        let (modules, said) = match words.contains(&"--initrd") {
+            true => (2, "module: disk.img ro | the first\nmodule: second.img | the second\n"),
+            false => (0, "magic 2badb002\ncommand line: kernel.elf\n"),
+        };
+        ensure!(ended.stderr.contains(said), "{command}: {}", ended.stderr);
+        if words.contains(&"kvm-unit-tests") {
+            assert_eq!(ended.code, Some(0), "{command}: {}", ended.stderr);
+        } else {
+            let status = format!("error: the guest ended with status {}", 2 * modules + 1);
+            ensure!(ended.code == Some(1) && ended.stderr.contains(&status), "{command}: {}", ended.stderr);
+        }
+    }
     Ok(())
 }

@@ -48,7 +48,7 @@ impl Program {
     }
 
     /// Prints the character in AL; uses EAX and EDX.
-    fn put(&mut self) -> Result<(), IcedError> {
+    pub fn put(&mut self) -> Result<(), IcedError> {
         self.a.call(self.put)
     }
 
@@ -244,9 +244,6 @@ impl Program {
             p.text("RSDP of ACPI 1.0\n")?;
             p.a.set_label(&mut end)?;
             p.a.nop()
-        })?;
-        self.each_tag(21, |p| {
-            p.text("relocatable\n")
         })
     }
 
@@ -263,7 +260,7 @@ impl Program {
     }
 
     /// Runs code for each tag of this kind, which ECX points at and which has to keep that.
-    fn each_tag(
+    pub fn each_tag(
         &mut self,
         kind: i32,
         code: impl FnOnce(&mut Self) -> Result<(), IcedError>,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
-use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::ExitStatus;
+use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, BootModuleChoice, Defaults};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -149,9 +149,7 @@ impl Run {
                 initramfs: self.initrd_files().next().map(Path::to_owned),
                 append: self.append.clone(),
             },
-            (Guest::TestKernel, Some(kernel)) => {
-                session::Guest::kernel(kernel, &self.initrd, &self.append)?
-            }
+            (Guest::TestKernel, Some(kernel)) => session::Guest::kernel(kernel, &self.initrd, &self.append)?,
             (Guest::TestKernel, None) => {
                 session::Guest::TestKernel { scenarios: self.scenarios.clone(), bug: self.bug.clone() }
             }

@@ -74,8 +74,11 @@ pub(super) fn load(
     header.ramdisk_image = initramfs as u32;
     header.ramdisk_size = initramfs_size as u32;
     let mut parameters = boot_params { hdr: header, acpi_rsdp_addr: rsdp, ..Default::default() };
-    let map = memory_map::of(memory.size())
-        .map(|range| boot_e820_entry { addr: range.start, size: range.size(), r#type: range.kind() });
+    let map = memory_map::of(memory.size()).map(|range| boot_e820_entry {
+        addr: range.start,
+        size: range.size(),
+        r#type: range.kind(),
+    });
     parameters.e820_entries = map.len() as u8;
     parameters.e820_table[..map.len()].copy_from_slice(&map);
     let parameters = BootParams::new::<boot_params>(&parameters, GuestAddress(layout::ZERO_PAGE));

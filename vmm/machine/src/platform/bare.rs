@@ -54,7 +54,11 @@ impl Platform for BarePlatform {
         Ok(Vec::new())
     }
 
-    fn register_ioeventfd(&self, _: BusAddress, _: Option<(AccessSize, u64)>) -> Result<Option<()>, HostError> {
+    fn register_ioeventfd(
+        &self,
+        _: BusAddress,
+        _: Option<(AccessSize, u64)>,
+    ) -> Result<Option<()>, HostError> {
         Ok(None)
     }
 

@@ -22,7 +22,7 @@ pub enum Call {
     MapMemslot { base: u64, size: usize },
     UnmapMemslot { base: u64 },
     RegisterIoeventfd { address: BusAddress },
-    UnregisterIoeventfd { address: u64 },
+    UnregisterIoeventfd { address: BusAddress },
     RegisterCoalescedZone { base: u64, size: u64 },
     UnregisterCoalescedZone { base: u64, size: u64 },
 }

@@ -3,8 +3,8 @@
 use barscope_x86::PhysicalMemory;
 
 use super::*;
-use crate::boot::{BootModule, load};
 use crate::boot::tests::ONE_CPU;
+use crate::boot::{BootModule, load};
 
 const MIB: u64 = 1 << 20;
 const SETUP: usize = 5 * 512;

@@ -21,7 +21,9 @@ pub enum Error {
         number: u32,
     },
     /// A tag of version 2 that isn't optional, and that nothing answers.
-    #[error("its Multiboot2 header needs {what} (tag {tag}); barscope has none: set bit 0 of the tag's flags if the kernel can do without")]
+    #[error(
+        "its Multiboot2 header needs {what} (tag {tag}); barscope has none: set bit 0 of the tag's flags if the kernel can do without"
+    )]
     Tag {
         /// The tag's type.
         tag: u16,
@@ -59,7 +61,9 @@ pub enum Error {
     #[error("it ends before its last segment does")]
     SegmentCut,
     /// A segment where firmware is.
-    #[error("a segment at {address:#x} reaches where firmware is, from 0xa0000 to 0xfffff; link it elsewhere")]
+    #[error(
+        "a segment at {address:#x} reaches where firmware is, from 0xa0000 to 0xfffff; link it elsewhere"
+    )]
     Firmware {
         /// Where it begins.
         address: u64,

@@ -124,8 +124,7 @@ fn place<'a>(
     let from = image.end().max(layout::HIGH_MEMORY);
     let place = |module: &'a super::BootModule| {
         let size = module.content.len() as u64;
-        let no_room =
-            || BootError::InitramfsTooLarge { size_mib: size >> 20, mib: memory.size() >> 20 };
+        let no_room = || BootError::InitramfsTooLarge { size_mib: size >> 20, mib: memory.size() >> 20 };
         let start = room.take(size, PAGE, from).ok_or_else(no_room)?;
         memory.regions().write_slice(&module.content, GuestAddress(start)).map_err(|_| no_room())?;
         // Guest memory ends below 4 GiB.

@@ -49,8 +49,7 @@ pub(super) fn image(file: &[u8], offset: usize) -> Result<Image<'_>, Error> {
         return Image::of_elf(file);
     }
     let field = |index: usize| word(file, offset + HEADER_SIZE + 4 * index).ok_or(Error::Cut);
-    let addresses =
-        Addresses { header: field(0)?, load: field(1)?, load_end: field(2)?, bss_end: field(3)? };
+    let addresses = Addresses { header: field(0)?, load: field(1)?, load_end: field(2)?, bss_end: field(3)? };
     Image::at(file, offset, addresses, field(4)?)
 }
 

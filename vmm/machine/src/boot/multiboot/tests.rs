@@ -78,11 +78,7 @@ fn memory() -> GuestMemory {
     GuestMemory::new(16 * MIB).unwrap()
 }
 
-fn try_load(
-    memory: &GuestMemory,
-    kernel: &[u8],
-    modules: &[BootModule],
-) -> Result<BootProtocol, BootError> {
+fn try_load(memory: &GuestMemory, kernel: &[u8], modules: &[BootModule]) -> Result<BootProtocol, BootError> {
     load(memory, &Payload { kernel, name: "kernel", modules, command_line: "a=1 b" }, &ONE_CPU)
 }
 
@@ -271,10 +267,7 @@ fn addresses_that_contradict_each_other_are_told() {
             format!("the addresses in its multiboot header contradict each other: {why}")
         );
     }
-    assert_eq!(
-        error(&file([0x20_0000, 0x20_0000, 0x20_0021, 0, 0])),
-        "it ends before its last segment does"
-    );
+    assert_eq!(error(&file([0x20_0000, 0x20_0000, 0x20_0021, 0, 0])), "it ends before its last segment does");
     assert_eq!(error(&one(1 << 16, &[0, 0])), "its multiboot header is cut short");
 }
 
@@ -365,7 +358,9 @@ fn what_a_kernel_is_told_lies_beside_it() {
 fn what_does_not_fit_is_told() {
     let firmware = |address| error(&elf(false, &one(0, &[]), address, address, address, 0));
     for address in [0x9_fff8, 0xe_0000, 0xf_fff8] {
-        assert!(firmware(address).starts_with(&format!("a segment at {address:#x} reaches where firmware is")));
+        assert!(
+            firmware(address).starts_with(&format!("a segment at {address:#x} reaches where firmware is"))
+        );
     }
     for address in [16 * MIB, 16 * MIB - 4, 0xffff_fff8] {
         assert!(firmware(address).contains("doesn't fit into 16 MiB of guest memory"));

@@ -179,9 +179,9 @@ impl Relocatable {
         let align = u64::from(align.max(1));
         let size = image.end() - image.start();
         let fits = |base: u64| {
-            let end = base + size;
+            let Some(end) = base.checked_add(size).filter(|end| *end <= max.into()) else { return false };
             let is_clear = base >= layout::HIGH_MEMORY || end <= layout::LEGACY_HOLE;
-            base.is_multiple_of(align) && base >= min.into() && end <= max.into() && is_clear
+            base.is_multiple_of(align) && base >= min.into() && is_clear
         };
         let lowest = |from: u64| from.next_multiple_of(align);
         let candidates = [image.start(), lowest(min.into()), lowest(layout::HIGH_MEMORY.max(min.into()))];

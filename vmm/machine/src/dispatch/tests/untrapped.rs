@@ -125,7 +125,10 @@ fn doorbells_that_rang_are_told_to_their_function_once() {
 
     assert_eq!(
         machine.calls()[1..],
-        [Call::RegisterIoeventfd { address: BusAddress::Memory(BAR4) }, Call::RegisterIoeventfd { address: BusAddress::Memory(BAR4 + 0x20) }]
+        [
+            Call::RegisterIoeventfd { address: BusAddress::Memory(BAR4) },
+            Call::RegisterIoeventfd { address: BusAddress::Memory(BAR4 + 0x20) }
+        ]
     );
     assert_eq!(
         machine.records()[3..],
