@@ -3,11 +3,31 @@
 //!
 //! BAR0, 4 KiB, 32-bit: tests by memory.
 //!
-//! | offset | bits | name       | access | reset | meaning |
+//! | offset | bits     | name       | access | reset | meaning |
 //! |---|---|---|---|---|---|
+//! | 0x000  | 7:0      | TEST       | RW     | 0x0   | the test that runs; 3 more by ports |
+//! | 0x001  | 7:0      | WIDTH      | RO     | 0x0   | bytes to write |
+//! | 0x004  | 31:0     | OFFSET     | RO     | 0x0   | where to write |
+//! | 0x008  | 31:0     | DATA       | RO     | 0x0   | what to write |
+//! | 0x00c  | 31:0     | COUNT      | RO     | 0x0   | writes that reached the device |
+//! | 0x010  | 25 bytes | NAME       | RO     |       | of the test |
+//! | 0x800  | 7:0      | NO_EVENTFD | WO     | 0x0   | what test 0 writes to |
+//! | 0x801  | 7:0      | WILDCARD   | WO     | 0x0   | what test 1 writes to |
+//! | 0x802  | 7:0      | DATAMATCH  | WO     | 0x0   | what test 2 writes to |
 //!
-//! BAR1, 256 bytes, I/O ports: the same tests by ports, with their names in NAME; the three last registers are at 0x83, 0x84
-//! and 0x85.
+//! BAR1, 256 bytes, I/O ports: the same tests by ports.
+//!
+//! | offset | bits     | name       | access | reset | meaning |
+//! |---|---|---|---|---|---|
+//! | 0x00   | 7:0      | TEST       | RW     | 0x0   | the test that runs; 3 more by ports |
+//! | 0x01   | 7:0      | WIDTH      | RO     | 0x0   | bytes to write |
+//! | 0x04   | 31:0     | OFFSET     | RO     | 0x0   | where to write |
+//! | 0x08   | 31:0     | DATA       | RO     | 0x0   | what to write |
+//! | 0x0c   | 31:0     | COUNT      | RO     | 0x0   | writes that reached the device |
+//! | 0x10   | 25 bytes | NAME       | RO     |       | of the test |
+//! | 0x83   | 7:0      | NO_EVENTFD | WO     | 0x0   | what test 0 writes to |
+//! | 0x84   | 7:0      | WILDCARD   | WO     | 0x0   | what test 1 writes to |
+//! | 0x85   | 7:0      | DATAMATCH  | WO     | 0x0   | what test 2 writes to |
 //!
 //! BAR2, 64-bit, prefetchable, with `membar` only: addresses without anything behind them, which read as 0.
 //!

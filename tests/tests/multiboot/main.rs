@@ -288,12 +288,12 @@ fn the_commands_of_the_guide_boot_a_test_kernel() -> Result<()> {
             _ => vec![part],
         });
         ensure!(words.next() == Some("barscope"), "{command}");
-        // "--append "verbose=1"" has its quotes around all of the word.
         let words: Vec<_> = words.collect();
         let ended = session.run(&words)?;
-        let (modules, said) = match words.contains(&"--initrd") {
-            true => (2, "module: disk.img ro | the first\nmodule: second.img | the second\n"),
-            false => (0, "magic 2badb002\ncommand line: kernel.elf\n"),
+        let (modules, said) = if words.contains(&"--initrd") {
+            (2, "module: disk.img ro | the first\nmodule: second.img | the second\n")
+        } else {
+            (0, "magic 2badb002\ncommand line: kernel.elf\n")
         };
         ensure!(ended.stderr.contains(said), "{command}: {}", ended.stderr);
         if words.contains(&"kvm-unit-tests") {

@@ -59,7 +59,7 @@ impl Chipset {
                 lock(&self.fw_cfg).select(value as u16);
                 0
             }
-            (layout::FW_CFG_DATA, None) if size == 1 => lock(&self.fw_cfg).next().into(),
+            (layout::FW_CFG_DATA, None) if size == 1 => lock(&self.fw_cfg).next_byte().into(),
             (port, None) => pm_timer::offset(port).map(|offset| pm_timer::value(now(), offset))?,
             _ => return None,
         };

@@ -56,7 +56,7 @@ impl FwCfg {
     }
 
     /// The next byte of the item; 0 after its end, and where there is none.
-    pub(super) fn next(&mut self) -> u8 {
+    pub(super) fn next_byte(&mut self) -> u8 {
         let item = self.items.iter().find(|(number, _)| *number == self.selected);
         let byte = item.and_then(|(_, content)| content.get(self.offset)).copied();
         self.offset = self.offset.saturating_add(1);
