@@ -49,7 +49,7 @@ impl Kernel<'_> {
         }
         let ended = barscope_bench::command::output(command.args(["--memory", "64"]))?;
         // What the guest prints is on standard error, before the complaint.
-        let (console, complaint) = ended.stderr.split_once("error: ").unwrap_or((&ended.stderr, ""));
+        let (console, complaint) = ended.stderr.rsplit_once("error: ").unwrap_or((&ended.stderr, ""));
         let status = complaint.strip_prefix("the guest ended with status ");
         let status = status.and_then(|text| text.split(' ').next()?.parse().ok());
         assert_eq!(ended.code, Some(1), "no end by isa-debug-exit is a success unless that is said");
