@@ -6,8 +6,22 @@ use std::path::Path;
 
 use crate::bench;
 
-/// Variables that say where parts of the address space are, and the list of modules.
-const VARIABLES: [&str; 3] = ["page_offset_base", "vmalloc_base", "modules"];
+/// Variables that say where parts of the address space are, the list of modules, tasks, types and unwind tables.
+const VARIABLES: [&str; 13] = [
+    "page_offset_base",
+    "vmalloc_base",
+    "modules",
+    "init_task",
+    "current_task",
+    "pcpu_hot",
+    "__per_cpu_offset",
+    "__start_BTF",
+    "__stop_BTF",
+    "__start_orc_unwind",
+    "__stop_orc_unwind",
+    "__start_orc_unwind_ip",
+    "__stop_orc_unwind_ip",
+];
 
 /// The kernel's functions, and this program's own.
 ///

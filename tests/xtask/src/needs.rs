@@ -17,6 +17,8 @@ pub enum Thing {
     Kernel,
     /// What builds modules for that kernel: its headers, a compiler and make.
     Headers,
+    /// The shell and the usual commands of a guest.
+    Busybox,
     /// The kernel of Debian 13, with what builds modules for it.
     Debian13,
     /// The newest kernel of Debian 13's backports, with what builds modules for it.
@@ -25,6 +27,8 @@ pub enum Thing {
     Grub,
     /// A build of kvm-unit-tests that somebody has made and named.
     KvmUnitTests,
+    /// The program.
+    Strace,
     /// The program.
     Lspci,
     /// The interpreter, with its standard library.
@@ -39,16 +43,18 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
         Self::Kernel,
         Self::Headers,
+        Self::Busybox,
         Self::Debian13,
         Self::Backports,
         Self::Grub,
         Self::KvmUnitTests,
+        Self::Strace,
         Self::Lspci,
         Self::Python,
         Self::Dumps,
@@ -64,10 +70,12 @@ impl Thing {
             Self::Qemu => "QEMU",
             Self::Kernel => "Debian's kernel",
             Self::Headers => "its headers",
+            Self::Busybox => "busybox",
             Self::Debian13 => "Debian 13's kernel",
             Self::Backports => "a kernel of its backports",
             Self::Grub => "GRUB",
             Self::KvmUnitTests => "kvm-unit-tests",
+            Self::Strace => "strace",
             Self::Lspci => "lspci",
             Self::Python => "python3",
             Self::Dumps => "pciutils' dumps",

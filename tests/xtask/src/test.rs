@@ -194,7 +194,14 @@ impl Lacking {
             Thing::Dumps => self.dumps.clone(),
             Thing::Debian13 | Thing::Backports => newer::missing(thing),
             Thing::KvmUnitTests => env::var_os("KVM_UNIT_TESTS").is_none().then(|| BUILD.to_owned()),
-            Thing::Qemu | Thing::Kernel | Thing::Headers | Thing::Grub | Thing::Lspci | Thing::Python => {
+            Thing::Qemu
+            | Thing::Kernel
+            | Thing::Headers
+            | Thing::Busybox
+            | Thing::Grub
+            | Thing::Strace
+            | Thing::Lspci
+            | Thing::Python => {
                 let missing = self.packages.iter().filter(|package| package.thing == thing);
                 let missing: Vec<_> = missing.map(|package| package.name).collect();
                 let missing = missing.join(", ");

@@ -2,6 +2,7 @@
 
 pub mod assert;
 pub mod check;
+mod code;
 mod completeness;
 pub mod coverage;
 mod digits;
@@ -17,6 +18,7 @@ mod serial;
 pub mod stats;
 mod style;
 pub mod symbols;
+mod system_call;
 mod table;
 mod trace;
 pub mod view;

@@ -257,7 +257,7 @@ impl MappingUse {
     fn announced(id: Id, mapping: &Mapping, made: Option<u64>) -> Self {
         Self {
             path: mapping.path,
-            announced: true,
+            announced: mapping.announced,
             user: mapping.address_space.is_some(),
             address_space: mapping.address_space,
             virtual_address: mapping.virtual_address,

@@ -10,6 +10,7 @@ mod histogram;
 mod interrupts;
 mod places;
 mod polling;
+mod processes;
 mod sites;
 mod table;
 mod text;
@@ -25,6 +26,7 @@ pub use histogram::Histogram;
 pub use interrupts::{Interrupts, Line, Mechanism};
 pub use places::PlaceKey;
 pub use polling::{Loop, LoopEnd, Polling};
+pub use processes::ProcessName;
 pub use table::{Accesses, Table};
 pub use windows::{Window, Windows};
 
@@ -48,6 +50,8 @@ pub struct Stats {
     pub paths: Table<PathName, Accesses>,
     /// Accesses by the function whose code made them.
     pub functions: Table<FunctionName, Accesses>,
+    /// Accesses by the process that they were made for, where the trace tells of processes.
+    pub processes: Table<ProcessName, Accesses>,
     /// Accesses by vCPU.
     pub vcpus: Table<Vcpu, Accesses>,
     /// For how long devices were busy, each time, in device time.
@@ -177,6 +181,7 @@ impl Stats {
         self.registers.merge(other.registers, Accesses::merge);
         self.paths.merge(other.paths, Accesses::merge);
         self.functions.merge(other.functions, Accesses::merge);
+        self.processes.merge(other.processes, Accesses::merge);
         self.vcpus.merge(other.vcpus, Accesses::merge);
         self.busy.merge(other.busy, Histogram::merge);
         self.interrupts.merge(other.interrupts, Interrupts::merge);

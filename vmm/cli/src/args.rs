@@ -185,6 +185,11 @@ Every block of accesses runs in turns with one of the bare loop; a ratio is the 
 each other, a spread the distance of their tenth percentile from their ninetieth, as a part of that.
 Exit code: 0 measured, whether aims are met or missed, 3 the host can't: a row says NOT RUN, and why.")]
 pub struct Bench {
+    /// Measure only this group of rows
+    #[arg(value_name = "GROUP", conflicts_with = "only",
+          value_parser = PossibleValuesParser::new(barscope_cost::Plan::GROUPS.map(|(name, _)| name)))]
+    pub group: Option<String>,
+
     /// Measure only this, and what it is compared with; may be repeated
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(barscope_cost::Plan::names()))]
     pub only: Vec<String>,
@@ -225,6 +230,9 @@ pub struct Man {
 /// Options of `nested`.
 #[derive(clap::Args)]
 pub struct Nested {
+    /// The kernel there, by its version: `barscope kernel` names those that are here
+    #[arg(long, value_name = "VERSION")]
+    pub kernel: Option<String>,
     /// Take this file along, to the same path; a program with its shared libraries; may be repeated
     #[arg(long = "file", value_name = "FILE")]
     pub files: Vec<PathBuf>,

@@ -23,7 +23,10 @@ pub fn bench(args: &Bench) -> Result<Code, Failure> {
     let plan = if args.quick { Plan::quick } else { Plan::thorough };
     let program = std::env::current_exe()?;
     let bare_start = ["bench", BARE_START].map(str::to_owned).to_vec();
-    let plan = Plan { only: args.only.clone(), vs_qemu: args.vs_qemu, bare_start, ..plan(program) };
+    let group = Plan::GROUPS.into_iter().find(|(name, _)| args.group.as_deref() == Some(name));
+    let only =
+        group.map_or(args.only.clone(), |(_, rows)| rows.iter().map(|row| (*row).to_owned()).collect());
+    let plan = Plan { only, vs_qemu: args.vs_qemu, bare_start, ..plan(program) };
     if cfg!(debug_assertions) {
         complain("warning: this is a debug build; figures are those of a release build only");
     }

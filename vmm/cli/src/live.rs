@@ -44,6 +44,7 @@ pub struct Live {
     /// Where a Linux guest's console goes.
     console: Option<PathBuf>,
     vcpus: u8,
+    is_quiet: bool,
 }
 
 impl Live {
@@ -73,6 +74,7 @@ impl Live {
             names_come_late: args.guest == Guest::Linux || args.kernel.is_some(),
             console: (args.guest == Guest::Linux).then(|| args.console.clone()),
             vcpus: args.cpus,
+            is_quiet: args.quiet,
         };
         live.take(&events)?;
         Ok(live)
@@ -122,7 +124,7 @@ impl Live {
     /// # Errors
     /// The trace is incomplete or can't be read, or standard output not be written.
     pub fn finish(mut self, ended: Ended, judging: impl FnOnce()) -> Result<Code, Failure> {
-        let Ended { ended: session::Ended { stop, places, finished }, hurry } = ended;
+        let Ended { ended: session::Ended { stop, places, stacks, finished }, hurry } = ended;
         // The line goes before the rest is printed.
         self.progress = None;
         // What there is no time for is left to those who read the trace.
@@ -131,7 +133,7 @@ impl Live {
         while in_time() && self.follow()? {}
         let left_out = self.watch.left_out() + self.tail.leave()?;
         let violation = self.violation();
-        let Self { tail, mut watch, format, junit, console, vcpus, .. } = self;
+        let Self { tail, mut watch, format, junit, console, vcpus, is_quiet, .. } = self;
         let info = tail.info();
         watch.finish(&info)?;
         if left_out > 0 && watch.is_read() {
@@ -139,6 +141,9 @@ impl Live {
             complain(format_args!(
                 "{left_out} records are not printed, for want of time; `barscope show {path}` prints them"
             ));
+        }
+        if let Some(percent) = stacks.percent_at_hand().filter(|_| !is_quiet) {
+            complain(format_args!("call stacks: {} taken, {percent:.1} % of them at hand", stacks.taken));
         }
         let (code, text) = explain(&stop, &places, tail.definitions());
         if let Some(text) = text {

@@ -69,6 +69,8 @@ fn check(args: &Run) -> Result<(), Failure> {
         let given = [
             ("--module", !args.modules.is_empty()),
             ("--program", !args.programs.is_empty()),
+            ("--file", !args.files.is_empty()),
+            ("--dir", !args.folders.is_empty()),
             ("--kernel-tree", args.kernel_tree.is_some()),
             ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
         ];
@@ -85,6 +87,8 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.trace_options = args.trace_options();
     config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
+    config.stacks = args.stacks;
+    config.capture_stack.clone_from(&args.capture_stack);
     config.firmware = args.has_firmware();
     config.kvm.clone_from(&args.kvm);
     config.exit_status = args.exit_status;

@@ -16,6 +16,7 @@ pub mod raw_guest;
 mod row;
 mod samples;
 pub mod second_cpu;
+mod stacks;
 mod start_up;
 mod throughput;
 mod two_vcpus;
@@ -75,9 +76,13 @@ impl Plan {
             .chain(start_up::NAMES)
             .chain(peak_memory::NAMES)
             .chain(throughput::names())
+            .chain(stacks::NAMES)
             .chain(vs_qemu::NAMES)
             .collect()
     }
+
+    /// Names of groups of rows, each with those of its rows.
+    pub const GROUPS: [(&str, &[&str]); 1] = [("stacks", &stacks::NAMES)];
 
     /// Whether a row is to be measured.
     fn wants(&self, name: &str) -> bool {
@@ -104,5 +109,6 @@ pub fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
     start_up::measure(plan, each)?;
     peak_memory::measure(plan, each)?;
     throughput::measure(plan, each)?;
+    stacks::measure(plan, each)?;
     vs_qemu::measure(plan, each)
 }

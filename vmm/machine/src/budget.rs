@@ -9,7 +9,9 @@
 //! | page walks | 65,536 | walks: virtual address, path, memory type |
 //! | instructions | 65,536 | code |
 //! | executables | 1,024, and 256 MiB | names of functions |
+//! | executables in address spaces | 65,536 | names of functions |
 //! | processes | 65,536 | processes |
+//! | call stacks | 32,768 | call stacks |
 //! | routes | 16,384 | places in devices |
 //!
 //! A machine's own definitions count for none: its functions, and the kernel that it boots.
@@ -31,8 +33,12 @@ pub enum Kind {
     Instruction,
     /// Executables and symbols.
     Image,
+    /// Executables where an address space has them.
+    Mapped,
     /// Processes.
     Process,
+    /// Call stacks of accesses.
+    Stack,
     /// Addresses that its functions decode.
     Route,
 }
@@ -65,8 +71,17 @@ const fn budget(kind: Kind) -> Budget {
         Kind::Image => {
             Budget { what: "executables", most: 1 << 10, bytes: 256 << 20, leaves: &[Capability::Functions] }
         }
+        Kind::Mapped => Budget {
+            what: "executables in address spaces",
+            most: 1 << 16,
+            bytes: ANY,
+            leaves: &[Capability::Functions],
+        },
         Kind::Process => {
             Budget { what: "processes", most: 1 << 16, bytes: ANY, leaves: &[Capability::Processes] }
+        }
+        Kind::Stack => {
+            Budget { what: "call stacks", most: 1 << 15, bytes: ANY, leaves: &[Capability::Stacks] }
         }
         Kind::Route => Budget { what: "routes", most: 1 << 14, bytes: ANY, leaves: &[] },
     }

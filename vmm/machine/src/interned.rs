@@ -4,6 +4,7 @@
 mod address_spaces;
 mod code;
 mod epoch;
+mod programs;
 mod stacks;
 mod texts;
 
@@ -11,15 +12,20 @@ use std::sync::{Mutex, MutexGuard};
 
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer, definition};
+use barscope_unwind::Space;
+use rustc_hash::FxHashSet;
 
 pub use self::address_spaces::AddressSpaces;
 pub use self::code::{GuestCode, Unless};
 pub use self::epoch::Epoch;
-pub use self::stacks::Stacks;
+use self::programs::Programs;
+pub use self::stacks::{StackDepth, Stacks};
 pub use self::texts::Texts;
 use crate::budget::Account;
+use crate::guest_abi::{FileKey, Maps, State};
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::lock::lock;
+use crate::memory::GuestMemory;
 
 /// Start of the kernel's half of an address space.
 const KERNEL_HALF: u64 = 1 << 63;
@@ -34,7 +40,11 @@ pub struct Interned {
     pub code: GuestCode,
     /// Call stacks and whose they are.
     pub stacks: Stacks,
+    programs: Programs,
     epoch: Epoch,
+    /// Texts of warnings that are to be recorded, and all that ever were.
+    waiting: Vec<Id>,
+    said: FxHashSet<Id>,
 }
 
 /// The definitions made so far, for all threads. Accesses whose ids are known need no lock, but the epoch.
@@ -61,15 +71,18 @@ impl SharedInterned {
 }
 
 impl Interned {
-    /// Nothing yet.
-    pub fn new(writer: &Writer) -> Self {
+    /// Nothing yet; of call stacks, this much is asked for.
+    pub fn new(writer: &Writer, depth: StackDepth) -> Self {
         let epoch = Epoch::default();
         Self {
             texts: Texts::new(writer.clone()),
             address_spaces: AddressSpaces::new(writer.clone(), epoch.clone()),
             code: GuestCode::new(writer.clone(), epoch.clone()),
-            stacks: Stacks::default(),
+            stacks: Stacks::new(writer.clone(), epoch.clone(), depth),
+            programs: Programs::default(),
             epoch,
+            waiting: Vec::new(),
+            said: FxHashSet::default(),
         }
     }
 
@@ -78,10 +91,24 @@ impl Interned {
         &self.epoch
     }
 
-    /// The texts of warnings, each once: there is no more room for something.
+    /// Has this said once.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn warn(&mut self, text: &str) -> Result<(), WriteError> {
+        let text = self.texts.id(text)?;
+        if self.said.insert(text) {
+            self.waiting.push(text);
+        }
+        Ok(())
+    }
+
+    /// The texts of warnings, each once.
     pub fn take_warnings(&mut self) -> Vec<Id> {
         let accounts = self.address_spaces.accounts().into_iter().chain(self.code.accounts());
-        accounts.chain([self.texts.account()]).filter_map(Account::take_warning).collect()
+        let accounts = accounts.chain(self.stacks.accounts());
+        let reached = accounts.chain([self.texts.account()]).filter_map(Account::take_warning);
+        std::mem::take(&mut self.waiting).into_iter().chain(reached).collect()
     }
 
     /// The kernel's functions by name, and where its parts of the address space are.
@@ -101,6 +128,41 @@ impl Interned {
         let address_space = process.address_space;
         if self.address_spaces.set_process(process)? {
             self.code.clear(address_space);
+        }
+        Ok(())
+    }
+
+    /// A file that processes map; `false` if it is no ELF file.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn file(&mut self, key: FileKey, path: String, elf: &[u8]) -> Result<bool, WriteError> {
+        self.programs.file(&mut self.code, key, path, elf)
+    }
+
+    /// What a process maps.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn maps(&mut self, space: &Space<'_, GuestMemory>, maps: &Maps) -> Result<(), WriteError> {
+        match self.stacks.address_space_of(space, maps.pid) {
+            Some(address_space) if address_space != 0 => {
+                self.programs.maps(&mut self.code, address_space, maps)?;
+            }
+            None if !self.stacks.knows_tasks() => self.warn(
+                "the guest's kernel doesn't say which address space is whose: functions of programs have no names",
+            )?,
+            // Of a process that is gone, or a thread of the kernel.
+            _ => {}
+        }
+        if maps.state == State::Ends {
+            self.programs.ended(&mut self.code, maps.pid);
+        }
+        if maps.state == State::LetGo {
+            self.warn(&format!(
+                "process {} is traced by another one: what it starts and loads from here on may lack names",
+                maps.pid
+            ))?;
         }
         Ok(())
     }

@@ -63,16 +63,6 @@ impl KernelSymbols {
         Self { symbols }
     }
 
-    /// Whether they are Linux's.
-    pub fn are_linux(&self) -> bool {
-        self.address("init_task").is_some()
-    }
-
-    /// The addresses of all symbols of this name.
-    pub fn addresses(&self, name: &str) -> Vec<u64> {
-        self.symbols.iter().filter(|(.., known)| known == name).map(|(address, ..)| *address).collect()
-    }
-
     /// Start and end of each function.
     pub fn functions(&self) -> Vec<(u64, u64)> {
         self.ranges().map(|(start, end, _)| (start, end)).collect()
@@ -95,8 +85,12 @@ impl KernelSymbols {
 }
 
 impl Symbols for KernelSymbols {
-    fn address(&self, name: &str) -> Option<u64> {
-        self.symbols.iter().find(|(.., known)| known == name).map(|(address, ..)| *address)
+    fn addresses(&self, name: &str) -> Vec<u64> {
+        self.symbols.iter().filter(|(.., known)| known == name).map(|(address, ..)| *address).collect()
+    }
+
+    fn each_function(&self, each: &mut dyn FnMut(Range<u64>, &str)) {
+        self.ranges().for_each(|(start, end, name)| each(start..end, name));
     }
 }
 

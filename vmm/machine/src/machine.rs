@@ -16,7 +16,7 @@ use crate::chipset::{Chipset, ExitStatus, Items};
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::host::{self, HostError};
-use crate::interned::Interned;
+use crate::interned::{Interned, StackDepth};
 use crate::memory::GuestMemory;
 use crate::observer::Observer;
 use crate::placement::{Asking, NoRoom, Placement};
@@ -55,6 +55,10 @@ pub struct Config {
     pub trace_options: WriteOptions,
     /// Programs run in the guest that don't announce their mappings.
     pub foreign_programs: bool,
+    /// How much of call stacks is recorded.
+    pub stacks: StackDepth,
+    /// Where what it takes to follow one deep stack is written to, for benchmarks and tests.
+    pub capture_stack: Option<PathBuf>,
     /// Where the serial port's output goes.
     pub console: Box<dyn Write + Send>,
     /// What to open instead of `/dev/kvm`.
@@ -79,6 +83,8 @@ impl Config {
             trace: trace.into(),
             trace_options: WriteOptions::default(),
             foreign_programs: false,
+            stacks: StackDepth::Full,
+            capture_stack: None,
             console: Box::new(std::io::sink()),
             kvm: None,
         }
@@ -180,8 +186,9 @@ pub fn start_observed<O: Observer>(
     if config.firmware {
         dispatcher.run_firmware(&placement, &mut writer.lane(None))?;
     }
-    let mut interned = Interned::new(&writer);
-    let image = definition::Image { name: config.kernel_name, address_space: None };
+    let mut interned = Interned::new(&writer, config.stacks);
+    *interned.stacks.capture_to() = config.capture_stack;
+    let image = definition::Image::new(config.kernel_name, None);
     interned.code.kernel(image, &config.kernel).map_err(HostError::from)?;
     for module in &config.modules {
         interned.code.take_files(&module.content);

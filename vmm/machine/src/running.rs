@@ -17,7 +17,7 @@ use self::requests::RequestThread;
 use crate::host::HostError;
 use crate::observer::Observer;
 use crate::platform::KvmPlatform;
-use crate::shared::Shared;
+use crate::shared::{Shared, StackCount};
 use crate::stop::{Place, Stop};
 use crate::threads::{self, Job, Relay, caught, kick, spawn};
 use crate::vcpu::Vcpu;
@@ -136,6 +136,11 @@ impl Running {
     /// What the guest prints, on its way.
     pub fn console(&self) -> Relay {
         self.console.clone()
+    }
+
+    /// How many call stacks were taken by vCPUs that have left.
+    pub fn stacks(&self) -> StackCount {
+        *self.shared.stacks()
     }
 
     /// Stops every vCPU; where each of them was. One that is missing didn't leave in time.

@@ -11,6 +11,7 @@ pub use guest::{BootModuleChoice, Defaults, Guest, GuestError};
 
 use crate::host::HostError;
 use crate::running::Running;
+use crate::shared::StackCount;
 use crate::stop::{Place, Stop};
 
 /// How often is asked whether somebody wants it to stop.
@@ -23,6 +24,8 @@ pub struct Ended {
     pub stop: Stop,
     /// Where the vCPUs were; one that is missing didn't leave.
     pub places: Vec<Place>,
+    /// How many call stacks were taken.
+    pub stacks: StackCount,
     /// Whether the trace is complete.
     pub finished: Result<(), HostError>,
 }
@@ -40,6 +43,7 @@ pub fn attend(mut running: Running, limit: Instant, mut interrupted: impl FnMut(
         }
     };
     let places = running.halt();
+    let stacks = running.stacks();
     let finished = running.finish(stop.end());
-    Ended { stop, places, finished }
+    Ended { stop, places, stacks, finished }
 }

@@ -14,6 +14,22 @@ use crate::memory::GuestMemory;
 use crate::platform::KvmPlatform;
 use crate::threads::{Relay, Requests, Sleepers};
 
+/// How many call stacks were taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StackCount {
+    /// All of them.
+    pub taken: u64,
+    /// Of those, the ones that a vCPU had at hand from before.
+    pub at_hand: u64,
+}
+
+impl StackCount {
+    /// The part that was at hand in percent, if any was taken.
+    pub fn percent_at_hand(&self) -> Option<f64> {
+        (self.taken > 0).then(|| 100.0 * self.at_hand as f64 / self.taken as f64)
+    }
+}
+
 /// What all threads of a machine share.
 pub struct Shared {
     /// Functions and the ways to them.
@@ -30,6 +46,8 @@ pub struct Shared {
     pub interned: SharedInterned,
     /// What answers at fixed ports.
     pub chipset: Chipset,
+    /// How many call stacks vCPUs that have left took.
+    stacks: Mutex<StackCount>,
     console: Mutex<Console<Relay>>,
     stopping: AtomicBool,
 }
@@ -53,6 +71,7 @@ impl Shared {
             sleepers: Sleepers::new(cpus),
             interned: SharedInterned::new(interned),
             chipset,
+            stacks: Mutex::default(),
             console: Mutex::new(console),
             stopping: AtomicBool::new(false),
         }
@@ -78,6 +97,11 @@ impl Shared {
     pub fn record_warnings(&self, lane: &mut Lane, vcpu: u8) -> Result<(), WriteError> {
         let warnings = self.interned.lock().take_warnings();
         warnings.into_iter().try_for_each(|text| self.record(lane, vcpu, EventKind::Warning { text }))
+    }
+
+    /// How many call stacks were taken by vCPUs that have left.
+    pub fn stacks(&self) -> MutexGuard<'_, StackCount> {
+        lock(&self.stacks)
     }
 
     /// Asks every vCPU to leave at its next exit.

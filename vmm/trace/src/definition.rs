@@ -24,9 +24,11 @@ pub enum Definition {
     Instruction(Instruction),
     /// A mapping of device memory into an address space.
     Mapping(Mapping),
-    /// An executable with symbols; the file itself follows as a blob: an ELF file, or lines of address,
+    /// An executable with symbols. Unless a file is named, that follows as a blob: an ELF file, or lines of address,
     /// size and name for a kernel that has none.
     Image(Image),
+    /// A file that programs map; its content follows as a blob.
+    File(File),
     /// A process and its address space.
     Process(Process),
     /// A call stack: for whom code ran, and by which calls.
@@ -147,6 +149,11 @@ impl Walk {
     pub fn virtual_address(&self, address: u64) -> u64 {
         self.page | address & self.page_size.wrapping_sub(1)
     }
+
+    /// Whether the page is a program's: ring 3 may use it, and it lies in the lower half, that is no kernel's.
+    pub fn in_program(&self) -> bool {
+        self.user && self.page >> 63 == 0
+    }
 }
 
 /// A memory type, as x86 names it; Intel SDM volume 3, section "Memory Cache Control".
@@ -202,12 +209,18 @@ impl fmt::Display for MemoryType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Path {
-    /// `ioremap`.
+    /// `ioremap`, and what asks it for no more than uncached pages.
     Ioremap,
+    /// `ioremap_wc`.
+    IoremapWc,
     /// A driver's `mmap` file operation.
     Mmap,
     /// `mmap` of a sysfs `resourceN` file.
     Sysfs,
+    /// `mmap` of a sysfs `resourceN_wc` file.
+    SysfsWc,
+    /// `mmap` of a UIO device's file.
+    Uio,
     /// `mmap` of `/dev/mem`.
     DevMem,
     /// The kernel's linear mapping of physical memory.
@@ -217,12 +230,28 @@ pub enum Path {
 }
 
 impl Path {
+    /// All of them.
+    pub const ALL: [Path; 9] = [
+        Path::Ioremap,
+        Path::IoremapWc,
+        Path::Mmap,
+        Path::Sysfs,
+        Path::SysfsWc,
+        Path::Uio,
+        Path::DevMem,
+        Path::DirectMap,
+        Path::Unknown,
+    ];
+
     /// In one word.
     pub const fn name(self) -> &'static str {
         match self {
             Path::Ioremap => "ioremap",
+            Path::IoremapWc => "ioremap_wc",
             Path::Mmap => "mmap",
             Path::Sysfs => "sysfs",
+            Path::SysfsWc => "sysfs_wc",
+            Path::Uio => "uio",
             Path::DevMem => "/dev/mem",
             Path::DirectMap => "direct",
             Path::Unknown => "unknown",
@@ -260,19 +289,23 @@ fn sixty_four() -> u8 {
     64
 }
 
-/// A mapping that the guest announced.
+/// A mapping that the guest announced, or that was read from what its kernel says of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
     /// What made it.
     pub path: Path,
     /// Virtual address of its first byte.
     pub virtual_address: u64,
-    /// Bus address of its first byte.
+    /// Bus address of its first byte; 0 if it isn't known, for one that was not announced.
     pub physical_address: u64,
     /// Length in bytes.
     pub length: u64,
     /// The address space that it is in: a CR3; `None` for the kernel's part, that all share.
     pub address_space: Option<u64>,
+    /// The guest announced it. Of one that it didn't no event tells when it came or went, and it may be defined after
+    /// accesses that went through it.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub announced: bool,
     /// Filled on first touch.
     pub on_fault: bool,
     /// Who asked for it.
@@ -280,6 +313,23 @@ pub struct Mapping {
     /// The call that made it.
     pub call: String,
 }
+
+impl Mapping {
+    /// Whether the page that a walk leads to is in it.
+    pub fn holds(&self, walk: &Walk) -> bool {
+        let same = |space: u64| (space ^ walk.cr3) & ADDRESS_SPACE == 0;
+        self.address_space.is_none_or(same)
+            && walk.page < self.virtual_address.saturating_add(self.length)
+            && self.virtual_address < walk.page.saturating_add(walk.page_size)
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// CR3 without its flags and the process-context identifier.
+const ADDRESS_SPACE: u64 = 0x000f_ffff_ffff_f000;
 
 /// A process, or one of its threads, as the guest announced it or as its kernel's memory says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -366,4 +416,24 @@ pub struct Image {
     pub name: String,
     /// The address space that it is in: a CR3; `None` for the kernel's part, that all share.
     pub address_space: Option<u64>,
+    /// The definition of the file that is mapped there; `None` if that is this definition's own blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Id>,
+    /// What is to be added to the file's addresses, modulo 2^64.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bias: u64,
+}
+
+impl Image {
+    /// One at the addresses that its own blob says.
+    pub fn new(name: impl Into<String>, address_space: Option<u64>) -> Self {
+        Self { name: name.into(), address_space, file: None, bias: 0 }
+    }
+}
+
+/// A file that programs map: an executable or a shared library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its path in the guest.
+    pub path: String,
 }

@@ -1,6 +1,7 @@
 //! A guest without a vCPU for tests: memory in which virtual addresses are physical, and types of a kernel's.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use barscope_x86::{PhysicalMemory, Registers};
 
@@ -39,8 +40,21 @@ pub fn registers() -> Registers {
 }
 
 impl Symbols for HashMap<&str, u64> {
-    fn address(&self, name: &str) -> Option<u64> {
-        self.get(name).copied()
+    fn addresses(&self, name: &str) -> Vec<u64> {
+        self.get(name).copied().into_iter().collect()
+    }
+
+    fn each_function(&self, each: &mut dyn FnMut(Range<u64>, &str)) {
+        self.iter().for_each(|(name, address)| each(*address..*address + 0x100, name));
+    }
+}
+
+/// Writes a table: the places of its code, and its entries.
+pub fn orc_table(memory: &mut Memory, (places, entries): (u64, u64), table: &[(u64, [u8; 6])]) {
+    for (index, (code, entry)) in (0..).zip(table) {
+        let at = places + index * 4;
+        memory.put(at, &(code.wrapping_sub(at) as u32).to_le_bytes());
+        memory.put(entries + index * 6, entry);
     }
 }
 

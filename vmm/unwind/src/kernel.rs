@@ -1,8 +1,14 @@
 //! What there is to know of a guest's kernel before its stacks and tasks can be read.
 
+use std::ops::Range;
+
 use barscope_x86::PhysicalMemory;
+use serde::{Deserialize, Serialize};
 
 use crate::btf::Btf;
+use crate::entries::Entries;
+use crate::modules::Modules;
+use crate::orc::{Layout, Table};
 use crate::space::Space;
 use crate::task::Tasks;
 use crate::{Symbols, Untold};
@@ -15,6 +21,19 @@ const MOST_TYPES: u64 = 64 << 20;
 pub struct Kernel {
     /// Its tasks.
     pub tasks: Tasks,
+    /// Its unwind tables, or why there are none.
+    pub tables: Result<KernelTables, Untold>,
+}
+
+/// The unwind tables of a guest's kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelTables {
+    pub(crate) layout: Layout,
+    /// That of the kernel itself, and where its code is.
+    pub(crate) own: Table,
+    pub(crate) code: Range<u64>,
+    pub(crate) modules: Modules,
+    pub(crate) entries: Entries,
 }
 
 impl Kernel {
@@ -25,7 +44,22 @@ impl Kernel {
     pub fn read<M: PhysicalMemory>(space: &Space<'_, M>, symbols: &impl Symbols) -> Result<Self, Untold> {
         let types = types(space, symbols)?;
         let btf = Btf::parse(&types)?;
-        Ok(Self { tasks: Tasks::new(symbols, &btf)? })
+        Ok(Self { tasks: Tasks::new(symbols, &btf)?, tables: KernelTables::new(symbols, &btf) })
+    }
+}
+
+impl KernelTables {
+    fn new(symbols: &impl Symbols, btf: &Btf<'_>) -> Result<Self, Untold> {
+        let symbol = |name| symbols.address(name).ok_or(Untold::Symbol(name));
+        let places = (symbol("__start_orc_unwind_ip")?, symbol("__stop_orc_unwind_ip")?);
+        let entries = (symbol("__start_orc_unwind")?, symbol("__stop_orc_unwind")?);
+        Ok(Self {
+            layout: Layout::new(btf).ok_or(Untold::Layout)?,
+            own: Table::between(places, entries).ok_or(Untold::Layout)?,
+            code: symbol("_stext")?..symbol("_einittext")?,
+            modules: Modules::new(symbols, btf)?,
+            entries: Entries::new(symbols),
+        })
     }
 }
 

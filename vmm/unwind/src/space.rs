@@ -42,6 +42,13 @@ impl<'a, M: PhysicalMemory> Space<'a, M> {
         Some(found | (address & 0xfff))
     }
 
+    /// Whether ring 3 may execute code at virtual `address`.
+    pub fn is_program_code(&self, address: u64) -> bool {
+        const NO_EXECUTE: u64 = 1 << 63;
+        let walk = walk(self.memory, self.registers, address);
+        walk.is_some_and(|walk| walk.user() && walk.entries().iter().all(|entry| entry & NO_EXECUTE == 0))
+    }
+
     /// Fills `data` from virtual `address`; whether all of it is there.
     pub fn read(&self, address: u64, mut data: &mut [u8]) -> bool {
         let mut at = address;

@@ -1,6 +1,7 @@
 //! Tasks of the guest's kernel: which one a CPU has at work, and which address space is whose.
 
 use barscope_x86::PhysicalMemory;
+use serde::{Deserialize, Serialize};
 
 use crate::btf::Btf;
 use crate::space::Space;
@@ -35,7 +36,7 @@ impl Task {
 }
 
 /// Where a kernel keeps its tasks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tasks {
     /// Address of the pointer to the current task, less a CPU's per-CPU base.
     current: u64,
@@ -132,10 +133,18 @@ impl Tasks {
         None
     }
 
-    /// Virtual addresses of 8 bytes each that together say who a task is.
-    pub fn identity(&self, address: u64) -> [u64; 5] {
-        [self.process, self.thread, self.mm, self.name, self.name + 8]
-            .map(|offset| address.wrapping_add(offset))
+    /// The task that the vCPU with this number has at work, with the words that say so: addresses and what they hold.
+    pub fn running<M: PhysicalMemory>(
+        &self,
+        space: &Space<'_, M>,
+        vcpu: u8,
+    ) -> Option<(Task, Vec<(u64, u64)>)> {
+        let current = self.current(space, vcpu)?;
+        let task = space.word(current)?;
+        let words = [self.process, self.thread, self.mm, self.name, self.name + 8];
+        let words = words.map(|offset| task.wrapping_add(offset));
+        let held = [current].into_iter().chain(words).map(|at| Some((at, space.word(at)?)));
+        Some((self.at(space, task)?, held.collect::<Option<_>>()?))
     }
 
     /// Physical address of the top-level page table of an `mm_struct`.

@@ -1,6 +1,7 @@
 //! A vCPU's registers at an exit.
 
 use iced_x86::Register;
+use serde::{Deserialize, Serialize};
 
 /// EFER.LMA: the vCPU is in long mode.
 const EFER_LMA: u64 = 1 << 10;
@@ -12,7 +13,7 @@ const CR4_LA57: u64 = 1 << 12;
 const RFLAGS_IF: u64 = 1 << 9;
 
 /// A segment register, as far as addresses and privilege depend on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// Linear address of its first byte.
     pub base: u64,
@@ -26,7 +27,7 @@ pub struct Segment {
 
 /// General and system registers at an exit.
 #[expect(missing_docs, reason = "they are called as the manual calls them")]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registers {
     pub rax: u64,
     pub rbx: u64,

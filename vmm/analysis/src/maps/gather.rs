@@ -150,7 +150,9 @@ impl Maps {
             }
             return None;
         };
-        let address_space = walk.user.then_some(walk.cr3);
+        // A page of the upper half is the kernel's when the kernel uses it, whatever its entries allow.
+        let user = walk.in_program() || (walk.user && access.cpl == 3);
+        let address_space = user.then_some(walk.cr3);
         let physical = gpa & !walk.page_size.wrapping_sub(1);
         let key = match walk.mapping.filter(|_| access.mapping().is_some()) {
             Some(id) => Key::Announced(id),
@@ -170,14 +172,23 @@ impl Maps {
             led_there.or_else(|| (0..self.resources.len()).rev().find(was_there))
         });
         let at = self.place(key, target, || match (access.mapping(), key) {
-            (Some(mapping), Key::Announced(id)) => MappingUse::announced(id, mapping, None),
+            (Some(mapping), Key::Announced(id)) => {
+                let known = MappingUse::announced(id, mapping, None);
+                // Nobody told where it leads, but this page shows it.
+                let first = physical.wrapping_sub(walk.page.wrapping_sub(mapping.virtual_address));
+                MappingUse {
+                    physical_address: if mapping.announced { known.physical_address } else { first },
+                    ..known
+                }
+            }
             _ => MappingUse {
                 path: walk.path,
-                user: walk.user,
+                user,
                 address_space,
                 virtual_address: walk.page,
                 physical_address: physical,
                 length: walk.page_size,
+                who: whose(access),
                 ..MappingUse::unknown()
             },
         });
@@ -295,5 +306,13 @@ impl Maps {
             Some(index) => &mut self.resources[index].mappings[row],
             None => &mut self.elsewhere[row],
         }
+    }
+}
+
+/// The process that a program's access was made for, if it is known.
+fn whose(access: AccessView<'_>) -> String {
+    match access.process() {
+        Some(process) if access.cpl == 3 => format!("{} {}", process.name, process.pid),
+        _ => String::new(),
     }
 }

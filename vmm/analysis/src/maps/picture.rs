@@ -98,14 +98,15 @@ fn items(alike: &[&MappingUse]) -> Vec<String> {
     let types = types.map(|types| format!("  {types}")).unwrap_or_default();
     let mut items = vec![format!("{:016x}{types}", alike[0].virtual_address)];
     let mut who: Vec<&str> = Vec::new();
-    for row in alike.iter().filter(|row| row.made.is_some()) {
+    let told = |row: &&&MappingUse| row.made.is_some() || (!row.announced && !row.who.is_empty());
+    for row in alike.iter().filter(told) {
         if !who.contains(&row.who.as_str()) {
             who.push(&row.who);
         }
     }
     if let Some((first, others)) = who.split_first() {
         let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
-        let made = alike.iter().filter(|row| row.made.is_some()).count();
+        let made = alike.iter().filter(told).count();
         let times = if made > who.len() { format!(" {made} times") } else { String::new() };
         items.push(format!("by {first}{others}{times}"));
     }

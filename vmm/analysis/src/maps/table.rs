@@ -155,7 +155,11 @@ fn numbers(row: &MappingUse) -> [String; 6] {
 }
 
 fn remarks(row: &MappingUse) -> Vec<String> {
-    let mut remarks = vec![if row.announced { row.who.clone() } else { "inferred".to_owned() }];
+    let mut remarks = match (row.announced, row.who.as_str()) {
+        (true, who) => vec![who.to_owned()],
+        (false, "") => vec!["inferred".to_owned()],
+        (false, who) => vec!["inferred".to_owned(), who.to_owned()],
+    };
     if row.on_fault {
         remarks.push("on first touch".to_owned());
     }

@@ -331,6 +331,7 @@ fn a_page_fault_at_an_address_of_two_programs_is_neithers() {
         physical_address: BAR0,
         length: 4096,
         address_space: Some(0x9000),
+        announced: true,
         on_fault: true,
         who: "user 2".into(),
         call: "mmap(lab, 4096, offset 0)".into(),

@@ -10,12 +10,14 @@ use super::histogram::bucket_of;
 use super::interrupts::Lines;
 use super::places::Places;
 use super::polling::{Finder, Loop, LoopEnd, Run};
+use super::processes::Processes;
 use super::sites::Sites;
 use super::windows::Follower;
 use super::{Accesses, Device, Histogram, PathName, Stats, Vcpu};
+use crate::code::Codes;
 use crate::coverage::Coverage;
 use crate::interrupts::{DEEPEST, Innermost, Raised, Tracker};
-use crate::view::describe_value;
+use crate::view::{self, describe_value};
 
 /// Counts the events of one trace, in their order.
 #[derive(Default)]
@@ -24,10 +26,12 @@ pub struct Collector {
     instructions: u64,
     coverage: Coverage,
     places: Places,
-    paths: [Accesses; PATHS.len()],
+    paths: [Accesses; ROWS],
     /// By the id of the walk's definition.
     walks: Vec<Option<u8>>,
+    codes: Codes,
     sites: Sites,
+    processes: Processes,
     /// By the vCPU's index plus one; 0 for none.
     vcpus: Vec<VcpuState>,
     busy: BTreeMap<Id, Histogram>,
@@ -57,36 +61,23 @@ struct Handler {
     run: Option<Run>,
 }
 
-/// Paths to count by: those that a walk may have, inferred or announced, and those without a walk.
-const PATHS: [&str; 14] = [
-    "ioremap?",
-    "ioremap",
-    "mmap?",
-    "mmap",
-    "sysfs?",
-    "sysfs",
-    "/dev/mem?",
-    "/dev/mem",
-    "direct?",
-    "direct",
-    "unknown?",
-    "unknown",
-    "port",
-    "no page walk",
-];
-const PORT: usize = 12;
-const NO_WALK: usize = 13;
+/// Rows to count paths by: each that a walk may have, inferred and announced, and those without a walk.
+const ROWS: usize = 2 * Path::ALL.len() + 2;
+const PORT: usize = ROWS - 2;
+const NO_WALK: usize = ROWS - 1;
 
 fn path_index(path: Path, announced: bool) -> u8 {
-    let path = match path {
-        Path::Ioremap => 0,
-        Path::Mmap => 2,
-        Path::Sysfs => 4,
-        Path::DevMem => 6,
-        Path::DirectMap => 8,
-        Path::Unknown => 10,
-    };
-    path + u8::from(announced)
+    let at = Path::ALL.iter().position(|known| *known == path).unwrap_or_default();
+    2 * at as u8 + u8::from(announced)
+}
+
+/// What a row is called.
+fn path_name(row: usize) -> String {
+    match row {
+        PORT => "port".to_owned(),
+        NO_WALK => "no page walk".to_owned(),
+        _ => format!("{}{}", Path::ALL[row / 2], if row % 2 == 0 { "?" } else { "" }),
+    }
 }
 
 /// The element at `at`, which is made if it isn't there.
@@ -101,7 +92,11 @@ impl Collector {
     /// Counts an event.
     pub fn add(&mut self, definitions: &Definitions, event: &Event) {
         self.records += 1;
-        self.handlers.add(event);
+        let callers = match event.kind {
+            EventKind::Access(access) => self.codes.callers(definitions, access.stack),
+            _ => None,
+        };
+        self.handlers.add(definitions, event, callers.as_deref());
         self.end_handlers(event.vcpu);
         match event.kind {
             EventKind::Access(ref access) => self.access(definitions, event, access),
@@ -159,8 +154,9 @@ impl Collector {
         }
         let path = self.path(definitions, access);
         self.paths[path].add(access, bucket);
-        let site = self.sites.of(definitions, access.instruction);
+        let site = self.sites.of(definitions, &mut self.codes, access);
         self.sites.accesses(site).add(access, bucket);
+        self.processes.accesses(definitions, &mut self.codes, access).add(access, bucket);
 
         let state = vcpu(&mut self.vcpus, event.vcpu);
         state.accesses.add(access, bucket);
@@ -176,7 +172,13 @@ impl Collector {
                     }
                     &mut handler.run
                 }
-                None => &mut state.run,
+                None => {
+                    let answer = self.handlers.answer();
+                    if let Some(raised) = answer.to.filter(|_| answer.certain && answer.first) {
+                        self.interrupts.answered(&raised, event);
+                    }
+                    &mut state.run
+                }
             };
             self.polling.add(run, event, access, site);
         }
@@ -190,7 +192,7 @@ impl Collector {
         if let Some(Some(path)) = self.walks.get(access.walk as usize) {
             return usize::from(*path);
         }
-        let Some(walk) = definitions.walk(access.walk) else { return NO_WALK };
+        let Some(walk) = view::walk(definitions, access.walk) else { return NO_WALK };
         let path = path_index(walk.path, walk.announced);
         *slot(&mut self.walks, access.walk as usize) = Some(path);
         usize::from(path)
@@ -217,9 +219,9 @@ impl Collector {
                 *stats.vcpus.row(Vcpu { vcpu }) = state.accesses;
             }
         }
-        for (name, accesses) in PATHS.iter().zip(self.paths) {
+        for (row, accesses) in self.paths.into_iter().enumerate() {
             if accesses.count() > 0 {
-                *stats.paths.row(PathName { path: (*name).to_owned() }) = accesses;
+                *stats.paths.row(PathName { path: path_name(row) }) = accesses;
             }
         }
         let device = |id| match definitions.function(id) {
@@ -251,6 +253,7 @@ impl Collector {
             }
         });
         stats.functions = self.sites.finish();
+        stats.processes = self.processes.finish();
         for row in self.places.rows {
             if row.accesses.count() > 0 {
                 stats.registers.row(row.key).merge(&row.accesses);

@@ -29,6 +29,11 @@ pub(super) fn render(stats: &Stats, width: usize, top: usize, color: bool) -> St
     by_register(&mut page, stats, top);
     accesses(&mut page, "by path", &stats.paths, |path| path.path.clone(), top);
     accesses(&mut page, "by function", &stats.functions, |function| function.function.clone(), top);
+    let process = |process: &super::ProcessName| match (&process.command, process.pid) {
+        (Some(command), Some(pid)) => format!("{command} {pid}"),
+        _ => "no known process".to_owned(),
+    };
+    accesses(&mut page, "by process", &stats.processes, process, top);
     let vcpu = |vcpu: &super::Vcpu| match vcpu.vcpu {
         Some(index) => format!("vCPU {index}"),
         None => "gathered by KVM".to_owned(),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
-use barscope_vmm::ExitStatus;
-use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
+use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, BootModuleChoice, Defaults};
+use barscope_vmm::{ExitStatus, StackDepth};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
@@ -103,13 +103,27 @@ pub struct Run {
     #[arg(long, value_name = "AS", default_value = "qemu", hide_possible_values = true, value_parser = exit_status())]
     pub exit_status: ExitStatus,
 
-    /// Load this kernel module instead of the driver for lab, with --guest linux; may be repeated
+    /// Load this kernel module (.ko, .ko.xz, .ko.zst, .ko.gz) instead of the driver for lab, and before it those that it
+    /// needs, with --guest linux; may be repeated
     #[arg(long = "module", value_name = "FILE[ PARAMETERS]")]
     pub modules: Vec<ModuleChoice>,
 
-    /// Run this program instead of scenarios, with --guest linux; may be repeated
+    /// Run this program or script instead of scenarios, with --guest linux; words are quoted as for a shell; may be
+    /// repeated
     #[arg(long = "program", value_name = "FILE[ ARGUMENTS]", conflicts_with = "scenarios")]
     pub programs: Vec<ProgramChoice>,
+
+    /// Take this file into the guest, to the same path or to DST, with --guest linux; may be repeated
+    #[arg(long = "file", value_name = "SRC[:DST]")]
+    pub files: Vec<FileChoice>,
+
+    /// Take what this folder holds into the guest, to DST, with --guest linux; may be repeated
+    #[arg(long = "dir", value_name = "SRC:DST")]
+    pub folders: Vec<FolderChoice>,
+
+    /// Leave programs alone, with --guest linux: functions and lines of their code stay unknown
+    #[arg(long, requires = "programs")]
+    pub no_trace_programs: bool,
 
     /// Where to write the guest's console, with --guest linux
     #[arg(long, value_name = "FILE", default_value = "barscope.console")]
@@ -118,6 +132,14 @@ pub struct Run {
     /// The clock that devices see; virtual for the test kernel, host for others
     #[arg(long, value_parser = clock())]
     pub clock: Option<Clock>,
+
+    /// How much of each access's call stack to record, where the guest's kernel says how to follow it, as Linux does
+    #[arg(long, value_name = "DEPTH", default_value = "full", value_parser = stacks())]
+    pub stacks: StackDepth,
+
+    /// Write down what it takes to follow one deep call stack, for `bench` and tests
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub capture_stack: Option<PathBuf>,
 
     /// Add a device; may be repeated
     #[arg(long = "device", value_name = "NAME[,bdf=BB:DD.F][,OPTION=VALUE]", value_parser = no_device)]
@@ -130,6 +152,10 @@ pub struct Run {
     /// Run in a virtual machine with an emulated AMD-V processor: no usable KVM is needed here
     #[arg(long, conflicts_with = "kvm")]
     pub nested: bool,
+
+    /// The kernel of that machine, by its version: `barscope kernel` names those that are here
+    #[arg(long, value_name = "VERSION", requires = "nested")]
+    pub nested_kernel: Option<String>,
 
     /// Open this instead of /dev/kvm
     #[arg(long, value_name = "FILE", hide = true)]
@@ -163,6 +189,9 @@ impl Run {
             modules: self.modules.clone(),
             programs: self.programs.clone(),
             scenarios: self.scenarios.clone(),
+            files: self.files.clone(),
+            folders: self.folders.clone(),
+            untraced: self.no_trace_programs,
         }
     }
 
@@ -209,7 +238,13 @@ impl Run {
     /// Those that are written.
     pub fn outputs(&self) -> Vec<&Path> {
         let console = (self.guest == Guest::Linux).then_some(&self.console);
-        [&self.trace].into_iter().chain(&self.junit).chain(console).map(PathBuf::as_path).collect()
+        [&self.trace]
+            .into_iter()
+            .chain(&self.junit)
+            .chain(&self.capture_stack)
+            .chain(console)
+            .map(PathBuf::as_path)
+            .collect()
     }
 }
 
@@ -278,6 +313,14 @@ fn exit_status() -> impl TypedValueParser<Value = ExitStatus> {
     ];
     PossibleValuesParser::new(readings)
         .map(|name| if name == KVM_UNIT_TESTS { ExitStatus::KvmUnitTests } else { ExitStatus::Qemu })
+}
+
+fn stacks() -> impl TypedValueParser<Value = StackDepth> {
+    let depths = StackDepth::ALL.map(|depth| PossibleValue::new(depth.name()).help(depth.about()));
+    PossibleValuesParser::new(depths).map(|name| {
+        let named = StackDepth::ALL.into_iter().find(|depth| depth.name() == name);
+        named.unwrap_or(StackDepth::Full)
+    })
 }
 
 /// A size in bytes, with K, M or G for its unit.

@@ -88,6 +88,7 @@ impl<'a> Guest<'a> {
                 physical_address: BAR0,
                 length: 4096,
                 address_space: user.then_some(0x5000),
+                announced: true,
                 on_fault: false,
                 who: "driver".into(),
                 call: "call".into(),

@@ -46,6 +46,8 @@ pub struct Origin {
     pub read_modify_write: bool,
     /// KVM gathered it: nobody knows who made it.
     pub coalesced: bool,
+    /// The call stack's definition, 0 if none was taken.
+    pub stack: Id,
 }
 
 /// What an access came to.
@@ -137,7 +139,7 @@ impl<P: Platform> Dispatcher<P> {
             instance: access.origin.instance,
             fragment: access.origin.fragment,
             service_ns: answer.service_ns,
-            stack: 0,
+            stack: access.origin.stack,
             pat: access.origin.pat,
             memory_type: access.origin.effective,
         });

@@ -11,6 +11,9 @@ use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::shared::Shared;
 use crate::threads::Reading;
 
+/// A symbol that only Linux has.
+const LINUX: &str = "init_task";
+
 /// Reads names and takes them in. `registers` are those of the vCPU that told them.
 ///
 /// # Errors
@@ -24,6 +27,14 @@ pub fn read(shared: &Shared, registers: &Registers, bulk: Bulk) -> Reading {
         }
         Bulk::Symbols(lines) => {
             symbols(shared, registers, &lines)?;
+            Ok(())
+        }
+        Bulk::File { key, path, elf } => {
+            let taken = shared.interned.lock().file(key, path.clone(), &elf)?;
+            if taken { Ok(()) } else { Err(BadRequest::Image(path)) }
+        }
+        Bulk::Maps(maps) => {
+            shared.interned.lock().maps(&Space::new(&shared.memory, registers), &maps)?;
             Ok(())
         }
         Bulk::Module { name, elf, sections } => module(shared, registers, name, elf, &sections)?,
@@ -44,12 +55,12 @@ fn symbols(shared: &Shared, registers: &Registers, lines: &[u8]) -> Result<(), H
         (read == bytes.len()).then(|| u64::from_le_bytes(bytes))
     };
     let spaces = Spaces::of_linux(variable("page_offset_base"), variable("vmalloc_base"));
-    let layout = Kernel::read(&Space::new(&shared.memory, registers), &kernel);
+    let known = Kernel::read(&Space::new(&shared.memory, registers), &kernel);
     let mut interned = shared.interned.lock();
-    match layout {
-        Ok(layout) => interned.stacks.set_kernel(layout),
-        Err(untold) if kernel.are_linux() => log::info!("no call stacks: {untold}"),
-        Err(_) => {}
+    let untold = known.and_then(|known| interned.stacks.set_kernel(known)).err();
+    // Other kernels have nothing to be read there.
+    if let Some(untold) = untold.filter(|_| kernel.address(LINUX).is_some()) {
+        interned.warn(&format!("no call stacks in the kernel: {untold}"))?;
     }
     Ok(interned.kernel_symbols(&kernel, spaces)?)
 }

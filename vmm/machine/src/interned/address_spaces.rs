@@ -161,18 +161,22 @@ impl AddressSpaces {
                 && walk.page < mapping.virtual_address.saturating_add(mapping.length)
                 && mapping.virtual_address < walk.page.saturating_add(walk.page_size)
         };
+        let ioremap = || {
+            if pat == Some(MemoryType::WriteCombining) { Path::IoremapWc } else { Path::Ioremap }
+        };
         // The last one that was made.
         let holding = self.mappings.values().filter(|(_, mapping)| holds(mapping)).max_by_key(|(id, _)| *id);
         if let Some((id, mapping)) = holding {
             return (mapping.path, Some(*id));
         }
-        let guess = if walk.user() {
+        // What is in the upper half is the kernel's, whatever its entries allow.
+        let guess = if walk.user() && walk.page < KERNEL_HALF {
             Path::Mmap
         } else if self.spaces.ioremap.contains(&walk.page) {
-            Path::Ioremap
+            ioremap()
         } else if walk.page >= KERNEL_HALF && pat.is_some_and(|asked| asked != MemoryType::WriteBack) {
             // A kernel that chose its spaces anew and didn't say where: its memory is all cached.
-            Path::Ioremap
+            ioremap()
         } else if self.spaces.direct_map.contains(&walk.page) {
             Path::DirectMap
         } else {

@@ -1,27 +1,169 @@
-//! Call stacks as accesses refer to them.
+//! Call stacks as accesses refer to them, and whose they are.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use barscope_unwind::{Kernel, Space};
+use barscope_trace::definition::{Definition, Process, Stack};
+use barscope_trace::event::Id;
+use barscope_trace::{Capability, Knowledge, WriteError, Writer};
+use barscope_unwind::{Kernel, Space, Task, Untold};
+use rustc_hash::FxHashMap;
 
+use super::Epoch;
+use crate::budget::{Account, Kind};
 use crate::memory::GuestMemory;
 
-/// What is known of the guest's kernel.
-#[derive(Default)]
+/// How much of call stacks is recorded, of a kernel that says how to follow them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StackDepth {
+    /// All of it, into the program.
+    Full,
+    /// The innermost 8 frames: enough to leave functions that only access registers on behalf of others.
+    Caller,
+    /// Nothing.
+    Off,
+}
+
+impl StackDepth {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Caller, Self::Off];
+
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Caller => "caller",
+            Self::Off => "off",
+        }
+    }
+
+    /// For people.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Full => "From the access to the program's first function",
+            Self::Caller => "The innermost 8 frames",
+            Self::Off => "None",
+        }
+    }
+
+    /// How many frames are followed.
+    pub fn frames(self) -> usize {
+        match self {
+            Self::Full => usize::MAX,
+            Self::Caller => 8,
+            Self::Off => 0,
+        }
+    }
+}
+
+/// The stacks and their processes that are defined, and the guest's kernel that they are read by.
 pub struct Stacks {
+    writer: Writer,
+    epoch: Epoch,
+    depth: StackDepth,
+    capture_to: Option<PathBuf>,
     kernel: Option<Arc<Kernel>>,
+    stacks: FxHashMap<Stack, Id>,
+    processes: FxHashMap<Process, Id>,
+    stack_account: Account,
+    process_account: Account,
 }
 
 impl Stacks {
-    /// The guest's kernel is this.
-    pub fn set_kernel(&mut self, kernel: Kernel) {
+    /// None yet, of a kernel that is unknown.
+    pub(super) fn new(writer: Writer, epoch: Epoch, depth: StackDepth) -> Self {
+        Self {
+            writer,
+            epoch,
+            depth,
+            capture_to: None,
+            kernel: None,
+            stacks: FxHashMap::default(),
+            processes: FxHashMap::default(),
+            stack_account: Account::new(Kind::Stack),
+            process_account: Account::new(Kind::Process),
+        }
+    }
+
+    /// What is spent of the budgets.
+    pub(super) fn accounts(&mut self) -> [&mut Account; 2] {
+        [&mut self.stack_account, &mut self.process_account]
+    }
+
+    /// The guest's kernel is this: from here on stacks are taken. Why only those of programs are, if it is so.
+    pub fn set_kernel(&mut self, kernel: Kernel) -> Result<(), Untold> {
+        let mut tables = Ok(());
+        if self.depth != StackDepth::Off {
+            self.writer.know(Capability::Processes, Knowledge::Inferred);
+            tables = kernel.tables.as_ref().map(drop).map_err(Clone::clone);
+            if tables.is_ok() {
+                self.writer.know(Capability::Stacks, Knowledge::Inferred);
+            }
+        }
         self.kernel = Some(Arc::new(kernel));
+        self.epoch.advance();
+        tables
+    }
+
+    /// The file that a deep stack's memory is to be written to, once.
+    pub fn capture_to(&mut self) -> &mut Option<PathBuf> {
+        &mut self.capture_to
+    }
+
+    /// The guest's kernel, if it is known and stacks are asked for.
+    pub fn kernel(&self) -> Option<&Arc<Kernel>> {
+        self.kernel.as_ref().filter(|_| self.depth != StackDepth::Off)
+    }
+
+    /// How much of a stack is asked for.
+    pub fn depth(&self) -> StackDepth {
+        self.depth
+    }
+
+    /// Whether the guest's kernel says which tasks there are.
+    pub fn knows_tasks(&self) -> bool {
+        self.kernel.is_some()
     }
 
     /// The address space of the process with this number, as its kernel's list of tasks has it: a CR3 without flag bits; 0
     /// for a thread of the kernel. `None` if there is none, or the kernel doesn't say.
-    #[expect(dead_code, reason = "who tells the files of processes asks for it")]
     pub fn address_space_of(&self, space: &Space<'_, GuestMemory>, process: u32) -> Option<u64> {
         Some(self.kernel.as_ref()?.tasks.find(space, process)?.address_space)
+    }
+
+    /// The id of a task's process; `None` if there is no room for it.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn process(&mut self, task: &Task) -> Result<Option<Id>, WriteError> {
+        let process = Process {
+            address_space: task.address_space,
+            pid: task.process.into(),
+            thread: (task.thread != task.process).then_some(task.thread.into()),
+            name: task.name(),
+        };
+        if let Some(id) = self.processes.get(&process) {
+            return Ok(Some(*id));
+        }
+        let definition = Definition::Process(process.clone());
+        let id = self.process_account.define(&self.writer, &definition, &[])?;
+        if let Some(id) = id {
+            self.processes.insert(process, id);
+        }
+        Ok(id)
+    }
+
+    /// The id of a stack; 0 if there is no room for it.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn stack(&mut self, stack: Stack) -> Result<Id, WriteError> {
+        if let Some(id) = self.stacks.get(&stack) {
+            return Ok(*id);
+        }
+        let definition = Definition::Stack(stack.clone());
+        let Some(id) = self.stack_account.define(&self.writer, &definition, &[])? else { return Ok(0) };
+        self.stacks.insert(stack, id);
+        Ok(id)
     }
 }

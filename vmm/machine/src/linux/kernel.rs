@@ -60,6 +60,14 @@ impl Kernel {
         }
     }
 
+    /// The folder that its own modules are somewhere below.
+    pub fn modules(&self) -> &Path {
+        match self.headers.parent() {
+            Some(modules) if self.headers.ends_with("build") => modules,
+            _ => &self.headers,
+        }
+    }
+
     fn named(path: &Path) -> Result<Self, Error> {
         match version(path) {
             Ok(version) => {

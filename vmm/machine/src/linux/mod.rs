@@ -3,22 +3,25 @@
 mod choice;
 mod driver;
 mod kernel;
+mod luggage;
+mod module_files;
 mod places;
+mod script;
+mod task;
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use barscope_guests::INIT;
 
-use self::places::{Places, file_name};
-use crate::host_file::{self, KERNEL_MAX, MODULE_MAX, too_long};
+use self::luggage::Luggage;
+use self::module_files::Loaded;
+use self::task::Task;
+use crate::host_file::{KERNEL_MAX, too_long};
 use crate::initramfs::{Initramfs, PackError};
-use crate::kernel_module;
-use crate::libraries::libraries;
 
-pub use choice::{ModuleChoice, ProgramChoice};
+pub use choice::{BadChoice, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
 pub use kernel::{Kernel, KernelChoice};
 
 /// What every Linux guest is told: a console, no more of it than errors, and to reset the machine when it
@@ -88,6 +91,45 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A program is none.
+    #[error(
+        "{}: neither an ELF program nor a script, which begins with #! and the path of its interpreter", path.display()
+    )]
+    NoProgram {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The interpreter of a script isn't here.
+    #[error(
+        "{}: its interpreter {path:?} isn't here, so that it can't travel: install it, or change the script's first line",
+        script.display()
+    )]
+    NoInterpreter {
+        /// The script.
+        script: PathBuf,
+        /// The path or the name in its first line.
+        path: String,
+    },
+    /// busybox isn't here.
+    #[error(
+        "{}: needs a shell and the usual commands, which busybox is in a guest, and that isn't here: `cargo xtask \
+         setup` brings it", whom.display()
+    )]
+    NoBusybox {
+        /// What needs it.
+        whom: PathBuf,
+    },
+    /// A module needs another one.
+    #[error(
+        "{}: needs the module {missing}, which is neither named, nor beside it, nor one of the kernel's: name it \
+         with --module", module.display()
+    )]
+    NeedsModule {
+        /// The module.
+        module: PathBuf,
+        /// What it needs.
+        missing: String,
+    },
     /// A file can't be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -120,12 +162,18 @@ pub struct Choice {
     pub programs: Vec<ProgramChoice>,
     /// Scenarios to play; all of them without one.
     pub scenarios: Vec<String>,
+    /// Files that travel beside.
+    pub files: Vec<FileChoice>,
+    /// Folders that travel beside.
+    pub folders: Vec<FolderChoice>,
+    /// Leave programs alone: nothing is told of their code.
+    pub untraced: bool,
 }
 
 /// A kernel and what goes into its first file system.
 pub struct Prepared {
-    /// The kernel's file.
-    pub kernel: PathBuf,
+    /// The kernel.
+    pub kernel: Kernel,
     /// Its first file system.
     pub initramfs: Initramfs,
 }
@@ -143,7 +191,7 @@ impl Prepared {
     pub fn new(choice: &Choice) -> Result<Self, Error> {
         let kernel = Kernel::find(&choice.kernel)?;
         let initramfs = pack(choice, &kernel)?;
-        Ok(Self { kernel: kernel.image, initramfs })
+        Ok(Self { kernel, initramfs })
     }
 
     /// The first file system as an archive.
@@ -172,50 +220,44 @@ impl Prepared {
 }
 
 fn pack(choice: &Choice, kernel: &Kernel) -> Result<Initramfs, Error> {
-    let mut files = Initramfs::default();
-    let mut task = String::new();
-    let mut folders = BTreeSet::new();
-    files.console()?;
-    files.program(Path::new("/init"), INIT.to_vec())?;
-    let mut places = Places::new("/modules");
-    for ModuleChoice { file, parameters } in &choice.modules {
-        let place = places.of(file);
-        files.host_file(&place, file)?;
-        let elf =
-            host_file::read(file, MODULE_MAX).map_err(|source| PackError { path: file.clone(), source })?;
-        let name = kernel_module::name(&elf);
-        // The kernel allows no `-` there.
-        let name = name.unwrap_or_else(|| file_name(file).trim_end_matches(".ko").replace('-', "_"));
-        task += &format!("module {} {name} {parameters}\n", place.display());
+    let mut luggage = Luggage::default();
+    let mut task = Task::default();
+    luggage.files.console()?;
+    luggage.files.program(Path::new("/init"), INIT.to_vec())?;
+    let modules = module_files::take(&choice.modules, kernel.modules(), &mut luggage.files)?;
+    for Loaded { place, name, parameters } in modules {
+        task.add("module", &[&place.to_string_lossy(), &name, &parameters]);
     }
-    let mut places = Places::new("/programs");
-    for program in &choice.programs {
-        let place = places.of(&program.file);
-        files.host_file(&place, &program.file)?;
-        let found = libraries(&program.file)
-            .map_err(|source| Error::Libraries { program: program.file.clone(), source })?;
-        for library in found {
-            files.host_file(&library, &library)?;
-            folders.extend(library.parent().map(|folder| folder.display().to_string()));
-        }
-        let name = places::shown(&program.file, choice.programs.iter().map(|other| &*other.file));
-        task += &format!("program {name} {} {}\n", place.display(), program.arguments);
+    for file in &choice.files {
+        luggage.file(file)?;
     }
-    // Nothing is registered there, as it is here.
-    task += &format!("libraries {}\n", Vec::from_iter(folders).join(":"));
+    for folder in &choice.folders {
+        luggage.folder(folder)?;
+    }
+    for ProgramChoice { file, arguments } in &choice.programs {
+        let path = luggage.program(file)?.to_string_lossy().into_owned();
+        let name = places::shown(file, choice.programs.iter().map(|other| &*other.file));
+        let words = [&*name, &*path].into_iter().chain(arguments.iter().map(String::as_str));
+        task.add("program", &Vec::from_iter(words));
+    }
     if choice.modules.is_empty() {
         let version =
             kernel.version.as_ref().ok_or_else(|| Error::NoVersion { path: kernel.image.clone() })?;
-        files.file(Path::new("/lab.ko"), driver::module(version, &kernel.headers)?)?;
+        luggage.files.file(Path::new("/lab.ko"), driver::module(version, &kernel.headers)?)?;
         if !choice.programs.is_empty() {
-            task.insert_str(0, "module /lab.ko lab\n");
+            task.add("module", &["/lab.ko", "lab", ""]);
         }
     }
-    for scenario in &choice.scenarios {
-        task += &format!("scenario {scenario}\n");
+    if !choice.untraced {
+        task.add("follow", &[]);
     }
-    files.file(Path::new("/task"), task.into_bytes())?;
-    Ok(files)
+    // Nothing is registered there, as it is here.
+    task.add("libraries", &[&luggage.library_path()]);
+    for scenario in &choice.scenarios {
+        task.add("scenario", &[scenario]);
+    }
+    luggage.files.file(Path::new(barscope_guest_abi::linux::TASK), task.into_bytes())?;
+    Ok(luggage.files)
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::debian::Kernel;
-use crate::initramfs::Initramfs;
+use crate::initramfs::{Initramfs, PackError};
+use crate::packed;
 
 use super::Error;
 use super::task::{Output, Task};
@@ -38,6 +39,8 @@ pub struct Errand<'a> {
     pub outputs: Vec<Output>,
     /// MiB of memory that it needs.
     pub memory_mib: u64,
+    /// The version of the kernel there, or its beginning; the newest of Debian's that is installed without one.
+    pub kernel: Option<String>,
 }
 
 impl Errand<'_> {
@@ -51,6 +54,7 @@ impl Errand<'_> {
         let folder = env::current_dir().map_err(system("the current folder"))?;
         let init = folder.join(self.init);
         let modules = kernel
+            .modules()
             .modules(MODULES)
             .map_err(|module| Error::NoModule { module, kernel: kernel.version.clone() })?;
         let program = self.program.map(|program| folder.join(program));
@@ -70,7 +74,18 @@ impl Errand<'_> {
                 folders.extend(library.parent().map(Path::to_path_buf));
             }
         }
-        let inputs = modules.iter().chain(&program).chain(&beside).map(PathBuf::as_path);
+        for module in &modules {
+            let place = packed::unpacked_name(module);
+            if packed::is_packed(module) {
+                let elf = packed::read(module);
+                let elf = elf.map_err(|source| PackError { path: module.clone(), source })?;
+                files.file(&place, elf)?;
+            } else {
+                files.host_file(&place, module)?;
+            }
+        }
+        let modules = modules.iter().map(|module| packed::unpacked_name(module)).collect();
+        let inputs = program.iter().chain(&beside).map(PathBuf::as_path);
         for input in inputs.chain(self.inputs) {
             let input = folder.join(input);
             files.host_file(&input, &input)?;

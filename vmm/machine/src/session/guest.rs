@@ -164,14 +164,16 @@ impl Guest {
             }
             Self::Linux { choice, initramfs, append } => {
                 let (kernel, initramfs) = match &initramfs {
-                    Some(initramfs) => (linux::Kernel::find(&choice.kernel)?.image, read(initramfs)?),
+                    Some(initramfs) => (linux::Kernel::find(&choice.kernel)?, read(initramfs)?),
                     None => {
                         let prepared = linux::Prepared::new(&choice)?;
                         let archive = prepared.archive()?;
                         (prepared.kernel, archive)
                     }
                 };
-                (config.kernel, config.kernel_name) = (read(&kernel)?, name(&kernel));
+                config.kernel = read(&kernel.image)?;
+                config.kernel_name =
+                    kernel.version.map_or_else(|| name(&kernel.image), |version| format!("Linux {version}"));
                 config.modules = vec![BootModule { content: initramfs, text: String::new() }];
                 config.command_line = linux::command_line(&append);
                 config.foreign_programs = !choice.programs.is_empty();

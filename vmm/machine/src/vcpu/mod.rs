@@ -7,6 +7,7 @@ mod origin;
 mod recent_walks;
 mod registers;
 mod setup;
+mod stacks;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl<O: Observer> Vcpu<O> {
             fd.map_coalesced_mmio_ring()
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
         }
-        let tracker = Tracker::new(memory_types);
+        let tracker = Tracker::new(index, memory_types);
         Ok(Self { index, fd, lane, tracker, shared, doing: Doing::Entering, observer, active: false })
     }
 
@@ -103,6 +104,10 @@ impl<O: Observer> Vcpu<O> {
         while stop.is_none() && !self.shared.stopping() {
             stop = self.step().unwrap_or_else(|error| Some(error.into()));
         }
+        let count = self.tracker.stacks();
+        let mut all = self.shared.stacks();
+        (all.taken, all.at_hand) = (all.taken + count.taken, all.at_hand + count.at_hand);
+        drop(all);
         // What KVM kept to itself happened before this end.
         if !matches!(stop, Some(Stop::Host(_) | Stop::TraceLimit { .. }))
             && let Err(error) = self.drain()

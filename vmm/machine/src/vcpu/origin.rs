@@ -11,15 +11,18 @@ use barscope_x86::{
 };
 
 use super::recent_walks::RecentWalks;
+use super::stacks::Stacks;
 use crate::dispatch::Origin;
 use crate::interned::{SharedInterned, Unless};
 use crate::memory::GuestMemory;
+use crate::shared::StackCount;
 
 /// What a vCPU remembers from access to access to tell whose each one is.
 pub struct Tracker {
     pub(super) locator: Locator<Note>,
     memory_types: MemoryTypes,
     walks: RecentWalks,
+    stacks: Stacks,
     instances: Instances<Origin>,
 }
 
@@ -58,17 +61,24 @@ struct Ids {
     types: TypesOfPage,
     walk: Id,
     instruction: Id,
+    stack: Id,
 }
 
 impl Tracker {
-    /// For a vCPU that has accessed nothing yet.
-    pub fn new(memory_types: MemoryTypes) -> Self {
+    /// For the vCPU with this number, which has accessed nothing yet.
+    pub fn new(vcpu: u8, memory_types: MemoryTypes) -> Self {
         Self {
             locator: Locator::default(),
             memory_types,
             walks: RecentWalks::default(),
+            stacks: Stacks::new(vcpu),
             instances: Instances::default(),
         }
+    }
+
+    /// How many call stacks were taken so far.
+    pub fn stacks(&self) -> StackCount {
+        self.stacks.count()
     }
 
     /// The guest wrote a model-specific register, which may be one that memory types come from.
@@ -91,9 +101,10 @@ impl Tracker {
         if let Some(origin) = self.instances.second_half(registers, exit) {
             return Ok(origin);
         }
-        match self.known(memory, interned, registers, exit) {
+        let stack = self.stacks.id(memory, interned, registers)?;
+        match self.known(memory, interned, registers, exit, stack) {
             Some(origin) => Ok(origin),
-            None => self.looked_up(memory, interned, registers, exit),
+            None => self.looked_up(memory, interned, registers, exit, stack),
         }
     }
 
@@ -104,28 +115,30 @@ impl Tracker {
         interned: &SharedInterned,
         registers: &Registers,
         exit: &MemoryExit,
+        stack: Id,
     ) -> Option<Origin> {
         let epoch = interned.epoch().now();
         let (located, operand, note) = self.locator.known(memory, registers, exit)?;
         let instruction = note.id(epoch, memory, registers)?;
         let (types, walk) = self.walks.get(epoch, &operand.walk, exit.address)?;
-        let ids = Ids { types, walk, instruction };
+        let ids = Ids { types, walk, instruction, stack };
         Some(resolved(&mut self.instances, registers, exit, located, &operand, &ids))
     }
 
-    /// The same for an access whose ids have to be looked up.
+    /// The same for an access whose ids have to be looked up, but for its stack's.
     fn looked_up(
         &mut self,
         memory: &GuestMemory,
         interned: &SharedInterned,
         registers: &Registers,
         exit: &MemoryExit,
+        stack: Id,
     ) -> Result<Origin, WriteError> {
         let mut interned = interned.lock();
         let unless = interned.code.notice_modules(memory, registers)?;
         let Some((located, operand)) = self.locator.locate(memory, registers, interned.code.images(), exit)
         else {
-            return Ok(self.unresolved(registers));
+            return Ok(Origin { stack, ..self.unresolved(registers) });
         };
         let walk = &operand.walk;
         let types = self.memory_types.of(walk, exit.address);
@@ -133,6 +146,7 @@ impl Tracker {
             types,
             walk: interned.address_spaces.walk(walk, types)?,
             instruction: interned.code.instruction(registers.address_space(), &located)?,
+            stack,
         };
         let epoch = interned.epoch().now();
         drop(interned);
@@ -155,7 +169,8 @@ impl Tracker {
         registers: &Registers,
         write: bool,
     ) -> Result<Origin, WriteError> {
-        let origin = self.unresolved(registers);
+        let stack = self.stacks.id(memory, interned, registers)?;
+        let origin = Origin { stack, ..self.unresolved(registers) };
         let epoch = interned.epoch().now();
         let known = self.locator.known_port(memory, registers, write);
         if let Some(instruction) = known.and_then(|(_, note)| note.id(epoch, memory, registers)) {
@@ -218,6 +233,7 @@ fn resolved(
         fragment: u8::try_from(operand.offset).unwrap_or(u8::MAX),
         read_modify_write: operand.read_modify_write,
         coalesced: false,
+        stack: ids.stack,
     };
     instances.keep(exit, located, operand, origin);
     origin

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use vm_memory::{Bytes, GuestAddress};
 
 use super::*;
-use crate::interned::Interned;
+use crate::interned::{Interned, StackDepth};
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 
 const MEMORY: u64 = 4 << 20;
@@ -145,8 +145,8 @@ impl Machine {
         let writer = Writer::create(&folder.path().join("trace"), Clock::Virtual).unwrap();
         let types = MemoryTypes::at_boot(48, &[0xe000_0000..=0xffff_ffff]);
         Self {
-            trackers: [Tracker::new(types.clone()), Tracker::new(types)],
-            interned: SharedInterned::new(Interned::new(&writer)),
+            trackers: [Tracker::new(0, types.clone()), Tracker::new(1, types)],
+            interned: SharedInterned::new(Interned::new(&writer, StackDepth::Off)),
             _trace: folder,
         }
     }
@@ -164,6 +164,7 @@ impl Machine {
                     physical_address: BAR,
                     length: 0x1000,
                     address_space: space.map(|space| SPACES[space]),
+                    announced: true,
                     on_fault: false,
                     who: number.to_string(),
                     call: String::new(),
@@ -179,10 +180,7 @@ impl Machine {
                     .unwrap();
             }
             Step::Image { space, high, site } => {
-                let image = definition::Image {
-                    name: "image".to_owned(),
-                    address_space: space.map(|space| SPACES[space]),
-                };
+                let image = definition::Image::new("image", space.map(|space| SPACES[space]));
                 interned.code.image(image, &elf(code(*high, *site))).unwrap();
             }
             Step::Symbols { ioremap } => {
@@ -334,7 +332,7 @@ proptest! {
                         let found = quick.memory(&memory, &fast.interned, &registers, &exit).unwrap();
                         let expected = match careful.instances.second_half(&registers, &exit) {
                             Some(origin) => origin,
-                            None => careful.looked_up(&memory, &slow.interned, &registers, &exit).unwrap(),
+                            None => careful.looked_up(&memory, &slow.interned, &registers, &exit, 0).unwrap(),
                         };
                         prop_assert!(expected.walk != 0 && expected.instruction != 0);
                         (found, expected)
@@ -361,9 +359,9 @@ fn what_is_known_is_found_while_the_definitions_are_locked() {
     let tracker = &mut machine.trackers[0];
     let first = tracker.memory(&memory, &machine.interned, &registers, &exit).unwrap();
     let locked = machine.interned.lock();
-    let second = tracker.known(&memory, &machine.interned, &registers, &exit).unwrap();
+    let second = tracker.known(&memory, &machine.interned, &registers, &exit, 0).unwrap();
     assert_eq!((second.walk, second.instruction), (first.walk, first.instruction));
     drop(locked);
     machine.change(&memory, &Step::Unmap { number: 1 });
-    assert!(machine.trackers[0].known(&memory, &machine.interned, &registers, &exit).is_none());
+    assert!(machine.trackers[0].known(&memory, &machine.interned, &registers, &exit, 0).is_none());
 }

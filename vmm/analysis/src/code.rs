@@ -1,8 +1,16 @@
-//! An instruction: its text and where it comes from.
+//! Code: an instruction, its text and where it comes from, and who called it.
+
+mod calls;
+mod codes;
+mod shared;
 
 use barscope_trace::definition::Instruction;
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 
+pub use self::calls::{Call, Callers, Context, Made};
+pub(crate) use self::calls::{all_calls, own_calls};
+pub(crate) use self::codes::Codes;
+pub(crate) use self::shared::Shared;
 use crate::symbols::Symbol;
 
 /// An instruction that accessed a device.
@@ -21,7 +29,7 @@ pub struct Code {
 }
 
 impl Code {
-    pub(super) fn new(instruction: &Instruction, symbol: Option<Symbol>) -> Self {
+    pub(crate) fn new(instruction: &Instruction, symbol: Option<Symbol>) -> Self {
         Self {
             rip: instruction.rip,
             cr3: instruction.cr3,
