@@ -19,6 +19,9 @@ const FIRMWARE_FILES: [&str; 4] = ["bios-256k.bin", "multiboot_dma.bin", "multib
 /// Images that need nothing but processor, APIC, serial port and fw_cfg: what they do is the same everywhere.
 const PLAIN: [&str; 4] = ["idt_test", "setjmp", "sieve", "smptest"];
 
+/// How `barscope run` tells of a reset, and of a triple fault.
+const RESETS: [&str; 2] = ["the guest reset the machine", "triple fault"];
+
 /// How an image ended in one machine, and what it reported.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
@@ -32,6 +35,8 @@ struct Outcome {
 enum End {
     /// By isa-debug-exit: QEMU's status.
     Status(u64),
+    /// By a reset, or by a triple fault, which is one on a PC: QEMU's status is 0 then.
+    Reset,
     /// Not in time.
     Time,
     /// In another way, in words.
@@ -44,6 +49,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => f.pad(&status.to_string()),
+            Self::Reset => f.pad("reset"),
             Self::Time => f.pad("time"),
             Self::Other(_) => f.pad("other"),
             Self::Lost(_) => f.pad("lost"),
@@ -67,6 +73,7 @@ impl Outcome {
         let end = match status {
             Some(status) => End::Status(status),
             None if complaint.starts_with("the guest did not end in time") => End::Time,
+            None if RESETS.iter().any(|text| complaint.starts_with(text)) => End::Reset,
             None => End::Other(complaint.trim().replace('\n', " ")),
         };
         Self { end, report: verdicts(console) }
@@ -75,6 +82,7 @@ impl Outcome {
     /// That of QEMU below `timeout`, which ends with 124 where it is too late.
     fn in_qemu(said: &str, code: u64) -> Self {
         let end = match code {
+            0 => End::Reset,
             124 => End::Time,
             odd if odd % 2 == 1 => End::Status(odd),
             other => End::Other(format!("status {other}")),
@@ -284,7 +292,10 @@ fn verdicts_and_statuses_are_told_from_what_else_is_printed() {
     );
     let qemu = Outcome::in_qemu("PASS: a\n", 3);
     assert_eq!(difference(&here, &qemu), Some("here \"FAIL: b\", QEMU \"\"".to_owned()));
-    assert_eq!([124, 2].map(|code| Outcome::in_qemu("", code).end.to_string()), ["time", "other"]);
+    assert_eq!(
+        [124, 2, 0].map(|code| Outcome::in_qemu("", code).end.to_string()),
+        ["time", "other", "reset"]
+    );
     assert_eq!(difference(&here, &Outcome::in_qemu(&report.join("\n"), 3)), None);
 }
 
