@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::access_size::AccessSize;
 use crate::address::Region;
-use crate::backing::Backing;
+use crate::backing::{Backing, Doorbell};
 use crate::context::Context;
 use crate::header::ConfigHeader;
 use crate::interrupt_set::InterruptSet;
@@ -74,6 +74,13 @@ pub trait PciDevice: Send {
     fn backing(&self, region: Region) -> Backing {
         let _ = region;
         Backing::Trapped
+    }
+
+    /// The doorbells of `region` from now on, while it is [`Backing::Doorbell`]; `None` for its write-only registers, each
+    /// rung by any write. Asked after every call.
+    fn doorbells(&self, region: Region) -> Option<&[Doorbell]> {
+        let _ = region;
+        None
     }
 
     /// The content of `region`, if it is plain memory that can be [`Backing::Direct`].

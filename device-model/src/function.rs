@@ -4,9 +4,9 @@ mod access;
 mod report;
 mod saved;
 
-use self::report::Watched;
+use self::report::{Backed, Watched};
 use crate::address::Region;
-use crate::backing::Backing;
+use crate::backing::{Backing, Doorbell};
 use crate::bar::BarSpec;
 use crate::capability::ActiveCapabilities;
 use crate::config::{ConfigSpace, HEADER_TYPE, HEADER_TYPE_MULTI_FUNCTION};
@@ -41,7 +41,7 @@ pub struct PciFunction {
     interrupts: Interrupts,
     timers: Timers,
     watched: Vec<Watched>,
-    backings: Vec<(Region, Backing)>,
+    backings: Vec<Backed>,
     untrapped: Vec<Region>,
     /// Interrupt causes of a call; means nothing between calls.
     causes: InterruptSet,
@@ -73,10 +73,14 @@ impl PciFunction {
             .filter(|(_, register)| !register.volatile && !register.memory && register.access.readable())
             .map(|(region, register)| Watched { region, offset: register.offset, last: None })
             .collect();
-        let backings = header.bars.iter().map(|bar| (bar.region(), Backing::Trapped)).collect();
+        let backings = header.bars.iter().map(|bar| Backed::trapped(bar.region())).collect();
         let regions = header.bars.iter().map(BarSpec::region);
         let untrapped = regions
-            .filter(|region| device.memory(*region).is_some() || device.backing(*region) != Backing::Trapped)
+            .filter(|region| {
+                device.memory(*region).is_some()
+                    || device.doorbells(*region).is_some()
+                    || device.backing(*region) != Backing::Trapped
+            })
             .collect();
         let register_maps = header.with_msix_registers(device.register_maps().to_vec());
         if let Err(error) = register::check(&register_maps, |region| header.region_size(region)) {
@@ -140,18 +144,19 @@ impl PciFunction {
 
     /// The backing that `region` is to have now.
     pub fn backing(&self, region: Region) -> Backing {
-        let known = self.backings.iter().find(|(known, _)| *known == region);
-        known.map_or(Backing::Trapped, |(_, backing)| *backing)
+        let known = self.backings.iter().find(|known| known.region == region);
+        known.map_or(Backing::Trapped, |known| known.backing)
     }
 
-    /// The registers that are doorbells while `region` is [`Backing::Doorbell`]: offset and size in bytes
-    /// of each.
-    pub fn doorbells(&self, region: Region) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let registers = self.register_maps.iter().filter(move |map| map.region == region);
-        registers
-            .flat_map(|map| map.registers.iter())
-            .filter(|register| register.access == Access::WriteOnly)
-            .map(|register| (register.offset, register.size))
+    /// The doorbells while `region` is [`Backing::Doorbell`].
+    pub fn doorbells(&self, region: Region) -> Vec<Doorbell> {
+        if let Some(doorbells) = self.device.doorbells(region) {
+            return doorbells.to_vec();
+        }
+        let registers = self.register_maps.iter().filter(|map| map.region == region);
+        let registers = registers.flat_map(|map| map.registers.iter());
+        let write_only = registers.filter(|register| register.access == Access::WriteOnly);
+        write_only.map(|register| Doorbell::any(register.offset)).collect()
     }
 
     /// The content of `region`, if it can be [`Backing::Direct`].

@@ -41,7 +41,7 @@ mod vector;
 
 pub use access_size::{AccessSize, low_bytes};
 pub use address::{BadBarIndex, BadBdf, BarIndex, Bdf, Region, Space};
-pub use backing::Backing;
+pub use backing::{Backing, Doorbell};
 pub use bad_header::BadHeader;
 pub use bar::BarSpec;
 pub use bytes::read_bytes;

@@ -8,6 +8,7 @@ pub mod falsify;
 pub mod instructions;
 pub mod mutation;
 pub mod nested;
+pub mod qemu;
 pub mod routes;
 pub mod workspace;
 
@@ -24,7 +25,7 @@ use barscope_trace::Clock;
 use barscope_vmm::linux::{self, KernelChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::machine;
 use barscope_vmm::session::{self, Guest};
-use barscope_vmm::{Feature, Place, Stop};
+use barscope_vmm::{BootModule, ExitStatus, Feature, Place, Stop};
 use tempfile::TempDir;
 
 pub use barscope_cost::raw_guest;
@@ -40,6 +41,7 @@ pub struct Bench {
     cpus: u8,
     without: Vec<Feature>,
     clock: Option<Clock>,
+    exit_status: ExitStatus,
     time_limit: Option<Duration>,
 }
 
@@ -74,6 +76,7 @@ impl Bench {
             cpus: 1,
             without: Vec::new(),
             clock: None,
+            exit_status: ExitStatus::default(),
             time_limit: None,
         }
     }
@@ -83,10 +86,42 @@ impl Bench {
         Self::of(Guest::TestKernel { scenarios: Vec::new(), bug: None })
     }
 
-    /// Any other kernel: an ELF file with a PVH note, or a Linux bzImage. Firmware ran before it; its clock is virtual.
+    /// Any other kernel: a Linux bzImage, a multiboot kernel, or an ELF file with a PVH note. Firmware ran before it; its clock is virtual.
     pub fn kernel(image: Vec<u8>) -> Self {
         let (name, command_line) = ("guest".to_owned(), String::new());
-        Self::of(Guest::Kernel { image, name, initramfs: None, command_line }).clock(Clock::Virtual)
+        Self::of(Guest::Kernel { image, name, modules: Vec::new(), command_line }).clock(Clock::Virtual)
+    }
+
+    /// The kernel's command line. Only for [`Bench::kernel`].
+    #[must_use]
+    pub fn command_line(self, text: &str) -> Self {
+        self.with_kernel(|line, _| text.clone_into(line))
+    }
+
+    /// Loads this beside the kernel; more of it in this order. A multiboot kernel is told the text. Only for
+    /// [`Bench::kernel`].
+    #[must_use]
+    pub fn boot_module(self, text: &str, content: &[u8]) -> Self {
+        self.with_kernel(|_, modules| {
+            modules.push(BootModule { content: content.to_vec(), text: text.to_owned() });
+        })
+    }
+
+    /// # Panics
+    /// If the guest isn't any other kernel.
+    fn with_kernel(mut self, change: impl FnOnce(&mut String, &mut Vec<BootModule>)) -> Self {
+        let Guest::Kernel { command_line, modules, .. } = &mut self.guest else {
+            panic!("only Bench::kernel() has a command line and modules beside it");
+        };
+        change(command_line, modules);
+        self
+    }
+
+    /// How to read a status that the guest ends with by isa-debug-exit.
+    #[must_use]
+    pub fn exit_status(mut self, exit_status: ExitStatus) -> Self {
+        self.exit_status = exit_status;
+        self
     }
 
     /// Linux, Debian's unless another one is named, with the driver for lab; it plays every scenario.
@@ -251,6 +286,7 @@ impl Bench {
         config.clock = self.clock.unwrap_or(config.clock);
         config.cpus = self.cpus;
         config.without = self.without;
+        config.exit_status = self.exit_status;
         let ended = session::attend(machine::start(config)?, Instant::now() + limit, || None);
         ended.finished?;
         Ok(Run { stop: ended.stop, places: ended.places, trace: Trace::open(&path)?, _folder: folder })

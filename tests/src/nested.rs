@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use barscope_analysis::Trace;
 use barscope_trace::Clock;
+use barscope_vmm::ExitStatus;
 use barscope_vmm::linux::{KernelChoice, ProgramChoice};
 use barscope_vmm::session::Guest;
 
@@ -53,11 +54,13 @@ impl Bench {
                 scenarios.iter().for_each(|name| option("--scenario", name.into()));
                 bug.iter().for_each(|name| option("--bug", name.into()));
             }
-            Guest::Kernel { image, initramfs, command_line, .. } => {
-                option("--kernel", session.file("guest", image)?.into());
+            Guest::Kernel { image, name, modules, command_line } => {
+                option("--kernel", session.file(name, image)?.into());
                 option("--append", command_line.into());
-                if let Some(initramfs) = initramfs {
-                    option("--initrd", session.file("initramfs", initramfs)?.into());
+                for module in modules {
+                    let name = module.text.split(' ').next().unwrap_or_default();
+                    session.file(name, &module.content)?;
+                    option("--initrd", (&*module.text).into());
                 }
             }
             Guest::Linux { choice, initramfs, append } => {
@@ -107,6 +110,9 @@ impl Bench {
         self.firmware.iter().for_each(|on| option("--firmware", if *on { "on" } else { "off" }.into()));
         let clock = |clock| if clock == Clock::Host { "host" } else { "virtual" };
         self.clock.iter().for_each(|of| option("--clock", clock(*of).into()));
+        if self.exit_status == ExitStatus::KvmUnitTests {
+            option("--exit-status", "kvm-unit-tests".into());
+        }
         let seconds = |limit: std::time::Duration| limit.as_secs().max(1).to_string();
         self.time_limit.iter().for_each(|limit| option("--timeout", seconds(*limit).into()));
         Ok(all)

@@ -103,7 +103,7 @@ fn what_is_no_file_that_describes_a_device_is_one_error() -> Result<()> {
         (
             "labb",
             "error: no device is called \"labb\"; did you mean lab?\n\
-             There is lab, ticker, edu; a file has a . or a / in its path, as in card.toml or ./card\n",
+             There is lab, ticker, edu, pci-testdev; a file has a . or a / in its path, as in card.toml or ./card\n",
         ),
         // A file without either isn't looked for.
         ("name", "error: no device is called \"name\"\nThere is lab"),

@@ -137,7 +137,7 @@ fn nothing_is_done_if_one_step_is_wrong() -> Result<()> {
     let device = poke(&session, &["labb", "reset"])?;
     assert_eq!(device.code, Some(2));
     assert!(
-        device.stderr.contains("no device is called \"labb\"; there is lab, ticker, edu"),
+        device.stderr.contains("no device is called \"labb\"; there is lab, ticker, edu, pci-testdev"),
         "{}",
         device.stderr
     );

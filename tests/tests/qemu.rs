@@ -1,31 +1,15 @@
 //! The test kernel on another machine: QEMU, where there is no bench.
 
-use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use barscope_bench::qemu::run;
 use barscope_guests::TEST_KERNEL;
 
-/// Booting takes a second; a busy machine may take many times that.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// What isa-debug-exit makes of the 2 that the kernel ends with on a machine that it can't use:
 /// 2 * 2 + 1.
 const UNUSABLE: i32 = 5;
-
-/// Kills QEMU if the test ends first.
-struct Qemu(Child);
-
-impl Drop for Qemu {
-    fn drop(&mut self) {
-        // It fails if QEMU has ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn qemu(kernel: &Path) -> Result<Command> {
     let mut command =
@@ -43,18 +27,8 @@ fn boot() -> Result<(String, Option<i32>)> {
     let folder = tempfile::tempdir()?;
     let kernel = folder.path().join("kernel");
     std::fs::write(&kernel, TEST_KERNEL)?;
-    let child = qemu(&kernel)?.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut qemu = Qemu(child.context("qemu-system-x86_64")?);
-    let mut output = qemu.0.stdout.take().context("stdout is piped")?;
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut text = Vec::new();
-        let read = output.read_to_end(&mut text);
-        // Nobody waits any more if it took too long.
-        let _ = sender.send(read.map(|_| text));
-    });
-    let text = receiver.recv_timeout(TIME_LIMIT).context("QEMU did not end in time")??;
-    Ok((String::from_utf8_lossy(&text).into_owned(), qemu.0.wait()?.code()))
+    let ended = run(&mut qemu(&kernel)?)?;
+    Ok((ended.stdout, ended.code))
 }
 
 /// The functions that the kernel listed under this heading.

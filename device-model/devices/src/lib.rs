@@ -6,7 +6,7 @@
 pub mod catalog;
 pub mod document;
 
-/// Declares each device's module and lists it in [`catalog::entries`]. The module's name is the device's;
+/// Declares each device's module and lists it in [`catalog::entries`]. The module's name is the device's, with `-` for `_`;
 /// the module has its `options`.
 macro_rules! devices {
     ($($module:ident::$device:ident: $summary:literal,)*) => {
@@ -14,7 +14,7 @@ macro_rules! devices {
 
         fn entries() -> Vec<barscope_device::Entry> {
             vec![$(
-                barscope_device::Entry::new(stringify!($module), $summary, $module::$device::new)
+                barscope_device::Entry::new(&stringify!($module).replace('_', "-"), $summary, $module::$device::new)
                     .with_options($module::options())
             ),*]
         }
@@ -30,4 +30,5 @@ devices! {
     lab::Lab: "computes, interrupts, moves memory by DMA: what the test kernel drives",
     ticker::Ticker: "interrupts every so often, by a pin that it may share",
     edu::Edu: "QEMU's device for teaching: computes, interrupts, copies by DMA",
+    pci_testdev::PciTestdev: "QEMU's device for writes that KVM takes without user space",
 }

@@ -4,9 +4,10 @@ use std::mem;
 
 use super::PciFunction;
 use crate::address::Region;
-use crate::backing::Backing;
+use crate::backing::{Backing, Doorbell};
 use crate::config::{STATUS, STATUS_RECEIVED_MASTER_ABORT};
 use crate::context::BusContext;
+use crate::device::PciDevice;
 use crate::dma::DmaError;
 use crate::effect::{Decode, Effect, TimestampedEffect};
 use crate::interrupt;
@@ -17,6 +18,35 @@ pub(super) struct Watched {
     pub(super) region: Region,
     pub(super) offset: u64,
     pub(super) last: Option<u64>,
+}
+
+/// A region with what served it last.
+#[derive(Clone)]
+pub(super) struct Backed {
+    pub(super) region: Region,
+    pub(super) backing: Backing,
+    /// Doorbells that the device chose, while they are served.
+    doorbells: Vec<Doorbell>,
+}
+
+impl Backed {
+    pub(super) fn trapped(region: Region) -> Self {
+        Self { region, backing: Backing::Trapped, doorbells: Vec::new() }
+    }
+
+    /// Takes what the device wants now; whether that is something else.
+    fn update(&mut self, device: &dyn PciDevice) -> bool {
+        let backing = device.backing(self.region);
+        let doorbells = match backing {
+            Backing::Doorbell => device.doorbells(self.region).unwrap_or_default(),
+            _ => &[],
+        };
+        let is_other = self.doorbells != doorbells;
+        if is_other {
+            self.doorbells = doorbells.to_vec();
+        }
+        mem::replace(&mut self.backing, backing) != backing || is_other
+    }
 }
 
 impl PciFunction {
@@ -53,8 +83,8 @@ impl PciFunction {
             let before = watched.last.filter(|before| *before != now)?;
             Some(format!("{}+{:#x} from {before:#x} to {now:#x}", watched.region, watched.offset))
         };
-        let backing = |(region, last): &(Region, Backing)| {
-            (self.device.backing(*region) != *last).then(|| format!("the backing of {region}"))
+        let backing = |backed: &Backed| {
+            backed.clone().update(&*self.device).then(|| format!("the backing of {}", backed.region))
         };
         let causes = || {
             let mut pending = InterruptSet::EMPTY;
@@ -86,10 +116,9 @@ impl PciFunction {
                 self.effects.push(Effect::Change { region, offset, old, new });
             }
         }
-        for (region, last) in &mut self.backings {
-            let backing = device.backing(*region);
-            if mem::replace(last, backing) != backing {
-                self.effects.push(Effect::Backing { region: *region, backing });
+        for backed in &mut self.backings {
+            if backed.update(device) {
+                self.effects.push(Effect::Backing { region: backed.region, backing: backed.backing });
             }
         }
         // What else interrupts depend on changes by writes only, which update them.

@@ -12,6 +12,8 @@ type Instruction = fn(&mut CodeAssembler) -> Result<(), IcedError>;
 
 /// All of them.
 const PORTS: u32 = 0x1_0000;
+/// isa-debug-exit's.
+const DEBUG_EXIT: std::ops::RangeInclusive<u32> = 0xf4..=0xf7;
 /// The reset register's; a wider access in front of it covers it.
 const RESET: std::ops::RangeInclusive<u32> = 0xcf6..=0xcf9;
 
@@ -50,8 +52,9 @@ fn every_port_takes_in_and_out_of_every_size() -> Result<()> {
             if index < 3 {
                 sweep(a, 0..PORTS, access)?;
             } else {
-                // What resets the machine is known to.
-                sweep(a, 0..*RESET.start(), access)?;
+                // What ends the machine is known to.
+                sweep(a, 0..*DEBUG_EXIT.start(), access)?;
+                sweep(a, DEBUG_EXIT.end() + 1..*RESET.start(), access)?;
                 sweep(a, RESET.end() + 1..PORTS, access)?;
             }
             exit(a)

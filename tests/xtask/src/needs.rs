@@ -23,6 +23,10 @@ pub enum Thing {
     Debian13,
     /// The newest kernel of Debian 13's backports, with what builds modules for it.
     Backports,
+    /// What makes an image that GRUB boots.
+    Grub,
+    /// A build of kvm-unit-tests that somebody has made and named.
+    KvmUnitTests,
     /// The program.
     Strace,
     /// The program.
@@ -39,7 +43,7 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
@@ -48,6 +52,8 @@ impl Thing {
         Self::Busybox,
         Self::Debian13,
         Self::Backports,
+        Self::Grub,
+        Self::KvmUnitTests,
         Self::Strace,
         Self::Lspci,
         Self::Python,
@@ -67,6 +73,8 @@ impl Thing {
             Self::Busybox => "busybox",
             Self::Debian13 => "Debian 13's kernel",
             Self::Backports => "a kernel of its backports",
+            Self::Grub => "GRUB",
+            Self::KvmUnitTests => "kvm-unit-tests",
             Self::Strace => "strace",
             Self::Lspci => "lspci",
             Self::Python => "python3",

@@ -19,7 +19,7 @@ pub struct Package {
     known_by: (&'static str, &'static str, &'static str),
 }
 
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 12] = [
     Package {
         name: "qemu-system-x86",
         thing: Thing::Qemu,
@@ -49,6 +49,18 @@ const PACKAGES: [Package; 10] = [
         thing: Thing::Headers,
         why: "to build kernel modules",
         known_by: ("usr/bin", "gcc", ""),
+    },
+    Package {
+        name: "grub-pc-bin",
+        thing: Thing::Grub,
+        why: "starts kernels of multiboot 2 in QEMU",
+        known_by: ("usr/lib/grub/i386-pc", "multiboot2.mod", ""),
+    },
+    Package {
+        name: "xorriso",
+        thing: Thing::Grub,
+        why: "makes an image of a CD that GRUB is on",
+        known_by: ("usr/bin", "xorriso", ""),
     },
     Package {
         name: "busybox-static",

@@ -134,6 +134,9 @@ fn reports() -> Result<impl Iterator<Item = PathBuf>, String> {
 /// Why tests that need minutes don't run.
 const LONG: &str = "time; `cargo xtask test --long` takes it";
 
+/// Why a build of kvm-unit-tests isn't tried.
+const BUILD: &str = "a build of that repository; KVM_UNIT_TESTS=DIR names one";
+
 /// Why this run lacks things that tests need.
 struct Lacking {
     kvm: Option<String>,
@@ -171,6 +174,8 @@ impl Lacking {
         let excused = |thing| match thing {
             // Its suite may hold no such kernel at a time.
             Thing::Minutes | Thing::Backports => true,
+            // Not Debian's, and not copied here.
+            Thing::KvmUnitTests => true,
             Thing::Dumps | Thing::Debian13 => elsewhere,
             _ => false,
         };
@@ -188,10 +193,12 @@ impl Lacking {
             Thing::Release => None,
             Thing::Dumps => self.dumps.clone(),
             Thing::Debian13 | Thing::Backports => newer::missing(thing),
+            Thing::KvmUnitTests => env::var_os("KVM_UNIT_TESTS").is_none().then(|| BUILD.to_owned()),
             Thing::Qemu
             | Thing::Kernel
             | Thing::Headers
             | Thing::Busybox
+            | Thing::Grub
             | Thing::Strace
             | Thing::Lspci
             | Thing::Python => {

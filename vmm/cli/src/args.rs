@@ -233,7 +233,10 @@ pub struct Nested {
     /// The kernel there, by its version: `barscope kernel` names those that are here
     #[arg(long, value_name = "VERSION")]
     pub kernel: Option<String>,
-    /// The program; it finds its shared libraries there, and no other files
+    /// Take this file along, to the same path; a program with its shared libraries; may be repeated
+    #[arg(long = "file", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The program; it finds its shared libraries there, and no other files but those of --file
     #[arg(value_name = "PROGRAM")]
     pub program: PathBuf,
     /// Its arguments

@@ -88,6 +88,9 @@ pub enum Failure {
         /// The option.
         option: &'static str,
     },
+    /// More first file systems than Linux takes.
+    #[error("--guest linux takes one --initrd; several are modules of a multiboot --kernel")]
+    OneInitrd,
     /// There is no Linux guest to boot.
     #[error(transparent)]
     Linux(#[from] linux::Error),
@@ -157,6 +160,7 @@ impl Failure {
             | Failure::Place(_)
             | Failure::Scenario { .. }
             | Failure::LinuxOnly { .. }
+            | Failure::OneInitrd
             | Failure::Needs { .. } => Code::Usage,
             Failure::Nested(error) => nested_code(error),
             Failure::Linux(error) | Failure::Guest(GuestError::Linux(error)) => linux_code(error),
@@ -236,6 +240,10 @@ pub fn explain(stop: &Stop, places: &[Place], definitions: &Definitions) -> (Cod
     let (code, text) = match stop {
         Stop::Exit { status: 0 } | Stop::PowerOff => return (Code::Passed, None),
         Stop::Exit { status } => (Code::Failed, format!("the guest ended with status {status}")),
+        Stop::DebugExit { status } => {
+            let why = format!("the guest ended with status {status} by isa-debug-exit, as QEMU counts");
+            (Code::Failed, format!("{why}; add --exit-status kvm-unit-tests if {} is meant", status >> 1))
+        }
         Stop::Reset => (Code::Failed, "the guest reset the machine".to_owned()),
         Stop::TripleFault(place) => {
             let hint = "triple fault: an exception without a handler, or a stack that isn't mapped";

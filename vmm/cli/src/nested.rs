@@ -29,6 +29,7 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     let mut errand = Errand {
         init: &init,
         program: None,
+        files: &[],
         arguments: without(
             env::args_os().skip(1).filter(|argument| argument != "--nested").collect(),
             &["--nested-kernel"],
@@ -42,7 +43,7 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     let watcher =
         Watcher { limit: Some(args.time_limit()), quiet: args.quiet, before_printing: before_printing() };
     let folder = folder()?;
-    if args.guest != Guest::Linux || args.initrd.is_some() {
+    if args.guest != Guest::Linux || !args.initrd.is_empty() {
         return send(errand, folder, watcher);
     }
     // Before the longer way.
@@ -74,6 +75,7 @@ pub fn program(args: &Nested) -> Result<u8, Failure> {
     let errand = Errand {
         init: &init,
         program: Some(&args.program),
+        files: &args.files,
         arguments: args.arguments.clone(),
         environment: environment(),
         inputs: Vec::new(),

@@ -62,6 +62,9 @@ fn check(args: &Run) -> Result<(), Failure> {
     if let Some(name) = args.scenarios.iter().find(|name| foreign || !known(name)) {
         return Err(Failure::Scenario { name: name.clone() });
     }
+    if args.guest == Guest::Linux && args.initrd.len() > 1 {
+        return Err(Failure::OneInitrd);
+    }
     if args.guest != Guest::Linux {
         let given = [
             ("--module", !args.modules.is_empty()),
@@ -89,6 +92,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.capture_stack.clone_from(&args.capture_stack);
     config.firmware = args.has_firmware();
     config.kvm.clone_from(&args.kvm);
+    config.exit_status = args.exit_status;
     config.clock = args.clock.unwrap_or(config.clock);
     if args.guest == Guest::Linux {
         let console = files::create(&args.console);

@@ -83,7 +83,7 @@ pub fn run<O: Observer>(image: &[u8], setup: Setup, observer: impl FnMut(u8) -> 
     let guest = Guest::Kernel {
         image: image.to_vec(),
         name: "loop".to_owned(),
-        initramfs: None,
+        modules: Vec::new(),
         command_line: String::new(),
     };
     let config = guest.config(&trace, devices);

@@ -151,6 +151,11 @@ impl<P: Platform> Dispatcher<P> {
         self.clock.now(&*self.platform)
     }
 
+    /// Device time in nanoseconds for what is no function's, but takes the time of an access.
+    pub fn tick(&self) -> u64 {
+        self.clock.tick(&*self.platform)
+    }
+
     /// The clock that devices see.
     pub fn clock(&self) -> Clock {
         self.clock.kind()

@@ -18,6 +18,8 @@ pub const ZERO_PAGE: u64 = 0x6000;
 pub const BOOT_GDT: u64 = 0x9000;
 /// Page tables of the 64-bit Linux protocol: six pages that map the first 4 GiB to themselves.
 pub const BOOT_PAGE_TABLES: u64 = 0xa000;
+/// What multiboot tells a kernel, from here on where that has left room.
+pub const BOOT_INFORMATION: u64 = 0x1_0000;
 /// The kernel's command line, NUL-terminated.
 pub const COMMAND_LINE: u64 = 0x8000;
 /// The longest command line in bytes, its NUL included.
@@ -60,13 +62,16 @@ pub const SERIAL_PORTS: std::ops::RangeInclusive<u16> = 0x3f8..=0x3ff;
 
 /// Ports that something of the machine's answers at, first and last: no BAR can have them. Those of the
 /// interrupt controllers are KVM's own, and never arrive here.
-pub const FIXED_PORTS: [std::ops::RangeInclusive<u16>; 7] = [
+pub const FIXED_PORTS: [std::ops::RangeInclusive<u16>; 10] = [
     // The two 8259A interrupt controllers, and the registers that make their inputs edges or levels.
     0x20..=0x21,
     0xa0..=0xa1,
     0x4d0..=0x4d1,
     SERIAL_PORTS,
     SLEEP_PORT..=SLEEP_PORT + 1,
+    PM_TIMER_PORT..=PM_TIMER_PORT + 3,
+    DEBUG_EXIT_PORTS,
+    FW_CFG_SELECTOR..=FW_CFG_DATA,
     // The guest ABI's, four bytes wide.
     barscope_guest_abi::PORT..=barscope_guest_abi::PORT + 3,
     CONFIG_PORTS,
@@ -87,6 +92,15 @@ pub const SLEEP_OFF: u8 = 5;
 pub const SLEEP_ENABLE: u32 = 1 << 5;
 /// Where the sleep type begins, three bits wide.
 pub const SLEEP_TYPE_SHIFT: u32 = 2;
+
+/// The power management timer's register, four bytes (ACPI 6.5, section 4.8.3.3).
+pub const PM_TIMER_PORT: u16 = 0x608;
+/// QEMU's `isa-debug-exit`, by which test kernels end with a status.
+pub const DEBUG_EXIT_PORTS: std::ops::RangeInclusive<u16> = 0xf4..=0xf7;
+/// QEMU's `fw_cfg`: which item is read, and its next byte.
+pub const FW_CFG_SELECTOR: u16 = 0x510;
+/// See [`FW_CFG_SELECTOR`].
+pub const FW_CFG_DATA: u16 = 0x511;
 
 /// The first serial port's interrupt, an edge.
 pub const SERIAL_GSI: u8 = 4;

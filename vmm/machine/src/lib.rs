@@ -4,6 +4,7 @@ pub mod bare;
 mod boot;
 mod budget;
 mod capable;
+mod chipset;
 mod clock;
 mod console;
 pub mod debian;
@@ -42,7 +43,8 @@ mod threads;
 mod untrapped;
 mod vcpu;
 
-pub use boot::BootError;
+pub use boot::{BootError, BootModule};
+pub use chipset::ExitStatus;
 #[doc(hidden)]
 pub use guest_abi::fuzz;
 pub use host::{HostError, open_kvm};

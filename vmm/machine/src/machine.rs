@@ -11,7 +11,8 @@ use barscope_trace::definition::{self, Definition};
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
 use object::{Object, ObjectSymbol, SymbolKind};
 
-use crate::boot::{self, BootError, BootProtocol, Hardware, Payload};
+use crate::boot::{self, BootError, BootModule, BootProtocol, Hardware, Payload};
+use crate::chipset::{Chipset, ExitStatus, Items};
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::host::{self, HostError};
@@ -28,10 +29,10 @@ use crate::{capable, layout};
 
 /// What to build a machine from.
 pub struct Config {
-    /// What to boot: an ELF file with a PVH note, or a Linux bzImage.
+    /// What to boot: a Linux bzImage, a multiboot kernel, or an ELF file with a PVH note.
     pub kernel: Vec<u8>,
-    /// What a kernel takes as its first file system.
-    pub initramfs: Option<Vec<u8>>,
+    /// What is loaded beside it: one first file system, or a multiboot kernel's modules.
+    pub modules: Vec<BootModule>,
     /// What to call it in the trace.
     pub kernel_name: String,
     /// The kernel's command line.
@@ -48,6 +49,8 @@ pub struct Config {
     pub firmware: bool,
     /// The clock that devices see.
     pub clock: Clock,
+    /// How to read a status that the guest ends with by `isa-debug-exit`.
+    pub exit_status: ExitStatus,
     /// Where the trace goes.
     pub trace: PathBuf,
     /// How long it may become, and what it may replace.
@@ -70,7 +73,7 @@ impl Config {
     pub fn test_kernel(trace: impl Into<PathBuf>, devices: Devices) -> Self {
         Self {
             kernel: TEST_KERNEL.to_vec(),
-            initramfs: None,
+            modules: Vec::new(),
             kernel_name: "test kernel".to_owned(),
             command_line: String::new(),
             memory_mib: 32,
@@ -79,6 +82,7 @@ impl Config {
             devices,
             firmware: false,
             clock: Clock::Virtual,
+            exit_status: ExitStatus::default(),
             trace: trace.into(),
             trace_options: WriteOptions::default(),
             foreign_programs: false,
@@ -152,7 +156,8 @@ pub fn start_observed<O: Observer>(
     let cpus = config.cpus;
     let payload = Payload {
         kernel: &config.kernel,
-        initramfs: config.initramfs.as_deref(),
+        name: &config.kernel_name,
+        modules: &config.modules,
         command_line: &config.command_line,
     };
     let hardware = Hardware { cpus, above_4_gib: placement.above_4_gib().clone() };
@@ -188,15 +193,17 @@ pub fn start_observed<O: Observer>(
     *interned.stacks.capture_to() = config.capture_stack;
     let image = definition::Image::new(config.kernel_name, None);
     interned.code.kernel(image, &config.kernel).map_err(HostError::from)?;
-    if let Some(initramfs) = &config.initramfs {
-        interned.code.take_files(initramfs);
+    for module in &config.modules {
+        interned.code.take_files(&module.content);
     }
 
     let relay = Relay::start(config.console)?;
     let console = Console::new(Arc::clone(&vm), relay.clone());
+    let items = Items { memory_size: memory.size(), cpus, command_line: &config.command_line };
+    let ports = (console, Chipset::new(config.exit_status, &items));
     let foreign_programs = config.foreign_programs;
     let (requests, jobs) = Requests::new();
-    let shared = Shared::new(dispatcher, memory, interned, console, requests, cpus, foreign_programs);
+    let shared = Shared::new(dispatcher, memory, interned, ports, requests, cpus, foreign_programs);
     let shared = Arc::new(shared);
     let uncacheable = placement.uncacheable();
     let mut vcpus = Vec::new();

@@ -10,7 +10,8 @@ mod kvm;
 #[cfg(test)]
 mod test_platform;
 
-use barscope_device::{DeviceMemory, DmaMemory};
+use barscope_device::{AccessSize, DeviceMemory, DmaMemory};
+use barscope_trace::BusAddress;
 
 pub use self::bare::BarePlatform;
 pub use self::kvm::KvmPlatform;
@@ -59,11 +60,15 @@ pub trait Platform: DmaMemory + Send + Sync {
     /// [`HostError`] if the host fails.
     fn take_dirty_pages(&self, memslot: &Self::Memslot) -> Result<Vec<u64>, HostError>;
 
-    /// Counts writes of any size at guest physical `address`. `None` if unsupported.
+    /// Counts writes at `address`: those of this size and value only, or all of them. `None` if unsupported.
     ///
     /// # Errors
     /// [`HostError`] if the host fails.
-    fn register_ioeventfd(&self, address: u64) -> Result<Option<Self::Ioeventfd>, HostError>;
+    fn register_ioeventfd(
+        &self,
+        address: BusAddress,
+        only: Option<(AccessSize, u64)>,
+    ) -> Result<Option<Self::Ioeventfd>, HostError>;
 
     /// Counts no longer; how many writes were not taken yet.
     ///

@@ -7,7 +7,7 @@ mod guest;
 
 use std::time::{Duration, Instant};
 
-pub use guest::{Defaults, Guest, GuestError};
+pub use guest::{BootModuleChoice, Defaults, Guest, GuestError};
 
 use crate::host::HostError;
 use crate::running::Running;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use barscope_trace::{EventKind, Lane, WriteError};
 
+use crate::chipset::Chipset;
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
 use crate::interned::{Interned, SharedInterned};
@@ -43,6 +44,8 @@ pub struct Shared {
     pub sleepers: Sleepers,
     /// What accesses refer to.
     pub interned: SharedInterned,
+    /// What answers at fixed ports.
+    pub chipset: Chipset,
     /// How many call stacks vCPUs that have left took.
     stacks: Mutex<StackCount>,
     console: Mutex<Console<Relay>>,
@@ -55,7 +58,7 @@ impl Shared {
         dispatcher: Dispatcher<KvmPlatform>,
         memory: GuestMemory,
         interned: Interned,
-        console: Console<Relay>,
+        (console, chipset): (Console<Relay>, Chipset),
         requests: Requests,
         cpus: u8,
         foreign_programs: bool,
@@ -67,6 +70,7 @@ impl Shared {
             requests,
             sleepers: Sleepers::new(cpus),
             interned: SharedInterned::new(interned),
+            chipset,
             stacks: Mutex::default(),
             console: Mutex::new(console),
             stopping: AtomicBool::new(false),

@@ -15,6 +15,11 @@ pub enum Stop {
         /// 0 if all went well for it.
         status: u64,
     },
+    /// The guest ended by `isa-debug-exit`, and nobody said what its status means.
+    DebugExit {
+        /// As QEMU ends: 2 * value + 1.
+        status: u64,
+    },
     /// The guest asked for a reset.
     Reset,
     /// The guest switched itself off.
@@ -104,7 +109,7 @@ impl Stop {
     /// What the trace's header says of its end.
     pub fn end(&self) -> End {
         match self {
-            Stop::Exit { .. } | Stop::Reset | Stop::PowerOff => End::Finished,
+            Stop::Exit { .. } | Stop::DebugExit { .. } | Stop::Reset | Stop::PowerOff => End::Finished,
             Stop::Timeout => End::Interrupted("the time limit was reached".to_owned()),
             Stop::TraceLimit { .. } => End::Interrupted("the trace reached its limit".to_owned()),
             Stop::Interrupted { signal } => End::Interrupted(signal_name(*signal)),

@@ -6,7 +6,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use barscope_device::{Backing, Decode, PciFunction, Region, Space};
+use barscope_device::{Backing, Decode, Doorbell, PciFunction, Region, Space};
+use barscope_trace::BusAddress;
 use barscope_trace::event::Id;
 
 use crate::host::HostError;
@@ -127,7 +128,7 @@ impl<P: Platform> UntrappedRegions<P> {
         decode: Decode,
     ) -> Result<Backing, HostError> {
         let backing = function.backing(region);
-        if decode.space != Space::Memory {
+        if decode.space != Space::Memory && backing != Backing::Doorbell {
             return Ok(Backing::Trapped);
         }
         let mut state = lock(&self.state);
@@ -276,8 +277,14 @@ impl<P: Platform> UntrappedRegions<P> {
         decode: Decode,
     ) -> Result<Option<Means<P>>, HostError> {
         let mut registers = Vec::new();
-        for (offset, _) in function.doorbells(region) {
-            let Some(ioeventfd) = self.platform.register_ioeventfd(decode.base + offset)? else {
+        for Doorbell { offset, only } in function.doorbells(region) {
+            let address = decode.base + offset;
+            let address = match decode.space {
+                Space::Memory => BusAddress::Memory(address),
+                // A BAR of ports that is decoded lies among 65536 of them.
+                Space::Io => BusAddress::Port(address as u16),
+            };
+            let Some(ioeventfd) = self.platform.register_ioeventfd(address, only)? else {
                 // All of them or none, so that a region is served one way.
                 for (_, ioeventfd) in registers {
                     self.platform.unregister_ioeventfd(ioeventfd)?;

@@ -3,7 +3,7 @@ mod registers;
 mod transfer;
 
 use barscope_device::AccessSize::{Byte, Dword, Qword, Word};
-use barscope_device::{Effect, Fixture, InterruptLoss, VectorIndex};
+use barscope_device::{Doorbell, Effect, Fixture, InterruptLoss, VectorIndex};
 
 use super::*;
 

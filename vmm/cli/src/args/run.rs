@@ -7,8 +7,8 @@ use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
 use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
-use barscope_vmm::session::{self, Defaults};
-use barscope_vmm::{Feature, StackDepth};
+use barscope_vmm::session::{self, BootModuleChoice, Defaults};
+use barscope_vmm::{ExitStatus, Feature, StackDepth};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
@@ -86,8 +86,8 @@ pub struct Run {
           value_parser = PossibleValuesParser::new(Feature::ALL.map(Feature::name)).try_map(|name| name.parse::<Feature>()))]
     pub without: Vec<Feature>,
 
-    /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel; with
-    /// --guest linux also a version, as `barscope kernel` names them
+    /// Boot this kernel instead of the test kernel: a bzImage like vmlinuz, a multiboot kernel, or a 64-bit ELF file
+    /// with a PVH note; with --guest linux also a version, as `barscope kernel` names them
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
 
@@ -95,13 +95,18 @@ pub struct Run {
     #[arg(long, value_name = "DIR", conflicts_with = "kernel")]
     pub kernel_tree: Option<PathBuf>,
 
-    /// The kernel's first file system, a cpio archive
-    #[arg(long, value_name = "FILE", requires = "kernel")]
-    pub initrd: Option<PathBuf>,
+    /// Load this file beside the kernel: Linux's first file system, or a module of a multiboot kernel, which is told
+    /// all of this text; may be repeated for multiboot
+    #[arg(long, value_name = "FILE[ ARGUMENTS]", requires = "kernel")]
+    pub initrd: Vec<BootModuleChoice>,
 
     /// The kernel's command line, with --kernel; more of it, with --guest linux
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub append: String,
+
+    /// What a guest's end by isa-debug-exit means (port 0xf4, a write of VALUE)
+    #[arg(long, value_name = "AS", default_value = "qemu", hide_possible_values = true, value_parser = exit_status())]
+    pub exit_status: ExitStatus,
 
     /// Load this kernel module (.ko, .ko.xz, .ko.zst, .ko.gz) instead of the driver for lab, and before it those that it
     /// needs, with --guest linux; may be repeated
@@ -172,12 +177,10 @@ impl Run {
         Ok(match (self.guest, &self.kernel) {
             (Guest::Linux, _) => session::Guest::Linux {
                 choice: self.linux(),
-                initramfs: self.initrd.clone(),
+                initramfs: self.initrd_files().next().map(Path::to_owned),
                 append: self.append.clone(),
             },
-            (Guest::TestKernel, Some(kernel)) => {
-                session::Guest::kernel(kernel, self.initrd.as_deref(), &self.append)?
-            }
+            (Guest::TestKernel, Some(kernel)) => session::Guest::kernel(kernel, &self.initrd, &self.append)?,
             (Guest::TestKernel, None) => {
                 session::Guest::TestKernel { scenarios: self.scenarios.clone(), bug: self.bug.clone() }
             }
@@ -227,7 +230,14 @@ impl Run {
 
     /// Those that are read.
     pub fn inputs(&self) -> Vec<&Path> {
-        self.kernel.iter().chain(&self.initrd).chain(&self.expect).map(PathBuf::as_path).collect()
+        let paths = self.kernel.iter().chain(&self.expect).map(PathBuf::as_path);
+        paths.chain(self.initrd_files()).collect()
+    }
+
+    /// Those to load beside the kernel. One for Linux has no arguments.
+    fn initrd_files(&self) -> impl Iterator<Item = &Path> {
+        let is_linux = self.guest == Guest::Linux;
+        self.initrd.iter().map(move |initrd| if is_linux { Path::new(&initrd.text) } else { &initrd.file })
     }
 
     /// Those that are written.
@@ -298,6 +308,16 @@ fn clock() -> impl TypedValueParser<Value = Clock> {
     ];
     PossibleValuesParser::new(clocks)
         .map(|name| if name == Clock::Host.name() { Clock::Host } else { Clock::Virtual })
+}
+
+fn exit_status() -> impl TypedValueParser<Value = ExitStatus> {
+    const KVM_UNIT_TESTS: &str = "kvm-unit-tests";
+    let readings = [
+        PossibleValue::new("qemu").help("QEMU's status, 2 * VALUE + 1: no success, whatever it is"),
+        PossibleValue::new(KVM_UNIT_TESTS).help("Success is 0: an odd status s means s >> 1, which is VALUE"),
+    ];
+    PossibleValuesParser::new(readings)
+        .map(|name| if name == KVM_UNIT_TESTS { ExitStatus::KvmUnitTests } else { ExitStatus::Qemu })
 }
 
 fn stacks() -> impl TypedValueParser<Value = StackDepth> {

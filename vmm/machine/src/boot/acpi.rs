@@ -47,8 +47,36 @@ pub(super) fn write(memory: &GuestMemory, hardware: &Hardware) -> Result<u64, Bo
         xsdt.add_entry(table);
     }
     let xsdt = tables.add(&xsdt)?;
-    tables.write(layout::ACPI_BASE, &Rsdp::new(OEM, xsdt))?;
+    // For kernels that know nothing newer than ACPI 1.0.
+    let mut rsdt = Sdt::new(*b"RSDT", 36, 1, OEM, OEM_TABLE, OEM_REVISION);
+    for table in [fadt, madt, mcfg] {
+        rsdt.append(table as u32);
+    }
+    let rsdt = tables.add(&rsdt)?;
+    tables.write(layout::ACPI_BASE, &rsdp(rsdt as u32, xsdt))?;
     Ok(layout::ACPI_BASE)
+}
+
+/// The RSDP, which leads to both lists of tables (ACPI 6.5, section 5.2.5.3).
+fn rsdp(rsdt: u32, xsdt: u64) -> Vec<u8> {
+    /// Offsets of the checksum of the first 20 bytes, of the RSDT's address and of the checksum of all.
+    const CHECKSUM: usize = 8;
+    const RSDT: usize = 16;
+    const EXTENDED_CHECKSUM: usize = 32;
+    let mut bytes = bytes(&Rsdp::new(OEM, xsdt));
+    bytes[RSDT..RSDT + 4].copy_from_slice(&rsdt.to_le_bytes());
+    for (checksum, end) in [(CHECKSUM, 20), (EXTENDED_CHECKSUM, 36)] {
+        bytes[checksum] = 0;
+        let sum = bytes[..end].iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        bytes[checksum] = sum.wrapping_neg();
+    }
+    bytes
+}
+
+fn bytes(table: &dyn Aml) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    table.to_aml_bytes(&mut bytes);
+    bytes
 }
 
 struct Tables<'a> {
@@ -60,27 +88,26 @@ impl Tables<'_> {
     /// Writes a table after the ones before it; its physical address.
     fn add(&mut self, table: &dyn Aml) -> Result<u64, BootError> {
         let address = self.next;
-        let length = self.write(address, table)?;
+        let length = self.write(address, &bytes(table))?;
         self.next = (address + length).next_multiple_of(16);
         Ok(address)
     }
 
-    fn write(&self, address: u64, table: &dyn Aml) -> Result<u64, BootError> {
-        let mut bytes = Vec::new();
-        table.to_aml_bytes(&mut bytes);
+    fn write(&self, address: u64, bytes: &[u8]) -> Result<u64, BootError> {
         let length = bytes.len() as u64;
         if address + length > layout::HIGH_MEMORY {
             return Err(BootError::Structure { what: "an ACPI table" });
         }
         self.memory
             .regions()
-            .write_slice(&bytes, GuestAddress(address))
+            .write_slice(bytes, GuestAddress(address))
             .map_err(|_| BootError::Structure { what: "an ACPI table" })?;
         Ok(length)
     }
 }
 
-/// No ACPI hardware but a register to switch off by and one to reset by.
+/// No ACPI hardware but a register to switch off by, one to reset by, and a timer: test kernels take its port from here,
+/// whatever a machine without ACPI hardware may have.
 fn fadt(dsdt: u64) -> FADT {
     let port = |port: u16| GAS::new(Space::SystemIo, 8, 0, AccessSize::ByteAccess, port.into());
     let mut fadt = FADTBuilder::new(OEM, OEM_TABLE, OEM_REVISION)
@@ -89,10 +116,15 @@ fn fadt(dsdt: u64) -> FADT {
         .flag(Flags::PwrButton)
         .flag(Flags::SlpButton)
         .flag(Flags::Headless)
-        .flag(Flags::ResetRegSup);
+        .flag(Flags::ResetRegSup)
+        .flag(Flags::TmrValExt);
     fadt.iapc_boot_arch = (NO_VGA | NO_CMOS_CLOCK).into();
     fadt.reset_reg = port(layout::RESET_PORT);
     fadt.reset_value = layout::RESET_VALUE;
+    fadt.pm_tmr_blk = u32::from(layout::PM_TIMER_PORT).into();
+    fadt.pm_tmr_len = 4;
+    fadt.x_pm_tmr_blk =
+        GAS::new(Space::SystemIo, 32, 0, AccessSize::DwordAccess, layout::PM_TIMER_PORT.into());
     fadt.sleep_control_reg = port(layout::SLEEP_PORT);
     fadt.sleep_status_reg = port(layout::SLEEP_PORT + 1);
     fadt.finalize()

@@ -10,7 +10,7 @@ use linux_loader::loader::bootparam::{boot_e820_entry, boot_params};
 use linux_loader::loader::{BzImage, KernelLoader};
 use vm_memory::{Bytes, GuestAddress};
 
-use super::{BootError, BootProtocol, Payload, load_initramfs, write_command_line};
+use super::{BootError, BootProtocol, Payload, load_initramfs, memory_map, write_command_line};
 use crate::layout;
 use crate::memory::GuestMemory;
 
@@ -23,9 +23,6 @@ const ENTRY_64: u64 = 0x200;
 const XLF_KERNEL_64: u16 = 1 << 0;
 /// `type_of_loader` of loaders without a number.
 const OTHER_LOADER: u8 = 0xff;
-
-const MEMORY: u32 = 1;
-const RESERVED: u32 = 2;
 
 /// Selectors that the protocol asks for.
 const CODE_SELECTOR: u16 = 0x10;
@@ -69,7 +66,7 @@ pub(super) fn load(
         return Err(too_large);
     }
     let limit = u64::from(header.initrd_addr_max) + 1;
-    let (initramfs, initramfs_size) = load_initramfs(memory, payload.initramfs, kernel_end, limit)?;
+    let (initramfs, initramfs_size) = load_initramfs(memory, payload.initramfs()?, kernel_end, limit)?;
     write_command_line(memory, payload.command_line)?;
 
     header.type_of_loader = OTHER_LOADER;
@@ -77,13 +74,11 @@ pub(super) fn load(
     header.ramdisk_image = initramfs as u32;
     header.ramdisk_size = initramfs_size as u32;
     let mut parameters = boot_params { hdr: header, acpi_rsdp_addr: rsdp, ..Default::default() };
-    let range = |addr, end, kind| boot_e820_entry { addr, size: end - addr, r#type: kind };
-    let map = [
-        range(0, layout::LEGACY_HOLE, MEMORY),
-        range(layout::LEGACY_HOLE, layout::HIGH_MEMORY, RESERVED),
-        range(layout::HIGH_MEMORY, memory.size(), MEMORY),
-        range(layout::ECAM_BASE, layout::ECAM_BASE + layout::ECAM_SIZE, RESERVED),
-    ];
+    let map = memory_map::of(memory.size()).map(|range| boot_e820_entry {
+        addr: range.start,
+        size: range.size(),
+        r#type: range.kind(),
+    });
     parameters.e820_entries = map.len() as u8;
     parameters.e820_table[..map.len()].copy_from_slice(&map);
     let parameters = BootParams::new::<boot_params>(&parameters, GuestAddress(layout::ZERO_PAGE));

@@ -1,7 +1,13 @@
 //! How a kernel gets into guest memory and how its first vCPU starts.
+//!
+//! A file says itself by which protocol it is booted. Of several, the first of these counts: Linux's own (a bzImage),
+//! multiboot 1, PVH, as in QEMU; then multiboot 2, which QEMU doesn't know.
 
 mod acpi;
 mod linux;
+mod memory_map;
+mod multiboot;
+mod protected_mode;
 mod pvh;
 
 use std::io::Cursor;
@@ -14,6 +20,7 @@ use object::{Object, ObjectSegment};
 use vm_memory::{Bytes, GuestAddress};
 
 pub use self::linux::write_tables as write_first_tables;
+pub use self::multiboot::{Entry as MultibootEntry, Error as MultibootError};
 use crate::layout;
 use crate::memory::GuestMemory;
 
@@ -23,10 +30,10 @@ const ELF_32_BIT: &[u8] = b"\x7fELF\x01";
 /// A file can't be booted.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
-    /// The file is neither a 64-bit ELF kernel nor a bzImage.
+    /// The file is no kernel of any kind that is known.
     #[error(
-        "no kernel: {reason}; barscope boots Linux bzImages (vmlinuz), and 64-bit ELF files with a PVH entry \
-         note, like vmlinux"
+        "no kernel: {reason}; barscope boots Linux bzImages (vmlinuz), multiboot kernels (1 and 2), and 64-bit ELF \
+         files with a PVH entry note, like vmlinux"
     )]
     NoKernel {
         /// What is wrong with it.
@@ -34,7 +41,8 @@ pub enum BootError {
     },
     /// An ELF file without a PVH note.
     #[error(
-        "an ELF file without a PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY); Linux has it with CONFIG_PVH=y"
+        "an ELF file without a multiboot header and without a PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY); Linux has \
+         the note with CONFIG_PVH=y"
     )]
     NoPvhNote,
     /// It doesn't fit into guest memory.
@@ -43,7 +51,16 @@ pub enum BootError {
         /// Guest memory in MiB.
         mib: u64,
     },
-    /// The initramfs doesn't fit beside the kernel.
+    /// A multiboot kernel that asks for what can't be.
+    #[error(transparent)]
+    Multiboot(#[from] MultibootError),
+    /// More than one module, or a text with it, for a protocol that has one initramfs.
+    #[error(
+        "this kernel takes one --initrd, without arguments: several modules, and texts with them, are for multiboot \
+         kernels"
+    )]
+    Modules,
+    /// The initramfs, or a module, doesn't fit beside the kernel.
     #[error(
         "an initramfs of {size_mib} MiB doesn't fit beside the kernel into {mib} MiB of guest memory; try a \
          larger --memory"
@@ -71,12 +88,34 @@ pub enum BootError {
 /// What a guest is booted from.
 #[derive(Clone, Copy)]
 pub struct Payload<'a> {
-    /// The kernel's file: an ELF file with a PVH note, or a Linux bzImage.
+    /// The kernel's file.
     pub kernel: &'a [u8],
-    /// Its first file system.
-    pub initramfs: Option<&'a [u8]>,
+    /// What it is called.
+    pub name: &'a str,
+    /// What is loaded beside it: one first file system, or a multiboot kernel's modules.
+    pub modules: &'a [BootModule],
     /// Its command line.
     pub command_line: &'a str,
+}
+
+impl<'a> Payload<'a> {
+    /// The only module, for a protocol that has no others.
+    fn initramfs(&self) -> Result<Option<&'a [u8]>, BootError> {
+        match self.modules {
+            [] => Ok(None),
+            [BootModule { content, text }] if !text.contains(' ') => Ok(Some(content)),
+            _ => Err(BootError::Modules),
+        }
+    }
+}
+
+/// A file that is loaded beside a kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootModule {
+    /// What is loaded.
+    pub content: Vec<u8>,
+    /// What a multiboot kernel is told about it: the file's name, and arguments after a space.
+    pub text: String,
 }
 
 /// What firmware tells a guest of the machine, beyond what never changes.
@@ -100,6 +139,8 @@ pub enum BootProtocol {
         /// Physical address of the entry.
         entry: u64,
     },
+    /// Multiboot, 1 or 2: 32-bit protected mode without paging, a magic number in EAX, information in EBX.
+    Multiboot(MultibootEntry),
 }
 
 /// Loads a kernel and everything that it expects to find at its start.
@@ -114,13 +155,20 @@ pub fn load(
     if payload.command_line.len() as u64 >= layout::COMMAND_LINE_MAX {
         return Err(BootError::CommandLine { length: payload.command_line.len() });
     }
+    let rsdp = acpi::write(memory, hardware)?;
     if linux::is_bzimage(payload.kernel) {
-        let rsdp = acpi::write(memory, hardware)?;
         return linux::load(memory, payload, rsdp);
     }
+    if let Some(header) = multiboot::Header::of_version_1(payload.kernel) {
+        return multiboot::load(memory, payload, header, rsdp);
+    }
+    if !pvh::has_note(payload.kernel)
+        && let Some(header) = multiboot::Header::of_version_2(payload.kernel)
+    {
+        return multiboot::load(memory, payload, header, rsdp);
+    }
     let (entry, kernel_end) = load_elf(memory, payload.kernel)?;
-    let rsdp = acpi::write(memory, hardware)?;
-    let initramfs = load_initramfs(memory, payload.initramfs, kernel_end, memory.size())?;
+    let initramfs = load_initramfs(memory, payload.initramfs()?, kernel_end, memory.size())?;
     pvh::write(memory, initramfs, rsdp)?;
     write_command_line(memory, payload.command_line)?;
     Ok(BootProtocol::Pvh { entry })
@@ -131,7 +179,7 @@ fn load_elf(memory: &GuestMemory, kernel: &[u8]) -> Result<(u64, u64), BootError
     let no_kernel = |reason: &str| BootError::NoKernel { reason: reason.to_owned() };
     let too_large = BootError::TooLarge { mib: memory.size() >> 20 };
     if kernel.starts_with(ELF_32_BIT) {
-        return Err(no_kernel("it is a 32-bit ELF file"));
+        return Err(no_kernel("it is a 32-bit ELF file without a multiboot header"));
     }
     let result = Elf::load(memory.regions(), None, &mut Cursor::new(kernel), None);
     let loaded = match result {
@@ -196,6 +244,7 @@ impl BootProtocol {
         match self {
             BootProtocol::Pvh { entry } => pvh::start(entry, general, system),
             BootProtocol::Linux { entry } => linux::start(entry, general, system),
+            BootProtocol::Multiboot(entry) => entry.start(general, system),
         }
     }
 }

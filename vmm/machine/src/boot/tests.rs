@@ -44,7 +44,7 @@ fn memory() -> GuestMemory {
 }
 
 fn load_with(memory: &GuestMemory, kernel: &[u8], command_line: &str) -> Result<BootProtocol, BootError> {
-    load(memory, &Payload { kernel, initramfs: None, command_line }, &ONE_CPU)
+    load(memory, &Payload { kernel, name: "kernel", modules: &[], command_line }, &ONE_CPU)
 }
 
 fn try_load(file: &[u8]) -> Result<BootProtocol, BootError> {
@@ -106,11 +106,11 @@ fn what_does_not_start_like_an_elf_file_is_no_kernel() {
 }
 
 #[test]
-fn a_32_bit_file_is_no_kernel() {
+fn a_32_bit_file_without_a_multiboot_header_is_no_kernel() {
     let mut file = kernel();
     file[4] = 1;
 
-    assert_eq!(reason(&file), "it is a 32-bit ELF file");
+    assert_eq!(reason(&file), "it is a 32-bit ELF file without a multiboot header");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::debian::Kernel;
@@ -25,6 +27,8 @@ pub struct Errand<'a> {
     pub init: &'a Path,
     /// The program; `None` for that `barscope`.
     pub program: Option<&'a Path>,
+    /// Files that it needs besides; programs among them have their libraries.
+    pub files: &'a [PathBuf],
     /// Its arguments.
     pub arguments: Vec<OsString>,
     /// Its environment, beside what says where libraries and temporary files are.
@@ -60,7 +64,9 @@ impl Errand<'_> {
         files.folder(&folder)?;
         files.host_file(Path::new(INIT), &init)?;
         let mut folders = BTreeSet::new();
-        for program in [Some(&init), program.as_ref()].into_iter().flatten() {
+        let beside: Vec<_> = self.files.iter().map(|file| folder.join(file)).collect();
+        let programs = [Some(&init), program.as_ref()].into_iter().flatten();
+        for program in programs.chain(beside.iter().filter(|file| is_program(file))) {
             let libraries =
                 libraries(program).map_err(|source| Error::Libraries { program: program.clone(), source })?;
             for library in libraries {
@@ -79,7 +85,8 @@ impl Errand<'_> {
             }
         }
         let modules = modules.iter().map(|module| packed::unpacked_name(module)).collect();
-        for input in program.as_deref().into_iter().chain(self.inputs) {
+        let inputs = program.iter().chain(&beside).map(PathBuf::as_path);
+        for input in inputs.chain(self.inputs) {
             let input = folder.join(input);
             files.host_file(&input, &input)?;
         }
@@ -101,6 +108,13 @@ impl Errand<'_> {
         files.file(path, content)?;
         Ok(files)
     }
+}
+
+/// Whether a file is a program of this machine's, as far as its beginning says.
+fn is_program(file: &Path) -> bool {
+    let mut start = [0; 5];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *b"\x7fELF\x02"
 }
 
 /// The environment there: where libraries are, since nothing is registered.

@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use barscope_device::{DeviceMemory, DmaError, DmaMemory};
+use barscope_device::{AccessSize, DeviceMemory, DmaError, DmaMemory};
+use barscope_trace::BusAddress;
 
 use super::Platform;
 use crate::host::HostError;
@@ -53,7 +54,11 @@ impl Platform for BarePlatform {
         Ok(Vec::new())
     }
 
-    fn register_ioeventfd(&self, _: u64) -> Result<Option<()>, HostError> {
+    fn register_ioeventfd(
+        &self,
+        _: BusAddress,
+        _: Option<(AccessSize, u64)>,
+    ) -> Result<Option<()>, HostError> {
         Ok(None)
     }
 

@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use barscope_device::{DeviceMemory, DmaError, DmaMemory, Storage};
-use barscope_trace::Clock;
+use barscope_device::{AccessSize, DeviceMemory, DmaError, DmaMemory, Storage};
+use barscope_trace::{BusAddress, Clock};
 use kvm_bindings::{KVM_MEM_LOG_DIRTY_PAGES, kvm_msi, kvm_userspace_memory_region};
 use kvm_ioctls::{IoEventAddress, NoDatamatch, VmFd};
 use vm_memory::{MmapRegion, VolatileMemory};
@@ -44,7 +44,9 @@ pub struct Memslot {
 
 /// An eventfd that KVM adds one to instead of leaving the guest.
 pub struct Ioeventfd {
-    address: u64,
+    address: BusAddress,
+    /// The size and the value of the only write that it counts.
+    only: Option<(AccessSize, u64)>,
     fd: EventFd,
 }
 
@@ -94,6 +96,24 @@ impl KvmPlatform {
         added.map_err(|source| HostError::system("epoll_ctl", source))
     }
 
+    /// Has KVM count writes, or no longer.
+    fn assign(&self, ioeventfd: &Ioeventfd, assign: bool) -> Result<(), HostError> {
+        let Ioeventfd { only, fd, .. } = ioeventfd;
+        let address = match ioeventfd.address {
+            BusAddress::Memory(address) => IoEventAddress::Mmio(address),
+            BusAddress::Port(port) => IoEventAddress::Pio(port.into()),
+        };
+        // The width of the value is that of the write.
+        let assigned = match *only {
+            None => assign_match(&self.vm, fd, &address, NoDatamatch, assign),
+            Some((AccessSize::Byte, value)) => assign_match(&self.vm, fd, &address, value as u8, assign),
+            Some((AccessSize::Word, value)) => assign_match(&self.vm, fd, &address, value as u16, assign),
+            Some((AccessSize::Dword, value)) => assign_match(&self.vm, fd, &address, value as u32, assign),
+            Some((AccessSize::Qword, value)) => assign_match(&self.vm, fd, &address, value, assign),
+        };
+        assigned.map_err(|source| HostError::ioctl("KVM_IOEVENTFD", source))
+    }
+
     /// Makes a memslot, or with size 0 removes it.
     fn set_memslot(&self, memslot: &Memslot, size: u64) -> Result<(), kvm_ioctls::Error> {
         let region = kvm_userspace_memory_region {
@@ -106,6 +126,16 @@ impl KvmPlatform {
         // SAFETY: whoever holds the `Memslot` keeps its memory until it is unmapped, or the VM is gone.
         unsafe { self.vm.set_user_memory_region(region) }
     }
+}
+
+fn assign_match<T: Into<u64>>(
+    vm: &VmFd,
+    fd: &EventFd,
+    address: &IoEventAddress,
+    only: T,
+    assign: bool,
+) -> Result<(), kvm_ioctls::Error> {
+    if assign { vm.register_ioevent(fd, address, only) } else { vm.unregister_ioevent(fd, address, only) }
 }
 
 impl Platform for KvmPlatform {
@@ -184,23 +214,23 @@ impl Platform for KvmPlatform {
             .map_err(|source| HostError::ioctl("KVM_GET_DIRTY_LOG", source))
     }
 
-    fn register_ioeventfd(&self, address: u64) -> Result<Option<Ioeventfd>, HostError> {
+    fn register_ioeventfd(
+        &self,
+        address: BusAddress,
+        only: Option<(AccessSize, u64)>,
+    ) -> Result<Option<Ioeventfd>, HostError> {
         let fd = EventFd::new(EFD_NONBLOCK).map_err(|source| HostError::system("eventfd", source))?;
-        self.vm
-            .register_ioevent(&fd, &IoEventAddress::Mmio(address), NoDatamatch)
-            .map_err(|source| HostError::ioctl("KVM_IOEVENTFD", source))?;
+        let ioeventfd = Ioeventfd { address, only, fd };
+        self.assign(&ioeventfd, true)?;
         // With a virtual clock, vCPUs look by themselves.
         if self.clock == Clock::Host {
-            self.wake_on(fd.as_raw_fd())?;
+            self.wake_on(ioeventfd.fd.as_raw_fd())?;
         }
-        Ok(Some(Ioeventfd { address, fd }))
+        Ok(Some(ioeventfd))
     }
 
     fn unregister_ioeventfd(&self, ioeventfd: Ioeventfd) -> Result<u64, HostError> {
-        let address = IoEventAddress::Mmio(ioeventfd.address);
-        self.vm
-            .unregister_ioevent(&ioeventfd.fd, &address, NoDatamatch)
-            .map_err(|source| HostError::ioctl("KVM_IOEVENTFD", source))?;
+        self.assign(&ioeventfd, false)?;
         Ok(self.take_writes(&ioeventfd))
     }
 

@@ -5,7 +5,8 @@ use std::mem;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use barscope_device::{DeviceMemory, DmaError, DmaMemory, Storage};
+use barscope_device::{AccessSize, DeviceMemory, DmaError, DmaMemory, Storage};
+use barscope_trace::BusAddress;
 
 use super::Platform;
 use crate::host::HostError;
@@ -20,8 +21,8 @@ pub enum Call {
     SetDeadline(Option<u64>),
     MapMemslot { base: u64, size: usize },
     UnmapMemslot { base: u64 },
-    RegisterIoeventfd { address: u64 },
-    UnregisterIoeventfd { address: u64 },
+    RegisterIoeventfd { address: BusAddress },
+    UnregisterIoeventfd { address: BusAddress },
     RegisterCoalescedZone { base: u64, size: u64 },
     UnregisterCoalescedZone { base: u64, size: u64 },
 }
@@ -41,7 +42,7 @@ struct State {
     memslots: HashMap<u64, Arc<Mutex<Vec<u8>>>>,
     dirty: HashMap<u64, HashSet<u64>>,
     /// Writes that were counted, by address.
-    counted: HashMap<u64, u64>,
+    counted: HashMap<BusAddress, u64>,
 }
 
 impl TestPlatform {
@@ -77,7 +78,7 @@ impl TestPlatform {
 
     /// The guest writes a counted register.
     pub fn guest_rings(&self, address: u64) {
-        *lock(&self.0).counted.get_mut(&address).expect("no ioeventfd there") += 1;
+        *lock(&self.0).counted.get_mut(&BusAddress::Memory(address)).expect("no ioeventfd there") += 1;
     }
 
     fn call(&self, call: Call) {
@@ -93,7 +94,7 @@ impl Platform for TestPlatform {
     /// Its base and its number of pages.
     type Memslot = (u64, usize);
     /// Its address.
-    type Ioeventfd = u64;
+    type Ioeventfd = BusAddress;
 
     fn signal_msi(&self, address: u64, data: u32) -> bool {
         self.call(Call::SignalMsi { address, data });
@@ -138,7 +139,11 @@ impl Platform for TestPlatform {
         Ok(words)
     }
 
-    fn register_ioeventfd(&self, address: u64) -> Result<Option<u64>, HostError> {
+    fn register_ioeventfd(
+        &self,
+        address: BusAddress,
+        _: Option<(AccessSize, u64)>,
+    ) -> Result<Option<BusAddress>, HostError> {
         if self.is_plain() {
             return Ok(None);
         }
@@ -147,12 +152,12 @@ impl Platform for TestPlatform {
         Ok(Some(address))
     }
 
-    fn unregister_ioeventfd(&self, address: u64) -> Result<u64, HostError> {
+    fn unregister_ioeventfd(&self, address: BusAddress) -> Result<u64, HostError> {
         self.call(Call::UnregisterIoeventfd { address });
         Ok(lock(&self.0).counted.remove(&address).expect("no ioeventfd there"))
     }
 
-    fn take_writes(&self, address: &u64) -> u64 {
+    fn take_writes(&self, address: &BusAddress) -> u64 {
         mem::take(lock(&self.0).counted.get_mut(address).expect("no ioeventfd there"))
     }
 

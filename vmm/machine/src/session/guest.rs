@@ -1,16 +1,37 @@
 //! What boots, as users say it.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use barscope_device::Devices;
 use barscope_guest_abi::{bug, scenario};
 use barscope_trace::Clock;
 
+use crate::boot::BootModule;
 use crate::host_file::{self, KERNEL_MAX};
 use crate::linux;
 use crate::machine::Config;
+
+/// A file to load beside a kernel: `FILE[ ARGUMENTS]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootModuleChoice {
+    /// The file.
+    pub file: PathBuf,
+    /// What a multiboot kernel is told about it: all of the choice.
+    pub text: String,
+}
+
+impl FromStr for BootModuleChoice {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let file = text.split_once(' ').map_or(text, |(file, _)| file);
+        Ok(Self { file: file.into(), text: text.to_owned() })
+    }
+}
 
 /// A guest, and what it is to do.
 #[derive(Clone)]
@@ -24,12 +45,12 @@ pub enum Guest {
     },
     /// Any kernel.
     Kernel {
-        /// An ELF file with a PVH note, or a Linux bzImage.
+        /// A Linux bzImage, a multiboot kernel, or an ELF file with a PVH note.
         image: Vec<u8>,
-        /// What to call it in the trace.
+        /// What to call it in the trace, and how a multiboot 1 kernel's command line begins.
         name: String,
-        /// Its first file system.
-        initramfs: Option<Vec<u8>>,
+        /// What is loaded beside it: one first file system, or a multiboot kernel's modules.
+        modules: Vec<BootModule>,
         /// Its command line.
         command_line: String,
     },
@@ -93,15 +114,22 @@ pub enum GuestError {
 }
 
 impl Guest {
-    /// A kernel in a file, with its first file system in another one.
+    /// A kernel in a file, with files to load beside it.
     ///
     /// # Errors
     /// [`GuestError::File`] if one can't be read.
-    pub fn kernel(kernel: &Path, initramfs: Option<&Path>, command_line: &str) -> Result<Self, GuestError> {
+    pub fn kernel(
+        kernel: &Path,
+        modules: &[BootModuleChoice],
+        command_line: &str,
+    ) -> Result<Self, GuestError> {
+        let load = |module: &BootModuleChoice| -> Result<BootModule, GuestError> {
+            Ok(BootModule { content: read(&module.file)?, text: module.text.clone() })
+        };
         Ok(Self::Kernel {
             image: read(kernel)?,
             name: name(kernel),
-            initramfs: initramfs.map(read).transpose()?,
+            modules: modules.iter().map(load).collect::<Result<_, _>>()?,
             command_line: command_line.to_owned(),
         })
     }
@@ -130,9 +158,9 @@ impl Guest {
                 let bug = bug.map(|name| format!("{}{name}", bug::ARGUMENT));
                 config.command_line = scenarios.into_iter().chain(bug).collect::<Vec<_>>().join(" ");
             }
-            Self::Kernel { image, name, initramfs, command_line } => {
+            Self::Kernel { image, name, modules, command_line } => {
                 (config.kernel, config.kernel_name) = (image, name);
-                (config.initramfs, config.command_line) = (initramfs, command_line);
+                (config.modules, config.command_line) = (modules, command_line);
             }
             Self::Linux { choice, initramfs, append } => {
                 let (kernel, initramfs) = match &initramfs {
@@ -146,7 +174,7 @@ impl Guest {
                 config.kernel = read(&kernel.image)?;
                 config.kernel_name =
                     kernel.version.map_or_else(|| name(&kernel.image), |version| format!("Linux {version}"));
-                config.initramfs = Some(initramfs);
+                config.modules = vec![BootModule { content: initramfs, text: String::new() }];
                 config.command_line = linux::command_line(&append);
                 config.foreign_programs = !choice.programs.is_empty();
             }

@@ -25,6 +25,7 @@ pub use self::setup::trap;
 use self::exit::{Exit, PortExit};
 use self::origin::Tracker;
 use crate::boot::BootProtocol;
+use crate::chipset::Answer;
 use crate::dispatch::{Access, Origin};
 use crate::host::HostError;
 use crate::observer::Observer;
@@ -256,15 +257,11 @@ impl<O: Observer> Vcpu<O> {
                     }
                     None => self.shared.console().read(port).into(),
                 },
-                (layout::RESET_PORT, Some(value)) if exit.size == 1 && value & layout::RESET_BIT != 0 => {
-                    return Ok(Some(Stop::Reset));
-                }
-                (layout::SLEEP_PORT, Some(value)) if switches_off(value) => return Ok(Some(Stop::PowerOff)),
-                (port, written) if self.shared.dispatcher.claims_port(port, exit.size) => {
-                    self.pci_port(port, exit.size, written)?
-                }
-                // No device of ours: all-ones, dropped.
-                _ => u32::MAX,
+                (port, written) => match self.chipset(port, exit.size, written) {
+                    Some(Answer::Value(value)) => value,
+                    Some(Answer::Stop(stop)) => return Ok(Some(stop)),
+                    None => self.pci_port(port, exit.size, written)?,
+                },
             };
             if written.is_none() {
                 exit::answer_port(&mut self.fd, exit, element, value);
@@ -273,7 +270,15 @@ impl<O: Observer> Vcpu<O> {
         Ok(None)
     }
 
+    fn chipset(&self, port: u16, size: u8, written: Option<u32>) -> Option<Answer> {
+        self.shared.chipset.access(port, size, written, || self.shared.dispatcher.tick())
+    }
+
+    /// An access to a port that is a function's, or that nobody answers at: all-ones, dropped.
     fn pci_port(&mut self, port: u16, size: u8, written: Option<u32>) -> Result<u32, HostError> {
+        if !self.shared.dispatcher.claims_port(port, size) {
+            return Ok(u32::MAX);
+        }
         let registers = self.registers();
         let Shared { memory, interned, .. } = &*self.shared;
         let origin = self.tracker.port(memory, interned, &registers, written.is_some())?;
@@ -346,12 +351,6 @@ impl<O: Observer> Vcpu<O> {
         let shared = self.fd.sync_regs();
         registers::plain(&shared.regs, &shared.sregs)
     }
-}
-
-/// Whether a write to the sleep control register asks for soft-off.
-fn switches_off(value: u32) -> bool {
-    let sleep_type = (value >> layout::SLEEP_TYPE_SHIFT) & 7;
-    value & layout::SLEEP_ENABLE != 0 && sleep_type == u32::from(layout::SLEEP_OFF)
 }
 
 fn place(vcpu: u8, shared: &Shared, registers: &Registers) -> Place {

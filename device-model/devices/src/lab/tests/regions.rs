@@ -54,9 +54,9 @@ fn a_doorbell_counts_and_interrupts() {
 fn doorbells_that_a_machine_counted_come_together() {
     let mut fixture = with(&[("doorbells", "ioeventfd")]);
     assert_eq!(fixture.function().backing(DOORBELLS), Backing::Doorbell);
-    let doorbells: Vec<_> = fixture.function().doorbells(DOORBELLS).collect();
+    let doorbells = fixture.function().doorbells(DOORBELLS);
     assert_eq!(doorbells.len(), 8);
-    assert_eq!(doorbells[1], (0x20, 4));
+    assert_eq!(doorbells[1], Doorbell { offset: 0x20, only: None });
 
     fixture.doorbell(DOORBELLS, 0x20, 5);
 

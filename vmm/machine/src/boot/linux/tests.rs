@@ -3,8 +3,8 @@
 use barscope_x86::PhysicalMemory;
 
 use super::*;
-use crate::boot::load;
 use crate::boot::tests::ONE_CPU;
+use crate::boot::{BootModule, load};
 
 const MIB: u64 = 1 << 20;
 const SETUP: usize = 5 * 512;
@@ -36,15 +36,19 @@ fn read<const N: usize>(memory: &GuestMemory, address: u64) -> [u8; N] {
     bytes
 }
 
-fn payload<'a>(kernel: &'a [u8], initramfs: Option<&'a [u8]>) -> Payload<'a> {
-    Payload { kernel, initramfs, command_line: "console=ttyS0" }
+fn payload<'a>(kernel: &'a [u8], modules: &'a [BootModule]) -> Payload<'a> {
+    Payload { kernel, name: "vmlinuz", modules, command_line: "console=ttyS0" }
+}
+
+fn initramfs(content: &[u8]) -> [BootModule; 1] {
+    [BootModule { content: content.to_vec(), text: "initramfs".to_owned() }]
 }
 
 #[test]
 fn a_bzimage_is_entered_in_long_mode_with_its_boot_parameters() {
     let memory = memory();
 
-    let protocol = load(&memory, &payload(&bzimage(), Some(b"0707")), &ONE_CPU).unwrap();
+    let protocol = load(&memory, &payload(&bzimage(), &initramfs(b"0707")), &ONE_CPU).unwrap();
 
     assert_eq!(protocol, BootProtocol::Linux { entry: 0x10_0200 });
     assert_eq!(read(&memory, 0x10_0200), [0xf4]);
@@ -66,7 +70,7 @@ fn a_bzimage_is_entered_in_long_mode_with_its_boot_parameters() {
 #[test]
 fn the_first_page_tables_map_four_gigabytes_to_themselves() {
     let memory = memory();
-    load(&memory, &payload(&bzimage(), None), &ONE_CPU).unwrap();
+    load(&memory, &payload(&bzimage(), &[]), &ONE_CPU).unwrap();
     let entry = |at: u64| u64::from_le_bytes(read(&memory, at));
 
     assert_eq!(entry(0xa000), 0xb003);
@@ -79,13 +83,13 @@ fn a_bzimage_or_an_initramfs_that_does_not_fit_is_told_so() {
     let kernel = bzimage();
     let big = vec![0; 14 * MIB as usize];
 
-    let too_large = load(&memory(), &payload(&kernel, Some(&big)), &ONE_CPU);
+    let too_large = load(&memory(), &payload(&kernel, &initramfs(&big)), &ONE_CPU);
     assert!(matches!(too_large, Err(BootError::InitramfsTooLarge { size_mib: 14, mib: 16 })));
-    assert!(load(&memory(), &payload(&kernel, Some(&big[..13 * MIB as usize])), &ONE_CPU).is_ok());
+    assert!(load(&memory(), &payload(&kernel, &initramfs(&big[..13 * MIB as usize])), &ONE_CPU).is_ok());
     let mut needs_more = kernel.clone();
     needs_more[0x260..0x264].copy_from_slice(&(15 * MIB as u32).to_le_bytes());
     assert!(matches!(
-        load(&memory(), &payload(&needs_more, None), &ONE_CPU),
+        load(&memory(), &payload(&needs_more, &[]), &ONE_CPU),
         Err(BootError::TooLarge { mib: 16 })
     ));
 }
@@ -95,7 +99,7 @@ fn a_bzimage_that_is_cut_short_or_has_no_64_bit_entry_is_no_kernel() {
     let mut no_entry = bzimage();
     no_entry[0x236] = 0;
     for file in [&bzimage()[..0x210], &no_entry] {
-        let result = load(&memory(), &payload(file, None), &ONE_CPU);
+        let result = load(&memory(), &payload(file, &[]), &ONE_CPU);
         assert!(matches!(result, Err(BootError::NoKernel { .. })), "{result:?}");
     }
 }

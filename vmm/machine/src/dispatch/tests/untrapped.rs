@@ -125,7 +125,10 @@ fn doorbells_that_rang_are_told_to_their_function_once() {
 
     assert_eq!(
         machine.calls()[1..],
-        [Call::RegisterIoeventfd { address: BAR4 }, Call::RegisterIoeventfd { address: BAR4 + 0x20 }]
+        [
+            Call::RegisterIoeventfd { address: BusAddress::Memory(BAR4) },
+            Call::RegisterIoeventfd { address: BusAddress::Memory(BAR4 + 0x20) }
+        ]
     );
     assert_eq!(
         machine.records()[3..],
@@ -150,10 +153,10 @@ fn doorbells_that_rang_before_they_moved_are_not_forgotten() {
     assert_eq!(
         machine.calls(),
         [
-            Call::UnregisterIoeventfd { address: BAR4 },
-            Call::UnregisterIoeventfd { address: BAR4 + 0x20 },
-            Call::RegisterIoeventfd { address: BAR4 + 0x1000 },
-            Call::RegisterIoeventfd { address: BAR4 + 0x1020 },
+            Call::UnregisterIoeventfd { address: BusAddress::Memory(BAR4) },
+            Call::UnregisterIoeventfd { address: BusAddress::Memory(BAR4 + 0x20) },
+            Call::RegisterIoeventfd { address: BusAddress::Memory(BAR4 + 0x1000) },
+            Call::RegisterIoeventfd { address: BusAddress::Memory(BAR4 + 0x1020) },
         ]
     );
     assert_eq!(
