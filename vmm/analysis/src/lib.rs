@@ -11,6 +11,7 @@ pub mod filter;
 mod interrupts;
 pub mod maps;
 pub mod print;
+pub mod reports;
 #[cfg(test)]
 mod sample;
 mod serial;

@@ -21,6 +21,8 @@ pub use place::{Place, describe_value};
 pub use viewer::Viewer;
 pub(crate) use viewer::unclaimed_configuration;
 
+use crate::reports::Trouble;
+
 /// An event, and what was resolved for it. What the event itself says it gives as well: `view.seq`, `view.kind`.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -44,6 +46,7 @@ pub struct View {
     pub(crate) mapping: Option<Arc<Mapping>>,
     pub(crate) process: Option<Arc<Process>>,
     pub(crate) text: Option<Arc<str>>,
+    trouble: Option<Trouble>,
     absent: Option<Box<Absence>>,
     selects: Option<Box<Place>>,
 }
@@ -66,7 +69,7 @@ pub struct Uncertain {
     pub handler: bool,
     /// The cause of an access or of a handler's beginning. What a device did has its cause recorded.
     pub cause: bool,
-    /// The text of a mark, a warning or a summary, and the name of a scenario that begins: the trace doesn't keep it.
+    /// The text of a mark, a console line, a warning or a summary, and the name of a scenario that begins: the trace doesn't keep it.
     pub text: bool,
 }
 
@@ -110,7 +113,12 @@ impl View {
         self.route.as_deref()
     }
 
-    /// The text of a mark, a warning or a summary; the name of a scenario that begins.
+    /// What is wrong, for a console line with which a kernel begins to report it.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble
+    }
+
+    /// The text of a mark, a console line, a warning or a summary; the name of a scenario that begins.
     pub fn text(&self) -> Option<&str> {
         self.text.as_deref()
     }

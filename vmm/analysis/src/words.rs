@@ -370,6 +370,7 @@ pub(crate) fn summary(view: &View) -> String {
             };
             format!("KVM can't emulate {instruction} on {on}{end}")
         }
+        EventKind::Console { .. } => format!("console: {}", text()),
         EventKind::Warning { .. } => format!("warning: {}", text()),
         _ => effect(view).unwrap_or_else(|| "unknown route".to_owned()),
     }

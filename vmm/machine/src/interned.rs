@@ -3,6 +3,7 @@
 
 mod address_spaces;
 mod code;
+mod console_lines;
 mod epoch;
 mod texts;
 
@@ -13,9 +14,10 @@ use barscope_trace::{WriteError, Writer, definition};
 
 pub use self::address_spaces::AddressSpaces;
 pub use self::code::{GuestCode, Unless};
+pub use self::console_lines::{ConsoleLines, alarms};
 pub use self::epoch::Epoch;
 pub use self::texts::Texts;
-use crate::budget::Account;
+use crate::budget::{Account, Kind};
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::lock::lock;
 
@@ -26,6 +28,8 @@ const KERNEL_HALF: u64 = 1 << 63;
 pub struct Interned {
     /// Texts of marks, scenarios and warnings.
     pub texts: Texts,
+    /// Lines of its console.
+    pub console: ConsoleLines,
     /// Page walks, mappings and processes.
     pub address_spaces: AddressSpaces,
     /// Instructions, executables and modules.
@@ -61,7 +65,8 @@ impl Interned {
     pub fn new(writer: &Writer) -> Self {
         let epoch = Epoch::default();
         Self {
-            texts: Texts::new(writer.clone()),
+            texts: Texts::new(writer.clone(), Kind::Text),
+            console: ConsoleLines::new(writer),
             address_spaces: AddressSpaces::new(writer.clone(), epoch.clone()),
             code: GuestCode::new(writer.clone(), epoch.clone()),
             epoch,
@@ -76,7 +81,11 @@ impl Interned {
     /// The texts of warnings, each once: there is no more room for something.
     pub fn take_warnings(&mut self) -> Vec<Id> {
         let accounts = self.address_spaces.accounts().into_iter().chain(self.code.accounts());
-        accounts.chain([self.texts.account()]).filter_map(Account::take_warning).collect()
+        accounts
+            .chain([self.texts.account()])
+            .chain(self.console.accounts())
+            .filter_map(Account::take_warning)
+            .collect()
     }
 
     /// The kernel's functions by name, and where its parts of the address space are.

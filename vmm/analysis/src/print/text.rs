@@ -208,6 +208,7 @@ impl<W: Write> TextPrinter<W> {
         for line in wrap(&prefix(view), 9, &[text], self.width) {
             let line = match view.kind {
                 EventKind::Warning { .. } => self.paint.paint(WARNING, line),
+                EventKind::Console { .. } if view.trouble().is_some() => self.paint.paint(FAIL, line),
                 _ => line,
             };
             self.line(line)?;
@@ -327,6 +328,9 @@ impl<W: Write> Printer for TextPrinter<W> {
             EventKind::Mark { .. } | EventKind::Count { .. } | EventKind::Warning { .. } => {
                 self.print_single(definitions, view, words::summary(view))
             }
+            // Of what a guest says, only that something is wrong, unless it is asked for.
+            EventKind::Console { .. } if !self.selective && view.trouble().is_none() => Ok(()),
+            EventKind::Console { .. } => self.print_single(definitions, view, words::summary(view)),
             EventKind::NotEmulated { operand, .. } => self.not_emulated(definitions, view, operand),
             _ if view.is_effect() => self.effect(definitions, view),
             // What follows from others is told where it shows: in the accesses of handlers and in times.

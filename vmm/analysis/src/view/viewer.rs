@@ -11,6 +11,7 @@ use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, Referenc
 use super::absence::{self, Absence, Absences};
 use super::{Code, Place, Uncertain, View};
 use crate::interrupts::{Handler, Innermost, Tracker};
+use crate::reports::Trouble;
 use crate::symbols::Symbols;
 
 /// CONFIG_DATA, PCI Local Bus 3.0, section 3.2.2.3.2.
@@ -114,6 +115,7 @@ impl Viewer {
             mapping: None,
             process: None,
             text: None,
+            trouble: None,
             absent: None,
             selects: None,
         };
@@ -152,6 +154,9 @@ impl Viewer {
         }
         view.mapping = references.mapping.and_then(|id| self.mapping(definitions, id));
         view.text = references.text.map(|id| self.text(definitions, id));
+        if let EventKind::Console { .. } = view.kind {
+            view.trouble = view.text().and_then(Trouble::of);
+        }
         if let EventKind::Route { change, cause, .. } = view.kind
             && let (Some(function), Some(route)) = (&view.function, &view.route)
         {
