@@ -5,7 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::{fs, path};
 
-/// Rewrites what leads out of the folder: absolute symbolic links, and what the headers' Makefiles include.
+use crate::compiler;
+
+/// Rewrites what leads out of the folder: absolute symbolic links, and what the headers' Makefiles name; then has their
+/// modules compiled by a compiler that is here.
 ///
 /// # Errors
 /// If a file can't be read or written.
@@ -16,9 +19,11 @@ pub fn relocate(folder: &Path) -> io::Result<()> {
         let makefile = headers.path().join("Makefile");
         // The common part's Makefile has no such line.
         if let Ok(text) = fs::read_to_string(&makefile) {
-            let moved = format!("include {}/usr/src/", folder.display());
-            fs::write(&makefile, text.replace("include /usr/src/", &moved))?;
+            let moved = format!("{}/usr/src/", folder.display());
+            let text = text.replace("include /usr/src/", &format!("include {moved}"));
+            fs::write(&makefile, text.replace("KBUILD_OUTPUT=/usr/src/", &format!("KBUILD_OUTPUT={moved}")))?;
         }
+        compiler::settle(&headers.path())?;
     }
     Ok(())
 }
@@ -55,14 +60,20 @@ mod tests {
         fs::create_dir_all(at("usr/src/linux-headers-1-cloud"))?;
         fs::create_dir_all(at("lib/modules/1"))?;
         let makefile = at("usr/src/linux-headers-1-cloud/Makefile");
-        fs::write(&makefile, "include /usr/src/linux-headers-1-common/Makefile\n")?;
+        fs::write(
+            &makefile,
+            "KBUILD_OUTPUT=/usr/src/linux-headers-1-cloud\ninclude /usr/src/linux-headers-1-common/Makefile\n",
+        )?;
         symlink("/usr/src/linux-headers-1-cloud", at("lib/modules/1/build"))?;
         symlink("/etc/only-here", at("lib/modules/1/other"))?;
         // Twice is once.
         relocate(&folder)?;
         relocate(&folder)?;
         let root = folder.display();
-        let expected = format!("include {root}/usr/src/linux-headers-1-common/Makefile\n");
+        let expected = format!(
+            "KBUILD_OUTPUT={root}/usr/src/linux-headers-1-cloud\n\
+             include {root}/usr/src/linux-headers-1-common/Makefile\n"
+        );
         assert_eq!(fs::read_to_string(makefile)?, expected);
         assert_eq!(fs::read_link(at("lib/modules/1/build"))?, at("usr/src/linux-headers-1-cloud"));
         assert_eq!(fs::read_link(at("lib/modules/1/other"))?, Path::new("/etc/only-here"));

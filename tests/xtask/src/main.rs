@@ -3,10 +3,12 @@
 
 mod apt;
 mod cargo;
+mod compiler;
 mod dumps;
 mod harness;
 mod headers;
 mod needs;
+mod newer;
 mod packages;
 mod plan;
 mod sample;
@@ -28,7 +30,8 @@ test   formats (check only), lints, documents, packages, tests. Each test runs w
        --no-setup leaves the machine alone. With CI=true, a test that can't run is a failure, but for want of --long.
 setup  provides Debian's packages that `barscope run --nested` and building kernel modules need: installs
        them as root, or unpacks them into Cargo's target folder as any other user. Dumps of real configuration
-       spaces, out of the sources of pciutils, go into Cargo's target folder in any case.
+       spaces, out of the sources of pciutils, and the kernels of Debian 13 and of its backports go into Cargo's
+       target folder in any case.
        --unpack does so as root too.
 sample makes the trace that is checked in, tests/data/sample.trace.gz, anew. Needs /dev/kvm and gzip.";
 

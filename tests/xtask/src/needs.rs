@@ -17,6 +17,10 @@ pub enum Thing {
     Kernel,
     /// What builds modules for that kernel: its headers, a compiler and make.
     Headers,
+    /// The kernel of Debian 13, with what builds modules for it.
+    Debian13,
+    /// The newest kernel of Debian 13's backports, with what builds modules for it.
+    Backports,
     /// The program.
     Lspci,
     /// The interpreter, with its standard library.
@@ -31,12 +35,14 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
         Self::Kernel,
         Self::Headers,
+        Self::Debian13,
+        Self::Backports,
         Self::Lspci,
         Self::Python,
         Self::Dumps,
@@ -52,6 +58,8 @@ impl Thing {
             Self::Qemu => "QEMU",
             Self::Kernel => "Debian's kernel",
             Self::Headers => "its headers",
+            Self::Debian13 => "Debian 13's kernel",
+            Self::Backports => "a kernel of its backports",
             Self::Lspci => "lspci",
             Self::Python => "python3",
             Self::Dumps => "pciutils' dumps",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::needs::Thing;
-use crate::{apt, cargo, dumps};
+use crate::{apt, cargo, dumps, newer};
 
 /// The folder in Cargo's target folder where packages are unpacked; `barscope_vmm::debian` looks there too.
 const UNPACKED: &str = "debian";
@@ -95,12 +95,14 @@ pub fn missing() -> Result<Vec<&'static Package>, String> {
 /// # Errors
 /// What doesn't work, and what to do instead.
 pub fn run(unpack: bool) -> Result<(), String> {
-    if missing()?.is_empty() && dumps::missing().is_none() {
+    let newer = [Thing::Debian13, Thing::Backports].into_iter().find_map(newer::missing);
+    if missing()?.is_empty() && dumps::missing().or(newer).is_none() {
         eprintln!(
-            "xtask: nothing to set up: QEMU, Debian's kernel, what builds its modules and pciutils' dumps are here"
+            "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules and pciutils' dumps are here"
         );
     }
-    packages(unpack).and(dumps::provide())
+    let (packages, dumps) = (packages(unpack), dumps::provide());
+    packages.and(dumps).and(newer::provide())
 }
 
 /// Provides the packages that are missing.

@@ -10,6 +10,7 @@ use crate::cargo::{self, cargo, documentation, guests, rustfmt_devices, succeed}
 use crate::dumps;
 use crate::harness::{self, Report};
 use crate::needs::Thing;
+use crate::newer;
 use crate::packages;
 use crate::plan::{Group, Plan};
 use crate::setup;
@@ -151,6 +152,11 @@ impl Lacking {
         }
         // Why they can't be had says more than that they aren't here.
         let dumps = if options.may_set_up { dumps::provide().err() } else { dumps::missing() };
+        if options.may_set_up
+            && let Err(error) = newer::provide()
+        {
+            eprintln!("xtask: {error}");
+        }
         Ok(Self {
             kvm: kvm.map(|error| format!("{KVM}: {error}")),
             packages: setup::missing()?,
@@ -162,7 +168,12 @@ impl Lacking {
     /// CI has to run all tests, but those that need minutes, and those whose inputs only Debian's mirrors have.
     fn nothing_but_time(&self) -> Result<(), String> {
         let elsewhere = !is_debian(&fs::read_to_string("/etc/os-release").unwrap_or_default());
-        let excused = |thing| thing == Thing::Minutes || (thing == Thing::Dumps && elsewhere);
+        let excused = |thing| match thing {
+            // Its suite may hold no such kernel at a time.
+            Thing::Minutes | Thing::Backports => true,
+            Thing::Dumps | Thing::Debian13 => elsewhere,
+            _ => false,
+        };
         let things = Thing::ALL.into_iter().filter(|thing| !excused(*thing));
         let lacking = things.filter_map(|thing| Some((thing, self.why(thing)?))).next();
         lacking.map_or(Ok(()), |(thing, why)| {
@@ -176,6 +187,7 @@ impl Lacking {
             Thing::Minutes => (!self.long).then(|| LONG.to_owned()),
             Thing::Release => None,
             Thing::Dumps => self.dumps.clone(),
+            Thing::Debian13 | Thing::Backports => newer::missing(thing),
             Thing::Qemu | Thing::Kernel | Thing::Headers | Thing::Lspci | Thing::Python => {
                 let missing = self.packages.iter().filter(|package| package.thing == thing);
                 let missing: Vec<_> = missing.map(|package| package.name).collect();

@@ -5,6 +5,7 @@ mod address_spaces;
 mod code;
 mod console_lines;
 mod epoch;
+mod stacks;
 mod texts;
 
 use std::sync::{Mutex, MutexGuard};
@@ -16,6 +17,7 @@ pub use self::address_spaces::AddressSpaces;
 pub use self::code::{GuestCode, Unless};
 pub use self::console_lines::{ConsoleLines, alarms};
 pub use self::epoch::Epoch;
+pub use self::stacks::Stacks;
 pub use self::texts::Texts;
 use crate::budget::{Account, Kind};
 use crate::kernel_symbols::{KernelSymbols, Spaces};
@@ -34,6 +36,8 @@ pub struct Interned {
     pub address_spaces: AddressSpaces,
     /// Instructions, executables and modules.
     pub code: GuestCode,
+    /// Call stacks and whose they are.
+    pub stacks: Stacks,
     epoch: Epoch,
 }
 
@@ -69,6 +73,7 @@ impl Interned {
             console: ConsoleLines::new(writer),
             address_spaces: AddressSpaces::new(writer.clone(), epoch.clone()),
             code: GuestCode::new(writer.clone(), epoch.clone()),
+            stacks: Stacks::default(),
             epoch,
         }
     }

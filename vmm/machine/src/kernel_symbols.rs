@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use barscope_unwind::Symbols;
+
 /// Where 4-level Linux puts them unless it chooses (x86_64 `mm.rst`).
 const DIRECT_MAP: u64 = 0xffff_8880_0000_0000;
 const VMALLOC: u64 = 0xffff_c900_0000_0000;
@@ -61,9 +63,9 @@ impl KernelSymbols {
         Self { symbols }
     }
 
-    /// The address of a symbol.
-    pub fn address(&self, name: &str) -> Option<u64> {
-        self.symbols.iter().find(|(.., known)| known == name).map(|(address, ..)| *address)
+    /// Whether they are Linux's.
+    pub fn are_linux(&self) -> bool {
+        self.address("init_task").is_some()
     }
 
     /// The addresses of all symbols of this name.
@@ -89,6 +91,12 @@ impl KernelSymbols {
         let all = self.symbols.iter().zip(starts.skip(1).chain([u64::MAX]));
         all.filter(|((start, kind, _), end)| *kind == Kind::Function && start < end)
             .map(|((start, _, name), end)| (*start, end.min(start.saturating_add(LONGEST)), name.as_str()))
+    }
+}
+
+impl Symbols for KernelSymbols {
+    fn address(&self, name: &str) -> Option<u64> {
+        self.symbols.iter().find(|(.., known)| known == name).map(|(address, ..)| *address)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Names that the guest tells: read from the bytes that it gave, then taken in.
 
 use barscope_trace::Capability;
+use barscope_unwind::{Kernel, Space, Symbols};
 use barscope_x86::{Registers, read_virtual};
 
 use crate::guest_abi::{BadRequest, Bulk};
@@ -43,7 +44,14 @@ fn symbols(shared: &Shared, registers: &Registers, lines: &[u8]) -> Result<(), H
         (read == bytes.len()).then(|| u64::from_le_bytes(bytes))
     };
     let spaces = Spaces::of_linux(variable("page_offset_base"), variable("vmalloc_base"));
-    Ok(shared.interned.lock().kernel_symbols(&kernel, spaces)?)
+    let layout = Kernel::read(&Space::new(&shared.memory, registers), &kernel);
+    let mut interned = shared.interned.lock();
+    match layout {
+        Ok(layout) => interned.stacks.set_kernel(layout),
+        Err(untold) if kernel.are_linux() => log::info!("no call stacks: {untold}"),
+        Err(_) => {}
+    }
+    Ok(interned.kernel_symbols(&kernel, spaces)?)
 }
 
 fn module(
