@@ -105,10 +105,11 @@ impl Bench {
         self.with_linux(|choice| choice.modules.push(module))
     }
 
-    /// Runs this program, instead of scenarios; more of them in this order. Only for [`Bench::linux`].
+    /// Runs this program or script, instead of scenarios; more of them in this order. Only for [`Bench::linux`].
     #[must_use]
-    pub fn program(self, file: impl AsRef<Path>, arguments: &str) -> Self {
-        let program = ProgramChoice { file: file.as_ref().to_owned(), arguments: arguments.to_owned() };
+    pub fn program(self, file: impl AsRef<Path>, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let program = ProgramChoice { file: file.as_ref().to_owned(), arguments };
         self.with_linux(|choice| choice.programs.push(program))
     }
 

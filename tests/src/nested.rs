@@ -3,9 +3,10 @@
 
 use std::ffi::OsString;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use barscope_analysis::Trace;
 use barscope_trace::Clock;
+use barscope_vmm::linux::ProgramChoice;
 use barscope_vmm::session::Guest;
 
 use crate::command::{Ended, Session, libraries, output};
@@ -75,7 +76,9 @@ impl Bench {
                     option("--module", with(&module.file, &module.parameters)?);
                 }
                 for program in &choice.programs {
-                    option("--program", with(&program.file, &program.arguments)?);
+                    let file = std::path::absolute(&program.file)?;
+                    let program = ProgramChoice { file, arguments: program.arguments.clone() };
+                    option("--program", program.to_option().context("a program's path is UTF-8")?.into());
                 }
             }
         }

@@ -61,7 +61,7 @@ fn on_linux_the_bench_plays_a_module_and_a_program_of_ones_own() -> Result<()> {
 
     let run = Bench::linux()
         .module(session.path("peek.ko"), "device=0x1ab0")
-        .program(&program, "now")
+        .program(&program, &["now"])
         .device("lab", &[])?
         .run_nested()?;
 

@@ -2,6 +2,15 @@
 
 use crate::scenario::{Needs, Scenario};
 
+/// The file that says what the first process is to do.
+pub const TASK: &str = "/task";
+
+/// The folder that programs are started in: what the host names by a relative path is below it.
+pub const FOLDER: &str = "/root";
+
+/// Where programs find others (`PATH`).
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 const fn scenario(name: &'static str, question: &'static str) -> Scenario {
     Scenario { name, question, needs: Needs::Lab }
 }

@@ -4,21 +4,20 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::process::{Command, Stdio};
 
-use barscope_guest_abi::linux::SCENARIOS;
+use barscope_guest_abi::linux::{FOLDER, SCENARIOS};
 use barscope_guest_abi::scenario::Needs;
 
 use crate::log::Log;
 use crate::modules::{self, Modules};
 use crate::scenarios::{Entry, Loaded};
 use crate::task::Task;
-use crate::{bench, scenarios, symbols, system};
+use crate::{bench, programs, scenarios, symbols, system};
 
-const MOUNTS: [(&str, &str); 5] = [
+const MOUNTS: [(&str, &str); 4] = [
     ("proc", "/proc"),
     ("sysfs", "/sys"),
     ("devtmpfs", "/dev"),
     ("tracefs", "/sys/kernel/tracing"),
-    ("tmpfs", "/tmp"),
 ];
 const CONSOLE: &str = "/dev/ttyS0";
 
@@ -40,6 +39,10 @@ fn work() -> io::Result<bool> {
         fs::create_dir_all(target)?;
         system::mount_kind(kind, target).map_err(|error| named(target, &error))?;
     }
+    for folder in ["/tmp", FOLDER] {
+        fs::create_dir_all(folder)?;
+    }
+    std::env::set_current_dir(FOLDER)?;
     system::use_as_terminal(&OpenOptions::new().read(true).write(true).open(CONSOLE)?)?;
     bench::open("init")?;
     symbols::tell_kernel()?;
@@ -55,14 +58,8 @@ fn work() -> io::Result<bool> {
         }
     }
     for program in &task.programs {
-        let [name, path, arguments @ ..] = program.as_slice() else { continue };
-        bench::begin(name);
-        let libraries = ("LD_LIBRARY_PATH", &task.libraries);
-        let status = Command::new(path)
-            .args(arguments)
-            .envs([libraries])
-            .status()
-            .map_err(|error| named(path, &error))?;
+        bench::begin(&program.name);
+        let status = programs::run(program, &task.libraries)?;
         bench::end(status.success(), &status.to_string());
         if !status.success() {
             return Ok(false);

@@ -12,6 +12,7 @@ mod log;
 mod mapping;
 mod modules;
 mod pci;
+mod programs;
 mod scenarios;
 mod symbols;
 mod system;

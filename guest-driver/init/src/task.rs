@@ -1,23 +1,24 @@
-//! What this guest is to do, as the host wrote it into its first file system: a line each.
+//! What this guest is to do, as the host wrote it into its first file system: records of a kind, how many words follow,
+//! and the words, each of them with a NUL at its end.
 //!
-//! | line | meaning |
-//! |---|---|
-//! | `module PATH NAME PARAMETERS` | load this module, which the kernel knows by this name |
-//! | `program NAME PATH ARGUMENTS` | run this program, which people know by this name, after all modules |
-//! | `libraries PATH:..` | where programs find shared libraries, besides where they always do |
-//! | `scenario NAME` | play this scenario; without any, all of them |
+//! | kind | words | meaning |
+//! |---|---|---|
+//! | `module` | path, name, parameters | load this module, which the kernel knows by this name |
+//! | `program` | name, path, arguments | run this program, which people know by this name, after all modules |
+//! | `libraries` | `PATH:..` | where programs find shared libraries, besides where they always do |
+//! | `scenario` | name | play this scenario; without any, all of them |
 
 use std::{fs, io};
 
-const FILE: &str = "/task";
+use barscope_guest_abi::linux::TASK;
 
 /// What to do.
 #[derive(Default)]
 pub struct Task {
     /// Modules.
     pub modules: Vec<Module>,
-    /// Programs: the name, the path, the arguments.
-    pub programs: Vec<Vec<String>>,
+    /// Programs.
+    pub programs: Vec<Program>,
     /// Folders of their shared libraries, as the loader takes them.
     pub libraries: String,
     /// Scenarios by name.
@@ -34,31 +35,49 @@ pub struct Module {
     pub parameters: String,
 }
 
+/// A program to run.
+pub struct Program {
+    /// What people call it.
+    pub name: String,
+    /// Its file.
+    pub path: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}
+
 impl Task {
-    /// Reads it; one without lines where there is no file.
+    /// Reads it; one without records where there is no file.
     ///
     /// # Errors
-    /// What the system said, or a line that means nothing.
+    /// What the system said, or a record that means nothing.
     pub fn read() -> io::Result<Self> {
-        let text = match fs::read_to_string(FILE) {
+        let text = match fs::read_to_string(TASK) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             other => other?,
         };
+        Self::parse(&text).ok_or_else(|| io::Error::other(format!("{TASK} means nothing")))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
         let mut task = Self::default();
-        for line in text.lines() {
-            let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
-            match kind {
+        let mut all = text.split_terminator('\0').map(str::to_owned);
+        while let Some(kind) = all.next() {
+            let count = all.next()?.parse().ok()?;
+            let mut words = all.by_ref().take(count);
+            match &*kind {
                 "module" => {
-                    let mut words = rest.splitn(3, ' ').map(str::to_owned);
-                    let mut next = || words.next().unwrap_or_default();
-                    task.modules.push(Module { path: next(), name: next(), parameters: next() });
+                    let (path, name, parameters) = (words.next()?, words.next()?, words.next()?);
+                    task.modules.push(Module { path, name, parameters });
                 }
-                "program" => task.programs.push(rest.split_whitespace().map(str::to_owned).collect()),
-                "libraries" => rest.clone_into(&mut task.libraries),
-                "scenario" => task.scenarios.push(rest.to_owned()),
-                _ => return Err(io::Error::other(format!("{FILE}: {line:?} means nothing"))),
+                "program" => {
+                    let (name, path) = (words.next()?, words.next()?);
+                    task.programs.push(Program { name, path, arguments: words.collect() });
+                }
+                "libraries" => task.libraries = words.next()?,
+                "scenario" => task.scenarios.push(words.next()?),
+                _ => return None,
             }
         }
-        Ok(task)
+        Some(task)
     }
 }

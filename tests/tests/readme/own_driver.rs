@@ -24,7 +24,7 @@ pub fn expectations() -> Result<()> {
 pub fn linux() -> Result<()> {
     let run = Bench::linux()
         .module("my-driver.ko", "debug=1")
-        .program("./my-tool", "--selftest")
+        .program("./my-tool", &["--selftest"])
         .device("lab", &[("msi-vectors", "1")])?
         .run_nested()?;
     ensure!(run.ended.code == Some(0), "{}", run.ended.stderr);

@@ -17,6 +17,8 @@ pub enum Thing {
     Kernel,
     /// What builds modules for that kernel: its headers, a compiler and make.
     Headers,
+    /// The shell and the usual commands of a guest.
+    Busybox,
     /// The kernel of Debian 13, with what builds modules for it.
     Debian13,
     /// The newest kernel of Debian 13's backports, with what builds modules for it.
@@ -35,12 +37,13 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
         Self::Kernel,
         Self::Headers,
+        Self::Busybox,
         Self::Debian13,
         Self::Backports,
         Self::Lspci,
@@ -58,6 +61,7 @@ impl Thing {
             Self::Qemu => "QEMU",
             Self::Kernel => "Debian's kernel",
             Self::Headers => "its headers",
+            Self::Busybox => "busybox",
             Self::Debian13 => "Debian 13's kernel",
             Self::Backports => "a kernel of its backports",
             Self::Lspci => "lspci",

@@ -19,7 +19,7 @@ pub struct Package {
     known_by: (&'static str, &'static str, &'static str),
 }
 
-const PACKAGES: [Package; 8] = [
+const PACKAGES: [Package; 9] = [
     Package {
         name: "qemu-system-x86",
         thing: Thing::Qemu,
@@ -51,6 +51,12 @@ const PACKAGES: [Package; 8] = [
         known_by: ("usr/bin", "gcc", ""),
     },
     Package {
+        name: "busybox-static",
+        thing: Thing::Busybox,
+        why: "the shell and the usual commands of scripts in the Linux guest",
+        known_by: ("bin", "busybox", ""),
+    },
+    Package {
         name: "pciutils",
         thing: Thing::Lspci,
         why: "lspci, which tests run in the Linux guest: does it see the device as designed?",
@@ -73,8 +79,11 @@ const PACKAGES: [Package; 8] = [
 impl Package {
     fn is_in(&self, root: &Path) -> bool {
         let (folder, start, end) = self.known_by;
-        let files = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
-        files.map(|file| file.file_name().to_string_lossy().into_owned()).any(|name| {
+        // Newer packages have all of it below `usr`.
+        let folders = [root.join(folder), root.join("usr").join(folder)];
+        let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+        let mut names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        names.any(|name| {
             // Without an end the name is whole: gcc is there, not gcc-ar.
             if end.is_empty() { name == start } else { name.starts_with(start) && name.ends_with(end) }
         })
@@ -98,7 +107,7 @@ pub fn run(unpack: bool) -> Result<(), String> {
     let newer = [Thing::Debian13, Thing::Backports].into_iter().find_map(newer::missing);
     if missing()?.is_empty() && dumps::missing().or(newer).is_none() {
         eprintln!(
-            "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules and pciutils' dumps are here"
+            "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules, busybox and pciutils' dumps are here"
         );
     }
     let (packages, dumps) = (packages(unpack), dumps::provide());

@@ -188,9 +188,10 @@ impl From<nested::Error> for Failure {
 
 /// Files that a user named are his to mend; what isn't installed is the host's.
 fn linux_code(error: &linux::Error) -> Code {
-    use linux::Error::{Kernel, Libraries, NoVersion, Pack};
+    use linux::Error::{Kernel, Libraries, NeedsModule, NoInterpreter, NoProgram, NoVersion, Pack};
     match error {
-        Libraries { .. } | Pack(_) | Kernel { .. } | NoVersion { .. } => Code::Usage,
+        Libraries { .. } | NoProgram { .. } | NoInterpreter { .. } | NeedsModule { .. } => Code::Usage,
+        Pack(_) | Kernel { .. } | NoVersion { .. } => Code::Usage,
         _ => Code::Host,
     }
 }

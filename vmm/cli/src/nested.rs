@@ -49,7 +49,7 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     let (archive, _) = folder.file("guest").map_err(system("a file for the guest"))?;
     guest.archive_to(&archive)?;
     // Programs are named still: how many there are is shown.
-    errand.arguments = without(errand.arguments, &["--kernel", "--module", "--firmware"]);
+    errand.arguments = without(errand.arguments, &["--kernel", "--module", "--firmware", "--file", "--dir"]);
     let firmware = if args.has_firmware() { "on" } else { "off" };
     errand.arguments.extend(["--firmware".into(), firmware.into()]);
     for (option, path) in [("--kernel", guest.kernel.as_path()), ("--initrd", archive.as_path())] {

@@ -66,6 +66,8 @@ fn check(args: &Run) -> Result<(), Failure> {
         let given = [
             ("--module", !args.modules.is_empty()),
             ("--program", !args.programs.is_empty()),
+            ("--file", !args.files.is_empty()),
+            ("--dir", !args.folders.is_empty()),
             ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
         ];
         if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {

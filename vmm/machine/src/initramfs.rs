@@ -1,7 +1,9 @@
 //! The files that a Linux guest starts with: a cpio archive in the kernel's "newc" format.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use cpio::newc::{Builder, ModeFileType, trailer};
@@ -18,8 +20,11 @@ pub struct Initramfs {
     entries: BTreeMap<String, Entry>,
 }
 
+#[derive(PartialEq)]
 enum Entry {
     Folder,
+    /// A symbolic link, and where it leads.
+    Link(String),
     /// `/dev/console`: without it the first process has no standard output.
     Console,
     File {
@@ -28,9 +33,23 @@ enum Entry {
     },
 }
 
+#[derive(PartialEq)]
 enum Content {
     Bytes(Vec<u8>),
-    Host { path: PathBuf, size: u32 },
+    Host(HostFile),
+}
+
+struct HostFile {
+    path: PathBuf,
+    size: u32,
+    /// Device and number of its inode: what it is, whatever the path.
+    inode: (u64, u64),
+}
+
+impl PartialEq for HostFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.inode == other.inode
+    }
 }
 
 /// A file can't be put into an archive.
@@ -47,15 +66,15 @@ impl Initramfs {
     /// Adds a folder and those that it is in.
     ///
     /// # Errors
-    /// [`PackError`] if the path isn't UTF-8.
+    /// [`PackError`] if the path isn't UTF-8, or that of something else.
     pub fn folder(&mut self, path: &Path) -> Result<(), PackError> {
-        self.place(path).map(drop)
+        self.add(path, Entry::Folder)
     }
 
     /// Adds a file with this content.
     ///
     /// # Errors
-    /// [`PackError`] if the path isn't UTF-8 or the content 4 GiB or more.
+    /// [`PackError`] if the path isn't UTF-8 or another's, or the content 4 GiB or more.
     pub fn file(&mut self, path: &Path, content: Vec<u8>) -> Result<(), PackError> {
         size(content.len() as u64).map_err(|source| PackError { path: path.to_owned(), source })?;
         self.add(path, Entry::File { content: Content::Bytes(content), mode: 0o644 })
@@ -64,7 +83,7 @@ impl Initramfs {
     /// Adds a program with this content.
     ///
     /// # Errors
-    /// [`PackError`] if the path isn't UTF-8 or the content 4 GiB or more.
+    /// [`PackError`] if the path isn't UTF-8 or another's, or the content 4 GiB or more.
     pub fn program(&mut self, path: &Path, content: Vec<u8>) -> Result<(), PackError> {
         size(content.len() as u64).map_err(|source| PackError { path: path.to_owned(), source })?;
         self.add(path, Entry::File { content: Content::Bytes(content), mode: 0o755 })
@@ -78,17 +97,47 @@ impl Initramfs {
         self.add(Path::new("/dev/console"), Entry::Console)
     }
 
+    /// Adds a symbolic link that leads to `target`.
+    ///
+    /// # Errors
+    /// [`PackError`] if the path or the target isn't UTF-8, or the path another's.
+    pub fn link(&mut self, path: &Path, target: &Path) -> Result<(), PackError> {
+        let target = target.to_str().ok_or_else(|| not_utf8(target))?;
+        self.add(path, Entry::Link(target.to_owned()))
+    }
+
+    /// Whether there is something at a path, which is written without detours.
+    pub fn has(&self, path: &Path) -> bool {
+        let from_root = path.strip_prefix("/").unwrap_or(path);
+        from_root.to_str().is_some_and(|path| self.entries.contains_key(path))
+    }
+
     /// Adds a file of the host, which anyone in the guest may execute.
     ///
     /// # Errors
     /// [`PackError`] if the host's file can't be read, is no regular one or longer than 1 GiB, or if the path isn't
-    /// UTF-8.
+    /// UTF-8 or another's.
     pub fn host_file(&mut self, path: &Path, host: &Path) -> Result<(), PackError> {
-        let failed = |source| PackError { path: host.to_owned(), source };
-        let size = host_file::open(host, HOST_FILE_MAX)
-            .and_then(|file| size(file.metadata()?.len()))
-            .map_err(failed)?;
-        self.add(path, Entry::File { content: Content::Host { path: host.to_owned(), size }, mode: 0o755 })
+        self.host_file_with(path, host, 0o755)
+    }
+
+    /// Adds a file of the host with these permissions.
+    ///
+    /// # Errors
+    /// As for [`host_file`](Self::host_file).
+    pub fn host_file_with(&mut self, path: &Path, host: &Path, mode: u32) -> Result<(), PackError> {
+        let found = host_file::open(host, HOST_FILE_MAX).and_then(|file| {
+            let found = file.metadata()?;
+            let (size, inode) = (size(found.len())?, (found.dev(), found.ino()));
+            Ok(HostFile { path: host.to_owned(), size, inode })
+        });
+        let file = found.map_err(|source| PackError { path: host.to_owned(), source })?;
+        self.add(path, Entry::File { content: Content::Host(file), mode })
+    }
+
+    /// How many files, folders and links there are.
+    pub fn count(&self) -> usize {
+        self.entries.len()
     }
 
     /// Bytes that its files hold.
@@ -113,10 +162,11 @@ impl Initramfs {
             let mut file = header.write(&mut out, entry.size());
             match entry {
                 Entry::Folder | Entry::Console => {}
+                Entry::Link(target) => file.write_all(target.as_bytes()).map_err(written)?,
                 Entry::File { content: Content::Bytes(bytes), .. } => {
                     file.write_all(bytes).map_err(written)?;
                 }
-                Entry::File { content: Content::Host { path, size }, .. } => {
+                Entry::File { content: Content::Host(HostFile { path, size, .. }), .. } => {
                     copy(path, *size, &mut file)
                         .map_err(|source| PackError { path: path.clone(), source })?;
                 }
@@ -126,41 +176,79 @@ impl Initramfs {
         trailer(&mut out).and_then(Write::flush).map_err(written)
     }
 
+    /// Adds an entry. The same one may be added again, and a folder may hold more.
+    ///
+    /// A folder is added for each prefix of the path, those before a `..` too: a guest's kernel finds the same place,
+    /// since no link is a folder on the way.
     fn add(&mut self, path: &Path, entry: Entry) -> Result<(), PackError> {
-        let place = self.place(path)?;
-        self.entries.insert(place, entry);
-        Ok(())
-    }
-
-    /// The path from the root as an archive has it. Adds a folder for each of its prefixes, those before a
-    /// `..` too, and for the whole: a guest has no symbolic links, so that its kernel finds the same place.
-    fn place(&mut self, path: &Path) -> Result<String, PackError> {
         let mut parts: Vec<&str> = Vec::new();
         for component in path.components() {
             match component {
                 Component::Normal(part) => {
-                    let reason = "a path in a guest has to be UTF-8";
-                    let part = part.to_str().ok_or_else(|| PackError {
-                        path: path.to_owned(),
-                        source: io::Error::new(io::ErrorKind::InvalidInput, reason),
-                    })?;
-                    parts.push(part);
-                    self.entries.entry(parts.join("/")).or_insert(Entry::Folder);
+                    self.way(&parts)?;
+                    parts.push(part.to_str().ok_or_else(|| not_utf8(path))?);
                 }
-                Component::ParentDir => drop(parts.pop()),
+                Component::ParentDir => {
+                    self.way(&parts)?;
+                    parts.pop();
+                }
                 Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
             }
         }
-        Ok(parts.join("/"))
+        if parts.is_empty() { Ok(()) } else { self.place(parts.join("/"), entry) }
     }
+
+    /// Adds a folder on the way to something.
+    fn way(&mut self, parts: &[&str]) -> Result<(), PackError> {
+        if parts.is_empty() { Ok(()) } else { self.place(parts.join("/"), Entry::Folder) }
+    }
+
+    fn place(&mut self, path: String, entry: Entry) -> Result<(), PackError> {
+        match self.entries.entry(path) {
+            Place::Vacant(place) => {
+                place.insert(entry);
+                Ok(())
+            }
+            Place::Occupied(place) if *place.get() == entry => Ok(()),
+            Place::Occupied(place) => {
+                let taken = format!("would be where {} is in the guest", place.get().what());
+                let path = entry.host().unwrap_or_else(|| Path::new("/").join(place.key()));
+                Err(PackError { path, source: io::Error::new(io::ErrorKind::AlreadyExists, taken) })
+            }
+        }
+    }
+}
+
+fn not_utf8(path: &Path) -> PackError {
+    let source = io::Error::new(io::ErrorKind::InvalidInput, "a path in a guest has to be UTF-8");
+    PackError { path: path.to_owned(), source }
 }
 
 impl Entry {
     fn size(&self) -> u32 {
         match self {
             Entry::File { content: Content::Bytes(bytes), .. } => bytes.len() as u32,
-            Entry::File { content: Content::Host { size, .. }, .. } => *size,
+            Entry::File { content: Content::Host(file), .. } => file.size,
+            Entry::Link(target) => target.len() as u32,
             Entry::Folder | Entry::Console => 0,
+        }
+    }
+
+    /// The file of the host that it is.
+    fn host(&self) -> Option<PathBuf> {
+        match self {
+            Entry::File { content: Content::Host(file), .. } => Some(file.path.clone()),
+            _ => None,
+        }
+    }
+
+    /// It, in words.
+    fn what(&self) -> String {
+        match self {
+            Entry::File { content: Content::Host(file), .. } => file.path.display().to_string(),
+            Entry::File { .. } | Entry::Console => "a file of barscope's".to_owned(),
+            Entry::Link(target) => format!("a link to {target}"),
+            Entry::Folder => "a folder".to_owned(),
         }
     }
 
@@ -168,6 +256,7 @@ impl Entry {
         match self {
             Entry::File { mode, .. } => *mode,
             Entry::Folder => 0o755,
+            Entry::Link(_) => 0o777,
             Entry::Console => 0o600,
         }
     }
@@ -176,6 +265,7 @@ impl Entry {
         match self {
             Entry::File { .. } => ModeFileType::Regular,
             Entry::Folder => ModeFileType::Directory,
+            Entry::Link(_) => ModeFileType::Symlink,
             Entry::Console => ModeFileType::Char,
         }
     }
@@ -249,6 +339,39 @@ mod tests {
     fn a_folder_of_the_host_is_no_file() {
         let error = Initramfs::default().host_file(Path::new("/a"), Path::new("/")).unwrap_err();
         assert_eq!(error.source.to_string(), "is no regular file");
+    }
+
+    #[test]
+    fn two_things_at_one_place_are_refused_and_the_same_one_twice_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
+        std::fs::write(&a, "1").unwrap();
+        std::fs::write(&b, "2").unwrap();
+        let mut files = Initramfs::default();
+        files.host_file(Path::new("/usr/x"), &a).unwrap();
+        files.host_file(Path::new("/usr/lib/../x"), &a).unwrap();
+
+        let error = files.host_file(Path::new("/usr/x"), &b).unwrap_err();
+        assert_eq!(error.path, b);
+        assert_eq!(error.source.to_string(), format!("would be where {} is in the guest", a.display()));
+        let error = files.file(Path::new("/usr/x/y"), Vec::new()).unwrap_err();
+        assert_eq!(error.path, Path::new("/usr/x"));
+        let error = files.link(Path::new("/usr"), Path::new("/lib")).unwrap_err();
+        assert_eq!(error.source.to_string(), "would be where a folder is in the guest");
+    }
+
+    #[test]
+    fn a_link_holds_where_it_leads() {
+        let mut files = Initramfs::default();
+        files.link(Path::new("/bin/sh"), Path::new("busybox")).unwrap();
+        assert!(files.has(Path::new("/bin/sh")) && !files.has(Path::new("/bin/ash")));
+        assert_eq!(
+            unpacked(&files),
+            [
+                ("bin".to_owned(), 0o040_755, Vec::new()),
+                ("bin/sh".to_owned(), 0o120_777, b"busybox".to_vec())
+            ]
+        );
     }
 
     #[test]

@@ -26,12 +26,23 @@ type Relocation = Rela64<LE>;
 
 /// The name of a module, as its file says it: it may have been renamed. `None` if it says none.
 pub fn name(elf: &[u8]) -> Option<String> {
+    information(elf, b"name=")
+}
+
+/// The names of the modules that a module needs, as its file says it.
+pub fn needs(elf: &[u8]) -> Vec<String> {
+    let needed = information(elf, b"depends=").unwrap_or_default();
+    needed.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// What a module says of itself after `key`. `None` if it doesn't say that.
+fn information(elf: &[u8], key: &[u8]) -> Option<String> {
     let sections = sections(elf)?;
     let index = *by_name(elf, sections).get(INFORMATION)?;
     let information = sections[index].data(LE, elf).ok()?;
     let texts = information.split(|byte| *byte == 0);
-    let name = texts.filter_map(|text| text.strip_prefix(b"name=")).next()?;
-    Some(String::from_utf8_lossy(name).into_owned())
+    let text = texts.filter_map(|text| text.strip_prefix(key)).next()?;
+    Some(String::from_utf8_lossy(text).into_owned())
 }
 
 /// Places the sections of `elf` as `addresses` says: a line each, name and hexadecimal address. `None` if

@@ -6,7 +6,7 @@ use std::time::Duration;
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
-use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
+use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, Defaults};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -92,13 +92,23 @@ pub struct Run {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub append: String,
 
-    /// Load this kernel module instead of the driver for lab, with --guest linux; may be repeated
+    /// Load this kernel module (.ko, .ko.xz, .ko.zst, .ko.gz) instead of the driver for lab, and before it those that it
+    /// needs, with --guest linux; may be repeated
     #[arg(long = "module", value_name = "FILE[ PARAMETERS]")]
     pub modules: Vec<ModuleChoice>,
 
-    /// Run this program instead of scenarios, with --guest linux; may be repeated
+    /// Run this program or script instead of scenarios, with --guest linux; words are quoted as for a shell; may be
+    /// repeated
     #[arg(long = "program", value_name = "FILE[ ARGUMENTS]", conflicts_with = "scenarios")]
     pub programs: Vec<ProgramChoice>,
+
+    /// Take this file into the guest, to the same path or to DST, with --guest linux; may be repeated
+    #[arg(long = "file", value_name = "SRC[:DST]")]
+    pub files: Vec<FileChoice>,
+
+    /// Take what this folder holds into the guest, to DST, with --guest linux; may be repeated
+    #[arg(long = "dir", value_name = "SRC:DST")]
+    pub folders: Vec<FolderChoice>,
 
     /// Where to write the guest's console, with --guest linux
     #[arg(long, value_name = "FILE", default_value = "barscope.console")]
@@ -154,6 +164,8 @@ impl Run {
             modules: self.modules.clone(),
             programs: self.programs.clone(),
             scenarios: self.scenarios.clone(),
+            files: self.files.clone(),
+            folders: self.folders.clone(),
         }
     }
 

@@ -2,22 +2,27 @@
 
 mod choice;
 mod driver;
+mod luggage;
+mod module_files;
 mod places;
+mod script;
+mod task;
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use barscope_guests::INIT;
 
-use self::places::{Places, file_name};
-use crate::host_file::{self, KERNEL_MAX, MODULE_MAX, too_long};
+use self::luggage::Luggage;
+use self::module_files::Loaded;
+use self::task::Task;
+use crate::debian;
+use crate::host_file::{self, KERNEL_MAX, too_long};
 use crate::initramfs::{Initramfs, PackError};
-use crate::libraries::libraries;
-use crate::{debian, kernel_module};
+use crate::module_tree::ModuleTree;
 
-pub use choice::{ModuleChoice, ProgramChoice};
+pub use choice::{BadChoice, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
 
 /// What every Linux guest is told: a console, no more of it than errors, and to reset the machine when it
 /// panics, by the register for that. An emulated processor may lose the interrupt that ends `sti; hlt`, which an idle
@@ -80,6 +85,45 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A program is none.
+    #[error(
+        "{}: neither an ELF program nor a script, which begins with #! and the path of its interpreter", path.display()
+    )]
+    NoProgram {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The interpreter of a script isn't here.
+    #[error(
+        "{}: its interpreter {path:?} isn't here, so that it can't travel: install it, or change the script's first line",
+        script.display()
+    )]
+    NoInterpreter {
+        /// The script.
+        script: PathBuf,
+        /// The path or the name in its first line.
+        path: String,
+    },
+    /// busybox isn't here.
+    #[error(
+        "{}: needs a shell and the usual commands, which busybox is in a guest, and that isn't here: `cargo xtask \
+         setup` brings it", whom.display()
+    )]
+    NoBusybox {
+        /// What needs it.
+        whom: PathBuf,
+    },
+    /// A module needs another one.
+    #[error(
+        "{}: needs the module {missing}, which is neither named, nor beside it, nor one of the kernel's: name it \
+         with --module", module.display()
+    )]
+    NeedsModule {
+        /// The module.
+        module: PathBuf,
+        /// What it needs.
+        missing: String,
+    },
     /// A file can't be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -112,6 +156,10 @@ pub struct Choice {
     pub programs: Vec<ProgramChoice>,
     /// Scenarios to play; all of them without one.
     pub scenarios: Vec<String>,
+    /// Files that travel beside.
+    pub files: Vec<FileChoice>,
+    /// Folders that travel beside.
+    pub folders: Vec<FolderChoice>,
 }
 
 /// A kernel and what goes into its first file system.
@@ -168,57 +216,51 @@ impl Prepared {
 }
 
 fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initramfs, Error> {
-    let mut files = Initramfs::default();
-    let mut task = String::new();
-    let mut folders = BTreeSet::new();
-    files.console()?;
-    files.program(Path::new("/init"), INIT.to_vec())?;
-    let mut places = Places::new("/modules");
-    for ModuleChoice { file, parameters } in &choice.modules {
-        let place = places.of(file);
-        files.host_file(&place, file)?;
-        let elf =
-            host_file::read(file, MODULE_MAX).map_err(|source| PackError { path: file.clone(), source })?;
-        let name = kernel_module::name(&elf);
-        // The kernel allows no `-` there.
-        let name = name.unwrap_or_else(|| file_name(file).trim_end_matches(".ko").replace('-', "_"));
-        task += &format!("module {} {name} {parameters}\n", place.display());
+    let mut luggage = Luggage::default();
+    let mut task = Task::default();
+    luggage.files.console()?;
+    luggage.files.program(Path::new("/init"), INIT.to_vec())?;
+    let modules = version.as_deref().map(|version| modules_folder(version, kernel));
+    let tree = modules.as_deref().map(ModuleTree::read).unwrap_or_default();
+    for Loaded { place, name, parameters } in module_files::take(&choice.modules, &tree, &mut luggage.files)?
+    {
+        task.add("module", &[&place.to_string_lossy(), &name, &parameters]);
     }
-    let mut places = Places::new("/programs");
-    for program in &choice.programs {
-        let place = places.of(&program.file);
-        files.host_file(&place, &program.file)?;
-        let found = libraries(&program.file)
-            .map_err(|source| Error::Libraries { program: program.file.clone(), source })?;
-        for library in found {
-            files.host_file(&library, &library)?;
-            folders.extend(library.parent().map(|folder| folder.display().to_string()));
+    if choice.modules.is_empty() {
+        let version = version.as_deref().ok_or_else(|| Error::NoVersion { path: kernel.to_owned() })?;
+        let headers = modules_folder(version, kernel).join("build");
+        luggage.files.file(Path::new("/lab.ko"), driver::module(version, &headers)?)?;
+        if !choice.programs.is_empty() {
+            task.add("module", &["/lab.ko", "lab", ""]);
         }
-        let name = places::shown(&program.file, choice.programs.iter().map(|other| &*other.file));
-        task += &format!("program {name} {} {}\n", place.display(), program.arguments);
+    }
+    for file in &choice.files {
+        luggage.file(file)?;
+    }
+    for folder in &choice.folders {
+        luggage.folder(folder)?;
+    }
+    for ProgramChoice { file, arguments } in &choice.programs {
+        let path = luggage.program(file)?.to_string_lossy().into_owned();
+        let name = places::shown(file, choice.programs.iter().map(|other| &*other.file));
+        let words = [&*name, &*path].into_iter().chain(arguments.iter().map(String::as_str));
+        task.add("program", &Vec::from_iter(words));
     }
     // Nothing is registered there, as it is here.
-    task += &format!("libraries {}\n", Vec::from_iter(folders).join(":"));
-    if choice.modules.is_empty() {
-        let version = version.ok_or_else(|| Error::NoVersion { path: kernel.to_owned() })?;
-        files.file(Path::new("/lab.ko"), driver::module(&version, &headers(&version, kernel))?)?;
-        if !choice.programs.is_empty() {
-            task.insert_str(0, "module /lab.ko lab\n");
-        }
-    }
+    task.add("libraries", &[&luggage.library_path()]);
     for scenario in &choice.scenarios {
-        task += &format!("scenario {scenario}\n");
+        task.add("scenario", &[scenario]);
     }
-    files.file(Path::new("/task"), task.into_bytes())?;
-    Ok(files)
+    luggage.files.file(Path::new(barscope_guest_abi::linux::TASK), task.into_bytes())?;
+    Ok(luggage.files)
 }
 
-/// Where the headers of a kernel are: beside its modules, on this machine or where its packages were
-/// unpacked.
-fn headers(version: &str, kernel: &Path) -> PathBuf {
+/// Where the modules of a kernel are: on this machine, or where its packages were unpacked. The folder `build` in it, if
+/// there is one, has its headers.
+fn modules_folder(version: &str, kernel: &Path) -> PathBuf {
     let beside = kernel.parent().and_then(Path::parent).map(|root| root.join("lib/modules"));
     let modules = beside.filter(|modules| modules.join(version).is_dir());
-    modules.unwrap_or_else(|| PathBuf::from("/lib/modules")).join(version).join("build")
+    modules.unwrap_or_else(|| PathBuf::from("/lib/modules")).join(version)
 }
 
 /// The version of a kernel, as its `uname -r` says it.

@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::debian::Kernel;
-use crate::initramfs::Initramfs;
+use crate::initramfs::{Initramfs, PackError};
+use crate::packed;
 
 use super::Error;
 use super::task::{Output, Task};
@@ -47,6 +48,7 @@ impl Errand<'_> {
         let folder = env::current_dir().map_err(system("the current folder"))?;
         let init = folder.join(self.init);
         let modules = kernel
+            .modules
             .modules(MODULES)
             .map_err(|module| Error::NoModule { module, kernel: kernel.version.clone() })?;
         let program = self.program.map(|program| folder.join(program));
@@ -64,7 +66,18 @@ impl Errand<'_> {
                 folders.extend(library.parent().map(Path::to_path_buf));
             }
         }
-        for input in modules.iter().chain(&program).map(PathBuf::as_path).chain(self.inputs) {
+        for module in &modules {
+            let place = packed::unpacked_name(module);
+            if packed::is_packed(module) {
+                let elf = packed::read(module);
+                let elf = elf.map_err(|source| PackError { path: module.clone(), source })?;
+                files.file(&place, elf)?;
+            } else {
+                files.host_file(&place, module)?;
+            }
+        }
+        let modules = modules.iter().map(|module| packed::unpacked_name(module)).collect();
+        for input in program.as_deref().into_iter().chain(self.inputs) {
             let input = folder.join(input);
             files.host_file(&input, &input)?;
         }
