@@ -58,6 +58,8 @@ pub mod request {
     pub const MODULE: u32 = 13;
     /// The caller's address space is that of a process: [`super::Process`].
     pub const PROCESS: u32 = 14;
+    /// Something that people should know of: [`super::Mark`] holds its text.
+    pub const WARNING: u32 = 15;
 }
 
 /// Stands for the caller's own address space, whose CR3 a program doesn't know ([`Map::address_space`],
@@ -81,7 +83,7 @@ impl Bytes {
     }
 }
 
-/// [`request::MARK`] and [`request::SCENARIO_BEGIN`].
+/// [`request::MARK`], [`request::SCENARIO_BEGIN`] and [`request::WARNING`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Mark {

@@ -59,6 +59,12 @@ pub fn mark(text: &str) {
     send(request::MARK, &Mark { text: Bytes::of(&text) });
 }
 
+/// Something that people should know of.
+pub fn warn(text: &str) {
+    let text = text.as_bytes().to_vec();
+    send(request::WARNING, &Mark { text: Bytes::of(&text) });
+}
+
 /// A scenario begins.
 pub fn begin(name: &str) {
     let name = name.as_bytes().to_vec();

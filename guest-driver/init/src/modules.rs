@@ -7,7 +7,7 @@ use crate::task::Module;
 use crate::{symbols, system};
 
 /// The module for the lab function.
-const LAB: &str = "/lab.ko";
+pub const LAB: &str = "/lab.ko";
 
 /// Whether drivers get devices by themselves; the device that is to get one; all devices.
 const AUTOPROBE: &str = "/sys/bus/pci/drivers_autoprobe";

@@ -6,6 +6,7 @@
 //! | `module` | path, name, parameters | load this module, which the kernel knows by this name |
 //! | `program` | name, path, arguments | run this program, which people know by this name, after all modules |
 //! | `libraries` | `PATH:..` | where programs find shared libraries, besides where they always do |
+//! | `fail-fast` | | run no program after one that failed |
 //! | `scenario` | name | play this scenario; without any, all of them |
 
 use std::{fs, io};
@@ -21,6 +22,8 @@ pub struct Task {
     pub programs: Vec<Program>,
     /// Folders of their shared libraries, as the loader takes them.
     pub libraries: String,
+    /// Programs after one that failed aren't run.
+    pub fail_fast: bool,
     /// Scenarios by name.
     pub scenarios: Vec<String>,
 }
@@ -74,6 +77,7 @@ impl Task {
                     task.programs.push(Program { name, path, arguments: words.collect() });
                 }
                 "libraries" => task.libraries = words.next()?,
+                "fail-fast" => task.fail_fast = true,
                 "scenario" => task.scenarios.push(words.next()?),
                 _ => return None,
             }

@@ -12,6 +12,7 @@ mod interrupts;
 pub mod maps;
 pub mod print;
 pub mod reports;
+pub mod results;
 #[cfg(test)]
 mod sample;
 mod serial;

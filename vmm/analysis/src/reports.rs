@@ -78,7 +78,7 @@ impl Reports {
     /// Takes the next event of a trace.
     pub fn take(&mut self, view: &View) {
         if let (EventKind::Console { .. }, Some(text)) = (view.kind, &view.text) {
-            self.line(view.seq, view.host_ns, text);
+            self.console_line(view.seq, view.host_ns, text);
         }
     }
 
@@ -92,7 +92,7 @@ impl Reports {
         self.left_out
     }
 
-    fn line(&mut self, seq: u64, host_ns: u64, line: &Arc<str>) {
+    pub(crate) fn console_line(&mut self, seq: u64, host_ns: u64, line: &Arc<str>) {
         let message = Message::parse(line);
         let trouble = Trouble::of_message(&message);
         let of_same = |open: &Open| match (&open.caller, message.caller) {

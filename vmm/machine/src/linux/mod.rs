@@ -154,6 +154,8 @@ pub struct Choice {
     pub modules: Vec<ModuleChoice>,
     /// Programs to run instead of scenarios.
     pub programs: Vec<ProgramChoice>,
+    /// Run no program after one that failed.
+    pub fail_fast: bool,
     /// Scenarios to play; all of them without one.
     pub scenarios: Vec<String>,
     /// Files that travel beside.
@@ -243,8 +245,12 @@ fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initr
     for ProgramChoice { file, arguments } in &choice.programs {
         let path = luggage.program(file)?.to_string_lossy().into_owned();
         let name = places::shown(file, choice.programs.iter().map(|other| &*other.file));
+        let name = places::with_arguments(&name, arguments);
         let words = [&*name, &*path].into_iter().chain(arguments.iter().map(String::as_str));
         task.add("program", &Vec::from_iter(words));
+    }
+    if choice.fail_fast {
+        task.add("fail-fast", &[]);
     }
     // Nothing is registered there, as it is here.
     task.add("libraries", &[&luggage.library_path()]);
