@@ -11,11 +11,13 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use barscope_trace::{Definitions, End};
+
 pub use played::{Played, Scenario};
 
 use crate::reports::{Report, Reports};
 use crate::symbols::{SourceLine, Symbols};
-use barscope_trace::Definitions;
+use crate::words;
 
 /// All cases.
 #[derive(Clone, Debug, Default)]
@@ -85,15 +87,30 @@ pub struct GuestEnd {
     pub allows_warnings: bool,
 }
 
+impl GuestEnd {
+    /// As a trace tells it, that ended so and took this time.
+    pub fn of_trace(end: Option<&End>, time: Duration) -> Self {
+        Self { error: words::early_end(end), time, allows_warnings: false }
+    }
+}
+
 impl Results {
-    /// Adds the scenarios that were played; programs, by the paths that the user gave, if there are any.
-    pub fn add_played(&mut self, played: &Played, programs: &[PathBuf]) {
+    /// Adds the scenarios that were played; or the programs that were to be run, if there are any: by their names and
+    /// the paths that the user gave.
+    pub fn add_played(&mut self, played: &Played, programs: &[(String, PathBuf)]) {
         let name = if programs.is_empty() { "scenarios" } else { "programs" };
-        let cases = played.list().iter().enumerate().map(|(at, scenario)| {
-            let place = programs.get(at).map(|file| Place { file: file.clone(), line: None });
-            scenario.case(place)
+        let place = |file: &PathBuf| Place { file: file.clone(), line: None };
+        let begun = played.list().iter().enumerate();
+        let mut cases: Vec<_> = begun
+            .map(|(at, scenario)| scenario.case(programs.get(at).map(|(_, file)| place(file))))
+            .collect();
+        let others = programs.iter().skip(cases.len()).map(|(name, file)| Case {
+            name: name.clone(),
+            time: Duration::ZERO,
+            status: Status::Failed("did not run".to_owned(), "did not run".to_owned()),
+            place: Some(place(file)),
         });
-        let cases: Vec<_> = cases.collect();
+        cases.extend(others.collect::<Vec<_>>());
         if !cases.is_empty() {
             let time = cases.iter().map(|case| case.time).sum();
             self.groups.push(Group { name: name.to_owned(), time, cases });

@@ -68,6 +68,7 @@ fn check(args: &Run) -> Result<(), Failure> {
             ("--program", !args.programs.is_empty()),
             ("--file", !args.files.is_empty()),
             ("--dir", !args.folders.is_empty()),
+            ("--fail-fast", args.fail_fast),
             ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
         ];
         if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {

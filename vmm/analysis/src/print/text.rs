@@ -16,7 +16,7 @@ use barscope_trace::{Clock, Definitions, TraceInfo, units};
 use self::access::Lines;
 use self::effects::Effects;
 use self::fold::{Fold, Folded};
-use self::setup::Setup;
+use self::setup::{Setup, is_setup};
 use super::{Printer, Totals};
 use crate::digits::decimal;
 use crate::maps::Maps;
@@ -60,7 +60,7 @@ pub struct TextPrinter<W> {
 /// What is remembered of an access, for what comes of it.
 struct LastAccess {
     seq: u64,
-    /// It went to configuration space.
+    /// It is one of those that are summed up.
     configured: bool,
     /// Where it wrote to, and what; `None` for a read.
     written: Option<(Option<Place>, u64)>,
@@ -70,7 +70,7 @@ impl LastAccess {
     fn new(access: AccessView<'_>) -> Self {
         Self {
             seq: access.view.seq,
-            configured: access.is_configuration(),
+            configured: is_setup(access),
             written: access.write.then(|| (access.place().cloned(), access.value)),
         }
     }
@@ -237,8 +237,8 @@ impl<W: Write> TextPrinter<W> {
         let Some(access) = view.access() else { return Ok(()) };
         self.last_access = Some(LastAccess::new(access));
         self.selected += 1;
-        if !self.selective && access.is_configuration() {
-            self.setup.count(view);
+        if !self.selective && is_setup(access) {
+            self.setup.count(access);
             return Ok(());
         }
         self.start(definitions)?;

@@ -14,6 +14,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use crate::choice::{DeviceChoice, no_device};
 use crate::ending::Failure;
 use crate::output::Format;
+use crate::results::ResultOptions;
 
 /// Options of `run`.
 #[derive(clap::Args)]
@@ -60,9 +61,8 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     pub expect: Vec<PathBuf>,
 
-    /// Write a JUnit report of the expectations there
-    #[arg(long, value_name = "FILE", requires = "expect")]
-    pub junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub results: ResultOptions,
 
     /// Print nothing but errors
     #[arg(long, short)]
@@ -109,6 +109,14 @@ pub struct Run {
     /// Take what this folder holds into the guest, to DST, with --guest linux; may be repeated
     #[arg(long = "dir", value_name = "SRC:DST")]
     pub folders: Vec<FolderChoice>,
+
+    /// Run no program after one that failed, with --guest linux
+    #[arg(long)]
+    pub fail_fast: bool,
+
+    /// A WARN of the guest's kernel is told, but doesn't fail the run
+    #[arg(long)]
+    pub allow_warnings: bool,
 
     /// Where to write the guest's console, with --guest linux
     #[arg(long, value_name = "FILE", default_value = "barscope.console")]
@@ -163,6 +171,7 @@ impl Run {
             kernel: self.kernel.clone(),
             modules: self.modules.clone(),
             programs: self.programs.clone(),
+            fail_fast: self.fail_fast,
             scenarios: self.scenarios.clone(),
             files: self.files.clone(),
             folders: self.folders.clone(),
@@ -205,7 +214,7 @@ impl Run {
     /// Those that are written.
     pub fn outputs(&self) -> Vec<&Path> {
         let console = (self.guest == Guest::Linux).then_some(&self.console);
-        [&self.trace].into_iter().chain(&self.junit).chain(console).map(PathBuf::as_path).collect()
+        [&self.trace].into_iter().chain(&self.results.junit).chain(console).map(PathBuf::as_path).collect()
     }
 }
 
