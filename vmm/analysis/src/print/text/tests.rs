@@ -168,21 +168,21 @@ scenario loops
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
       x 999 more like it, to 1001
   1002      1 ms  mark pairs
-  1003   1.001 ms  ring 3  mmap     user::touch  lab.rs:28
+  1003  1.001 ms  ring 3  mmap     user::touch  lab.rs:28
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
-  1004   1.002 ms  ring 3  mmap     user::touch  lab.rs:29
+  1004  1.002 ms  ring 3  mmap     user::touch  lab.rs:29
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
       x 6 more of these 2, to 1016
-  1017   1.015 ms  ring 3  mmap     user::touch  lab.rs:28
+  1017  1.015 ms  ring 3  mmap     user::touch  lab.rs:28
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
-  1018   1.015 ms  mark short
-  1019   1.016 ms  ring 3  mmap     user::touch  lab.rs:29
+  1018  1.015 ms  mark short
+  1019  1.016 ms  ring 3  mmap     user::touch  lab.rs:29
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
-  1020   1.017 ms  ring 3  mmap     user::touch  lab.rs:29
+  1020  1.017 ms  ring 3  mmap     user::touch  lab.rs:29
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
-  1021   1.018 ms  ring 3  mmap     user::touch  lab.rs:28
+  1021  1.018 ms  ring 3  mmap     user::touch  lab.rs:28
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
-  1022   1.019 ms  ring 3  mmap     user::touch  lab.rs:29
+  1022  1.019 ms  ring 3  mmap     user::touch  lab.rs:29
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
   1023   1.02 ms  ring 3  mmap     user::touch  lab.rs:28
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
