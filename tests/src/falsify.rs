@@ -138,7 +138,7 @@ impl<'a> Judge<'a> {
     ) -> Vec<(usize, Verdict)> {
         let tests = open.iter().map(|at| self.clauses[*at].test.clone()).collect();
         let mut engine = Engine::new(Suite { tests, ..declared.clone() });
-        let mut viewer = Viewer::default();
+        let mut viewer = Viewer::knowing(&trace.info().capabilities);
         for event in events {
             let view = viewer.view(trace.definitions(), event);
             engine.take(trace.definitions(), &view);

@@ -21,7 +21,7 @@ use barscope_device::{Bdf, Devices, Entry, Options};
 use barscope_devices::catalog;
 use barscope_guest_abi::bug::Bug;
 use barscope_trace::Clock;
-use barscope_vmm::linux::{self, ModuleChoice, ProgramChoice};
+use barscope_vmm::linux::{self, KernelChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::machine;
 use barscope_vmm::session::{self, Guest};
 use barscope_vmm::{Place, Stop};
@@ -95,7 +95,7 @@ impl Bench {
     /// Boots the Linux in this file (a bzImage, or a vmlinux with a PVH note). Only for [`Bench::linux`].
     #[must_use]
     pub fn kernel_file(self, path: impl AsRef<Path>) -> Self {
-        self.with_linux(|choice| choice.kernel = Some(path.as_ref().to_owned()))
+        self.with_linux(|choice| choice.kernel = KernelChoice::Named(path.as_ref().to_owned()))
     }
 
     /// Loads this kernel module, instead of the driver for lab; more of them in this order. Only for [`Bench::linux`].

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use barscope_analysis::Trace;
 use barscope_trace::Clock;
-use barscope_vmm::linux::ProgramChoice;
+use barscope_vmm::linux::{KernelChoice, ProgramChoice};
 use barscope_vmm::session::Guest;
 
 use crate::command::{Ended, Session, libraries, output};
@@ -63,7 +63,11 @@ impl Bench {
             Guest::Linux { choice, initramfs, append } => {
                 option("--guest", "linux".into());
                 option("--append", append.into());
-                choice.kernel.iter().for_each(|path| option("--kernel", path.into()));
+                match &choice.kernel {
+                    KernelChoice::Debian => {}
+                    KernelChoice::Named(path) => option("--kernel", path.into()),
+                    KernelChoice::Tree(folder) => option("--kernel-tree", folder.into()),
+                }
                 initramfs.iter().for_each(|path| option("--initrd", path.into()));
                 choice.scenarios.iter().for_each(|name| option("--scenario", name.into()));
                 let with = |file: &std::path::Path, words: &str| {

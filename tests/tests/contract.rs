@@ -185,6 +185,8 @@ fn requests_have_the_sizes_that_the_host_insists_on() {
     assert_eq!(size_of::<barscope_guest_abi::Symbols>(), 16);
     assert_eq!(size_of::<barscope_guest_abi::Module>(), 48);
     assert_eq!(size_of::<barscope_guest_abi::Process>(), 24);
+    assert_eq!(size_of::<barscope_guest_abi::File>(), 48);
+    assert_eq!(size_of::<barscope_guest_abi::Maps>(), 48);
 }
 
 #[test]
@@ -196,6 +198,7 @@ fn numbers_that_a_guest_binary_holds_do_not_change() {
     assert_eq!([request::SCENARIO_BEGIN, request::SCENARIO_END, request::COUNT], [5, 6, 7]);
     assert_eq!([request::IDLE, request::EXIT, request::ISR_ENTER, request::ISR_EXIT], [8, 9, 10, 11]);
     assert_eq!([request::SYMBOLS, request::MODULE, request::PROCESS], [12, 13, 14]);
+    assert_eq!([request::FILE, request::MAPS], [15, 16]);
     assert_eq!([path::IOREMAP, path::MMAP, path::SYSFS, path::DEV_MEM, path::DIRECT_MAP], [1, 2, 3, 4, 5]);
     assert_eq!([counted::KERNEL_ENTRIES, counted::FAULT_RESOLVED, counted::FAULT_FATAL], [1, 2, 3]);
 }

@@ -13,6 +13,7 @@
 
 pub mod bug;
 pub mod linux;
+pub mod port;
 pub mod scenario;
 
 /// The I/O port, 32 bits wide.
@@ -27,6 +28,9 @@ pub const MAX_TEXT: u64 = 256;
 /// The longest image that the host reads, in bytes; a longer one is refused. Of symbols and of a module, what is longer is
 /// cut off.
 pub const MAX_IMAGE: u64 = 64 << 20;
+
+/// The longest list of mappings that the host reads, in bytes; more is cut off.
+pub const MAX_MAPS: u64 = 1 << 20;
 
 /// Request numbers, as `eax` holds them.
 pub mod request {
@@ -58,8 +62,12 @@ pub mod request {
     pub const MODULE: u32 = 13;
     /// The caller's address space is that of a process: [`super::Process`].
     pub const PROCESS: u32 = 14;
+    /// A file that processes map: [`super::File`].
+    pub const FILE: u32 = 15;
+    /// What a process maps: [`super::Maps`].
+    pub const MAPS: u32 = 16;
     /// Something that people should know of: [`super::Mark`] holds its text.
-    pub const WARNING: u32 = 15;
+    pub const WARNING: u32 = 17;
 }
 
 /// Stands for the caller's own address space, whose CR3 a program doesn't know ([`Map::address_space`],
@@ -229,4 +237,43 @@ pub struct Process {
     pub pid: u64,
     /// The name of its command; UTF-8.
     pub name: Bytes,
+}
+
+/// [`request::FILE`]: an executable or a shared library, which [`Maps`] refer to from here on. One with the same numbers
+/// takes the place of an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct File {
+    /// The number of its device, as [`Maps::lines`] have it: the major one in the upper half, the minor one in the lower.
+    pub device: u64,
+    /// The number of its inode.
+    pub inode: u64,
+    /// Its path; UTF-8.
+    pub path: Bytes,
+    /// The whole file.
+    pub elf: Bytes,
+}
+
+/// What becomes of a process ([`Maps::state`]).
+pub mod state {
+    /// It goes on.
+    pub const RUNS: u64 = 1;
+    /// It runs no more code: its address space will be another's.
+    pub const ENDS: u64 = 2;
+    /// It goes on, and nothing more will be told of it, since another one traces it.
+    pub const LET_GO: u64 = 3;
+}
+
+/// [`request::MAPS`]: what a process maps now, which takes the place of what was told of it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Maps {
+    /// Its number.
+    pub pid: u64,
+    /// One of [`state`].
+    pub state: u64,
+    /// The path of the script that it runs, if it does; UTF-8.
+    pub script: Bytes,
+    /// Lines as `/proc/PID/maps` has them.
+    pub lines: Bytes,
 }

@@ -7,18 +7,15 @@ use std::process::{Command, Stdio};
 use barscope_guest_abi::linux::{FOLDER, SCENARIOS};
 use barscope_guest_abi::scenario::Needs;
 
+use crate::follow::Follower;
 use crate::log::{self, Log};
 use crate::modules::{self, Modules};
 use crate::scenarios::{Entry, Loaded};
 use crate::task::{Module, Task};
 use crate::{bench, drivers, programs, scenarios, symbols, system};
 
-const MOUNTS: [(&str, &str); 4] = [
-    ("proc", "/proc"),
-    ("sysfs", "/sys"),
-    ("devtmpfs", "/dev"),
-    ("tracefs", "/sys/kernel/tracing"),
-];
+const MOUNTS: [(&str, &str); 4] =
+    [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tracefs", "/sys/kernel/tracing")];
 const CONSOLE: &str = "/dev/ttyS0";
 
 /// Does everything, and doesn't return.
@@ -52,10 +49,11 @@ fn work() -> io::Result<bool> {
         return play_all(&task.scenarios);
     }
     load_all(&task.modules)?;
+    let mut follower = task.follows.then(Follower::default);
     let mut passed = true;
     for program in &task.programs {
         bench::begin(&program.name);
-        let (ended_well, how) = match programs::run(program, &task.libraries) {
+        let (ended_well, how) = match programs::run(program, &task.libraries, follower.as_mut()) {
             Ok(status) => (status.success(), status.to_string()),
             Err(error) => (false, error.to_string()),
         };

@@ -8,16 +8,20 @@ mod bench;
 mod count;
 mod drivers;
 mod first;
+mod follow;
 mod lab;
 mod log;
 mod mapping;
+mod maps;
 mod modules;
 mod pci;
 mod programs;
+mod ptrace;
 mod scenarios;
 mod symbols;
 mod system;
 mod task;
+mod watch;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,5 +32,8 @@ fn main() -> ExitCode {
         first::run();
     }
     let name = arguments.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
-    scenarios::program(&name.to_string_lossy(), &arguments[1..])
+    match &*name.to_string_lossy() {
+        programs::STARTER => programs::start(&arguments[1..]),
+        scenario => scenarios::program(scenario, &arguments[1..]),
+    }
 }

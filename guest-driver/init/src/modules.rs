@@ -1,13 +1,17 @@
 //! Kernel modules: loading, unloading, and telling the bench where they are.
 
 use std::path::Path;
-use std::{fs, io};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use crate::task::Module;
 use crate::{symbols, system};
 
 /// The module for the lab function.
 pub const LAB: &str = "/lab.ko";
+
+/// How long a module may be in use still.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether drivers get devices by themselves; the device that is to get one; all devices.
 const AUTOPROBE: &str = "/sys/bus/pci/drivers_autoprobe";
@@ -51,9 +55,18 @@ impl Modules {
     /// # Errors
     /// What the system said.
     pub fn unload_lab(&mut self) -> io::Result<()> {
-        if self.lab.take().is_some() {
-            system::unload_module("lab")?;
+        if self.lab.is_none() {
+            return Ok(());
         }
+        // Files that a program had open are closed soon after it has ended.
+        let patience = Instant::now() + PATIENCE;
+        while let Err(error) = system::unload_module("lab") {
+            if error.kind() != io::ErrorKind::WouldBlock || Instant::now() > patience {
+                return Err(error);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.lab = None;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 //! | `program` | name, path, arguments | run this program, which people know by this name, after all modules |
 //! | `libraries` | `PATH:..` | where programs find shared libraries, besides where they always do |
 //! | `fail-fast` | | run no program after one that failed |
+//! | `follow` | | follow programs, to tell of the files that they and what they start map |
 //! | `scenario` | name | play this scenario; without any, all of them |
 
 use std::{fs, io};
@@ -24,6 +25,8 @@ pub struct Task {
     pub libraries: String,
     /// Programs after one that failed aren't run.
     pub fail_fast: bool,
+    /// Whether programs are followed.
+    pub follows: bool,
     /// Scenarios by name.
     pub scenarios: Vec<String>,
 }
@@ -78,6 +81,7 @@ impl Task {
                 }
                 "libraries" => task.libraries = words.next()?,
                 "fail-fast" => task.fail_fast = true,
+                "follow" => task.follows = true,
                 "scenario" => task.scenarios.push(words.next()?),
                 _ => return None,
             }

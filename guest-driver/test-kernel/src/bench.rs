@@ -2,15 +2,14 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use barscope_guest_abi::{Bytes, Count, Exit, Image, Isr, Map, Mark, ScenarioEnd, Unmap, request};
-use common::bench;
+use barscope_guest_abi::{Bytes, Count, Exit, Image, Isr, Map, Mark, ScenarioEnd, Unmap, port, request};
 
 static PRESENT: AtomicBool = AtomicBool::new(false);
 static LAST_MAPPING: AtomicU64 = AtomicU64::new(0);
 
 /// Looks for the bench.
 pub fn init() {
-    PRESENT.store(bench::is_present(), Relaxed);
+    PRESENT.store(port::is_present(), Relaxed);
 }
 
 /// Whether this machine is the bench.
@@ -20,7 +19,7 @@ pub fn is_present() -> bool {
 
 fn tell<T>(number: u32, structure: &T) {
     if is_present() {
-        bench::request(number, structure);
+        port::request(number, structure);
     }
 }
 
@@ -97,7 +96,7 @@ pub fn scenario_end(passed: bool, summary: &[u8]) {
 /// There is nothing to do until a device acts.
 pub fn idle() {
     if is_present() {
-        bench::request_bare(request::IDLE);
+        port::request_bare(request::IDLE);
     }
 }
 

@@ -10,8 +10,8 @@ use super::{
     EXIT, MEMORY_END, REQUESTS, REQUESTS_SIZE, ask, assert_through, exit, fill_requests, run, seeds, warnings,
 };
 
-const NUMBERS: [u32; 19] =
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0x8000_0001, 0xffff_ffff];
+const NUMBERS: [u32; 20] =
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 0x8000_0001, 0xffff_ffff];
 const SIZES: [u32; 9] = [0, 1, 8, 16, 24, 40, 48, 88, 0xffff_ffff];
 /// In memory, at its end, across it, behind it; where devices are; where nothing is.
 const POINTERS: [u32; 10] = [

@@ -24,6 +24,8 @@ pub enum Thing {
     /// The newest kernel of Debian 13's backports, with what builds modules for it.
     Backports,
     /// The program.
+    Strace,
+    /// The program.
     Lspci,
     /// The interpreter, with its standard library.
     Python,
@@ -37,7 +39,7 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
@@ -46,6 +48,7 @@ impl Thing {
         Self::Busybox,
         Self::Debian13,
         Self::Backports,
+        Self::Strace,
         Self::Lspci,
         Self::Python,
         Self::Dumps,
@@ -64,6 +67,7 @@ impl Thing {
             Self::Busybox => "busybox",
             Self::Debian13 => "Debian 13's kernel",
             Self::Backports => "a kernel of its backports",
+            Self::Strace => "strace",
             Self::Lspci => "lspci",
             Self::Python => "python3",
             Self::Dumps => "pciutils' dumps",

@@ -19,7 +19,7 @@ pub struct Package {
     known_by: (&'static str, &'static str, &'static str),
 }
 
-const PACKAGES: [Package; 9] = [
+const PACKAGES: [Package; 10] = [
     Package {
         name: "qemu-system-x86",
         thing: Thing::Qemu,
@@ -55,6 +55,12 @@ const PACKAGES: [Package; 9] = [
         thing: Thing::Busybox,
         why: "the shell and the usual commands of scripts in the Linux guest",
         known_by: ("bin", "busybox", ""),
+    },
+    Package {
+        name: "strace",
+        thing: Thing::Strace,
+        why: "traces programs in the Linux guest, which are followed there already",
+        known_by: ("usr/bin", "strace", ""),
     },
     Package {
         name: "pciutils",

@@ -188,7 +188,13 @@ impl Lacking {
             Thing::Release => None,
             Thing::Dumps => self.dumps.clone(),
             Thing::Debian13 | Thing::Backports => newer::missing(thing),
-            Thing::Qemu | Thing::Kernel | Thing::Headers | Thing::Busybox | Thing::Lspci | Thing::Python => {
+            Thing::Qemu
+            | Thing::Kernel
+            | Thing::Headers
+            | Thing::Busybox
+            | Thing::Strace
+            | Thing::Lspci
+            | Thing::Python => {
                 let missing = self.packages.iter().filter(|package| package.thing == thing);
                 let missing: Vec<_> = missing.map(|package| package.name).collect();
                 let missing = missing.join(", ");

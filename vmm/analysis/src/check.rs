@@ -88,7 +88,7 @@ impl Expectations {
         let began = Instant::now();
         let mut engines: Vec<_> = self.files.iter().map(|file| Engine::new(file.suite.clone())).collect();
         let mut stream = Stream::open(path)?;
-        let mut viewer = Viewer::default();
+        let mut viewer = Viewer::knowing(&stream.info().capabilities);
         while let Some(event) = stream.next()? {
             let view = viewer.view(stream.definitions(), &event);
             engines.iter_mut().for_each(|engine| engine.take(stream.definitions(), &view));
@@ -97,7 +97,7 @@ impl Expectations {
         let mut findings: Vec<_> = engines.into_iter().map(|engine| engine.finish(&info)).collect();
         if findings.iter().any(Findings::need_context) {
             let mut stream = Stream::open(path)?;
-            let mut viewer = Viewer::default();
+            let mut viewer = Viewer::knowing(&stream.info().capabilities);
             while let Some(event) = stream.next()? {
                 let view = viewer.view(stream.definitions(), &event);
                 findings.iter_mut().for_each(|findings| findings.look(&view));

@@ -11,6 +11,7 @@ mod layers;
 mod paging;
 mod register;
 mod text;
+mod way;
 
 use std::path::{Path, PathBuf};
 

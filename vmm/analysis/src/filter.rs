@@ -13,11 +13,22 @@
 //!            | "{" FIELD OP VALUE { "," .. } "}"  {DONE=1}, {OPCODE=FACTORIAL}
 //!            | PROPERTY [ [ "&" MASK ] OP VALUE ] cpl == 3, path == mmap, function ~ "lab_*", rmw
 //!            | "by" ( "kernel" | "user" )         cpl == 0, cpl == 3
+//!            | "by" "process" COMMAND             process == ..
+//!            | "pid" NUMBER                       pid == ..
 //!            | "via" PATH                         path == ..
 //!            | "in" ( "handler" | FUNCTION )      handler, function == ..
+//!            | "in" ( "hard" | "threaded" ) "handler"   context == ..
+//!            | "in" "softirq"                     context == softirq
+//!            | "in" "stack" FUNCTION              stack == ..
+//!            | "in" "syscall" NAME                syscall == ..
 //!            | "on" DEVICE                        on lab, on 00:04.0
 //! OP         = "==" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"
 //! ```
+//!
+//! *Handler* means both that a driver may have: the hard one, that interrupts, and the threaded one. What interrupts
+//! somebody is neither part of that one's call stack nor of its system call, and wasn't made by its process.
+//! A function that made an access is the innermost that is no accessor, like `ioread32`; `in` one is also in those that
+//! this one was inlined into.
 //!
 //! A place is where an access begins: an access of 8 bytes at `BAR0+0x0` is at `BAR0+0x0` only. [`KINDS`]
 //! and [`FIELDS`] list what there is. An event that lacks a property fulfils no condition on it. A filter that
@@ -56,7 +67,7 @@ pub use field::{FIELDS, Field, Type};
 pub(crate) use interest::{Interest, Interests, Seen};
 pub use kind::KINDS;
 pub(crate) use kind::Kinds;
-pub use mentions::{Mentions, Wanted};
+pub use mentions::{Mentions, Need, Wanted};
 pub use names::Names;
 pub(crate) use node::Hidden;
 pub(crate) use resolver::is_called;

@@ -15,6 +15,8 @@
 //!   wasn't answered. Otherwise the cause isn't known.
 //! - Handlers nest on a vCPU, and run in ring 0: an access of ring 3 is in none.
 //!
+//! Handlers that nobody announces are followed by call stacks: see `inferred.rs`.
+//!
 //! # Certainty
 //!
 //! Records may be missing. What is said to be certain is the same whatever had stood in a gap:
@@ -30,16 +32,20 @@
 //!   begin after the gap are certainly the innermost until they end.
 
 mod handlers;
+mod inferred;
 mod messages;
 mod pins;
 
 use std::collections::BTreeMap;
 
+use barscope_trace::Definitions;
 use barscope_trace::event::{Event, EventKind, Id};
 
 use self::handlers::Handlers;
+use self::inferred::{Answer, Inferred};
 use self::messages::{Destination, Pending};
 use self::pins::Pins;
+use crate::view::Callers;
 
 pub(crate) use self::handlers::{DEEPEST, Handler, Innermost};
 
@@ -69,6 +75,8 @@ pub(crate) struct Tracker {
     /// Messages to one of several vCPUs, by vector.
     anywhere: BTreeMap<u8, Pending>,
     pins: Pins,
+    /// Handlers that are not announced.
+    inferred: Inferred,
 }
 
 /// A vCPU: what is pending by vector, and the handlers that it is in.
@@ -84,10 +92,24 @@ fn index(vcpu: Option<u8>) -> usize {
 }
 
 impl Tracker {
-    /// Takes note of the event that comes after those given before; whether some are missing between.
-    pub(crate) fn add(&mut self, event: &Event) -> bool {
+    /// Takes note of the event that comes after those given before, with the callers of its code; whether some are
+    /// missing between.
+    pub(crate) fn add(
+        &mut self,
+        definitions: &Definitions,
+        event: &Event,
+        callers: Option<&Callers>,
+    ) -> bool {
         let gap = event.seq != self.last.wrapping_add(1);
         self.gaps += u64::from(gap);
+        if gap {
+            self.inferred.lose();
+        }
+        if let EventKind::Access(access) = &event.kind {
+            let function = || definitions.route(access.route)?.function;
+            let alone = definitions.machine().is_some_and(|machine| machine.vcpus == 1);
+            self.inferred.access(event, access, callers, function(), alone);
+        }
         self.last = event.seq;
         let raised = |function, pin, cause| Raised {
             function,
@@ -103,7 +125,9 @@ impl Tracker {
             }
             EventKind::Msi { function, address, data, delivered: true, cause, .. } => {
                 if let Some(destination) = Destination::new(address, data) {
-                    self.message(destination, data as u8, raised(function, false, cause));
+                    let raised = raised(function, false, cause);
+                    self.inferred.message(event.seq, destination, data as u8, raised);
+                    self.message(destination, data as u8, raised);
                 }
             }
             EventKind::Intx { function, asserted: true, gsi, cause } => {
@@ -127,6 +151,11 @@ impl Tracker {
     /// The innermost handler that `vcpu` is in.
     pub(crate) fn handler(&self, vcpu: Option<u8>) -> Innermost<'_> {
         self.vcpus.get(index(vcpu)).unwrap_or(&self.other).handlers.innermost(self.gaps)
+    }
+
+    /// What the access that was just taken note of answers, if it is in a handler that was not announced.
+    pub(crate) fn answer(&self) -> Answer {
+        self.inferred.answer()
     }
 
     /// How many handlers `vcpu` is in.

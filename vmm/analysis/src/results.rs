@@ -95,22 +95,29 @@ impl GuestEnd {
 }
 
 impl Results {
-    /// Adds the scenarios that were played; or the programs that were to be run, if there are any: by their names and
-    /// the paths that the user gave.
+    /// Adds the scenarios that were played, and the programs that were to be run: by their names and the paths that the
+    /// user gave. What programs began themselves is a scenario.
     pub fn add_played(&mut self, played: &Played, programs: &[(String, PathBuf)]) {
-        let name = if programs.is_empty() { "scenarios" } else { "programs" };
-        let place = |file: &PathBuf| Place { file: file.clone(), line: None };
-        let begun = played.list().iter().enumerate();
-        let mut cases: Vec<_> = begun
-            .map(|(at, scenario)| scenario.case(programs.get(at).map(|(_, file)| place(file))))
-            .collect();
-        let others = programs.iter().skip(cases.len()).map(|(name, file)| Case {
-            name: name.clone(),
-            time: Duration::ZERO,
-            status: Status::Failed("did not run".to_owned(), "did not run".to_owned()),
-            place: Some(place(file)),
-        });
-        cases.extend(others.collect::<Vec<_>>());
+        let mut scenarios: Vec<_> = played.list().iter().collect();
+        let mut run = Vec::new();
+        for (name, file) in programs {
+            let place = Some(Place { file: file.clone(), line: None });
+            let begun = scenarios.iter().position(|scenario| *scenario.name == **name);
+            run.push(match begun {
+                Some(at) => scenarios.remove(at).case(place),
+                None => Case {
+                    name: name.clone(),
+                    time: Duration::ZERO,
+                    status: Status::Failed("did not run".to_owned(), "did not run".to_owned()),
+                    place,
+                },
+            });
+        }
+        self.add_group("programs", run);
+        self.add_group("scenarios", scenarios.into_iter().map(|scenario| scenario.case(None)).collect());
+    }
+
+    fn add_group(&mut self, name: &str, cases: Vec<Case>) {
         if !cases.is_empty() {
             let time = cases.iter().map(|case| case.time).sum();
             self.groups.push(Group { name: name.to_owned(), time, cases });

@@ -3,9 +3,10 @@
 mod each;
 mod program;
 mod run;
+pub(crate) mod stacks;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -109,6 +110,8 @@ pub(crate) struct Sample {
     instance: u32,
     device_ns: u64,
     codes: RefCell<BTreeMap<u64, Id>>,
+    /// Images of a Linux kernel and of its program.
+    linux: OnceCell<(Id, Id)>,
 }
 
 impl Sample {
@@ -148,7 +151,7 @@ impl Sample {
         let ecam = route(Some(lab), Region::Config, Space::Memory, ECAM + 0x2_0000, 4096);
         let bar0 = route(Some(lab), Region::BAR0, Space::Memory, BAR0, 4096);
         let bar2 = route(Some(lab), Region::BAR2, Space::Memory, BAR2, 1 << 20);
-        let image = |address_space| Definition::Image(Image { name: "program".into(), address_space });
+        let image = |address_space| Definition::Image(Image::new("program", address_space));
         let program = writer.define_with_blob(&image(None), program()).unwrap();
         let mapping = |path, virtual_address, address_space, on_fault, who: &str, call: &str| {
             define(Definition::Mapping(Mapping {
@@ -187,6 +190,7 @@ impl Sample {
             instance: 0,
             device_ns: 0,
             codes: RefCell::default(),
+            linux: OnceCell::new(),
         };
         sample.knowing(Capabilities::COMPLETE)
     }

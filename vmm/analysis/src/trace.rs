@@ -37,7 +37,7 @@ impl Trace {
     /// All events with everything resolved that they refer to. The first call does the work.
     pub fn views(&self) -> &Views {
         self.views.get_or_init(|| {
-            let mut viewer = Viewer::default();
+            let mut viewer = Viewer::knowing(&self.info().capabilities);
             let views = self.events().iter().map(|event| viewer.view(self.definitions(), event));
             Views::new(views.collect())
         })

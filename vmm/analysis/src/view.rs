@@ -1,7 +1,9 @@
 //! Events with everything resolved that they refer to: what printers print and assertions look at.
 
 mod absence;
+mod calls;
 mod code;
+mod codes;
 mod instruction;
 mod place;
 mod viewer;
@@ -16,7 +18,9 @@ use barscope_trace::event::{AccessEvent, Event, EventKind, Target};
 
 pub use absence::{Absence, Why};
 pub use barscope_trace::BusAddress;
+pub use calls::{Call, Callers, Context, Made};
 pub use code::{Code, disassemble};
+pub(crate) use codes::Codes;
 pub use place::{Place, describe_value};
 pub use viewer::Viewer;
 pub(crate) use viewer::unclaimed_configuration;
@@ -34,14 +38,15 @@ pub struct View {
     pub uncertain: Uncertain,
     /// Another function of the trace has the same name as the one that it is about.
     pub alike: bool,
-    /// In an interrupt handler, for an access.
-    pub in_handler: bool,
+    /// What the code of an access runs as, as far as that is known.
+    pub context: Option<Context>,
     cause: Option<u64>,
     /// The function, where no place says it.
     pub(crate) function: Option<Arc<Function>>,
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) place: Option<Place>,
     pub(crate) code: Option<Arc<Code>>,
+    pub(crate) callers: Option<Arc<Callers>>,
     pub(crate) walk: Option<Arc<Walk>>,
     pub(crate) mapping: Option<Arc<Mapping>>,
     pub(crate) process: Option<Arc<Process>>,
@@ -131,6 +136,11 @@ impl View {
         }
     }
 
+    /// Whether it is an access of an interrupt handler, announced or not, threaded or not.
+    pub fn in_handler(&self) -> bool {
+        self.context.is_some_and(Context::is_handler)
+    }
+
     /// Something a device did because of an access, other than answering it.
     pub fn is_effect(&self) -> bool {
         self.kind.kind().of_device
@@ -192,8 +202,7 @@ impl<'a> AccessView<'a> {
         self.view.mapping.as_deref()
     }
 
-    /// The process whose address space it came through, if the guest told whose that is and it came from
-    /// ring 3.
+    /// The process that it was made for: see [`View::process`].
     pub fn process(&self) -> Option<&'a Process> {
         self.view.process.as_deref()
     }
@@ -228,9 +237,9 @@ impl<'a> AccessView<'a> {
         self.walk().is_some_and(|walk| walk.announced)
     }
 
-    /// The function whose code made it, like `lab::probe`.
+    /// The function that made it, like `lab::probe`: see [`View::made`].
     pub fn function(&self) -> Option<&'a str> {
-        Some(&self.code()?.symbol.as_ref()?.function)
+        self.view.made()?.by.function
     }
 
     /// The address of the PCI function that it reached.

@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::choice::{Catalog, DeviceChoice, no_device};
 use crate::output::Format;
 use crate::results::ResultOptions;
-pub use run::{Firmware, Guest, Run};
+pub use run::{Firmware, Guest, Run, kernel_choice};
 
 /// Watch a PCI driver reach its device: every BAR access, from instruction to register.
 #[derive(Parser)]
@@ -103,6 +103,8 @@ pub enum Action {
     Language,
     /// List devices with their regions, registers and options, and what files describe.
     Devices(Devices),
+    /// Tell which kernel `run --guest linux` would boot, with which headers, and which others are here.
+    Kernel(Kernel),
     /// Touch a device without a driver: no kernel and no virtual machine, only its registers, memory and time.
     Poke(Poke),
     /// Run any program where /dev/kvm is kvm-amd: in the virtual machine of `run --nested`. As a runner for
@@ -224,12 +226,27 @@ pub struct Man {
 /// Options of `nested`.
 #[derive(clap::Args)]
 pub struct Nested {
+    /// The kernel there, by its version: `barscope kernel` names those that are here
+    #[arg(long, value_name = "VERSION")]
+    pub kernel: Option<String>,
     /// The program; it finds its shared libraries there, and no other files
     #[arg(value_name = "PROGRAM")]
     pub program: PathBuf,
     /// Its arguments
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<OsString>,
+}
+
+/// Options of `kernel`.
+#[derive(clap::Args)]
+pub struct Kernel {
+    /// As for `run --guest linux`: a file, or a version
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+
+    /// As for `run --guest linux`: the tree that a kernel was built in
+    #[arg(long, value_name = "DIR", conflicts_with = "kernel")]
+    pub kernel_tree: Option<PathBuf>,
 }
 
 /// Options of `devices`.

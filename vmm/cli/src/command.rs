@@ -14,7 +14,7 @@ use crate::args::{self, Action, Args};
 use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
-use crate::{bench, check, completions, devices, explain, maps, nested, poke, run, show, stats};
+use crate::{bench, check, completions, devices, explain, kernel, maps, nested, poke, run, show, stats};
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
 ///
@@ -92,6 +92,7 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Man(args) => completions::man(&args, command).map(ExitCode::from),
         Action::Poke(args) => poke::poke(&args).map(ExitCode::from),
         Action::Devices(args) => devices::devices(&args, catalog).map(ExitCode::from),
+        Action::Kernel(args) => kernel::kernel(&args).map(ExitCode::from),
         Action::Nested(args) => nested::program(&args).map(ExitCode::from),
         Action::NestedInit => {
             barscope_vmm::nested::init::run();

@@ -188,19 +188,21 @@ impl From<nested::Error> for Failure {
 
 /// Files that a user named are his to mend; what isn't installed is the host's.
 fn linux_code(error: &linux::Error) -> Code {
-    use linux::Error::{Kernel, Libraries, NeedsModule, NoInterpreter, NoProgram, NoVersion, Pack};
+    use linux::Error::{
+        Kernel, Libraries, NeedsModule, NoInterpreter, NoProgram, NoSuchKernel, NoVersion, Pack, Tree,
+    };
     match error {
         Libraries { .. } | NoProgram { .. } | NoInterpreter { .. } | NeedsModule { .. } => Code::Usage,
-        Pack(_) | Kernel { .. } | NoVersion { .. } => Code::Usage,
+        Pack(_) | Kernel { .. } | NoSuchKernel { .. } | NoVersion { .. } | Tree { .. } => Code::Usage,
         _ => Code::Host,
     }
 }
 
 /// The same of what the virtual machine needs.
 fn nested_code(error: &nested::Error) -> Code {
-    use nested::Error::{Late, Libraries, Output, Pack};
+    use nested::Error::{Late, Libraries, NoKernel, Output, Pack};
     match error {
-        Libraries { .. } | Pack(_) | Output { .. } => Code::Usage,
+        Libraries { .. } | Pack(_) | Output { .. } | NoKernel { .. } => Code::Usage,
         // As when the command itself finds out.
         Late => Code::Failed,
         _ => Code::Host,

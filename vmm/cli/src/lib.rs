@@ -12,6 +12,7 @@ mod expectations;
 mod explain;
 mod files;
 mod filters;
+mod kernel;
 mod live;
 mod maps;
 mod memory;

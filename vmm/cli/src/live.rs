@@ -10,7 +10,7 @@ use barscope_analysis::results::{Group, GuestEnd, Results};
 use barscope_analysis::watch::{Selection, Watch};
 use barscope_trace::harmless::harmless;
 use barscope_trace::{Event, EventKind, Tail};
-use barscope_vmm::{Stop, host_file, session};
+use barscope_vmm::{Stop, host_file, linux, session};
 
 use crate::args::{Guest, Run};
 use crate::ending::{Code, Failure, explain};
@@ -73,11 +73,7 @@ impl Live {
             watch,
             format: args.format,
             results: args.results.clone(),
-            programs: args
-                .programs
-                .iter()
-                .map(|program| (program.to_string(), program.file.clone()))
-                .collect(),
+            programs: programs(args),
             allows_warnings: args.allow_warnings,
             progress: Progress::of(args),
             names_come_late: args.guest == Guest::Linux || args.kernel.is_some(),
@@ -203,6 +199,12 @@ impl Live {
         }
         Ok(code)
     }
+}
+
+/// The programs that are to be run: what they are called, and the paths that the user gave.
+fn programs(args: &Run) -> Vec<(String, PathBuf)> {
+    let files = args.programs.iter().map(|program| program.file.clone());
+    linux::program_names(&args.programs).into_iter().zip(files).collect()
 }
 
 /// Prints what became of expectations.

@@ -29,11 +29,15 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     let mut errand = Errand {
         init: &init,
         program: None,
-        arguments: env::args_os().skip(1).filter(|argument| argument != "--nested").collect(),
+        arguments: without(
+            env::args_os().skip(1).filter(|argument| argument != "--nested").collect(),
+            &["--nested-kernel"],
+        ),
         environment: environment(),
         inputs: args.inputs(),
         outputs: outputs(args),
         memory_mib: args.memory_mib(),
+        kernel: args.nested_kernel.clone(),
     };
     let watcher =
         Watcher { limit: Some(args.time_limit()), quiet: args.quiet, before_printing: before_printing() };
@@ -49,14 +53,15 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     let (archive, _) = folder.file("guest").map_err(system("a file for the guest"))?;
     guest.archive_to(&archive)?;
     // Programs are named still: how many there are is shown.
-    errand.arguments = without(errand.arguments, &["--kernel", "--module", "--firmware", "--file", "--dir"]);
+    let prepared = ["--kernel", "--kernel-tree", "--module", "--firmware", "--file", "--dir"];
+    errand.arguments = without(errand.arguments, &prepared);
     let firmware = if args.has_firmware() { "on" } else { "off" };
     errand.arguments.extend(["--firmware".into(), firmware.into()]);
-    for (option, path) in [("--kernel", guest.kernel.as_path()), ("--initrd", archive.as_path())] {
+    for (option, path) in [("--kernel", guest.kernel.image.as_path()), ("--initrd", archive.as_path())] {
         errand.arguments.extend([option.into(), path.into()]);
     }
     errand.inputs = args.expect.iter().map(PathBuf::as_path).collect();
-    errand.inputs.extend([guest.kernel.as_path(), archive.as_path()]);
+    errand.inputs.extend([guest.kernel.image.as_path(), archive.as_path()]);
     send(errand, folder, watcher)
 }
 
@@ -74,6 +79,7 @@ pub fn program(args: &Nested) -> Result<u8, Failure> {
         inputs: Vec::new(),
         outputs: Vec::new(),
         memory_mib: PROGRAM_MIB,
+        kernel: args.kernel.clone(),
     };
     let watcher = Watcher { limit: None, quiet: true, before_printing: before_printing() };
     send(errand, folder()?, watcher)

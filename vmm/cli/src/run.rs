@@ -69,6 +69,7 @@ fn check(args: &Run) -> Result<(), Failure> {
             ("--file", !args.files.is_empty()),
             ("--dir", !args.folders.is_empty()),
             ("--fail-fast", args.fail_fast),
+            ("--kernel-tree", args.kernel_tree.is_some()),
             ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
         ];
         if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {

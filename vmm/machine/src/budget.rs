@@ -11,6 +11,7 @@
 //! | page walks | 65,536 | walks: virtual address, path, memory type |
 //! | instructions | 65,536 | code |
 //! | executables | 1,024, and 256 MiB | names of functions |
+//! | executables in address spaces | 65,536 | names of functions |
 //! | processes | 65,536 | processes |
 //! | routes | 16,384 | places in devices |
 //!
@@ -37,6 +38,8 @@ pub enum Kind {
     Instruction,
     /// Executables and symbols.
     Image,
+    /// Executables where an address space has them.
+    Mapped,
     /// Processes.
     Process,
     /// Addresses that its functions decode.
@@ -73,6 +76,12 @@ const fn budget(kind: Kind) -> Budget {
         Kind::Image => {
             Budget { what: "executables", most: 1 << 10, bytes: 256 << 20, leaves: &[Capability::Functions] }
         }
+        Kind::Mapped => Budget {
+            what: "executables in address spaces",
+            most: 1 << 16,
+            bytes: ANY,
+            leaves: &[Capability::Functions],
+        },
         Kind::Process => {
             Budget { what: "processes", most: 1 << 16, bytes: ANY, leaves: &[Capability::Processes] }
         }

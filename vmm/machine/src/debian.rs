@@ -11,6 +11,10 @@ use crate::module_tree::ModuleTree;
 const FLAVOUR: &str = "-cloud-amd64";
 const QEMU: &str = "qemu-system-x86_64";
 const BUSYBOX: &str = "busybox";
+/// Where modules are; packages of Debian 13 know the second only.
+const MODULES: [&str; 2] = ["lib/modules", "usr/lib/modules"];
+/// The folders of other releases of Debian.
+const NEWER: [&str; 2] = ["debian-13", "debian-13-backports"];
 /// Where an unpacked QEMU has its shared libraries and its firmware.
 const LIBRARIES: [&str; 2] = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
 const FIRMWARE: [&str; 2] = ["usr/share/qemu", "usr/share/seabios"];
@@ -22,35 +26,70 @@ pub struct Kernel {
     pub version: String,
     /// The file to boot, a bzImage.
     pub image: PathBuf,
-    /// Its modules, in `lib/modules/VERSION`.
-    pub modules: ModuleTree,
+    /// Its modules: `lib/modules/VERSION`.
+    modules: PathBuf,
 }
 
 /// Where packages may be: here, and where Cargo's target folder is if this is a program in it.
 fn roots() -> Vec<PathBuf> {
-    let program = env::current_exe().unwrap_or_default();
-    let unpacked = program.ancestors().skip(1).take(3).map(|folder| folder.join("debian"));
-    [PathBuf::from("/")].into_iter().chain(unpacked.filter(|folder| folder.is_dir())).collect()
+    [vec![PathBuf::from("/")], unpacked(&["debian"])].concat()
 }
 
-/// The newest kernel for virtual machines whose modules are there too.
+/// Those of these folders that are in Cargo's target folder.
+fn unpacked(names: &[&str]) -> Vec<PathBuf> {
+    let program = env::current_exe().unwrap_or_default();
+    let targets = program.ancestors().skip(1).take(3);
+    let folders = targets.flat_map(|target| names.iter().map(|name| target.join(name)));
+    folders.filter(|folder| folder.is_dir()).collect()
+}
+
+/// The newest kernel for virtual machines whose modules are there too, of those that are installed or stand in for
+/// installed ones.
 pub fn kernel() -> Option<Kernel> {
-    let kernels = roots().into_iter().flat_map(|root| kernels_in(&root));
+    newest(roots().into_iter().flat_map(|root| kernels_in(&root)))
+}
+
+/// All kernels for virtual machines whose modules are there too, the oldest first: those of other releases of Debian, that
+/// `cargo xtask setup` unpacks beside, too.
+pub fn kernels() -> Vec<Kernel> {
+    let all = [roots(), unpacked(&NEWER)].concat();
+    let mut kernels: Vec<_> = all.into_iter().flat_map(|root| kernels_in(&root)).collect();
+    kernels.sort_by_key(|kernel| numbers(&kernel.version));
+    // `/lib` and `/usr/lib` are mostly the same.
+    kernels.dedup_by(|one, other| one.version == other.version);
+    kernels
+}
+
+/// The newest of [`kernels`] whose version begins so: `6.12`, but not `6.1` for that.
+pub fn kernel_of(version: &str) -> Option<Kernel> {
+    newest(kernels().into_iter().filter(|kernel| is_of(&kernel.version, version)))
+}
+
+fn newest(kernels: impl Iterator<Item = Kernel>) -> Option<Kernel> {
     kernels.max_by_key(|kernel| numbers(&kernel.version))
 }
 
+/// Whether a version is the one that was named, or goes on after it with something that isn't part of its last number.
+fn is_of(version: &str, named: &str) -> bool {
+    let rest = version.strip_prefix(named).filter(|_| !named.is_empty());
+    rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
 fn kernels_in(root: &Path) -> Vec<Kernel> {
-    let images = fs::read_dir(root.join("boot")).into_iter().flatten().flatten();
-    images
-        .filter_map(|image| {
-            let name = image.file_name().into_string().ok()?;
-            let version = name.strip_prefix("vmlinuz-").filter(|version| version.ends_with(FLAVOUR))?;
-            let modules = ModuleTree::read(&root.join("lib/modules").join(version));
-            (!modules.is_empty()).then(|| Kernel {
-                version: version.to_owned(),
-                image: image.path(),
-                modules,
-            })
+    MODULES.iter().flat_map(|folder| kernels_of(root, &root.join(folder))).collect()
+}
+
+/// The kernels whose modules are in a folder.
+fn kernels_of(root: &Path, folder: &Path) -> Vec<Kernel> {
+    let versions = fs::read_dir(folder).into_iter().flatten().flatten();
+    versions
+        .filter_map(|entry| {
+            let version = entry.file_name().into_string().ok()?;
+            let modules = entry.path();
+            // Newer packages have it beside its modules.
+            let images = [root.join("boot").join(format!("vmlinuz-{version}")), modules.join("vmlinuz")];
+            let image = images.into_iter().find(|image| version.ends_with(FLAVOUR) && image.is_file())?;
+            modules.join("modules.order").is_file().then_some(Kernel { version, image, modules })
         })
         .collect()
 }
@@ -58,6 +97,18 @@ fn kernels_in(root: &Path) -> Vec<Kernel> {
 /// The numbers in a version: 6.1.0-10 is newer than 6.1.0-9.
 fn numbers(version: &str) -> Vec<u64> {
     version.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+}
+
+impl Kernel {
+    /// What its modules are built with: a folder that may not be there.
+    pub fn headers(&self) -> PathBuf {
+        self.modules.join("build")
+    }
+
+    /// Its modules.
+    pub fn modules(&self) -> ModuleTree {
+        ModuleTree::read(&self.modules)
+    }
 }
 
 /// The shell and the usual commands in one program; `None` if it is neither installed nor unpacked.
@@ -86,6 +137,35 @@ fn unpacked_qemu(root: &Path) -> Option<Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_is_named_by_how_its_version_begins() {
+        let version = "6.12.117+deb13-cloud-amd64";
+        for named in ["6", "6.12", "6.12.117", "6.12.117+deb13", version] {
+            assert!(is_of(version, named), "{named}");
+        }
+        for named in ["", "6.1", "6.12.11", "7", "12"] {
+            assert!(!is_of(version, named), "{named}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_is_in_boot_or_beside_its_modules() {
+        let root = tempfile::tempdir().unwrap();
+        let version = "7.3.4+deb13-cloud-amd64";
+        let modules = root.path().join("usr/lib/modules").join(version);
+        fs::create_dir_all(&modules).unwrap();
+        fs::write(modules.join("modules.order"), "").unwrap();
+        assert!(kernels_in(root.path()).is_empty());
+        fs::write(modules.join("vmlinuz"), "").unwrap();
+        let found = kernels_in(root.path());
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].version.as_str(), &found[0].image), (version, &modules.join("vmlinuz")));
+        fs::create_dir_all(root.path().join("boot")).unwrap();
+        let image = root.path().join("boot").join(format!("vmlinuz-{version}"));
+        fs::write(&image, "").unwrap();
+        assert_eq!(kernels_in(root.path())[0].image, image);
+    }
 
     #[test]
     fn a_tenth_version_is_newer_than_a_ninth() {

@@ -1,5 +1,7 @@
 //! Executables that run in the guest: which of them holds an address, and where its functions start.
 
+use std::sync::Arc;
+
 use barscope_trace::event::Id;
 use barscope_x86::FunctionStarts;
 use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
@@ -30,8 +32,9 @@ impl Code {
                 .collect(),
             _ => file.segments().map(|segment| range(segment.address(), segment.size())).collect(),
         };
-        let mut functions: Vec<_> = file
-            .symbols()
+        // A stripped library still says what others may call.
+        let symbols = if file.symbol_table().is_some() { file.symbols() } else { file.dynamic_symbols() };
+        let mut functions: Vec<_> = symbols
             .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0)
             .map(|symbol| range(symbol.address(), symbol.size()))
             .take(MOST)
@@ -47,8 +50,11 @@ impl Code {
 
     /// Whether `address` lies in it. What names nothing holds nothing: names for it may still come.
     fn holds(&self, address: u64) -> bool {
-        let within = |(start, end): &(u64, u64)| (*start..*end).contains(&address);
-        self.function(address).is_some() || (!self.functions.is_empty() && self.ranges.iter().any(within))
+        self.function(address).is_some() || (!self.functions.is_empty() && self.covers_address(address))
+    }
+
+    fn covers_address(&self, address: u64) -> bool {
+        self.ranges.iter().any(|(start, end)| (*start..*end).contains(&address))
     }
 
     fn function(&self, address: u64) -> Option<u64> {
@@ -63,12 +69,34 @@ impl Code {
     }
 }
 
+/// A file that a process maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its definition in the trace.
+    pub file: Id,
+    /// What is to be added to the file's addresses.
+    pub bias: u64,
+}
+
 struct Image {
     /// Its definition in the trace.
     id: Id,
     /// A CR3, or `None` for the kernel's part, that all address spaces share.
     address_space: Option<u64>,
-    code: Code,
+    code: Arc<Code>,
+    /// The file, if it is one that a process maps: it is there, whether it names something or not.
+    mapped: Option<Mapped>,
+}
+
+impl Image {
+    fn in_file(&self, rip: u64) -> u64 {
+        rip.wrapping_sub(self.mapped.map_or(0, |mapped| mapped.bias))
+    }
+
+    fn holds(&self, rip: u64) -> bool {
+        let address = self.in_file(rip);
+        self.code.holds(address) || (self.mapped.is_some() && self.code.covers_address(address))
+    }
 }
 
 /// The images that are in the guest now. One that came later holds what an earlier one held.
@@ -79,7 +107,21 @@ impl Images {
     /// Takes in an image.
     pub fn add(&mut self, id: Id, address_space: Option<u64>, code: Code) {
         self.0.retain(|image| address_space.is_none() || image.address_space != address_space);
-        self.0.push(Image { id, address_space, code });
+        self.0.push(Image { id, address_space, code: Arc::new(code), mapped: None });
+    }
+
+    /// Takes in a file that a process maps, beside others that it does.
+    pub fn map(&mut self, id: Id, address_space: u64, code: Arc<Code>, mapped: Mapped) {
+        self.0.push(Image { id, address_space: Some(address_space), code, mapped: Some(mapped) });
+    }
+
+    /// Drops what an address space has beside these files; those of them that it hasn't yet.
+    pub fn keep(&mut self, address_space: u64, files: &[Mapped]) -> Vec<Mapped> {
+        let is_one = |image: &Image| image.mapped.is_some_and(|mapped| files.contains(&mapped));
+        self.0.retain(|image| image.address_space != Some(address_space) || is_one(image));
+        let known = self.0.iter().filter(|image| image.address_space == Some(address_space));
+        let known: Vec<_> = known.filter_map(|image| image.mapped).collect();
+        files.iter().filter(|file| !known.contains(file)).copied().collect()
     }
 
     /// The image went.
@@ -99,18 +141,20 @@ impl Images {
 
     /// The code of an image.
     pub fn code(&self, id: Id) -> Option<&Code> {
-        self.0.iter().find(|image| image.id == id).map(|image| &image.code)
+        self.0.iter().find(|image| image.id == id).map(|image| &*image.code)
     }
 
     fn image(&self, cr3: u64, rip: u64) -> Option<&Image> {
         let visible = |image: &&Image| image.address_space.is_none_or(|space| space == cr3);
-        self.0.iter().rev().filter(visible).find(|image| image.code.holds(rip))
+        self.0.iter().rev().filter(visible).find(|image| image.holds(rip))
     }
 }
 
 impl FunctionStarts for Images {
     fn function_start(&self, cr3: u64, rip: u64) -> Option<u64> {
-        self.image(cr3, rip)?.code.function(rip)
+        let image = self.image(cr3, rip)?;
+        let in_file = image.in_file(rip);
+        Some(rip.wrapping_sub(in_file - image.code.function(in_file)?))
     }
 }
 
@@ -201,6 +245,26 @@ mod tests {
         images.add(2, None, file(&[]));
 
         assert_eq!(images.at(0, 0x1004), Some(1));
+    }
+
+    #[test]
+    fn a_mapped_file_is_seen_where_its_address_space_has_it_until_it_is_mapped_no_more() {
+        let mut images = Images::default();
+        let [program, library] =
+            [(1, 0x5555_0000_0000), (2, 0x7fff_0000_0000)].map(|(file, bias)| Mapped { file, bias });
+        assert_eq!(images.keep(PROCESS, &[program, library]), [program, library]);
+        images.map(11, PROCESS, Arc::new(file(&[(0x1000, 0x10)])), program);
+        images.map(12, PROCESS, Arc::new(file(&[(0x1000, 0x10)])), library);
+
+        assert_eq!(images.at(PROCESS, 0x5555_0000_1004), Some(11));
+        assert_eq!(images.at(PROCESS, 0x7fff_0000_1004), Some(12));
+        assert_eq!(images.function_start(PROCESS, 0x7fff_0000_1004), Some(0x7fff_0000_1000));
+        assert_eq!(images.at(OTHER_PROCESS, 0x5555_0000_1004), None);
+        assert_eq!(images.at(PROCESS, 0x1004), None);
+
+        let moved = Mapped { bias: 0x1_0000, ..library };
+        assert_eq!(images.keep(PROCESS, &[program, moved]), [moved]);
+        assert_eq!([0x5555_0000_1004, 0x7fff_0000_1004].map(|rip| images.at(PROCESS, rip)), [Some(11), None]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod address_spaces;
 mod code;
 mod console_lines;
 mod epoch;
+mod programs;
 mod stacks;
 mod texts;
 
@@ -12,16 +13,20 @@ use std::sync::{Mutex, MutexGuard};
 
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer, definition};
+use barscope_unwind::Space;
 
 pub use self::address_spaces::AddressSpaces;
 pub use self::code::{GuestCode, Unless};
 pub use self::console_lines::{ConsoleLines, alarms};
 pub use self::epoch::Epoch;
+use self::programs::Programs;
 pub use self::stacks::Stacks;
 pub use self::texts::Texts;
 use crate::budget::{Account, Kind};
+use crate::guest_abi::{FileKey, Maps, State};
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::lock::lock;
+use crate::memory::GuestMemory;
 
 /// Start of the kernel's half of an address space.
 const KERNEL_HALF: u64 = 1 << 63;
@@ -38,6 +43,11 @@ pub struct Interned {
     pub code: GuestCode,
     /// Call stacks and whose they are.
     pub stacks: Stacks,
+    programs: Programs,
+    /// Nobody knows whose an address space is, which is said once.
+    is_untold: bool,
+    /// Texts of warnings that are to be recorded.
+    warnings: Vec<Id>,
     epoch: Epoch,
 }
 
@@ -74,6 +84,9 @@ impl Interned {
             address_spaces: AddressSpaces::new(writer.clone(), epoch.clone()),
             code: GuestCode::new(writer.clone(), epoch.clone()),
             stacks: Stacks::default(),
+            programs: Programs::default(),
+            is_untold: false,
+            warnings: Vec::new(),
             epoch,
         }
     }
@@ -83,14 +96,14 @@ impl Interned {
         &self.epoch
     }
 
-    /// The texts of warnings, each once: there is no more room for something.
+    /// The texts of warnings, each once: there is no more room for something, or it can't be told.
     pub fn take_warnings(&mut self) -> Vec<Id> {
         let accounts = self.address_spaces.accounts().into_iter().chain(self.code.accounts());
-        accounts
+        let reached = accounts
             .chain([self.texts.account()])
             .chain(self.console.accounts())
-            .filter_map(Account::take_warning)
-            .collect()
+            .filter_map(Account::take_warning);
+        std::mem::take(&mut self.warnings).into_iter().chain(reached).collect()
     }
 
     /// The kernel's functions by name, and where its parts of the address space are.
@@ -110,6 +123,45 @@ impl Interned {
         let address_space = process.address_space;
         if self.address_spaces.set_process(process)? {
             self.code.clear(address_space);
+        }
+        Ok(())
+    }
+
+    /// A file that processes map; `false` if it is no ELF file.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn file(&mut self, key: FileKey, path: String, elf: &[u8]) -> Result<bool, WriteError> {
+        self.programs.file(&mut self.code, key, path, elf)
+    }
+
+    /// What a process maps.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn maps(&mut self, space: &Space<'_, GuestMemory>, maps: &Maps) -> Result<(), WriteError> {
+        match self.stacks.address_space_of(space, maps.pid) {
+            Some(address_space) if address_space != 0 => {
+                self.programs.maps(&mut self.code, address_space, maps)?;
+            }
+            None if maps.state == State::Runs && !self.is_untold => {
+                self.is_untold = true;
+                self.warnings.push(self.texts.id(
+                    "the guest's kernel doesn't say which address space is whose: functions of programs have no names",
+                )?);
+            }
+            // Of a process that is gone, or a thread of the kernel.
+            _ => {}
+        }
+        if maps.state == State::Ends {
+            self.programs.ended(&mut self.code, maps.pid);
+        }
+        if maps.state == State::LetGo {
+            let text = format!(
+                "process {} is traced by another one: what it starts and loads from here on is not told",
+                maps.pid
+            );
+            self.warnings.push(self.texts.id(&text)?);
         }
         Ok(())
     }

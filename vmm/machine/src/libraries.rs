@@ -20,7 +20,9 @@ pub fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
         return Ok(Vec::new());
     };
     // The loader alone knows where it looks (RUNPATH, cache, LD_LIBRARY_PATH); it starts nothing here.
-    let output = Command::new(&loader).arg("--list").arg(program).output()?;
+    // A name alone would be looked for where libraries are.
+    let path = std::path::absolute(program)?;
+    let output = Command::new(&loader).arg("--list").arg(path).output()?;
     let listed = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() || listed.contains("not found") {
         let said = format!("{listed}{}", String::from_utf8_lossy(&output.stderr));

@@ -176,7 +176,7 @@ pub fn start_observed<O: Observer>(
         dispatcher.run_firmware(&placement, &mut writer.lane(None))?;
     }
     let mut interned = Interned::new(&writer);
-    let image = definition::Image { name: config.kernel_name, address_space: None };
+    let image = definition::Image::new(config.kernel_name, None);
     interned.code.kernel(image, &config.kernel).map_err(HostError::from)?;
     if let Some(initramfs) = &config.initramfs {
         interned.code.take_files(initramfs);

@@ -26,11 +26,6 @@ impl ModuleTree {
         Self { files, built_in: fs::read_to_string(folder.join("modules.builtin")).unwrap_or_default() }
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
     /// The files of these modules and of those that they need, in the order in which they are to be loaded.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 /// A property of a guest that a trace may or may not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
-    /// Beginnings and ends of interrupt handlers.
+    /// Beginnings and ends of interrupt handlers, as records. That an access is in one, call stacks tell as well.
     Handlers,
     /// The path of an access: `ioremap`, `mmap`, ..
     Paths,
@@ -89,8 +89,8 @@ impl Capability {
     pub const fn how_to_get(self) -> &'static str {
         match self {
             Capability::Handlers => {
-                "announce handlers by ISR_ENTER and ISR_EXIT (guest-driver/abi), or ask for the handler's \
-                 function instead"
+                "announce handlers by ISR_ENTER and ISR_EXIT (guest-driver/abi), have call stacks recorded, or ask \
+                 for the handler's function instead"
             }
             Capability::Paths => "announce mappings by MAP and UNMAP (guest-driver/abi)",
             Capability::KernelMappings => {

@@ -24,9 +24,11 @@ pub enum Definition {
     Instruction(Instruction),
     /// A mapping of device memory into an address space.
     Mapping(Mapping),
-    /// An executable with symbols; the file itself follows as a blob: an ELF file, or lines of address,
+    /// An executable with symbols. Unless a file is named, that follows as a blob: an ELF file, or lines of address,
     /// size and name for a kernel that has none.
     Image(Image),
+    /// A file that programs map; its content follows as a blob.
+    File(File),
     /// A process and its address space.
     Process(Process),
     /// A call stack: for whom code ran, and by which calls.
@@ -366,4 +368,24 @@ pub struct Image {
     pub name: String,
     /// The address space that it is in: a CR3; `None` for the kernel's part, that all share.
     pub address_space: Option<u64>,
+    /// The definition of the file that is mapped there; `None` if that is this definition's own blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Id>,
+    /// What is to be added to the file's addresses, modulo 2^64.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bias: u64,
+}
+
+impl Image {
+    /// One at the addresses that its own blob says.
+    pub fn new(name: impl Into<String>, address_space: Option<u64>) -> Self {
+        Self { name: name.into(), address_space, file: None, bias: 0 }
+    }
+}
+
+/// A file that programs map: an executable or a shared library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its path in the guest.
+    pub path: String,
 }

@@ -91,7 +91,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let writer = Writer::create(&folder.path().join("t"), Clock::Virtual).unwrap();
             writer.know(Capability::Paths, Knowledge::Inferred);
-            let image = Definition::Image(Image { name: "kernel".into(), address_space: None });
+            let image = Definition::Image(Image::new("kernel", None));
             writer.define_with_blob(&image, &[7; 100]).unwrap();
             let lane = writer.lane(Some(0));
             let mut sample = Self { folder, writer, lane };

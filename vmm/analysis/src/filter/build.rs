@@ -1,6 +1,6 @@
 //! Filters made in Rust: what kind of event it is, then condition by condition.
 
-use barscope_device::diagnostic::{Diagnostic, Span};
+use barscope_device::diagnostic::{Diagnostic, Span, did_you_mean};
 use barscope_trace::definition::{MemoryType, Path};
 use barscope_trace::event::{Counted, DmaOutcome, Outcome};
 
@@ -9,6 +9,8 @@ use super::expr::{Expr, Target, Term};
 use super::field::Field;
 use super::kind::Kinds;
 use super::operand::{Op, Operand};
+use crate::system_call;
+use crate::view::Context;
 
 /// A read of a place: `BAR0.REGISTER`, `BAR0+0x8` or `BAR0`.
 pub fn read(target: &str) -> Filter {
@@ -277,10 +279,45 @@ impl Filter {
         self.flag("rmw", true)
     }
 
-    /// By the handler of an interrupt that an access led to.
+    /// By an interrupt handler, hard or threaded.
     #[must_use]
     pub fn in_handler(self) -> Self {
         self.flag("handler", true)
+    }
+
+    /// By code that runs as this: `in hard handler`, `in threaded handler`, `in softirq`.
+    #[must_use]
+    pub fn in_context(self, context: Context) -> Self {
+        self.text("context", context.name())
+    }
+
+    /// On the way through this function, inlined or not: itself, or called by it, directly or not.
+    #[must_use]
+    pub fn in_stack(self, function: &str) -> Self {
+        self.text("stack", function)
+    }
+
+    /// In a system call of this name, like `ioctl`.
+    #[must_use]
+    pub fn in_syscall(mut self, name: &str) -> Self {
+        if !system_call::names().any(|known| known == name) {
+            let hint = did_you_mean(name, system_call::names());
+            let message = format!("Linux has no system call {name}{hint}");
+            self.diagnostic = Some(Diagnostic::new(Span::default(), message));
+        }
+        self.text("syscall", name)
+    }
+
+    /// For a process of this command, in whichever ring.
+    #[must_use]
+    pub fn process(self, command: &str) -> Self {
+        self.text("process", command)
+    }
+
+    /// For the process of this number, in whichever ring.
+    #[must_use]
+    pub fn pid(self, pid: u64) -> Self {
+        self.number("pid", pid)
     }
 
     /// Led to by the access with this sequence number, directly or by way of an interrupt.

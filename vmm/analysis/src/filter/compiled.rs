@@ -139,6 +139,9 @@ fn miss(expr: &Expr, node: &Node, view: &View) -> String {
             }
             None => "is at no place in a device".to_owned(),
         },
+        (Expr::Is(Term::Field { field, .. }, _), _) if field.name == "stack" && view.code().is_some() => {
+            format!("is not: {expr}")
+        }
         (Expr::Is(Term::Field { field, mask, op, operand }, _), _) => {
             let wanted = shown(operand.value(), field.of);
             match field.get(view) {

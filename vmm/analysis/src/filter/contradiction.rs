@@ -188,8 +188,8 @@ fn properties_hold(literals: &[Literal<'_>], kinds: Kinds) -> bool {
         let constraints: Vec<_> = literals.iter().filter_map(|other| constraint(other, field)).collect();
         let exists = match field.of {
             Type::Number | Type::Hex | Type::Time => number_exists(&constraints, domain(field.name)),
-            // Inlined code may have several names, in several files.
-            Type::Text if matches!(field.name, "function" | "file") => true,
+            // Inlined code may have several names, in several files; a call stack has several functions.
+            Type::Text if matches!(field.name, "function" | "file" | "stack") => true,
             Type::Text => text_exists(&constraints),
             Type::Name(names) => {
                 let left = allowed(names.iter().map(|name| Value::Text(name)), &constraints);

@@ -7,7 +7,9 @@ use barscope_trace::event::{self, DmaOutcome, EventKind, Outcome, Role, Visitor}
 
 use super::operand::{By, Op, Operand, Value};
 use super::truth::Truth;
-use crate::view::{BusAddress, Code, View};
+use crate::symbols::is_called_for_others;
+use crate::system_call;
+use crate::view::{BusAddress, Call, Callers, Code, Context, View};
 
 /// What kind of value a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +61,14 @@ enum From {
     Ring,
     /// The instruction.
     Code,
-    /// The function of the instruction.
+    /// The function that made it, with its place in the source.
     Function,
+    /// The functions that it is on its way through: it has several of these.
+    Calls,
+    /// The system call that it is part of.
+    SystemCall,
+    /// The process that it was made for.
+    Process,
     /// The page walk of the instruction's operand.
     Walk,
     /// The last entry of the page walk, as PAT has it.
@@ -69,7 +77,7 @@ enum From {
     Path,
     /// The scenario, by the records before.
     Scenario,
-    /// The handlers that run, by the records before.
+    /// The handlers that run, by the records before or by the call stack.
     Handler,
     /// What led to them.
     Cause,
@@ -82,6 +90,9 @@ enum From {
 impl Field {
     /// Whether the event's property compares like this.
     pub(crate) fn test(&self, view: &View, by: By, mask: u64, op: Op, operand: &Operand) -> Truth {
+        if self.has_several() {
+            return self.test_each(view, by, op, operand);
+        }
         let holds = |actual: Value<'_>| {
             let actual = match actual {
                 Value::Number(number) => Value::Number(number & mask),
@@ -105,7 +116,70 @@ impl Field {
                 true if op == Op::Equal => Truth::Yes,
                 _ => Truth::Maybe,
             },
+            Doubt::AtWork => {
+                let process = view.callers().and_then(|callers| callers.process.as_deref());
+                let value = process.map(|process| match self.of {
+                    Type::Number => Value::Number(process.pid & mask),
+                    _ => Value::Text(&process.name),
+                });
+                if value.is_none_or(holds) { Truth::Maybe } else { Truth::No }
+            }
         }
+    }
+
+    /// Whether an event can have several of it: names of functions.
+    fn has_several(&self) -> bool {
+        self.from == From::Calls || self.name == "function"
+    }
+
+    /// Whether one of the event's functions compares like this; for a denial whether all do.
+    fn test_each(&self, view: &View, by: By, op: Op, operand: &Operand) -> Truth {
+        let (op, denied) = match op {
+            Op::Unequal => (Op::Equal, true),
+            Op::Unlike => (Op::Like, true),
+            op => (op, false),
+        };
+        let truth = self.test_any(view, by, |name| op.holds(Value::Text(name), operand));
+        match truth {
+            Some(truth) if denied => !truth,
+            Some(truth) => truth,
+            None => Truth::No,
+        }
+    }
+
+    /// Whether one of the event's functions is like this; `None` if it has none, whatever else were known.
+    fn test_any(&self, view: &View, by: By, is: impl Fn(&str) -> bool) -> Option<Truth> {
+        let access = view.access();
+        let nobodys = access.is_some_and(|access| access.coalesced || view.vcpu.is_none());
+        let instruction = access.is_some() || matches!(view.kind, EventKind::NotEmulated { .. });
+        let open = by == By::Certainty && (nobodys || view.code().is_none());
+        if instruction && open {
+            return Some(Truth::Maybe);
+        }
+        let code = view.code()?;
+        let like = |call: &Call<'_>| call.function.is_some_and(&is);
+        let untold = |mut calls: Box<dyn Iterator<Item = Call<'_>> + '_>| calls.any(|call| call.untold);
+        let (found, unsure) = match (self.from, view.callers()) {
+            (From::Calls, callers) => {
+                let complete = callers.is_some_and(Callers::is_complete);
+                let unsure = !complete || untold(Box::new(view.own_calls()));
+                (view.own_calls().any(|call| like(&call)), unsure)
+            }
+            (_, Some(_)) => {
+                let sure = view.made().is_some_and(|made| made.certain);
+                let unsure = !sure || untold(Box::new(view.own_calls_to_maker()));
+                (view.own_calls_to_maker().any(|call| like(&call)), unsure)
+            }
+            (_, None) => {
+                let made = view.made()?;
+                (like(&made.by), is_called(code))
+            }
+        };
+        Some(match found {
+            true => Truth::Yes,
+            false if unsure && by == By::Certainty => Truth::Maybe,
+            false => Truth::No,
+        })
     }
 
     /// What isn't known of the event's property.
@@ -122,10 +196,14 @@ impl Field {
             From::Place if view.place_is_open() => Doubt::Any,
             From::Text if view.uncertain.text => Doubt::Any,
             From::Access | From::Handler | From::Cause if not_emulated => Doubt::Any,
+            From::SystemCall | From::Process if not_emulated && view.cpl() == Some(0) => Doubt::Any,
             From::Ring
             | From::Handler
             | From::Code
             | From::Function
+            | From::Calls
+            | From::SystemCall
+            | From::Process
             | From::Walk
             | From::Pat
             | From::Path
@@ -133,6 +211,18 @@ impl Field {
             {
                 Doubt::Any
             }
+            From::SystemCall if instruction && view.cpl() != Some(3) => {
+                let known = view.callers().is_some_and(|callers| callers.system_call().is_some());
+                if known { Doubt::None } else { Doubt::Any }
+            }
+            From::Process if instruction && view.process().is_none() => match view.callers() {
+                Some(callers) if view.cpl() != Some(3) => match callers.interrupts() {
+                    Some(true) => Doubt::None,
+                    Some(false) => Doubt::Any,
+                    None => Doubt::AtWork,
+                },
+                _ => Doubt::Any,
+            },
             From::Walk | From::Pat | From::Path if instruction && view.walk().is_none() => {
                 // A port has none.
                 let memory = access.is_none_or(|access| access.gpa().is_some());
@@ -148,7 +238,14 @@ impl Field {
                 _ => Doubt::None,
             },
             From::Code | From::Function if instruction && view.code().is_none() => Doubt::Any,
-            From::Function if view.code().is_some_and(is_accessor) => Doubt::CallerOf,
+            From::Function if view.callers().is_some() => {
+                if view.made().is_some_and(|made| made.certain) {
+                    Doubt::None
+                } else {
+                    Doubt::CallerOf
+                }
+            }
+            From::Function if view.code().is_some_and(is_called) => Doubt::CallerOf,
             _ => Doubt::None,
         }
     }
@@ -217,6 +314,8 @@ enum Doubt {
     OneOf(&'static [&'static str]),
     /// It is a function that was called for the access: what is asked for may be its caller.
     CallerOf,
+    /// It is that of the process at work, unless something interrupted it.
+    AtWork,
 }
 
 /// The paths by which a page that ring 3 may use can have come to be, where the guest didn't say.
@@ -224,19 +323,17 @@ const USER_PATHS: &[&str] = &[Path::Mmap.name(), Path::Sysfs.name(), Path::DevMe
 
 /// Whether the code is of a kernel function that drivers call to access a device: the driver's own function is one
 /// of its callers.
-fn is_accessor(code: &Code) -> bool {
-    let Some(symbol) = &code.symbol else { return false };
-    let name = symbol.function.split('+').next().unwrap_or_default();
-    ["ioread", "iowrite", "pci_", "__pci_", "raw_pci_", "regmap_", "memcpy_", "memset_io"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-        || [
-            "readsb", "readsw", "readsl", "writesb", "writesw", "writesl", "__memcpy", "memcpy", "memset",
-            "__memset",
-        ]
-        .contains(&name)
+fn is_called(code: &Code) -> bool {
+    code.symbol.as_ref().is_some_and(|symbol| is_called_for_others(&symbol.function))
 }
 
+const CONTEXTS: &[&str] = &[
+    Context::Task.name(),
+    Context::HardHandler.name(),
+    Context::ThreadedHandler.name(),
+    Context::Softirq.name(),
+    Context::Interrupt.name(),
+];
 const PATHS: &[&str] = &[
     Path::Ioremap.name(),
     Path::Mmap.name(),
@@ -367,18 +464,39 @@ const PROPERTIES: &[Property] = &[
             .of(From::Walk),
     ),
     Viewed(
-        field("function", Text, "function of the code", |view| text(&view.code()?.symbol.as_ref()?.function))
-            .of(From::Function),
-    ),
-    Viewed(
-        field("file", Text, "source file of the code", |view| {
-            text(view.code()?.symbol.as_ref()?.file.as_deref()?)
+        field("function", Text, "function that made it: the innermost that is no accessor", |view| {
+            text(view.made()?.by.function?)
         })
         .of(From::Function),
     ),
     Viewed(
-        field("line", Number, "source line of the code", |view| number(view.code()?.symbol.as_ref()?.line?))
+        field("file", Text, "source file of that function's code", |view| text(view.made()?.by.file?))
             .of(From::Function),
+    ),
+    Viewed(
+        field("line", Number, "source line of that function's code", |view| number(view.made()?.by.line?))
+            .of(From::Function),
+    ),
+    Viewed(
+        field("stack", Text, "function on the way to it: it has several, inlined ones too", |view| {
+            text(view.made()?.by.function?)
+        })
+        .of(From::Calls),
+    ),
+    Viewed(
+        field("syscall", Text, "system call that it is part of", |view| {
+            text(system_call::name(view.system_call()?).unwrap_or("unknown"))
+        })
+        .of(From::SystemCall),
+    ),
+    Viewed(
+        field("process", Text, "command of the process that it was made for", |view| {
+            text(&view.process()?.name)
+        })
+        .of(From::Process),
+    ),
+    Viewed(
+        field("pid", Number, "number of that process", |view| number(view.process()?.pid)).of(From::Process),
     ),
     Viewed(
         field("instruction", Text, "instruction, as in \"mov [rdi+8],esi\"", |view| text(&view.code()?.text))
@@ -469,7 +587,13 @@ const PROPERTIES: &[Property] = &[
         .of(From::Access),
     ),
     Viewed(
-        field("handler", Flag, "in an interrupt handler", |view| flag(view.access()?.view.in_handler))
+        field("handler", Flag, "in an interrupt handler, hard or threaded", |view| {
+            flag(view.access()?.view.in_handler())
+        })
+        .of(From::Handler),
+    ),
+    Viewed(
+        field("context", Name(CONTEXTS), "what its code runs as", |view| text(view.context?.name()))
             .of(From::Handler),
     ),
     Stated("index"),

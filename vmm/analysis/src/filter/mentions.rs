@@ -1,7 +1,7 @@
 //! Mentions: what a filter names that only a whole trace can confirm, and what it needs a guest to have told.
 
-use barscope_trace::Capability;
 use barscope_trace::definition::Path;
+use barscope_trace::{Capabilities, Capability};
 
 use super::Filter;
 use super::expr::{Expr, Term, like};
@@ -27,12 +27,48 @@ pub struct Mentions {
     pub files: Vec<Wanted>,
     /// Who asked for mappings.
     pub owners: Vec<Wanted>,
+    /// Commands of processes.
+    pub processes: Vec<Wanted>,
     /// Texts of marks.
     pub marks: Vec<Wanted>,
     /// Scenarios.
     pub scenarios: Vec<Wanted>,
     /// What it can't be decided without, in the order of [`Capability::ALL`].
-    pub capabilities: Vec<Capability>,
+    pub needs: Vec<Need>,
+}
+
+/// What something can't be decided without: a property, or another one that does as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The property.
+    pub capability: Capability,
+    /// The one that does as well.
+    pub or: Option<Capability>,
+}
+
+impl From<Capability> for Need {
+    fn from(capability: Capability) -> Self {
+        Self { capability, or: None }
+    }
+}
+
+impl Need {
+    /// Handlers of interrupts that run, announced or seen in call stacks.
+    pub const HANDLERS: Need = Need { capability: Capability::Handlers, or: Some(Capability::Stacks) };
+
+    /// Whether a trace tells it.
+    pub fn is_told(self, capabilities: &Capabilities) -> bool {
+        self.any().any(|capability| capabilities.tells(capability))
+    }
+
+    /// The properties of which one does.
+    pub fn any(self) -> impl Iterator<Item = Capability> {
+        [Some(self.capability), self.or].into_iter().flatten()
+    }
+
+    fn place(self) -> (usize, bool) {
+        (self.capability as usize, self.or.is_some())
+    }
 }
 
 /// What is known of the records that a condition is about.
@@ -66,8 +102,7 @@ impl Filter {
         let mut mentions = Mentions::default();
         let context = Context { kinds: Kinds::EVERY, kernel: true, user: true };
         mentions.add_all(&self.parts, context);
-        mentions.capabilities.sort_unstable_by_key(|capability| *capability as usize);
-        mentions.capabilities.dedup();
+        mentions.sort();
         mentions
     }
 }
@@ -81,10 +116,15 @@ impl Mentions {
         self.owners.extend(other.owners);
         self.marks.extend(other.marks);
         self.scenarios.extend(other.scenarios);
-        self.capabilities.extend(other.capabilities);
-        self.capabilities.sort_unstable_by_key(|capability| *capability as usize);
-        self.capabilities.dedup();
+        self.processes.extend(other.processes);
+        self.needs.extend(other.needs);
+        self.sort();
         self
+    }
+
+    fn sort(&mut self) {
+        self.needs.sort_unstable_by_key(|need| need.place());
+        self.needs.dedup();
     }
 
     /// Conditions that hold together.
@@ -118,7 +158,7 @@ impl Mentions {
             (Kinds::PAGE_FAULT, Capability::PageFaults),
         ] {
             if kinds.within(of) {
-                self.capabilities.push(capability);
+                self.needs.push(capability.into());
             }
         }
         if kinds.within(Kinds::MAPPING) {
@@ -128,31 +168,35 @@ impl Mentions {
 
     fn add_property(&mut self, field: &Field, context: Context) {
         match field.name {
-            "handler" => self.capabilities.push(Capability::Handlers),
+            "handler" | "context" => self.needs.push(Need::HANDLERS),
+            "stack" => self.needs.extend([Capability::Functions, Capability::Stacks].map(Need::from)),
+            "syscall" => self.needs.push(Capability::Stacks.into()),
+            "process" | "pid" => self.needs.push(Capability::Processes.into()),
             // What a device does has its cause from the device itself.
             "cause" if context.kinds.meets(Kinds::ACCESS.or(Kinds::HANDLER)) => {
-                self.capabilities.push(Capability::Handlers);
+                self.needs.push(Need::HANDLERS);
             }
-            "path" | "announced" => self.capabilities.push(Capability::Paths),
+            "path" | "announced" => self.needs.push(Capability::Paths.into()),
             "mapped-by" | "call" | "on-fault" => self.add_mappings(context),
-            "function" | "file" | "line" => self.capabilities.push(Capability::Functions),
-            "error-code" => self.capabilities.push(Capability::PageFaults),
+            "function" | "file" | "line" => self.needs.push(Capability::Functions.into()),
+            "error-code" => self.needs.push(Capability::PageFaults.into()),
             _ => (),
         }
     }
 
     fn add_mappings(&mut self, context: Context) {
         if context.kernel {
-            self.capabilities.push(Capability::KernelMappings);
+            self.needs.push(Capability::KernelMappings.into());
         }
         if context.user {
-            self.capabilities.push(Capability::UserMappings);
+            self.needs.push(Capability::UserMappings.into());
         }
     }
 
     fn add_name(&mut self, field: &Field, op: Op, text: &str, context: Context) {
         let names = match field.name {
-            "function" => &mut self.functions,
+            "function" | "stack" => &mut self.functions,
+            "process" => &mut self.processes,
             "file" => &mut self.files,
             "mapped-by" => &mut self.owners,
             "text" if context.kinds.within(Kinds::MARK) => &mut self.marks,
@@ -204,6 +248,8 @@ mod tests {
         assert_eq!(mentions("read in lab::isr").functions, name("lab::isr"));
         assert_eq!(mentions("read not in \"lab::*\"").functions, pattern("lab::*"));
         assert_eq!(mentions("read function != lab::isr").functions, name("lab::isr"));
+        assert_eq!(mentions("read in stack \"lab::*\"").functions, pattern("lab::*"));
+        assert_eq!(mentions("read by process test").processes, name("test"));
         assert_eq!(mentions("read file == lab.rs").files, name("lab.rs"));
         assert_eq!(mentions("map mapped-by ~ \"user *\"").owners, pattern("user *"));
         assert_eq!(mentions("msi or mark \"a\"").marks, name("a"));
@@ -215,29 +261,35 @@ mod tests {
 
     #[test]
     fn what_a_guest_may_not_tell_is_needed() {
+        let need = Need::from;
         for (text, needed) in [
             ("access", &[][..]),
             ("read BAR0.STATUS {DONE=1} by user memtype WC", &[]),
             ("msi or mark \"a\"", &[]),
-            ("isr", &[Handlers]),
-            ("msi or isr-exit 0x31", &[Handlers]),
-            ("read in handler", &[Handlers]),
-            ("access not in handler", &[Handlers]),
-            ("read cause == 3", &[Handlers]),
+            ("isr", &[need(Handlers)]),
+            ("msi or isr-exit 0x31", &[need(Handlers)]),
+            ("read in handler", &[Need::HANDLERS]),
+            ("access not in handler", &[Need::HANDLERS]),
+            ("read in softirq", &[Need::HANDLERS]),
+            ("isr or read in threaded handler", &[need(Handlers), Need::HANDLERS]),
+            ("read in stack f", &[need(Functions), need(Stacks)]),
+            ("read in syscall ioctl", &[need(Stacks)]),
+            ("read by process test pid 3", &[need(Processes)]),
+            ("read cause == 3", &[Need::HANDLERS]),
             ("change cause == 3", &[]),
-            ("read via mmap", &[Paths]),
-            ("read announced", &[Paths]),
-            ("map", &[KernelMappings, UserMappings]),
-            ("map via ioremap", &[Paths, KernelMappings]),
-            ("unmap via sysfs", &[Paths, UserMappings]),
-            ("read mapped-by == lab::probe via mmap", &[Paths, UserMappings]),
-            ("read on-fault", &[KernelMappings, UserMappings]),
-            ("kernel-entries", &[KernelEntries]),
-            ("page-fault", &[PageFaults]),
-            ("fault-fatal error-code == 4", &[PageFaults]),
-            ("read in lab::isr line == 3", &[Functions]),
+            ("read via mmap", &[need(Paths)]),
+            ("read announced", &[need(Paths)]),
+            ("map", &[need(KernelMappings), need(UserMappings)]),
+            ("map via ioremap", &[need(Paths), need(KernelMappings)]),
+            ("unmap via sysfs", &[need(Paths), need(UserMappings)]),
+            ("read mapped-by == lab::probe via mmap", &[need(Paths), need(UserMappings)]),
+            ("read on-fault", &[need(KernelMappings), need(UserMappings)]),
+            ("kernel-entries", &[need(KernelEntries)]),
+            ("page-fault", &[need(PageFaults)]),
+            ("fault-fatal error-code == 4", &[need(PageFaults)]),
+            ("read in lab::isr line == 3", &[need(Functions)]),
         ] {
-            assert_eq!(mentions(text).capabilities, needed, "{text}");
+            assert_eq!(mentions(text).needs, needed, "{text}");
         }
     }
 }

@@ -20,6 +20,7 @@ pub struct Names<'a> {
     symbols: OnceCell<BTreeSet<String>>,
     debug: OnceCell<Debug>,
     owners: OnceCell<BTreeSet<String>>,
+    processes: OnceCell<BTreeSet<String>>,
 }
 
 /// Names in debug information.
@@ -34,15 +35,23 @@ type Reader<'a> = EndianSlice<'a, RunTimeEndian>;
 impl<'a> Names<'a> {
     /// Those of a trace.
     pub fn new(definitions: &'a Definitions) -> Self {
-        Self { definitions, symbols: OnceCell::new(), debug: OnceCell::new(), owners: OnceCell::new() }
+        Self {
+            definitions,
+            symbols: OnceCell::new(),
+            debug: OnceCell::new(),
+            owners: OnceCell::new(),
+            processes: OnceCell::new(),
+        }
     }
 
     /// What is wrong with the first name among `mentions` that nothing in the trace goes by, with the nearest
-    /// one. Names of functions and files can't be told without any image; those of owners without any mapping.
+    /// one. Names of functions and files can't be told without any image; those of owners without any mapping, those
+    /// of processes without any process.
     pub fn unknown(&self, mentions: &Mentions) -> Option<String> {
         self.unknown_function(&mentions.functions)
             .or_else(|| self.unknown_file(&mentions.files))
             .or_else(|| self.unknown_owner(&mentions.owners))
+            .or_else(|| self.unknown_process(&mentions.processes))
     }
 
     fn unknown_function(&self, wanted: &[Wanted]) -> Option<String> {
@@ -69,6 +78,23 @@ impl<'a> Names<'a> {
         let name = "no mapping in the trace was made by";
         let pattern = "no mapping in the trace was made by anything like";
         Some(unknown(wanted, self.owners().iter(), name, pattern))
+    }
+
+    fn unknown_process(&self, wanted: &[Wanted]) -> Option<String> {
+        let wanted = wanted.iter().find(|wanted| !has(self.processes(), wanted))?;
+        let name = "no process in the trace is called";
+        let pattern = "no process in the trace is called anything like";
+        Some(unknown(wanted, self.processes().iter(), name, pattern))
+    }
+
+    fn processes(&self) -> &BTreeSet<String> {
+        self.processes.get_or_init(|| {
+            let processes = self.definitions.iter().filter_map(|(_, definition)| match definition {
+                Definition::Process(process) => Some(process.name.clone()),
+                _ => None,
+            });
+            processes.collect()
+        })
     }
 
     fn owners(&self) -> &BTreeSet<String> {
@@ -215,6 +241,7 @@ mod tests {
                 "map mapped-by == lab::prob",
                 "no mapping in the trace was made by lab::prob; did you mean lab::probe?",
             ),
+            ("read in stack lab::isrr", "no code in the trace is called lab::isrr; did you mean lab::isr?"),
             ("map mapped-by ~ \"x*\"", "no mapping in the trace was made by anything like x*"),
         ] {
             assert_eq!(unknown(text).as_deref(), Some(message), "{text}");
@@ -235,6 +262,18 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_is_not_there_is_told_with_the_nearest() {
+        let sample = Sample::new();
+        sample.process("test", 93);
+        let trace = sample.finished();
+        let unknown =
+            |text: &str| Names::new(trace.definitions()).unknown(&Filter::parse(text).unwrap().mentions());
+        let told = unknown("read by process tset").unwrap();
+        assert_eq!(told, "no process in the trace is called tset; did you mean test?");
+        assert_eq!(unknown("read by process \"t*\""), None);
+    }
+
+    #[test]
     fn a_kernel_that_lists_its_symbols_names_them() {
         let mut lines = String::new();
         for at in 0..100_000 {
@@ -242,7 +281,7 @@ mod tests {
         }
         lines += "ffffffffc0000000 40 lab_irq [lab]\n";
         let mut definitions = Definitions::default();
-        let image = Image { name: "kernel".into(), address_space: None };
+        let image = Image::new("kernel", None);
         definitions.push(Definition::Image(image), lines.into_bytes());
         let start = std::time::Instant::now();
         let names = Names::new(&definitions);

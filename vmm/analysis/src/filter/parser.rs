@@ -7,6 +7,8 @@ use super::field::{FIELDS, Field, Type};
 use super::kind::{KINDS, Kinds};
 use super::lexer::{Lexeme, Token};
 use super::operand::{Op, Operand};
+use crate::system_call;
+use crate::view::Context;
 
 /// Words of the language that are neither kinds nor fields.
 const WORDS: [&str; 7] = ["and", "or", "not", "by", "via", "on", "in"];
@@ -371,6 +373,10 @@ impl<'a> Parser<'a> {
             (None, Type::Name(_)) if matches!(self.peek(), Some(Token::Word(_))) => {
                 self.compared_with(field, mask, Op::Equal)
             }
+            // So does `pid 12`.
+            (None, Type::Number) if field.name == "pid" && matches!(self.peek(), Some(Token::Number(_))) => {
+                self.compared_with(field, mask, Op::Equal)
+            }
             (None, _) => {
                 let what = format!("a comparison of {}, like {} == ..", field.name, field.name);
                 Err(Diagnostic { span: span.to(self.span()), ..self.expected(&what) })
@@ -457,22 +463,34 @@ impl<'a> Parser<'a> {
                 format!("{} can't be compared by {}", field.name, op.sign()),
             ));
         }
+        let span = self.span();
         self.advance();
-        Ok(Term::Field { field, mask, op, operand })
+        let term = Term::Field { field, mask, op, operand };
+        if field.name == "syscall" { checked_system_call(term, span) } else { Ok(term) }
     }
 
-    /// `by kernel`, `by user`
+    /// `by kernel`, `by user`, `by process "test"`
     fn privilege(&mut self) -> Result<Term, Diagnostic> {
         let level = if self.at_word("kernel") {
             0
         } else if self.at_word("user") {
             3
+        } else if self.word("process") {
+            return self.named("process", "the command of a process");
         } else {
-            return Err(self.expected("kernel or user"));
+            return Err(self.expected("kernel, user or process"));
         };
         let field = field_named("cpl", self.span())?;
         self.advance();
         Ok(Term::Field { field, mask: None, op: Op::Equal, operand: Operand::Number(level) })
+    }
+
+    /// A property that is what comes next, or like it; `what` that is.
+    fn named(&mut self, property: &str, what: &str) -> Result<Term, Diagnostic> {
+        let field = field_named(property, self.span())?;
+        let name = self.name(what)?;
+        let op = if name.contains(['*', '?']) { Op::Like } else { Op::Equal };
+        Ok(Term::Field { field, mask: None, op, operand: Operand::Text(name) })
     }
 
     /// The device after `on`.
@@ -486,19 +504,45 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `in handler`, `in "lab_irq"`: whose code it is.
+    /// `in handler`, `in stack "lab_probe"`, `in syscall ioctl`, `in "lab_irq"`: what it is part of.
     fn code(&mut self) -> Result<Term, Diagnostic> {
-        if self.at_word("handler") {
-            let field = field_named("handler", self.span())?;
-            self.advance();
+        let span = self.span();
+        if self.word("handler") {
+            let field = field_named("handler", span)?;
             return Ok(Term::Field { field, mask: None, op: Op::Equal, operand: Operand::Flag(true) });
         }
-        let span = self.span();
-        let name = self.name("handler, or the name of a function")?;
-        let op = if name.contains(['*', '?']) { Op::Like } else { Op::Equal };
-        let field = field_named("function", span)?;
-        Ok(Term::Field { field, mask: None, op, operand: Operand::Text(name) })
+        for (words, context) in [
+            (&["hard", "handler"][..], Context::HardHandler),
+            (&["threaded", "handler"], Context::ThreadedHandler),
+            (&["softirq"], Context::Softirq),
+        ] {
+            if self.words(words) {
+                let field = field_named("context", span)?;
+                let operand = Operand::Text(context.name().to_owned());
+                return Ok(Term::Field { field, mask: None, op: Op::Equal, operand });
+            }
+        }
+        if self.word("stack") {
+            return self.named("stack", "the name of a function");
+        }
+        if self.word("syscall") {
+            let span = self.span();
+            let term = self.named("syscall", "the name of a system call, like ioctl")?;
+            return checked_system_call(term, span);
+        }
+        self.named("function", "handler, stack, syscall, softirq, or the name of a function")
     }
+}
+
+/// The condition, if it is about a system call that there is.
+fn checked_system_call(term: Term, span: Span) -> Result<Term, Diagnostic> {
+    if let Term::Field { op: Op::Equal | Op::Unequal, operand: Operand::Text(name), .. } = &term
+        && !system_call::names().any(|known| known == name)
+    {
+        let hint = did_you_mean(name, system_call::names());
+        return Err(Diagnostic::new(span, format!("Linux has no system call {name}{hint}")));
+    }
+    Ok(term)
 }
 
 /// The field of this name, which exists.

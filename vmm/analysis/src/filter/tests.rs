@@ -1,12 +1,14 @@
 //! What filters match, how they print, and what is said of mistakes.
 
 use barscope_device::InterruptLoss;
-use barscope_trace::definition::Path;
+use barscope_trace::definition::{Cut, Entered, Path};
 use barscope_trace::event::{Counted, EventKind};
 
 use super::*;
 use crate::Trace;
 use crate::sample::Sample;
+use crate::sample::stacks::{HARD, IOCTL, THREADED, call};
+use crate::view::{Context, View};
 
 /// A write by the kernel, two reads by a program, a computation with its interrupt, a mark and a fault.
 fn trace() -> Trace {
@@ -141,6 +143,14 @@ fn filters_from_rust_and_from_text_are_the_same() {
         (map(Path::Ioremap), "map via ioremap"),
         (page_fault(Counted::FaultFatal).error_code(6), "fault-fatal error-code == 6"),
         (any_access().device("lab").uncached(), "access on lab memtype uncached"),
+        (
+            read("BAR0").in_stack("edu_probe").in_syscall("ioctl"),
+            "read BAR0 in stack edu_probe in syscall ioctl",
+        ),
+        (any_access().process("test").pid(93), "access by process test pid 93"),
+        (any_access().in_context(Context::HardHandler), "access in hard handler"),
+        (any_access().in_context(Context::ThreadedHandler), "access in threaded handler"),
+        (any_access().in_context(Context::Softirq), "access in softirq"),
     ] {
         assert_eq!(Filter::parse(text), Ok(made));
     }
@@ -179,11 +189,107 @@ fn mistakes_are_pointed_at_and_the_nearest_name_is_told() {
         ("{DUNE=1}", "DUNE", "no register has a field DUNE; did you mean DONE?"),
         ("path < mmap", "mmap", "path can't be compared by <"),
         ("read or", "", "expected a condition, like read, BAR0.STATUS, cpl == 3, found the end"),
-        ("by nobody", "nobody", "expected kernel or user, found \"nobody\""),
+        ("in syscall ioctk", "ioctk", "Linux has no system call ioctk; did you mean ioctl?"),
+        ("syscall == ioctk", "ioctk", "Linux has no system call ioctk; did you mean ioctl?"),
+        ("pid", "pid", "expected a comparison of pid, like pid == .., found the end"),
+        ("in", "", "expected handler, stack, syscall, softirq, or the name of a function, found the end"),
+        ("by nobody", "nobody", "expected kernel, user or process, found \"nobody\""),
     ] {
         let (said, pointed) = diagnostic(text);
         assert_eq!((said.as_str(), pointed.trim()), (message, at), "{text}");
     }
     assert_eq!(diagnostic(&"(".repeat(100_000)).0, "more than 64 brackets or negations in each other");
     assert_eq!(diagnostic(&"not ".repeat(100_000)).0, "more than 64 brackets or negations in each other");
+}
+
+/// A read by `ioread32` from a system call of `test`, from handlers that interrupt it or have a thread, one of which only
+/// the innermost callers are known, and one of which nothing is.
+fn linux() -> Trace {
+    let mut sample = Sample::new();
+    let (test, thread) = (sample.process("test", 93), sample.process("irq/24-edu", 60));
+    let interrupting = [&HARD[..4], &[(Entered::Interrupt, "edu_ioctl")], &IOCTL[1..]].concat();
+    let softirq = [call("edu_read"), call("handle_softirqs"), call("common_interrupt"), HARD[4]];
+    for stack in [
+        sample.stack(Some(test), &IOCTL, None),
+        sample.stack(Some(test), &interrupting, None),
+        sample.stack(Some(thread), &THREADED, None),
+        sample.stack(Some(test), &softirq, None),
+        sample.stack(Some(test), &IOCTL[..1], Some(Cut::Asked)),
+        0,
+    ] {
+        let read = sample.read_by("ioread32", 8, stack);
+        sample.access(read);
+    }
+    sample.finished()
+}
+
+#[test]
+fn call_stacks_tell_function_handler_system_call_and_process() {
+    let trace = linux();
+    for (text, expected) in [
+        ("read in edu_ioctl", 2),
+        ("read in \"edu_*\"", 5),
+        ("read in ioread32", 6),
+        ("read function == edu_irq", 1),
+        ("read in stack edu_ioctl", 2),
+        ("read in stack __x64_sys_ioctl", 1),
+        ("read in stack \"lab::probe\"", 1),
+        ("read in stack default_idle", 0),
+        ("read stack != edu_ioctl", 4),
+        ("read in handler", 2),
+        ("read in hard handler", 1),
+        ("read in threaded handler", 1),
+        ("read in softirq", 1),
+        ("read context == task", 2),
+        ("read in syscall ioctl", 1),
+        ("read syscall ~ \"io*\"", 1),
+        ("read by process test", 1),
+        ("read by process \"irq/*\"", 1),
+        ("read pid 93", 1),
+        ("read pid == 60", 1),
+        ("read pid != 60", 1),
+    ] {
+        assert_eq!(count(&trace, text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_a_call_stack_lacks_is_open() {
+    use Truth::{Maybe, No, Yes};
+    let trace = linux();
+    for (text, expected) in [
+        ("in edu_ioctl", [Yes, No, No, No, Yes, Maybe]),
+        ("not in edu_ioctl", [No, Yes, Yes, Yes, No, Maybe]),
+        ("in ioread32", [Yes, Yes, Yes, Yes, Yes, Yes]),
+        ("in stack edu_ioctl", [Yes, No, No, No, Yes, Maybe]),
+        ("in stack __x64_sys_ioctl", [Yes, No, No, No, Maybe, Maybe]),
+        ("stack != kthread", [Yes, Yes, No, Yes, Maybe, Maybe]),
+        ("in handler", [No, Yes, Yes, No, Maybe, No]),
+        ("in hard handler", [No, Yes, No, No, Maybe, No]),
+        ("in syscall ioctl", [Yes, No, No, No, Maybe, Maybe]),
+        ("by process test", [Yes, No, No, No, Maybe, Maybe]),
+        ("by process other", [No, No, No, No, No, Maybe]),
+        ("not pid 93", [No, Yes, Yes, Yes, Maybe, Maybe]),
+    ] {
+        let filter = Filter::parse(text).unwrap().compile(trace.definitions()).unwrap();
+        let accesses: Vec<&View> =
+            trace.views().all().iter().filter(|view| view.access().is_some()).collect();
+        let found: Vec<_> = accesses.iter().map(|view| filter.test(view)).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn an_image_that_nobody_told_may_hold_any_function() {
+    let mut sample = Sample::new();
+    let stack = sample.stack(None, &[&IOCTL[..4], &[call("?")]].concat(), None);
+    let read = sample.read_by("ioread32", 8, stack);
+    let seq = sample.access(read);
+    let trace = sample.finished();
+    let test = |text: &str| {
+        let filter = Filter::parse(text).unwrap().compile(trace.definitions()).unwrap();
+        filter.test(trace.views().get(seq).unwrap())
+    };
+    assert_eq!((test("in stack edu_probe"), test("in edu_probe")), (Truth::Maybe, Truth::No));
+    assert_eq!((test("in stack edu_ioctl"), test("in handler")), (Truth::Yes, Truth::No));
 }

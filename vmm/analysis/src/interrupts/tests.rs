@@ -1,5 +1,6 @@
 //! Causes of handlers, and that those that are called certain don't depend on what is missing.
 
+mod inferred;
 mod lost;
 
 use barscope_trace::Definitions;

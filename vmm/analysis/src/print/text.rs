@@ -286,7 +286,8 @@ impl<W: Write> TextPrinter<W> {
         self.selected += 1;
         self.settle(definitions)?;
         self.fold.forget();
-        if let Some(scenario) = self.scenarios.last_mut() {
+        // A program may begin one within its own.
+        if let Some(scenario) = self.scenarios.iter_mut().rfind(|scenario| scenario.passed.is_none()) {
             scenario.passed = Some(passed);
             scenario.summary = Arc::clone(&summary);
         }

@@ -11,6 +11,9 @@ use crate::view::View;
 /// The most that are kept: a guest could play them without end.
 const MOST: usize = 1 << 16;
 
+/// How many back one that goes on is looked for.
+const DEEPEST: usize = 256;
+
 /// Collects scenarios.
 #[derive(Default)]
 pub struct Played {
@@ -64,8 +67,10 @@ impl Played {
         &self.list
     }
 
+    /// The innermost that goes on: a program may begin windows of its own.
     fn open(&mut self) -> Option<&mut Scenario> {
-        self.list.last_mut().filter(|last| last.passed.is_none())
+        let recent = self.list.iter_mut().rev().take(DEEPEST);
+        recent.into_iter().find(|scenario| scenario.passed.is_none())
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn address(function: &str, line: u32) -> u64 {
 
 fn find(function: &str, line: u32) -> u64 {
     let mut definitions = Definitions::default();
-    definitions.push(Definition::Image(Image { name: "p".into(), address_space: None }), program().to_vec());
+    definitions.push(Definition::Image(Image::new("p", None)), program().to_vec());
     let mut symbols = Symbols::default();
     let mut matches = |at: &u64| {
         let found = symbols.address(&definitions, *at, 0);

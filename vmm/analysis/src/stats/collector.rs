@@ -15,7 +15,7 @@ use super::windows::Follower;
 use super::{Accesses, Device, Histogram, PathName, Stats, Vcpu};
 use crate::coverage::Coverage;
 use crate::interrupts::{DEEPEST, Innermost, Raised, Tracker};
-use crate::view::describe_value;
+use crate::view::{Codes, describe_value};
 
 /// Counts the events of one trace, in their order.
 #[derive(Default)]
@@ -27,6 +27,7 @@ pub struct Collector {
     paths: [Accesses; PATHS.len()],
     /// By the id of the walk's definition.
     walks: Vec<Option<u8>>,
+    codes: Codes,
     sites: Sites,
     /// By the vCPU's index plus one; 0 for none.
     vcpus: Vec<VcpuState>,
@@ -101,7 +102,11 @@ impl Collector {
     /// Counts an event.
     pub fn add(&mut self, definitions: &Definitions, event: &Event) {
         self.records += 1;
-        self.handlers.add(event);
+        let callers = match event.kind {
+            EventKind::Access(access) => self.codes.callers(definitions, access.stack),
+            _ => None,
+        };
+        self.handlers.add(definitions, event, callers.as_deref());
         self.end_handlers(event.vcpu);
         match event.kind {
             EventKind::Access(ref access) => self.access(definitions, event, access),
@@ -159,7 +164,7 @@ impl Collector {
         }
         let path = self.path(definitions, access);
         self.paths[path].add(access, bucket);
-        let site = self.sites.of(definitions, access.instruction);
+        let site = self.sites.of(definitions, &mut self.codes, access);
         self.sites.accesses(site).add(access, bucket);
 
         let state = vcpu(&mut self.vcpus, event.vcpu);
@@ -176,7 +181,13 @@ impl Collector {
                     }
                     &mut handler.run
                 }
-                None => &mut state.run,
+                None => {
+                    let answer = self.handlers.answer();
+                    if let Some(raised) = answer.to.filter(|_| answer.certain && answer.first) {
+                        self.interrupts.answered(&raised, event);
+                    }
+                    &mut state.run
+                }
             };
             let may_poll = !self.sites.configures(site);
             self.polling.add(run, event, (access, site), may_poll);

@@ -44,8 +44,8 @@ pub struct Line {
 /// Interrupts of a device.
 ///
 /// From the message, or the assertion of the pin, the time runs until the first access, to whatever device,
-/// that the vCPU makes in the handler, if that is certain to answer it. Nothing is known of a handler that the
-/// guest doesn't announce. One that answers several messages of one vector answers the first.
+/// that the vCPU makes in the handler, if that is certain to answer it: one that the guest announces, or one that a call
+/// stack shows, hard or threaded. One that answers several messages of one vector answers the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Interrupts {
     /// Messages that were taken; assertions of the pin.

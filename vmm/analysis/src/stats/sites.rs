@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use barscope_trace::Definitions;
-use barscope_trace::event::Id;
+use barscope_trace::event::{AccessEvent, Id};
+use rustc_hash::FxHashMap;
 
 use super::{Accesses, FunctionName, Table};
-use crate::symbols::Symbols;
+use crate::view::{Codes, Made};
 
 /// Lines of source code that access devices. An unrolled loop has several instructions for one line, which
 /// are one; one without a known line is for itself.
 #[derive(Default)]
 pub(super) struct Sites {
-    symbols: Symbols,
     /// By the id of the instruction's definition, the site's index plus one; 0 if it isn't known so far.
     of_instruction: Vec<u32>,
+    /// The same of an instruction and its callers, by the id of the call stack's definition.
+    of_stack: FxHashMap<(Id, Id), u32>,
     list: Vec<Site>,
     known: BTreeMap<String, u32>,
 }
@@ -30,34 +32,45 @@ struct Site {
 }
 
 impl Sites {
-    /// The site of an instruction.
-    pub(super) fn of(&mut self, definitions: &Definitions, instruction: Id) -> u32 {
-        match self.of_instruction.get(instruction as usize) {
+    /// The site of an instruction with these callers, if there is a call stack.
+    pub(super) fn of(&mut self, definitions: &Definitions, codes: &mut Codes, access: &AccessEvent) -> u32 {
+        let (instruction, stack) = (access.instruction, access.stack);
+        let known = match stack {
+            0 => self.of_instruction.get(instruction as usize).copied(),
+            _ => self.of_stack.get(&(instruction, stack)).copied(),
+        };
+        match known {
             Some(known @ 1..) => known - 1,
-            _ => self.find(definitions, instruction),
+            _ => self.find(definitions, codes, (instruction, stack)),
         }
     }
 
-    fn find(&mut self, definitions: &Definitions, instruction: Id) -> u32 {
+    fn find(&mut self, definitions: &Definitions, codes: &mut Codes, (instruction, stack): (Id, Id)) -> u32 {
         // All that are unknown are one, whatever a damaged record says.
         let id = if definitions.instruction(instruction).is_some() { instruction } else { 0 };
-        let symbol = self.symbols.instruction(definitions, id);
-        let function = symbol.as_ref().map(|symbol| symbol.function.clone());
-        let label = symbol.as_ref().map(ToString::to_string);
-        let key = match (&symbol, &label) {
-            (Some(symbol), Some(label)) if symbol.line.is_some() => label.clone(),
-            _ => format!("{id}"),
+        let stack = if definitions.stack(stack).is_some() { stack } else { 0 };
+        let (code, callers) = (codes.code(definitions, id), codes.callers(definitions, stack));
+        let made = code.as_deref().map(|code| Made::new(code, callers.as_deref()));
+        let function = made.and_then(|made| made.by.function).map(str::to_owned);
+        let label = function.as_ref().and(made).map(|made| made.describe());
+        let key = match (made, &label) {
+            (Some(made), Some(label)) if made.by.line.is_some() => label.clone(),
+            _ => format!("{id} {}", label.as_deref().unwrap_or_default()),
         };
         let next = self.list.len() as u32;
         let site = *self.known.entry(key).or_insert(next);
         if site == next {
             self.list.push(Site { function, label, accesses: Accesses::default() });
         }
-        let at = id as usize;
-        if at >= self.of_instruction.len() {
-            self.of_instruction.resize(at + 1, 0);
+        if stack == 0 {
+            let at = id as usize;
+            if at >= self.of_instruction.len() {
+                self.of_instruction.resize(at + 1, 0);
+            }
+            self.of_instruction[at] = site + 1;
+        } else {
+            self.of_stack.insert((id, stack), site + 1);
         }
-        self.of_instruction[at] = site + 1;
         site
     }
 

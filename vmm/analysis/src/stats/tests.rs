@@ -5,6 +5,7 @@ use barscope_trace::event::{AccessEvent, Counted, EventKind, Outcome, Target};
 
 use super::*;
 use crate::sample::Sample;
+use crate::sample::stacks::{HARD, IOCTL, THREADED};
 
 fn stats(sample: &Sample) -> Stats {
     sample.writer.finish(End::Finished).unwrap();
@@ -332,4 +333,27 @@ fn json_holds_keys_and_figures_side_by_side() {
     assert_eq!(json["registers"], serde_json::json!([expected]));
     assert_eq!(json["traces"][0]["status"], "finished");
     assert_eq!(json["coverage"][0]["regions"][0]["registers"][0]["covered"], true);
+}
+
+#[test]
+fn call_stacks_name_functions_and_show_how_long_handlers_take() {
+    let mut sample = Sample::new();
+    let (task, hard) = (sample.stack(None, &IOCTL, None), sample.stack(None, &HARD, None));
+    let threaded = sample.stack(None, &THREADED, None);
+    let start = sample.read_by("ioread32", 8, task);
+    let cause = sample.access(start);
+    let (lab, address, data) = (sample.lab, 0xfee0_0000, 0x31);
+    sample.event(EventKind::Msi { function: lab, index: 0, address, data, delivered: true, cause });
+    sample.wait(4_000);
+    let read = sample.read_by("ioread32", 8, hard);
+    sample.access(read);
+    let read = sample.read_by("ioread32", 8, threaded);
+    sample.access(read);
+    let stats = stats(&sample);
+    for name in ["edu_ioctl", "edu_irq", "edu_thread"] {
+        assert_eq!(counts(function(&stats, name)), (1, 0, 0), "{name}");
+    }
+    let (_, interrupts) = stats.interrupts.rows().next().unwrap();
+    // The access adds a microsecond. The thread's is not the first that answers.
+    assert_eq!((interrupts.raised, interrupts.device.count(), interrupts.device.max()), (1, 1, 5_000));
 }

@@ -7,9 +7,12 @@ use barscope_trace::harmless::harmless;
 use gimli::{Dwarf, EndianArcSlice, RunTimeEndian, SectionId};
 use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 
-use super::{SourceLine, Symbol, name};
+use super::{Inlined, SourceLine, Symbol, name};
 
 type Reader = EndianArcSlice<RunTimeEndian>;
+
+/// Name, file and line.
+type SourceFrame = (Option<String>, Option<String>, Option<u32>);
 
 /// A parsed executable.
 pub(super) struct SymbolImage {
@@ -52,8 +55,9 @@ impl SymbolImage {
                 (linked.collect(), Origin::Linked)
             }
         };
-        let mut functions = file
-            .symbols()
+        // A stripped library still says what others may call.
+        let symbols = if file.symbol_table().is_some() { file.symbols() } else { file.dynamic_symbols() };
+        let mut functions = symbols
             .filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text)
             .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?.to_owned())))
             .collect::<Vec<_>>();
@@ -80,11 +84,13 @@ impl SymbolImage {
     pub(super) fn holds(&self, address: u64) -> bool {
         match self.origin {
             Origin::Kernel => self.function(address).is_some(),
-            Origin::Linked | Origin::Module(_) => {
-                !self.functions.is_empty()
-                    && self.segments.iter().any(|(start, end)| (*start..*end).contains(&address))
-            }
+            Origin::Linked | Origin::Module(_) => !self.functions.is_empty() && self.covers(address),
         }
+    }
+
+    /// Whether `address` lies in it, named or not.
+    pub(super) fn covers(&self, address: u64) -> bool {
+        self.segments.iter().any(|(start, end)| (*start..*end).contains(&address))
     }
 
     /// The symbol of the code at `address`; `None` if it lies outside this image, or names nothing.
@@ -92,7 +98,8 @@ impl SymbolImage {
         if !self.holds(address) {
             return None;
         }
-        let (outermost, file, line) = self.outermost_frame(address).unwrap_or_default();
+        let mut frames = self.frames(address);
+        let (outermost, file, line) = frames.pop().unwrap_or_default();
         let known = self.function(address);
         let function = known.map(|(_, name)| name).or(outermost.as_deref())?;
         let offset = known.map(|(start, _)| address - start);
@@ -107,7 +114,17 @@ impl SymbolImage {
                 None => (function, None, offset),
             },
         };
-        Some(Symbol { function: name::short(function), file, line, module, offset })
+        let inlined = frames.into_iter().filter_map(|(function, file, line)| {
+            Some(Inlined { function: name::short(&function?), file, line })
+        });
+        Some(Symbol {
+            function: name::short(function),
+            file,
+            line,
+            module,
+            offset,
+            inlined: inlined.collect(),
+        })
     }
 
     /// Whether it is this module's file, or the kernel's own.
@@ -142,17 +159,17 @@ impl SymbolImage {
         (*size == 0 || address - start < *size).then_some((*start, name))
     }
 
-    /// Name, file and line of the frame that everything else at `address` was inlined into.
-    fn outermost_frame(&self, address: u64) -> Option<(Option<String>, Option<String>, Option<u32>)> {
-        let mut frames = self.lines.as_ref()?.find_frames(address).skip_all_loads().ok()?;
-        let mut outermost = None;
+    /// Name, file and line of each frame at `address`, from the innermost outwards; none without lines.
+    fn frames(&self, address: u64) -> Vec<SourceFrame> {
+        let mut found = Vec::new();
+        let Some(lines) = &self.lines else { return found };
+        let Ok(mut frames) = lines.find_frames(address).skip_all_loads() else { return found };
         while let Ok(Some(frame)) = frames.next() {
-            outermost = Some(frame);
+            let function = frame.function.and_then(|function| Some(function.raw_name().ok()?.into_owned()));
+            let (file, line) = frame.location.map_or((None, None), |place| (place.file, place.line));
+            found.push((function, file.map(name::file), line));
         }
-        let frame = outermost?;
-        let function = frame.function.and_then(|function| Some(function.raw_name().ok()?.into_owned()));
-        let (file, line) = frame.location.map_or((None, None), |place| (place.file, place.line));
-        Some((function, file.map(name::file), line))
+        found
     }
 }
 

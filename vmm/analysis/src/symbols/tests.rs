@@ -1,6 +1,6 @@
 //! Images are matched by address space and time. Lines come from a program that is compiled here.
 
-use barscope_trace::definition::{Definition, Image, Instruction};
+use barscope_trace::definition::{self, Definition, Image, Instruction};
 
 use super::*;
 use crate::sample::{address, program};
@@ -10,7 +10,7 @@ fn image(definitions: &mut Definitions, address_space: Option<u64>, elf: &[u8]) 
 }
 
 fn named(definitions: &mut Definitions, name: &str, address_space: Option<u64>, elf: &[u8]) -> Id {
-    definitions.push(Definition::Image(Image { name: name.into(), address_space }), elf.to_vec());
+    definitions.push(Definition::Image(Image::new(name, address_space)), elf.to_vec());
     definitions.iter().map(|(id, _)| id).last().unwrap()
 }
 
@@ -34,7 +34,13 @@ fn an_inlined_read_goes_by_the_line_of_its_call() {
         line: Some(13),
         ..Symbol::default()
     };
-    assert_eq!(symbols.address(&definitions, rip, 0x7000), Some(expected.clone()));
+    let found = symbols.address(&definitions, rip, 0x7000).unwrap();
+    // Within it are the program's own `read` and what the library makes of that.
+    let (own_read, library) = found.inlined.split_last().unwrap();
+    assert_eq!(own_read, &Inlined { function: "read".into(), file: Some("lab.rs".into()), line: Some(7) });
+    assert!(library.iter().all(|inlined| inlined.function == "read_volatile"), "{library:?}");
+    let expected = Symbol { inlined: found.inlined.clone(), ..expected };
+    assert_eq!(found, expected);
     assert_eq!(expected.to_string(), "lab::probe lab.rs:13");
     let id = instruction(&mut definitions, rip, 0x7000, Some(own));
     assert_eq!(symbols.instruction(&definitions, id), Some(expected.clone()));
@@ -81,6 +87,58 @@ fn an_instruction_that_no_image_held_is_named_by_the_first_that_comes_and_holds_
     named(&mut definitions, "next", None, b"ffffffffc0000000 40 next_irq [next]\n");
     let symbol = Symbols::default().instruction(&definitions, early).unwrap();
     assert_eq!(symbol.to_string(), "own_irq+0x12 [own]");
+}
+
+#[test]
+fn a_frame_is_the_call_before_the_address_that_it_returns_to() {
+    let lines = b"ffffffff81000000 40 calls_last\nffffffff81000040 40 comes_next\n";
+    let mut definitions = Definitions::default();
+    let image = Some(image(&mut definitions, None, lines));
+    let mut symbols = Symbols::default();
+    let mut named =
+        |how, address, image| symbols.frame(&definitions, &Frame { how, address, cr3: 0, image }, 9);
+    let name = |named: Named| named.symbol().unwrap().to_string();
+    let behind = 0xffff_ffff_8100_0040;
+    assert_eq!(name(named(Entered::Call, behind, image)), "calls_last+0x40");
+    assert_eq!(name(named(Entered::SystemCall { number: 0 }, behind, image)), "calls_last+0x40");
+    assert_eq!(name(named(Entered::Interrupt, behind, image)), "comes_next+0x0");
+    assert_eq!(name(named(Entered::Exception, behind, image)), "comes_next+0x0");
+    assert_eq!(named(Entered::Call, 0, image), Named::Unknown);
+    // Held by no image when it was recorded, and by none that came later.
+    assert_eq!(named(Entered::Call, behind, None), Named::Unknown);
+}
+
+#[test]
+fn a_mapped_file_is_found_where_each_address_space_has_it() {
+    let (rip, bias) = (address("lab::probe", 13), 0x5555_0000_0000);
+    let mut definitions = Definitions::default();
+    let file = definition::File { path: "/bin/sample".into() };
+    definitions.push(Definition::File(file), program().to_vec());
+    for (address_space, bias) in [(0x5000, bias), (0x6000, 0)] {
+        let image = Image { file: Some(1), bias, ..Image::new("sample", Some(address_space)) };
+        definitions.push(Definition::Image(image), Vec::new());
+    }
+    let mut symbols = Symbols::default();
+    let mut at = |rip, cr3| symbols.address(&definitions, rip, cr3).map(|symbol| symbol.to_string());
+    assert_eq!(at(rip + bias, 0x5000).as_deref(), Some("lab::probe lab.rs:13"));
+    assert_eq!(at(rip, 0x6000).as_deref(), Some("lab::probe lab.rs:13"));
+    assert_eq!(at(rip, 0x5000), None);
+    assert_eq!(at(rip, 0x7000), None, "a file alone is nowhere");
+}
+
+#[test]
+fn code_of_a_stripped_file_goes_by_its_place_in_it() {
+    let mut elf = program().to_vec();
+    // e_shoff, e_shnum and e_shstrndx: no sections, and so no symbols.
+    elf[0x28..0x30].fill(0);
+    elf[0x3c..0x40].fill(0);
+    let rip = address("lab::probe", 13);
+    let mut definitions = Definitions::default();
+    definitions.push(Definition::File(definition::File { path: "/bin/sample".into() }), elf);
+    let image = Image { file: Some(1), bias: 0x10_0000, ..Image::new("/bin/sample", Some(0x5000)) };
+    definitions.push(Definition::Image(image), Vec::new());
+    let symbol = Symbols::default().address(&definitions, rip + 0x10_0000, 0x5000).unwrap();
+    assert_eq!((&*symbol.function, symbol.offset), ("sample", Some(rip)));
 }
 
 #[test]

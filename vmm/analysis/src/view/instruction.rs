@@ -4,6 +4,7 @@
 use barscope_trace::definition::{Mapping, MemoryType, Path, Process, Walk};
 use barscope_trace::event::{EventKind, Outcome, Role, Target};
 
+use super::calls::{Call, Callers, Made, all_calls, own_calls};
 use super::{Code, Place, View};
 
 impl View {
@@ -84,7 +85,45 @@ impl View {
         self.mapping.as_deref()
     }
 
-    /// The process whose code it is, if the guest told whose address space it was in.
+    /// The callers of its code: the call stack, if one was taken.
+    pub fn callers(&self) -> Option<&Callers> {
+        self.callers.as_deref()
+    }
+
+    /// Who made it: the innermost function that is no accessor like `ioread32`, if there is a call stack; the one that
+    /// has the code otherwise. `None` if the instruction isn't known.
+    pub fn made(&self) -> Option<Made<'_>> {
+        Some(Made::new(self.code()?, self.callers()))
+    }
+
+    /// All functions on the way to it, from the instruction outwards, with those that were interrupted.
+    pub fn calls(&self) -> impl Iterator<Item = Call<'_>> {
+        self.code().into_iter().flat_map(|code| all_calls(code, self.callers()))
+    }
+
+    /// Those of them that are its own: none that was interrupted.
+    pub(crate) fn own_calls(&self) -> impl Iterator<Item = Call<'_>> {
+        self.code().into_iter().flat_map(|code| own_calls(code, self.callers()))
+    }
+
+    /// Those from the instruction to the function that made it, and to the one that that is compiled into.
+    pub(crate) fn own_calls_to_maker(&self) -> impl Iterator<Item = Call<'_>> {
+        let (mut made, mut over) = (false, false);
+        self.own_calls().take_while(move |call| {
+            let taken = !over;
+            made |= !call.accessor;
+            over = made && !call.inlined;
+            taken
+        })
+    }
+
+    /// The number of the system call that it is part of, if it is known to be part of one.
+    pub fn system_call(&self) -> Option<u64> {
+        self.callers()?.system_call()?.filter(|_| self.cpl() == Some(0))
+    }
+
+    /// The process that it was made for, in whichever ring: none for what interrupted it. Where no call stack was
+    /// taken, the one whose address space it came through, if the guest told whose that is and it came from ring 3.
     pub fn process(&self) -> Option<&Process> {
         self.process.as_deref()
     }

@@ -4,15 +4,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use barscope_device::{Bdf, Region, Space};
-use barscope_trace::Definitions;
 use barscope_trace::definition::{Function, Mapping, Process, Route, Walk};
 use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Outcome, References, Target};
+use barscope_trace::{Capabilities, Capability, Definitions};
 
 use super::absence::{self, Absence, Absences};
-use super::{Code, Place, Uncertain, View};
+use super::calls::{Callers, Context};
+use super::codes::Codes;
+use super::{Place, Uncertain, View};
 use crate::interrupts::{Handler, Innermost, Tracker};
 use crate::reports::Trouble;
-use crate::symbols::Symbols;
 
 /// CONFIG_DATA, PCI Local Bus 3.0, section 3.2.2.3.2.
 const CONFIG_DATA: std::ops::RangeInclusive<u16> = 0xcfc..=0xcff;
@@ -27,11 +28,9 @@ const NO_ROOM: Id = 0;
 /// before the first one that it gets, views say what isn't certain.
 #[derive(Default)]
 pub struct Viewer {
-    symbols: Symbols,
-    codes: Shared<Code>,
+    codes: Codes,
     walks: Shared<Walk>,
     mappings: Shared<Mapping>,
-    processes: Shared<Process>,
     functions: Shared<Function>,
     routes: Shared<Route>,
     texts: Shared<str>,
@@ -42,11 +41,13 @@ pub struct Viewer {
     /// Events are missing since the scenario was last known.
     scenario_lost: bool,
     interrupts: Tracker,
+    /// Handlers of interrupts show in call stacks only: an access of the kernel that has none may be one's.
+    by_stacks_alone: bool,
 }
 
 /// Definitions in use by their ids, shared by all views. Ids are dense, and only those that are defined are
 /// ever held.
-struct Shared<T: ?Sized>(Vec<Option<Arc<T>>>);
+pub(super) struct Shared<T: ?Sized>(Vec<Option<Arc<T>>>);
 
 impl<T: ?Sized> Default for Shared<T> {
     fn default() -> Self {
@@ -55,7 +56,7 @@ impl<T: ?Sized> Default for Shared<T> {
 }
 
 impl<T: ?Sized> Shared<T> {
-    fn get(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<Arc<T>> {
+    pub(super) fn get(&mut self, id: Id, make: impl FnOnce() -> Option<Arc<T>>) -> Option<Arc<T>> {
         self.borrow(id, make).cloned()
     }
 
@@ -77,9 +78,21 @@ impl<T: ?Sized> Shared<T> {
 }
 
 impl Viewer {
+    /// For a trace of which this is told. By default nothing is: views show what there is, and don't say what of it
+    /// may be otherwise for want of call stacks.
+    pub fn knowing(capabilities: &Capabilities) -> Self {
+        let told = |capability| capabilities.tells(capability);
+        let by_stacks_alone = told(Capability::Stacks) && !told(Capability::Handlers);
+        Self { by_stacks_alone, ..Self::default() }
+    }
+
     /// Resolves the event that comes after those given before.
     pub fn view(&mut self, definitions: &Definitions, event: &Event) -> View {
-        let missing = self.interrupts.add(event);
+        let callers = match event.kind {
+            EventKind::Access(access) => self.codes.callers(definitions, access.stack),
+            _ => None,
+        };
+        let missing = self.interrupts.add(definitions, event, callers.as_deref());
         self.scenario_lost |= missing;
         if missing {
             self.absences.forget();
@@ -89,28 +102,26 @@ impl Viewer {
             self.scenario = (name != NO_ROOM).then(|| self.text(definitions, name));
         }
         let scenario = self.scenario.clone();
-        let Innermost { handler, certain, cause_certain } = self.interrupts.handler(event.vcpu);
-        let depends = matches!(event.kind, EventKind::Access(_) | EventKind::IsrEnter { .. });
         let references = event.kind.references();
-        let uncertain = Uncertain {
+        let mut uncertain = Uncertain {
             scenario: self.scenario_lost,
-            handler: depends && !certain,
-            cause: depends && !cause_certain,
             text: references.text == Some(NO_ROOM),
+            ..Uncertain::default()
         };
-        let caused_by = handler.and_then(Handler::caused_by).filter(|_| depends);
+        let (context, caused_by) = self.context(event, callers.as_deref(), &mut uncertain);
         let recorded = Some(references.cause).filter(|cause| *cause != 0);
         let view = View {
             event: *event,
             scenario,
             uncertain,
             alike: false,
-            in_handler: handler.is_some() && matches!(event.kind, EventKind::Access(_)),
+            context,
             cause: recorded.or(caused_by),
             function: None,
             route: None,
             place: None,
             code: None,
+            callers,
             walk: None,
             mapping: None,
             process: None,
@@ -133,6 +144,37 @@ impl Viewer {
             self.scenario_lost = false;
         }
         View { alike: self.has_namesake(definitions, &view), ..view }
+    }
+
+    /// What an access's code runs as, and the access that led to the interrupt that it handles; the latter of a
+    /// handler's beginning, too.
+    fn context(
+        &mut self,
+        event: &Event,
+        callers: Option<&Callers>,
+        uncertain: &mut Uncertain,
+    ) -> (Option<Context>, Option<u64>) {
+        let Innermost { handler, certain, cause_certain } = self.interrupts.handler(event.vcpu);
+        let announced = |uncertain: &mut Uncertain| {
+            (uncertain.handler, uncertain.cause) = (!certain, !cause_certain);
+            handler.and_then(Handler::caused_by)
+        };
+        let access = match &event.kind {
+            EventKind::Access(access) => access,
+            EventKind::IsrEnter { .. } => return (None, announced(uncertain)),
+            _ => return (None, None),
+        };
+        let in_program = access.cpl == 3 && event.vcpu.is_some() && !access.coalesced;
+        if handler.is_some() || in_program || (callers.is_none() && !self.by_stacks_alone) {
+            let context = if handler.is_some() { Context::HardHandler } else { Context::Task };
+            return (Some(context), announced(uncertain));
+        }
+        let context = callers.and_then(Callers::context);
+        let answer = self.interrupts.answer();
+        uncertain.handler = context.is_none();
+        uncertain.cause = context.is_none_or(|context| context.is_handler() && !answer.certain);
+        let cause = answer.to.map(|raised| raised.cause).filter(|cause| *cause != 0);
+        (context, cause)
     }
 
     /// Resolves what a record refers to that isn't of an instruction: subject, place, mapping, text.
@@ -173,8 +215,15 @@ impl Viewer {
         (instruction, walk, cpl): (Id, Id, u8),
     ) -> View {
         let walk = self.walk(definitions, walk);
-        let (mapping, process) = self.owners(definitions, walk.as_deref(), cpl);
-        View { code: self.code(definitions, instruction), walk, mapping, process, ..view }
+        let (mapping, told) = self.owners(definitions, walk.as_deref(), cpl);
+        let process = match view.callers.as_deref() {
+            Some(callers) if cpl == 3 || callers.interrupts() == Some(false) => {
+                callers.process.clone().or(told)
+            }
+            Some(_) => None,
+            None => told,
+        };
+        View { code: self.codes.code(definitions, instruction), walk, mapping, process, ..view }
     }
 
     /// Whether another function has the same name as the one that the view is about.
@@ -251,7 +300,7 @@ impl Viewer {
         let Some(walk) = walk else { return (None, None) };
         let process = walk.process.filter(|_| cpl == 3);
         let mapping = walk.mapping.and_then(|id| self.mapping(definitions, id));
-        (mapping, process.and_then(|id| self.process(definitions, id)))
+        (mapping, process.and_then(|id| self.codes.process(definitions, id)))
     }
 
     fn place(&mut self, definitions: &Definitions, route: Id, target: Target) -> Option<Place> {
@@ -271,24 +320,12 @@ impl Viewer {
         Some(Place { bdf, function, region: route.region, offset })
     }
 
-    fn code(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Code>> {
-        let symbols = &mut self.symbols;
-        self.codes.get(id, || {
-            let instruction = definitions.instruction(id)?;
-            Some(Arc::new(Code::new(instruction, symbols.instruction(definitions, id))))
-        })
-    }
-
     fn walk(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Walk>> {
         self.walks.get(id, || definitions.walk(id).cloned().map(Arc::new))
     }
 
     fn mapping(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Mapping>> {
         self.mappings.get(id, || definitions.mapping(id).cloned().map(Arc::new))
-    }
-
-    fn process(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Process>> {
-        self.processes.get(id, || definitions.process(id).cloned().map(Arc::new))
     }
 
     fn function(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Function>> {

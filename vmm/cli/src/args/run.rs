@@ -80,9 +80,14 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(barscope_vmm::layout::CPUS))]
     pub cpus: u8,
 
-    /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel
+    /// Boot this kernel (a bzImage like vmlinuz, or a 64-bit ELF with a PVH note) instead of the test kernel; with
+    /// --guest linux also a version, as `barscope kernel` names them
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
+
+    /// Boot the kernel that was built in this tree, with --guest linux
+    #[arg(long, value_name = "DIR", conflicts_with = "kernel")]
+    pub kernel_tree: Option<PathBuf>,
 
     /// The kernel's first file system, a cpio archive
     #[arg(long, value_name = "FILE", requires = "kernel")]
@@ -118,6 +123,10 @@ pub struct Run {
     #[arg(long)]
     pub allow_warnings: bool,
 
+    /// Leave programs alone, with --guest linux: functions and lines of their code stay unknown
+    #[arg(long, requires = "programs")]
+    pub no_trace_programs: bool,
+
     /// Where to write the guest's console, with --guest linux
     #[arg(long, value_name = "FILE", default_value = "barscope.console")]
     pub console: PathBuf,
@@ -137,6 +146,10 @@ pub struct Run {
     /// Run in a virtual machine with an emulated AMD-V processor: no usable KVM is needed here
     #[arg(long, conflicts_with = "kvm")]
     pub nested: bool,
+
+    /// The kernel of that machine, by its version: `barscope kernel` names those that are here
+    #[arg(long, value_name = "VERSION", requires = "nested")]
+    pub nested_kernel: Option<String>,
 
     /// Open this instead of /dev/kvm
     #[arg(long, value_name = "FILE", hide = true)]
@@ -168,13 +181,14 @@ impl Run {
     /// What a Linux guest is made of.
     pub fn linux(&self) -> linux::Choice {
         linux::Choice {
-            kernel: self.kernel.clone(),
+            kernel: kernel_choice(self.kernel.as_ref(), self.kernel_tree.as_ref()),
             modules: self.modules.clone(),
             programs: self.programs.clone(),
             fail_fast: self.fail_fast,
             scenarios: self.scenarios.clone(),
             files: self.files.clone(),
             folders: self.folders.clone(),
+            untraced: self.no_trace_programs,
         }
     }
 
@@ -215,6 +229,15 @@ impl Run {
     pub fn outputs(&self) -> Vec<&Path> {
         let console = (self.guest == Guest::Linux).then_some(&self.console);
         [&self.trace].into_iter().chain(&self.results.junit).chain(console).map(PathBuf::as_path).collect()
+    }
+}
+
+/// The kernel of a Linux guest, by the options that name one.
+pub fn kernel_choice(named: Option<&PathBuf>, tree: Option<&PathBuf>) -> linux::KernelChoice {
+    match (named, tree) {
+        (Some(named), _) => linux::KernelChoice::Named(named.clone()),
+        (None, Some(tree)) => linux::KernelChoice::Tree(tree.clone()),
+        (None, None) => linux::KernelChoice::Debian,
     }
 }
 

@@ -37,7 +37,7 @@ pub fn request(bytes: &[u8]) {
 /// Reads a request, and the bytes that come with it.
 fn read(number: u32, memory: &GuestMemory, registers: &Registers) {
     match Request::parse(number, memory, registers) {
-        Ok(Request::Bulk(Bulk::Image { elf, .. })) => drop(Code::of(&elf)),
+        Ok(Request::Bulk(Bulk::Image { elf, .. } | Bulk::File { elf, .. })) => drop(Code::of(&elf)),
         Ok(Request::Bulk(Bulk::Symbols(lines))) => drop(KernelSymbols::parse(&lines).lines()),
         Ok(Request::Bulk(Bulk::Module { mut elf, sections, .. })) => {
             // What it gives is of no interest.
@@ -45,6 +45,6 @@ fn read(number: u32, memory: &GuestMemory, registers: &Registers) {
             let _ = kernel_module::name(&elf);
             drop(Code::of(&elf));
         }
-        Ok(Request::Now(_)) | Err(_) => {}
+        Ok(Request::Now(_) | Request::Bulk(Bulk::Maps(_))) | Err(_) => {}
     }
 }

@@ -121,6 +121,50 @@ pub enum Bulk {
         /// Names and addresses of its sections, a line each.
         sections: Vec<u8>,
     },
+    /// A file that processes map.
+    File {
+        /// By what mappings refer to it.
+        key: FileKey,
+        /// Its path.
+        path: String,
+        /// The file.
+        elf: Vec<u8>,
+    },
+    /// What a process maps.
+    Maps(Maps),
+}
+
+/// What a process maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Maps {
+    /// Its number.
+    pub pid: u32,
+    /// What becomes of it.
+    pub state: State,
+    /// The script that it runs.
+    pub script: Option<String>,
+    /// Lines of `/proc/PID/maps`.
+    pub lines: String,
+}
+
+/// What becomes of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It goes on.
+    Runs,
+    /// It runs no more code.
+    Ends,
+    /// It goes on, traced by another one.
+    LetGo,
+}
+
+/// A file in a guest: the numbers of its device, as one, and of its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileKey {
+    /// Major and minor number.
+    pub device: u64,
+    /// The inode.
+    pub inode: u64,
 }
 
 impl Request {
@@ -138,6 +182,8 @@ impl Request {
                 elf: words.bytes(2, barscope_guest_abi::MAX_IMAGE)?,
                 sections: words.bytes(4, barscope_guest_abi::MAX_IMAGE)?,
             }),
+            request::FILE => Self::Bulk(words.file()?),
+            request::MAPS => Self::Bulk(Bulk::Maps(words.maps()?)),
             _ => Self::Now(words.now()?),
         })
     }
@@ -264,7 +310,34 @@ impl<'a> Words<'a> {
             return Err(BadRequest::Image(name));
         }
         let elf = self.bytes(2, barscope_guest_abi::MAX_IMAGE)?;
-        Ok(Bulk::Image { image: Image { name, address_space: self.address_space(4) }, elf })
+        Ok(Bulk::Image { image: Image::new(name, self.address_space(4)), elf })
+    }
+
+    /// The fields of `barscope_guest_abi::File`, in their order.
+    fn file(&self) -> Result<Bulk, BadRequest> {
+        let path = self.text(2)?;
+        if self.at(5) > barscope_guest_abi::MAX_IMAGE {
+            return Err(BadRequest::Image(path));
+        }
+        let key = FileKey { device: self.at(0), inode: self.at(1) };
+        Ok(Bulk::File { key, path, elf: self.bytes(4, barscope_guest_abi::MAX_IMAGE)? })
+    }
+
+    /// The fields of `barscope_guest_abi::Maps`, in their order.
+    fn maps(&self) -> Result<Maps, BadRequest> {
+        let state = match self.at(1) {
+            barscope_guest_abi::state::RUNS => State::Runs,
+            barscope_guest_abi::state::ENDS => State::Ends,
+            barscope_guest_abi::state::LET_GO => State::LetGo,
+            _ => return Err(self.bad("state", 1)),
+        };
+        let lines = self.bytes(4, barscope_guest_abi::MAX_MAPS)?;
+        Ok(Maps {
+            pid: u32::try_from(self.at(0)).map_err(|_| self.bad("pid", 0))?,
+            state,
+            script: Some(self.text(2)?).filter(|script| !script.is_empty()),
+            lines: String::from_utf8_lossy(&lines).into_owned(),
+        })
     }
 
     fn counted(&self) -> Result<Counted, BadRequest> {
@@ -291,6 +364,8 @@ fn size_of_request(number: u32) -> Option<usize> {
         request::SYMBOLS => size_of::<barscope_guest_abi::Symbols>(),
         request::MODULE => size_of::<barscope_guest_abi::Module>(),
         request::PROCESS => size_of::<barscope_guest_abi::Process>(),
+        request::FILE => size_of::<barscope_guest_abi::File>(),
+        request::MAPS => size_of::<barscope_guest_abi::Maps>(),
         request::IDLE => 0,
         _ => return None,
     })

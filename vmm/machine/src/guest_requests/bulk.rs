@@ -26,6 +26,14 @@ pub fn read(shared: &Shared, registers: &Registers, bulk: Bulk) -> Reading {
             symbols(shared, registers, &lines)?;
             Ok(())
         }
+        Bulk::File { key, path, elf } => {
+            let taken = shared.interned.lock().file(key, path.clone(), &elf)?;
+            if taken { Ok(()) } else { Err(BadRequest::Image(path)) }
+        }
+        Bulk::Maps(maps) => {
+            shared.interned.lock().maps(&Space::new(&shared.memory, registers), &maps)?;
+            Ok(())
+        }
         Bulk::Module { name, elf, sections } => module(shared, registers, name, elf, &sections)?,
     };
     if done.is_ok() {

@@ -1,5 +1,7 @@
 //! Code as accesses refer to it: instructions, and the images that hold them.
 
+use std::sync::Arc;
+
 use barscope_trace::definition::Definition;
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer, definition};
@@ -8,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Epoch, KERNEL_HALF};
 use crate::budget::{Account, Kind};
-use crate::images::{Code, Images};
+use crate::images::{Code, Images, Mapped};
 use crate::kernel_symbols::KernelSymbols;
 use crate::memory::GuestMemory;
 use crate::modules::{Modules, Placed, Read, Unchanged};
@@ -40,6 +42,17 @@ pub struct GuestCode {
     modules: Modules,
     instruction_account: Account,
     image_account: Account,
+    mapped_account: Account,
+}
+
+/// A file that a process maps.
+pub struct MappedImage {
+    /// A name for people.
+    pub name: String,
+    /// Which, and where.
+    pub mapped: Mapped,
+    /// Its code, at the addresses that the file says.
+    pub code: Arc<Code>,
 }
 
 impl GuestCode {
@@ -54,12 +67,13 @@ impl GuestCode {
             modules: Modules::default(),
             instruction_account: Account::new(Kind::Instruction),
             image_account: Account::new(Kind::Image),
+            mapped_account: Account::new(Kind::Mapped),
         }
     }
 
     /// What is spent of the budgets.
-    pub(super) fn accounts(&mut self) -> [&mut Account; 2] {
-        [&mut self.instruction_account, &mut self.image_account]
+    pub(super) fn accounts(&mut self) -> [&mut Account; 3] {
+        [&mut self.instruction_account, &mut self.image_account, &mut self.mapped_account]
     }
 
     /// Executables that the guest or the loader named.
@@ -148,8 +162,40 @@ impl GuestCode {
     /// [`WriteError`] if the trace can't be written.
     pub(super) fn kernel_symbols(&mut self, symbols: &KernelSymbols) -> Result<(), WriteError> {
         self.modules.set_heads(symbols.addresses("modules"));
-        let image = definition::Image { name: "kernel".to_owned(), address_space: None };
+        let image = definition::Image::new("kernel", None);
         self.add_image(image, &symbols.lines(), Code::functions(symbols.functions())).map(drop)
+    }
+
+    /// The files that a process maps, each with its name and its code: those that it mapped before and doesn't now went.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub(super) fn map(&mut self, address_space: u64, files: &[MappedImage]) -> Result<(), WriteError> {
+        let mapped: Vec<_> = files.iter().map(|file| file.mapped).collect();
+        for new in self.images.keep(address_space, &mapped) {
+            let Some(MappedImage { name, code, .. }) = files.iter().find(|file| file.mapped == new) else {
+                continue;
+            };
+            let image = definition::Image {
+                file: Some(new.file),
+                bias: new.bias,
+                ..definition::Image::new(name.clone(), Some(address_space))
+            };
+            let id = self.mapped_account.define(&self.writer, &Definition::Image(image), &[])?;
+            if let Some(id) = id {
+                self.images.map(id, address_space, Arc::clone(code), new);
+            }
+        }
+        self.forget_current();
+        Ok(())
+    }
+
+    /// A file that processes map; `None` if there is no room for it.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub(super) fn file(&mut self, file: definition::File, elf: &[u8]) -> Result<Option<Id>, WriteError> {
+        self.image_account.define(&self.writer, &Definition::File(file), elf)
     }
 
     /// An address space is another process's from here on: its page tables lie where another's were.
@@ -169,7 +215,7 @@ impl GuestCode {
         if known.is_some_and(|known| known.covers(&code)) {
             return Ok(true);
         }
-        let image = definition::Image { name: name.to_owned(), address_space: None };
+        let image = definition::Image::new(name.to_owned(), None);
         let id = self.add_image(image, elf, code)?;
         if id != 0
             && let Some(before) = self.modules.announced(name, id)
@@ -228,7 +274,7 @@ impl GuestCode {
             self.forget_current();
         }
         for (index, name, Placed(elf)) in changes.new {
-            let image = definition::Image { name, address_space: None };
+            let image = definition::Image::new(name, None);
             if let Some(id) = self.image(image, &elf)?.filter(|id| *id != 0) {
                 self.modules.set_image(index, id);
             }

@@ -20,7 +20,6 @@ impl Stacks {
 
     /// The address space of the process with this number, as its kernel's list of tasks has it: a CR3 without flag bits; 0
     /// for a thread of the kernel. `None` if there is none, or the kernel doesn't say.
-    #[expect(dead_code, reason = "who tells the files of processes asks for it")]
     pub fn address_space_of(&self, space: &Space<'_, GuestMemory>, process: u32) -> Option<u64> {
         Some(self.kernel.as_ref()?.tasks.find(space, process)?.address_space)
     }

@@ -1,11 +1,8 @@
 //! Modules, programs and files that the command line names.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-
-use super::places;
 
 /// A kernel module and its parameters: `FILE[ PARAMETERS]`.
 #[derive(Clone)]
@@ -66,13 +63,6 @@ impl FromStr for ModuleChoice {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let (file, rest) = text.split_once(' ').unwrap_or((text, ""));
         Ok(Self { file: file.into(), parameters: rest.trim().to_owned() })
-    }
-}
-
-impl fmt::Display for ProgramChoice {
-    /// As people call it, with its arguments.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&places::with_arguments(&places::file_name(&self.file), &self.arguments))
     }
 }
 

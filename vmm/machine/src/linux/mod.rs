@@ -2,6 +2,7 @@
 
 mod choice;
 mod driver;
+mod kernel;
 mod luggage;
 mod module_files;
 mod places;
@@ -17,25 +18,16 @@ use barscope_guests::INIT;
 use self::luggage::Luggage;
 use self::module_files::Loaded;
 use self::task::Task;
-use crate::debian;
-use crate::host_file::{self, KERNEL_MAX, too_long};
+use crate::host_file::{KERNEL_MAX, too_long};
 use crate::initramfs::{Initramfs, PackError};
-use crate::module_tree::ModuleTree;
 
 pub use choice::{BadChoice, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
+pub use kernel::{Kernel, KernelChoice};
 
 /// What every Linux guest is told: a console, no more of it than errors, and to reset the machine when it
 /// panics, by the register for that. An emulated processor may lose the interrupt that ends `sti; hlt`, which an idle
 /// CPU waits by: with a tick it sleeps on for milliseconds only.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=pci no_timer_check nohz=off";
-/// Where a bzImage says where its version is (Linux's `boot.rst`, `kernel_version`).
-const VERSION_POINTER: usize = 0x20e;
-/// What a bzImage is known by, and where it is (the same, `header`).
-const MAGIC: &[u8] = b"HdrS";
-const MAGIC_OFFSET: usize = 0x202;
-/// What a vmlinux has before its version.
-const BANNER: &[u8] = b"Linux version ";
-
 /// There is no guest to boot.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -44,6 +36,20 @@ pub enum Error {
         "no Linux kernel for virtual machines here: `cargo xtask setup` brings Debian's; or name one with --kernel"
     )]
     NoKernel,
+    /// Neither a file nor a version.
+    #[error("{}: no such file, and no kernel of that version here; `barscope kernel` names those that are", named.display())]
+    NoSuchKernel {
+        /// What was named.
+        named: PathBuf,
+    },
+    /// No kernel was built there.
+    #[error("{}: no kernel was built there: arch/x86/boot/bzImage", folder.display())]
+    Tree {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Nobody knows whose headers to take.
     #[error(
         "{}: neither a bzImage (vmlinuz) nor a vmlinux that says its version, so no driver can be compiled \
@@ -148,8 +154,8 @@ pub enum Error {
 /// What a Linux guest is made of, as users name it.
 #[derive(Clone, Default)]
 pub struct Choice {
-    /// The kernel; Debian's without one.
-    pub kernel: Option<PathBuf>,
+    /// The kernel.
+    pub kernel: KernelChoice,
     /// Kernel modules to load instead of the driver for lab.
     pub modules: Vec<ModuleChoice>,
     /// Programs to run instead of scenarios.
@@ -162,12 +168,14 @@ pub struct Choice {
     pub files: Vec<FileChoice>,
     /// Folders that travel beside.
     pub folders: Vec<FolderChoice>,
+    /// Leave programs alone: nothing is told of their code.
+    pub untraced: bool,
 }
 
 /// A kernel and what goes into its first file system.
 pub struct Prepared {
-    /// The kernel's file.
-    pub kernel: PathBuf,
+    /// The kernel.
+    pub kernel: Kernel,
     /// Its first file system.
     pub initramfs: Initramfs,
 }
@@ -183,12 +191,8 @@ impl Prepared {
     /// # Errors
     /// [`Error`] if something is missing or can't be read.
     pub fn new(choice: &Choice) -> Result<Self, Error> {
-        let kernel = match &choice.kernel {
-            Some(path) => path.clone(),
-            None => debian::kernel().ok_or(Error::NoKernel)?.image,
-        };
-        let version = version(&kernel)?;
-        let initramfs = pack(choice, version, &kernel)?;
+        let kernel = Kernel::find(&choice.kernel)?;
+        let initramfs = pack(choice, &kernel)?;
         Ok(Self { kernel, initramfs })
     }
 
@@ -217,24 +221,24 @@ impl Prepared {
     }
 }
 
-fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initramfs, Error> {
+/// What people call programs: by their names, or paths where two have one name, and their arguments. That is what the
+/// scenario of each is called.
+pub fn program_names(programs: &[ProgramChoice]) -> Vec<String> {
+    let name = |ProgramChoice { file, arguments }: &ProgramChoice| {
+        let name = places::shown(file, programs.iter().map(|other| &*other.file));
+        places::with_arguments(&name, arguments)
+    };
+    programs.iter().map(name).collect()
+}
+
+fn pack(choice: &Choice, kernel: &Kernel) -> Result<Initramfs, Error> {
     let mut luggage = Luggage::default();
     let mut task = Task::default();
     luggage.files.console()?;
     luggage.files.program(Path::new("/init"), INIT.to_vec())?;
-    let modules = version.as_deref().map(|version| modules_folder(version, kernel));
-    let tree = modules.as_deref().map(ModuleTree::read).unwrap_or_default();
-    for Loaded { place, name, parameters } in module_files::take(&choice.modules, &tree, &mut luggage.files)?
-    {
+    let modules = module_files::take(&choice.modules, kernel.modules(), &mut luggage.files)?;
+    for Loaded { place, name, parameters } in modules {
         task.add("module", &[&place.to_string_lossy(), &name, &parameters]);
-    }
-    if choice.modules.is_empty() {
-        let version = version.as_deref().ok_or_else(|| Error::NoVersion { path: kernel.to_owned() })?;
-        let headers = modules_folder(version, kernel).join("build");
-        luggage.files.file(Path::new("/lab.ko"), driver::module(version, &headers)?)?;
-        if !choice.programs.is_empty() {
-            task.add("module", &["/lab.ko", "lab", ""]);
-        }
     }
     for file in &choice.files {
         luggage.file(file)?;
@@ -242,15 +246,26 @@ fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initr
     for folder in &choice.folders {
         luggage.folder(folder)?;
     }
-    for ProgramChoice { file, arguments } in &choice.programs {
+    for (ProgramChoice { file, arguments }, name) in
+        choice.programs.iter().zip(program_names(&choice.programs))
+    {
         let path = luggage.program(file)?.to_string_lossy().into_owned();
-        let name = places::shown(file, choice.programs.iter().map(|other| &*other.file));
-        let name = places::with_arguments(&name, arguments);
         let words = [&*name, &*path].into_iter().chain(arguments.iter().map(String::as_str));
         task.add("program", &Vec::from_iter(words));
     }
     if choice.fail_fast {
         task.add("fail-fast", &[]);
+    }
+    if choice.modules.is_empty() {
+        let version =
+            kernel.version.as_ref().ok_or_else(|| Error::NoVersion { path: kernel.image.clone() })?;
+        luggage.files.file(Path::new("/lab.ko"), driver::module(version, &kernel.headers)?)?;
+        if !choice.programs.is_empty() {
+            task.add("module", &["/lab.ko", "lab", ""]);
+        }
+    }
+    if !choice.untraced {
+        task.add("follow", &[]);
     }
     // Nothing is registered there, as it is here.
     task.add("libraries", &[&luggage.library_path()]);
@@ -261,52 +276,9 @@ fn pack(choice: &Choice, version: Option<String>, kernel: &Path) -> Result<Initr
     Ok(luggage.files)
 }
 
-/// Where the modules of a kernel are: on this machine, or where its packages were unpacked. The folder `build` in it, if
-/// there is one, has its headers.
-fn modules_folder(version: &str, kernel: &Path) -> PathBuf {
-    let beside = kernel.parent().and_then(Path::parent).map(|root| root.join("lib/modules"));
-    let modules = beside.filter(|modules| modules.join(version).is_dir());
-    modules.unwrap_or_else(|| PathBuf::from("/lib/modules")).join(version)
-}
-
-/// The version of a kernel, as its `uname -r` says it.
-fn version(kernel: &Path) -> Result<Option<String>, Error> {
-    let file = host_file::read(kernel, KERNEL_MAX)
-        .map_err(|source| Error::Kernel { path: kernel.to_owned(), source })?;
-    Ok(version_in(&file))
-}
-
-fn version_in(file: &[u8]) -> Option<String> {
-    let text = if file.starts_with(b"\x7fELF") {
-        let at = file.windows(BANNER.len()).position(|bytes| bytes == BANNER)?;
-        &file[at + BANNER.len()..]
-    } else {
-        file.get(MAGIC_OFFSET..).filter(|file| file.starts_with(MAGIC))?;
-        let pointer = file.get(VERSION_POINTER..VERSION_POINTER + 2)?;
-        file.get(usize::from(u16::from_le_bytes(pointer.try_into().ok()?)) + 0x200..)?
-    };
-    let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
-    String::from_utf8(text[..end].to_vec()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_version_is_the_first_word_that_the_pointer_leads_to() {
-        let mut file = vec![0; 0x400];
-        file[MAGIC_OFFSET..MAGIC_OFFSET + 4].copy_from_slice(MAGIC);
-        file[VERSION_POINTER] = 0x10;
-        file[0x210..0x22a].copy_from_slice(b"6.1.0-9-cloud-amd64 (some)");
-        assert_eq!(version_in(&file).as_deref(), Some("6.1.0-9-cloud-amd64"));
-        assert_eq!(version_in(&file[..0x220]), None);
-        assert_eq!(version_in(b""), None);
-        file[MAGIC_OFFSET] = b'h';
-        assert_eq!(version_in(&file), None);
-        let vmlinux = b"\x7fELF .. Linux version 6.1.0 (somebody)\0";
-        assert_eq!(version_in(vmlinux).as_deref(), Some("6.1.0"));
-    }
 
     #[test]
     fn what_the_user_adds_comes_last() {

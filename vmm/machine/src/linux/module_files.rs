@@ -1,5 +1,6 @@
 //! Kernel modules that travel into a Linux guest: those that are named, and before each those that it needs.
 
+use std::cell::LazyCell;
 use std::path::{Path, PathBuf};
 
 use super::Error;
@@ -21,16 +22,13 @@ pub struct Loaded {
 }
 
 /// Puts the modules that are named and those that they need into `files`. What is needed is among those that are named,
-/// beside the one that needs it, or the kernel's own. They, in the order in which they are to be loaded.
+/// beside the one that needs it, or one of the kernel's own, below the folder `kernel`. They, in the order in which they are to be loaded.
 ///
 /// # Errors
 /// [`Error`] if one can't be read, or needs one that isn't there.
-pub fn take(
-    named: &[ModuleChoice],
-    kernel: &ModuleTree,
-    files: &mut Initramfs,
-) -> Result<Vec<Loaded>, Error> {
-    let mut order = Order { named, kernel, waiting: Vec::new(), files: Vec::new() };
+pub fn take(named: &[ModuleChoice], kernel: &Path, files: &mut Initramfs) -> Result<Vec<Loaded>, Error> {
+    let kernel = LazyCell::new(|| ModuleTree::read(kernel));
+    let mut order = Order { named, kernel: &kernel, waiting: Vec::new(), files: Vec::new() };
     for module in named {
         order.add(&module.file)?;
     }
@@ -55,15 +53,16 @@ pub fn take(
 }
 
 /// Modules by the order in which they are to be loaded.
-struct Order<'a> {
+struct Order<'a, F> {
     named: &'a [ModuleChoice],
-    kernel: &'a ModuleTree,
+    /// Read when something is wanted of it.
+    kernel: &'a LazyCell<ModuleTree, F>,
     /// Those that wait for what they need.
     waiting: Vec<PathBuf>,
     files: Vec<PathBuf>,
 }
 
-impl Order<'_> {
+impl<F: FnOnce() -> ModuleTree> Order<'_, F> {
     /// Adds a module after those that it needs.
     fn add(&mut self, file: &Path) -> Result<(), Error> {
         // Those that need each other are for the kernel to refuse.
@@ -108,7 +107,7 @@ mod tests {
     use crate::module_tree::tests::{module, tree_with};
 
     /// The names of the modules' files in the order in which they are loaded, with parameters.
-    fn order(named: &[&str], folder: &Path, kernel: &ModuleTree) -> Result<Vec<String>, Error> {
+    fn order(named: &[&str], folder: &Path, kernel: &Path) -> Result<Vec<String>, Error> {
         let named: Vec<ModuleChoice> =
             named.iter().map(|text| folder.join(text).display().to_string().parse().unwrap()).collect();
         let loaded = take(&named, kernel, &mut Initramfs::default())?;
@@ -117,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_a_named_module_needs_comes_before_it_from_wherever_it_is() {
-        let (_kernel_folder, kernel) = tree_with(&[("uio", ""), ("mfd-core", "uio")]);
+        let (kernel, _) = tree_with(&[("uio", ""), ("mfd-core", "uio")]);
         let folder = tempfile::tempdir().unwrap();
         for (name, needed) in
             [("top", "low,beside,mfd_core"), ("low", ""), ("beside", "low"), ("alone", "virtio")]
@@ -125,26 +124,26 @@ mod tests {
             fs::write(folder.path().join(format!("{name}.ko")), module(needed)).unwrap();
         }
 
-        let found = order(&["top.ko a=1", "low.ko b=2 c", "alone.ko"], folder.path(), &kernel).unwrap();
+        let found = order(&["top.ko a=1", "low.ko b=2 c", "alone.ko"], folder.path(), kernel.path()).unwrap();
         let expected = ["low.ko b=2 c", "beside.ko ", "uio.ko ", "mfd-core.ko ", "top.ko a=1", "alone.ko "];
         assert_eq!(found, expected.map(|text| format!("/modules/{text}")));
     }
 
     #[test]
     fn a_module_that_is_needed_and_nowhere_is_named() {
-        let (_kernel_folder, kernel) = tree_with(&[]);
+        let (kernel, _) = tree_with(&[]);
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("top.ko"), module("nowhere")).unwrap();
-        let error = order(&["top.ko"], folder.path(), &kernel).unwrap_err().to_string();
+        let error = order(&["top.ko"], folder.path(), kernel.path()).unwrap_err().to_string();
         assert!(error.contains("top.ko: needs the module nowhere, which is neither named"), "{error}");
     }
 
     #[test]
     fn modules_that_need_each_other_come_to_an_end() {
-        let (_kernel_folder, kernel) = tree_with(&[]);
+        let (kernel, _) = tree_with(&[]);
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.ko"), module("b")).unwrap();
         fs::write(folder.path().join("b.ko"), module("a")).unwrap();
-        assert!(order(&["a.ko", "b.ko"], folder.path(), &kernel).is_ok());
+        assert!(order(&["a.ko", "b.ko"], folder.path(), kernel.path()).is_ok());
     }
 }

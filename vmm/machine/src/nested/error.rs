@@ -16,6 +16,12 @@ pub enum Error {
         /// What it is.
         what: &'static str,
     },
+    /// No kernel has this version.
+    #[error("no kernel {version} here for the machine around; `barscope kernel` names those that are")]
+    NoKernel {
+        /// What was named.
+        version: String,
+    },
     /// The kernel lacks a module.
     #[error("Debian's kernel {kernel} has no module {module}; `cargo xtask setup` provides one that has")]
     NoModule {

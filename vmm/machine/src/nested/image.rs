@@ -35,6 +35,8 @@ pub struct Errand<'a> {
     pub outputs: Vec<Output>,
     /// MiB of memory that it needs.
     pub memory_mib: u64,
+    /// The version of the kernel there, or its beginning; the newest of Debian's that is installed without one.
+    pub kernel: Option<String>,
 }
 
 impl Errand<'_> {
@@ -48,7 +50,7 @@ impl Errand<'_> {
         let folder = env::current_dir().map_err(system("the current folder"))?;
         let init = folder.join(self.init);
         let modules = kernel
-            .modules
+            .modules()
             .modules(MODULES)
             .map_err(|module| Error::NoModule { module, kernel: kernel.version.clone() })?;
         let program = self.program.map(|program| folder.join(program));

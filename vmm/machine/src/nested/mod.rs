@@ -52,8 +52,7 @@ pub fn run(
     signals: &mut dyn FnMut() -> Option<i32>,
 ) -> Result<Option<u8>, Error> {
     let qemu = qemu()?;
-    let kernel =
-        debian::kernel().ok_or(Error::Missing { what: "Debian's kernel linux-image-cloud-amd64" })?;
+    let kernel = kernel(errand.kernel.as_deref())?;
     for output in &errand.outputs {
         check_folder(&output.path)?;
     }
@@ -74,6 +73,15 @@ pub fn run(
 /// [`Error::Missing`] if not.
 pub fn check() -> Result<(), Error> {
     qemu().map(drop)
+}
+
+fn kernel(version: Option<&str>) -> Result<debian::Kernel, Error> {
+    match version {
+        None => debian::kernel().ok_or(Error::Missing { what: "Debian's kernel linux-image-cloud-amd64" }),
+        Some(version) => {
+            debian::kernel_of(version).ok_or_else(|| Error::NoKernel { version: version.to_owned() })
+        }
+    }
 }
 
 fn qemu() -> Result<Command, Error> {

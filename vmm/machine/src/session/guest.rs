@@ -135,15 +135,17 @@ impl Guest {
                 (config.initramfs, config.command_line) = (initramfs, command_line);
             }
             Self::Linux { choice, initramfs, append } => {
-                let (kernel, initramfs) = match (&choice.kernel, &initramfs) {
-                    (Some(kernel), Some(initramfs)) => (kernel.clone(), read(initramfs)?),
-                    _ => {
+                let (kernel, initramfs) = match &initramfs {
+                    Some(initramfs) => (linux::Kernel::find(&choice.kernel)?, read(initramfs)?),
+                    None => {
                         let prepared = linux::Prepared::new(&choice)?;
                         let archive = prepared.archive()?;
                         (prepared.kernel, archive)
                     }
                 };
-                (config.kernel, config.kernel_name) = (read(&kernel)?, name(&kernel));
+                config.kernel = read(&kernel.image)?;
+                config.kernel_name =
+                    kernel.version.map_or_else(|| name(&kernel.image), |version| format!("Linux {version}"));
                 config.initramfs = Some(initramfs);
                 config.command_line = linux::command_line(&append);
                 config.foreign_programs = !choice.programs.is_empty();

@@ -69,7 +69,7 @@ fn a_finished_trace_comes_back_as_it_was_written() {
     let fixture = Fixture::new();
     let machine = Machine { guest: "test kernel".into(), vcpus: 1, memory: 32 << 20 };
     assert_eq!(fixture.writer.define(&Definition::Machine(machine.clone())).unwrap(), 1);
-    let image = Image { name: "user".into(), address_space: Some(0x1000) };
+    let image = Image::new("user", Some(0x1000));
     let blob = (0..200_000u32).map(|at| at as u8).collect::<Vec<_>>();
     assert_eq!(fixture.writer.define_with_blob(&Definition::Image(image.clone()), &blob).unwrap(), 2);
     assert_eq!(fixture.writer.define(&text("mark")).unwrap(), 3);

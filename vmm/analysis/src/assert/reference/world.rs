@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 
 use barscope_device::{Access, BarIndex, Bdf, Field, Region, Register, RegisterMap, Space};
 use barscope_trace::definition::{
-    Bar, Definition, Function, Machine, Mapping, MemoryType, Path, Route, Walk,
+    Bar, Cut, Definition, Entered, Frame, Function, Image, Instruction, Machine, Mapping, MemoryType, Path,
+    Process, Route, Stack, Walk,
 };
 use barscope_trace::event::{
     AccessEvent, Backing, Counted, Event, EventKind, Id, MemoryOperand, Outcome, Target,
 };
-use barscope_trace::{Capabilities, Clock, Definitions, End, TraceInfo};
+use barscope_trace::{Capabilities, Capability, Clock, Definitions, End, Knowledge, TraceInfo};
 use fastrand::Rng;
 
 use crate::assert::timestamp::Timestamp;
@@ -34,16 +35,84 @@ struct Known {
     mapping: Id,
     marks: [Id; 2],
     scenarios: [Id; 2],
+    /// Instructions of the kernel: of an accessor, and of a function that makes accesses by itself.
+    codes: [Id; 2],
+    /// Call stacks of programs, of tasks in the kernel, and of handlers and what else interrupts.
+    stacks: [Vec<KnownStack>; 3],
+}
+
+/// A call stack, and what of it is known if it was cut.
+struct KnownStack {
+    whole: Id,
+    cut: Vec<Id>,
+}
+
+/// Functions of the kernel, then of a program.
+const FUNCTIONS: [&str; 11] = [
+    "ioread32",
+    "probe",
+    "isr",
+    "ioctl_of_mine",
+    "do_syscall_64",
+    "handle_irq_event",
+    "common_interrupt",
+    "irq_thread_fn",
+    "handle_softirqs",
+    "idle",
+    "main",
+];
+const CODE: u64 = 0xffff_ffff_8100_0000;
+const PROGRAM: u64 = 0x40_0000;
+const SPACE: u64 = 0x5000;
+
+/// Call stacks as lists of functions, the innermost first: `|` before one that was interrupted, `$` and a digit before
+/// one that made a system call: 0 `read`, 1 `write`.
+const PROGRAMS: [&str; 2] = ["main", "main main"];
+const TASKS: [&str; 5] = [
+    "probe ioctl_of_mine do_syscall_64 $0main",
+    "isr ioctl_of_mine do_syscall_64 $1main main",
+    "ioread32 probe idle",
+    "ioctl_of_mine do_syscall_64 $0main",
+    "idle",
+];
+const HANDLERS: [&str; 6] = [
+    "isr handle_irq_event common_interrupt |idle",
+    "isr handle_irq_event common_interrupt |probe ioctl_of_mine do_syscall_64 $0main",
+    "probe isr handle_irq_event common_interrupt |main",
+    "isr irq_thread_fn idle",
+    "probe handle_softirqs common_interrupt |idle",
+    "probe common_interrupt |main",
+];
+
+/// The frames of a list of functions.
+fn frames(list: &str, kernel: Id, program: Id) -> Vec<Frame> {
+    let frame = |name: &str| {
+        let (how, name) = match name.split_at(1) {
+            ("|", name) => (Entered::Interrupt, name),
+            ("$", name) => {
+                let (number, name) = name.split_at(1);
+                (Entered::SystemCall { number: number.parse().unwrap() }, name)
+            }
+            _ => (Entered::Call, name),
+        };
+        let at = FUNCTIONS.iter().position(|known| *known == name).unwrap() as u64 * 0x10 + 8;
+        match name {
+            "main" => Frame { how, address: PROGRAM + at, cr3: SPACE, image: Some(program) },
+            _ => Frame { how, address: CODE + at, cr3: 0, image: Some(kernel) },
+        }
+    };
+    list.split(' ').map(frame).collect()
 }
 
 static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let mut definitions = Definitions::default();
     let mut count = 0;
-    let mut define = |definition| {
-        definitions.push(definition, Vec::new());
+    let mut define_blob = |definition, blob| {
+        definitions.push(definition, blob);
         count += 1;
         count
     };
+    let mut define = |definition| define_blob(definition, Vec::new());
     define(Definition::Machine(Machine { guest: "world".into(), vcpus: 2, memory: 1 << 20 }));
     let registers = vec![
         Register::new32("ID", 0, Access::ReadOnly, ""),
@@ -104,21 +173,58 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
         (walk(true, Path::Mmap, true), walk(true, Path::Mmap, false)),
         (walk(true, Path::Sysfs, true), walk(true, Path::Mmap, false)),
     ];
+    let mut image = |base: u64, address_space| {
+        let line = |(at, name): (usize, &&str)| format!("{:x} 10 {name}\n", base + 0x10 * at as u64);
+        let lines: String = FUNCTIONS.iter().enumerate().map(line).collect();
+        define_blob(Definition::Image(Image::new("image", address_space)), lines.into_bytes())
+    };
+    let (kernel, program) = (image(CODE, None), image(PROGRAM, Some(SPACE)));
+    let codes = [0, 1].map(|at| {
+        let (bytes, image) = (vec![0x8b, 0x07], Some(kernel));
+        let rip = CODE + 0x10 * at + 8;
+        let code = Instruction { rip, bytes, cr3: 0, ambiguous: false, code_size: 64, image };
+        define_blob(Definition::Instruction(code), Vec::new())
+    });
+    let processes = ["a", "b"].map(|name| {
+        let pid = u64::from(name.as_bytes()[0]);
+        let process = Process { address_space: SPACE, pid, thread: None, name: name.into() };
+        define_blob(Definition::Process(process), Vec::new())
+    });
+    let mut stack = |frames: &[Frame], process, cut| {
+        let stack = Stack { process: Some(process), frames: frames.to_vec(), cut };
+        define_blob(Definition::Stack(stack), Vec::new())
+    };
+    let mut known = |list: &&str| {
+        let frames = frames(list, kernel, program);
+        processes.map(|process| KnownStack {
+            whole: stack(&frames, process, None),
+            cut: (0..frames.len()).map(|at| stack(&frames[..at], process, Some(Cut::Deep))).collect(),
+        })
+    };
+    let stacks = [
+        PROGRAMS.iter().flat_map(&mut known).collect(),
+        TASKS.iter().flat_map(&mut known).collect(),
+        HANDLERS.iter().flat_map(&mut known).collect(),
+    ];
+    let mut define = |definition| define_blob(definition, Vec::new());
     let mut text = |text: &str| define(Definition::Text { text: text.into() });
     let (marks, scenarios) = (MARKS.map(&mut text), SCENARIOS.map(&mut text));
-    Known { definitions, lab, bar0, bar2, walks, mapping, marks, scenarios }
+    Known { definitions, lab, bar0, bar2, walks, mapping, marks, scenarios, codes, stacks }
 });
 
 /// What happened. Accesses while their BAR was mapped directly are not seen by anybody else.
 #[derive(Debug)]
 pub(super) struct World {
     events: Vec<(Event, bool)>,
+    /// Handlers show in call stacks, and nobody announces them.
+    pub(super) by_stacks: bool,
 }
 
 /// A trace of a world.
 #[derive(Debug)]
 pub(super) struct Observed {
     events: Vec<Event>,
+    by_stacks: bool,
     /// Sequence numbers that were handed out.
     handed_out: u64,
     end: Option<End>,
@@ -127,18 +233,18 @@ pub(super) struct Observed {
 impl World {
     pub(super) fn random(random: &mut Rng) -> Self {
         let (mut device_ns, mut host_ns) = (0, 0);
-        let mut direct = false;
+        let (mut direct, by_stacks) = (false, random.bool());
         let length = random.u64(0..14);
         let event = |seq: u64| {
             device_ns += random.u64(0..3);
             host_ns += random.u64(0..3);
-            let (kind, of_device) = random_kind(random, seq, &mut direct);
+            let (kind, of_device) = random_kind(random, seq, by_stacks, &mut direct);
             // Threads read their clocks before they take a number.
             let vcpu = (!of_device).then(|| random.u8(0..2));
             let hidden = direct && matches!(kind, EventKind::Access(access) if access.route == KNOWN.bar2);
             (Event { seq, host_ns, device_ns, vcpu, kind }, hidden)
         };
-        Self { events: (1..=length).map(event).collect() }
+        Self { events: (1..=length).map(event).collect(), by_stacks }
     }
 
     pub(super) fn definitions(&self) -> &'static Definitions {
@@ -146,7 +252,7 @@ impl World {
     }
 
     pub(super) fn views(&self) -> Vec<View> {
-        let mut viewer = Viewer::default();
+        let mut viewer = Viewer::knowing(&capabilities(self.by_stacks));
         self.events.iter().map(|(event, _)| viewer.view(&KNOWN.definitions, event)).collect()
     }
 
@@ -159,7 +265,12 @@ impl World {
             _ => *event,
         };
         let events: Vec<_> = self.events.iter().map(trapped).collect();
-        Observed { handed_out: events.len() as u64, events, end: Some(End::Finished) }
+        Observed {
+            handed_out: events.len() as u64,
+            events,
+            by_stacks: self.by_stacks,
+            end: Some(End::Finished),
+        }
     }
 
     /// Less than all of it.
@@ -189,8 +300,17 @@ impl World {
             handed_out = events.last().map_or(0, |event| event.seq);
             end = random.bool().then(|| End::Interrupted("Ctrl-C".to_owned()));
         }
-        Observed { events, handed_out, end }
+        Observed { events, by_stacks: self.by_stacks, handed_out, end }
     }
+}
+
+/// What traces of a world tell.
+fn capabilities(by_stacks: bool) -> Capabilities {
+    let mut known = Capabilities::COMPLETE;
+    if by_stacks {
+        known.set(Capability::Handlers, Knowledge::Unknown);
+    }
+    known
 }
 
 /// The same event with another number, and its cause's.
@@ -211,7 +331,7 @@ fn renumber(seq: u64, event: Event, numbers: &[u64]) -> Event {
 /// Makes less known of an event.
 fn blur(random: &mut Rng, event: &mut Event) {
     let EventKind::Access(access) = &mut event.kind else { return };
-    match random.u8(0..6) {
+    match random.u8(0..9) {
         0 => {
             let known = KNOWN.walks.iter().find(|(announced, _)| *announced == access.walk);
             access.walk = known.map_or(0, |(_, inferred)| *inferred);
@@ -219,6 +339,13 @@ fn blur(random: &mut Rng, event: &mut Event) {
         1 => access.walk = 0,
         // A program's access says that no handler runs, which one that was gathered doesn't.
         2 if access.cpl == 0 => access.coalesced = true,
+        4 | 5 => {
+            let known = KNOWN.stacks.iter().flatten().find(|known| known.whole == access.stack);
+            let Some(known) = known else { return };
+            access.stack = known.cut[random.usize(0..known.cut.len())];
+        }
+        6 => access.stack = 0,
+        7 => access.instruction = 0,
         // Parts of instructions that were counted aren't failures of others.
         3 if access.instance == 0 => {
             let Target::Memory(gpa) = access.target else { return };
@@ -235,12 +362,12 @@ fn blur(random: &mut Rng, event: &mut Event) {
     }
 }
 
-fn random_kind(random: &mut Rng, seq: u64, direct: &mut bool) -> (EventKind, bool) {
+fn random_kind(random: &mut Rng, seq: u64, by_stacks: bool, direct: &mut bool) -> (EventKind, bool) {
     let known = &*KNOWN;
     let function = known.lab;
     let cause = if seq > 1 && random.u8(0..3) > 0 { random.u64(1..seq) } else { 0 };
     match random.u8(0..20) {
-        0..=7 => (EventKind::Access(random_access(random)), false),
+        0..=7 => (EventKind::Access(random_access(random, by_stacks)), false),
         8 | 9 => {
             let (region, offset) = (Region::BAR0, [0, 8, 0x14][random.usize(0..3)]);
             let (old, new) = (random.u64(0..4), random.u64(0..4));
@@ -252,6 +379,7 @@ fn random_kind(random: &mut Rng, seq: u64, direct: &mut bool) -> (EventKind, boo
             let delivered = random.u8(0..4) > 0;
             (EventKind::Msi { function, index, address, data, delivered, cause }, true)
         }
+        12 | 13 if by_stacks => (EventKind::Access(random_access(random, by_stacks)), false),
         12 => (EventKind::IsrEnter { vector: 0x31 + random.u8(0..2) }, false),
         13 => (EventKind::IsrExit { vector: 0x31 + random.u8(0..2) }, false),
         14 | 15 => (EventKind::Mark { text: known.marks[random.usize(0..2)] }, false),
@@ -270,11 +398,18 @@ fn random_kind(random: &mut Rng, seq: u64, direct: &mut bool) -> (EventKind, boo
     }
 }
 
-fn random_access(random: &mut Rng) -> AccessEvent {
+fn random_access(random: &mut Rng, by_stacks: bool) -> AccessEvent {
     let known = &*KNOWN;
     let (route, base) = if random.u8(0..3) > 0 { (known.bar0, BAR0) } else { (known.bar2, BAR2) };
     let walk = random.usize(0..3);
+    let stacks = match walk {
+        0 if by_stacks && random.bool() => &known.stacks[2],
+        0 => &known.stacks[1],
+        _ => &known.stacks[0],
+    };
     AccessEvent {
+        instruction: known.codes[random.usize(0..2)],
+        stack: stacks[random.usize(0..stacks.len())].whole,
         route,
         target: Target::Memory(base + [0, 8, 0x14][random.usize(0..3)]),
         write: random.bool(),
@@ -294,7 +429,7 @@ impl Observed {
     }
 
     pub(super) fn views(&self) -> Vec<View> {
-        let mut viewer = Viewer::default();
+        let mut viewer = Viewer::knowing(&capabilities(self.by_stacks));
         self.events.iter().map(|event| viewer.view(&KNOWN.definitions, event)).collect()
     }
 
@@ -306,7 +441,7 @@ impl Observed {
             end: self.end.as_ref(),
             lost: self.handed_out - self.events.len() as u64,
             damage: &[],
-            capabilities: Capabilities::COMPLETE,
+            capabilities: capabilities(self.by_stacks),
             unknown_kinds: 0,
         }
     }

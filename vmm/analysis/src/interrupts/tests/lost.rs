@@ -148,7 +148,7 @@ fn what_is_certain_is_the_same_whatever_is_missing() {
                 assert_eq!(about(&view), about(&full), "seed {seed}, {event:?} of {events:#?}");
             }
             if !view.uncertain.handler {
-                let inside = |view: &View| view.access().map(|access| access.view.in_handler);
+                let inside = |view: &View| view.access().map(|access| access.view.in_handler());
                 assert_eq!(inside(&view), inside(&full), "seed {seed}, {event:?} of {events:#?}");
             }
             if !view.uncertain.scenario {

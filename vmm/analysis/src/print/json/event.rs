@@ -8,11 +8,12 @@ use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::parts::{
-    AbsenceObject, CodeObject, Known, MappingObject, OperandObject, PlaceObject, RegisterFields, WalkObject,
-    Written, place,
+    AbsenceObject, CodeObject, Known, MadeObject, MappingObject, OperandObject, PlaceObject, RegisterFields,
+    StackObject, WalkObject, Written, place,
 };
 use crate::serial::{Address, Hex, ProcessObject, region_name};
-use crate::view::{BusAddress, View};
+use crate::system_call;
+use crate::view::{BusAddress, Context, View};
 use crate::words;
 
 /// One object, the same wherever a record is printed as JSON.
@@ -118,8 +119,7 @@ impl<M: SerializeMap> Fields<'_, M> {
             Role::Function | Role::Route | Role::Region | Role::Offset | Role::Cause | Role::Scenario => {
                 Ok(())
             }
-            // Nothing names it so far.
-            Role::Stack => Ok(()),
+            Role::Stack => self.stack(),
             Role::Walk => self.walk(),
             Role::Instruction => {
                 let code = view.code.as_ref();
@@ -169,6 +169,17 @@ impl<M: SerializeMap> Fields<'_, M> {
         let process = view.process.as_ref();
         let make = |process: &_| to_raw_value(&ProcessObject::from(process));
         self.part("process", process, |known| &known.processes, make)
+    }
+
+    /// The call stack, and what it shows.
+    fn stack(&mut self) -> Result<(), M::Error> {
+        let view = self.line.view;
+        self.object.serialize_entry("made_by", &view.made().map(MadeObject))?;
+        self.object.serialize_entry("context", &view.context.map(Context::name))?;
+        let system_call = view.system_call().map(system_call::described);
+        self.object.serialize_entry("system_call", &system_call)?;
+        let callers = view.callers.as_ref();
+        self.part("stack", callers, |known| &known.stacks, |callers| to_raw_value(&StackObject(callers)))
     }
 
     fn mapping(&mut self) -> Result<(), M::Error> {

@@ -5,15 +5,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use barscope_device::{Bdf, Region};
-use barscope_trace::definition::{Mapping, MemoryType, Process, Walk};
+use barscope_trace::definition::{Entered, Mapping, MemoryType, Process, Walk};
 use barscope_trace::event::MemoryOperand;
 use rustc_hash::FxHashMap;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::serial::{Address, Hex, Text, region_name};
-use crate::view::{Absence, Code, Place, Why};
+use crate::serial::{Address, Hex, ProcessObject, Text, region_name};
+use crate::symbols::Inlined;
+use crate::view::{Absence, Call, Callers, Code, Made, Place, Why};
 
 /// A page walk.
 #[derive(Serialize)]
@@ -90,6 +91,21 @@ pub(super) struct CodeObject<'a> {
     line: Option<u32>,
     module: Option<&'a str>,
     offset: Option<Hex>,
+    inlined: Vec<InlinedObject<'a>>,
+}
+
+/// A function that was inlined where the instruction is.
+#[derive(Serialize)]
+struct InlinedObject<'a> {
+    function: &'a str,
+    file: Option<&'a str>,
+    line: Option<u32>,
+}
+
+impl<'a> From<&'a Inlined> for InlinedObject<'a> {
+    fn from(inlined: &'a Inlined) -> Self {
+        Self { function: &inlined.function, file: inlined.file.as_deref(), line: inlined.line }
+    }
 }
 
 impl<'a> From<&'a Code> for CodeObject<'a> {
@@ -104,7 +120,76 @@ impl<'a> From<&'a Code> for CodeObject<'a> {
             line: symbol.and_then(|symbol| symbol.line),
             module: symbol.and_then(|symbol| symbol.module.as_deref()),
             offset: symbol.and_then(|symbol| symbol.offset).map(Hex),
+            inlined: symbol.into_iter().flat_map(|symbol| &symbol.inlined).map(InlinedObject::from).collect(),
         }
+    }
+}
+
+/// Who made an access.
+pub(super) struct MadeObject<'a>(pub(super) Made<'a>);
+
+impl Serialize for MadeObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Made { by, accessor, asked_by, .. } = self.0;
+        let mut object = serializer.serialize_map(Some(6))?;
+        object.serialize_entry("function", &by.function)?;
+        object.serialize_entry("file", &by.file)?;
+        object.serialize_entry("line", &by.line)?;
+        object.serialize_entry("module", &by.module())?;
+        object.serialize_entry("accessor", &accessor)?;
+        object.serialize_entry("asked_by", &asked_by.map(CallObject))?;
+        object.end()
+    }
+}
+
+/// A function on the way to an access.
+struct CallObject<'a>(Call<'a>);
+
+impl Serialize for CallObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let call = &self.0;
+        let (entered, number) = match call.entered {
+            None => (None, None),
+            Some(Entered::Call) => (Some("call"), None),
+            Some(Entered::SystemCall { number }) => (Some("system-call"), Some(number)),
+            Some(Entered::Interrupt) => (Some("interrupt"), None),
+            Some(Entered::Exception) => (Some("exception"), None),
+        };
+        let offset = call.symbol.filter(|_| !call.inlined).and_then(|symbol| symbol.offset);
+        let mut object = serializer.serialize_map(Some(9))?;
+        object.serialize_entry("entered", &entered)?;
+        object.serialize_entry("number", &number)?;
+        object.serialize_entry("address", &Hex(call.address))?;
+        object.serialize_entry("function", &call.function)?;
+        object.serialize_entry("file", &call.file)?;
+        object.serialize_entry("line", &call.line)?;
+        object.serialize_entry("module", &call.module())?;
+        object.serialize_entry("offset", &offset.map(Hex))?;
+        object.serialize_entry("inlined", &call.inlined)?;
+        object.end()
+    }
+}
+
+/// A call stack.
+pub(super) struct StackObject<'a>(pub(super) &'a Callers);
+
+impl Serialize for StackObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let callers = self.0;
+        let mut object = serializer.serialize_map(Some(4))?;
+        object.serialize_entry("process", &callers.process.as_deref().map(ProcessObject::from))?;
+        object.serialize_entry("interrupts", &callers.interrupts())?;
+        object.serialize_entry("cut", &callers.cut)?;
+        object.serialize_entry("frames", &Frames(callers))?;
+        object.end()
+    }
+}
+
+struct Frames<'a>(&'a Callers);
+
+impl Serialize for Frames<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.calls().map(CallObject))
     }
 }
 
@@ -221,6 +306,7 @@ pub(super) struct Known {
     pub(super) mappings: Written<Mapping>,
     pub(super) processes: Written<Process>,
     pub(super) codes: Written<Code>,
+    pub(super) stacks: Written<Callers>,
 }
 
 /// The same of one kind of object, by where it lies in memory.

@@ -79,6 +79,9 @@ fn about(mut value: Value, doc: &str) -> Value {
 }
 
 const PATHS: &[&str] = &["ioremap", "mmap", "sysfs", "/dev/mem", "direct", "unknown"];
+const CONTEXTS: &[&str] = &["task", "hard-handler", "threaded-handler", "softirq", "interrupt"];
+const ENTERED: &[&str] = &["call", "system-call", "interrupt", "exception"];
+const CUTS: &[&str] = &["asked", "deep", "no-table", "not-mapped"];
 const MEMORY_TYPES: &[&str] = &["UC", "UC-", "WC", "WT", "WP", "WB"];
 
 /// An event of a kind: what all have, what it is about, its fields, and what follows from those.
@@ -111,17 +114,27 @@ fn event(kind: &'static Kind) -> Value {
     object(kind.doc, properties)
 }
 
+const INLINED: &str = "What was inlined there, from the innermost outwards.";
+const ASKED_BY: &str = "The function of a module or a program that led the kernel there.";
+
+/// A function and where in it something is.
+fn source() -> Vec<(&'static str, Value)> {
+    vec![("function", nullable(text())), ("file", nullable(text())), ("line", nullable(number()))]
+}
+
 /// The properties that a field is written as.
 fn properties_of(field: &'static Field) -> Vec<(&'static str, Value)> {
     let is = |value| vec![(field.name, about(value, field.doc))];
     match field.role {
-        Role::Function
-        | Role::Route
-        | Role::Region
-        | Role::Offset
-        | Role::Cause
-        | Role::Scenario
-        | Role::Stack => Vec::new(),
+        Role::Function | Role::Route | Role::Region | Role::Offset | Role::Cause | Role::Scenario => {
+            Vec::new()
+        }
+        Role::Stack => vec![
+            ("made_by", about(nullable(part("made-by")), "The innermost function that is no accessor.")),
+            ("context", about(nullable(names(CONTEXTS)), "What its code runs as, as far as that is known.")),
+            ("system_call", about(nullable(text()), "The system call that it is part of.")),
+            ("stack", nullable(part("stack"))),
+        ],
         Role::Walk => vec![
             ("path", about(names(PATHS), "How the virtual address came to lead there.")),
             ("announced", about(flag(), "Whether the guest said so, or it was inferred.")),
@@ -250,6 +263,54 @@ fn parts() -> Map<String, Value> {
                     ("line", nullable(number())),
                     ("module", nullable(text())),
                     ("offset", nullable(hex())),
+                    ("inlined", about(list(object("A function.", source())), INLINED)),
+                ],
+            ),
+        ),
+        (
+            "made-by",
+            object(
+                "The function that made an access.",
+                [
+                    source(),
+                    vec![
+                        ("module", nullable(text())),
+                        ("accessor", about(nullable(text()), "What it called to reach the device.")),
+                        ("asked_by", about(nullable(part("call")), ASKED_BY)),
+                    ],
+                ]
+                .concat(),
+            ),
+        ),
+        (
+            "call",
+            object(
+                "A function on the way to an access.",
+                [
+                    vec![
+                        ("entered", about(nullable(names(ENTERED)), "How the code within came to run.")),
+                        ("number", about(nullable(number()), "The number of the system call.")),
+                        ("address", about(hex(), "Where it goes on, or what its instruction is at.")),
+                    ],
+                    source(),
+                    vec![
+                        ("module", nullable(text())),
+                        ("offset", about(nullable(hex()), "How far into the function.")),
+                        ("inlined", about(flag(), "Inlined into the function that comes next.")),
+                    ],
+                ]
+                .concat(),
+            ),
+        ),
+        (
+            "stack",
+            object(
+                "The callers of an instruction, from the innermost outwards.",
+                vec![
+                    ("process", about(nullable(part("process")), "The process at work, interrupted or not.")),
+                    ("interrupts", about(nullable(flag()), "Whether it was interrupted, if that is known.")),
+                    ("cut", about(nullable(names(CUTS)), "Why the outermost ones are missing.")),
+                    ("frames", list(part("call"))),
                 ],
             ),
         ),

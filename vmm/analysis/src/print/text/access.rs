@@ -4,7 +4,7 @@ use anstyle::Style;
 use barscope_trace::event::MemoryOperand;
 
 use super::push_prefix;
-use crate::digits::{decimal, hex, prefixed_hex};
+use crate::digits::{decimal, hex};
 use crate::style::{BUS, KERNEL, Paint, USER};
 use crate::table::{columns, end_line, flow, pad};
 use crate::view::{AccessView, BusAddress, View};
@@ -191,14 +191,11 @@ fn push_cause(text: &mut String, cause: Option<u64>) {
     }
 }
 
-/// The function whose code it is, and the process, if one is known.
+/// The function that made it, and the process that it was made for, if one is known.
 fn push_function(text: &mut String, view: &View) {
-    match view.code() {
+    match view.made() {
         None => text.push_str("unknown code"),
-        Some(code) => match &code.symbol {
-            Some(symbol) => symbol.push_name(text),
-            None => prefixed_hex(text, code.rip),
-        },
+        Some(made) => made.push_name(text),
     }
     if let Some(process) = view.process() {
         text.push_str(" [");
@@ -210,11 +207,8 @@ fn push_function(text: &mut String, view: &View) {
 }
 
 fn push_line_of_code(text: &mut String, view: &View) {
-    let Some(symbol) = view.code().and_then(|code| code.symbol.as_ref()) else { return };
-    text.push_str(symbol.file.as_deref().unwrap_or_default());
-    if let Some(line) = symbol.line {
-        text.push(':');
-        decimal(text, line.into());
+    if let Some(made) = view.made() {
+        made.push_line(text);
     }
 }
 

@@ -179,10 +179,7 @@ impl Machine {
                     .unwrap();
             }
             Step::Image { space, high, site } => {
-                let image = definition::Image {
-                    name: "image".to_owned(),
-                    address_space: space.map(|space| SPACES[space]),
-                };
+                let image = definition::Image::new("image", space.map(|space| SPACES[space]));
                 interned.code.image(image, &elf(code(*high, *site))).unwrap();
             }
             Step::Symbols { ioremap } => {

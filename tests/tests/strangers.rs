@@ -1,0 +1,199 @@
+//! Is somebody else's guest told as well as our own? A driver, a program and a script as strangers write them
+//! (`tests/strangers`), of which nothing announces anything.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use barscope_analysis::view::{Call, Context, View};
+use barscope_bench::command::Session;
+use barscope_bench::compile;
+
+const DRIVER: &str = include_str!("../strangers/myedu.c");
+const PROGRAM: &str = include_str!("../strangers/factorial.c");
+const SCRIPT: &str = include_str!("../strangers/interrupt");
+const EXPECT: &str = include_str!("../strangers/interrupt.expect");
+
+/// Clauses of `interrupt.expect`, and what makes each of them false.
+const FALSE: [(&str, &str); 6] = [
+    ("write BAR0.FACTORIAL as go", "read BAR0.FACTORIAL in handler as go"),
+    ("msi 0 within 50us", "msi 0 within 1ns"),
+    ("read  BAR0.INT_STATUS in handler", "read BAR0.INT_STATUS not in handler"),
+    ("within 1ms of irq", "within 1ns of irq"),
+    ("{FACTORIAL=1}", "{DMA=1}"),
+    ("never access BAR0 pat WB", "never access BAR0 pat UC-"),
+];
+
+/// Runs the script against the driver.
+fn run(session: &Session) -> Result<()> {
+    compile::modules(session, &[("myedu", DRIVER)])?;
+    let source = session.file("factorial.c", PROGRAM.as_bytes())?;
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-g", "-O1", "-o"]).arg(session.path("factorial")).arg(source);
+    ensure!(gcc.status()?.success(), "factorial.c doesn't compile");
+    session.file("interrupt", SCRIPT.as_bytes())?;
+    let ended = session.run(&[
+        "run",
+        "--guest",
+        "linux",
+        "--nested",
+        "--device",
+        "edu",
+        "--module",
+        "myedu.ko",
+        "--file",
+        "factorial:/strangers/factorial",
+        "--program",
+        "interrupt",
+    ])?;
+    ensure!(ended.code == Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    Ok(())
+}
+
+/// The line of the only place in a source that has this text.
+fn line(source: &str, text: &str) -> u32 {
+    let lines: Vec<_> = (1..).zip(source.lines()).filter(|(_, line)| line.contains(text)).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    lines[0].0
+}
+
+/// What is told of an access.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Told {
+    register: String,
+    write: bool,
+    /// Function, accessor and line.
+    made: String,
+    caller: String,
+    path: String,
+    context: String,
+    system_call: String,
+    process: String,
+}
+
+impl Told {
+    fn of(view: &View) -> Option<Self> {
+        let access = view.access()?;
+        let made = view.made()?;
+        let place = access.place()?;
+        // The stranger's own function outside of its helpers.
+        let caller = view.calls().find(|call| is_ours(call) && !call.inlined && !call.accessor);
+        Some(Self {
+            register: place.register_name().unwrap_or_else(|| place.to_string()),
+            write: access.write,
+            made: made.describe(),
+            caller: caller.and_then(|call| call.function).unwrap_or_default().to_owned(),
+            path: access.path().name().to_owned(),
+            context: view.context.map_or("unknown", Context::name).to_owned(),
+            system_call: view.system_call().map_or_else(String::new, |number| number.to_string()),
+            process: view.process().map_or_else(String::new, |process| process.name.clone()),
+        })
+    }
+}
+
+/// A function of the module or of the program.
+fn is_ours(call: &Call<'_>) -> bool {
+    let file = call.file.is_some_and(|file| file == "factorial.c");
+    call.module() == Some("myedu") || file
+}
+
+#[test]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
+fn on_linux_a_strangers_driver_program_and_script_are_named_throughout() -> Result<()> {
+    let session = Session::new()?;
+    run(&session)?;
+    let trace = session.trace()?;
+    let views = trace.views();
+    let ours =
+        views.all().iter().filter(|view| view.access().is_some() && view.calls().any(|call| is_ours(&call)));
+    let (registers, others): (Vec<&View>, Vec<&View>) =
+        ours.partition(|view| view.place().is_some_and(|place| !place.is_configuration()));
+    let told: BTreeSet<_> = registers.iter().filter_map(|view| Told::of(view)).collect();
+    const IOCTL: &str = "16";
+    const FINIT_MODULE: &str = "313";
+    let read = line(DRIVER, "return ioread32(edu->registers + reg)");
+    let write = line(DRIVER, "iowrite32(value, edu->registers + reg)");
+    let status = line(DRIVER, "ioread32(edu->registers + EDU_INT_STATUS)");
+    let store = line(PROGRAM, "registers[LIVENESS] = ");
+    let load = line(PROGRAM, "if (registers[LIVENESS]");
+    let read = format!("myedu_read < ioread32 myedu.c:{read}");
+    let write = format!("myedu_write < iowrite32 myedu.c:{write}");
+    let status = format!("myedu_irq < ioread32 myedu.c:{status}");
+    let (store, load) =
+        (format!("check_liveness factorial.c:{store}"), format!("check_liveness factorial.c:{load}"));
+    let kernel =
+        |register: &str, is_write, made: &str, caller: &str, context: &str, call: &str, process: &str| Told {
+            register: register.to_owned(),
+            write: is_write,
+            made: made.to_owned(),
+            caller: caller.to_owned(),
+            path: "ioremap".to_owned(),
+            context: context.to_owned(),
+            system_call: call.to_owned(),
+            process: process.to_owned(),
+        };
+    let program = |is_write, made: &str, path: &str| Told {
+        path: path.to_owned(),
+        ..kernel("LIVENESS", is_write, made, "check_liveness", "task", "", "factorial")
+    };
+    let thread =
+        told.iter().find(|told| told.context == "threaded-handler").context("no threaded handler")?;
+    ensure!(thread.process.starts_with("irq/"), "{thread:?}");
+    let expected = BTreeSet::from([
+        kernel("ID", false, &read, "myedu_probe", "task", FINIT_MODULE, "init"),
+        kernel("STATUS", true, &write, "myedu_probe", "task", FINIT_MODULE, "init"),
+        kernel("FACTORIAL", true, &write, "myedu_ioctl", "task", IOCTL, "factorial"),
+        kernel("INT_STATUS", false, &status, "myedu_irq", "hard-handler", "", ""),
+        kernel("INT_ACKNOWLEDGE", true, &write, "myedu_irq", "hard-handler", "", ""),
+        kernel("FACTORIAL", false, &read, "myedu_thread", "threaded-handler", "", &thread.process),
+        program(true, &store, "mmap"),
+        program(false, &load, "mmap"),
+        program(true, &store, "sysfs"),
+        program(false, &load, "sysfs"),
+    ]);
+    assert_eq!(told, expected);
+    // The kernel's own have the line of the driver that asked for them.
+    ensure!(!others.is_empty(), "no access to configuration space");
+    for view in others {
+        let made = view.made().context("nobody made it")?;
+        let asked = made.asked_by.unwrap_or(made.by);
+        ensure!(is_ours(&asked) && asked.line.is_some(), "record {}: {}", view.seq, made.describe());
+    }
+    expect(&session)
+}
+
+/// The example of the README, with its registers' names changed, passes; with any clause made false it fails.
+fn expect(session: &Session) -> Result<()> {
+    let verdict = |text: &str| -> Result<(Option<i32>, String)> {
+        session.file("t.expect", text.as_bytes())?;
+        let ended = session.run(&["check", "barscope.trace", "t.expect"])?;
+        Ok((ended.code, ended.stdout + &ended.stderr))
+    };
+    let (code, said) = verdict(EXPECT)?;
+    ensure!(code == Some(0), "{said}");
+    for (clause, denied) in FALSE {
+        ensure!(EXPECT.matches(clause).count() >= 1, "{clause}");
+        let (code, said) = verdict(&EXPECT.replacen(clause, denied, 1))?;
+        if code != Some(1) {
+            bail!("{denied}: {said}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_expectation_is_the_readmes_but_for_names_of_registers() {
+    let readme = include_str!("../../README.md");
+    let (_, from) = readme.split_once("```\ndevice lab at").unwrap();
+    let (example, _) = from.split_once("```").unwrap();
+    let mut renamed = format!("device lab at{example}");
+    for (ours, theirs) in [
+        ("device lab", "device edu"),
+        ("on lab", "on edu"),
+        ("BAR0.OPCODE", "BAR0.FACTORIAL"),
+        ("write BAR0.INT_STATUS {DONE=1}", "write BAR0.INT_ACKNOWLEDGE {FACTORIAL=1}"),
+    ] {
+        renamed = renamed.replace(ours, theirs);
+    }
+    assert_eq!(EXPECT, renamed);
+}
