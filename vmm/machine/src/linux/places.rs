@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use barscope_trace::harmless::harmless;
+
 /// The files in a folder of the guest.
 pub struct Places {
     folder: &'static Path,
@@ -55,9 +57,11 @@ pub fn with_arguments(name: &str, arguments: &[String]) -> String {
         // None of them holds a NUL.
         text.push_str(&shlex::try_quote(argument).unwrap_or_default());
     }
+    // As readers of traces have it.
+    let text = harmless(&text);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => text[..end].to_owned() + "..",
-        None => text,
+        None => text.into_owned(),
     }
 }
 
@@ -94,6 +98,7 @@ mod tests {
         assert_eq!(called(&[]), "edu_cli");
         assert_eq!(called(&["--fact", "5"]), "edu_cli --fact 5");
         assert_eq!(called(&["two words", ""]), "edu_cli 'two words' ''");
+        assert_eq!(called(&["two\nlines"]), "edu_cli 'two.lines'");
         assert_eq!(called(&["a".repeat(200).as_str()]).len(), 162);
     }
 }
