@@ -14,11 +14,10 @@ mod trouble;
 
 use std::sync::Arc;
 
-use barscope_trace::{Definitions, EventKind};
+use barscope_trace::Definitions;
 
 use self::message::Message;
 use crate::symbols::{SourceLine, Symbols};
-use crate::view::View;
 
 pub use frame::Frame;
 pub use trouble::Trouble;
@@ -75,13 +74,6 @@ struct Open {
 }
 
 impl Reports {
-    /// Takes the next event of a trace.
-    pub fn take(&mut self, view: &View) {
-        if let (EventKind::Console { .. }, Some(text)) = (view.kind, &view.text) {
-            self.console_line(view.seq, view.host_ns, text);
-        }
-    }
-
     /// Those so far, in their order.
     pub fn list(&self) -> &[Report] {
         &self.list
@@ -92,7 +84,9 @@ impl Reports {
         self.left_out
     }
 
-    pub(crate) fn console_line(&mut self, seq: u64, host_ns: u64, line: &Arc<str>) {
+    /// Takes the next line of the console: the sequence number of its record, the host time in nanoseconds since the trace
+    /// began, and the text.
+    pub fn take(&mut self, seq: u64, host_ns: u64, line: &Arc<str>) {
         let message = Message::parse(line);
         let trouble = Trouble::of_message(&message);
         let of_same = |open: &Open| match (&open.caller, message.caller) {

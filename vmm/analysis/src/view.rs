@@ -118,6 +118,11 @@ impl View {
         self.route.as_deref()
     }
 
+    /// The line that the guest printed, if it is that.
+    pub fn console_line(&self) -> Option<&Arc<str>> {
+        self.text.as_ref().filter(|_| matches!(self.kind, EventKind::Console { .. }))
+    }
+
     /// What is wrong, for a console line with which a kernel begins to report it.
     pub fn trouble(&self) -> Option<Trouble> {
         self.trouble

@@ -80,7 +80,9 @@ impl Watch {
     pub fn event(&mut self, definitions: &Definitions, event: &Event) -> io::Result<()> {
         let view = self.viewer.view(definitions, event);
         self.totals.add(&view);
-        self.reports.take(&view);
+        if let Some(line) = view.console_line() {
+            self.reports.take(view.seq, view.host_ns, line);
+        }
         self.played.take(&view);
         self.expectations.take(definitions, &view);
         let shown = self.selection.as_mut().is_none_or(|selection| selection.takes(&view));

@@ -36,7 +36,9 @@ fn add_run(results: &mut Results, args: &Check) -> Result<(), Failure> {
         last_ns = last_ns.max(event.host_ns);
         let view = viewer.view(stream.definitions(), &event);
         played.take(&view);
-        reports.take(&view);
+        if let Some(line) = view.console_line() {
+            reports.take(view.seq, view.host_ns, line);
+        }
     }
     let end = GuestEnd::of_trace(stream.info().end, Duration::from_nanos(last_ns));
     results.add_played(&played, &[]);

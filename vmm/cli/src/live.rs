@@ -150,7 +150,7 @@ impl Live {
         }
         let definitions = tail.definitions();
         reported::tell(watch.reports(), allows_warnings, definitions);
-        let is_reported = !watch.reports().list().is_empty();
+        let is_reported = reported::fails(watch.reports(), allows_warnings);
         let (code, text) = explain(&stop, &places, definitions);
         if let Some(text) = &text {
             // What the kernel says of it comes before what the machine sees of it.
@@ -169,9 +169,7 @@ impl Live {
         let totals = watch.totals();
         let mut codes = vec![code];
         let all_passed = totals.scenarios == totals.passed;
-        if !all_passed && !matches!(stop, Stop::Enough { .. })
-            || reported::fails(watch.reports(), allows_warnings)
-        {
+        if !all_passed && !matches!(stop, Stop::Enough { .. }) || is_reported {
             codes.push(Code::Failed);
         }
         let mut results = Results::default();

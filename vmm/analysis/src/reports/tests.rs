@@ -3,7 +3,7 @@ use super::*;
 fn reports(lines: &str) -> Vec<Report> {
     let mut reports = Reports::default();
     for (seq, line) in (1..).zip(lines.lines()) {
-        reports.console_line(seq, 0, &Arc::from(line));
+        reports.take(seq, 0, &Arc::from(line));
     }
     reports.list
 }
@@ -314,7 +314,7 @@ fn more_reports_than_are_kept_are_counted_and_endless_ones_are_cut() {
     let many = panic.repeat(70);
     let mut all = Reports::default();
     for (seq, line) in (1..).zip(many.lines()) {
-        all.console_line(seq, 0, &Arc::from(line));
+        all.take(seq, 0, &Arc::from(line));
     }
     assert_eq!((all.list().len(), all.left_out()), (64, 6));
     let endless = panic.to_owned() + &"line\n".repeat(2000);
@@ -353,7 +353,7 @@ fn nothing_that_a_console_says_is_too_much() {
         let line: String = (0..random.usize(0..12)).map(|_| parts[random.usize(0..parts.len())]).collect();
         let mut all = Reports::default();
         for seq in 1..3 {
-            all.console_line(seq, 0, &Arc::from(line.as_str()));
+            all.take(seq, 0, &Arc::from(line.as_str()));
         }
         for report in all.list() {
             report.describe(&Definitions::default(), &mut Symbols::default());

@@ -166,7 +166,7 @@ fn a_guest_that_ended_badly_is_a_case_and_so_is_each_report_of_its_kernel() {
         "[    1.000003] ---[ end trace 0 ]---",
         "[    1.000004] WARNING: CPU: 0 PID: 88 at /build/myedu.c:61 myedu_push+0x33/0x50 [myedu]",
     ]) {
-        reports.console_line(seq, 0, &line.into());
+        reports.take(seq, 0, &line.into());
     }
     results.add_guest(&end, &reports, &Definitions::default());
     let allowed = GuestEnd { error: None, allows_warnings: true, ..end };
