@@ -71,6 +71,7 @@ fn check(args: &Run) -> Result<(), Failure> {
             ("--program", !args.programs.is_empty()),
             ("--file", !args.files.is_empty()),
             ("--dir", !args.folders.is_empty()),
+            ("--fail-fast", args.fail_fast),
             ("--kernel-tree", args.kernel_tree.is_some()),
             ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
         ];

@@ -3,6 +3,7 @@
 
 mod address_spaces;
 mod code;
+mod console_lines;
 mod epoch;
 mod proc_maps;
 mod programs;
@@ -18,11 +19,12 @@ use rustc_hash::FxHashSet;
 
 pub use self::address_spaces::AddressSpaces;
 pub use self::code::{GuestCode, Unless};
+pub use self::console_lines::{ConsoleLines, alarms};
 pub use self::epoch::Epoch;
 use self::programs::Programs;
 pub use self::stacks::{StackDepth, Stacks};
 pub use self::texts::Texts;
-use crate::budget::Account;
+use crate::budget::{Account, Kind};
 use crate::guest_abi::{FileKey, Maps, State};
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::lock::lock;
@@ -35,6 +37,8 @@ const KERNEL_HALF: u64 = 1 << 63;
 pub struct Interned {
     /// Texts of marks, scenarios and warnings.
     pub texts: Texts,
+    /// Lines of its console.
+    pub console: ConsoleLines,
     /// Page walks, mappings and processes.
     pub address_spaces: AddressSpaces,
     /// Instructions, executables and modules.
@@ -76,7 +80,8 @@ impl Interned {
     pub fn new(writer: &Writer, depth: StackDepth) -> Self {
         let epoch = Epoch::default();
         Self {
-            texts: Texts::new(writer.clone()),
+            texts: Texts::new(writer.clone(), Kind::Text),
+            console: ConsoleLines::new(writer),
             address_spaces: AddressSpaces::new(writer.clone(), epoch.clone()),
             code: GuestCode::new(writer.clone(), epoch.clone()),
             stacks: Stacks::new(writer.clone(), epoch.clone(), depth),
@@ -107,8 +112,11 @@ impl Interned {
     /// The texts of warnings, each once.
     pub fn take_warnings(&mut self) -> Vec<Id> {
         let accounts = self.address_spaces.accounts().into_iter().chain(self.code.accounts());
-        let accounts = accounts.chain(self.stacks.accounts());
-        let reached = accounts.chain([self.texts.account()]).filter_map(Account::take_warning);
+        let reached = accounts
+            .chain(self.stacks.accounts())
+            .chain([self.texts.account()])
+            .chain(self.console.accounts())
+            .filter_map(Account::take_warning);
         std::mem::take(&mut self.waiting).into_iter().chain(reached).collect()
     }
 

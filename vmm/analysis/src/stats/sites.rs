@@ -21,6 +21,9 @@ pub(super) struct Sites {
     known: BTreeMap<String, u32>,
 }
 
+/// How Linux's functions for that begin: `pci_mmcfg_read`, `raw_pci_read`, `pci_conf1_read`, `pci_bus_read_config_dword`.
+const CONFIGURE: [&str; 4] = ["pci_mmcfg_", "pci_conf", "raw_pci_", "pci_bus_read_config_"];
+
 struct Site {
     function: Option<String>,
     /// Function and line.
@@ -76,6 +79,13 @@ impl Sites {
         &mut self.list[site as usize].accesses
     }
 
+    /// Whether it is of a function by which kernels access configuration space for others: who reads a register there
+    /// again and again doesn't wait for it.
+    pub(super) fn configures(&self, site: u32) -> bool {
+        let function = self.list.get(site as usize).and_then(|site| site.function.as_deref());
+        function.is_some_and(|name| CONFIGURE.iter().any(|start| name.starts_with(start)))
+    }
+
     /// Function and line, if they are known.
     pub(super) fn label(&self, site: u32) -> Option<String> {
         self.list.get(site as usize)?.label.clone()
@@ -89,5 +99,24 @@ impl Sites {
             table.row(FunctionName { function: name }).merge(&site.accesses);
         }
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accessors_of_configuration_space_are_known_by_their_names() {
+        let names = ["pci_mmcfg_read", "raw_pci_write", "pci_conf1_read", "pci_bus_read_config_dword"];
+        let others = ["myedu_wait", "pci_wait_for_pending", "ioread32"];
+        let site = |name: &&str| Site {
+            function: Some((*name).to_owned()),
+            label: None,
+            accesses: Accesses::default(),
+        };
+        let sites = Sites { list: names.iter().chain(&others).map(site).collect(), ..Sites::default() };
+        let known: Vec<_> = (0..8).map(|site| sites.configures(site)).collect();
+        assert_eq!(known, [true, true, true, true, false, false, false, false]);
     }
 }

@@ -12,6 +12,7 @@ use super::absence::{self, Absence, Absences};
 use super::{Place, Uncertain, View, walks};
 use crate::code::{Callers, Codes, Context, Shared};
 use crate::interrupts::{Handler, Innermost, Tracker};
+use crate::reports::Trouble;
 
 /// CONFIG_DATA, PCI Local Bus 3.0, section 3.2.2.3.2.
 const CONFIG_DATA: std::ops::RangeInclusive<u16> = 0xcfc..=0xcff;
@@ -94,6 +95,7 @@ impl Viewer {
             mapping: None,
             process: None,
             text: None,
+            trouble: None,
             absent: None,
             selects: None,
         };
@@ -171,6 +173,9 @@ impl Viewer {
         }
         view.mapping = references.mapping.and_then(|id| self.mapping(definitions, id));
         view.text = references.text.map(|id| self.text(definitions, id));
+        if let EventKind::Console { .. } = view.kind {
+            view.trouble = view.text().and_then(Trouble::of);
+        }
         if let EventKind::Route { change, cause, .. } = view.kind
             && let (Some(function), Some(route)) = (&view.function, &view.route)
         {

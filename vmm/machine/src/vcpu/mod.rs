@@ -28,6 +28,7 @@ use crate::boot::BootProtocol;
 use crate::chipset::Answer;
 use crate::dispatch::{Access, Origin};
 use crate::host::HostError;
+use crate::interned::alarms;
 use crate::observer::Observer;
 use crate::perform::Request;
 use crate::shared::Shared;
@@ -252,7 +253,10 @@ impl<O: Observer> Vcpu<O> {
                 (barscope_guest_abi::PORT, None) => barscope_guest_abi::SIGNATURE,
                 (port, written) if layout::SERIAL_PORTS.contains(&port) => match written {
                     Some(value) => {
-                        self.shared.console().write(port, value as u8);
+                        let line = self.shared.console().write(port, value as u8);
+                        if let Some(line) = line {
+                            self.console_line(&line)?;
+                        }
                         continue;
                     }
                     None => self.shared.console().read(port).into(),
@@ -272,6 +276,23 @@ impl<O: Observer> Vcpu<O> {
 
     fn chipset(&self, port: u16, size: u8, written: Option<u32>) -> Option<Answer> {
         self.shared.chipset.access(port, size, written, || self.shared.dispatcher.tick())
+    }
+
+    /// Records a line that the guest printed.
+    fn console_line(&mut self, line: &str) -> Result<(), HostError> {
+        if !self.lane.stores() {
+            return Ok(());
+        }
+        let text = {
+            let mut interned = self.shared.interned.lock();
+            if alarms(line) {
+                let registers = self.registers();
+                interned.code.look_for_modules(&self.shared.memory, &registers)?;
+            }
+            interned.console.id(line)?
+        };
+        self.warn_if(text == 0)?;
+        Ok(self.shared.record(&mut self.lane, self.index, EventKind::Console { text })?)
     }
 
     /// An access to a port that is a function's, or that nobody answers at: all-ones, dropped.
