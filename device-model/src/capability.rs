@@ -27,7 +27,7 @@ pub use advanced_features::AdvancedFeaturesSpec;
 pub use express::{ExpressKind, ExpressSpec, LinkSpec, SlotSpec};
 pub use msi::MsiSpec;
 pub(crate) use msix::{Msix, MsixState};
-pub use msix::{MsixPlace, MsixSpec};
+pub use msix::{MsixPlace, MsixSpec, is_msix_register};
 pub use other::OtherSpec;
 pub(crate) use power::PowerState;
 pub use power::{PowerData, PowerSpec};

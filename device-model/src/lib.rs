@@ -47,7 +47,7 @@ pub use bar::BarSpec;
 pub use bytes::read_bytes;
 pub use capability::{
     AdvancedFeaturesSpec, Capability, ExpressKind, ExpressSpec, LinkSpec, MsiSpec, MsixPlace, MsixSpec,
-    OtherSpec, Placed, PowerData, PowerSpec, SlotSpec, VendorSpec,
+    OtherSpec, Placed, PowerData, PowerSpec, SlotSpec, VendorSpec, is_msix_register,
 };
 pub use catalog::{BadPlace, Devices, Entry};
 pub use config::registers::header_registers;

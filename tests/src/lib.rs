@@ -25,7 +25,7 @@ use barscope_trace::Clock;
 use barscope_vmm::linux::{self, KernelChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::machine;
 use barscope_vmm::session::{self, Guest};
-use barscope_vmm::{BootModule, ExitStatus, Place, Stop};
+use barscope_vmm::{BootModule, ExitStatus, Feature, Place, Stop};
 use tempfile::TempDir;
 
 pub use barscope_cost::raw_guest;
@@ -39,6 +39,7 @@ pub struct Bench {
     memory_mib: Option<u64>,
     firmware: Option<bool>,
     cpus: u8,
+    without: Vec<Feature>,
     clock: Option<Clock>,
     exit_status: ExitStatus,
     time_limit: Option<Duration>,
@@ -73,6 +74,7 @@ impl Bench {
             memory_mib: None,
             firmware: None,
             cpus: 1,
+            without: Vec::new(),
             clock: None,
             exit_status: ExitStatus::default(),
             time_limit: None,
@@ -242,6 +244,13 @@ impl Bench {
         self
     }
 
+    /// Keeps a feature of the processor from the guest.
+    #[must_use]
+    pub fn without(mut self, feature: Feature) -> Self {
+        self.without.push(feature);
+        self
+    }
+
     /// Gives its devices this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -276,6 +285,7 @@ impl Bench {
         config.firmware = self.firmware.unwrap_or(config.firmware);
         config.clock = self.clock.unwrap_or(config.clock);
         config.cpus = self.cpus;
+        config.without = self.without;
         config.exit_status = self.exit_status;
         let ended = session::attend(machine::start(config)?, Instant::now() + limit, || None);
         ended.finished?;

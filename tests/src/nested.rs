@@ -105,6 +105,7 @@ impl Bench {
             "the command has no option for no device"
         );
         option("--cpus", self.cpus.to_string().into());
+        self.without.iter().for_each(|feature| option("--cpu-without", feature.name().into()));
         self.memory_mib.iter().for_each(|mib| option("--memory", mib.to_string().into()));
         self.firmware.iter().for_each(|on| option("--firmware", if *on { "on" } else { "off" }.into()));
         let clock = |clock| if clock == Clock::Host { "host" } else { "virtual" };

@@ -65,6 +65,8 @@ fn each_aim_has_its_row_and_a_figure() -> Result<()> {
         ("start-up", "<= 25000000", 1),
         ("two-vcpus-traced", "<= x1.1", 2),
         ("peak-memory", "<= 12", 1),
+        ("stack-at-hand", "<= 200", 1),
+        ("stack-followed", "<= 20000", 1),
     ];
     for (name, aim, count) in aims {
         let found: Vec<_> = named(&rows, name).collect();
@@ -95,6 +97,17 @@ fn a_row_that_is_named_comes_with_what_it_is_compared_with_and_nothing_else() ->
     // KVM answers such a write without an exit to user space, which is most of what the bare loop's takes.
     for row in named(&rows, "ioeventfd") {
         assert!(row["ratio"].as_f64().is_some_and(|ratio| ratio < 0.9), "{row}");
+    }
+    Ok(())
+}
+
+/// What call stacks may cost on a shared machine in a debug build; the aims are 200 ns and 20 us.
+#[test]
+fn call_stacks_at_hand_and_followed_anew_cost_no_more_than_they_may() -> Result<()> {
+    let rows = bench(&["--quick", "stacks"])?;
+    for (name, most) in [("stack-at-hand", 5_000.0), ("stack-followed", 500_000.0)] {
+        let value = named(&rows, name).next().and_then(|row| row["value"].as_f64()).context(name)?;
+        ensure!(value <= most, "{name}: {value} ns");
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use barscope_guest_abi::request;
 use barscope_trace::EventKind;
 use barscope_trace::event::Target;
 use iced_x86::IcedError;
-use iced_x86::code_asm::{CodeAssembler, byte_ptr, dword_ptr, dx, eax, ebx, ecx, edi, edx, esi};
+use iced_x86::code_asm::{CodeAssembler, al, byte_ptr, dword_ptr, dx, eax, ebx, ecx, edi, edx, esi};
 
 /// Where guests put what requests point at.
 const WORDS: u32 = 0x30_0000;
@@ -96,7 +96,7 @@ fn marks_of_more_texts_than_a_trace_keeps_are_still_marks() -> Result<()> {
                 a.mov(eax, ecx)?;
                 a.and(eax, 0x3f)?;
                 a.add(eax, 0x30)?;
-                a.mov(byte_ptr(edi + at), iced_x86::code_asm::al)?;
+                a.mov(byte_ptr(edi + at), al)?;
                 a.shr(ecx, 6)?;
             }
             request(a, request::MARK, size_of::<barscope_guest_abi::Mark>())
@@ -109,6 +109,35 @@ fn marks_of_more_texts_than_a_trace_keeps_are_still_marks() -> Result<()> {
         _ => None,
     });
     let ids: Vec<_> = marks.collect();
+    assert_eq!((ids.len(), ids.iter().filter(|id| **id == 0).count()), (65_540, 4));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs this machine's /dev/kvm"]
+fn console_lines_of_more_texts_than_a_trace_keeps_are_still_lines() -> Result<()> {
+    let lines = |a: &mut CodeAssembler| {
+        a.mov(edx, 0x3f8)?;
+        repeat(a, 65_540, |a| {
+            a.mov(ecx, esi)?;
+            for _ in 0..3 {
+                a.mov(eax, ecx)?;
+                a.and(eax, 0x3f)?;
+                a.add(eax, 0x30)?;
+                a.out(dx, al)?;
+                a.shr(ecx, 6)?;
+            }
+            a.mov(eax, 0x0a)?;
+            a.out(dx, al)
+        })
+    };
+    let never = "test \"t\"\n  never console \"never said\"\n";
+    let trace = open(lines, never, "65536 console lines")?;
+    let lines = trace.events().iter().filter_map(|event| match event.kind {
+        EventKind::Console { text } => Some(text),
+        _ => None,
+    });
+    let ids: Vec<_> = lines.collect();
     assert_eq!((ids.len(), ids.iter().filter(|id| **id == 0).count()), (65_540, 4));
     Ok(())
 }

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use barscope_bench::command::Session;
 use barscope_bench::compile;
+use barscope_vmm::linux::ProgramChoice;
 
 /// Says what it got, and whether it may read.
 const ARGUMENTS: &str = r#"
@@ -60,6 +62,16 @@ fn executable(session: &Session, name: &str, content: &str) -> Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
 }
 
+/// The arguments of the command that the document on guests shows.
+fn shown_command() -> Result<Vec<String>> {
+    let document = include_str!("../../docs/guests.md");
+    let (_, section) = document.split_once("## Bring your program\n").context("the section")?;
+    let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
+    let command: ProgramChoice = block.context("a command")?.replace("\\\n", "").parse()?;
+    assert_eq!(command.file, Path::new("barscope"));
+    Ok(command.arguments)
+}
+
 #[test]
 #[ignore = "needs QEMU, Debian's kernel, its headers and busybox"]
 fn on_linux_scripts_files_folders_and_packed_modules_arrive_with_what_they_need() -> Result<()> {
@@ -78,16 +90,15 @@ fn on_linux_scripts_files_folders_and_packed_modules_arrive_with_what_they_need(
     compile::modules(&session, &[("lower", LOWER), ("upper", UPPER)])?;
     let packed = Command::new("xz").arg("--check=crc32").arg(session.path("upper.ko")).status()?;
     ensure!(packed.success(), "xz");
-    let arguments = ["--module", "upper.ko.xz", "--file", "build/arguments", "--file", "./other"];
-    let files = ["--file", "there:/etc/", "--dir", "data:data"];
-    let programs =
-        ["--program", "tests/run.sh 'two words' '' \"it's\" 'two\nlines'", "--program", "sh -c 'exit 0'"];
-    let all = [&["run", "--guest", "linux", "--nested"], &arguments[..], &files, &programs].concat();
+    let shown = shown_command()?;
+    let others = ["--program", "build/arguments 'two\nlines'", "--program", "sh -c 'exit 0'"];
+    let all: Vec<_> = shown.iter().map(String::as_str).chain(others).collect();
     let run = session.run(&all)?;
-    let console = fs::read_to_string(session.path("barscope.console"))?.replace('\r', "");
+    let console = fs::read_to_string(session.path("barscope.console")).unwrap_or_default().replace('\r', "");
     ensure!(run.code == Some(0), "{}\n{}\n{console}", run.stdout, run.stderr);
     for line in [
-        "script: <two words><><it's><two\nscript: lines> stdin 0\n",
+        "script: <two words><><it's> stdin 0\n",
+        "<two\nlines> stdin 0\n",
         "link: inner, mode: 640, there: there\n",
         "interpreter: 2 TWO\n",
     ] {

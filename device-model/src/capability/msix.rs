@@ -58,6 +58,18 @@ static REGISTERS: [Register; 4] = [
     register("MSIX_PENDING", 8, 4, Access::ReadOnly, PLACE_FIELDS, "where the pending bits are"),
 ];
 
+/// Whether a register of this name is an entry of an MSI-X table, or pending bits: so those of [`MsixSpec`] are called in
+/// the BARs that they lie in.
+pub fn is_msix_register(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("MSIX") else { return false };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match rest.split_once('_') {
+        Some(("", pending)) => pending.strip_prefix("PENDING").is_some_and(digits),
+        Some((vector, word)) => digits(vector) && ENTRY_NAMES.contains(&word),
+        None => false,
+    }
+}
+
 /// The MSI-X capability of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -66,6 +66,8 @@ pub mod request {
     pub const FILE: u32 = 15;
     /// What a process maps: [`super::Maps`].
     pub const MAPS: u32 = 16;
+    /// Something that people should know of: [`super::Mark`] holds its text.
+    pub const WARNING: u32 = 17;
 }
 
 /// Stands for the caller's own address space, whose CR3 a program doesn't know ([`Map::address_space`],
@@ -89,7 +91,7 @@ impl Bytes {
     }
 }
 
-/// [`request::MARK`] and [`request::SCENARIO_BEGIN`].
+/// [`request::MARK`], [`request::SCENARIO_BEGIN`] and [`request::WARNING`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Mark {

@@ -11,6 +11,36 @@ pub const FOLDER: &str = "/root";
 /// Where programs find others (`PATH`).
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What became of a driver's probe that didn't take its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe<'a> {
+    /// The driver.
+    pub driver: &'a str,
+    /// What the probe returned: a negative error number.
+    pub returned: i32,
+}
+
+impl<'a> Probe<'a> {
+    /// Reads what a kernel says of a probe of `device`, like `0000:00:04.0`: up to 6.6 `DRIVER: probe of DEVICE failed with
+    /// error -5` or `.. rejects match -19`, later `DEVICE: probe with driver DRIVER ..`.
+    pub fn parse(message: &'a str, device: &str) -> Option<Self> {
+        let (driver, rest) = match message.split_once(": probe of ") {
+            Some((driver, rest)) => (driver, rest.strip_prefix(device)?.strip_prefix(' ')?),
+            None => {
+                let (before, rest) = message.split_once(": probe with driver ")?;
+                let of_device = before.strip_suffix(device)?;
+                if !(of_device.is_empty() || of_device.ends_with(' ')) {
+                    return None;
+                }
+                rest.split_once(' ')?
+            }
+        };
+        let error =
+            rest.strip_prefix("failed with error ").or_else(|| rest.strip_prefix("rejects match "))?;
+        Some(Self { driver, returned: error.trim().parse().ok()? })
+    }
+}
+
 const fn scenario(name: &'static str, question: &'static str) -> Scenario {
     Scenario { name, question, needs: Needs::Lab }
 }
@@ -50,3 +80,30 @@ pub const SCENARIOS: &[Scenario] = &[
         .that_needs(Needs::SecondCpu),
     scenario("memcpy", "what does the C library's memcpy do to device memory?"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_says_what_a_probe_returned_in_two_forms() {
+        let read =
+            |message| Probe::parse(message, "0000:00:04.0").map(|probe| (probe.driver, probe.returned));
+
+        assert_eq!(read("myedu: probe of 0000:00:04.0 failed with error -22"), Some(("myedu", -22)));
+        assert_eq!(read("myedu: probe of 0000:00:04.0 rejects match -19"), Some(("myedu", -19)));
+        let newer = "myedu 0000:00:04.0: probe with driver myedu failed with error -5";
+        assert_eq!(read(newer), Some(("myedu", -5)));
+        assert_eq!(read("pci 0000:00:04.0: probe with driver myedu rejects match -6"), Some(("myedu", -6)));
+        for other in [
+            "myedu: probe of 0000:00:05.0 failed with error -22",
+            "myedu: probe of 0000:00:04.01 failed with error -22",
+            "pci 10000:00:04.0: probe with driver myedu failed with error -5",
+            "myedu: probe of 0000:00:04.0 failed with error many",
+            "myedu 0000:00:04.0: enabling device",
+            "",
+        ] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+}

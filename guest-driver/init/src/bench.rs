@@ -33,6 +33,11 @@ pub fn mark(text: &str) {
     port::request(request::MARK, &Mark { text: in_memory(text) });
 }
 
+/// Something that people should know of.
+pub fn warn(text: &str) {
+    port::request(request::WARNING, &Mark { text: in_memory(text) });
+}
+
 /// A scenario begins.
 pub fn begin(name: &str) {
     port::request(request::SCENARIO_BEGIN, &Mark { text: in_memory(name) });

@@ -8,11 +8,11 @@ use barscope_guest_abi::linux::{FOLDER, SCENARIOS};
 use barscope_guest_abi::scenario::Needs;
 
 use crate::follow::Follower;
-use crate::log::Log;
+use crate::log::{self, Log};
 use crate::modules::{self, Modules};
 use crate::scenarios::{Entry, Loaded};
-use crate::task::Task;
-use crate::{bench, programs, scenarios, symbols, system};
+use crate::task::{Module, Task};
+use crate::{bench, drivers, programs, scenarios, symbols, system};
 
 const MOUNTS: [(&str, &str); 4] =
     [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tracefs", "/sys/kernel/tracing")];
@@ -44,26 +44,41 @@ fn work() -> io::Result<bool> {
     bench::open("init")?;
     symbols::tell_kernel()?;
     let task = Task::read()?;
+    log::show_all()?;
     if task.modules.is_empty() && task.programs.is_empty() {
         return play_all(&task.scenarios);
     }
-    for module in &task.modules {
+    load_all(&task.modules)?;
+    let mut follower = task.follows.then(Follower::default);
+    let mut passed = true;
+    for program in &task.programs {
+        bench::begin(&program.name);
+        let (ended_well, how) = match programs::run(program, &task.libraries, follower.as_mut()) {
+            Ok(status) => (status.success(), status.to_string()),
+            Err(error) => (false, error.to_string()),
+        };
+        bench::end(ended_well, &how);
+        passed &= ended_well;
+        if !ended_well && task.fail_fast {
+            break;
+        }
+    }
+    Ok(passed)
+}
+
+/// Loads the modules, and tells which devices have no driver then.
+fn load_all(all: &[Module]) -> io::Result<()> {
+    drivers::tell_refusals();
+    let mut since = Log::from_now()?;
+    for module in all {
         let mut log = Log::from_now()?;
         if let Err(error) = modules::load(module) {
-            let why = log.last().unwrap_or_else(|| "the kernel says nothing of it".to_owned());
+            let why = log.lines().pop().unwrap_or_else(|| "the kernel says nothing of it".to_owned());
             return Err(io::Error::other(format!("{}: {error}: {why}", module.path)));
         }
     }
-    let mut follower = task.follows.then(Follower::default);
-    for program in &task.programs {
-        bench::begin(&program.name);
-        let status = programs::run(program, &task.libraries, follower.as_mut())?;
-        bench::end(status.success(), &status.to_string());
-        if !status.success() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    // Who named no module may have devices that nothing is to drive.
+    if all.iter().any(|module| module.path != modules::LAB) { drivers::tell_unbound(&mut since) } else { Ok(()) }
 }
 
 fn named(what: &str, error: &io::Error) -> io::Error {

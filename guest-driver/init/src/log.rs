@@ -1,6 +1,6 @@
 //! What the kernel logs from some time on.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -23,16 +23,32 @@ impl Log {
         Ok(Self(file))
     }
 
-    /// The last line since then, if there is one.
-    pub fn last(&mut self) -> Option<String> {
-        let mut last = None;
+    /// The lines since then, or since they were last asked for.
+    pub fn lines(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
         let mut record = vec![0; RECORD];
         while let Ok(length @ 1..) = self.0.read(&mut record) {
             let text = String::from_utf8_lossy(&record[..length]);
             let line = text.lines().next().unwrap_or_default();
             // `LEVEL,NUMBER,TIME,FLAGS;MESSAGE`
-            last = Some(line.split_once(';').map_or(line, |(_, message)| message).to_owned());
+            lines.push(line.split_once(';').map_or(line, |(_, message)| message).to_owned());
         }
-        last
+        lines
     }
+}
+
+/// Has the kernel's console, which the bench records, get all messages from here on, unless the command line says how many
+/// it is to get. Until here it gets errors only: a boot says much that nobody asked for.
+///
+/// # Errors
+/// What the system said.
+pub fn show_all() -> io::Result<()> {
+    const CHOSEN: [&str; 3] = ["loglevel=", "ignore_loglevel", "debug"];
+    let command_line = fs::read_to_string("/proc/cmdline")?;
+    let mut words = command_line.split_whitespace();
+    if words.any(|word| CHOSEN.iter().any(|chosen| word.starts_with(chosen))) {
+        return Ok(());
+    }
+    // The level that a message has to be below: debugging is 7.
+    fs::write("/proc/sys/kernel/printk", "8")
 }

@@ -6,6 +6,7 @@
 
 mod bench;
 mod count;
+mod drivers;
 mod first;
 mod follow;
 mod lab;

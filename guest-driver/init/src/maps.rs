@@ -74,7 +74,13 @@ impl<'a> Line<'a> {
         let device = hex(major)? << 32 | hex(minor)?;
         let inode = words.next()?.parse().ok()?;
         let path = words.next()?.trim_start();
-        (is_code && path.starts_with('/')).then_some(Self { start: hex(start)?, end: hex(end)?, device, inode, path })
+        (is_code && path.starts_with('/')).then_some(Self {
+            start: hex(start)?,
+            end: hex(end)?,
+            device,
+            inode,
+            path,
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::task::Module;
 use crate::{symbols, system};
 
 /// The module for the lab function.
-const LAB: &str = "/lab.ko";
+pub const LAB: &str = "/lab.ko";
 
 /// How long a module may be in use still.
 const PATIENCE: Duration = Duration::from_secs(5);

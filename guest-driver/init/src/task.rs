@@ -6,6 +6,7 @@
 //! | `module` | path, name, parameters | load this module, which the kernel knows by this name |
 //! | `program` | name, path, arguments | run this program, which people know by this name, after all modules |
 //! | `libraries` | `PATH:..` | where programs find shared libraries, besides where they always do |
+//! | `fail-fast` | | run no program after one that failed |
 //! | `follow` | | follow programs, to tell of the files that they and what they start map |
 //! | `scenario` | name | play this scenario; without any, all of them |
 
@@ -22,6 +23,8 @@ pub struct Task {
     pub programs: Vec<Program>,
     /// Folders of their shared libraries, as the loader takes them.
     pub libraries: String,
+    /// Programs after one that failed aren't run.
+    pub fail_fast: bool,
     /// Whether programs are followed.
     pub follows: bool,
     /// Scenarios by name.
@@ -77,6 +80,7 @@ impl Task {
                     task.programs.push(Program { name, path, arguments: words.collect() });
                 }
                 "libraries" => task.libraries = words.next()?,
+                "fail-fast" => task.fail_fast = true,
                 "follow" => task.follows = true,
                 "scenario" => task.scenarios.push(words.next()?),
                 _ => return None,

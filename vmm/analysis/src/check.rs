@@ -1,16 +1,17 @@
-//! Expectation files held against a trace, and what came of them: as text, as JSON, as a JUnit report.
+//! Expectation files held against a trace, and what came of them: as text, as JSON, as results.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use barscope_trace::{Capabilities, Definitions, ReadError, Stream};
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 
 use crate::assert::{Engine, Finding, Findings, Suite, Verdict};
 use crate::expectation;
 use crate::filter::Diagnostic;
+use crate::results::{Case, Group, Place, Status};
 use crate::view::{View, Viewer};
 
 /// How many clauses that are inconclusive for one reason are shown one by one.
@@ -32,6 +33,8 @@ struct Expected {
 /// What became of expectation files.
 pub struct Outcome {
     files: Vec<(PathBuf, Vec<Finding>)>,
+    /// How long it took to hold all of them against the trace.
+    time: Duration,
 }
 
 /// How many clauses, or tests, came out each way.
@@ -82,6 +85,7 @@ impl Expectations {
     /// # Errors
     /// The trace can't be read.
     pub fn judge(&self, path: &Path) -> Result<Outcome, ReadError> {
+        let began = Instant::now();
         let mut engines: Vec<_> = self.files.iter().map(|file| Engine::new(file.suite.clone())).collect();
         let mut stream = Stream::open(path)?;
         let mut viewer = Viewer::knowing(&stream.info().capabilities);
@@ -100,7 +104,8 @@ impl Expectations {
             }
         }
         let paths = self.files.iter().map(|file| file.path.clone());
-        Ok(Outcome { files: paths.zip(findings.into_iter().map(Findings::into_list)).collect() })
+        let files = paths.zip(findings.into_iter().map(Findings::into_list)).collect();
+        Ok(Outcome { files, time: began.elapsed() })
     }
 }
 
@@ -226,37 +231,36 @@ impl Outcome {
         writeln!(out, "{sum}")
     }
 
-    /// Writes a JUnit report: a suite for each file, a case for each test. What is inconclusive is an error.
-    ///
-    /// # Errors
-    /// `out` can't be written.
-    pub fn write_junit(&self, out: impl Write) -> io::Result<()> {
-        let mut report = Report::new("barscope");
-        for (file, _) in &self.files {
-            let mut suite = TestSuite::new(file.display().to_string());
-            for (_, clauses, verdict) in self.tests().filter(|(of, ..)| of == file) {
-                let kind = match verdict {
-                    Verdict::Pass => None,
-                    Verdict::Fail(_) => Some(NonSuccessKind::Failure),
-                    Verdict::Inconclusive(_) => Some(NonSuccessKind::Error),
-                };
-                let status = match kind {
-                    None => TestCaseStatus::success(),
-                    Some(kind) => {
-                        let not_passed = clauses.iter().filter(|finding| !finding.verdict.passed());
-                        let texts: Vec<_> = not_passed.map(|finding| finding.verdict.to_string()).collect();
-                        let mut status = TestCaseStatus::non_success(kind);
-                        status.set_message(word(&verdict)).set_description(texts.join("\n\n"));
-                        status
-                    }
-                };
-                let mut case = TestCase::new(clauses[0].test.clone(), status);
-                case.set_classname(file.display().to_string());
-                suite.add_test_case(case);
-            }
-            report.add_test_suite(suite);
-        }
-        report.serialize(out).map_err(io::Error::other)
+    /// The same as results: a group for each file, a case for each test.
+    pub fn groups(&self) -> Vec<Group> {
+        let files = self.files.iter().map(|(file, _)| {
+            let tests = self.tests().filter(|(of, ..)| *of == file);
+            let cases = tests.map(|(file, clauses, verdict)| case(file, clauses, &verdict)).collect();
+            Group { name: file.display().to_string(), time: self.time, cases }
+        });
+        files.collect()
+    }
+}
+
+/// A test as a case: what didn't pass of it, at the first line of that.
+fn case(file: &Path, clauses: &[Finding], verdict: &Verdict) -> Case {
+    let open: Vec<_> = clauses.iter().filter(|finding| !finding.verdict.passed()).collect();
+    let about = open.first().copied().or(clauses.first());
+    let line = about.and_then(|finding| finding.location.as_ref()).map(|at| at.line as u32);
+    let full = || open.iter().map(|finding| finding.verdict.to_string()).collect::<Vec<_>>().join("\n\n");
+    let message = || {
+        let clause = open.first().map(|finding| finding.clause.as_str()).unwrap_or_default();
+        format!("{}: {clause}", word(verdict))
+    };
+    Case {
+        name: clauses[0].test.clone(),
+        time: Duration::ZERO,
+        status: match verdict {
+            Verdict::Pass => Status::Passed,
+            Verdict::Fail(_) => Status::Failed(message(), full()),
+            Verdict::Inconclusive(_) => Status::Inconclusive(message(), full()),
+        },
+        place: Some(Place { file: file.to_owned(), line }),
     }
 }
 

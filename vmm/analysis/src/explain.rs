@@ -212,7 +212,7 @@ pub fn compare(path: &Path, left: u64, right: u64) -> Result<Comparison, Explain
 fn all(path: &Path, seqs: &[u64]) -> Result<Vec<Explanation>, ExplainError> {
     let subjects = seqs.iter().map(|seq| find(path, *seq)).collect::<Result<Vec<_>, _>>()?;
     let mut stream = Stream::open(path)?;
-    let mut viewer = Viewer::default();
+    let mut viewer = Viewer::knowing(&stream.info().capabilities);
     let mut gathers: Vec<_> =
         subjects.iter().map(|(event, root)| Gather::new(stream.definitions(), event, *root)).collect();
     while let Some(event) = stream.next()? {

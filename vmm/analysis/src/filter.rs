@@ -7,7 +7,7 @@
 //! filter     = all { "or" all }
 //! all        = unary { [ "and" ] unary }
 //! unary      = [ "not" ] ( condition | "(" filter ")" )
-//! condition  = KIND                               read, write, access, msi, msi 2, mark "begin", ..
+//! condition  = KIND                               read, write, msi 2, mark "begin", console "text", ..
 //!            | PLACE [ [ "&" MASK ] OP NUMBER ]   BAR0, BAR0.STATUS, BAR0+0x8, lab.BAR0.ID == 1
 //!            | PLACE "." FIELD [ OP NUMBER ]      BAR0.STATUS.DONE == 1
 //!            | "{" FIELD OP VALUE { "," .. } "}"  {DONE=1}, {OPCODE=FACTORIAL}
@@ -59,8 +59,8 @@ pub use barscope_device::diagnostic::{Diagnostic, Span};
 use barscope_trace::Definitions;
 
 pub use build::{
-    access, any_access, busy, change, dma, interrupt_lost, interrupt_masked, intx, map, mark, msi,
-    not_emulated, page_fault, read, unmap, write,
+    access, any_access, busy, change, console, dma, interrupt_lost, interrupt_masked, intx, map, mark, msi,
+    not_emulated, oops, page_fault, read, unmap, write,
 };
 pub use compiled::Compiled;
 pub use field::{FIELDS, Field, Type};

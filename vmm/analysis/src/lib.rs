@@ -12,6 +12,8 @@ pub mod filter;
 mod interrupts;
 pub mod maps;
 pub mod print;
+pub mod reports;
+pub mod results;
 #[cfg(test)]
 mod sample;
 mod serial;

@@ -10,6 +10,8 @@ pub(crate) const FAIL: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
 pub(crate) const KERNEL: Style = AnsiColor::Blue.on_default();
 pub(crate) const USER: Style = AnsiColor::Magenta.on_default();
+/// Of bus addresses; [`KERNEL`] and [`USER`] are also those of virtual addresses of either half.
+pub(crate) const BUS: Style = AnsiColor::Cyan.on_default();
 pub(crate) const ASIDE: Style = Style::new().dimmed();
 
 /// Puts styles around texts, or doesn't.

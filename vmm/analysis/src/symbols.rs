@@ -11,6 +11,7 @@ use std::fmt;
 use barscope_trace::Definitions;
 use barscope_trace::definition::{Definition, Entered, Frame};
 use barscope_trace::event::Id;
+use barscope_trace::harmless::harmless;
 
 pub(crate) use self::accessor::{is_accessor, is_called_for_others};
 use self::image::SymbolImage;
@@ -92,6 +93,29 @@ impl fmt::Display for Symbol {
     }
 }
 
+/// A line of a source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceLine {
+    /// The file, as the compiler was given it.
+    pub path: String,
+    /// Its line, from 1.
+    pub line: u32,
+}
+
+impl SourceLine {
+    /// Reads `PATH:LINE`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (path, line) = text.rsplit_once(':')?;
+        let is_path = path.contains('.') && !path.contains([' ', '[', '(']);
+        Some(Self { path: harmless(path).into_owned(), line: line.parse().ok()? }).filter(|_| is_path)
+    }
+
+    /// The file without its folders.
+    pub fn name(&self) -> String {
+        name::file(&self.path)
+    }
+}
+
 /// CR3 without its flags and the process-context identifier.
 const ADDRESS_SPACE: u64 = 0x000f_ffff_ffff_f000;
 
@@ -136,6 +160,23 @@ impl Symbols {
     pub fn address(&mut self, definitions: &Definitions, rip: u64, cr3: u64) -> Option<Symbol> {
         let latest_first = visible(definitions, cr3).rev().collect::<Vec<_>>();
         self.first(definitions, latest_first, rip).symbol()
+    }
+
+    /// The line of the code `offset` bytes into a function, of this name and size, of a module or of the kernel itself:
+    /// of what was inlined there from the same file, too.
+    pub fn source_line(
+        &mut self,
+        definitions: &Definitions,
+        module: Option<&str>,
+        function: (&str, u64),
+        offset: u64,
+    ) -> Option<SourceLine> {
+        let of_kernel = definitions.images().filter(|(_, image)| image.address_space.is_none());
+        let latest_first: Vec<_> = of_kernel.map(|(id, _)| id).rev().collect();
+        latest_first.into_iter().find_map(|id| {
+            let PlacedImage { image, .. } = self.image(definitions, id)?;
+            if image.is_of(module) { image.source_line(function, offset) } else { None }
+        })
     }
 
     /// What is at `address` by the image that held it when the definition with id `since` was made, or by the first

@@ -107,7 +107,7 @@ pub(crate) fn flow(text: &mut String, used: usize, indent: usize, item: &str, wi
     }
     let mut column = used;
     let mut at_start = true;
-    for word in item.split(' ') {
+    for word in words(item, width.saturating_sub(indent)) {
         let space = usize::from(!at_start);
         let wide = columns(word);
         if column + space + wide <= width {
@@ -122,6 +122,24 @@ pub(crate) fn flow(text: &mut String, used: usize, indent: usize, item: &str, wi
         at_start = false;
     }
     end_line(text);
+}
+
+/// The words of `text`, where one in brackets (`[test 86]`, `(caused by 57)`) is one word unless it is wider than `room`.
+fn words(text: &str, room: usize) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let plain = text.find(' ').unwrap_or(text.len());
+        let closes = match text.as_bytes().first() {
+            Some(b'[') => text.find(']'),
+            Some(b'(') => text.find(')'),
+            _ => None,
+        };
+        let whole = closes.filter(|close| columns(&text[..=*close]) <= room);
+        let end = whole.map_or(plain, |close| close + text[close..].find(' ').unwrap_or(text.len() - close));
+        rest = text.get(end + 1..);
+        Some(&text[..end])
+    })
 }
 
 /// Ends the last line of `text`, without the blanks at its end.
@@ -233,5 +251,21 @@ mod tests {
         assert_eq!(wrap("x ", 2, &items, 14), ["x プロセス, ab"]);
         assert_eq!(wrap("x ", 2, &items, 13), ["x プロセス,", "  ab"]);
         assert_eq!(wrap("", 1, &["プロ セス".to_owned()], 8), ["プロ", " セス"]);
+    }
+
+    #[test]
+    fn what_is_in_brackets_stays_on_one_line() {
+        let flowed = |item: &str, width| {
+            let mut text = String::new();
+            flow(&mut text, 0, 2, item, width);
+            text
+        };
+        assert_eq!(
+            flowed("paths::ioctl [ioctl 86] (caused by 57)", 20),
+            "paths::ioctl\n  [ioctl 86]\n  (caused by 57)\n"
+        );
+        // One that is wider than a line breaks as ever.
+        assert_eq!(flowed("f (caused by 57)", 10), "f (caused\n  by 57)\n");
+        assert_eq!(flowed("f [open x", 6), "f\n  [open\n  x\n");
     }
 }

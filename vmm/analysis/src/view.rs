@@ -22,6 +22,8 @@ pub use viewer::Viewer;
 pub(crate) use viewer::unclaimed_configuration;
 pub(crate) use walks::walk;
 
+use crate::reports::Trouble;
+
 /// An event, and what was resolved for it. What the event itself says it gives as well: `view.seq`, `view.kind`.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -46,6 +48,7 @@ pub struct View {
     pub(crate) mapping: Option<Arc<Mapping>>,
     pub(crate) process: Option<Arc<Process>>,
     pub(crate) text: Option<Arc<str>>,
+    trouble: Option<Trouble>,
     absent: Option<Box<Absence>>,
     selects: Option<Box<Place>>,
 }
@@ -68,7 +71,7 @@ pub struct Uncertain {
     pub handler: bool,
     /// The cause of an access or of a handler's beginning. What a device did has its cause recorded.
     pub cause: bool,
-    /// The text of a mark, a warning or a summary, and the name of a scenario that begins: the trace doesn't keep it.
+    /// The text of a mark, a console line, a warning or a summary, and the name of a scenario that begins: the trace doesn't keep it.
     pub text: bool,
 }
 
@@ -112,7 +115,17 @@ impl View {
         self.route.as_deref()
     }
 
-    /// The text of a mark, a warning or a summary; the name of a scenario that begins.
+    /// The line that the guest printed, if it is that.
+    pub fn console_line(&self) -> Option<&Arc<str>> {
+        self.text.as_ref().filter(|_| matches!(self.kind, EventKind::Console { .. }))
+    }
+
+    /// What is wrong, for a console line with which a kernel begins to report it.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble
+    }
+
+    /// The text of a mark, a console line, a warning or a summary; the name of a scenario that begins.
     pub fn text(&self) -> Option<&str> {
         self.text.as_deref()
     }

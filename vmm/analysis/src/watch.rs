@@ -5,17 +5,21 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
-use barscope_trace::{Definitions, Event, ReadError, Stream, TraceInfo};
+use barscope_trace::{Capabilities, Definitions, Event, ReadError, Stream, TraceInfo};
 
 use crate::check::Expectations;
 use crate::filter::Compiled;
 use crate::print::{Printer, Totals};
+use crate::reports::Reports;
+use crate::results::Played;
 use crate::view::{View, Viewer};
 
 /// Looks on.
 pub struct Watch {
     viewer: Viewer,
     totals: Totals,
+    reports: Reports,
+    played: Played,
     selection: Option<Selection>,
     /// `None` if nothing is to be printed, or once nobody reads standard output any more.
     printer: Option<Box<dyn Printer + Send>>,
@@ -56,8 +60,23 @@ impl Watch {
         printer: Option<Box<dyn Printer + Send>>,
         expectations: Expectations,
     ) -> Self {
-        let (viewer, totals) = (Viewer::default(), Totals::default());
-        Self { viewer, totals, selection, printer, expectations, hurry: None, left_out: 0 }
+        Self {
+            viewer: Viewer::default(),
+            totals: Totals::default(),
+            reports: Reports::default(),
+            played: Played::default(),
+            selection,
+            printer,
+            expectations,
+            hurry: None,
+            left_out: 0,
+        }
+    }
+
+    /// The same of a trace of which this is told.
+    #[must_use]
+    pub fn knowing(self, capabilities: &Capabilities) -> Self {
+        Self { viewer: Viewer::knowing(capabilities), ..self }
     }
 
     /// Takes the next event.
@@ -67,6 +86,10 @@ impl Watch {
     pub fn event(&mut self, definitions: &Definitions, event: &Event) -> io::Result<()> {
         let view = self.viewer.view(definitions, event);
         self.totals.add(&view);
+        if let Some(line) = view.console_line() {
+            self.reports.take(view.seq, view.host_ns, line);
+        }
+        self.played.take(&view);
         self.expectations.take(definitions, &view);
         let shown = self.selection.as_mut().is_none_or(|selection| selection.takes(&view));
         let Some(printer) = &mut self.printer else { return Ok(()) };
@@ -128,6 +151,16 @@ impl Watch {
     /// What it all came to.
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// What the guest's kernel reported.
+    pub fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// The scenarios that were played.
+    pub fn played(&self) -> &Played {
+        &self.played
     }
 
     /// The expectations.

@@ -26,7 +26,8 @@ pub(crate) fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
-/// `20 us`, or `20.125 us` where it isn't whole.
+/// `20 us`, `20.13 us`, `1.204 ms`, `18.61 s`: in the unit that leaves at most three digits before the point, with four in
+/// all.
 pub(crate) fn time(ns: u64) -> String {
     let mut text = String::new();
     push_time(&mut text, ns);
@@ -35,15 +36,35 @@ pub(crate) fn time(ns: u64) -> String {
 
 /// The same, appended.
 pub(crate) fn push_time(text: &mut String, ns: u64) {
-    digits::decimal(text, ns / 1000);
-    let rest = ns % 1000;
-    if rest != 0 {
-        text.push('.');
-        for digit in [rest / 100, rest / 10 % 10, rest % 10] {
-            digits::decimal(text, digit);
+    /// Nanoseconds of each unit, and its name.
+    const UNITS: [(u64, &str); 3] = [(1_000, " us"), (1_000_000, " ms"), (1_000_000_000, " s")];
+    for (unit, name) in UNITS {
+        // How many digits stand behind the point, as a power of ten.
+        let behind = match ns / unit {
+            0..10 => 1000,
+            10..100 => 100,
+            100..1000 => 10,
+            _ => 1,
+        };
+        let step = unit / behind;
+        let steps = ns / step + u64::from(ns % step >= step.div_ceil(2));
+        let (whole, mut rest) = (steps / behind, steps % behind);
+        if whole >= 1000 && unit < 1_000_000_000 {
+            continue;
         }
+        digits::decimal(text, whole);
+        let mut place = behind / 10;
+        if rest > 0 {
+            text.push('.');
+        }
+        while rest > 0 {
+            digits::decimal(text, rest / place);
+            rest %= place;
+            place /= 10;
+        }
+        text.push_str(name);
+        return;
     }
-    text.push_str(" us");
 }
 
 /// How a trace ended; `None` if it is finished.
@@ -370,6 +391,7 @@ pub(crate) fn summary(view: &View) -> String {
             };
             format!("KVM can't emulate {instruction} on {on}{end}")
         }
+        EventKind::Console { .. } => format!("console: {}", text()),
         EventKind::Warning { .. } => format!("warning: {}", text()),
         _ => effect(view).unwrap_or_else(|| "unknown route".to_owned()),
     }
@@ -389,5 +411,34 @@ fn made(view: &View, what: &str) -> String {
     match view.mapping() {
         Some(mapping) => format!("{what} {} by {}", mapping.call, mapping.who),
         None => what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_four_digits_and_the_unit_that_suits_them() {
+        for (ns, expected) in [
+            (0, "0 us"),
+            (1, "0.001 us"),
+            (832, "0.832 us"),
+            (1_204, "1.204 us"),
+            (20_000, "20 us"),
+            (20_125, "20.13 us"),
+            (20_104, "20.1 us"),
+            (999_949, "999.9 us"),
+            (999_950, "1 ms"),
+            (1_204_000, "1.204 ms"),
+            (42_049_999, "42.05 ms"),
+            (999_999_999, "1 s"),
+            (1_000_500_000, "1.001 s"),
+            (18_607_979_832, "18.61 s"),
+            (4_805_399_741_000, "4805 s"),
+            (u64::MAX, "18446744074 s"),
+        ] {
+            assert_eq!(time(ns), expected);
+        }
     }
 }

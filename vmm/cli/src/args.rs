@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::choice::{Catalog, DeviceChoice, no_device};
 use crate::output::Format;
+use crate::results::ResultOptions;
 pub use run::{Firmware, Guest, Run, kernel_choice};
 
 /// Watch a PCI driver reach its device: every BAR access, from instruction to register.
@@ -332,19 +333,18 @@ pub struct Explain {
 /// Options of `check`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exit code: 0 all hold, 1 one fails, 4 none fails but the trace can't tell about one.
+Exit code: 0 all expectations hold, 1 one fails, 4 none fails but the trace can't tell about one.
 `barscope language` tells what an expectation file may say.")]
 pub struct Check {
     /// The trace
     pub trace: PathBuf,
 
-    /// Expectation files
-    #[arg(value_name = "EXPECT", required = true)]
+    /// Expectation files; none if --junit or --annotate is to tell of the run alone
+    #[arg(value_name = "EXPECT", required_unless_present_any = ["junit", "annotate"])]
     pub expect: Vec<PathBuf>,
 
-    /// Write a JUnit report there
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub results: ResultOptions,
 
     /// How to print
     #[arg(long, default_value = "text")]

@@ -1,5 +1,12 @@
 //! `barscope check`: holds expectation files against a trace.
 
+use std::time::Duration;
+
+use barscope_analysis::reports::Reports;
+use barscope_analysis::results::{GuestEnd, Played, Results};
+use barscope_analysis::view::Viewer;
+use barscope_trace::Stream;
+
 use crate::args::Check;
 use crate::ending::{Code, Failure};
 use crate::expectations;
@@ -10,8 +17,31 @@ use crate::expectations;
 /// A file can't be read, or an expectation can't be understood.
 pub fn check(args: &Check) -> Result<Code, Failure> {
     let outcome = expectations::read(&args.expect)?.judge(&args.trace)?;
-    if let Some(path) = &args.junit {
-        expectations::write_junit(&outcome, path)?;
+    let code = expectations::print(&outcome, args.format)?;
+    if args.results.are_wanted() {
+        let mut results = Results { groups: outcome.groups() };
+        add_run(&mut results, args)?;
+        args.results.write(results, args.format)?;
     }
-    Ok(expectations::print(&outcome, args.format)?)
+    Ok(code)
+}
+
+/// Adds what the trace tells of the run itself.
+fn add_run(results: &mut Results, args: &Check) -> Result<(), Failure> {
+    let (mut played, mut reports) = (Played::default(), Reports::default());
+    let mut last_ns = 0;
+    let mut viewer = Viewer::default();
+    let mut stream = Stream::open(&args.trace)?;
+    while let Some(event) = stream.next()? {
+        last_ns = last_ns.max(event.host_ns);
+        let view = viewer.view(stream.definitions(), &event);
+        played.take(&view);
+        if let Some(line) = view.console_line() {
+            reports.take(view.seq, view.host_ns, line);
+        }
+    }
+    let end = GuestEnd::of_trace(stream.info().end, Duration::from_nanos(last_ns));
+    results.add_played(&played, &[]);
+    results.add_guest(&end, &reports, stream.definitions());
+    Ok(())
 }

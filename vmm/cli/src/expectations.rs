@@ -1,12 +1,12 @@
 //! Expectation files of the command line: read, and what came of them printed.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use barscope_analysis::check::{Expectations, Outcome, Tally};
 
 use crate::ending::{Code, Failure};
-use crate::files::{self, TEXT_MAX, read_text};
+use crate::files::{TEXT_MAX, read_text};
 use crate::output::{self, Format};
 
 /// Reads files.
@@ -42,14 +42,4 @@ pub fn print(outcome: &Outcome, format: Format) -> io::Result<Code> {
         (0, _) => Code::Inconclusive,
         _ => Code::Failed,
     })
-}
-
-/// Writes a JUnit report.
-///
-/// # Errors
-/// The file can't be written.
-pub fn write_junit(outcome: &Outcome, path: &Path) -> Result<(), Failure> {
-    let failed = |source| Failure::Report { path: path.to_owned(), source };
-    let file = files::create(path).map_err(failed)?;
-    outcome.write_junit(io::BufWriter::new(file)).map_err(failed)
 }

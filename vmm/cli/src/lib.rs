@@ -21,6 +21,8 @@ mod onlooker;
 mod output;
 mod poke;
 mod progress;
+mod reported;
+mod results;
 mod run;
 mod show;
 mod signals;

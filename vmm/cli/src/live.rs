@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use barscope_analysis::check::Expectations;
 use barscope_analysis::filter::Filter;
+use barscope_analysis::results::{Group, GuestEnd, Results};
 use barscope_analysis::watch::{Selection, Watch};
 use barscope_trace::harmless::harmless;
 use barscope_trace::{Event, EventKind, Tail};
-use barscope_vmm::{Stop, host_file, session};
+use barscope_vmm::{Stop, host_file, linux, session};
 
 use crate::args::{Guest, Run};
 use crate::ending::{Code, Failure, explain};
@@ -18,11 +19,11 @@ use crate::files::CONSOLE_MAX;
 use crate::filters::compile;
 use crate::output::{self, Format, complain};
 use crate::progress::Progress;
+use crate::reported;
+use crate::results::ResultOptions;
 
 /// How many lines of a Linux guest's console are shown if it fails.
 const CONSOLE_TAIL: usize = 12;
-/// How the line begins that says why a kernel panics; a page of what led to it follows.
-const PANIC: &str = "Kernel panic - not syncing";
 
 /// A machine that ended, and how long its trace may still be printed.
 pub struct Ended {
@@ -37,7 +38,10 @@ pub struct Live {
     tail: Tail,
     watch: Watch,
     format: Format,
-    junit: Option<PathBuf>,
+    results: ResultOptions,
+    /// Programs that are to be run: their names and the paths that the user gave.
+    programs: Vec<(String, PathBuf)>,
+    allows_warnings: bool,
     progress: Option<Progress>,
     /// Linux tells its symbols once it has booted, and those of programs when they start.
     names_come_late: bool,
@@ -64,12 +68,14 @@ impl Live {
         let selection = selection.map(|like| Selection::new(like, args.format == Format::Text));
         let selective = selection.is_some();
         let printer = (!args.quiet).then(|| output::printer(args.format, tail.info().clock, selective));
-        let watch = Watch::new(selection, printer, expectations);
+        let watch = Watch::new(selection, printer, expectations).knowing(&tail.info().capabilities);
         let mut live = Self {
             tail,
             watch,
             format: args.format,
-            junit: args.junit.clone(),
+            results: args.results.clone(),
+            programs: programs(args),
+            allows_warnings: args.allow_warnings,
             progress: Progress::of(args),
             names_come_late: args.guest == Guest::Linux || args.kernel.is_some(),
             console: (args.guest == Guest::Linux).then(|| args.console.clone()),
@@ -133,7 +139,18 @@ impl Live {
         while in_time() && self.follow()? {}
         let left_out = self.watch.left_out() + self.tail.leave()?;
         let violation = self.violation();
-        let Self { tail, mut watch, format, junit, console, vcpus, is_quiet, .. } = self;
+        let Self {
+            tail,
+            mut watch,
+            format,
+            results: wanted,
+            programs,
+            allows_warnings,
+            console,
+            vcpus,
+            is_quiet,
+            ..
+        } = self;
         let info = tail.info();
         watch.finish(&info)?;
         if left_out > 0 && watch.is_read() {
@@ -145,9 +162,13 @@ impl Live {
         if let Some(percent) = stacks.percent_at_hand().filter(|_| !is_quiet) {
             complain(format_args!("call stacks: {} taken, {percent:.1} % of them at hand", stacks.taken));
         }
-        let (code, text) = explain(&stop, &places, tail.definitions());
-        if let Some(text) = text {
-            complain(format_args!("error: {text}"));
+        let definitions = tail.definitions();
+        reported::tell(watch.reports(), allows_warnings, definitions);
+        let is_reported = reported::fails(watch.reports(), allows_warnings);
+        let (code, text) = explain(&stop, &places, definitions);
+        if let Some(text) = &text {
+            // What the kernel says of it comes before what the machine sees of it.
+            complain(format_args!("{}{text}", if is_reported { "" } else { "error: " }));
         }
         let missing = usize::from(vcpus).saturating_sub(places.len());
         if missing > 0 {
@@ -161,19 +182,41 @@ impl Live {
         }
         let totals = watch.totals();
         let mut codes = vec![code];
-        if totals.scenarios != totals.passed && !matches!(stop, Stop::Enough { .. }) {
+        let all_passed = totals.scenarios == totals.passed;
+        if !all_passed && !matches!(stop, Stop::Enough { .. }) || is_reported {
             codes.push(Code::Failed);
         }
+        let mut results = Results::default();
         if !watch.expectations().is_empty() {
             judging();
-            codes.push(report(&mut watch, tail.info().path, violation, format, junit.as_deref())?);
+            let (judged, groups) = report(&mut watch, tail.info().path, violation, format)?;
+            codes.push(judged);
+            results.groups = groups;
+        }
+        if wanted.are_wanted() {
+            // A guest that says that something failed has said what.
+            let told = matches!(stop, Stop::Exit { .. }) && !all_passed;
+            let end = GuestEnd {
+                error: text.filter(|_| !told),
+                time: Duration::from_nanos(totals.host_ns),
+                allows_warnings,
+            };
+            results.add_played(watch.played(), &programs);
+            results.add_guest(&end, watch.reports(), tail.definitions());
+            wanted.write(results, format)?;
         }
         let code = worst(&codes);
         if let Some(console) = console {
-            say_of_linux(&console, code, &stop);
+            say_of_linux(&console, code, &stop, is_reported);
         }
         Ok(code)
     }
+}
+
+/// The programs that are to be run: what they are called, and the paths that the user gave.
+fn programs(args: &Run) -> Vec<(String, PathBuf)> {
+    let files = args.programs.iter().map(|program| program.file.clone());
+    linux::program_names(&args.programs).into_iter().zip(files).collect()
 }
 
 /// Prints what became of expectations.
@@ -182,12 +225,8 @@ fn report(
     trace: &Path,
     violation: Option<(u64, u64)>,
     format: Format,
-    junit: Option<&Path>,
-) -> Result<Code, Failure> {
+) -> Result<(Code, Vec<Group>), Failure> {
     let outcome = watch.expectations().judge(trace)?;
-    if let Some(path) = junit {
-        expectations::write_junit(&outcome, path)?;
-    }
     if format == Format::Text {
         writeln!(io::stdout())?;
     }
@@ -195,7 +234,7 @@ fn report(
     if let (Some((broken, last)), Format::Text) = (violation, format) {
         writeln!(io::stdout(), "broken by record {broken}; the guest was stopped at record {last}")?;
     }
-    Ok(code)
+    Ok((code, outcome.groups()))
 }
 
 /// The host's troubles and the user's come before the guest's, and what failed before what is open.
@@ -204,8 +243,8 @@ fn worst(codes: &[Code]) -> Code {
     order.into_iter().find(|code| codes.contains(code)).unwrap_or(Code::Passed)
 }
 
-/// What a Linux guest leaves besides a trace: on failure, the end of its console.
-fn say_of_linux(console: &Path, code: Code, stop: &Stop) {
+/// What a Linux guest leaves besides a trace: on failure, the end of its console, unless that was told as a report.
+fn say_of_linux(console: &Path, code: Code, stop: &Stop, is_reported: bool) {
     if let Stop::NotEmulated { .. } = stop {
         complain(format_args!(
             "this KVM emulates too little to run Linux; --nested runs it in an emulated processor"
@@ -214,18 +253,17 @@ fn say_of_linux(console: &Path, code: Code, stop: &Stop) {
     if matches!(code, Code::Passed | Code::Interrupted) {
         return;
     }
+    if is_reported {
+        return complain(format_args!("the guest's console is in {}", console.display()));
+    }
     let said = host_file::read(console, 2 * CONSOLE_MAX).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.is_empty() {
         return;
     }
-    let (before, end) = lines.split_at(lines.len().saturating_sub(CONSOLE_TAIL));
-    if let Some(panic) = before.iter().rfind(|line| line.contains(PANIC)) {
-        complain(format_args!("the guest's kernel panicked:\n  {}", harmless(panic.trim_end())));
-    }
     complain(format_args!("the guest's console, {}, ends:", console.display()));
-    for line in end {
+    for line in &lines[lines.len().saturating_sub(CONSOLE_TAIL)..] {
         complain(format_args!("  {}", harmless(line.trim_end())));
     }
 }

@@ -11,12 +11,12 @@ use barscope_vmm::{HostError, linux};
 use crate::args::{Guest, Nested, Run};
 use crate::ending::{Code, Failure};
 use crate::signals::Signals;
-use crate::{output, progress};
+use crate::{output, progress, results};
 
 /// Memory for a program of which nothing is known, in MiB.
 const PROGRAM_MIB: u64 = 1024;
 /// What the command's environment is copied from: those that begin so.
-const ENVIRONMENT: [&str; 4] = ["BARSCOPE_", "RUST_", "COLUMNS", "NO_COLOR"];
+const ENVIRONMENT: [&str; 5] = ["BARSCOPE_", "RUST_", "COLUMNS", "NO_COLOR", results::WORKSPACE];
 
 /// Runs `barscope run` there, with the same options; gives its exit code.
 ///

@@ -71,6 +71,7 @@ fn check(args: &Run) -> Result<(), Failure> {
             ("--program", !args.programs.is_empty()),
             ("--file", !args.files.is_empty()),
             ("--dir", !args.folders.is_empty()),
+            ("--fail-fast", args.fail_fast),
             ("--kernel-tree", args.kernel_tree.is_some()),
             ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
         ];
@@ -87,6 +88,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.trace_options = args.trace_options();
     config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
+    config.without.clone_from(&args.without);
     config.stacks = args.stacks;
     config.capture_stack.clone_from(&args.capture_stack);
     config.firmware = args.has_firmware();

@@ -27,7 +27,8 @@ pub fn show(args: &Show) -> Result<Code, Failure> {
         // Which ones match shows only at the end.
         (Some(last), Some(selection)) => {
             let events = last_like(&mut stream, &selection, last)?;
-            let mut watch = Watch::new(None, Some(printer), Expectations::default());
+            let watch = Watch::new(None, Some(printer), Expectations::default());
+            let mut watch = watch.knowing(&stream.info().capabilities);
             let wanted: Vec<_> = events.iter().map(|event| event.seq).collect();
             let Some(first) = wanted.first() else { return end(&stream, watch) };
             stream.seek(first.saturating_sub(BEFORE))?;
@@ -42,7 +43,8 @@ pub fn show(args: &Show) -> Result<Code, Failure> {
         }
         (last, selection) => {
             let selection = selection.map(|like| Selection::new(like, args.format == Format::Text));
-            let mut watch = Watch::new(selection, Some(printer), Expectations::default());
+            let watch = Watch::new(selection, Some(printer), Expectations::default());
+            let mut watch = watch.knowing(&stream.info().capabilities);
             let from = match last {
                 Some(last) => (stream.last_seq()? + 1).saturating_sub(last),
                 None => args.from.unwrap_or(0),

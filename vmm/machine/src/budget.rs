@@ -5,6 +5,8 @@
 //! | budget | of each | what later records lack |
 //! |---|---|---|
 //! | texts | 65,536 | texts of marks, warnings and summaries, names of scenarios |
+//! | console lines | 65,536 | their texts, but for what a kernel may be reporting |
+//! | console lines of reports | 8,192 | their texts |
 //! | mappings | 65,536 | mappings; paths are inferred |
 //! | page walks | 65,536 | walks: virtual address, path, memory type |
 //! | instructions | 65,536 | code |
@@ -25,6 +27,10 @@ use barscope_trace::{Capability, Knowledge, WriteError, Writer};
 pub enum Kind {
     /// Marks, names of scenarios, summaries, warnings.
     Text,
+    /// Lines of its console that differ.
+    Console,
+    /// The same, where a kernel may be reporting that something is wrong.
+    Report,
     /// Mappings that it announces.
     Mapping,
     /// Page walks of its accesses.
@@ -60,6 +66,8 @@ const fn budget(kind: Kind) -> Budget {
     const ANY: u64 = u64::MAX;
     match kind {
         Kind::Text => Budget { what: "texts", most: 1 << 16, bytes: ANY, leaves: &[] },
+        Kind::Console => Budget { what: "console lines", most: 1 << 16, bytes: ANY, leaves: &[] },
+        Kind::Report => Budget { what: "console lines of reports", most: 1 << 13, bytes: ANY, leaves: &[] },
         Kind::Mapping => Budget {
             what: "mappings",
             most: 1 << 16,

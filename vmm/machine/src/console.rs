@@ -1,5 +1,7 @@
-//! The first serial port: a 16550 whose output goes to a writer of the host. Its interrupt is an edge on
-//! an input of the IOAPIC; guests that don't enable it poll.
+//! The first serial port: a 16550 whose output goes to a writer of the host, and line by line into the trace. Its
+//! interrupt is an edge on an input of the IOAPIC; guests that don't enable it poll.
+
+mod lines;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use kvm_ioctls::VmFd;
 use vm_superio::serial::NoEvents;
 use vm_superio::{Serial, Trigger};
 
+use self::lines::Lines;
 use crate::layout;
 
 /// The input of the IOAPIC that the port's interrupt is wired to.
@@ -24,13 +27,36 @@ impl Trigger for Line {
     }
 }
 
+/// Where output goes.
+struct Output<W> {
+    out: W,
+    lines: Lines,
+    /// The line that the last byte completed.
+    complete: Option<String>,
+}
+
+impl<W: Write> Write for Output<W> {
+    /// Takes a byte: that is how the port writes.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(first) = bytes.first() else { return Ok(0) };
+        // A line counts also if the host can't print it.
+        self.complete = self.lines.push(*first);
+        self.out.write(&bytes[..1])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// The serial port.
-pub struct Console<W: Write>(Serial<Line, NoEvents, W>);
+pub struct Console<W: Write>(Serial<Line, NoEvents, Output<W>>);
 
 impl<W: Write> Console<W> {
     /// A port of `vm` that writes to `out`.
     pub fn new(vm: Arc<VmFd>, out: W) -> Self {
-        Self(Serial::new(Line(vm), out))
+        let output = Output { out, lines: Lines::default(), complete: None };
+        Self(Serial::new(Line(vm), output))
     }
 
     /// Reads the register at `port`.
@@ -38,11 +64,18 @@ impl<W: Write> Console<W> {
         self.0.read(offset(port))
     }
 
-    /// Writes the register at `port`. What the host can't print is dropped: the guest isn't to blame.
-    pub fn write(&mut self, port: u16, value: u8) {
+    /// Writes the register at `port`; the line of output that it completes. What the host can't print is dropped: the
+    /// guest isn't to blame.
+    pub fn write(&mut self, port: u16, value: u8) -> Option<String> {
         if let Err(error) = self.0.write(offset(port), value) {
             log::debug!("serial output lost: {error:?}");
         }
+        self.0.writer_mut().complete.take()
+    }
+
+    /// What was printed of a line that has no end.
+    pub fn rest(&mut self) -> Option<String> {
+        self.0.writer_mut().lines.rest()
     }
 }
 

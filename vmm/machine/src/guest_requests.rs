@@ -78,6 +78,7 @@ fn serve_now(
     let text = |text: &str| -> Result<Id, HostError> { Ok(shared.interned.lock().texts.id(text)?) };
     let kind = match now {
         Now::Mark(mark) => EventKind::Mark { text: text(&mark)? },
+        Now::Warning(what) => EventKind::Warning { text: text(&what)? },
         Now::ScenarioBegin(name) => EventKind::ScenarioBegin { name: text(&name)? },
         Now::ScenarioEnd { passed, summary } => EventKind::ScenarioEnd { passed, summary: text(&summary)? },
         Now::Map(number, mapping) => {

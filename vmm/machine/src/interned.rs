@@ -3,7 +3,9 @@
 
 mod address_spaces;
 mod code;
+mod console_lines;
 mod epoch;
+mod proc_maps;
 mod programs;
 mod stacks;
 mod texts;
@@ -17,11 +19,12 @@ use rustc_hash::FxHashSet;
 
 pub use self::address_spaces::AddressSpaces;
 pub use self::code::{GuestCode, Unless};
+pub use self::console_lines::{ConsoleLines, alarms};
 pub use self::epoch::Epoch;
 use self::programs::Programs;
 pub use self::stacks::{StackDepth, Stacks};
 pub use self::texts::Texts;
-use crate::budget::Account;
+use crate::budget::{Account, Kind};
 use crate::guest_abi::{FileKey, Maps, State};
 use crate::kernel_symbols::{KernelSymbols, Spaces};
 use crate::lock::lock;
@@ -34,6 +37,8 @@ const KERNEL_HALF: u64 = 1 << 63;
 pub struct Interned {
     /// Texts of marks, scenarios and warnings.
     pub texts: Texts,
+    /// Lines of its console.
+    pub console: ConsoleLines,
     /// Page walks, mappings and processes.
     pub address_spaces: AddressSpaces,
     /// Instructions, executables and modules.
@@ -75,7 +80,8 @@ impl Interned {
     pub fn new(writer: &Writer, depth: StackDepth) -> Self {
         let epoch = Epoch::default();
         Self {
-            texts: Texts::new(writer.clone()),
+            texts: Texts::new(writer.clone(), Kind::Text),
+            console: ConsoleLines::new(writer),
             address_spaces: AddressSpaces::new(writer.clone(), epoch.clone()),
             code: GuestCode::new(writer.clone(), epoch.clone()),
             stacks: Stacks::new(writer.clone(), epoch.clone(), depth),
@@ -106,8 +112,11 @@ impl Interned {
     /// The texts of warnings, each once.
     pub fn take_warnings(&mut self) -> Vec<Id> {
         let accounts = self.address_spaces.accounts().into_iter().chain(self.code.accounts());
-        let accounts = accounts.chain(self.stacks.accounts());
-        let reached = accounts.chain([self.texts.account()]).filter_map(Account::take_warning);
+        let reached = accounts
+            .chain(self.stacks.accounts())
+            .chain([self.texts.account()])
+            .chain(self.console.accounts())
+            .filter_map(Account::take_warning);
         std::mem::take(&mut self.waiting).into_iter().chain(reached).collect()
     }
 
@@ -145,9 +154,13 @@ impl Interned {
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
     pub fn maps(&mut self, space: &Space<'_, GuestMemory>, maps: &Maps) -> Result<(), WriteError> {
-        match self.stacks.address_space_of(space, maps.pid) {
-            Some(address_space) if address_space != 0 => {
-                self.programs.maps(&mut self.code, address_space, maps)?;
+        match self.stacks.task(space, maps.pid) {
+            Some(task) if task.address_space != 0 => {
+                self.programs.maps(&mut self.code, task.address_space, maps)?;
+                let who = format!("{} {}", task.name(), maps.pid);
+                for mapping in self.programs.device_mappings(task.address_space, &who, maps) {
+                    self.address_spaces.found(mapping)?;
+                }
             }
             None if !self.stacks.knows_tasks() => self.warn(
                 "the guest's kernel doesn't say which address space is whose: functions of programs have no names",

@@ -55,3 +55,4 @@ pub use running::{Running, Stopper, TraceFile};
 pub use shared::StackCount;
 pub use stop::{Place, Stop, signal_name};
 pub use threads::Relay;
+pub use vcpu::Feature;

@@ -24,7 +24,7 @@ use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
 use crate::shared::Shared;
 use crate::threads::{Relay, Requests, spawn};
-use crate::vcpu::{self, Vcpu};
+use crate::vcpu::{self, Feature, Processor, Vcpu};
 use crate::{capable, layout};
 
 /// What to build a machine from.
@@ -41,6 +41,8 @@ pub struct Config {
     pub memory_mib: u64,
     /// Number of vCPUs, within [`layout::CPUS`]. All but the first wait for INIT and SIPI.
     pub cpus: u8,
+    /// Features that processors are kept from.
+    pub without: Vec<Feature>,
     /// Functions beside the host bridge.
     pub devices: Devices,
     /// Whether BARs have addresses and are decoded when the kernel starts, as PC firmware leaves them.
@@ -76,6 +78,7 @@ impl Config {
             command_line: String::new(),
             memory_mib: 32,
             cpus: 1,
+            without: Vec::new(),
             devices,
             firmware: false,
             clock: Clock::Virtual,
@@ -207,7 +210,8 @@ pub fn start_observed<O: Observer>(
     for index in 0..cpus {
         let lane = writer.lane(Some(index));
         let shared = Arc::clone(&shared);
-        vcpus.push(Vcpu::new(&kvm, &vm, (index, cpus), &uncacheable, shared, lane, observer(index))?);
+        let processor = Processor { index, cpus, without: &config.without };
+        vcpus.push(Vcpu::new(&kvm, &vm, processor, &uncacheable, shared, lane, observer(index))?);
     }
     if let Some(first) = vcpus.first_mut() {
         first.start_at(protocol)?;

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use barscope_trace::{End, Lane, Writer};
+use barscope_trace::{End, EventKind, Lane, Writer};
 use vmm_sys_util::eventfd::EventFd;
 
 use self::devices::DeviceThread;
@@ -177,14 +177,25 @@ impl Running {
     pub fn finish(mut self, end: End) -> Result<(), HostError> {
         self.halt();
         // One that didn't leave may hold what is needed for that.
-        let collected =
-            if self.runs() { Ok(()) } else { self.shared.dispatcher.collect_dirty_pages(&mut self.lane) };
+        let collected = if self.runs() { Ok(()) } else { self.collect() };
         // A trace that can't be written any more is finished all the same.
         self.writer.finish(end)?;
         match collected.map_err(Stop::from) {
             Err(Stop::Host(error)) => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+impl Running {
+    /// Records what waits for something that doesn't come any more: written pages, a line without its end.
+    fn collect(&mut self) -> Result<(), HostError> {
+        self.shared.dispatcher.collect_dirty_pages(&mut self.lane)?;
+        let rest = self.shared.console().rest();
+        let Some(line) = rest.filter(|_| self.lane.stores()) else { return Ok(()) };
+        let text = self.shared.interned.lock().console.id(&line)?;
+        let now = self.shared.dispatcher.now();
+        Ok(self.shared.dispatcher.record(&mut self.lane, None, now, EventKind::Console { text })?)
     }
 }
 

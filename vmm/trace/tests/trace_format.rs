@@ -324,6 +324,7 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
                 ("size", 64),
             ],
         ),
+        (EventKind::Console { text: id }, vec![("text", 0x0102_0304)]),
         (EventKind::Warning { text: id }, vec![("text", 0x0102_0304)]),
     ]
 }

@@ -50,7 +50,7 @@ impl Capture {
         Some(Self { vcpu, registers: *registers, tasks: kernel.tasks.clone(), tables, programs, pages })
     }
 
-    /// The one that comes with this crate: Debian 12's kernel 6.1, inside a system call, at least 12 frames deep.
+    /// The one that comes with this crate: Debian 12's kernel 6.1, inside a system call, 33 frames deep.
     ///
     /// # Errors
     /// As [`Capture::unpack`].

@@ -7,8 +7,9 @@ use barscope_x86::{PhysicalMemory, Registers};
 use crate::space::Space;
 use crate::stack::{Depends, Followed};
 
-/// How many are kept. Two that share a place take turns there.
-const PLACES: usize = 256;
+/// How many are kept. Two that share a place take turns there. A kernel that shifts its stack at random at each system call,
+/// as Debian's do, makes 16 out of one.
+const PLACES: usize = 1024;
 
 /// The stacks.
 pub struct Recent(Vec<Option<Kept>>);
@@ -38,7 +39,7 @@ impl Key {
 
     fn place(self) -> usize {
         let mixed = (self.rip ^ self.rsp.rotate_left(20)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 56) as usize % PLACES
+        (mixed >> 48) as usize % PLACES
     }
 }
 

@@ -360,3 +360,14 @@ fn pending_bits_of_many_vectors_have_numbered_registers() {
 fn a_table_over_the_pending_bits_is_refused() {
     Fixture::new(Probe::new().with_msix(257));
 }
+
+#[test]
+fn registers_of_table_and_pending_bits_are_known_by_their_names() {
+    let spec = MsixSpec::new(70, BarIndex::BAR2, 0, 0x1000);
+    let names: Vec<_> = spec.register_maps().into_iter().flat_map(|map| map.registers.to_vec()).collect();
+    assert_eq!(names.len(), 4 * 70 + 2);
+    assert!(names.iter().all(|register| is_msix_register(&register.name)));
+    for other in ["MSIX", "MSIX_CONTROL", "MSIX_TABLE", "MSIX_DATA", "MSIXA_DATA", "MSIX1_STATUS", "STATUS"] {
+        assert!(!is_msix_register(other), "{other}");
+    }
+}

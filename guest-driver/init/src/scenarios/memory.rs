@@ -107,7 +107,7 @@ pub fn file_mapping() -> Outcome {
     Ok("loads and stores reached the page cache, and no device".to_owned())
 }
 
-/// The C library's `memcpy` from device memory, in a process that may not survive it.
+/// The C library's `memcpy` to device memory and from it, in a process that may not survive it.
 pub fn memcpy() -> Outcome {
     let status = Command::new(std::env::args().next().unwrap_or_default()).arg("copy").status()?;
     let said = match (status.success(), status.signal()) {
@@ -118,15 +118,20 @@ pub fn memcpy() -> Outcome {
     Ok(format!("memcpy of {COPY} bytes {said}"))
 }
 
-/// Copies from BAR 2.
+/// Copies to BAR 2, and from it.
 pub fn copy() -> Outcome {
     let lab = Lab::open()?;
     let memory = lab.map(lab::MEMORY_BAR, lab::MMAP_MEMORY, PAGE, false)?;
+    let sent: Vec<u8> = (0..=u8::MAX).cycle().take(COPY).collect();
     let mut copy = vec![0_u8; COPY];
-    bench::mark("memcpy");
-    // SAFETY: both are as long, and don't overlap. A device's memory may be read as plain bytes.
+    bench::mark("memcpy to the device");
+    // SAFETY: both are as long, and don't overlap. A device's memory may be written as plain bytes.
+    unsafe { std::ptr::copy_nonoverlapping(sent.as_ptr(), memory.address(), sent.len()) };
+    bench::mark("memcpy from the device");
+    // SAFETY: the same; it may be read so, too.
     unsafe { std::ptr::copy_nonoverlapping(memory.address().cast_const(), copy.as_mut_ptr(), copy.len()) };
-    // Somebody might look at it: the copy is to be made.
-    std::hint::black_box(&mut copy);
+    if copy != sent {
+        return Err("the device holds something else".into());
+    }
     Ok("copied".to_owned())
 }

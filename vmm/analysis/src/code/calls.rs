@@ -256,7 +256,9 @@ impl<'a> Call<'a> {
     pub fn push_line(&self, text: &mut String) {
         text.push_str(self.file.unwrap_or_default());
         if let Some(line) = self.line {
-            text.push(':');
+            if self.file.is_some() {
+                text.push(':');
+            }
             crate::digits::decimal(text, line.into());
         }
     }
@@ -311,7 +313,9 @@ impl Code {
 pub struct Made<'a> {
     /// The innermost function that is no accessor. Without a call stack the one that has the code.
     pub by: Call<'a>,
-    /// The accessor that it called.
+    /// The function that `by` is inlined into, if it is: the one that has the code.
+    pub inlined_into: Option<Call<'a>>,
+    /// The accessor that was called.
     pub accessor: Option<&'a str>,
     /// The innermost function of a module or a program, where `by` is the kernel's own and that one isn't.
     pub asked_by: Option<Call<'a>>,
@@ -321,47 +325,67 @@ pub struct Made<'a> {
 
 impl<'a> Made<'a> {
     pub(crate) fn new(code: &'a Code, callers: Option<&'a Callers>) -> Self {
-        let plain = || {
-            let symbol = code.symbol.as_ref();
-            calls(symbol, Call::at(code.rip, code.cr3)).last().unwrap_or_else(|| Call::at(code.rip, code.cr3))
-        };
-        let Some(callers) = callers else {
-            return Made { by: plain(), accessor: None, asked_by: None, certain: false };
-        };
+        let without_accessors = callers.and_then(|callers| Self::beyond_accessors(code, callers));
+        without_accessors.unwrap_or_else(|| {
+            let plain = Call::at(code.rip, code.cr3);
+            let certain = callers.is_some_and(Callers::is_complete);
+            let by = calls(code.symbol.as_ref(), plain).last().unwrap_or(plain);
+            Made { by, inlined_into: None, accessor: None, asked_by: None, certain }
+        })
+    }
+
+    fn beyond_accessors(code: &'a Code, callers: &'a Callers) -> Option<Self> {
         let mut accessor = None;
         let mut own = own_calls(code, Some(callers));
-        let Some(by) = own.find(|call| {
-            if call.accessor {
+        let by = own.find(|call| {
+            if call.accessor && !call.inlined {
                 accessor = call.function;
             }
             !call.accessor
-        }) else {
-            return Made { by: plain(), accessor: None, asked_by: None, certain: callers.own.complete };
-        };
+        })?;
+        let inlined_into = if by.inlined { own.find(|call| !call.inlined) } else { None };
         let is_kernels = |call: &Call<'_>| call.cr3 == 0 && call.module().is_none();
         let asks = |call: &Call<'_>| !is_kernels(call) && !call.accessor;
         let asked_by = if is_kernels(&by) { own.find(asks) } else { None };
-        Made { by, accessor, asked_by, certain: true }
+        Some(Made { by, inlined_into, accessor, asked_by, certain: true })
     }
 
-    /// For people: `lab_irq < ioread32`, or `lab_irq+0x12 [lab]` where it called nothing.
+    /// For people, from the function that has the code inwards: `lab_irq < ioread32`, `lab_irq < lab_read < ioread32`;
+    /// `lab_irq+0x12 [lab]` where there is nothing within.
     pub fn push_name(&self, text: &mut String) {
-        match (self.accessor, self.by.function) {
-            (Some(accessor), Some(function)) => {
-                text.push_str(function);
-                text.push_str(" < ");
-                text.push_str(accessor);
-            }
-            (Some(accessor), None) => {
-                self.by.push_name(text, false);
-                text.push_str(" < ");
-                text.push_str(accessor);
-            }
-            (None, _) => self.by.push_name(text, true),
+        self.push_functions(text, self.accessor.is_none());
+        if let Some(accessor) = self.accessor {
+            text.push_str(" < ");
+            text.push_str(accessor);
         }
     }
 
-    /// Where in the source: `lab.c:88`; for what the kernel does by itself the line that asked for it.
+    /// The function and what is inlined into it, without accessors: `lab_irq < lab_read`. `None` if it has no name.
+    pub fn function(&self) -> Option<String> {
+        self.by.function?;
+        let mut text = String::new();
+        self.push_functions(&mut text, false);
+        Some(text)
+    }
+
+    fn push_functions(&self, text: &mut String, alone: bool) {
+        let bare = |text: &mut String, call: &Call<'_>| match call.function {
+            Some(function) => text.push_str(function),
+            None => call.push_name(text, false),
+        };
+        match &self.inlined_into {
+            Some(outer) => {
+                bare(text, outer);
+                text.push_str(" < ");
+                bare(text, &self.by);
+            }
+            None if alone => self.by.push_name(text, true),
+            None => bare(text, &self.by),
+        }
+    }
+
+    /// Where in the source: `lab.c:88`; `lab.c:88 < lab.h:12` or `lab.c:88 < 12` of what is inlined into it; for what the
+    /// kernel does by itself the line that asked for it.
     pub fn push_line(&self, text: &mut String) {
         match self.asked_by {
             Some(call) if self.by.file.is_none() => {
@@ -373,7 +397,17 @@ impl<'a> Made<'a> {
                     call.push_name(text, false);
                 }
             }
-            _ => self.by.push_line(text),
+            _ => self.push_own_line(text),
+        }
+    }
+
+    fn push_own_line(&self, text: &mut String) {
+        let Some(outer) = self.inlined_into else { return self.by.push_line(text) };
+        outer.push_line(text);
+        if self.by.line.is_some() {
+            text.push_str(" < ");
+            let file = if self.by.file == outer.file { None } else { self.by.file };
+            Call { file, ..self.by }.push_line(text);
         }
     }
 

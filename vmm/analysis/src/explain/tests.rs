@@ -43,7 +43,7 @@ fn played() -> Sample {
 fn an_access_is_drawn_layer_by_layer_with_all_that_followed() {
     let expected = "\
 record 16: W4 BAR0.OPCODE 0x1 FACTORIAL
-scenario interrupt, vCPU 0, 5 us device clock, 160000 us host
+scenario interrupt, vCPU 0, 5 us device clock, 160 ms host
 
 code           lab::start lab.rs:17
 | instruction  mov [rdi],eax, at RIP
@@ -75,19 +75,19 @@ register       BAR0+0x024 OPCODE, RW, 4 bytes
 | kernel entry none: it is the kernel
 v
 device         time since record 16: of the device clock, of the host
-        17      +0 us    +10000 us  OPCODE 0 -> FACTORIAL
-        18      +0 us    +20000 us  STATUS 0 -> BUSY
-        19      +0 us    +30000 us  busy 20 us
-        21     +20 us    +50000 us  RESULT 0 -> 0x78
-        22     +20 us    +60000 us  STATUS BUSY -> DONE
-        23     +20 us    +70000 us  INT_STATUS 0 -> DONE
-        24     +20 us    +80000 us  MSI vector 0x31 -> vCPU 0
-        25     +20 us    +90000 us  interrupt handler 0x31 begins
-        26     +21 us   +100000 us  R4 BAR0.INT_STATUS 0x1 DONE,
+        17      +0 us       +10 ms  OPCODE 0 -> FACTORIAL
+        18      +0 us       +20 ms  STATUS 0 -> BUSY
+        19      +0 us       +30 ms  busy 20 us
+        21     +20 us       +50 ms  RESULT 0 -> 0x78
+        22     +20 us       +60 ms  STATUS BUSY -> DONE
+        23     +20 us       +70 ms  INT_STATUS 0 -> DONE
+        24     +20 us       +80 ms  MSI vector 0x31 -> vCPU 0
+        25     +20 us       +90 ms  interrupt handler 0x31 begins
+        26     +21 us      +100 ms  R4 BAR0.INT_STATUS 0x1 DONE,
                                     lab::isr lab.rs:21
-        27     +22 us   +110000 us  W4 BAR0.INT_STATUS 0x1 DONE,
+        27     +22 us      +110 ms  W4 BAR0.INT_STATUS 0x1 DONE,
                                     lab::isr lab.rs:22
-        28     +22 us   +120000 us    INT_STATUS DONE -> 0
+        28     +22 us      +120 ms    INT_STATUS DONE -> 0
 ";
     let rip = format!("{:x}", address("lab::start", 17));
     assert_eq!(explained(&played(), 16).replace(&rip, "RIP"), expected);
@@ -108,18 +108,18 @@ fn a_bar_that_no_access_put_there_was_put_there_by_firmware() {
 fn an_interrupt_is_explained_by_the_access_that_led_to_it() {
     let expected = "\
 record 24: MSI vector 0x31 -> vCPU 0
-scenario interrupt, 00:04.0 lab by itself, 25 us device clock, 240000 us host
+scenario interrupt, 00:04.0 lab by itself, 25 us device clock, 240 ms host
 
 what           message-signalled interrupt of 00:04.0 lab,
                vector 0 of the function: 0x31 written to fee00000, KVM took it
 caused by      record 16: W4 BAR0.OPCODE 0x1 FACTORIAL, lab::start lab.rs:17
 
 device         time since record 16: of the device clock, of the host
-        17      +0 us    +10000 us  OPCODE 0 -> FACTORIAL
+        17      +0 us       +10 ms  OPCODE 0 -> FACTORIAL
 ";
     let text = explained(&played(), 24);
     assert_eq!(text.get(..expected.len()), Some(expected));
-    assert!(text.contains("\n>       24     +20 us    +80000 us  MSI vector 0x31 -> vCPU 0\n"), "{text}");
+    assert!(text.contains("\n>       24     +20 us       +80 ms  MSI vector 0x31 -> vCPU 0\n"), "{text}");
 }
 
 #[test]

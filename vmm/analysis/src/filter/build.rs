@@ -72,6 +72,16 @@ pub fn mark(text: &str) -> Filter {
     kind("mark").text("text", text)
 }
 
+/// A console line that holds this text, in which `*` and `?` stand for others.
+pub fn console(text: &str) -> Filter {
+    kind("console").like("text", &format!("*{text}*"))
+}
+
+/// A console line with which a kernel begins to report an oops, BUG, WARN, panic, hung task, lockdep or KASAN.
+pub fn oops() -> Filter {
+    kind("oops")
+}
+
 /// A page fault that the guest reports: [`Counted::FaultResolved`] or [`Counted::FaultFatal`].
 pub fn page_fault(how: Counted) -> Filter {
     kind(if how == Counted::FaultFatal { "fault-fatal" } else { "fault-resolved" })
@@ -127,6 +137,16 @@ impl Filter {
 
     fn text(self, name: &str, value: &str) -> Self {
         self.compared(name, None, Operand::Text(value.to_owned()))
+    }
+
+    fn like(self, name: &str, pattern: &str) -> Self {
+        match Field::named(name) {
+            Some(field) => {
+                let operand = Operand::Text(pattern.to_owned());
+                self.is(Term::Field { field, mask: None, op: Op::Like, operand })
+            }
+            None => self,
+        }
     }
 
     fn flag(self, name: &str, value: bool) -> Self {

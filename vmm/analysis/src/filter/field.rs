@@ -640,10 +640,15 @@ const PROPERTIES: &[Property] = &[
         flag(view.mapping()?.on_fault)
     })),
     Viewed(
-        field("text", Text, "of a mark, a warning, or a scenario's summary", |view| match view.kind {
-            EventKind::ScenarioBegin { .. } => None,
-            _ => text(view.text()?),
-        })
+        field(
+            "text",
+            Text,
+            "of a mark, a console line, a warning, or a scenario's summary",
+            |view| match view.kind {
+                EventKind::ScenarioBegin { .. } => None,
+                _ => text(view.text()?),
+            },
+        )
         .of(From::Text),
     ),
     Stated("passed"),

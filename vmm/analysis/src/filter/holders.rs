@@ -63,7 +63,7 @@ const HOLDERS: &[(&str, &[&[&str]])] = &[
     ("mapped-by", &[MAPPED]),
     ("call", &[MAPPED]),
     ("on-fault", &[MAPPED]),
-    ("text", &[&["mark", "warning", "scenario-end"]]),
+    ("text", &[&["mark", "console", "warning", "scenario-end"]]),
 ];
 
 /// The kinds of records that can fulfil a condition.

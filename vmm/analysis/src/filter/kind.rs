@@ -1,4 +1,4 @@
-//! What kinds of events there are, by name: those of the table, two of them taken apart.
+//! What kinds of events there are, by name: those of the table, three of them taken apart.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -7,17 +7,18 @@ use barscope_trace::event::{self, Counted, EventKind};
 
 use crate::view::View;
 
-/// A set of kinds of events: a bit for each, at its code, but for accesses and counts.
+/// A set of kinds of events: a bit for each, at its code, but for accesses, counts, and what a kernel reports.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Kinds(u64);
 
+const OOPS: Kinds = Kinds(1 << 58);
 const READ: Kinds = Kinds(1 << 59);
 const WRITE: Kinds = Kinds(1 << 60);
 const KERNEL_ENTRIES: Kinds = Kinds(1 << 61);
 const FAULT_RESOLVED: Kinds = Kinds(1 << 62);
 const FAULT_FATAL: Kinds = Kinds(1 << 63);
 /// Codes from here on have no bit.
-const CODES: u8 = 59;
+const CODES: u8 = 58;
 
 /// The kind of this name in the table.
 const fn kind(name: &str) -> Kinds {
@@ -59,6 +60,14 @@ pub static KINDS: LazyLock<Vec<(&'static str, Kinds, &'static str)>> = LazyLock:
             ("fault-resolved", FAULT_RESOLVED, "A page fault that was resolved by mapping a page."),
             ("fault-fatal", FAULT_FATAL, "A page fault that stopped a program."),
         ],
+        "console" => vec![
+            ("console", Kinds::CONSOLE, kind.doc),
+            (
+                "oops",
+                OOPS,
+                "A console line that begins a kernel's report: oops, BUG, WARN, panic, hung task, lockdep, KASAN.",
+            ),
+        ],
         "isr-enter" => vec![("isr", of_code(kind.code), kind.doc)],
         name => vec![(name, of_code(kind.code), kind.doc)],
     });
@@ -84,7 +93,7 @@ impl Kinds {
 
     /// Every kind that an event can be of.
     pub(crate) const EVERY: Kinds = {
-        let mut every = Kinds::ACCESS.or(KERNEL_ENTRIES).or(Kinds::PAGE_FAULT);
+        let mut every = Kinds::ACCESS.or(KERNEL_ENTRIES).or(Kinds::PAGE_FAULT).or(OOPS);
         let mut at = 0;
         while at < event::KINDS.len() {
             let kind = &event::KINDS[at];
@@ -105,6 +114,8 @@ impl Kinds {
     pub(crate) const PAGE_FAULT: Kinds = FAULT_RESOLVED.or(FAULT_FATAL);
     /// Mappings made and undone.
     pub(crate) const MAPPING: Kinds = kind("map").or(kind("unmap"));
+    /// Lines of the console.
+    pub(crate) const CONSOLE: Kinds = kind("console").or(OOPS);
     /// Named points.
     pub(crate) const MARK: Kinds = kind("mark");
 
@@ -146,14 +157,17 @@ impl Kinds {
             EventKind::Count { what: Counted::KernelEntries, .. } => KERNEL_ENTRIES,
             EventKind::Count { what: Counted::FaultResolved, .. } => FAULT_RESOLVED,
             EventKind::Count { what: Counted::FaultFatal, .. } => FAULT_FATAL,
+            EventKind::Console { .. } if view.trouble().is_some() => OOPS,
             other => of_code(other.code()),
         }
     }
 
-    /// The kinds that an event may be of: an instruction that wasn't emulated would have been an access.
+    /// The kinds that an event may be of: an instruction that wasn't emulated would have been an access, and a line
+    /// without its text may have said anything.
     pub(crate) fn possible(view: &View) -> Kinds {
         match view.kind {
             EventKind::NotEmulated { .. } => Kinds::of(view).or(Kinds::ACCESS),
+            EventKind::Console { .. } if view.uncertain.text => Kinds::CONSOLE,
             _ => Kinds::of(view),
         }
     }
@@ -164,6 +178,7 @@ impl Kinds {
         let kinds = like.map(|kind| match kind.name {
             "access" => Kinds::ACCESS,
             "count" => KERNEL_ENTRIES.or(Kinds::PAGE_FAULT),
+            "console" => Kinds::CONSOLE,
             _ => of_code(kind.code),
         });
         kinds.fold(Kinds::NONE, Kinds::or)

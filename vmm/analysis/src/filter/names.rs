@@ -108,17 +108,26 @@ impl<'a> Names<'a> {
     }
 
     fn blobs(&self) -> impl Iterator<Item = &[u8]> {
-        self.definitions.images().map(|(id, _)| self.definitions.blob(id))
+        // A file that several processes have is read once.
+        let files: BTreeSet<_> =
+            self.definitions.images().map(|(id, image)| image.file.unwrap_or(id)).collect();
+        files.into_iter().map(|id| self.definitions.blob(id))
     }
 
     fn symbols(&self) -> &BTreeSet<String> {
         self.symbols.get_or_init(|| {
-            let mut names = BTreeSet::new();
+            // Code of a stripped file goes by the file's name.
+            let files = self.definitions.images().filter(|(_, image)| image.file.is_some());
+            let mut names: BTreeSet<_> = files.map(|(_, image)| name::file(&image.name)).collect();
             for blob in self.blobs() {
                 match object::File::parse(blob) {
                     Ok(file) => {
-                        let functions = file
-                            .symbols()
+                        let symbols = if file.symbol_table().is_some() {
+                            file.symbols()
+                        } else {
+                            file.dynamic_symbols()
+                        };
+                        let functions = symbols
                             .filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text);
                         names.extend(functions.filter_map(|symbol| Some(name::short(symbol.name().ok()?))));
                     }
@@ -259,6 +268,23 @@ mod tests {
         ] {
             assert_eq!(unknown(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn functions_of_mapped_files_are_known() {
+        let mut definitions = Definitions::default();
+        let file = barscope_trace::definition::File { path: "/bin/p".into() };
+        definitions.push(Definition::File(file), crate::sample::program().to_vec());
+        for space in [0x5000, 0x6000] {
+            let image = Image { file: Some(1), bias: 0x1000, ..Image::new("/bin/p", Some(space)) };
+            definitions.push(Definition::Image(image), Vec::new());
+        }
+        let names = Names::new(&definitions);
+        let unknown = |name: &str| {
+            names.unknown(&Mentions { functions: vec![Wanted::Name(name.into())], ..Mentions::default() })
+        };
+        assert_eq!((unknown("user::touch"), unknown("p")), (None, None));
+        assert!(unknown("user::tuch").unwrap().ends_with("did you mean user::touch?"));
     }
 
     #[test]

@@ -265,7 +265,7 @@ impl<'a> Parser<'a> {
         Err(Diagnostic::new(span, format!("{word:?} is no kind, field or place{hint}")))
     }
 
-    /// What may follow the name of a kind: `msi 2`, `mark "begin"`.
+    /// What may follow the name of a kind: `msi 2`, `mark "begin"`, `console "timed out"`.
     fn argument(&mut self, kind: &str, span: Span, parts: &mut Vec<Expr>) -> Result<(), Diagnostic> {
         // `msi 1..2 times` is about all of them.
         if matches!(self.lexemes.get(1), Some(Lexeme { token: Token::Sign(".."), .. }))
@@ -273,11 +273,17 @@ impl<'a> Parser<'a> {
         {
             return Ok(());
         }
+        let mut op = Op::Equal;
         let (field, operand) = match (kind, self.peek()) {
             ("msi" | "interrupt-lost" | "interrupt-masked", Some(Token::Number(index))) => {
                 ("index", Operand::Number(*index))
             }
             ("mark", Some(Token::Text(text))) => ("text", Operand::Text(text.clone())),
+            ("console" | "oops", Some(Token::Text(text))) => {
+                // A part of the line is enough.
+                op = Op::Like;
+                ("text", Operand::Text(format!("*{text}*")))
+            }
             ("scenario-begin" | "scenario-end", Some(Token::Text(text))) => {
                 ("scenario", Operand::Text(text.clone()))
             }
@@ -285,7 +291,7 @@ impl<'a> Parser<'a> {
             _ => return Ok(()),
         };
         let field = field_named(field, span)?;
-        let term = Term::Field { field, mask: None, op: Op::Equal, operand };
+        let term = Term::Field { field, mask: None, op, operand };
         parts.push(Expr::Is(term, span.to(self.span())));
         self.advance();
         Ok(())

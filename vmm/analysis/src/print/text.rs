@@ -16,7 +16,7 @@ use barscope_trace::{Clock, Definitions, TraceInfo, units};
 use self::access::Lines;
 use self::effects::Effects;
 use self::fold::{Fold, Folded};
-use self::setup::Setup;
+use self::setup::{Setup, is_setup};
 use super::{Printer, Totals};
 use crate::digits::decimal;
 use crate::maps::Maps;
@@ -60,7 +60,7 @@ pub struct TextPrinter<W> {
 /// What is remembered of an access, for what comes of it.
 struct LastAccess {
     seq: u64,
-    /// It went to configuration space.
+    /// It is one of those that are summed up.
     configured: bool,
     /// Where it wrote to, and what; `None` for a read.
     written: Option<(Option<Place>, u64)>,
@@ -70,7 +70,7 @@ impl LastAccess {
     fn new(access: AccessView<'_>) -> Self {
         Self {
             seq: access.view.seq,
-            configured: access.is_configuration(),
+            configured: is_setup(access),
             written: access.write.then(|| (access.place().cloned(), access.value)),
         }
     }
@@ -208,6 +208,7 @@ impl<W: Write> TextPrinter<W> {
         for line in wrap(&prefix(view), 9, &[text], self.width) {
             let line = match view.kind {
                 EventKind::Warning { .. } => self.paint.paint(WARNING, line),
+                EventKind::Console { .. } if view.trouble().is_some() => self.paint.paint(FAIL, line),
                 _ => line,
             };
             self.line(line)?;
@@ -236,8 +237,8 @@ impl<W: Write> TextPrinter<W> {
         let Some(access) = view.access() else { return Ok(()) };
         self.last_access = Some(LastAccess::new(access));
         self.selected += 1;
-        if !self.selective && access.is_configuration() {
-            self.setup.count(view);
+        if !self.selective && is_setup(access) {
+            self.setup.count(access);
             return Ok(());
         }
         self.start(definitions)?;
@@ -285,7 +286,8 @@ impl<W: Write> TextPrinter<W> {
         self.selected += 1;
         self.settle(definitions)?;
         self.fold.forget();
-        if let Some(scenario) = self.scenarios.last_mut() {
+        // A program may begin one within its own.
+        if let Some(scenario) = self.scenarios.iter_mut().rfind(|scenario| scenario.passed.is_none()) {
             scenario.passed = Some(passed);
             scenario.summary = Arc::clone(&summary);
         }
@@ -327,6 +329,9 @@ impl<W: Write> Printer for TextPrinter<W> {
             EventKind::Mark { .. } | EventKind::Count { .. } | EventKind::Warning { .. } => {
                 self.print_single(definitions, view, words::summary(view))
             }
+            // Of what a guest says, only that something is wrong, unless it is asked for.
+            EventKind::Console { .. } if !self.selective && view.trouble().is_none() => Ok(()),
+            EventKind::Console { .. } => self.print_single(definitions, view, words::summary(view)),
             EventKind::NotEmulated { operand, .. } => self.not_emulated(definitions, view, operand),
             _ if view.is_effect() => self.effect(definitions, view),
             // What follows from others is told where it shows: in the accesses of handlers and in times.

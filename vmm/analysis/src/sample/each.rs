@@ -68,6 +68,7 @@ impl Sample {
                 gpa: None,
                 operand: MemoryOperand::default(),
             },
+            EventKind::Console { text },
             EventKind::Warning { text },
         ] {
             self.event(kind);

@@ -180,7 +180,8 @@ impl Collector {
                     &mut state.run
                 }
             };
-            self.polling.add(run, event, access, site);
+            let may_poll = !self.sites.configures(site);
+            self.polling.add(run, event, (access, site), may_poll);
         }
         self.windows.access();
     }

@@ -13,7 +13,7 @@ const KEPT: usize = 32;
 
 /// Loops that wait for a register: the same instruction of a vCPU, or the same line of source code, reads the
 /// same place again and again, with no other access of that vCPU between; handlers of interrupts and what they
-/// access aside.
+/// access aside, and what a kernel's accessors of configuration space read for others.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Polling {
     /// How many there were, of three reads or more.
@@ -154,15 +154,21 @@ pub(super) struct Finder {
 }
 
 impl Finder {
-    /// Takes note of an access; `run` is what the vCPU was at where it stands now.
-    pub(super) fn add(&mut self, run: &mut Option<Run>, event: &Event, access: &AccessEvent, site: u32) {
+    /// Takes note of an access by a site, which may be part of a loop; `run` is what the vCPU was at where it stands now.
+    pub(super) fn add(
+        &mut self,
+        run: &mut Option<Run>,
+        event: &Event,
+        (access, site): (&AccessEvent, u32),
+        may_poll: bool,
+    ) {
         if let Some(known) = run {
             if known.goes_on(event, access, site) {
                 return;
             }
             self.ended(known, LoopEnd::Access { seq: event.seq });
         }
-        let polls = !access.write && !access.read_modify_write && access.instruction != 0;
+        let polls = may_poll && !access.write && !access.read_modify_write && access.instruction != 0;
         *run = polls.then(|| Run::new(event, access, site));
     }
 

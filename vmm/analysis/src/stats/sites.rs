@@ -21,6 +21,9 @@ pub(super) struct Sites {
     known: BTreeMap<String, u32>,
 }
 
+/// How Linux's functions for that begin: `pci_mmcfg_read`, `raw_pci_read`, `pci_conf1_read`, `pci_bus_read_config_dword`.
+const CONFIGURE: [&str; 4] = ["pci_mmcfg_", "pci_conf", "raw_pci_", "pci_bus_read_config_"];
+
 struct Site {
     function: Option<String>,
     /// Function and line.
@@ -48,10 +51,10 @@ impl Sites {
         let stack = if definitions.stack(stack).is_some() { stack } else { 0 };
         let (code, callers) = (codes.code(definitions, id), codes.callers(definitions, stack));
         let made = code.as_deref().map(|code| Made::new(code, callers.as_deref()));
-        let function = made.and_then(|made| made.by.function).map(str::to_owned);
+        let function = made.and_then(|made| made.function());
         let label = function.as_ref().and(made).map(|made| made.describe());
         let key = match (made, &label) {
-            (Some(made), Some(label)) if made.by.line.is_some() => label.clone(),
+            (Some(made), Some(label)) if made.inlined_into.unwrap_or(made.by).line.is_some() => label.clone(),
             _ => format!("{id} {}", label.as_deref().unwrap_or_default()),
         };
         let next = self.list.len() as u32;
@@ -76,6 +79,13 @@ impl Sites {
         &mut self.list[site as usize].accesses
     }
 
+    /// Whether it is of a function by which kernels access configuration space for others: who reads a register there
+    /// again and again doesn't wait for it.
+    pub(super) fn configures(&self, site: u32) -> bool {
+        let function = self.list.get(site as usize).and_then(|site| site.function.as_deref());
+        function.is_some_and(|name| CONFIGURE.iter().any(|start| name.starts_with(start)))
+    }
+
     /// Function and line, if they are known.
     pub(super) fn label(&self, site: u32) -> Option<String> {
         self.list.get(site as usize)?.label.clone()
@@ -89,5 +99,24 @@ impl Sites {
             table.row(FunctionName { function: name }).merge(&site.accesses);
         }
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accessors_of_configuration_space_are_known_by_their_names() {
+        let names = ["pci_mmcfg_read", "raw_pci_write", "pci_conf1_read", "pci_bus_read_config_dword"];
+        let others = ["myedu_wait", "pci_wait_for_pending", "ioread32"];
+        let site = |name: &&str| Site {
+            function: Some((*name).to_owned()),
+            label: None,
+            accesses: Accesses::default(),
+        };
+        let sites = Sites { list: names.iter().chain(&others).map(site).collect(), ..Sites::default() };
+        let known: Vec<_> = (0..8).map(|site| sites.configures(site)).collect();
+        assert_eq!(known, [true, true, true, true, false, false, false, false]);
     }
 }

@@ -7,7 +7,7 @@ use barscope_trace::harmless::harmless;
 use gimli::{Dwarf, EndianArcSlice, RunTimeEndian, SectionId};
 use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 
-use super::{Inlined, Symbol, name};
+use super::{Inlined, SourceLine, Symbol, name};
 
 type Reader = EndianArcSlice<RunTimeEndian>;
 
@@ -125,6 +125,31 @@ impl SymbolImage {
             offset,
             inlined: inlined.collect(),
         })
+    }
+
+    /// Whether it is this module's file, or the kernel's own.
+    pub(super) fn is_of(&self, module: Option<&str>) -> bool {
+        match (&self.origin, module) {
+            (Origin::Module(name), Some(module)) => name == module,
+            (Origin::Linked | Origin::Kernel, None) => true,
+            _ => false,
+        }
+    }
+
+    /// The line of the code `offset` bytes into a function of this name, and of this size if there are several.
+    pub(super) fn source_line(&self, (name, size): (&str, u64), offset: u64) -> Option<SourceLine> {
+        let named = || self.functions.iter().filter(|(.., known)| known == name);
+        let function = named().find(|(_, known, _)| *known == size).or_else(|| named().next());
+        let address = function?.0.checked_add(offset)?;
+        let mut frames = self.lines.as_ref()?.find_frames(address).skip_all_loads().ok()?;
+        let mut places = Vec::new();
+        while let Ok(Some(frame)) = frames.next() {
+            let place = frame.location.and_then(|place| Some((place.file?, place.line?)));
+            places.extend(place.map(|(file, line)| (harmless(file).into_owned(), line)));
+        }
+        let own = places.last()?.0.clone();
+        let (path, line) = places.into_iter().find(|(path, _)| *path == own)?;
+        Some(SourceLine { path, line })
     }
 
     /// Start and name of the symbol that `address` lies in.

@@ -12,6 +12,7 @@ use super::absence::{self, Absence, Absences};
 use super::{Place, Uncertain, View, walks};
 use crate::code::{Callers, Codes, Context, Shared};
 use crate::interrupts::{Handler, Innermost, Tracker};
+use crate::reports::Trouble;
 
 /// CONFIG_DATA, PCI Local Bus 3.0, section 3.2.2.3.2.
 const CONFIG_DATA: std::ops::RangeInclusive<u16> = 0xcfc..=0xcff;
@@ -41,6 +42,8 @@ pub struct Viewer {
     interrupts: Tracker,
     /// Handlers of interrupts show in call stacks only: an access of the kernel that has none may be one's.
     by_stacks_alone: bool,
+    /// Handlers are announced.
+    handlers_announced: bool,
 }
 
 impl Viewer {
@@ -49,7 +52,7 @@ impl Viewer {
     pub fn knowing(capabilities: &Capabilities) -> Self {
         let told = |capability| capabilities.tells(capability);
         let by_stacks_alone = told(Capability::Stacks) && !told(Capability::Handlers);
-        Self { by_stacks_alone, ..Self::default() }
+        Self { by_stacks_alone, handlers_announced: told(Capability::Handlers), ..Self::default() }
     }
 
     /// Resolves the event that comes after those given before.
@@ -92,6 +95,7 @@ impl Viewer {
             mapping: None,
             process: None,
             text: None,
+            trouble: None,
             absent: None,
             selects: None,
         };
@@ -126,13 +130,21 @@ impl Viewer {
         };
         let access = match &event.kind {
             EventKind::Access(access) => access,
-            EventKind::IsrEnter { .. } => return (None, announced(uncertain)),
+            EventKind::IsrEnter { .. } => {
+                self.handlers_announced = true;
+                return (None, announced(uncertain));
+            }
             _ => return (None, None),
         };
         let in_program = access.cpl == 3 && event.vcpu.is_some() && !access.coalesced;
         if handler.is_some() || in_program || (callers.is_none() && !self.by_stacks_alone) {
-            let context = if handler.is_some() { Context::HardHandler } else { Context::Task };
-            return (Some(context), announced(uncertain));
+            let context = match handler {
+                Some(_) => Some(Context::HardHandler),
+                // Nobody says that it is in none.
+                None if !in_program && !self.handlers_announced => None,
+                None => Some(Context::Task),
+            };
+            return (context, announced(uncertain));
         }
         let context = callers.and_then(Callers::context);
         let answer = self.interrupts.answer();
@@ -161,6 +173,9 @@ impl Viewer {
         }
         view.mapping = references.mapping.and_then(|id| self.mapping(definitions, id));
         view.text = references.text.map(|id| self.text(definitions, id));
+        if let EventKind::Console { .. } = view.kind {
+            view.trouble = view.text().and_then(Trouble::of);
+        }
         if let EventKind::Route { change, cause, .. } = view.kind
             && let (Some(function), Some(route)) = (&view.function, &view.route)
         {

@@ -8,13 +8,14 @@ use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
 use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, BootModuleChoice, Defaults};
-use barscope_vmm::{ExitStatus, StackDepth};
+use barscope_vmm::{ExitStatus, Feature, StackDepth};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::choice::{DeviceChoice, no_device};
 use crate::ending::Failure;
 use crate::output::Format;
+use crate::results::ResultOptions;
 
 /// Options of `run`.
 #[derive(clap::Args)]
@@ -61,9 +62,8 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     pub expect: Vec<PathBuf>,
 
-    /// Write a JUnit report of the expectations there
-    #[arg(long, value_name = "FILE", requires = "expect")]
-    pub junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub results: ResultOptions,
 
     /// Print nothing but errors
     #[arg(long, short)]
@@ -80,6 +80,11 @@ pub struct Run {
     /// Number of vCPUs; more than one makes traces differ from run to run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(barscope_vmm::layout::CPUS))]
     pub cpus: u8,
+
+    /// Keep a feature of the processor from the guest; may be repeated
+    #[arg(long = "cpu-without", value_name = "FEATURE",
+          value_parser = PossibleValuesParser::new(Feature::ALL.map(Feature::name)).try_map(|name| name.parse::<Feature>()))]
+    pub without: Vec<Feature>,
 
     /// Boot this kernel instead of the test kernel: a bzImage like vmlinuz, a multiboot kernel, or a 64-bit ELF file
     /// with a PVH note; with --guest linux also a version, as `barscope kernel` names them
@@ -120,6 +125,14 @@ pub struct Run {
     /// Take what this folder holds into the guest, to DST, with --guest linux; may be repeated
     #[arg(long = "dir", value_name = "SRC:DST")]
     pub folders: Vec<FolderChoice>,
+
+    /// Run no program after one that failed, with --guest linux
+    #[arg(long)]
+    pub fail_fast: bool,
+
+    /// A WARN of the guest's kernel is told, but doesn't fail the run
+    #[arg(long)]
+    pub allow_warnings: bool,
 
     /// Leave programs alone, with --guest linux: functions and lines of their code stay unknown
     #[arg(long, requires = "programs")]
@@ -188,6 +201,7 @@ impl Run {
             kernel: kernel_choice(self.kernel.as_ref(), self.kernel_tree.as_ref()),
             modules: self.modules.clone(),
             programs: self.programs.clone(),
+            fail_fast: self.fail_fast,
             scenarios: self.scenarios.clone(),
             files: self.files.clone(),
             folders: self.folders.clone(),
@@ -240,7 +254,7 @@ impl Run {
         let console = (self.guest == Guest::Linux).then_some(&self.console);
         [&self.trace]
             .into_iter()
-            .chain(&self.junit)
+            .chain(&self.results.junit)
             .chain(&self.capture_stack)
             .chain(console)
             .map(PathBuf::as_path)

@@ -60,6 +60,8 @@ pub enum Request {
 pub enum Now {
     /// A mark with this text.
     Mark(String),
+    /// Something that people should know of.
+    Warning(String),
     /// A scenario begins.
     ScenarioBegin(String),
     /// The scenario ends.
@@ -250,6 +252,7 @@ impl<'a> Words<'a> {
     fn now(&self) -> Result<Now, BadRequest> {
         Ok(match self.request {
             request::MARK => Now::Mark(self.text(0)?),
+            request::WARNING => Now::Warning(self.text(0)?),
             request::SCENARIO_BEGIN => Now::ScenarioBegin(self.text(0)?),
             request::SCENARIO_END => Now::ScenarioEnd { passed: self.at(0) == 1, summary: self.text(1)? },
             request::MAP => Now::Map(self.at(0), self.mapping()?),
@@ -351,7 +354,7 @@ impl<'a> Words<'a> {
 /// Size in bytes of the structure that a request points at.
 fn size_of_request(number: u32) -> Option<usize> {
     Some(match number {
-        request::MARK | request::SCENARIO_BEGIN => size_of::<barscope_guest_abi::Mark>(),
+        request::MARK | request::SCENARIO_BEGIN | request::WARNING => size_of::<barscope_guest_abi::Mark>(),
         request::MAP => size_of::<barscope_guest_abi::Map>(),
         request::UNMAP => size_of::<barscope_guest_abi::Unmap>(),
         request::IMAGE => size_of::<barscope_guest_abi::Image>(),

@@ -117,6 +117,14 @@ impl AddressSpaces {
         Ok(id.unwrap_or(0))
     }
 
+    /// A process has a mapping that nobody announced: readers find it for accesses before and after.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub(super) fn found(&mut self, mapping: definition::Mapping) -> Result<(), WriteError> {
+        self.mapping_account.define(&self.writer, &Definition::Mapping(mapping), &[]).map(drop)
+    }
+
     /// The guest undid the mapping that it calls `number`; its id, if there is one, 0 if there was no room for it.
     pub fn unmap(&mut self, number: u64) -> Option<Id> {
         self.forget_recent();

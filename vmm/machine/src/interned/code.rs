@@ -288,6 +288,19 @@ impl GuestCode {
         Ok(known.map_or(Unless::Anything, |unchanged| Unless::Module(Box::new(unchanged))))
     }
 
+    /// Looks for modules that came or went, without code of theirs that accesses a device: a kernel may be about to name
+    /// some.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn look_for_modules(
+        &mut self,
+        memory: &GuestMemory,
+        registers: &Registers,
+    ) -> Result<(), WriteError> {
+        self.follow_modules(&|address, data| read_virtual(memory, registers, address, data) == data.len())
+    }
+
     fn follow_modules(&mut self, read: Read<'_>) -> Result<(), WriteError> {
         let Some(changes) = self.modules.follow(read) else { return Ok(()) };
         self.epoch.advance();

@@ -8,11 +8,14 @@ use object::{Object, ObjectSegment};
 use rustc_hash::FxHashMap;
 
 use super::code::{GuestCode, MappedImage};
+use super::proc_maps::Line;
 use crate::guest_abi::{FileKey, Maps};
 use crate::images::{Code, Mapped};
 
 /// The most mappings of a process that are looked at.
 const MOST: usize = 1 << 12;
+/// The most processes, and the most mappings of devices, that are remembered.
+const REMEMBERED: usize = 1 << 16;
 
 /// Files that processes map, and whose address space is which.
 #[derive(Default)]
@@ -20,6 +23,8 @@ pub struct Programs {
     files: FxHashMap<FileKey, MappedFile>,
     /// The address space of each process that is told of.
     spaces: FxHashMap<u32, u64>,
+    /// The devices that each of them maps or did.
+    devices: FxHashMap<u32, Vec<definition::Mapping>>,
 }
 
 /// A file that processes map.
@@ -62,6 +67,9 @@ impl Programs {
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
     pub fn maps(&mut self, code: &mut GuestCode, address_space: u64, maps: &Maps) -> Result<(), WriteError> {
+        if self.spaces.len() >= REMEMBERED {
+            self.spaces.clear();
+        }
         let before = self.spaces.insert(maps.pid, address_space);
         if let Some(before) = before.filter(|before| *before != address_space) {
             code.clear(before);
@@ -78,15 +86,34 @@ impl Programs {
         code.map(address_space, &images)
     }
 
+    /// The devices that a process maps, and hasn't been told to map.
+    pub fn device_mappings(
+        &mut self,
+        address_space: u64,
+        who: &str,
+        maps: &Maps,
+    ) -> Vec<definition::Mapping> {
+        let lines = maps.lines.lines().take(MOST).filter_map(Line::parse);
+        let found = lines.filter_map(|line| line.device_mapping(address_space, who));
+        let known = self.devices.get(&maps.pid).map_or(&[][..], Vec::as_slice);
+        let new: Vec<_> = found.filter(|mapping| !known.contains(mapping)).collect();
+        if self.devices.values().map(Vec::len).sum::<usize>() + new.len() > REMEMBERED {
+            return Vec::new();
+        }
+        self.devices.entry(maps.pid).or_default().extend(new.iter().cloned());
+        new
+    }
+
     /// A process runs no more code.
     pub fn ended(&mut self, code: &mut GuestCode, pid: u32) {
+        self.devices.remove(&pid);
         if let Some(address_space) = self.spaces.remove(&pid) {
             code.clear(address_space);
         }
     }
 
     /// The executable that a line is of.
-    fn image(&self, line: &Line, maps: &Maps) -> Option<MappedImage> {
+    fn image(&self, line: &Line<'_>, maps: &Maps) -> Option<MappedImage> {
         let file = self.files.get(&line.key).filter(|_| line.is_code)?;
         let (offset, _, address) = file.segments.iter().find(|(offset, size, _)| {
             // A segment begins within the page that is mapped for it.
@@ -99,57 +126,5 @@ impl Programs {
             None => file.path.clone(),
         };
         Some(MappedImage { name, mapped, code: Arc::clone(&file.code) })
-    }
-}
-
-/// A line of `/proc/PID/maps`: Linux's `proc.rst`.
-#[derive(Debug, PartialEq, Eq)]
-struct Line {
-    start: u64,
-    /// It may be executed.
-    is_code: bool,
-    offset: u64,
-    key: FileKey,
-}
-
-impl Line {
-    /// `5581c0a00000-5581c0a01000 r-xp 00001000 00:01 1234    /root/test`; `None` if it isn't of a file.
-    fn parse(line: &str) -> Option<Self> {
-        let mut words = line.splitn(6, ' ');
-        let hex = |word: &str| u64::from_str_radix(word, 16).ok();
-        let start = hex(words.next()?.split_once('-')?.0)?;
-        let is_code = words.next()?.as_bytes().get(2) == Some(&b'x');
-        let offset = hex(words.next()?)?;
-        let (major, minor) = words.next()?.split_once(':')?;
-        let device = hex(major)?.checked_mul(1 << 32)?.checked_add(hex(minor)?)?;
-        let inode = words.next()?.parse().ok()?;
-        let path = words.next()?.trim_start();
-        path.starts_with('/').then_some(Self { start, is_code, offset, key: FileKey { device, inode } })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_a_file_is_read_and_one_of_none_is_not() {
-        let line =
-            "5581c0a00000-5581c0a01000 r-xp 00001000 00:1a 1234                  /root/a test (deleted)";
-        let key = FileKey { device: 0x1a, inode: 1234 };
-        let expected = Line { start: 0x5581_c0a0_0000, is_code: true, offset: 0x1000, key };
-        assert_eq!(Line::parse(line), Some(expected));
-        let data = Line::parse("7f00-8000 rw-s 00000000 103:02 7 /dev/x").unwrap();
-        assert!(!data.is_code);
-        assert_eq!(data.key, FileKey { device: 0x103_0000_0002, inode: 7 });
-        for other in [
-            "7ffd1000-7ffd2000 r-xp 00000000 00:00 0                  [vdso]",
-            "7ffd1000-7ffd2000 rw-p 00000000 00:00 0 ",
-            "7ffd1000-7ffd2000 r-xp 00000000 fffffffffffffffff:0 0 /a",
-            "7ffd1000 r-xp",
-            "",
-        ] {
-            assert_eq!(Line::parse(other), None, "{other:?}");
-        }
     }
 }

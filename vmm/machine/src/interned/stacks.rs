@@ -125,10 +125,10 @@ impl Stacks {
         self.kernel.is_some()
     }
 
-    /// The address space of the process with this number, as its kernel's list of tasks has it: a CR3 without flag bits; 0
-    /// for a thread of the kernel. `None` if there is none, or the kernel doesn't say.
-    pub fn address_space_of(&self, space: &Space<'_, GuestMemory>, process: u32) -> Option<u64> {
-        Some(self.kernel.as_ref()?.tasks.find(space, process)?.address_space)
+    /// The first thread of the process with this number, as its kernel's list of tasks has it. `None` if there is none, or
+    /// the kernel doesn't say.
+    pub fn task(&self, space: &Space<'_, GuestMemory>, process: u32) -> Option<Task> {
+        self.kernel.as_ref()?.tasks.find(space, process)
     }
 
     /// The id of a task's process; `None` if there is no room for it.
@@ -165,5 +165,34 @@ impl Stacks {
         let Some(id) = self.stack_account.define(&self.writer, &definition, &[])? else { return Ok(0) };
         self.stacks.insert(stack, id);
         Ok(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barscope_trace::Clock;
+    use barscope_trace::definition::{Entered, Frame};
+
+    use super::*;
+
+    fn stack(address: u64) -> Stack {
+        let frame = Frame { how: Entered::Call, address, cr3: 0, image: None };
+        Stack { process: None, frames: vec![frame], cut: None }
+    }
+
+    #[test]
+    fn equal_stacks_have_one_id_and_those_that_a_trace_has_no_room_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Writer::create(&folder.path().join("t"), Clock::Host).unwrap();
+        let mut stacks = Stacks::new(writer, Epoch::default(), StackDepth::Full);
+
+        assert_eq!([stack(1), stack(2), stack(1)].map(|stack| stacks.stack(stack).unwrap()), [1, 2, 1]);
+        for address in 3..=32_768 {
+            assert_eq!(stacks.stack(stack(address)).unwrap(), address as Id);
+        }
+        assert_eq!(stacks.stack(stack(32_769)).unwrap(), 0);
+        assert_eq!(stacks.stack(stack(32_768)).unwrap(), 32_768);
+        let [account, _] = stacks.accounts();
+        assert_eq!(account.take_warning(), Some(32_769));
     }
 }

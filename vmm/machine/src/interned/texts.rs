@@ -15,9 +15,9 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// None yet.
-    pub fn new(writer: Writer) -> Self {
-        Self { writer, ids: FxHashMap::default(), account: Account::new(Kind::Text) }
+    /// None yet, of this kind.
+    pub fn new(writer: Writer, kind: Kind) -> Self {
+        Self { writer, ids: FxHashMap::default(), account: Account::new(kind) }
     }
 
     /// What is spent of the budget.

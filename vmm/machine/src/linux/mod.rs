@@ -160,6 +160,8 @@ pub struct Choice {
     pub modules: Vec<ModuleChoice>,
     /// Programs to run instead of scenarios.
     pub programs: Vec<ProgramChoice>,
+    /// Run no program after one that failed.
+    pub fail_fast: bool,
     /// Scenarios to play; all of them without one.
     pub scenarios: Vec<String>,
     /// Files that travel beside.
@@ -219,6 +221,16 @@ impl Prepared {
     }
 }
 
+/// What people call programs: by their names, or paths where two have one name, and their arguments. That is what the
+/// scenario of each is called.
+pub fn program_names(programs: &[ProgramChoice]) -> Vec<String> {
+    let name = |ProgramChoice { file, arguments }: &ProgramChoice| {
+        let name = places::shown(file, programs.iter().map(|other| &*other.file));
+        places::with_arguments(&name, arguments)
+    };
+    programs.iter().map(name).collect()
+}
+
 fn pack(choice: &Choice, kernel: &Kernel) -> Result<Initramfs, Error> {
     let mut luggage = Luggage::default();
     let mut task = Task::default();
@@ -234,11 +246,15 @@ fn pack(choice: &Choice, kernel: &Kernel) -> Result<Initramfs, Error> {
     for folder in &choice.folders {
         luggage.folder(folder)?;
     }
-    for ProgramChoice { file, arguments } in &choice.programs {
+    for (ProgramChoice { file, arguments }, name) in
+        choice.programs.iter().zip(program_names(&choice.programs))
+    {
         let path = luggage.program(file)?.to_string_lossy().into_owned();
-        let name = places::shown(file, choice.programs.iter().map(|other| &*other.file));
         let words = [&*name, &*path].into_iter().chain(arguments.iter().map(String::as_str));
         task.add("program", &Vec::from_iter(words));
+    }
+    if choice.fail_fast {
+        task.add("fail-fast", &[]);
     }
     if choice.modules.is_empty() {
         let version =

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use barscope_trace::harmless::harmless;
+
 /// The files in a folder of the guest.
 pub struct Places {
     folder: &'static Path,
@@ -44,6 +46,25 @@ pub fn shown<'a>(file: &Path, mut all: impl Iterator<Item = &'a Path>) -> String
     if another { file.display().to_string() } else { name }
 }
 
+/// The most characters of a program's name with its arguments: more than that nobody tells apart.
+const LONGEST: usize = 160;
+
+/// A program as people call it, with its arguments quoted as for a shell; cut if that is long.
+pub fn with_arguments(name: &str, arguments: &[String]) -> String {
+    let mut text = name.to_owned();
+    for argument in arguments {
+        text.push(' ');
+        // None of them holds a NUL.
+        text.push_str(&shlex::try_quote(argument).unwrap_or_default());
+    }
+    // As readers of traces have it.
+    let text = harmless(&text);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => text[..end].to_owned() + "..",
+        None => text.into_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +87,18 @@ mod tests {
         let shown = all.map(|file| shown(file, all.into_iter()));
 
         assert_eq!(shown, ["a/test", "b/test", "other", "other"]);
+    }
+
+    #[test]
+    fn a_program_is_called_with_its_arguments_as_a_shell_takes_them() {
+        let called = |arguments: &[&str]| {
+            with_arguments("edu_cli", &arguments.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+        };
+
+        assert_eq!(called(&[]), "edu_cli");
+        assert_eq!(called(&["--fact", "5"]), "edu_cli --fact 5");
+        assert_eq!(called(&["two words", ""]), "edu_cli 'two words' ''");
+        assert_eq!(called(&["two\nlines"]), "edu_cli 'two.lines'");
+        assert_eq!(called(&["a".repeat(200).as_str()]).len(), 162);
     }
 }

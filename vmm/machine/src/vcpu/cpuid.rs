@@ -6,6 +6,7 @@
 use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2};
 use kvm_ioctls::{Cap, Kvm};
 
+use super::feature::Feature;
 use crate::host::HostError;
 
 /// Leaf 1, ECX.
@@ -20,14 +21,29 @@ const LEGACY_CORES: u32 = 1 << 1;
 const THREADS: u32 = 1 << 8;
 const CORES: u32 = 2 << 8;
 
-/// What vCPU `index` of `cpus` is told.
+/// Which processor a vCPU is.
+#[derive(Clone, Copy, Debug)]
+pub struct Processor<'a> {
+    /// Its number.
+    pub index: u8,
+    /// How many there are.
+    pub cpus: u8,
+    /// Features that it is kept from.
+    pub without: &'a [Feature],
+}
+
+/// What a processor is told.
 ///
 /// # Errors
 /// [`HostError::Ioctl`] if KVM refuses to say what it supports.
-pub fn for_vcpu(kvm: &Kvm, index: u8, cpus: u8) -> Result<CpuId, HostError> {
+pub fn for_vcpu(kvm: &Kvm, processor: Processor<'_>) -> Result<CpuId, HostError> {
     let supported = supported(kvm)?;
     let deadline = kvm.check_extension(Cap::TscDeadlineTimer);
-    let entries = adapt(supported.as_slice(), index.into(), cpus.into(), deadline);
+    let Processor { index, cpus, without } = processor;
+    let mut entries = adapt(supported.as_slice(), index.into(), cpus.into(), deadline);
+    for entry in &mut entries {
+        without.iter().for_each(|feature| feature.hide(entry));
+    }
     let too_many = || HostError::ioctl("KVM_GET_SUPPORTED_CPUID", kvm_ioctls::Error::new(libc::E2BIG));
     CpuId::from_entries(&entries).map_err(|_| too_many())
 }

@@ -2,6 +2,7 @@
 
 mod cpuid;
 mod exit;
+mod feature;
 mod kicked;
 mod origin;
 mod recent_walks;
@@ -17,7 +18,8 @@ use barscope_x86::{MAX_LENGTH, MemoryExit, MemoryTypes, PageWalk, Registers, rea
 use kvm_bindings::kvm_vcpu_events;
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 
-pub use self::cpuid::reachable_bits;
+pub use self::cpuid::{Processor, reachable_bits};
+pub use self::feature::Feature;
 pub use self::setup::trap;
 
 use self::exit::{Exit, PortExit};
@@ -26,6 +28,7 @@ use crate::boot::BootProtocol;
 use crate::chipset::Answer;
 use crate::dispatch::{Access, Origin};
 use crate::host::HostError;
+use crate::interned::alarms;
 use crate::observer::Observer;
 use crate::perform::Request;
 use crate::shared::Shared;
@@ -60,22 +63,23 @@ pub struct Vcpu<O> {
 }
 
 impl<O: Observer> Vcpu<O> {
-    /// Creates the vCPU with number `index` of `cpus`, whose MTRRs make these ranges uncacheable.
+    /// Creates the vCPU that is this processor, whose MTRRs make these ranges uncacheable.
     ///
     /// # Errors
     /// [`HostError::Ioctl`] if KVM refuses.
     pub fn new(
         kvm: &Kvm,
         vm: &VmFd,
-        (index, cpus): (u8, u8),
+        processor: Processor<'_>,
         uncacheable: &[RangeInclusive<u64>],
         shared: Arc<Shared>,
         lane: Lane,
         observer: O,
     ) -> Result<Self, HostError> {
+        let index = processor.index;
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
-        let memory_types = setup::prepare(kvm, &mut fd, (index, cpus), uncacheable)?;
+        let memory_types = setup::prepare(kvm, &mut fd, processor, uncacheable)?;
         if kvm.check_extension(Cap::CoalescedMmio) {
             fd.map_coalesced_mmio_ring()
                 .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
@@ -249,7 +253,10 @@ impl<O: Observer> Vcpu<O> {
                 (barscope_guest_abi::PORT, None) => barscope_guest_abi::SIGNATURE,
                 (port, written) if layout::SERIAL_PORTS.contains(&port) => match written {
                     Some(value) => {
-                        self.shared.console().write(port, value as u8);
+                        let line = self.shared.console().write(port, value as u8);
+                        if let Some(line) = line {
+                            self.console_line(&line)?;
+                        }
                         continue;
                     }
                     None => self.shared.console().read(port).into(),
@@ -269,6 +276,23 @@ impl<O: Observer> Vcpu<O> {
 
     fn chipset(&self, port: u16, size: u8, written: Option<u32>) -> Option<Answer> {
         self.shared.chipset.access(port, size, written, || self.shared.dispatcher.tick())
+    }
+
+    /// Records a line that the guest printed.
+    fn console_line(&mut self, line: &str) -> Result<(), HostError> {
+        if !self.lane.stores() {
+            return Ok(());
+        }
+        let text = {
+            let mut interned = self.shared.interned.lock();
+            if alarms(line) {
+                let registers = self.registers();
+                interned.code.look_for_modules(&self.shared.memory, &registers)?;
+            }
+            interned.console.id(line)?
+        };
+        self.warn_if(text == 0)?;
+        Ok(self.shared.record(&mut self.lane, self.index, EventKind::Console { text })?)
     }
 
     /// An access to a port that is a function's, or that nobody answers at: all-ones, dropped.

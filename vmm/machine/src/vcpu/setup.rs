@@ -10,7 +10,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{Kvm, MsrFilterDefaultAction, MsrFilterRange, MsrFilterRangeFlags, SyncReg, VcpuFd, VmFd};
 
-use super::cpuid;
+use super::cpuid::{self, Processor};
 use crate::host::HostError;
 
 /// Makes the VM stop for what a trace needs to know: instructions that KVM can't emulate, and writes to
@@ -41,7 +41,7 @@ pub fn trap(vm: &VmFd) -> Result<(), HostError> {
         .map_err(|source| HostError::ioctl("KVM_X86_SET_MSR_FILTER", source))
 }
 
-/// Gives the vCPU the host's features and the MTRRs as firmware leaves them, with these ranges uncacheable, and has KVM leave its registers in
+/// Gives the vCPU the host's features, but those that it is kept from, and the MTRRs as firmware leaves them, with these ranges uncacheable, and has KVM leave its registers in
 /// the shared page at each exit. The MTRRs that it has then.
 ///
 /// # Errors
@@ -49,10 +49,10 @@ pub fn trap(vm: &VmFd) -> Result<(), HostError> {
 pub fn prepare(
     kvm: &Kvm,
     fd: &mut VcpuFd,
-    (index, cpus): (u8, u8),
+    processor: Processor<'_>,
     uncacheable: &[RangeInclusive<u64>],
 ) -> Result<MemoryTypes, HostError> {
-    let cpuid = cpuid::for_vcpu(kvm, index, cpus)?;
+    let cpuid = cpuid::for_vcpu(kvm, processor)?;
     fd.set_cpuid2(&cpuid).map_err(|source| HostError::ioctl("KVM_SET_CPUID2", source))?;
     switch_on_vectors(fd, &cpuid);
     let memory_types = MemoryTypes::at_boot(cpuid::address_bits(&cpuid), uncacheable);

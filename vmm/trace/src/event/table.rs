@@ -315,6 +315,12 @@ events! {
         operand: MemoryOperand, Choice, [flag(1), flag(0), A];
     }
 
+    /// A line that the guest printed on its console; `console "text"` is one that holds the text.
+    25 "console" guest Console {
+        /// The text's definition: the line, or as much of it as came.
+        text: Id, Text, [ID];
+    }
+
     /// Something worth knowing.
     18 "warning" guest Warning {
         /// The text's definition.

@@ -1,5 +1,5 @@
 use iced_x86::IcedError;
-use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, rdi, xmm0, xmmword_ptr};
+use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, rdi, xmm0, xmmword_ptr, ymm0, ymmword_ptr};
 
 use super::*;
 use crate::fixture::{CODE, CODE_PHYSICAL, Guest, KERNEL};
@@ -85,6 +85,22 @@ fn parts_of_one_operand_are_fragments_of_one_instruction() {
 
     assert_eq!(instance_and_fragment(scene.read(0, 8)), (1, 0));
     assert_eq!(instance_and_fragment(scene.read(8, 8)), (1, 8));
+}
+
+#[test]
+fn four_parts_of_a_wider_vector_are_one_instruction() {
+    let parts = [0, 8, 16, 24];
+    let mut load = Scene::new(|a| a.vmovdqu(ymm0, ymmword_ptr(rdi)));
+    for instance in [1, 2] {
+        let seen = parts.map(|at| instance_and_fragment(load.read(at, 8)));
+        assert_eq!(seen, parts.map(|at| (instance, at)));
+    }
+    let mut store = Scene::new(|a| a.vmovdqu(ymmword_ptr(rdi), ymm0));
+    store.step();
+    for instance in [1, 2] {
+        let seen = parts.map(|at| instance_and_fragment(store.write(at, 8)));
+        assert_eq!(seen, parts.map(|at| (instance, at)));
+    }
 }
 
 #[test]

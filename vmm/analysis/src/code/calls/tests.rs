@@ -55,7 +55,7 @@ fn an_inlined_function_is_a_function_of_its_own() {
             .iter()
             .all(|(function, _, inlined)| { *inlined && *function == "read_volatile" })
     );
-    assert_eq!(made(view), "read < read_volatile lab.rs:7");
+    assert_eq!(made(view), "lab::probe < read lab.rs:13 < 7");
     // Without a call stack the function is the one that has the code.
     assert_eq!(made(trace.views().get(without).unwrap()), "lab::probe lab.rs:13");
 }

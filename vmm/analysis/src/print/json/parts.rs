@@ -130,12 +130,13 @@ pub(super) struct MadeObject<'a>(pub(super) Made<'a>);
 
 impl Serialize for MadeObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Made { by, accessor, asked_by, .. } = self.0;
-        let mut object = serializer.serialize_map(Some(6))?;
+        let Made { by, inlined_into, accessor, asked_by, .. } = self.0;
+        let mut object = serializer.serialize_map(Some(7))?;
         object.serialize_entry("function", &by.function)?;
         object.serialize_entry("file", &by.file)?;
         object.serialize_entry("line", &by.line)?;
         object.serialize_entry("module", &by.module())?;
+        object.serialize_entry("inlined_into", &inlined_into.map(CallObject))?;
         object.serialize_entry("accessor", &accessor)?;
         object.serialize_entry("asked_by", &asked_by.map(CallObject))?;
         object.end()

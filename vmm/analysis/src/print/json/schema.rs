@@ -276,6 +276,10 @@ fn parts() -> Map<String, Value> {
                     source(),
                     vec![
                         ("module", nullable(text())),
+                        (
+                            "inlined_into",
+                            about(nullable(part("call")), "The function that it is inlined into."),
+                        ),
                         ("accessor", about(nullable(text()), "What it called to reach the device.")),
                         ("asked_by", about(nullable(part("call")), ASKED_BY)),
                     ],

@@ -1,18 +1,21 @@
 //! The lines of an access: one or two, seldom more.
 
+use anstyle::Style;
 use barscope_trace::event::MemoryOperand;
 
 use super::push_prefix;
 use crate::digits::{decimal, hex};
-use crate::style::{KERNEL, Paint, USER};
+use crate::style::{BUS, KERNEL, Paint, USER};
 use crate::table::{columns, end_line, flow, pad};
 use crate::view::{AccessView, BusAddress, View};
 use crate::words;
 
 /// From here on an access has one line, if it fits.
 const ONE_LINE: usize = 140;
-/// From here on there is room for longer names of functions.
+/// From here on there is room for longer names of functions, and from here on for Linux's, for theirs with offset and
+/// module, and for longer names of registers.
 const ROOMY: usize = 160;
+const WIDE: usize = 180;
 
 /// Makes the lines of accesses, in memory that is kept from one to the next.
 #[derive(Default)]
@@ -40,7 +43,9 @@ impl Lines {
         words::push_direction(&mut self.target, access);
         self.target.push(' ');
         words::push_value(&mut self.target, access);
-        self.make(access.view, |text| words::push_path(text, access), access.view.cause(), width, paint)
+        self.make(access.view, |text| words::push_path(text, access), access.view.cause(), width, paint);
+        self.paint_addresses(access.view, paint);
+        &self.text
     }
 
     /// The same of an instruction that could not be emulated; `why` says what came of it.
@@ -62,7 +67,30 @@ impl Lines {
         self.target.push_str(&words::operand(operand));
         self.target.push(' ');
         self.target.push_str(why);
-        self.make(view, |text| words::push_path_of(text, view.walk()), None, width, paint)
+        self.make(view, |text| words::push_path_of(text, view.walk()), None, width, paint);
+        self.paint_addresses(view, paint);
+        &self.text
+    }
+
+    /// Gives the virtual address and the bus address their colours, which take no columns.
+    fn paint_addresses(&mut self, view: &View, paint: Paint) {
+        if !paint.color {
+            return;
+        }
+        if let Some(address) = view.gva() {
+            let half = if address >> 63 == 0 { USER } else { KERNEL };
+            self.paint_word(&format!("{address:016x}"), half, paint);
+        }
+        if let Some(address) = view.gpa() {
+            self.paint_word(&format!("-> {address:x}"), BUS, paint);
+        }
+    }
+
+    /// Paints the last of these words, which stand behind the names.
+    fn paint_word(&mut self, words: &str, style: Style, paint: Paint) {
+        if let Some(at) = self.text.rfind(words) {
+            self.text.replace_range(at..at + words.len(), &paint.paint(style, words));
+        }
     }
 
     /// Lines that end with `target`.
@@ -73,15 +101,14 @@ impl Lines {
         cause: Option<u64>,
         width: usize,
         paint: Paint,
-    ) -> &str {
+    ) {
         let Self { text, target, item } = self;
         text.clear();
         push_prefix(text, view);
         let Some(cpl) = view.cpl() else {
             // One that no processor made has neither ring nor code.
             let used = columns(text);
-            flow(text, used, 9, target.trim_start(), width);
-            return text;
+            return flow(text, used, 9, target.trim_start(), width);
         };
         text.push_str("ring ");
         decimal(text, cpl.into());
@@ -97,7 +124,7 @@ impl Lines {
         }
         text.push(' ');
         if width >= ONE_LINE && push_one_line(text, view, used, target, cause, width) {
-            return text;
+            return;
         }
         item.clear();
         push_function(item, view);
@@ -107,7 +134,6 @@ impl Lines {
         flow(text, used, 6, item, width);
         text.push_str("      ");
         flow(text, 6, 8, target, width);
-        text
     }
 }
 
@@ -122,11 +148,21 @@ fn push_one_line(
 ) -> bool {
     let start = text.len();
     push_function(text, view);
-    pad(text, start, if width >= ROOMY { 24 } else { 18 });
+    pad(
+        text,
+        start,
+        if width >= WIDE {
+            34
+        } else if width >= ROOMY {
+            24
+        } else {
+            18
+        },
+    );
     text.push(' ');
     let line = text.len();
     push_line_of_code(text, view);
-    pad(text, line, 12);
+    pad(text, line, if width >= WIDE { 16 } else { 12 });
     text.push(' ');
     text.push_str(target);
     let columns_so_far = used + columns(&text[start..]);

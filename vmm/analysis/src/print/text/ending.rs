@@ -6,7 +6,7 @@ use barscope_trace::{End, TraceInfo};
 
 use super::{Scenario, TextPrinter};
 use crate::print::Totals;
-use crate::style::{FAIL, HEADING, PASS, WARNING};
+use crate::style::{ASIDE, FAIL, HEADING, PASS, WARNING};
 use crate::table::{columns, cut_end, left};
 use crate::words;
 
@@ -81,6 +81,13 @@ impl<W: Write> TextPrinter<W> {
         let hundredths = host_ns / 10_000_000;
         parts.push(format!("{}.{:02} s", hundredths / 100, hundredths % 100));
         self.line(parts.join(" · "))?;
-        if self.names_file { self.line(format!("trace: {}", info.path.display())) } else { Ok(()) }
+        if !self.names_file {
+            return Ok(());
+        }
+        self.line(format!("trace: {}", info.path.display()))?;
+        match self.setup.unfold(info.path) {
+            Some(line) => self.line(self.paint.paint(ASIDE, line)),
+            None => Ok(()),
+        }
     }
 }

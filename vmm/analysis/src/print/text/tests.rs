@@ -1,8 +1,8 @@
 //! Whole outputs, as literals.
 
-use barscope_device::{InterruptLoss, Space};
+use barscope_device::{Access, InterruptLoss, Region, Register, RegisterMap, Space};
 use barscope_trace::End;
-use barscope_trace::definition::{Definition, Path, Process, Route, Walk};
+use barscope_trace::definition::{Definition, Function, Path, Process, Route, Walk};
 use barscope_trace::event::{AccessEvent, Counted, EventKind, Outcome, RouteChange, Target};
 
 use super::*;
@@ -167,24 +167,24 @@ scenario loops
      2      1 us  ring 3  mmap     user::touch  lab.rs:29
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
       x 999 more like it, to 1001
-  1002   1000 us  mark pairs
-  1003   1001 us  ring 3  mmap     user::touch  lab.rs:28
+  1002      1 ms  mark pairs
+  1003  1.001 ms  ring 3  mmap     user::touch  lab.rs:28
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
-  1004   1002 us  ring 3  mmap     user::touch  lab.rs:29
+  1004  1.002 ms  ring 3  mmap     user::touch  lab.rs:29
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
       x 6 more of these 2, to 1016
-  1017   1015 us  ring 3  mmap     user::touch  lab.rs:28
+  1017  1.015 ms  ring 3  mmap     user::touch  lab.rs:28
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
-  1018   1015 us  mark short
-  1019   1016 us  ring 3  mmap     user::touch  lab.rs:29
+  1018  1.015 ms  mark short
+  1019  1.016 ms  ring 3  mmap     user::touch  lab.rs:29
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
-  1020   1017 us  ring 3  mmap     user::touch  lab.rs:29
+  1020  1.017 ms  ring 3  mmap     user::touch  lab.rs:29
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
-  1021   1018 us  ring 3  mmap     user::touch  lab.rs:28
+  1021  1.018 ms  ring 3  mmap     user::touch  lab.rs:28
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
-  1022   1019 us  ring 3  mmap     user::touch  lab.rs:29
+  1022  1.019 ms  ring 3  mmap     user::touch  lab.rs:29
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    R4 0x1
-  1023   1020 us  ring 3  mmap     user::touch  lab.rs:28
+  1023   1.02 ms  ring 3  mmap     user::touch  lab.rs:28
       0000400000000008 -> fe000008  BAR0+0x008 SCRATCH    W4 0x1
                                                                             PASS
 
@@ -458,4 +458,99 @@ fn wide_and_combining_characters_take_the_columns_that_they_have_at_a_terminal()
         unicode_width::UnicodeWidthStr::width(before)
     };
     assert_eq!(column("W4 0x0"), column("W4 0x1"), "{text}");
+}
+
+/// A function with an MSI-X table in BAR4, set up and refused.
+fn msix() -> Trace {
+    let mut sample = Sample::new();
+    let names = ["ADDRESS_LOW", "ADDRESS_HIGH", "DATA", "CONTROL"];
+    let register = |(at, name): (u64, &str)| {
+        let mut register = Register::new32("", 4 * at, Access::ReadWrite, "");
+        register.name = format!("MSIX0_{name}").into();
+        register
+    };
+    let registers: Vec<_> = (0..).zip(names).map(register).collect();
+    let define = |definition: &Definition| sample.writer.define(definition).unwrap();
+    let function = define(&Definition::Function(Function {
+        bdf: "00:05.0".parse().unwrap(),
+        name: "edu".into(),
+        vendor: 0x1234,
+        device: 0x11e8,
+        bars: Vec::new(),
+        msi_vectors: 0,
+        msix_vectors: 1,
+        register_maps: vec![RegisterMap { region: Region::BAR4, registers: registers.into() }],
+        untrapped: Vec::new(),
+    }));
+    let route = define(&Definition::Route(Route {
+        function: Some(function),
+        region: Region::BAR4,
+        space: Space::Memory,
+        base: 0xfe00_1000,
+        size: 4096,
+    }));
+    let entry = |sample: &Sample, offset, outcome| AccessEvent {
+        route,
+        target: Target::Memory(0xfe00_1000 + offset),
+        outcome,
+        ..sample.kernel_write(offset, 1)
+    };
+    sample.scenario_begin("msix");
+    for offset in [0, 4, 8, 12] {
+        let access = entry(&sample, offset, Outcome::Ok);
+        sample.access(access);
+    }
+    let refused = AccessEvent { size: 1, ..entry(&sample, 12, Outcome::Width) };
+    sample.access(refused);
+    sample.scenario_end(true, "done");
+    sample.finished()
+}
+
+#[test]
+fn msix_tables_are_summed_up_but_for_what_they_refuse_and_how_to_unfold_them_is_told() {
+    let text = printed(&msix(), 80, false);
+    let expected = "
+scenario msix
+     6      5 us  ring 0  ioremap  lab::start  lab.rs:17
+      ffffc9000000100c -> fe00100c  BAR4+0x00c MSIX0_CONTROL W1 0x1
+      `- unsupported width: dropped
+       4 accesses to MSI-X tables
+    done                                                                    PASS
+";
+    assert!(text.contains(expected), "{text}");
+    assert!(text.ends_with("trace: t\nunfold: barscope show t \"access BAR4\"\n"), "{text}");
+    let mut out = Vec::new();
+    print(&msix(), &mut TextPrinter::new(&mut out, Clock::Virtual, 80, false).selective()).unwrap();
+    let all = String::from_utf8(out).unwrap();
+    assert_eq!((all.matches("BAR4+0x").count(), all.contains("unfold")), (5, false), "{all}");
+}
+
+#[test]
+fn of_a_console_only_what_is_wrong_is_printed_unless_it_is_asked_for() {
+    let mut sample = Sample::new();
+    for line in
+        ["[    1.000000] myedu: id 1", "[    2.000000] BUG: kernel NULL pointer dereference, address: 0"]
+    {
+        let text = sample.text(line);
+        sample.event(EventKind::Console { text });
+    }
+    let trace = sample.finished();
+    let oops = "     2      0 us  console: [    2.000000] BUG: kernel NULL pointer dereference,\n         address: 0\n";
+    let text = printed(&trace, 80, false);
+    assert!(text.contains(oops) && !text.contains("myedu"), "{text}");
+    let mut out = Vec::new();
+    print(&trace, &mut TextPrinter::new(&mut out, Clock::Virtual, 80, false).selective()).unwrap();
+    let all = String::from_utf8(out).unwrap();
+    assert!(
+        all.contains("     1      0 us  console: [    1.000000] myedu: id 1\n") && all.contains(oops),
+        "{all}"
+    );
+}
+
+#[test]
+fn each_kind_of_address_has_its_colour() {
+    let colored = printed(&run(), 140, true);
+    for words in ["\u{1b}[34mffffc90000001008", "\u{1b}[35m0000400000000008", "\u{1b}[36m-> fe000008"] {
+        assert!(colored.contains(words), "no {words:?} in {colored}");
+    }
 }

@@ -1,6 +1,8 @@
 //! Which part of which operand an exit carries.
 
-use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, qword_ptr, rax, rdi, xmm0, xmmword_ptr};
+use iced_x86::code_asm::{
+    CodeAssembler, dword_ptr, eax, qword_ptr, rax, rdi, xmm0, xmm1, xmmword_ptr, ymm0, ymm1, ymmword_ptr,
+};
 
 use super::*;
 
@@ -34,6 +36,47 @@ fn sixteen_bytes_come_as_two_parts() {
     assert_eq!(found(&load, read(BAR + 0x20, 8)).offset, 0);
     assert_eq!(found(&load, read(BAR + 0x28, 8)).offset, 8);
     assert!(locate(&load, read(BAR + 0x30, 8)).is_none());
+}
+
+/// As newer KVMs hand them over: by 8 bytes, low first, loads before RIP moves and stores after.
+#[test]
+fn thirty_two_bytes_of_a_vector_come_as_four_parts() {
+    let stores = [
+        after_running(|a| a.vmovdqu(ymmword_ptr(rdi), ymm0)),
+        after_running(|a| a.vmovaps(ymmword_ptr(rdi), ymm1)),
+        after_running(|a| a.vmovntdq(ymmword_ptr(rdi), ymm0)),
+    ];
+    let loads = [
+        before_running(|a| a.vmovdqu(ymm0, ymmword_ptr(rdi))),
+        before_running(|a| a.vmovaps(ymm1, ymmword_ptr(rdi))),
+        before_running(|a| a.vmovntdqa(ymm0, ymmword_ptr(rdi))),
+        before_running(|a| a.vpxor(ymm0, ymm1, ymmword_ptr(rdi))),
+    ];
+    let parts = [0, 8, 16, 24];
+    for mut guest in stores {
+        guest.registers.rdi = DEVICE + 0x40;
+        let offsets = parts.map(|at| found(&guest, write(BAR + 0x40 + at, 8, at)).offset);
+        assert_eq!(offsets, parts);
+        assert!(locate(&guest, write(BAR + 0x60, 8, 0)).is_none());
+    }
+    for mut guest in loads {
+        guest.registers.rdi = DEVICE + 0x40;
+        let offsets = parts.map(|at| found(&guest, read(BAR + 0x40 + at, 8)).offset);
+        assert_eq!(offsets, parts);
+        assert!(locate(&guest, read(BAR + 0x60, 8)).is_none());
+    }
+}
+
+#[test]
+fn sixteen_bytes_by_a_prefixed_instruction_come_as_two_parts() {
+    let mut store = after_running(|a| a.vmovups(xmmword_ptr(rdi), xmm0));
+    let mut load = before_running(|a| a.vpaddd(xmm0, xmm1, xmmword_ptr(rdi)));
+    for guest in [&mut store, &mut load] {
+        guest.registers.rdi = DEVICE + 0x20;
+    }
+
+    assert_eq!([0, 8].map(|at| found(&store, write(BAR + 0x20 + at, 8, 1)).offset), [0, 8]);
+    assert_eq!([0, 8].map(|at| found(&load, read(BAR + 0x20 + at, 8)).offset), [0, 8]);
 }
 
 #[test]
