@@ -291,10 +291,8 @@ fn verdicts_and_statuses_are_told_from_what_else_is_printed() {
     assert_eq!((&here.end, here.failed()), (&End::Status(3), 1));
     assert_eq!(here.report, report);
     assert_eq!(Outcome::here("error: the guest did not end in time; x\n  vCPU 0").end, End::Time);
-    assert_eq!(
-        Outcome::here("error: triple fault: x\n  y").end,
-        End::Other("triple fault: x   y".to_owned())
-    );
+    assert_eq!(Outcome::here("error: triple fault: x\n  y").end, End::Reset);
+    assert_eq!(Outcome::here("error: it halted\n  y").end, End::Other("it halted   y".to_owned()));
     let qemu = Outcome::in_qemu("PASS: a 0x2e 4 ms\n", 3);
     assert_eq!(difference(&here, &qemu), Some("here \"FAIL: b\", QEMU \"\"".to_owned()));
     assert_eq!(
