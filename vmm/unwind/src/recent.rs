@@ -1,15 +1,18 @@
 //! Stacks that a vCPU had lately, with their ids: at the same instruction and stack pointer it has the same one as long as
 //! the words hold what they held that led from one frame to the next, and those that say which task is at work.
 
+use std::ops::Range;
+
 use barscope_trace::event::Id;
 use barscope_x86::{PhysicalMemory, Registers};
 
 use crate::space::Space;
 use crate::stack::{Depends, Followed};
 
-/// How many are kept. Two that share a place take turns there. A kernel that shifts its stack at random at each system call,
-/// as Debian's do, makes 16 out of one.
-const PLACES: usize = 1024;
+/// How many sets there are, and how many stacks each keeps. A kernel that shifts its stack at random at each system call, as
+/// Debian's do, makes 64 out of one.
+const SETS: usize = 256;
+const WAYS: usize = 4;
 
 /// The stacks.
 pub struct Recent(Vec<Option<Kept>>);
@@ -37,16 +40,18 @@ impl Key {
         Self { rip: registers.rip, rsp: registers.rsp, cr3: registers.cr3, cpl: registers.cpl() }
     }
 
-    fn place(self) -> usize {
+    /// Where its set is.
+    fn set(self) -> Range<usize> {
         let mixed = (self.rip ^ self.rsp.rotate_left(20)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 48) as usize % PLACES
+        let set = (mixed >> 48) as usize % SETS;
+        set * WAYS..(set + 1) * WAYS
     }
 }
 
 impl Default for Recent {
     /// None yet.
     fn default() -> Self {
-        Self(std::iter::repeat_with(|| None).take(PLACES).collect())
+        Self(std::iter::repeat_with(|| None).take(SETS * WAYS).collect())
     }
 }
 
@@ -56,7 +61,8 @@ impl Recent {
     pub fn get<M: PhysicalMemory>(&self, epoch: u64, space: &Space<'_, M>) -> Option<Id> {
         let registers = space.registers();
         let key = Key::of(registers);
-        let kept = self.0[key.place()].as_ref().filter(|kept| kept.key == key && kept.epoch == epoch)?;
+        let is_it = |kept: &&Kept| kept.key == key && kept.epoch == epoch;
+        let kept = self.0[key.set()].iter().flatten().find(is_it)?;
         let is_same = kept.rbp.is_none_or(|rbp| rbp == registers.rbp)
             && kept.loads.iter().all(|(address, word)| space.word(*address) == Some(*word));
         is_same.then_some(kept.id)
@@ -69,7 +75,11 @@ impl Recent {
         }
         let key = Key::of(registers);
         let rbp = (followed.depends == Depends::Rbp).then_some(registers.rbp);
-        self.0[key.place()] = Some(Kept { epoch, key, rbp, loads: followed.loads.into(), id });
+        let set = &mut self.0[key.set()];
+        // In its own place, if it has one; else the one that was kept first goes.
+        let last = set.iter().position(|kept| kept.as_ref().is_some_and(|kept| kept.key == key));
+        set[..=last.unwrap_or(WAYS - 1)].rotate_right(1);
+        set[0] = Some(Kept { epoch, key, rbp, loads: followed.loads.into(), id });
     }
 }
 
