@@ -156,7 +156,7 @@ fn compile(session: &Session, source: &str, to: &str, function: &str, options: &
 /// Name, file and line of the code of each read of ID from ring 3.
 fn readers(trace: &Trace) -> Vec<(String, String)> {
     let views = trace.views();
-    let accesses = views.all().iter().filter_map(|view| view.access());
+    let accesses = views.all().iter().filter_map(barscope_analysis::view::View::access);
     let reads = accesses.filter(|access| access.cpl == 3 && !access.write);
     reads
         .filter_map(|access| {

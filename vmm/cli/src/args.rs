@@ -34,7 +34,7 @@ pub struct Args {
 impl Args {
     /// What to do; `run` unless another command was named.
     pub fn action(self) -> Action {
-        self.action.unwrap_or(Action::Run(self.run))
+        self.action.unwrap_or(Action::Run(Box::new(self.run)))
     }
 }
 
@@ -86,7 +86,7 @@ pub const PROGRAM: &str = "barscope";
 #[derive(Subcommand)]
 pub enum Action {
     /// Boot a kernel and trace its accesses to PCI devices.
-    Run(Run),
+    Run(Box<Run>),
     /// Print a trace, or the records of it that a filter selects.
     Show(Show),
     /// Explain one record of a trace layer by layer, or set two accesses side by side.

@@ -10,6 +10,7 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 
+use crate::hex;
 use crate::kernel::{Kernel, KernelTables};
 use crate::program::{Program, Tables};
 use crate::task::Tasks;
@@ -138,30 +139,6 @@ impl<M: PhysicalMemory> PhysicalMemory for Recording<'_, M> {
             self.pages.borrow_mut().0.entry(start).or_insert(Page(page));
         }
         self.memory.read_physical(address, data)
-    }
-}
-
-/// Bytes as hexadecimal text.
-pub mod hex {
-    use std::fmt::Write;
-
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(bytes: impl AsRef<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::new();
-        for byte in bytes.as_ref() {
-            // Text takes everything.
-            write!(text, "{byte:02x}").ok();
-        }
-        serializer.serialize_str(&text)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>, T: From<Vec<u8>>>(deserializer: D) -> Result<T, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-        bytes.map(T::from).ok_or_else(|| D::Error::custom("no hexadecimal bytes"))
     }
 }
 

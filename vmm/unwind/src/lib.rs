@@ -6,6 +6,7 @@ mod capture;
 mod entries;
 #[cfg(test)]
 mod fixture;
+mod hex;
 mod kernel;
 mod modules;
 mod orc;

@@ -8,7 +8,7 @@ use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{Error, ExplicitModuleSectionInfo, Module, Unwinder as _};
 use serde::{Deserialize, Serialize};
 
-use crate::capture::hex;
+use crate::hex;
 
 /// A part of a file, at the address that the file says.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -75,9 +75,9 @@ fn parse(xml: &str) -> Element {
         if tag.starts_with('?') {
             continue;
         }
-        if tag.starts_with('/') {
+        if let Some(name) = tag.strip_prefix('/') {
             let done = open.pop().unwrap();
-            assert_eq!(&tag[1..], done.name);
+            assert_eq!(name, done.name);
             open.last_mut().unwrap().children.push(done);
             continue;
         }

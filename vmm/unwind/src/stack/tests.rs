@@ -252,7 +252,7 @@ fn whatever_memory_holds_a_stack_ends() {
         let words: Vec<u64> = (0..64)
             .map(|_| match next() % 4 {
                 0 => CODE + next() % 0xb00,
-                1 => STACK + next() % 0x200 & !7,
+                1 => (STACK + next() % 0x200) & !7,
                 2 => next() % 0x200,
                 _ => next(),
             })
