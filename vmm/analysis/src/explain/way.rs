@@ -20,7 +20,7 @@ pub(super) fn way(view: &View) -> Vec<Row> {
         items.extend(process.thread.map(|thread| format!("thread {thread}")));
         match callers.interrupts() {
             Some(true) if view.cpl() != Some(3) => {
-                items.push("interrupted: none of this is its own".to_owned())
+                items.push("interrupted: none of this is its own".to_owned());
             }
             None if view.cpl() != Some(3) => items.push("perhaps interrupted".to_owned()),
             _ => {}

@@ -34,7 +34,7 @@ const BASE: u64 = 0xffff_ffff_8100_0000;
 /// An address within a function of the kernel.
 fn within(function: &str) -> u64 {
     let named = |known: &&str| known.split(' ').next() == Some(function);
-    let at = FUNCTIONS.iter().position(|known| named(&known));
+    let at = FUNCTIONS.iter().position(|known| named(known));
     BASE + 0x100 * at.unwrap_or_else(|| panic!("no function {function}")) as u64 + 0x20
 }
 

@@ -76,7 +76,7 @@ fn path_name(row: usize) -> String {
     match row {
         PORT => "port".to_owned(),
         NO_WALK => "no page walk".to_owned(),
-        _ => format!("{}{}", Path::ALL[row / 2], if row % 2 == 0 { "?" } else { "" }),
+        _ => format!("{}{}", Path::ALL[row / 2], if row.is_multiple_of(2) { "?" } else { "" }),
     }
 }
 
