@@ -149,7 +149,7 @@ fn a_growing_trace_prints_the_same() {
     let mut tail = Tail::open(&sample.path()).unwrap();
     let mut out = Vec::new();
     let mut printer = JsonPrinter::new(&mut out, tail.info().clock);
-    let mut viewer = Viewer::default();
+    let mut viewer = Viewer::knowing(&tail.info().capabilities);
     let mut poll = |tail: &mut Tail| {
         for event in tail.poll().unwrap() {
             let view = viewer.view(tail.definitions(), &event);
