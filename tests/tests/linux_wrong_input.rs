@@ -51,8 +51,8 @@ fn kernel_of(version: &str) -> Vec<u8> {
 fn a_kernel_that_is_not_there_is_named() -> Result<()> {
     let session = Session::new()?;
     fails(&session, &["--kernel", ""], 2, &["a value is required for '--kernel <FILE>'"])?;
-    fails(&session, &["--kernel", "vmlinuz"], 2, &["vmlinuz: No such file"])?;
-    fails(&session, &["--nested", "--kernel", "vmlinuz"], 2, &["vmlinuz: No such file"])
+    fails(&session, &["--kernel", "vmlinuz"], 2, &["vmlinuz: no such file"])?;
+    fails(&session, &["--nested", "--kernel", "vmlinuz"], 2, &["vmlinuz: no such file"])
 }
 
 #[test]

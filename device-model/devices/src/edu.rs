@@ -18,8 +18,12 @@
 //! | 0x24   | 31:0  | INT_STATUS      | RO     | 0x0       | raised and not acknowledged; interrupts unless 0 |
 //! |        | 0     | FACTORIAL       |        |           | a computation ended |
 //! |        | 8     | DMA             |        |           | a transfer ended |
-//! | 0x60   | 31:0  | INT_RAISE       | WO     | 0x0       | sets bits of INT_STATUS, which it has by name, too |
-//! | 0x64   | 31:0  | INT_ACKNOWLEDGE | WO     | 0x0       | clears bits of INT_STATUS, which it has by name, too |
+//! | 0x60   | 31:0  | INT_RAISE       | WO     | 0x0       | sets bits of INT_STATUS |
+//! |        | 0     | FACTORIAL       |        |           | a computation ended |
+//! |        | 8     | DMA             |        |           | a transfer ended |
+//! | 0x64   | 31:0  | INT_ACKNOWLEDGE | WO     | 0x0       | clears bits of INT_STATUS |
+//! |        | 0     | FACTORIAL       |        |           | a computation ended |
+//! |        | 8     | DMA             |        |           | a transfer ended |
 //! | 0x80   | 63:0  | DMA_SOURCE      | RW     | 0x0       | address that a transfer reads |
 //! | 0x88   | 63:0  | DMA_DESTINATION | RW     | 0x0       | address that a transfer writes |
 //! | 0x90   | 63:0  | DMA_COUNT       | RW     | 0x0       | its length in bytes |

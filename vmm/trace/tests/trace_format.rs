@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use barscope_device::{InterruptLoss, Region};
-use barscope_trace::definition::{Cut, Definition, MemoryType, Process, Stack};
+use barscope_trace::definition::{Cut, Definition, File, MemoryType, Process, Stack};
 use barscope_trace::event::{
     AccessEvent, Backing, Bits, Counted, DmaOutcome, KINDS, MemoryOperand, Outcome, RouteChange, Target,
 };
@@ -528,11 +528,13 @@ fn every_definition_has_the_members_of_the_document() -> Result<()> {
         }
     }
     let process = Process { address_space: 1, pid: 2, thread: None, name: String::new() };
+    let file = File { path: String::new() };
     let stack = Stack { process: Some(1), cut: Some(Cut::Deep), ..Stack::default() };
     let sample = Content::open(Path::new(SAMPLE))?;
     let all = sample.definitions().iter().map(|(_, definition)| definition.clone());
     let mut missing: Vec<_> = documented.keys().copied().collect();
-    for definition in all.chain([Definition::Process(process), Definition::Stack(stack)]) {
+    let others = [Definition::File(file), Definition::Process(process), Definition::Stack(stack)];
+    for definition in all.chain(others) {
         let json = serde_json::to_value(&definition)?;
         let define = json["define"].as_str().context("no kind")?;
         let members = documented.get(define).with_context(|| format!("{define} isn't documented"))?;
@@ -542,6 +544,6 @@ fn every_definition_has_the_members_of_the_document() -> Result<()> {
         missing.retain(|documented| *documented != define);
     }
     assert!(missing.is_empty(), "of no trace: {missing:?}");
-    assert_eq!(documented.len(), 10);
+    assert_eq!(documented.len(), 11);
     Ok(())
 }
