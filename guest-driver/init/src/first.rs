@@ -78,7 +78,11 @@ fn load_all(all: &[Module]) -> io::Result<()> {
         }
     }
     // Who named no module may have devices that nothing is to drive.
-    if all.iter().any(|module| module.path != modules::LAB) { drivers::tell_unbound(&mut since) } else { Ok(()) }
+    if all.iter().any(|module| module.path != modules::LAB) {
+        drivers::tell_unbound(&mut since)
+    } else {
+        Ok(())
+    }
 }
 
 fn named(what: &str, error: &io::Error) -> io::Error {
