@@ -229,10 +229,8 @@ impl PciDevice for PciTestdev {
     }
 
     fn header(&self) -> ConfigHeader {
-        let mut bars = vec![
-            BarSpec::memory32(BarIndex::BAR0, MEMORY_SIZE),
-            BarSpec::io(BarIndex::BAR1, PORTS_SIZE),
-        ];
+        let mut bars =
+            vec![BarSpec::memory32(BarIndex::BAR0, MEMORY_SIZE), BarSpec::io(BarIndex::BAR1, PORTS_SIZE)];
         bars.extend(self.membar.map(|size| BarSpec::memory64(BarIndex::BAR2, size).with_prefetch()));
         ConfigHeader {
             vendor: 0x1b36,
@@ -292,9 +290,9 @@ impl PciDevice for PciTestdev {
             return Ok(());
         }
         let bytes = value.to_le_bytes().into_iter().take(size.bytes() as usize);
-        let taken = (offset..).zip(bytes).fold(false, |taken, (offset, byte)| {
-            self.write_byte(region, offset, byte) || taken
-        });
+        let taken = (offset..)
+            .zip(bytes)
+            .fold(false, |taken, (offset, byte)| self.write_byte(region, offset, byte) || taken);
         if taken { Ok(()) } else { Err(Refused::Reserved) }
     }
 
