@@ -159,7 +159,8 @@ fn on_linux_nothing_reaches_the_device_between_two_drivers() -> Result<()> {
 #[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_user_accesses_name_their_process() -> Result<()> {
     let trace = &all()?.trace;
-    let mut processes = trace.views().all().iter().filter_map(|view| view.access()?.process());
+    let accesses = trace.views().all().iter().filter_map(barscope_analysis::view::View::access);
+    let mut processes = accesses.filter(|access| access.cpl == 3).filter_map(|access| access.process());
     let first = processes.next();
     ensure!(first.is_some_and(|process| process.pid > 1 && process.name == "ioctl-and-mmap"), "no process");
     Ok(())

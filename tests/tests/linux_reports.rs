@@ -19,7 +19,7 @@ const MYEDU: &str = r#"
 static char *what = "fine";
 module_param(what, charp, 0444);
 struct myedu { u64 pad[2]; u32 state; };
-static noinline void myedu_reset(struct myedu *edu)
+static noinline __attribute__((__noclone__)) void myedu_reset(struct myedu *edu)
 {
 	WRITE_ONCE(edu->state, 1); /* null */
 }
@@ -170,7 +170,7 @@ fn on_linux_all_programs_run_and_a_failed_probe_and_a_warning_are_told() -> Resu
         ["--module", "myedu.ko what=fail"],
         ["--program", "/usr/bin/sleep wrong"],
         ["--program", warn],
-        ["--program", "/usr/bin/env two=words true"],
+        ["--program", "/usr/bin/env two=words"],
         ["--junit", "report.xml"],
         ["--annotate", "github"],
     ];
@@ -189,7 +189,7 @@ fn on_linux_all_programs_run_and_a_failed_probe_and_a_warning_are_told() -> Resu
     for words in [
         "FAIL  /usr/bin/sleep wrong",
         "PASS  /usr/bin/cat /sys/module/myedu/parameters/warn",
-        "PASS  /usr/bin/env two=words true",
+        "PASS  /usr/bin/env 'two=words'",
         "3 scenarios, 2 passed",
         "::error file=/usr/bin/sleep,title=programs%3A sleep wrong::exit status: 1",
     ] {
@@ -198,7 +198,7 @@ fn on_linux_all_programs_run_and_a_failed_probe_and_a_warning_are_told() -> Resu
     }
     let report = Report::deserialize_from_str(&fs::read_to_string(session.path("report.xml"))?)?;
     assert_eq!(failed(case(&report, "programs", "sleep wrong")?), Some("exit status: 1"));
-    for passed in ["cat /sys/module/", "env two=words true"] {
+    for passed in ["cat /sys/module/", "env 'two=words'"] {
         assert_eq!(failed(case(&report, "programs", passed)?), None);
     }
     let warning = case(&report, "guest", "WARNING in get_warning+0x")?;
@@ -215,7 +215,8 @@ fn on_linux_all_programs_run_and_a_failed_probe_and_a_warning_are_told() -> Resu
 fn on_linux_warnings_can_be_allowed_and_nothing_runs_after_a_failure_that_is_to_end_a_run() -> Result<()> {
     let session = Session::new()?;
     let warn = "/usr/bin/cat /sys/module/myedu/parameters/warn";
-    let arguments = ["--quiet", "--allow-warnings", "--module", "myedu.ko", "--program", warn];
+    let arguments =
+        ["--quiet", "--device", "lab", "--allow-warnings", "--module", "myedu.ko", "--program", warn];
     let ended = run(&session, &arguments)?;
     let said = &ended.stderr;
     assert_eq!(ended.code, Some(0), "{said}");
