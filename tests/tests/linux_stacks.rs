@@ -106,7 +106,7 @@ int main(void)
 "#;
 
 #[test]
-#[ignore = "needs QEMU, Debian's kernel and a C compiler"]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_a_loop_has_nine_of_ten_stacks_at_hand() -> Result<()> {
     let session = Session::new()?;
     let source = session.file("loop.c", LOOP.as_bytes())?;
