@@ -189,7 +189,7 @@ fn a_panic_of_a_device_ends_the_run_and_says_what_it_served() -> Result<()> {
 fn a_gathered_write_reaches_the_device_though_its_region_is_trapped_meanwhile() -> Result<()> {
     let device = Subject { no_bells: true, ..Subject::default() };
     let run = run(device, |a| {
-        store(a, BAR0, 5_000_000)?;
+        store(a, BAR0, 30_000_000)?;
         store(a, BAR1, 0x2a)?;
         spin(a)
     })?;
