@@ -10,6 +10,7 @@ pub mod expectation;
 pub mod explain;
 pub mod filter;
 mod interrupts;
+pub mod legend;
 pub mod maps;
 pub mod print;
 pub mod reports;

@@ -101,6 +101,8 @@ pub enum Action {
     Bench(Bench),
     /// Tell the language of filters and expectation files, as Markdown.
     Language,
+    /// Tell what the signs mean that text is printed with: W4, UC-, PCD, `caused by`.
+    Legend,
     /// List devices with their regions, registers and options, and what files describe.
     Devices(Devices),
     /// Tell which kernel `run --guest linux` would boot, with which headers, and which others are here.

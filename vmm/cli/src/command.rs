@@ -14,7 +14,9 @@ use crate::args::{self, Action, Args};
 use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
-use crate::{bench, check, completions, devices, explain, kernel, maps, nested, poke, run, show, stats};
+use crate::{
+    bench, check, completions, devices, explain, kernel, maps, nested, output, poke, run, show, stats,
+};
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
 ///
@@ -85,6 +87,7 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Bench(args) => bench::bench(&args).map(ExitCode::from),
         Action::Check(args) => check::check(&args).map(ExitCode::from),
         Action::Language => language().map(ExitCode::from),
+        Action::Legend => legend().map(ExitCode::from),
         Action::Explain(args) => explain::explain(&args).map(ExitCode::from),
         Action::Maps(args) => maps::maps(&args).map(ExitCode::from),
         Action::Stats(args) => stats::stats(&args).map(ExitCode::from),
@@ -104,6 +107,13 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
 /// Prints the language's reference.
 fn language() -> Result<Code, Failure> {
     io::stdout().write_all(barscope_analysis::expectation::reference().as_bytes())?;
+    Ok(Code::Passed)
+}
+
+/// Prints what signs mean.
+fn legend() -> Result<Code, Failure> {
+    let text = barscope_analysis::legend::legend(output::width(), output::color());
+    output::buffered().write_all(text.as_bytes())?;
     Ok(Code::Passed)
 }
 

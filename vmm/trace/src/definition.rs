@@ -181,6 +181,16 @@ pub enum MemoryType {
 }
 
 impl MemoryType {
+    /// All of them.
+    pub const ALL: [MemoryType; 6] = [
+        MemoryType::Uncacheable,
+        MemoryType::UncacheableMinus,
+        MemoryType::WriteCombining,
+        MemoryType::WriteThrough,
+        MemoryType::WriteProtected,
+        MemoryType::WriteBack,
+    ];
+
     /// UC, or UC- which asks for it: no access is merged, cached or speculated.
     pub const fn uncached(self) -> bool {
         matches!(self, MemoryType::Uncacheable | MemoryType::UncacheableMinus)
