@@ -12,8 +12,8 @@ use super::Item;
 
 /// So many items of both sides together wait to be aligned, at most.
 pub(crate) const WINDOW: usize = 1 << 18;
-/// Up to here an alignment leaves out nothing that it might have in common, whatever that takes.
-const SMALL: usize = 1 << 11;
+/// Up to so many pairs of items each is looked at: nothing that both might have in common is missed.
+const PAIRS: usize = 1 << 20;
 /// So many of what both have are shown on each side of a difference.
 const AROUND: usize = 3;
 /// So many differences are kept to be shown, and so many items of each on either side.
@@ -110,11 +110,6 @@ impl Aligner {
         }
     }
 
-    /// How many items of a side wait.
-    pub(crate) fn waiting(&self) -> usize {
-        self.pending
-    }
-
     /// Takes the next item of a side, 0 or 1.
     pub(crate) fn push(&mut self, side: usize, item: Item) {
         let register = item.register as usize;
@@ -149,7 +144,9 @@ impl Aligner {
                 break;
             }
             let pair = Pair::of(left, right);
-            self.lanes[lane].waiting.iter_mut().for_each(|waiting| drop(waiting.pop_front()));
+            for waiting in &mut self.lanes[lane].waiting {
+                waiting.pop_front();
+            }
             self.pending -= 2;
             self.both(lane, pair);
         }
@@ -259,13 +256,60 @@ impl Lane {
 
 /// What two sequences don't have in common, in order: ranges of the one and of the other.
 pub(crate) fn differences(left: &[Item], right: &[Item]) -> Vec<(Range<usize>, Range<usize>)> {
+    let start = left.iter().zip(right).take_while(|(left, right)| left.hash == right.hash).count();
+    let rest = [&left[start..], &right[start..]];
+    let back = rest[0].iter().rev().zip(rest[1].iter().rev());
+    let end = back.take_while(|(left, right)| left.hash == right.hash).count();
+    let [left, right] = rest.map(|items| &items[..items.len() - end]);
+    let found = if left.len().saturating_mul(right.len()) <= PAIRS { exactly(left, right) } else { fast(left, right) };
+    let shifted = |range: Range<usize>| start + range.start..start + range.end;
+    found.into_iter().map(|(left, right)| (shifted(left), shifted(right))).collect()
+}
+
+/// The same by the longest common subsequence.
+fn exactly(left: &[Item], right: &[Item]) -> Vec<(Range<usize>, Range<usize>)> {
+    // How much the rests from here on have in common.
+    let width = right.len() + 1;
+    let mut common = vec![0_u32; (left.len() + 1) * width];
+    for row in (0..left.len()).rev() {
+        for column in (0..right.len()).rev() {
+            let at = row * width + column;
+            common[at] = if left[row].hash == right[column].hash {
+                common[at + width + 1] + 1
+            } else {
+                common[at + 1].max(common[at + width])
+            };
+        }
+    }
+    let mut found: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+    let (mut row, mut column) = (0, 0);
+    let mut from = None;
+    while row < left.len() || column < right.len() {
+        let is_pair = row < left.len() && column < right.len() && left[row].hash == right[column].hash;
+        if is_pair {
+            found.extend(from.take().map(|(rows, columns)| (rows..row, columns..column)));
+            (row, column) = (row + 1, column + 1);
+            continue;
+        }
+        from.get_or_insert((row, column));
+        let at = row * width + column;
+        if column == right.len() || row < left.len() && common[at + width] >= common[at + 1] {
+            row += 1;
+        } else {
+            column += 1;
+        }
+    }
+    found.extend(from.map(|(rows, columns)| (rows..row, columns..column)));
+    found
+}
+
+/// The same by heuristics that keep it fast, whatever the sequences are.
+fn fast(left: &[Item], right: &[Item]) -> Vec<(Range<usize>, Range<usize>)> {
     let mut interner = Interner::new(left.len() + right.len());
     let mut tokens = |items: &[Item]| items.iter().map(|item| interner.intern(item.hash)).collect::<Vec<Token>>();
     let (left, right) = (tokens(left), tokens(right));
-    let is_small = left.len() <= SMALL && right.len() <= SMALL;
-    let algorithm = if is_small { Algorithm::MyersMinimal } else { Algorithm::Myers };
     let mut diff = Diff::default();
-    diff.compute_with(algorithm, &left, &right, interner.num_tokens());
+    diff.compute_with(Algorithm::Myers, &left, &right, interner.num_tokens());
     let range = |range: Range<u32>| range.start as usize..range.end as usize;
     diff.hunks().map(|hunk| (range(hunk.before), range(hunk.after))).collect()
 }

@@ -119,27 +119,31 @@ struct Cause {
 /// The last accesses, and those that something came of lately.
 #[derive(Default)]
 struct Causes {
-    known: FxHashMap<u64, Cause>,
-    order: VecDeque<u64>,
+    /// Each with when it was last asked for.
+    known: FxHashMap<u64, (Cause, u64)>,
+    order: VecDeque<(u64, u64)>,
+    time: u64,
 }
 
 impl Causes {
     fn add(&mut self, seq: u64, cause: Cause) {
-        self.known.insert(seq, cause);
-        self.order.push_back(seq);
+        self.time += 1;
+        self.known.insert(seq, (cause, self.time));
+        self.order.push_back((seq, self.time));
         if self.order.len() > CAUSES
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((oldest, time)) = self.order.pop_front()
+            && self.known.get(&oldest).is_some_and(|(_, last)| *last == time)
         {
             self.known.remove(&oldest);
         }
     }
 
-    /// The access, which is kept for longer.
+    /// The access, which is kept for longer if it would soon be forgotten.
     fn get(&mut self, seq: u64) -> Option<Cause> {
-        let cause = self.known.get(&seq)?.clone();
-        if self.order.len() >= CAUSES && self.order.iter().take(CAUSES / 2).any(|old| *old == seq) {
-            self.order.retain(|old| *old != seq);
-            self.order.push_back(seq);
+        let (cause, last) = self.known.get(&seq)?;
+        let (cause, is_old) = (cause.clone(), *last + (CAUSES as u64) / 2 < self.time);
+        if is_old {
+            self.add(seq, cause.clone());
         }
         Some(cause)
     }

@@ -74,15 +74,14 @@ impl Difference {
             own.dedup();
             let style = (width, paint.color);
             excerpt::print(&self.paths[side], &of(&hunk.before), out, style)?;
-            match own.is_empty() {
-                true => writeln!(out, "  {}", paint.paint(WARNING, "-- nothing here --"))?,
-                false => {
-                    writeln!(out, "  {}", paint.paint(WARNING, format!("-- only in {name} --")))?;
-                    excerpt::print(&self.paths[side], &own, out, style)?;
-                    let more = hunk.counts[side].saturating_sub(own.len());
-                    if more > 0 {
-                        writeln!(out, "  and {}", records(more as u64))?;
-                    }
+            if own.is_empty() {
+                writeln!(out, "  {}", paint.paint(WARNING, "-- nothing here --"))?;
+            } else {
+                writeln!(out, "  {}", paint.paint(WARNING, format!("-- only in {name} --")))?;
+                excerpt::print(&self.paths[side], &own, out, style)?;
+                let more = hunk.counts[side].saturating_sub(own.len());
+                if more > 0 {
+                    writeln!(out, "  and {}", words::counted(more as u64, "more record", "more records"))?;
                 }
             }
             if !hunk.after.is_empty() {
@@ -191,7 +190,7 @@ impl Difference {
             let lane = self.names.lane_of(hunk.lane);
             let object = json!({
                 "event": "difference",
-                "scenario": lane.section,
+                "scenario": lane.section.as_deref(),
                 "actor": self.actor(hunk),
                 "certain": self.is_certain(hunk),
                 "left": side(0),

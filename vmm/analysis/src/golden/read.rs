@@ -39,6 +39,22 @@ impl Golden {
         }
         Ok(Self { terms: reader.terms, lines: reader.lines })
     }
+
+    /// The terms of one, also if the rest of it can't be read: it is to be written anew by them. `None` if it is none.
+    pub fn terms_of(text: &str) -> Option<Terms> {
+        let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.find(|line| !CONFLICTS.iter().any(|mark| line.starts_with(mark)))?.strip_prefix("golden ")?;
+        let is_head = |line: &&str| !line.starts_with("scenario ") && *line != OUTSIDE;
+        let mut terms = Terms::default();
+        for line in lines.take_while(is_head) {
+            if let Some(Ok(ignore)) = line.strip_prefix("ignore ").map(str::parse) {
+                terms = terms.without(ignore);
+            } else if let Some(only) = line.strip_prefix("only ") {
+                terms.only = Some(only.to_owned());
+            }
+        }
+        Some(terms)
+    }
 }
 
 #[derive(Default)]
@@ -178,8 +194,8 @@ fn record(text: &str, whole: Span) -> Result<(u64, &str), Diagnostic> {
     let plain = word.trim_end_matches(|digit: char| digit.is_ascii_digit());
     let digits = &word[plain.len()..];
     let is_access = ["read", "write", "rmw-read", "rmw-write"].contains(&plain);
-    if is_access && !["1", "2", "4", "8"].contains(&digits) {
-        let message = format!("{plain} of how many bytes? {plain}1, {plain}2, {plain}4 or {plain}8");
+    if is_access && !["1", "2", "3", "4", "5", "6", "7", "8"].contains(&digits) {
+        let message = format!("{plain} of how many bytes? As in {plain}4, from 1 to 8");
         return Err(Diagnostic::new(at, message));
     }
     let is_known = is_access || digits.is_empty() && HEADS.iter().chain(&OTHER_HEADS).any(|head| *head == word);

@@ -156,9 +156,13 @@ pub(crate) fn push_key(
     true
 }
 
+/// Functions that write what a program gave to configuration space (`drivers/pci/pci-sysfs.c`, `drivers/pci/proc.c`).
+const WRITES_FOR_PROGRAMS: [&str; 2] = ["pci_write_config", "proc_bus_pci_write"];
+
 /// What the guest's kernel does by itself to set devices up, which another build of it may do otherwise: accesses to
-/// configuration space and to tables of interrupt messages that no module and no program asked for, and what it
-/// reads there and writes as messages in any case. CONFIG_ADDRESS only leads to what is reached by CONFIG_DATA.
+/// configuration space and to tables of interrupt messages that no module asked for, and what it reads there and
+/// writes as messages in any case. What a program writes through sysfs or `/proc` is the program's. CONFIG_ADDRESS only
+/// leads to what is reached by CONFIG_DATA.
 ///
 /// That can be told of a trace with call stacks only.
 pub(crate) fn is_kernels_own(view: &View, has_stacks: bool) -> bool {
@@ -175,7 +179,9 @@ pub(crate) fn is_kernels_own(view: &View, has_stacks: bool) -> bool {
     // Before stacks can be followed there is no module, either.
     let Some(made) = view.made().filter(|_| view.callers().is_some()) else { return true };
     let by_kernel = made.by.cr3 == 0 && made.by.module().is_none();
-    by_kernel && (made.asked_by.is_none() || !access.write || message)
+    let for_module = made.asked_by.is_some_and(|call| call.module().is_some());
+    let for_program = made.by.function.is_some_and(|function| WRITES_FOR_PROGRAMS.contains(&function));
+    by_kernel && (message || !access.write || !(for_module || for_program))
 }
 
 /// By whom: what runs there, as far as that is the same in every run. `by_vcpu` if nothing but the vCPU tells tasks of
@@ -305,12 +311,18 @@ fn push_way(text: &mut String, view: &View, parts: Parts) {
 /// not they are the same. For what the kernel does by itself, the function that asked for it.
 fn push_code(text: &mut String, view: &View) {
     let Some(made) = view.made() else { return };
-    let site = made.asked_by.unwrap_or(made.by);
+    let mut calls = view.own_calls().filter(|_| view.callers().is_some());
+    let inner = calls.find(|call| *call == made.asked_by.unwrap_or(made.by));
+    // What a header of the kernel has inlined into a module is a call of the kernel's in another build.
+    let is_header = |call: &Call<'_>| call.inlined && call.file.is_some_and(|file| file.ends_with(".h"));
+    let site = match made.asked_by {
+        None => made.by,
+        Some(asked) if is_header(&asked) => calls.find(|call| !is_header(call)).unwrap_or(asked),
+        Some(asked) => asked,
+    };
     let Some(function) = site.function else { return };
     text.push_str(" in ");
-    let mut calls = view.own_calls().filter(|_| view.callers().is_some());
-    let inner = calls.find(|call| *call == site);
-    let caller = inner.and_then(|_| calls.find(|call| !call.accessor));
+    let caller = inner.and_then(|_| calls.find(|call| !call.accessor)).filter(|_| made.asked_by.is_none());
     let is_alike = |call: &Call<'_>| call.module() == site.module() && (call.cr3 == 0) == (site.cr3 == 0);
     // What starts a program isn't the program.
     let counts = |name: &&str| !name.starts_with("__libc_start") && *name != "_start";
