@@ -185,7 +185,11 @@ impl Agreed {
             (Ignore::Process, Capability::Processes),
             (Ignore::Path, Capability::Paths),
         ] {
-            agreed.told(ignore, capability.about(), surveys.each_ref().map(|survey| survey.tells(capability)));
+            agreed.told(
+                ignore,
+                capability.about(),
+                surveys.each_ref().map(|survey| survey.tells(capability)),
+            );
         }
         agreed.told(Ignore::Scenario, "its scenarios", surveys.each_ref().map(|survey| survey.has_scenarios));
         if !surveys.iter().all(Survey::is_repeatable) && !agreed.terms.ignores(&Ignore::Time) {
@@ -202,12 +206,17 @@ impl Agreed {
             }
         }
         if surveys.iter().any(|survey| survey.has_unseen) {
-            agreed.notes.push("accesses to BARs that are memory, or whose writes KVM gathers, aren't seen one by one".into());
+            agreed.notes.push(
+                "accesses to BARs that are memory, or whose writes KVM gathers, aren't seen one by one"
+                    .into(),
+            );
         }
         let effects = surveys.each_ref().map(|survey| survey.has_effects);
         if effects[0] != effects[1] && !agreed.terms.ignores(&Ignore::Effects) {
             let without = if effects[0] { "B" } else { "A" };
-            agreed.notes.push(format!("{without} tells nothing of what devices did: --ignore effects compares the rest"));
+            agreed.notes.push(format!(
+                "{without} tells nothing of what devices did: --ignore effects compares the rest"
+            ));
         }
         agreed
     }

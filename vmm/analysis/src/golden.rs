@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use barscope_trace::Capability;
+use serde_json::json;
 
 use crate::diff::align::{Aligner, WINDOW};
 use crate::diff::items::DEVICES;
@@ -175,7 +176,15 @@ impl Checked {
     /// # Errors
     /// `out` can't be written to.
     pub fn print_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.difference.print_json(out)
+        self.difference.print_json_differences(out)?;
+        let object = json!({
+            "event": "golden",
+            "file": self.path().to_string_lossy(),
+            "verdict": self.verdict().name(),
+            "differences": self.difference.aligner.count,
+            "doubts": self.difference.doubts,
+        });
+        writeln!(out, "{object}")
     }
 
     /// The same as results.

@@ -14,7 +14,9 @@ use crate::args::{self, Action, Args};
 use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
-use crate::{bench, check, completions, devices, diff, explain, golden, kernel, maps, nested, poke, run, show, stats};
+use crate::{
+    bench, check, completions, devices, diff, explain, golden, kernel, maps, nested, poke, run, show, stats,
+};
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
 ///

@@ -110,6 +110,9 @@ pub fn write(traces: &[PathBuf], path: &Path, terms: &Terms) -> Result<Code, Fai
     }
     files::create(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
     let lines = text.lines().count();
-    complain(format_args!("{} has {lines} lines now: review it, and keep it with the driver", path.display()));
+    complain(format_args!(
+        "{} has {lines} lines now: review it, and keep it with the driver",
+        path.display()
+    ));
     Ok(Code::Passed)
 }

@@ -46,7 +46,10 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
         program: None,
         files: &[],
         arguments: without(
-            env::args_os().skip(1).filter(|argument| argument != "--nested" && argument != "--bless").collect(),
+            env::args_os()
+                .skip(1)
+                .filter(|argument| argument != "--nested" && argument != "--bless")
+                .collect(),
             if args.bless { &["--nested-kernel", "--golden"] } else { &["--nested-kernel"] },
         ),
         environment: environment(),

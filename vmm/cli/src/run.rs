@@ -36,7 +36,8 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
     let running = machine::start(config)?;
     let limit = Limit::from_now(args);
-    let live = Live::open(args, filter, expectations, goldens).map_err(|failure| or_trace(&running, failure))?;
+    let live =
+        Live::open(args, filter, expectations, goldens).map_err(|failure| or_trace(&running, failure))?;
     let onlooker = Onlooker::start(live, &running)?;
     let interrupted = || signals.received().map(|signal| Stop::Interrupted { signal });
     let ended = session::attend(running, limit.guest, interrupted);

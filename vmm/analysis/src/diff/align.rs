@@ -139,7 +139,9 @@ impl Aligner {
 
     /// Lets pass what both have at the front.
     fn pass(&mut self, lane: usize) {
-        while let [Some(left), Some(right)] = self.lanes[lane].waiting.each_ref().map(|waiting| waiting.front()) {
+        while let [Some(left), Some(right)] =
+            self.lanes[lane].waiting.each_ref().map(|waiting| waiting.front())
+        {
             if left.hash != right.hash {
                 break;
             }
@@ -196,7 +198,8 @@ impl Aligner {
         let items: [Vec<Item>; 2] =
             self.lanes[lane].waiting.each_mut().map(|waiting| waiting.drain(..).collect());
         let mut hunks = differences(&items[0], &items[1]);
-        let at_end = |(before, after): &(Range<usize>, Range<usize>)| before.end == left || after.end == right;
+        let at_end =
+            |(before, after): &(Range<usize>, Range<usize>)| before.end == left || after.end == right;
         let mut end = [left, right];
         if !whole && hunks.last().is_some_and(at_end) {
             let (before, after) = hunks.pop().unwrap_or_default();
@@ -261,7 +264,11 @@ pub(crate) fn differences(left: &[Item], right: &[Item]) -> Vec<(Range<usize>, R
     let back = rest[0].iter().rev().zip(rest[1].iter().rev());
     let end = back.take_while(|(left, right)| left.hash == right.hash).count();
     let [left, right] = rest.map(|items| &items[..items.len() - end]);
-    let found = if left.len().saturating_mul(right.len()) <= PAIRS { exactly(left, right) } else { fast(left, right) };
+    let found = if left.len().saturating_mul(right.len()) <= PAIRS {
+        exactly(left, right)
+    } else {
+        fast(left, right)
+    };
     let shifted = |range: Range<usize>| start + range.start..start + range.end;
     found.into_iter().map(|(left, right)| (shifted(left), shifted(right))).collect()
 }
@@ -306,7 +313,8 @@ fn exactly(left: &[Item], right: &[Item]) -> Vec<(Range<usize>, Range<usize>)> {
 /// The same by heuristics that keep it fast, whatever the sequences are.
 fn fast(left: &[Item], right: &[Item]) -> Vec<(Range<usize>, Range<usize>)> {
     let mut interner = Interner::new(left.len() + right.len());
-    let mut tokens = |items: &[Item]| items.iter().map(|item| interner.intern(item.hash)).collect::<Vec<Token>>();
+    let mut tokens =
+        |items: &[Item]| items.iter().map(|item| interner.intern(item.hash)).collect::<Vec<Token>>();
     let (left, right) = (tokens(left), tokens(right));
     let mut diff = Diff::default();
     diff.compute_with(Algorithm::Myers, &left, &right, interner.num_tokens());

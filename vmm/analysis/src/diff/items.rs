@@ -151,7 +151,11 @@ impl Causes {
 
 impl TraceItems {
     /// Those of the trace at `path`, of which this is known.
-    pub(crate) fn open(path: &Path, survey: &Survey, terms: &Terms) -> Result<Result<Self, TermsError>, ReadError> {
+    pub(crate) fn open(
+        path: &Path,
+        survey: &Survey,
+        terms: &Terms,
+    ) -> Result<Result<Self, TermsError>, ReadError> {
         let stream = Stream::open(path)?;
         let compiled = match terms.compile(stream.definitions()) {
             Ok(compiled) => compiled,
@@ -300,13 +304,7 @@ impl TraceItems {
     }
 
     /// Adds a record that has a key.
-    fn push(
-        &mut self,
-        view: &View,
-        section: Option<&Arc<str>>,
-        actor: &Arc<str>,
-        names: &mut Names,
-    ) {
+    fn push(&mut self, view: &View, section: Option<&Arc<str>>, actor: &Arc<str>, names: &mut Names) {
         if !self.key(view) {
             return;
         }

@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_poll_is_what_it_ends_with_however_long_it_took() {
-        for reads in [&[(1, 9)][..], &[(1, 5), (1, 9)], &[(1, 5), (1, 5), (1, 5), (1, 9)], &[(1, 9), (1, 9)]] {
+        for reads in [&[(1, 9)][..], &[(1, 5), (1, 9)], &[(1, 5), (1, 5), (1, 5), (1, 9)], &[(1, 9), (1, 9)]]
+        {
             assert_eq!(folded(reads), [9]);
         }
         // Another site is another poll.

@@ -115,10 +115,15 @@ impl Difference {
                 for line in self.lines(&hunk.items[side]).iter().take(LINES) {
                     writeln!(out, "{}", paint.paint(style, format!("{sign} {line}")))?;
                 }
-                let shown: usize = runs(&hunk.items[side]).into_iter().take(LINES).map(|(_, times)| times).sum();
+                let shown: usize =
+                    runs(&hunk.items[side]).into_iter().take(LINES).map(|(_, times)| times).sum();
                 let more = hunk.counts[side].saturating_sub(shown);
                 if more > 0 {
-                    writeln!(out, "{}", paint.paint(style, format!("{sign} and {} more", words::number(more as u64))))?;
+                    writeln!(
+                        out,
+                        "{}",
+                        paint.paint(style, format!("{sign} and {} more", words::number(more as u64)))
+                    )?;
                 }
             }
             self.print_pairs(out, &hunk.after)?;
@@ -166,7 +171,9 @@ impl Difference {
             Verdict::Inconclusive if self.aligner.count == 0 => {
                 (WARNING, "INCONCLUSIVE  equal as far as the traces tell".to_owned())
             }
-            Verdict::Inconclusive => (WARNING, format!("INCONCLUSIVE  {count}, which may come of what is missing")),
+            Verdict::Inconclusive => {
+                (WARNING, format!("INCONCLUSIVE  {count}, which may come of what is missing"))
+            }
         };
         writeln!(out, "\n{}", paint.paint(style, word))?;
         for doubt in &self.doubts {
@@ -182,24 +189,7 @@ impl Difference {
     /// # Errors
     /// `out` can't be written to.
     pub fn print_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        for hunk in &self.aligner.hunks {
-            let side = |side: usize| -> Vec<_> {
-                let items = hunk.items[side].iter();
-                items.map(|item| json!({ "seq": item.seq, "key": self.key(item) })).collect()
-            };
-            let lane = self.names.lane_of(hunk.lane);
-            let object = json!({
-                "event": "difference",
-                "scenario": lane.section.as_deref(),
-                "actor": self.actor(hunk),
-                "certain": self.is_certain(hunk),
-                "left": side(0),
-                "right": side(1),
-                "left_count": hunk.counts[0],
-                "right_count": hunk.counts[1],
-            });
-            writeln!(out, "{object}")?;
-        }
+        self.print_json_differences(out)?;
         for (name, Counts { all, only }) in self.registers() {
             let object = json!({
                 "event": "register", "register": name,
@@ -220,6 +210,29 @@ impl Difference {
             "window": self.aligner.was_cut.then_some(super::WINDOW),
         });
         writeln!(out, "{object}")
+    }
+
+    /// Prints an object for each difference.
+    pub(crate) fn print_json_differences(&self, out: &mut dyn Write) -> io::Result<()> {
+        for hunk in &self.aligner.hunks {
+            let side = |side: usize| -> Vec<_> {
+                let items = hunk.items[side].iter();
+                items.map(|item| json!({ "seq": item.seq, "key": self.key(item) })).collect()
+            };
+            let lane = self.names.lane_of(hunk.lane);
+            let object = json!({
+                "event": "difference",
+                "scenario": lane.section.as_deref(),
+                "actor": self.actor(hunk),
+                "certain": self.is_certain(hunk),
+                "left": side(0),
+                "right": side(1),
+                "left_count": hunk.counts[0],
+                "right_count": hunk.counts[1],
+            });
+            writeln!(out, "{object}")?;
+        }
+        Ok(())
     }
 
     /// Registers with differences, most of them first.
@@ -260,7 +273,8 @@ impl Difference {
     }
 
     fn line(&self, hash: u64, times: usize) -> String {
-        let text = self.names.text(hash).map_or("(too many different records to keep this one)", |text| &text.text);
+        let text =
+            self.names.text(hash).map_or("(too many different records to keep this one)", |text| &text.text);
         if times == 1 { text.to_owned() } else { format!("{times} x {text}") }
     }
 }

@@ -50,7 +50,8 @@ impl Survey {
                 }
                 _ => {}
             }
-            has_effects |= event.kind.kind().of_device && !matches!(event.kind, EventKind::Route { cause: 0, .. });
+            has_effects |=
+                event.kind.kind().of_device && !matches!(event.kind, EventKind::Route { cause: 0, .. });
         }
         let completeness = Completeness::of(&stream);
         let info = stream.info();

@@ -146,7 +146,10 @@ mod tests {
             assert_eq!(text.parse::<Ignore>().unwrap().to_string(), text);
         }
         for (text, error) in [
-            ("times", "what isn't compared may be time, code, process, path, effects, scenario or value:REGISTER"),
+            (
+                "times",
+                "what isn't compared may be time, code, process, path, effects, scenario or value:REGISTER",
+            ),
             ("value:", "\"\" is no register; write it like value:BAR0.STATUS"),
             ("value:a b", "\"a b\" is no register; write it like value:BAR0.STATUS"),
         ] {

@@ -66,7 +66,8 @@ fn a_value_that_differs_is_told_with_what_both_have_around_it() {
     let (one, other) = (run(2), run(7));
     let difference = compared(&one, &other, &[]);
     assert_eq!(difference.verdict(), Verdict::Different);
-    let expected = ["0x2", "0x7"].map(|value| vec![format!("write4 lab.BAR0.SCRATCH {value} via ioremap UC- in lab::start")]);
+    let expected = ["0x2", "0x7"]
+        .map(|value| vec![format!("write4 lab.BAR0.SCRATCH {value} via ioremap UC- in lab::start")]);
     assert_eq!(only(&difference), expected);
     assert_eq!(verdict(&one, &other, &["value:BAR0.SCRATCH"]), Verdict::Equal);
 
@@ -124,7 +125,8 @@ fn the_order_of_handler_and_task_is_time_and_the_order_within_each_is_not() {
             let handler = sample.stack(Some(process), &HARD, None);
             let task = sample.stack(Some(process), &IOCTL, None);
             for (at, offset) in offsets.into_iter().enumerate() {
-                let (read, in_task) = (sample.read_by("ioread32", 0x14, handler), sample.read_by("ioread32", offset, task));
+                let (read, in_task) =
+                    (sample.read_by("ioread32", 0x14, handler), sample.read_by("ioread32", offset, task));
                 if early == (at == 0) {
                     sample.access(read);
                 }
@@ -157,7 +159,10 @@ fn a_helper_is_told_with_its_caller_and_a_process_by_its_name() {
     assert_eq!(verdict(&one, &other, &[]), Verdict::Equal);
     let empty = made(|_| ());
     let difference = compared(&one, &empty, &[]);
-    assert_eq!(only(&difference)[0][1], "read4 lab.BAR0.SCRATCH 0x1 via ioremap UC- in edu_ioctl < edu_read [edu]");
+    assert_eq!(
+        only(&difference)[0][1],
+        "read4 lab.BAR0.SCRATCH 0x1 via ioremap UC- in edu_ioctl < edu_read [edu]"
+    );
     assert_eq!(difference.aligner.hunks.len(), 2);
 }
 
@@ -177,7 +182,8 @@ fn addresses_of_transfers_and_of_messages_are_no_values() {
                 cause,
             });
             let delivered = true;
-            let message = EventKind::Msi { function, index: 0, address: 0xfee0_0000, data: vector, delivered, cause };
+            let message =
+                EventKind::Msi { function, index: 0, address: 0xfee0_0000, data: vector, delivered, cause };
             sample.event(message);
         })
     };
@@ -201,7 +207,9 @@ fn what_may_be_missing_is_never_equal_and_what_came_before_is_different_all_the_
         ended(sample, end)
     };
     let whole = run(1, false, End::Finished);
-    for (lost, end) in [(true, End::Finished), (false, End::Interrupted("x".into())), (false, End::Failed("x".into()))] {
+    for (lost, end) in
+        [(true, End::Finished), (false, End::Interrupted("x".into())), (false, End::Failed("x".into()))]
+    {
         assert_eq!(verdict(&whole, &run(1, lost, end.clone()), &[]), Verdict::Inconclusive);
         assert_eq!(verdict(&run(1, lost, end.clone()), &whole, &[]), Verdict::Inconclusive);
         assert_eq!(verdict(&whole, &run(9, lost, end), &[]), Verdict::Different);
@@ -231,7 +239,10 @@ fn what_only_one_side_tells_is_left_out_and_said() {
     let untold = finished(untold);
     let difference = compared(&told, &untold, &[]);
     assert_eq!(difference.verdict(), Verdict::Inconclusive);
-    assert_eq!(difference.doubts, ["B doesn't tell the names of its functions: --ignore code compares the rest"]);
+    assert_eq!(
+        difference.doubts,
+        ["B doesn't tell the names of its functions: --ignore code compares the rest"]
+    );
     assert_eq!(verdict(&told, &untold, &["code"]), Verdict::Equal);
 }
 
@@ -258,16 +269,23 @@ fn a_filter_chooses_what_is_compared() {
 
 #[test]
 fn json_has_an_object_for_each_difference_and_each_register_and_one_for_all() {
-    let (one, other) = (made(Sample::play), made(|sample| {
-        sample.scenario_begin("interrupt");
-    }));
+    let (one, other) = (
+        made(Sample::play),
+        made(|sample| {
+            sample.scenario_begin("interrupt");
+        }),
+    );
     let mut text = Vec::new();
     compared(&one, &other, &[]).print_json(&mut text).unwrap();
     let lines: Vec<serde_json::Value> =
         String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let last = lines.last().unwrap();
-    assert_eq!((&last["event"], &last["verdict"], &last["right"]), (&"diff".into(), &"different".into(), &0.into()));
-    let events: std::collections::BTreeSet<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(
+        (&last["event"], &last["verdict"], &last["right"]),
+        (&"diff".into(), &"different".into(), &0.into())
+    );
+    let events: std::collections::BTreeSet<_> =
+        lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(events.into_iter().collect::<Vec<_>>(), ["diff", "difference", "register"]);
     let sum: u64 = lines.iter().filter_map(|line| line["only_left"].as_u64()).sum();
     assert_eq!(Some(sum), last["left"].as_u64());

@@ -13,8 +13,20 @@ use crate::filter::Filter;
 const RECORDS: u64 = 1 << 24;
 
 /// What the lines of records begin with.
-const HEADS: [&str; 12] =
-    ["read", "write", "rmw-read", "rmw-write", "then", "mark", "map", "unmap", "handler", "scenario", "kernel", "page"];
+const HEADS: [&str; 12] = [
+    "read",
+    "write",
+    "rmw-read",
+    "rmw-write",
+    "then",
+    "mark",
+    "map",
+    "unmap",
+    "handler",
+    "scenario",
+    "kernel",
+    "page",
+];
 const OTHER_HEADS: [&str; 2] = ["not", "the"];
 
 /// What a merge that wasn't finished leaves.
@@ -42,7 +54,8 @@ impl Golden {
 
     /// The terms of one, also if the rest of it can't be read: it is to be written anew by them. `None` if it is none.
     pub fn terms_of(text: &str) -> Option<Terms> {
-        let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let mut lines =
+            text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.find(|line| !CONFLICTS.iter().any(|mark| line.starts_with(mark)))?.strip_prefix("golden ")?;
         let is_head = |line: &&str| !line.starts_with("scenario ") && *line != OUTSIDE;
         let mut terms = Terms::default();
@@ -78,7 +91,8 @@ impl Reader {
             return Ok(());
         }
         if let Some(mark) = CONFLICTS.iter().find(|mark| content.starts_with(**mark)) {
-            let message = "a merge left both sides here: keep one of them, or have `barscope bless` write it anew";
+            let message =
+                "a merge left both sides here: keep one of them, or have `barscope bless` write it anew";
             return Err(Diagnostic::new(at(0, mark.len()), message));
         }
         if text.starts_with('\t') {
@@ -91,7 +105,9 @@ impl Reader {
             (0, _) => self.head(text, at, number),
             (_, None) => Err(Diagnostic::new(
                 whole,
-                format!("an indented line belongs to \"scenario NAME\" or \"{OUTSIDE}\", and there is none before it"),
+                format!(
+                    "an indented line belongs to \"scenario NAME\" or \"{OUTSIDE}\", and there is none before it"
+                ),
             )),
             (2, Some(_)) => {
                 self.actor = Some(if text == ANYONE { "" } else { text }.into());
@@ -99,7 +115,8 @@ impl Reader {
             }
             (4.., Some(section)) => {
                 let Some(actor) = &self.actor else {
-                    let message = "who did this? Above it belongs a line that is indented by 2, like \"process test\"";
+                    let message =
+                        "who did this? Above it belongs a line that is indented by 2, like \"process test\"";
                     return Err(Diagnostic::new(whole, message));
                 };
                 let (times, key) = record(text, whole)?;
@@ -123,20 +140,16 @@ impl Reader {
                 Ok(())
             }
             Some(other) => {
-                let message =
-                    format!("version {other}: this program reads version {VERSION}; bless the trace anew by it");
+                let message = format!(
+                    "version {other}: this program reads version {VERSION}; bless the trace anew by it"
+                );
                 Err(Diagnostic::new(whole, message))
             }
             None => Err(Diagnostic::new(whole, format!("a golden begins with \"golden {VERSION}\""))),
         }
     }
 
-    fn head(
-        &mut self,
-        text: &str,
-        at: impl Fn(usize, usize) -> Span,
-        number: u64,
-    ) -> Result<(), Diagnostic> {
+    fn head(&mut self, text: &str, at: impl Fn(usize, usize) -> Span, number: u64) -> Result<(), Diagnostic> {
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         let rest_at = at(word.len() + 1, rest.len());
         if self.section.is_some() && matches!(word, "device" | "ignore" | "only") {
@@ -154,7 +167,10 @@ impl Reader {
                 self.terms = std::mem::take(&mut self.terms).without(ignore);
             }
             "only" if self.terms.only.is_some() => {
-                return Err(Diagnostic::new(at(0, text.len()), "only one line may choose records; join them by \"or\""));
+                return Err(Diagnostic::new(
+                    at(0, text.len()),
+                    "only one line may choose records; join them by \"or\"",
+                ));
             }
             "only" => {
                 Filter::parse(rest).map_err(|Diagnostic { span, message }| {
@@ -198,13 +214,17 @@ fn record(text: &str, whole: Span) -> Result<(u64, &str), Diagnostic> {
         let message = format!("{plain} of how many bytes? As in {plain}4, from 1 to 8");
         return Err(Diagnostic::new(at, message));
     }
-    let is_known = is_access || digits.is_empty() && HEADS.iter().chain(&OTHER_HEADS).any(|head| *head == word);
+    let is_known =
+        is_access || digits.is_empty() && HEADS.iter().chain(&OTHER_HEADS).any(|head| *head == word);
     if !is_known {
         let message = format!("{word:?} is nothing that a record does{}", did_you_mean(plain, HEADS));
         return Err(Diagnostic::new(at, message));
     }
     if is_access && key.split(' ').count() < 3 {
-        return Err(Diagnostic::new(whole, "an access has a place and a value, as in: read4 lab.BAR0.ID 0x1"));
+        return Err(Diagnostic::new(
+            whole,
+            "an access has a place and a value, as in: read4 lab.BAR0.ID 0x1",
+        ));
     }
     Ok((times, key))
 }

@@ -91,7 +91,12 @@ fn a_golden_holds_for_its_trace_and_for_no_other() {
             checked.print_text(&mut said, false).unwrap();
             let said = String::from_utf8(said).unwrap();
             assert!(said.contains(&format!("\n+ {}\n", line.text)), "{said}");
-            assert!(said.ends_with(&format!("if that is meant: barscope bless {} -o g\n", sample.path().display())));
+            assert!(
+                said.ends_with(&format!(
+                    "if that is meant: barscope bless {} -o g\n",
+                    sample.path().display()
+                ))
+            );
         }
     }
 }
@@ -136,12 +141,18 @@ fn a_mistake_is_told_with_its_line_and_what_to_do() {
     let body = |line: &str| format!("golden 1\nscenario s\n  kernel\n{line}\n");
     for (text, expected) in [
         (String::new(), "g:1:1: a golden begins with \"golden 1\""),
-        ("golden 2\n".to_owned(), "g:1:1: version 2: this program reads version 1; bless the trace anew by it"),
+        (
+            "golden 2\n".to_owned(),
+            "g:1:1: version 2: this program reads version 1; bless the trace anew by it",
+        ),
         (
             body("<<<<<<< HEAD"),
             "g:4:1: a merge left both sides here: keep one of them, or have `barscope bless` write it anew",
         ),
-        (body("    raed4 lab.BAR0.ID 0x1"), "g:4:5: \"raed4\" is nothing that a record does; did you mean read?"),
+        (
+            body("    raed4 lab.BAR0.ID 0x1"),
+            "g:4:5: \"raed4\" is nothing that a record does; did you mean read?",
+        ),
         (body("    read lab.BAR0.ID 0x1"), "g:4:5: read of how many bytes? As in read4, from 1 to 8"),
         (
             body("    read4 lab.BAR0.ID"),
@@ -171,7 +182,8 @@ fn a_mistake_is_told_with_its_line_and_what_to_do() {
 
 #[test]
 fn the_terms_of_a_golden_survive_a_merge_that_broke_it() {
-    let text = "# a\n<<<<<<< x\ngolden 1\nignore time\nonly BAR0\n=======\nignore code\n\nscenario s\nonly BAR1\n";
+    let text =
+        "# a\n<<<<<<< x\ngolden 1\nignore time\nonly BAR0\n=======\nignore code\n\nscenario s\nonly BAR1\n";
     let terms = Golden::terms_of(text).unwrap();
     assert_eq!(terms, Terms { ignore: vec![Ignore::Time, Ignore::Code], only: Some("BAR0".into()) });
     assert_eq!(Golden::terms_of("int main() {}\n"), None);

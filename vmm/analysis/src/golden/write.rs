@@ -171,7 +171,8 @@ impl Written<'_> {
                 under = Some(Arc::clone(&text.actor));
             }
             // What comes of a record stands below it.
-            let indent = if text.text.starts_with("then ") && !text.actor.contains(" by itself") { 6 } else { 4 };
+            let indent =
+                if text.text.starts_with("then ") && !text.actor.contains(" by itself") { 6 } else { 4 };
             match row.len() {
                 1 => self.line(indent, &text.text),
                 times => self.line(indent, format_args!("{times} x {}", text.text)),

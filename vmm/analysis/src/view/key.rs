@@ -96,7 +96,9 @@ pub(crate) fn push_key(
             text.push_str(&units::size(length));
             text.push_str(words::dma_outcome(outcome));
         }
-        EventKind::AddressCut { bits, .. } => push_indexed(text, view, "DMA address cut to bits ", bits.into()),
+        EventKind::AddressCut { bits, .. } => {
+            push_indexed(text, view, "DMA address cut to bits ", bits.into())
+        }
         EventKind::Route { change, cause, .. } => {
             // Where firmware puts BARs isn't the guest's doing.
             let Some(route) = view.route().filter(|_| cause != 0) else { return false };
@@ -151,7 +153,9 @@ pub(crate) fn push_key(
             }
             None => return false,
         },
-        EventKind::ScenarioBegin { .. } | EventKind::ClockJump { .. } | EventKind::Warning { .. } => return false,
+        EventKind::ScenarioBegin { .. } | EventKind::ClockJump { .. } | EventKind::Warning { .. } => {
+            return false;
+        }
     }
     true
 }
@@ -230,7 +234,13 @@ fn kernel_thread(name: &str) -> String {
 /// What records are counted under: an operation and the register that it was about, as far as they have those.
 pub(crate) fn push_register(text: &mut String, view: &View) {
     let operation = match view.kind {
-        EventKind::Access(access) => if access.write { "write" } else { "read" },
+        EventKind::Access(access) => {
+            if access.write {
+                "write"
+            } else {
+                "read"
+            }
+        }
         kind => kind.kind().name,
     };
     text.push_str(operation);
@@ -454,7 +464,9 @@ fn is_address_of_bar(place: &Place, value: u64) -> bool {
             _ => None,
         }
     };
-    let Some(mask) = function.bars.iter().filter(|bar| bar.size > 0).find_map(size_mask) else { return false };
+    let Some(mask) = function.bars.iter().filter(|bar| bar.size > 0).find_map(size_mask) else {
+        return false;
+    };
     // The low bits say what kind of BAR it is.
     value & !0xf != u64::from(mask) & !0xf
 }
@@ -470,7 +482,8 @@ fn is_message(place: &Place) -> bool {
 
 fn is_msix_entry(place: &Place) -> bool {
     let has = place.function.as_ref().is_some_and(|function| function.msix_vectors > 0);
-    has && !place.is_configuration() && place.register().is_some_and(|register| is_msix_register(&register.name))
+    has && !place.is_configuration()
+        && place.register().is_some_and(|register| is_msix_register(&register.name))
 }
 
 fn push_effect(text: &mut String, view: &View, what: &str) {

@@ -110,7 +110,9 @@ fn a_difference_has_what_both_have_around_it() {
 fn sequences_are_aligned_each_by_itself() {
     let mut aligner = Aligner::new(WINDOW);
     let item = |lane, hash, seq| Item { lane, hash, seq, register: 0 };
-    for (side, items) in [[item(0, 1, 1), item(1, 2, 2)], [item(1, 2, 1), item(0, 1, 2)]].into_iter().enumerate() {
+    for (side, items) in
+        [[item(0, 1, 1), item(1, 2, 2)], [item(1, 2, 1), item(0, 1, 2)]].into_iter().enumerate()
+    {
         items.into_iter().for_each(|item| aligner.push(side, item));
     }
     aligner.finish();
