@@ -69,10 +69,13 @@ fn where_things_are_makes_no_difference() -> Result<()> {
             EventKind::Access(access) => {
                 let target = match access.target {
                     Target::Memory(address) => Target::Memory(moved(address)),
-                    // Ports of BARs move, those that every machine has stay.
-                    Target::Port { port, routing_id, offset } => Target::Port { port, routing_id, offset },
+                    // Ports stay where every machine has them.
+                    port => port,
                 };
                 EventKind::Access(AccessEvent { target, instance: access.instance + 7, ..access })
+            }
+            EventKind::NotEmulated { cpl, instruction, walk, route, gpa, operand } => {
+                EventKind::NotEmulated { cpl, instruction, walk, route, gpa: gpa.map(moved), operand }
             }
             other => other,
         };

@@ -78,6 +78,7 @@ pub struct Difference {
     /// Of each side everything before this sequence number is there.
     pub(crate) sure_until: [u64; 2],
     pub(crate) items: [u64; 2],
+    pub(crate) records: u64,
 }
 
 /// Compares two traces.
@@ -92,6 +93,7 @@ pub fn compare(left: &Path, right: &Path, terms: &Terms) -> Result<Difference, D
         sides.push(Source::Trace(Box::new(open(path, survey, &agreed.terms)?)));
     }
     let Ok([left_side, right_side]) = <[Source; 2]>::try_from(sides) else { unreachable!("two were opened") };
+    let records = surveys[0].records;
     let mut difference = Difference {
         paths: [left.to_owned(), right.to_owned()],
         names: Names::default(),
@@ -101,6 +103,7 @@ pub fn compare(left: &Path, right: &Path, terms: &Terms) -> Result<Difference, D
         doubts: agreed.doubts,
         sure_until: surveys.map(|survey| survey.sure_until),
         items: [0, 0],
+        records,
     };
     difference.run([left_side, right_side])?;
     Ok(difference)
@@ -147,6 +150,11 @@ impl Difference {
         self.aligner.finish();
         self.aligner.hunks.sort_by_key(Hunk::place);
         Ok(())
+    }
+
+    /// How many records the left trace has, compared or not.
+    pub fn records(&self) -> u64 {
+        self.records
     }
 
     /// What it comes to.

@@ -124,6 +124,7 @@ impl Golden {
             doubts,
             sure_until: [u64::MAX, sure_until],
             items: [0, 0],
+            records: self.lines.len() as u64,
         };
         difference.run([Source::Golden(golden), Source::Trace(Box::new(items))])?;
         Ok(Checked { difference })

@@ -25,6 +25,8 @@ pub(crate) struct Survey {
     /// Everything before this sequence number is there. `u64::MAX` if nothing is missing.
     pub(crate) sure_until: u64,
     pub(crate) completeness: Completeness,
+    /// How many records there are.
+    pub(crate) records: u64,
 }
 
 impl Survey {
@@ -33,12 +35,13 @@ impl Survey {
         let mut transfers = FxHashSet::default();
         let (mut has_scenarios, mut has_effects, mut has_unseen) = (false, false, false);
         let mut last = 0;
-        let mut gap = None;
+        let (mut gap, mut records) = (None, 0);
         while let Some(event) = stream.next()? {
             if event.seq != last + 1 {
                 gap.get_or_insert(last + 1);
             }
             last = event.seq;
+            records += 1;
             match event.kind {
                 EventKind::ScenarioBegin { .. } => has_scenarios = true,
                 EventKind::Backing { .. } => has_unseen = true,
@@ -74,6 +77,7 @@ impl Survey {
             vcpus: info.definitions.machine().map_or(1, |machine| machine.vcpus),
             sure_until,
             completeness,
+            records,
         })
     }
 
