@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use barscope_analysis::view::{Call, Context, View};
 use barscope_bench::command::{Session, output};
 use barscope_bench::compile;
+use barscope_bench::expectations::root;
 use barscope_vmm::linux::KernelChoice;
 
 const DRIVER: &str = include_str!("../strangers/myedu.c");
@@ -178,7 +179,21 @@ fn named_throughout(kernel: &KernelChoice) -> Result<()> {
         let asked = made.asked_by.unwrap_or(made.by);
         ensure!(is_ours(&asked) && asked.line.is_some(), "record {}: {}", view.seq, made.describe());
     }
+    golden(&session)?;
     expect(&session)
+}
+
+/// The golden beside them holds for each run, whatever the kernel is. `BARSCOPE_WRITE=1` writes it anew.
+fn golden(session: &Session) -> Result<()> {
+    let golden = root().join("tests/strangers/interrupt.golden");
+    let golden = golden.to_str().context("a path that is no text")?;
+    if std::env::var_os("BARSCOPE_WRITE").is_some() {
+        let ended = session.run(&["bless", "barscope.trace", "-o", golden])?;
+        ensure!(ended.code == Some(0), "{}{}", ended.stdout, ended.stderr);
+    }
+    let ended = session.run(&["check", "barscope.trace", "--golden", golden])?;
+    ensure!(ended.code == Some(0), "{}{}", ended.stdout, ended.stderr);
+    Ok(())
 }
 
 /// The example of the README, with its registers' names and times changed, passes; with any clause made false it fails.

@@ -5,6 +5,7 @@ mod apt;
 mod cargo;
 mod compiler;
 mod dumps;
+mod flap;
 mod harness;
 mod headers;
 mod needs;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask test [--long] [--no-setup]
+       cargo xtask flap
        cargo xtask setup [--unpack]
        cargo xtask sample
 
@@ -28,6 +30,8 @@ test   formats (check only), lints, documents, packages, tests. Each test runs w
        kernel runs after `setup` where they are missing.
        --long also takes the minutes that some tests need: what repeats, and what is measured.
        --no-setup leaves the machine alone. With CI=true, a test that can't run is a failure, but for want of --long.
+flap   holds goldens against 100 runs on the test kernel and 20 on a nested Linux: what differs from run to run though the
+       driver does the same is a fault of the comparison. Takes half an hour.
 setup  provides Debian's packages that `barscope run --nested` and building kernel modules need: installs
        them as root, or unpacks them into Cargo's target folder as any other user. Dumps of real configuration
        spaces, out of the sources of pciutils, and the kernels of Debian 13 and of its backports go into Cargo's
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
             let has = |option| options.contains(&option);
             test::run(test::Options { long: has("--long"), may_set_up: !has("--no-setup") })
         }
+        ["flap"] => flap::run(),
         ["setup"] => setup::run(false),
         ["setup", "--unpack"] => setup::run(true),
         ["sample"] => sample::run(),

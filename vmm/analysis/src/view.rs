@@ -2,6 +2,7 @@
 
 mod absence;
 mod instruction;
+pub(crate) mod key;
 mod place;
 mod viewer;
 mod walks;

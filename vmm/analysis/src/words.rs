@@ -294,12 +294,7 @@ pub(crate) fn effect(view: &View) -> Option<String> {
         }
         EventKind::Dma { to_memory, address, length, outcome, .. } => {
             let way = if to_memory { "to" } else { "from" };
-            let refused = match outcome {
-                DmaOutcome::Done => "",
-                DmaOutcome::BusMasterOff => ", refused: bus mastering is off",
-                DmaOutcome::OutOfBounds => ", refused: outside memory",
-            };
-            format!("DMA {} {way} {address:#x}{refused}", units::size(length))
+            format!("DMA {} {way} {address:#x}{}", units::size(length), dma_outcome(outcome))
         }
         EventKind::Route { change, .. } => {
             let Route { region, base, .. } = view.route()?;
@@ -311,6 +306,15 @@ pub(crate) fn effect(view: &View) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// What became of a transfer, after what it was; nothing if it was done.
+pub(crate) fn dma_outcome(outcome: DmaOutcome) -> &'static str {
+    match outcome {
+        DmaOutcome::Done => "",
+        DmaOutcome::BusMasterOff => ", refused: bus mastering is off",
+        DmaOutcome::OutOfBounds => ", refused: outside memory",
+    }
 }
 
 /// Why an interrupt reached no processor.

@@ -5,6 +5,7 @@ mod run;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use barscope_analysis::diff::{Ignore, Terms};
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -95,8 +96,12 @@ pub enum Action {
     Maps(Maps),
     /// Count and time what traces hold: registers, paths, polling loops, coverage, kernel entries.
     Stats(Stats),
-    /// Hold expectation files against a trace.
+    /// Hold expectation files and goldens against a trace.
     Check(Check),
+    /// Compare two traces: what each guest did to its devices, whatever addresses, numbers and times were.
+    Diff(Diff),
+    /// Write a golden of a trace: short text that later runs are held against, for review with the driver.
+    Bless(Bless),
     /// Measure what barscope costs, next to a loop that only answers the guest.
     Bench(Bench),
     /// Tell the language of filters and expectation files, as Markdown.
@@ -332,6 +337,67 @@ pub struct Explain {
     pub format: Format,
 }
 
+/// Options of `diff`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Compared are registers, operations, values, functions of code, processes and scenarios; not addresses, numbers of
+records and processes, times, source lines. docs/traces.md tells what that means. To set two accesses of one trace side
+by side: explain --compare.
+Exit code: 0 equal, 1 different, 2 wrong use, 4 nobody can tell, since records may be missing.")]
+pub struct Diff {
+    /// The one trace
+    #[arg(value_name = "A")]
+    pub left: PathBuf,
+
+    /// The other one
+    #[arg(value_name = "B")]
+    pub right: PathBuf,
+
+    #[command(flatten)]
+    pub terms: TermOptions,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Options of `bless`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+A golden that is there is replaced, by its own --ignore and --only unless others are given.
+Exit code: 0 written, 1 the traces differ, 2 wrong use, 4 a trace isn't all of a run.")]
+pub struct Bless {
+    /// The traces; of several, all have to agree
+    #[arg(value_name = "TRACE", required = true)]
+    pub traces: Vec<PathBuf>,
+
+    /// The golden
+    #[arg(long, short, value_name = "FILE.golden")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub terms: TermOptions,
+}
+
+/// What is compared.
+#[derive(clap::Args)]
+pub struct TermOptions {
+    /// Don't compare this: value:REGISTER, time, code, process, path, effects or scenario; may be repeated
+    #[arg(long, value_name = "WHAT")]
+    pub ignore: Vec<Ignore>,
+
+    /// Compare only records like this, as in: "BAR0 or msi"
+    #[arg(long, value_name = "FILTER")]
+    pub only: Option<String>,
+}
+
+impl TermOptions {
+    /// The same for the comparison.
+    pub fn terms(&self) -> Terms {
+        Terms { ignore: self.ignore.clone(), only: self.only.clone() }
+    }
+}
+
 /// Options of `check`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -342,8 +408,12 @@ pub struct Check {
     pub trace: PathBuf,
 
     /// Expectation files; none if --junit or --annotate is to tell of the run alone
-    #[arg(value_name = "EXPECT", required_unless_present_any = ["junit", "annotate"])]
+    #[arg(value_name = "EXPECT", required_unless_present_any = ["junit", "annotate", "golden"])]
     pub expect: Vec<PathBuf>,
+
+    /// Hold this golden against it, that `barscope bless` wrote; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub golden: Vec<PathBuf>,
 
     #[command(flatten)]
     pub results: ResultOptions,

@@ -1,4 +1,4 @@
-//! `barscope check`: holds expectation files against a trace.
+//! `barscope check`: holds expectation files and goldens against a trace.
 
 use std::time::Duration;
 
@@ -8,22 +8,29 @@ use barscope_analysis::view::Viewer;
 use barscope_trace::Stream;
 
 use crate::args::Check;
-use crate::ending::{Code, Failure};
+use crate::ending::{Code, Failure, worst};
 use crate::expectations;
+use crate::golden::Goldens;
 
 /// Runs the command.
 ///
 /// # Errors
 /// A file can't be read, or an expectation can't be understood.
 pub fn check(args: &Check) -> Result<Code, Failure> {
-    let outcome = expectations::read(&args.expect)?.judge(&args.trace)?;
-    let code = expectations::print(&outcome, args.format)?;
+    let goldens = Goldens::read(&args.golden)?;
+    let expectations = expectations::read(&args.expect)?;
+    let (mut codes, mut groups) = goldens.check(&args.trace, args.format)?;
+    if !expectations.is_empty() || goldens.is_empty() {
+        let outcome = expectations.judge(&args.trace)?;
+        codes.push(expectations::print(&outcome, args.format)?);
+        groups.splice(0..0, outcome.groups());
+    }
     if args.results.are_wanted() {
-        let mut results = Results { groups: outcome.groups() };
+        let mut results = Results { groups };
         add_run(&mut results, args)?;
         args.results.write(results, args.format)?;
     }
-    Ok(code)
+    Ok(worst(&codes))
 }
 
 /// Adds what the trace tells of the run itself.

@@ -15,7 +15,7 @@ use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::{
-    bench, check, completions, devices, explain, kernel, maps, nested, output, poke, run, show, stats,
+    bench, check, completions, devices, diff, explain, golden, kernel, maps, nested, output, poke, run, show, stats,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
@@ -88,6 +88,8 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Check(args) => check::check(&args).map(ExitCode::from),
         Action::Language => language().map(ExitCode::from),
         Action::Legend => legend().map(ExitCode::from),
+        Action::Diff(args) => diff::diff(&args).map(ExitCode::from),
+        Action::Bless(args) => golden::bless(&args).map(ExitCode::from),
         Action::Explain(args) => explain::explain(&args).map(ExitCode::from),
         Action::Maps(args) => maps::maps(&args).map(ExitCode::from),
         Action::Stats(args) => stats::stats(&args).map(ExitCode::from),

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use barscope_analysis::diff::DiffError;
+use barscope_analysis::golden::BlessError;
 use barscope_analysis::symbols::Symbols;
 use barscope_analysis::view::disassemble;
 use barscope_device::BadPlace;
@@ -40,6 +42,12 @@ impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
         Self::from(code as u8)
     }
+}
+
+/// The host's troubles and the user's come before the guest's, and what failed before what is open.
+pub fn worst(codes: &[Code]) -> Code {
+    let order = [Code::Host, Code::Usage, Code::Interrupted, Code::Failed, Code::Inconclusive];
+    order.into_iter().find(|code| codes.contains(code)).unwrap_or(Code::Passed)
 }
 
 /// Why nothing ran, or nothing could be shown.
@@ -116,6 +124,24 @@ pub enum Failure {
     /// The trace can't be read back.
     #[error(transparent)]
     Read(#[from] barscope_trace::ReadError),
+    /// Traces can't be compared.
+    #[error(transparent)]
+    Diff(#[from] DiffError),
+    /// A golden can't be made of a trace.
+    #[error(transparent)]
+    Bless(#[from] BlessError),
+    /// There is no golden yet.
+    #[error("{0}: there is no such golden; `barscope bless TRACE -o {0}` writes it", path.display())]
+    NoGolden {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is to be replaced is something else.
+    #[error("{} is no golden: barscope doesn't replace it; remove it, or choose another name", path.display())]
+    NotAGolden {
+        /// The file.
+        path: PathBuf,
+    },
     /// A record can't be explained.
     #[error(transparent)]
     Explain(#[from] barscope_analysis::explain::ExplainError),
@@ -160,13 +186,16 @@ impl Failure {
             | Failure::Place(_)
             | Failure::Scenario { .. }
             | Failure::LinuxOnly { .. }
+            | Failure::NoGolden { .. }
+            | Failure::NotAGolden { .. }
             | Failure::OneInitrd
             | Failure::Needs { .. } => Code::Usage,
             Failure::Nested(error) => nested_code(error),
             Failure::Linux(error) | Failure::Guest(GuestError::Linux(error)) => linux_code(error),
             // A reader that has seen enough (`| head`).
             Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Code::Passed,
-            Failure::Read(_) => Code::Usage,
+            Failure::Bless(BlessError::Incomplete { .. }) => Code::Inconclusive,
+            Failure::Read(_) | Failure::Diff(_) | Failure::Bless(_) => Code::Usage,
             Failure::Cost(_) | Failure::Lost | Failure::Print(_) => Code::Host,
         }
     }

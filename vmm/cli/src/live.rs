@@ -13,10 +13,11 @@ use barscope_trace::{Event, EventKind, Tail};
 use barscope_vmm::{Stop, host_file, linux, session};
 
 use crate::args::{Guest, Run};
-use crate::ending::{Code, Failure, explain};
+use crate::ending::{Code, Failure, explain, worst};
 use crate::expectations;
 use crate::files::CONSOLE_MAX;
 use crate::filters::compile;
+use crate::golden::{self, Goldens};
 use crate::output::{self, Format, complain};
 use crate::progress::Progress;
 use crate::reported;
@@ -42,6 +43,9 @@ pub struct Live {
     /// Programs that are to be run: their names and the paths that the user gave.
     programs: Vec<(String, PathBuf)>,
     allows_warnings: bool,
+    goldens: Goldens,
+    /// If all goes well, goldens are written anew.
+    bless: Vec<PathBuf>,
     progress: Option<Progress>,
     /// Linux tells its symbols once it has booted, and those of programs when they start.
     names_come_late: bool,
@@ -60,6 +64,7 @@ impl Live {
         args: &Run,
         filter: Option<(Filter, String)>,
         expectations: Expectations,
+        goldens: Goldens,
     ) -> Result<Self, Failure> {
         let mut tail = Tail::open(&args.trace)?;
         // Its devices are defined before its first event.
@@ -76,6 +81,8 @@ impl Live {
             results: args.results.clone(),
             programs: programs(args),
             allows_warnings: args.allow_warnings,
+            goldens,
+            bless: if args.bless { args.golden.clone() } else { Vec::new() },
             progress: Progress::of(args),
             names_come_late: args.guest == Guest::Linux || args.kernel.is_some(),
             console: (args.guest == Guest::Linux).then(|| args.console.clone()),
@@ -146,6 +153,8 @@ impl Live {
             results: wanted,
             programs,
             allows_warnings,
+            goldens,
+            bless,
             console,
             vcpus,
             is_quiet,
@@ -192,6 +201,15 @@ impl Live {
             let (judged, groups) = report(&mut watch, tail.info().path, violation, format)?;
             codes.push(judged);
             results.groups = groups;
+        } else if !goldens.is_empty() {
+            judging();
+        }
+        let trace = tail.info().path;
+        let (held, groups) = goldens.check(trace, format)?;
+        codes.extend(held);
+        results.groups.extend(groups);
+        for golden in bless {
+            codes.push(golden::bless_if_passed(worst(&codes) == Code::Passed, trace, &golden)?);
         }
         if wanted.are_wanted() {
             // A guest that says that something failed has said what.
@@ -235,12 +253,6 @@ fn report(
         writeln!(io::stdout(), "broken by record {broken}; the guest was stopped at record {last}")?;
     }
     Ok((code, outcome.groups()))
-}
-
-/// The host's troubles and the user's come before the guest's, and what failed before what is open.
-fn worst(codes: &[Code]) -> Code {
-    let order = [Code::Host, Code::Usage, Code::Interrupted, Code::Failed, Code::Inconclusive];
-    order.into_iter().find(|code| codes.contains(code)).unwrap_or(Code::Passed)
 }
 
 /// What a Linux guest leaves besides a trace: on failure, the end of its console, unless that was told as a report.

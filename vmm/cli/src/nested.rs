@@ -9,9 +9,9 @@ use barscope_vmm::nested::{self, Errand, Error, Folder, Output, Watcher};
 use barscope_vmm::{HostError, linux};
 
 use crate::args::{Guest, Nested, Run};
-use crate::ending::{Code, Failure};
+use crate::ending::{Code, Failure, worst};
 use crate::signals::Signals;
-use crate::{output, progress, results};
+use crate::{golden, output, progress, results};
 
 /// Memory for a program of which nothing is known, in MiB.
 const PROGRAM_MIB: u64 = 1024;
@@ -23,6 +23,21 @@ const ENVIRONMENT: [&str; 5] = ["BARSCOPE_", "RUST_", "COLUMNS", "NO_COLOR", res
 /// # Errors
 /// [`Failure`] if there is no machine to run it in, or no answer.
 pub fn run(args: &Run) -> Result<u8, Failure> {
+    crate::run::goldens(args)?;
+    let code = run_there(args)?;
+    if args.bless {
+        return Ok(bless(args, code)? as u8);
+    }
+    Ok(code)
+}
+
+/// Writes goldens here, where they are: there nothing is known of what they were.
+fn bless(args: &Run, code: u8) -> Result<Code, Failure> {
+    let codes = args.golden.iter().map(|path| golden::bless_if_passed(code == 0, &args.trace, path));
+    Ok(worst(&codes.collect::<Result<Vec<_>, _>>()?))
+}
+
+fn run_there(args: &Run) -> Result<u8, Failure> {
     // There it is the only file.
     crate::run::check_trace(args)?;
     let init = this()?;
@@ -31,8 +46,11 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
         program: None,
         files: &[],
         arguments: without(
-            env::args_os().skip(1).filter(|argument| argument != "--nested").collect(),
-            &["--nested-kernel"],
+            env::args_os()
+                .skip(1)
+                .filter(|argument| argument != "--nested" && argument != "--bless")
+                .collect(),
+            if args.bless { &["--nested-kernel", "--golden"] } else { &["--nested-kernel"] },
         ),
         environment: environment(),
         inputs: args.inputs(),
@@ -61,7 +79,7 @@ pub fn run(args: &Run) -> Result<u8, Failure> {
     for (option, path) in [("--kernel", guest.kernel.image.as_path()), ("--initrd", archive.as_path())] {
         errand.arguments.extend([option.into(), path.into()]);
     }
-    errand.inputs = args.expect.iter().map(PathBuf::as_path).collect();
+    errand.inputs = args.judges().collect();
     errand.inputs.extend([guest.kernel.image.as_path(), archive.as_path()]);
     send(errand, folder, watcher)
 }

@@ -13,6 +13,7 @@ use crate::ending::{Code, Failure};
 use crate::expectations;
 use crate::files::{self, CONSOLE_MAX, Rewound};
 use crate::filters::filter;
+use crate::golden::Goldens;
 use crate::live::{Ended, Live};
 use crate::onlooker::{Limit, Onlooker, Patience};
 use crate::signals::Signals;
@@ -29,17 +30,27 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
     check_trace(args)?;
     let filter = filter(args.filter.as_slice())?;
     let expectations = expectations::read(&args.expect)?;
+    let goldens = goldens(args)?;
     // Until here, signals end the command as they do by themselves.
     let config = config(args)?;
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
     let running = machine::start(config)?;
     let limit = Limit::from_now(args);
-    let live = Live::open(args, filter, expectations).map_err(|failure| or_trace(&running, failure))?;
+    let live =
+        Live::open(args, filter, expectations, goldens).map_err(|failure| or_trace(&running, failure))?;
     let onlooker = Onlooker::start(live, &running)?;
     let interrupted = || signals.received().map(|signal| Stop::Interrupted { signal });
     let ended = session::attend(running, limit.guest, interrupted);
     let patience = Patience::after(&ended.stop, &limit);
     onlooker.finish(Ended { ended, hurry: patience.hurry() }, patience, &mut signals)
+}
+
+/// Those to hold against the run: none if they are written anew.
+///
+/// # Errors
+/// One can't be read.
+pub fn goldens(args: &Run) -> Result<Goldens, Failure> {
+    if args.bless { Ok(Goldens::default()) } else { Goldens::read(&args.golden) }
 }
 
 /// What can't be read may be what can't be written either, which says more.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use barscope_analysis::assert::{Engine, Verdict};
 use barscope_analysis::coverage::Coverage;
+use barscope_analysis::diff::{self, Terms, compare};
 use barscope_analysis::print::{JsonPrinter, Printer, TextPrinter};
 use barscope_analysis::stats::Collector;
 use barscope_analysis::view::Viewer;
@@ -40,10 +41,12 @@ type Reader = fn(&Path) -> Result<u64, Error>;
 
 const READ: (&str, Reader, Option<Aim>) = ("read", read_only, None);
 /// Rows, how each comes about, and what it ought to be in millions of records a second.
-const READERS: [(&str, Reader, Option<Aim>); 7] = [
+const READERS: [(&str, Reader, Option<Aim>); 8] = [
     READ,
     ("stats", stats, Some(Aim::at_least(10.0))),
     ("check", check, Some(Aim::at_least(5.0))),
+    // Of either side: a million of both take five seconds at most.
+    ("diff", diff, Some(Aim::at_least(0.2))),
     ("views", views, None),
     ("coverage", coverage, None),
     ("show-text", text, Some(Aim::at_least(2.0))),
@@ -135,6 +138,15 @@ fn check(path: &Path) -> Result<u64, Error> {
     let findings = engine.finish(&stream.info());
     let failed = findings.into_list().into_iter().find(|finding| !matches!(finding.verdict, Verdict::Pass));
     failed.map_or(Ok(done), |failed| Err(Error::Workload(format!("{failed:?}"))))
+}
+
+fn diff(path: &Path) -> Result<u64, Error> {
+    let difference = compare(path, path, &Terms::default());
+    let difference = difference.map_err(|error| Error::Workload(error.to_string()))?;
+    match difference.verdict() {
+        diff::Verdict::Equal => Ok(difference.records()),
+        verdict => Err(Error::Workload(format!("{} from itself", verdict.name()))),
+    }
 }
 
 fn views(path: &Path) -> Result<u64, Error> {

@@ -123,6 +123,18 @@ impl<W: Write> TextPrinter<W> {
         Self { names_file: false, ..self }
     }
 
+    /// For some records alone: neither machine nor devices before, and no end.
+    #[must_use]
+    pub(crate) fn excerpt(self) -> Self {
+        Self { started: true, ..self.selective() }
+    }
+
+    /// Prints what is kept of an excerpt.
+    pub(crate) fn end_excerpt(&mut self, definitions: &Definitions) -> io::Result<()> {
+        self.settle(definitions)?;
+        self.out.flush()
+    }
+
     fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
         self.out.write_all(text.as_ref().trim_end().as_bytes())?;
         self.out.write_all(b"\n")

@@ -62,6 +62,14 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     pub expect: Vec<PathBuf>,
 
+    /// Hold this golden against the trace, that `barscope bless` wrote; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub golden: Vec<PathBuf>,
+
+    /// If the run passes, write the golden anew instead
+    #[arg(long, requires = "golden")]
+    pub bless: bool,
+
     #[command(flatten)]
     pub results: ResultOptions,
 
@@ -239,8 +247,14 @@ impl Run {
 
     /// Those that are read.
     pub fn inputs(&self) -> Vec<&Path> {
-        let paths = self.kernel.iter().chain(&self.expect).map(PathBuf::as_path);
-        paths.chain(self.initrd_files()).collect()
+        let kernel = self.kernel.iter().map(PathBuf::as_path);
+        kernel.chain(self.judges()).chain(self.initrd_files()).collect()
+    }
+
+    /// Those that the run is held against.
+    pub fn judges(&self) -> impl Iterator<Item = &Path> {
+        let goldens = if self.bless { &[] } else { &self.golden[..] };
+        self.expect.iter().chain(goldens).map(PathBuf::as_path)
     }
 
     /// Those to load beside the kernel. One for Linux has no arguments.
