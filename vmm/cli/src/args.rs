@@ -97,6 +97,8 @@ pub enum Action {
     Stats(Stats),
     /// Hold expectation files against a trace.
     Check(Check),
+    /// Write a trace for other programs: Perfetto, waveform viewers, spreadsheets, mmiotrace's tools.
+    Export(Export),
     /// Measure what barscope costs, next to a loop that only answers the guest.
     Bench(Bench),
     /// Tell the language of filters and expectation files, as Markdown.
@@ -309,6 +311,52 @@ pub struct Show {
     #[arg(long, default_value = "text")]
     pub format: Format,
 }
+
+/// Options of `export`.
+#[derive(clap::Args)]
+#[command(after_help = EXPORT_HELP)]
+pub struct Export {
+    /// The trace
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+
+    /// Only records like this, as for `show`
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+
+    /// For whom
+    #[arg(long, value_name = "FORMAT")]
+    pub to: ExportFormat,
+
+    /// Write it there, not to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Replace FILE even if it is no such export
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Formats that traces are written in for other programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object a line, as `show --format json` prints them.
+    Jsonl,
+    /// A row a record.
+    Csv,
+    /// The text of Linux's mmiotrace.
+    Mmiotrace,
+    /// Protocol buffers for ui.perfetto.dev and trace_processor.
+    Perfetto,
+    /// Value Change Dump: registers, fields and lines as waveforms.
+    Vcd,
+    /// The same for GTKWave and Surfer, compressed.
+    Fst,
+}
+
+const EXPORT_HELP: &str = "\
+Times are those of the device clock; mmiotrace's are in microseconds, all others exact.
+Records that are missing are told on standard error, and in all formats where they are missing.";
 
 /// Options of `explain`.
 #[derive(clap::Args)]

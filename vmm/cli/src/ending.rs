@@ -76,6 +76,20 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// A file is there that the command didn't write.
+    #[error("{} is no {what}; --force replaces it all the same", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it would become.
+        what: &'static str,
+    },
+    /// Standard output is a terminal, and what should go there is no text.
+    #[error("{what} is no text for a terminal; write it to a file: -o FILE")]
+    Binary {
+        /// What it is.
+        what: &'static str,
+    },
     /// The guest has no such scenario.
     #[error("this guest has no scenario {name}; --list-scenarios names those that it has")]
     Scenario {
@@ -155,6 +169,8 @@ impl Failure {
             | Failure::Diagnostic(_)
             | Failure::Devices(_)
             | Failure::Report { .. }
+            | Failure::Foreign { .. }
+            | Failure::Binary { .. }
             | Failure::Explain(_)
             | Failure::BusFull
             | Failure::Place(_)
