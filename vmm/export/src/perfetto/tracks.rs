@@ -46,11 +46,19 @@ pub(super) enum Track {
     Mapping(Id),
 }
 
+/// The machine's number.
+const MACHINE: i32 = 1;
+
+fn process(pid: i32, name: String) -> TrackDescriptor {
+    let process = ProcessDescriptor { pid: Some(pid), process_name: Some(name) };
+    TrackDescriptor { process: Some(process), ..TrackDescriptor::default() }
+}
+
 /// Tracks that were described, with their UUIDs.
 #[derive(Default)]
 pub(super) struct Tracks {
     known: FxHashMap<Track, u64>,
-    /// Numbers that processes got.
+    /// How many processes got a number, beside the machine.
     processes: i32,
     /// Processes by their address spaces, of the definitions up to this one.
     spaces: FxHashMap<u64, Id>,
@@ -75,23 +83,23 @@ impl Tracks {
         Ok(uuid)
     }
 
+    /// A process beside the machine, with the next number.
     fn process_called(&mut self, name: String) -> TrackDescriptor {
         self.processes += 1;
-        let process = ProcessDescriptor { pid: Some(self.processes), process_name: Some(name) };
-        TrackDescriptor { process: Some(process), ..TrackDescriptor::default() }
+        process(MACHINE + self.processes, name)
     }
 
     fn machine<W: Write>(&mut self, packets: &mut Packets<W>) -> io::Result<u64> {
-        self.get(packets, Track::Machine, |tracks, _| Ok(tracks.process_called("machine".to_owned())))
+        self.get(packets, Track::Machine, |_, _| Ok(process(MACHINE, "machine".to_owned())))
     }
 
     pub(super) fn vcpu<W: Write>(&mut self, packets: &mut Packets<W>, vcpu: Option<u8>) -> io::Result<u64> {
         self.get(packets, Track::Vcpu(vcpu), |tracks, packets| {
             tracks.machine(packets)?;
             let name = vcpu.map_or_else(|| "no vCPU".to_owned(), |vcpu| format!("vCPU {vcpu}"));
-            // The machine is the first process. Thread numbers of vCPUs are above its own.
-            let tid = Some(2 + vcpu.map_or(256, i32::from));
-            let thread = ThreadDescriptor { pid: Some(1), tid, thread_name: Some(name) };
+            // Numbers of threads are not that of their process: that is its main thread's.
+            let tid = Some(MACHINE + 1 + vcpu.map_or(256, i32::from));
+            let thread = ThreadDescriptor { pid: Some(MACHINE), tid, thread_name: Some(name) };
             Ok(TrackDescriptor { thread: Some(thread), ..TrackDescriptor::default() })
         })
     }
