@@ -99,6 +99,8 @@ pub enum Action {
     Check(Check),
     /// Write a trace for other programs: Perfetto, waveform viewers, spreadsheets, mmiotrace's tools.
     Export(Export),
+    /// Pack a trace to a fraction of its bytes; every command reads it as it is.
+    Pack(Pack),
     /// Measure what barscope costs, next to a loop that only answers the guest.
     Bench(Bench),
     /// Tell the language of filters and expectation files, as Markdown.
@@ -352,6 +354,26 @@ pub enum ExportFormat {
     Vcd,
     /// The same for GTKWave and Surfer, compressed.
     Fst,
+}
+
+/// Options of `pack`.
+#[derive(clap::Args)]
+pub struct Pack {
+    /// The trace: as it was recorded, packed, or compressed by gzip
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+
+    /// Write it there; by default beside TRACE, with .pack at the end of the name, or without it for --unpack
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Unpack a packed trace
+    #[arg(long)]
+    pub unpack: bool,
+
+    /// Replace FILE even if it is no trace
+    #[arg(long)]
+    pub force: bool,
 }
 
 const EXPORT_HELP: &str = "\

@@ -15,7 +15,7 @@ use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::{
-    bench, check, completions, devices, explain, export, kernel, maps, nested, poke, run, show, stats,
+    bench, check, completions, devices, explain, export, kernel, maps, nested, pack, poke, run, show, stats,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
@@ -87,6 +87,7 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Bench(args) => bench::bench(&args).map(ExitCode::from),
         Action::Check(args) => check::check(&args).map(ExitCode::from),
         Action::Export(args) => export::export(&args).map(ExitCode::from),
+        Action::Pack(args) => pack::pack(&args).map(ExitCode::from),
         Action::Language => language().map(ExitCode::from),
         Action::Explain(args) => explain::explain(&args).map(ExitCode::from),
         Action::Maps(args) => maps::maps(&args).map(ExitCode::from),

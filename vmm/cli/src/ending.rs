@@ -84,6 +84,12 @@ pub enum Failure {
         /// What it would become.
         what: &'static str,
     },
+    /// A packed trace whose name doesn't say what it should be called without.
+    #[error("{} doesn't end in .pack: say where to write the trace, with -o FILE", path.display())]
+    NoName {
+        /// The file.
+        path: PathBuf,
+    },
     /// Standard output is a terminal, and what should go there is no text.
     #[error("{what} is no text for a terminal; write it to a file: -o FILE")]
     Binary {
@@ -171,6 +177,7 @@ impl Failure {
             | Failure::Report { .. }
             | Failure::Foreign { .. }
             | Failure::Binary { .. }
+            | Failure::NoName { .. }
             | Failure::Explain(_)
             | Failure::BusFull
             | Failure::Place(_)

@@ -20,6 +20,7 @@ mod memory;
 mod nested;
 mod onlooker;
 mod output;
+mod pack;
 mod poke;
 mod progress;
 mod replaced;

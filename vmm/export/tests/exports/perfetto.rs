@@ -44,7 +44,7 @@ fn perfettos_own_definitions_decode_every_record() -> Result<()> {
         .collect();
     assert!(accesses.iter().all(|event| event["track"][1] == "machine"));
     let by_record: BTreeMap<_, _> =
-        accesses.iter().map(|event| (event["notes"]["record"].as_u64(), **event)).collect();
+        accesses.iter().map(|event| (event["notes"]["record"].as_u64(), *event)).collect();
     assert_eq!(by_record.len(), count(|kind| matches!(kind, EventKind::Access(_))));
     for view in trace.views().all() {
         let Some(access) = view.access() else { continue };

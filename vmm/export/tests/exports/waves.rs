@@ -18,8 +18,10 @@ fn changes(path: &Path) -> Result<Changes> {
     let hierarchy = wave.hierarchy();
     let scale = hierarchy.timescale().context("no timescale")?;
     ensure!(scale.factor == 1 && scale.unit == wellen::TimescaleUnit::NanoSeconds, "{scale:?}");
-    let signals: Vec<_> =
-        hierarchy.iter_vars().map(|var| (var.full_name(hierarchy), var.signal_ref())).collect();
+    let signals: Vec<_> = hierarchy
+        .all_vars()
+        .map(|var| (hierarchy[var].full_name(hierarchy), hierarchy[var].signal_ref()))
+        .collect();
     wave.load_signals(&signals.iter().map(|(_, signal)| *signal).collect::<Vec<_>>());
     let times = wave.time_table().to_vec();
     let mut all = Changes::new();

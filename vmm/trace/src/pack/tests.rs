@@ -112,7 +112,8 @@ fn what_is_compressed_by_gzip_is_packed_as_well() {
     let bytes = packed(SAMPLE.as_ref());
     let sample = Content::open(SAMPLE.as_ref()).unwrap();
     assert_eq!(said(&Content::from_bytes(&bytes).unwrap()), said(&sample));
-    let of_events = |frame: &Frame| matches!(BlockKind::from_head(frame.words[0]), Some(BlockKind::Events { .. }));
+    let of_events =
+        |frame: &Frame| matches!(BlockKind::from_head(frame.words[0]), Some(BlockKind::Events { .. }));
     let frames = (0..bytes.len() - 72).step_by(8).filter_map(|at| Frame::parse(bytes[at..].first_chunk()?));
     let records: u64 = frames.filter(of_events).map(|frame| frame.span()).sum();
     let each = records as f64 / sample.events().len() as f64;
