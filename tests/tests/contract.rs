@@ -167,7 +167,7 @@ fn requests_are_laid_out_as_the_host_reads_them() {
     assert_eq!(words!(Count: what, value, address, error_code, rip), [0, 1, 2, 3, 4]);
     assert_eq!(words!(Exit: status), [0]);
     assert_eq!(words!(Isr: vector), [0]);
-    assert_eq!(words!(Symbols: lines), [0]);
+    assert_eq!(words!(Symbols: lines, linked), [0, 2]);
     assert_eq!(words!(Module: name, elf, sections), [0, 2, 4]);
     assert_eq!(words!(Process: pid, name), [0, 1]);
 }
@@ -182,7 +182,7 @@ fn requests_have_the_sizes_that_the_host_insists_on() {
     assert_eq!(size_of::<barscope_guest_abi::Count>(), 40);
     assert_eq!(size_of::<barscope_guest_abi::Exit>(), 8);
     assert_eq!(size_of::<barscope_guest_abi::Isr>(), 8);
-    assert_eq!(size_of::<barscope_guest_abi::Symbols>(), 16);
+    assert_eq!(size_of::<barscope_guest_abi::Symbols>(), 32);
     assert_eq!(size_of::<barscope_guest_abi::Module>(), 48);
     assert_eq!(size_of::<barscope_guest_abi::Process>(), 24);
     assert_eq!(size_of::<barscope_guest_abi::File>(), 48);

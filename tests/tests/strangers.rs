@@ -6,8 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use barscope_analysis::view::{Call, Context, View};
-use barscope_bench::command::Session;
+use barscope_bench::command::{Session, output};
 use barscope_bench::compile;
+use barscope_vmm::linux::KernelChoice;
 
 const DRIVER: &str = include_str!("../strangers/myedu.c");
 const PROGRAM: &str = include_str!("../strangers/factorial.c");
@@ -24,28 +25,27 @@ const FALSE: [(&str, &str); 6] = [
     ("never access BAR0 pat WB", "never access BAR0 pat UC-"),
 ];
 
-/// Runs the script against the driver.
-fn run(session: &Session) -> Result<()> {
-    compile::modules(session, &[("myedu", DRIVER)])?;
+/// Runs the script against the driver, on this kernel.
+fn run(kernel: &KernelChoice, session: &Session) -> Result<()> {
+    compile::modules_for(kernel, session, &[("myedu", DRIVER)])?;
     let source = session.file("factorial.c", PROGRAM.as_bytes())?;
     let mut gcc = Command::new("gcc");
     gcc.args(["-g", "-o"]).arg(session.path("factorial")).arg(source);
     ensure!(gcc.status()?.success(), "factorial.c doesn't compile");
     session.file("interrupt", SCRIPT.as_bytes())?;
-    let ended = session.run(&[
-        "run",
-        "--guest",
-        "linux",
-        "--nested",
-        "--device",
-        "edu",
+    let mut command = session.barscope(&["run", "--guest", "linux", "--nested", "--device", "edu"])?;
+    command.args([
         "--module",
         "myedu.ko",
         "--file",
         "factorial:/strangers/factorial",
         "--program",
         "interrupt",
-    ])?;
+    ]);
+    if let KernelChoice::Named(kernel) = kernel {
+        command.arg("--kernel").arg(kernel);
+    }
+    let ended = output(&mut command)?;
     ensure!(ended.code == Some(0), "{}\n{}", ended.stdout, ended.stderr);
     Ok(())
 }
@@ -100,8 +100,18 @@ fn is_ours(call: &Call<'_>) -> bool {
 #[test]
 #[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn on_linux_a_strangers_driver_program_and_script_are_named_throughout() -> Result<()> {
+    named_throughout(&KernelChoice::Debian)
+}
+
+#[test]
+#[ignore = "needs QEMU, Debian's kernel and Debian 13's kernel"]
+fn on_debian_13_a_strangers_driver_program_and_script_are_named_throughout() -> Result<()> {
+    named_throughout(&KernelChoice::Named("6.12".into()))
+}
+
+fn named_throughout(kernel: &KernelChoice) -> Result<()> {
     let session = Session::new()?;
-    run(&session)?;
+    run(kernel, &session)?;
     let trace = session.trace()?;
     let views = trace.views();
     let ours =

@@ -215,6 +215,9 @@ pub struct Isr {
 pub struct Symbols {
     /// Lines as `/proc/kallsyms` has them: address, kind and name.
     pub lines: Bytes,
+    /// Lines as the kernel's `System.map` has them, at the addresses that it was linked for; empty if it isn't here. The host
+    /// finds where the kernel was moved to: what `lines` leave out or hide is known by these.
+    pub linked: Bytes,
 }
 
 /// [`request::MODULE`]: a module, and where its sections are.

@@ -5,6 +5,9 @@ use crate::scenario::{Needs, Scenario};
 /// The file that says what the first process is to do.
 pub const TASK: &str = "/task";
 
+/// The symbols of a kernel that was built here: its `System.map`.
+pub const SYSTEM_MAP: &str = "/System.map";
+
 /// The folder that programs are started in: what the host names by a relative path is below it.
 pub const FOLDER: &str = "/root";
 

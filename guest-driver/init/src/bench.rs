@@ -104,9 +104,9 @@ pub fn image(name: &str, elf: &[u8]) {
     port::request(request::IMAGE, &Image { name: in_memory(name), elf: Bytes::of(elf), address_space: 0 });
 }
 
-/// Lines of `/proc/kallsyms`.
-pub fn symbols(lines: &[u8]) {
-    port::request(request::SYMBOLS, &Symbols { lines: Bytes::of(lines) });
+/// Lines of `/proc/kallsyms`, and of `System.map` where that is here.
+pub fn symbols(lines: &[u8], linked: &[u8]) {
+    port::request(request::SYMBOLS, &Symbols { lines: Bytes::of(lines), linked: Bytes::of(linked) });
 }
 
 /// A module's file and where its sections are.

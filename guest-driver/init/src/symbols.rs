@@ -1,8 +1,10 @@
 //! What code in this guest is called, told to the bench.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
+
+use barscope_guest_abi::linux::SYSTEM_MAP;
 
 use crate::bench;
 
@@ -29,8 +31,20 @@ const VARIABLES: [&str; 13] = [
 /// What the system said.
 pub fn tell_kernel() -> io::Result<()> {
     bench::image("init", &fs::read("/proc/self/exe")?);
+    // A kernel may be built without the first, and most travel without the second.
+    let there = |path| File::open(path).map_or_else(absent, wanted);
+    bench::symbols(&there("/proc/kallsyms")?, &there(SYSTEM_MAP)?);
+    Ok(())
+}
+
+fn absent(error: io::Error) -> io::Result<Vec<u8>> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(Vec::new()) } else { Err(error) }
+}
+
+/// Functions, variables that matter, and what tells where the kernel was moved to.
+fn wanted(symbols: File) -> io::Result<Vec<u8>> {
     let mut wanted = Vec::new();
-    for line in BufReader::new(fs::File::open("/proc/kallsyms")?).lines() {
+    for line in BufReader::new(symbols).lines() {
         let line = line?;
         let mut words = line.split_whitespace().skip(1);
         let function = words.next().is_some_and(|kind| matches!(kind, "t" | "T" | "w" | "W"));
@@ -39,8 +53,7 @@ pub fn tell_kernel() -> io::Result<()> {
             wanted.push(b'\n');
         }
     }
-    bench::symbols(&wanted);
-    Ok(())
+    Ok(wanted)
 }
 
 /// Where the sections of a loaded module are: a line each.

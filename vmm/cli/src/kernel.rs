@@ -26,9 +26,10 @@ fn page(kernel: &linux::Kernel, outer: Option<&debian::Kernel>, others: &[debian
     let version = kernel.version.as_deref().unwrap_or("(no version in it)");
     let outer = outer.map_or("none here: `cargo xtask setup` brings Debian's", |kernel| &kernel.version);
     let mut text = format!(
-        "kernel   {version}\nimage    {}\nheaders  {}\nnested   {outer}, the kernel around it with --nested\n",
+        "kernel   {version}\nimage    {}\nheaders  {}\nsymbols  {}\nnested   {outer}, the kernel around it with --nested\n",
         kernel.image.display(),
         headers(&kernel.headers),
+        symbols(kernel.symbols.as_deref()),
     );
     let width = others.iter().map(|kernel| kernel.version.len()).max().unwrap_or(0);
     if !others.is_empty() {
@@ -49,6 +50,11 @@ fn headers(folder: &Path) -> String {
     }
 }
 
+fn symbols(file: Option<&Path>) -> String {
+    let file = file.map(|file| format!(" and by {}", file.display()));
+    format!("as it tells them (/proc/kallsyms){}", file.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,13 +65,18 @@ mod tests {
             image: "/boot/vmlinuz-7".into(),
             version: Some("7".to_owned()),
             headers: "/nowhere/build".into(),
+            symbols: None,
         };
         let expected = "\
 kernel   7
 image    /boot/vmlinuz-7
 headers  none at /nowhere/build, so that no driver can be compiled: --module takes one that is
+symbols  as it tells them (/proc/kallsyms)
 nested   none here: `cargo xtask setup` brings Debian's, the kernel around it with --nested
 ";
         assert_eq!(page(&kernel, None, &[]), expected);
+        let built = linux::Kernel { symbols: Some("/src/linux/System.map".into()), ..kernel };
+        let told = "\nsymbols  as it tells them (/proc/kallsyms) and by /src/linux/System.map\n";
+        assert!(page(&built, None, &[]).contains(told));
     }
 }

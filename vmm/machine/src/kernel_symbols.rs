@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use barscope_unwind::Symbols;
+use barscope_unwind::{Space, Symbols};
+use barscope_x86::{PhysicalMemory, Registers};
 
 /// Where 4-level Linux puts them unless it chooses (x86_64 `mm.rst`).
 const DIRECT_MAP: u64 = 0xffff_8880_0000_0000;
@@ -16,6 +17,19 @@ const MOST: usize = 1 << 20;
 
 /// No function is longer: what comes after the last one before a gap belongs to nobody.
 const LONGEST: u64 = 1 << 20;
+
+/// The kernel itself is from here on, wherever it was moved to (the same); what is below belongs to each CPU.
+const KERNEL_TEXT: u64 = 0xffff_ffff_8000_0000;
+/// Where a kernel is moved to is a multiple of this (`CONFIG_PHYSICAL_ALIGN`).
+const ALIGNMENT: u64 = 2 << 20;
+/// Vectors, and what handles them since Linux 5.8.
+const HANDLERS: [(u64, &str); 3] =
+    [(6, "asm_exc_invalid_op"), (13, "asm_exc_general_protection"), (14, "asm_exc_page_fault")];
+
+/// Symbols of a kernel that isn't the one that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("System.map is of another kernel than the one that runs: its symbols are left out")]
+pub struct Stranger;
 
 /// Parts of the kernel's half of every address space.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +75,36 @@ impl KernelSymbols {
         let mut symbols: Vec<_> = text.lines().filter_map(symbol).take(MOST).collect();
         symbols.sort();
         Self { symbols }
+    }
+
+    /// Takes in the symbols that a kernel was linked with, where it is now: that follows from what handles its exceptions, by a
+    /// vCPU's interrupt descriptor table (Intel SDM volume 3, figure 7-8).
+    ///
+    /// # Errors
+    /// [`Stranger`] if another kernel runs; nothing is taken in then.
+    pub fn add_linked<M: PhysicalMemory>(
+        &mut self,
+        linked: Self,
+        memory: &M,
+        registers: &Registers,
+    ) -> Result<(), Stranger> {
+        if linked.symbols.is_empty() {
+            return Ok(());
+        }
+        let space = Space::new(memory, registers);
+        let [first, rest @ ..] = HANDLERS.map(|(vector, name)| {
+            let gate = registers.idt.wrapping_add(vector * 16);
+            let (low, high) = (space.word(gate)?, space.word(gate.wrapping_add(8))?);
+            let handler = low & 0xffff | (low >> 48) << 16 | high << 32;
+            Some(handler.wrapping_sub(linked.address(name)?)).filter(|moved| moved % ALIGNMENT == 0)
+        });
+        let moved = first.filter(|_| rest.iter().all(|other| *other == first)).ok_or(Stranger)?;
+        let place = |address: u64| if address < KERNEL_TEXT { address } else { address.wrapping_add(moved) };
+        self.symbols
+            .extend(linked.symbols.into_iter().map(|(address, kind, name)| (place(address), kind, name)));
+        self.symbols.sort();
+        self.symbols.dedup();
+        Ok(())
     }
 
     /// Start and end of each function.
@@ -109,7 +153,10 @@ fn symbol(line: &str) -> Option<(u64, Kind, String)> {
 
 #[cfg(test)]
 mod tests {
+    use vm_memory::{Bytes, GuestAddress};
+
     use super::*;
+    use crate::memory::GuestMemory;
 
     const LINES: &str = "\
 ffffffff81000100 t second
@@ -137,6 +184,68 @@ nonsense
         let lines = String::from_utf8(symbols.lines()).unwrap();
         assert_eq!(lines.lines().last(), Some("ffffffffc0000000 100000 lab_irq [lab]"));
         assert_eq!(lines.lines().count(), 3);
+    }
+
+    /// A guest whose memory is its address space, and in it a table that leads to these handlers.
+    fn guest(handlers: &[(u64, u64)]) -> (GuestMemory, Registers) {
+        let memory = GuestMemory::new(1 << 20).unwrap();
+        for (vector, handler) in handlers {
+            let gate = [
+                handler & 0xffff | 0x10 << 16 | 0x8e00 << 32 | (handler >> 16 & 0xffff) << 48,
+                handler >> 32,
+            ];
+            let bytes = gate.map(u64::to_le_bytes).concat();
+            memory.regions().write_slice(&bytes, GuestAddress(0x1000 + vector * 16)).unwrap();
+        }
+        (memory, Registers { idt: 0x1000, ..Registers::default() })
+    }
+
+    const LINKED: &str = "\
+000000000001fb80 D current_task
+ffffffff81000010 T asm_exc_invalid_op
+ffffffff81000020 T asm_exc_general_protection
+ffffffff81000030 T asm_exc_page_fault
+ffffffff82000000 D __start_BTF
+";
+
+    #[test]
+    fn symbols_as_linked_are_where_the_handlers_of_exceptions_say() {
+        let moved = 0x1a20_0000;
+        let handlers = [(6, 0x10), (13, 0x20), (14, 0x30)]
+            .map(|(vector, offset)| (vector, 0xffff_ffff_8100_0000 + moved + offset));
+        let (memory, registers) = guest(&handlers);
+        let mut symbols =
+            KernelSymbols::parse(b"ffffffff9b200030 T asm_exc_page_fault\nffffffffc0000000 t f\t[m]\n");
+
+        symbols.add_linked(KernelSymbols::parse(LINKED.as_bytes()), &memory, &registers).unwrap();
+
+        assert_eq!(symbols.address("__start_BTF"), Some(0xffff_ffff_9c20_0000));
+        assert_eq!(symbols.address("current_task"), Some(0x1fb80), "it is each CPU's");
+        assert_eq!(symbols.addresses("asm_exc_page_fault"), [0xffff_ffff_9b20_0030], "known by both");
+        assert_eq!(symbols.address("f [m]"), Some(0xffff_ffff_c000_0000));
+    }
+
+    #[test]
+    fn symbols_of_another_kernel_are_left_out() {
+        let linked = || KernelSymbols::parse(LINKED.as_bytes());
+        let base = 0xffff_ffff_9b20_0000_u64;
+        for handlers in [
+            [(6, base + 0x10), (13, base + 0x20), (14, base + 0x40)],
+            [(6, base + 0x11), (13, base + 0x21), (14, base + 0x31)],
+        ] {
+            let (memory, registers) = guest(&handlers);
+            let mut symbols = KernelSymbols::parse(LINES.as_bytes());
+            let before = symbols.lines();
+            assert_eq!(symbols.add_linked(linked(), &memory, &registers), Err(Stranger));
+            assert_eq!(symbols.lines(), before);
+        }
+        let (memory, registers) = guest(&[]);
+        let nowhere = Registers { idt: 1 << 40, ..registers };
+        assert_eq!(KernelSymbols::parse(b"").add_linked(linked(), &memory, &nowhere), Err(Stranger));
+        assert_eq!(
+            KernelSymbols::parse(b"").add_linked(KernelSymbols::parse(b""), &memory, &nowhere),
+            Ok(())
+        );
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub struct Registers {
     pub cr3: u64,
     pub cr4: u64,
     pub efer: u64,
+    /// Linear address of the interrupt descriptor table.
+    #[serde(default)]
+    pub idt: u64,
 }
 
 /// How addresses are translated.

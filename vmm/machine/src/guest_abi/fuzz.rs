@@ -38,7 +38,11 @@ pub fn request(bytes: &[u8]) {
 fn read(number: u32, memory: &GuestMemory, registers: &Registers) {
     match Request::parse(number, memory, registers) {
         Ok(Request::Bulk(Bulk::Image { elf, .. } | Bulk::File { elf, .. })) => drop(Code::of(&elf)),
-        Ok(Request::Bulk(Bulk::Symbols(lines))) => drop(KernelSymbols::parse(&lines).lines()),
+        Ok(Request::Bulk(Bulk::Symbols { lines, linked })) => {
+            let mut symbols = KernelSymbols::parse(&lines);
+            symbols.add_linked(KernelSymbols::parse(&linked), memory, &registers).ok();
+            drop(symbols.lines());
+        }
         Ok(Request::Bulk(Bulk::Module { mut elf, sections, .. })) => {
             // What it gives is of no interest.
             let _ = kernel_module::place(&mut elf, &String::from_utf8_lossy(&sections));

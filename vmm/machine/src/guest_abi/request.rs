@@ -110,8 +110,13 @@ pub enum Bulk {
         /// Its file.
         elf: Vec<u8>,
     },
-    /// `/proc/kallsyms`.
-    Symbols(Vec<u8>),
+    /// The kernel's symbols.
+    Symbols {
+        /// `/proc/kallsyms`.
+        lines: Vec<u8>,
+        /// `System.map`; empty if it isn't there.
+        linked: Vec<u8>,
+    },
     /// A kernel module.
     Module {
         /// What the guest calls it.
@@ -176,7 +181,10 @@ impl Request {
         let words = Words::read(number, memory, registers)?;
         Ok(match number {
             request::IMAGE => Self::Bulk(words.image()?),
-            request::SYMBOLS => Self::Bulk(Bulk::Symbols(words.bytes(0, barscope_guest_abi::MAX_IMAGE)?)),
+            request::SYMBOLS => Self::Bulk(Bulk::Symbols {
+                lines: words.bytes(0, barscope_guest_abi::MAX_IMAGE)?,
+                linked: words.bytes(2, barscope_guest_abi::MAX_IMAGE)?,
+            }),
             request::MODULE => Self::Bulk(Bulk::Module {
                 name: words.text(0)?,
                 elf: words.bytes(2, barscope_guest_abi::MAX_IMAGE)?,

@@ -25,8 +25,8 @@ pub fn read(shared: &Shared, registers: &Registers, bulk: Bulk) -> Reading {
             let taken = shared.interned.lock().code.image(image, &elf)?;
             taken.map(drop).ok_or(BadRequest::Image(name))
         }
-        Bulk::Symbols(lines) => {
-            symbols(shared, registers, &lines)?;
+        Bulk::Symbols { lines, linked } => {
+            symbols(shared, registers, &lines, &linked)?;
             Ok(())
         }
         Bulk::File { key, path, elf } => {
@@ -46,8 +46,12 @@ pub fn read(shared: &Shared, registers: &Registers, bulk: Bulk) -> Reading {
 }
 
 /// The kernel's functions, and where it says that things are.
-fn symbols(shared: &Shared, registers: &Registers, lines: &[u8]) -> Result<(), HostError> {
-    let kernel = KernelSymbols::parse(lines);
+fn symbols(shared: &Shared, registers: &Registers, lines: &[u8], linked: &[u8]) -> Result<(), HostError> {
+    let mut kernel = KernelSymbols::parse(lines);
+    let moved = kernel.add_linked(KernelSymbols::parse(linked), &shared.memory, registers);
+    if let Err(stranger) = moved.map_err(|stranger| stranger.to_string()) {
+        shared.interned.lock().warn(&stranger)?;
+    }
     let variable = |name: &str| {
         let mut bytes = [0; 8];
         let address = kernel.address(name)?;

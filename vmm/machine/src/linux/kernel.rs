@@ -14,8 +14,9 @@ const MAGIC: &[u8] = b"HdrS";
 const MAGIC_OFFSET: usize = 0x202;
 /// What a vmlinux has before its version.
 const BANNER: &[u8] = b"Linux version ";
-/// Where a build tree has its image.
+/// Where a build tree has its image, and its symbols.
 const IMAGE: &str = "arch/x86/boot/bzImage";
+const SYMBOLS: &str = "System.map";
 
 /// A kernel as users name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Kernel {
     pub version: Option<String>,
     /// What its modules are built with: a folder that may not be there.
     pub headers: PathBuf,
+    /// Its `System.map`, where it was built here.
+    pub symbols: Option<PathBuf>,
 }
 
 impl Kernel {
@@ -55,7 +58,8 @@ impl Kernel {
                     Error::Kernel { source, .. } => Error::Tree { folder: folder.clone(), source },
                     error => error,
                 })?;
-                Ok(Self { image, version, headers: folder.clone() })
+                let symbols = Some(folder.join(SYMBOLS)).filter(|symbols| symbols.is_file());
+                Ok(Self { image, version, headers: folder.clone(), symbols })
             }
         }
     }
@@ -72,7 +76,7 @@ impl Kernel {
         match version(path) {
             Ok(version) => {
                 let headers = headers(version.as_deref().unwrap_or_default(), path);
-                Ok(Self { image: path.to_owned(), version, headers })
+                Ok(Self { image: path.to_owned(), version, headers, symbols: None })
             }
             Err(Error::Kernel { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 let known = path.to_str().and_then(debian::kernel_of).map(Self::from);
@@ -86,7 +90,7 @@ impl Kernel {
 impl From<debian::Kernel> for Kernel {
     fn from(kernel: debian::Kernel) -> Self {
         let headers = kernel.headers();
-        Self { image: kernel.image, version: Some(kernel.version), headers }
+        Self { image: kernel.image, version: Some(kernel.version), headers, symbols: None }
     }
 }
 
@@ -154,6 +158,9 @@ mod tests {
         std::fs::create_dir_all(tree.path().join("arch/x86/boot")).unwrap();
         std::fs::write(tree.path().join(IMAGE), image(b"7.0.0-mine ")).unwrap();
         let kernel = Kernel::find(&choice).unwrap();
+        assert_eq!(kernel.symbols, None);
+        std::fs::write(tree.path().join("System.map"), "").unwrap();
+        assert_eq!(Kernel::find(&choice).unwrap().symbols, Some(tree.path().join("System.map")));
         assert_eq!(kernel.version.as_deref(), Some("7.0.0-mine"));
         assert_eq!((kernel.image, kernel.headers), (tree.path().join(IMAGE), tree.path().to_owned()));
     }

@@ -264,6 +264,9 @@ fn pack(choice: &Choice, kernel: &Kernel) -> Result<Initramfs, Error> {
             task.add("module", &["/lab.ko", "lab", ""]);
         }
     }
+    if let Some(symbols) = &kernel.symbols {
+        luggage.files.host_file(Path::new(barscope_guest_abi::linux::SYSTEM_MAP), symbols)?;
+    }
     if !choice.untraced {
         task.add("follow", &[]);
     }

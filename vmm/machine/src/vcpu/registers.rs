@@ -34,6 +34,7 @@ pub fn plain(general: &kvm_regs, system: &kvm_sregs) -> Registers {
         cr3: system.cr3,
         cr4: system.cr4,
         efer: system.efer,
+        idt: system.idt.base,
     }
 }
 
