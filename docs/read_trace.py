@@ -21,6 +21,7 @@ HEADER_BYTES = 4096
 BLOCK_BYTES = 65536
 SLOT_BYTES = 64
 SEALED = 1 << 32
+PACKED, FRAME_BYTES, PLACES, LAST, COLUMNS_BYTES = b"BARSPACK", 72, 1 << 24, (1 << 64) - 1, 1 << 17
 RUNNING, STATUS = 1, {1: "running", 2: "finished", 3: "interrupted", 4: "failed"}
 EVENTS, DEFINITIONS = 1, 2
 ACCESS = 1
@@ -44,13 +45,81 @@ def checksum(*parts):
     return zlib.crc32(b"".join(parts)) | SEALED
 
 
+def unpacked(data):
+    """The trace that a packed one holds, and whether a frame of it is broken: that block is all zeros then."""
+    at, count, pages, blocks, length, broken = 16, 0, [], {}, None, number(data, 8, 8) != 1
+    while length is None and at + FRAME_BYTES <= len(data):
+        head = data[at : at + FRAME_BYTES]
+        *words, place, lengths, about, check = struct.unpack("<9Q", head)
+        size, packed = lengths & 0xFFFFFFFF, lengths >> 32
+        if check != zlib.crc32(head[:64]) or size > BLOCK_BYTES - SLOT_BYTES or PLACES < place < LAST:
+            at, broken = at + 8, True
+            continue
+        part = data[at + FRAME_BYTES : at + FRAME_BYTES + packed]
+        at, count = at + FRAME_BYTES + (packed + 7) // 8 * 8, count + 1
+        if place == LAST:
+            length, broken = words[2], broken or words[1] + 1 != count
+            continue
+        content = None
+        if len(part) == packed and zlib.crc32(part) == about >> 32:
+            inflate = zlib.decompressobj(-15)
+            content = inflate.decompress(part, COLUMNS_BYTES)
+            if about & 0xFF:
+                content = records(content)
+        if content is None or len(content) != size:
+            content, broken = b"", True
+        if place == 0:
+            pages.append(content)
+        else:
+            blocks[place - 1] = struct.pack("<5Q24x", *words) + content
+    if length is None:
+        length, broken = HEADER_BYTES + BLOCK_BYTES * (max(blocks, default=-1) + 1), True
+    trace = bytearray(pages[0] if pages else b"") + bytes(max(0, length - HEADER_BYTES))
+    for place, block in blocks.items():
+        at = HEADER_BYTES + place * BLOCK_BYTES
+        trace[at : at + len(block)] = block
+    return bytes(trace[:length]), broken
+
+
+def records(columns):
+    """The records that columns stand for, as trace-format.md tells it."""
+    count = number(columns, 0, 2)
+    classes, at = columns[2 : 2 + count], 2 + count
+    distances = {kind: [[0] * 16 for _ in range(classes.count(kind))] for kind in dict.fromkeys(classes)}
+    for slots in distances.values():
+        for half in range(16):
+            for slot in slots:
+                shift = 0
+                while True:
+                    byte, at = columns[at], at + 1
+                    slot[half] |= (byte & 0x7F) << shift
+                    shift += 7
+                    if byte < 0x80:
+                        break
+    last, last_record, content = {}, [0] * 16, bytearray()
+    rows = {kind: iter(slots) for kind, slots in distances.items()}
+    for kind in classes:
+        foretold = list(last.get(kind, [0] * 16))
+        if kind < 0x80:
+            foretold[2:8] = last_record[2:8]
+        steps = [number >> 1 ^ -(number & 1) for number in next(rows[kind])]
+        now = [(one + step) & 0xFFFFFFFF for one, step in zip(foretold, steps)]
+        last[kind] = now
+        if kind < 0x80:
+            last_record = now
+        turned = now[15] << 8 & 0xFFFFFFFF | now[15] >> 24
+        content += struct.pack("<16I", *now[:15], turned)
+    return bytes(content)
+
+
 def content_of(path):
     """The file's bytes, unpacked if they are compressed; of what is cut off or broken, all before that."""
     data, broken = bytearray(), False
     with open(path, "rb") as file:
-        if file.read(2) != b"\x1f\x8b":
+        begins = file.read(8)
+        if begins[:2] != b"\x1f\x8b":
             file.seek(0)
-            return file.read(), False
+            return unpacked(file.read()) if begins == PACKED else (file.read(), False)
     try:
         with gzip.open(path) as file:
             while part := file.read(BLOCK_BYTES):

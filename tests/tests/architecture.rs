@@ -16,6 +16,7 @@ const CLEAR_OF: &[(&str, &[&str])] = &[
     ("barscope-trace", &["iced-x86", "addr2line", "gimli", "object", "kvm-bindings", "kvm-ioctls", "clap"]),
     ("barscope-x86", &["kvm-bindings", "kvm-ioctls", "vm-memory", "clap"]),
     ("barscope-analysis", &["kvm-bindings", "kvm-ioctls", "vm-memory", "clap", "barscope-devices"]),
+    ("barscope-export", &["kvm-bindings", "kvm-ioctls", "vm-memory", "clap", "barscope-devices"]),
     ("barscope-vmm", &["clap", "env_logger", "barscope-devices"]),
     ("barscope-cost", &["clap", "env_logger"]),
     ("barscope-bench", &["clap", "env_logger"]),

@@ -37,6 +37,8 @@ fn every_line_of_a_real_trace_is_as_the_schema_says() -> Result<()> {
     let compiled = compiler.compile("events", &mut schemas).map_err(|error| anyhow!("{error}"))?;
     assert!(Path::new(SAMPLE).exists());
     let shown = Session::new()?.run(&["show", SAMPLE, "--format", "json"])?;
+    let exported = Session::new()?.run(&["export", SAMPLE, "--to", "jsonl"])?;
+    assert!(exported.stdout == shown.stdout, "an export as JSON lines is what is shown as JSON");
     let lines: Vec<Value> = shown.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     assert!(lines.len() > 1000, "{} lines\n{}", lines.len(), shown.stderr);
     for line in &lines {

@@ -11,6 +11,7 @@ mod headers;
 mod needs;
 mod newer;
 mod packages;
+mod perfetto;
 mod plan;
 mod sample;
 mod setup;

@@ -33,6 +33,8 @@ pub enum Thing {
     Lspci,
     /// The interpreter, with its standard library.
     Python,
+    /// The definitions of its trace format that Perfetto publishes, for Python.
+    Perfetto,
     /// Dumps of real configuration spaces, which pciutils tests itself with.
     Dumps,
     /// A build that optimises: figures of another one mean nothing.
@@ -43,7 +45,7 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
@@ -57,6 +59,7 @@ impl Thing {
         Self::Strace,
         Self::Lspci,
         Self::Python,
+        Self::Perfetto,
         Self::Dumps,
         Self::Release,
         Self::Minutes,
@@ -78,6 +81,7 @@ impl Thing {
             Self::Strace => "strace",
             Self::Lspci => "lspci",
             Self::Python => "python3",
+            Self::Perfetto => "PyPI's perfetto",
             Self::Dumps => "pciutils' dumps",
             Self::Release => "a release build",
             Self::Minutes => "minutes",

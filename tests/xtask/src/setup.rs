@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::needs::Thing;
-use crate::{apt, cargo, dumps, newer};
+use crate::{apt, cargo, dumps, newer, perfetto};
 
 /// The folder in Cargo's target folder where packages are unpacked; `barscope_vmm::debian` looks there too.
 const UNPACKED: &str = "debian";
@@ -123,13 +123,13 @@ pub fn missing() -> Result<Vec<&'static Package>, String> {
 /// What doesn't work, and what to do instead.
 pub fn run(unpack: bool) -> Result<(), String> {
     let newer = [Thing::Debian13, Thing::Backports].into_iter().find_map(newer::missing);
-    if missing()?.is_empty() && dumps::missing().or(newer).is_none() {
+    if missing()?.is_empty() && dumps::missing().or(newer).or(perfetto::missing()).is_none() {
         eprintln!(
-            "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules, busybox and pciutils' dumps are here"
+            "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules, busybox, pciutils' dumps and Perfetto's definitions are here"
         );
     }
     let (packages, dumps) = (packages(unpack), dumps::provide());
-    packages.and(dumps).and(newer::provide())
+    packages.and(dumps).and(newer::provide()).and(perfetto::provide())
 }
 
 /// Provides the packages that are missing.

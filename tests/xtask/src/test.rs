@@ -12,6 +12,7 @@ use crate::harness::{self, Report};
 use crate::needs::Thing;
 use crate::newer;
 use crate::packages;
+use crate::perfetto;
 use crate::plan::{Group, Plan};
 use crate::setup;
 
@@ -142,6 +143,7 @@ struct Lacking {
     kvm: Option<String>,
     packages: Vec<&'static setup::Package>,
     dumps: Option<String>,
+    perfetto: Option<String>,
     long: bool,
 }
 
@@ -155,6 +157,7 @@ impl Lacking {
         }
         // Why they can't be had says more than that they aren't here.
         let dumps = if options.may_set_up { dumps::provide().err() } else { dumps::missing() };
+        let perfetto = if options.may_set_up { perfetto::provide().err() } else { perfetto::missing() };
         if options.may_set_up
             && let Err(error) = newer::provide()
         {
@@ -164,6 +167,7 @@ impl Lacking {
             kvm: kvm.map(|error| format!("{KVM}: {error}")),
             packages: setup::missing()?,
             dumps,
+            perfetto,
             long: options.long,
         })
     }
@@ -192,6 +196,7 @@ impl Lacking {
             Thing::Minutes => (!self.long).then(|| LONG.to_owned()),
             Thing::Release => None,
             Thing::Dumps => self.dumps.clone(),
+            Thing::Perfetto => self.perfetto.clone(),
             Thing::Debian13 | Thing::Backports => newer::missing(thing),
             Thing::KvmUnitTests => env::var_os("KVM_UNIT_TESTS").is_none().then(|| BUILD.to_owned()),
             Thing::Qemu

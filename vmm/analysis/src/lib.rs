@@ -23,7 +23,7 @@ mod serial;
 pub mod stats;
 mod style;
 pub mod symbols;
-mod system_call;
+pub mod system_call;
 mod table;
 mod trace;
 pub mod view;

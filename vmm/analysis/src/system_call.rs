@@ -62,7 +62,7 @@ pub(crate) fn name(number: u64) -> Option<&'static str> {
 }
 
 /// The name of a system call for people: `system call 9999` where it has none.
-pub(crate) fn described(number: u64) -> String {
+pub fn described(number: u64) -> String {
     name(number).map_or_else(|| format!("system call {number}"), str::to_owned)
 }
 

@@ -102,6 +102,10 @@ pub enum Action {
     Diff(Diff),
     /// Write a golden of a trace: short text that later runs are held against, for review with the driver.
     Bless(Bless),
+    /// Write a trace for other programs: Perfetto, waveform viewers, spreadsheets, mmiotrace's tools.
+    Export(Export),
+    /// Pack a trace to a fraction of its bytes; every command reads it as it is.
+    Pack(Pack),
     /// Measure what barscope costs, next to a loop that only answers the guest.
     Bench(Bench),
     /// Tell the language of filters and expectation files, as Markdown.
@@ -316,6 +320,72 @@ pub struct Show {
     #[arg(long, default_value = "text")]
     pub format: Format,
 }
+
+/// Options of `export`.
+#[derive(clap::Args)]
+#[command(after_help = EXPORT_HELP)]
+pub struct Export {
+    /// The trace
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+
+    /// Only records like this, as for `show`
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+
+    /// For whom
+    #[arg(long, value_name = "FORMAT")]
+    pub to: ExportFormat,
+
+    /// Write it there, not to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Replace FILE even if it is no such export
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Formats that traces are written in for other programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object a line, as `show --format json` prints them.
+    Jsonl,
+    /// A row a record.
+    Csv,
+    /// The text of Linux's mmiotrace.
+    Mmiotrace,
+    /// Protocol buffers for ui.perfetto.dev and trace_processor.
+    Perfetto,
+    /// Value Change Dump: registers, fields and lines as waveforms.
+    Vcd,
+    /// The same for GTKWave and Surfer, compressed.
+    Fst,
+}
+
+/// Options of `pack`.
+#[derive(clap::Args)]
+pub struct Pack {
+    /// The trace: as it was recorded, packed, or compressed by gzip
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+
+    /// Write it there; by default beside TRACE, with .pack at the end of the name, or without it for --unpack
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Unpack a packed trace
+    #[arg(long)]
+    pub unpack: bool,
+
+    /// Replace FILE even if it is no trace
+    #[arg(long)]
+    pub force: bool,
+}
+
+const EXPORT_HELP: &str = "\
+Times are those of the device clock; mmiotrace's are in microseconds, all others exact.
+Records that are missing are told on standard error, and in all formats where they are missing.";
 
 /// Options of `explain`.
 #[derive(clap::Args)]

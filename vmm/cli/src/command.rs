@@ -15,7 +15,7 @@ use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::{
-    bench, check, completions, devices, diff, explain, golden, kernel, maps, nested, output, poke, run, show, stats,
+    bench, check, completions, devices, diff, explain, export, golden, kernel, maps, nested, output, pack, poke, run, show, stats,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
@@ -86,6 +86,8 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Show(args) => show::show(&args).map(ExitCode::from),
         Action::Bench(args) => bench::bench(&args).map(ExitCode::from),
         Action::Check(args) => check::check(&args).map(ExitCode::from),
+        Action::Export(args) => export::export(&args).map(ExitCode::from),
+        Action::Pack(args) => pack::pack(&args).map(ExitCode::from),
         Action::Language => language().map(ExitCode::from),
         Action::Legend => legend().map(ExitCode::from),
         Action::Diff(args) => diff::diff(&args).map(ExitCode::from),

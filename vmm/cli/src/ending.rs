@@ -84,6 +84,26 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// A file is there that the command didn't write.
+    #[error("{} is no {what}; --force replaces it all the same", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it would become.
+        what: &'static str,
+    },
+    /// A packed trace whose name doesn't say what it should be called without.
+    #[error("{} doesn't end in .pack: say where to write the trace, with -o FILE", path.display())]
+    NoName {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Standard output is a terminal, and what should go there is no text.
+    #[error("{what} is no text for a terminal; write it to a file: -o FILE")]
+    Binary {
+        /// What it is.
+        what: &'static str,
+    },
     /// The guest has no such scenario.
     #[error("this guest has no scenario {name}; --list-scenarios names those that it has")]
     Scenario {
@@ -181,6 +201,9 @@ impl Failure {
             | Failure::Diagnostic(_)
             | Failure::Devices(_)
             | Failure::Report { .. }
+            | Failure::Foreign { .. }
+            | Failure::Binary { .. }
+            | Failure::NoName { .. }
             | Failure::Explain(_)
             | Failure::BusFull
             | Failure::Place(_)

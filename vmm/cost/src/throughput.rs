@@ -11,6 +11,7 @@ use barscope_analysis::diff::{self, Terms, compare};
 use barscope_analysis::print::{JsonPrinter, Printer, TextPrinter};
 use barscope_analysis::stats::Collector;
 use barscope_analysis::view::Viewer;
+use barscope_export::{CsvPrinter, FstPrinter, MmiotracePrinter, PerfettoPrinter, VcdPrinter};
 use barscope_trace::{Clock, Event, Stream};
 use tempfile::TempDir;
 
@@ -41,7 +42,7 @@ type Reader = fn(&Path) -> Result<u64, Error>;
 
 const READ: (&str, Reader, Option<Aim>) = ("read", read_only, None);
 /// Rows, how each comes about, and what it ought to be in millions of records a second.
-const READERS: [(&str, Reader, Option<Aim>); 8] = [
+const READERS: [(&str, Reader, Option<Aim>); 14] = [
     READ,
     ("stats", stats, Some(Aim::at_least(10.0))),
     ("check", check, Some(Aim::at_least(5.0))),
@@ -50,7 +51,14 @@ const READERS: [(&str, Reader, Option<Aim>); 8] = [
     ("views", views, None),
     ("coverage", coverage, None),
     ("show-text", text, Some(Aim::at_least(2.0))),
+    // And of `export --to jsonl`, which is the same.
     ("show-json", json, Some(Aim::at_least(1.0))),
+    ("export-csv", csv, Some(Aim::at_least(1.0))),
+    ("export-mmiotrace", mmiotrace, Some(Aim::at_least(1.0))),
+    ("export-perfetto", perfetto, Some(Aim::at_least(2.0))),
+    ("export-vcd", vcd, Some(Aim::at_least(1.0))),
+    ("export-fst", fst, Some(Aim::at_least(1.0))),
+    ("pack", pack, Some(Aim::at_least(1.0))),
 ];
 
 /// Names of rows.
@@ -170,8 +178,43 @@ fn json(path: &Path) -> Result<u64, Error> {
     printed(path, |clock| Box::new(JsonPrinter::new(std::io::sink(), clock)))
 }
 
+fn csv(path: &Path) -> Result<u64, Error> {
+    printed(path, |_| Box::new(CsvPrinter::new(std::io::sink())))
+}
+
+fn mmiotrace(path: &Path) -> Result<u64, Error> {
+    printed(path, |clock| Box::new(MmiotracePrinter::new(std::io::sink(), clock)))
+}
+
+fn perfetto(path: &Path) -> Result<u64, Error> {
+    printed(path, |_| Box::new(PerfettoPrinter::new(std::io::sink())))
+}
+
+fn vcd(path: &Path) -> Result<u64, Error> {
+    printed(path, |_| Box::new(VcdPrinter::new(std::io::sink())))
+}
+
+fn fst(path: &Path) -> Result<u64, Error> {
+    let file = tempfile::tempfile().map_err(Error::system("a file for an export"))?;
+    let mut printer = FstPrinter::new(std::io::BufWriter::new(file));
+    let done = print(path, &mut printer)?;
+    let stream = Stream::open(path)?;
+    printer.finish(&stream.info()).map_err(Error::system("an export"))?;
+    Ok(done)
+}
+
+fn pack(path: &Path) -> Result<u64, Error> {
+    let packed = barscope_trace::pack::pack(path, &mut std::io::sink());
+    packed.map_err(|error| Error::Workload(error.to_string()))?;
+    // It packs blocks, and counts no records.
+    Ok(Stream::open(path)?.last_seq()?)
+}
+
 fn printed(path: &Path, make: fn(Clock) -> Box<dyn Printer>) -> Result<u64, Error> {
-    let mut printer = make(Clock::Virtual);
+    print(path, &mut *make(Clock::Virtual))
+}
+
+fn print(path: &Path, printer: &mut dyn Printer) -> Result<u64, Error> {
     let mut viewer = Viewer::default();
     for_each(path, PRINTED, |stream, event| {
         // Nothing is ever wrong with the sink.

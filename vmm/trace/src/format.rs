@@ -41,6 +41,7 @@
 
 mod end;
 pub(crate) mod header;
+pub(crate) mod packed;
 pub(crate) mod slot;
 
 pub use end::{Clock, End};

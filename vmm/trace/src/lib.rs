@@ -8,6 +8,7 @@ pub mod event;
 mod format;
 pub mod harmless;
 mod mapping;
+pub mod pack;
 mod reader;
 pub mod rewrite;
 pub mod units;

@@ -7,9 +7,10 @@ mod definition_stream;
 mod definitions;
 mod feed;
 mod info;
-mod packed;
+mod opened;
 mod scan;
 mod slots;
+mod source;
 mod sparse;
 mod stream;
 mod tail;
@@ -17,6 +18,8 @@ mod whole;
 
 use std::io;
 use std::path::PathBuf;
+
+pub(crate) use opened::open_source;
 
 pub use damage::{Damage, DamageKind};
 pub use feed::{Feed, Piece};

@@ -1,17 +1,16 @@
 //! Picks up what a trace file holds that wasn't there the last time.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::block::{Block, CONTENT_BYTES, Found, block_header, block_offset, content_offset};
+use super::ReadError;
+use super::block::{Block, CONTENT_BYTES, Found, block_offset, content_offset};
 use super::damage::{Damage, DamageKind, DamageList};
 use super::definition_stream::DefinitionStream;
+use super::opened::{self, Opened};
 use super::slots::Slots;
-use super::sparse::Sparse;
-use super::{ReadError, packed};
+use super::source::Source;
 use crate::capability::Capabilities;
 use crate::format::header::{Header, Kinds, State, Whole, word};
 use crate::format::{BLOCK_BYTES, BlockKind, Clock, HEADER_BYTES, MAGIC, SEALED, SLOT_BYTES, VERSION, block};
@@ -24,35 +23,39 @@ const ATTEMPTS: u32 = 4;
 
 /// How far a file was read.
 pub(super) struct Scanner {
-    file: File,
+    file: Source,
     path: PathBuf,
     header: Header,
     /// The block that is looked at next.
     next: usize,
-    sparse: Option<Sparse>,
+    /// The file was asked where it holds something.
+    sparse: bool,
     pub(super) stream: DefinitionStream,
     damage: DamageList,
 }
 
 impl Scanner {
     pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
-        let opened = packed::open(path)?;
-        let mut scanner = Self::of(opened.file, path)?;
-        if let Some(offset) = opened.cut_off {
-            scanner.note(offset, DamageKind::Truncated);
+        Self::of(opened::open(path)?, path)
+    }
+
+    /// Of what was opened.
+    pub(super) fn of(opened: Opened, path: &Path) -> Result<Self, ReadError> {
+        let mut scanner = Self::of_source(opened.source, path)?;
+        for Damage { offset, kind } in opened.damage {
+            scanner.note(offset, kind);
         }
         Ok(scanner)
     }
 
-    /// Of a file that is open and not compressed.
-    pub(super) fn of(file: File, path: &Path) -> Result<Self, ReadError> {
+    fn of_source(file: Source, path: &Path) -> Result<Self, ReadError> {
         let header = read_header(&file, path)?;
         let mut scanner = Self {
             file,
             path: path.to_owned(),
             header,
             next: 0,
-            sparse: None,
+            sparse: false,
             stream: DefinitionStream::default(),
             damage: DamageList::default(),
         };
@@ -131,7 +134,7 @@ impl Scanner {
     /// [`Scanner::definitions`]. Unless the trace has ended, `live` is content with those before the first empty
     /// one.
     pub(super) fn discover(&mut self, live: bool) -> io::Result<Vec<Block>> {
-        let length = self.file.metadata()?.len().saturating_sub(HEADER_BYTES);
+        let length = self.file.length()?.saturating_sub(HEADER_BYTES);
         let there = usize::try_from(length / BLOCK_BYTES).unwrap_or(usize::MAX);
         let counted = self.whole().map(|whole| usize::try_from(whole.blocks).unwrap_or(usize::MAX));
         let end = there.min(counted.unwrap_or(there));
@@ -141,8 +144,9 @@ impl Scanner {
         let mut empty = None;
         while index < end {
             let row = index - empty.unwrap_or(index);
-            if row >= EMPTY_BLOCKS || (row > 0 && self.sparse.is_some()) {
-                let data = self.sparse.get_or_insert_default().next_data(&self.file, block_offset(index));
+            if row >= EMPTY_BLOCKS || (row > 0 && self.sparse) {
+                self.sparse = true;
+                let data = self.file.next_data(block_offset(index));
                 let Some(data) = data else { break };
                 // A hole may begin in the header page.
                 index = index.max(usize::try_from((data - HEADER_BYTES) / BLOCK_BYTES).unwrap_or(end));
@@ -190,7 +194,7 @@ impl Scanner {
 
     /// A last block that was cut off, and how many bytes of content it has.
     pub(super) fn cut_off(&mut self) -> io::Result<Option<(Block, usize)>> {
-        let length = self.file.metadata()?.len().saturating_sub(HEADER_BYTES);
+        let length = self.file.length()?.saturating_sub(HEADER_BYTES);
         let available =
             ((length % BLOCK_BYTES) as usize / SLOT_BYTES * SLOT_BYTES).saturating_sub(SLOT_BYTES);
         let index = usize::try_from(length / BLOCK_BYTES).unwrap_or(usize::MAX);
@@ -206,7 +210,7 @@ impl Scanner {
 
     /// Looks at the header of a block.
     pub(super) fn block_at(&self, index: usize) -> io::Result<Found> {
-        let bytes = block_header(&self.file, index)?;
+        let bytes = self.file.block_header(index)?;
         let words: [u64; block::CHECK] = std::array::from_fn(|at| word(&bytes, at));
         if words[block::HEAD] == 0 {
             return Ok(Found::Nothing);
@@ -235,7 +239,11 @@ impl Scanner {
             let open_events = !block.closed() && block.kind != BlockKind::Definitions;
             let (from, to) = if open_events { (from, CONTENT_BYTES) } else { (0, block.used) };
             buffer.resize(to, 0);
-            self.file.read_exact_at(&mut buffer[from..], content_offset(block.index, from))?;
+            match self.file.read_exact_at(&mut buffer[from..], content_offset(block.index, from)) {
+                // It can't be unpacked.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => break,
+                result => result?,
+            }
             if block.intact(&buffer) && (block.closed() || self.whole().is_none()) {
                 return Ok(Some((block, buffer)));
             }
@@ -304,22 +312,32 @@ impl Scanner {
     }
 }
 
-fn read_header(file: &File, path: &Path) -> Result<Header, ReadError> {
+/// The header page, as it is now.
+///
+/// # Errors
+/// It can't be read, or is that of no trace of this version.
+pub(super) fn read_page(file: &Source, path: &Path) -> Result<Vec<u8>, ReadError> {
     let mut page = vec![0; HEADER_BYTES as usize];
+    file.read_exact_at(&mut page, 0).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+            ReadError::Foreign { path: path.to_owned() }
+        }
+        _ => ReadError::Read { path: path.to_owned(), source: error },
+    })?;
+    if word(&page, 0) != MAGIC {
+        return Err(ReadError::Foreign { path: path.to_owned() });
+    }
+    let version = word(&page, 1);
+    if version != VERSION {
+        return Err(ReadError::Version { path: path.to_owned(), version, supported: VERSION });
+    }
+    Ok(page)
+}
+
+fn read_header(file: &Source, path: &Path) -> Result<Header, ReadError> {
     let mut attempts = 1;
     loop {
-        file.read_exact_at(&mut page, 0).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => ReadError::Foreign { path: path.to_owned() },
-            _ => ReadError::Read { path: path.to_owned(), source: error },
-        })?;
-        if word(&page, 0) != MAGIC {
-            return Err(ReadError::Foreign { path: path.to_owned() });
-        }
-        let version = word(&page, 1);
-        if version != VERSION {
-            return Err(ReadError::Version { path: path.to_owned(), version, supported: VERSION });
-        }
-        let header = Header::parse(&page);
+        let header = Header::parse(&read_page(file, path)?);
         if header.state != State::Damaged || attempts == ATTEMPTS {
             return Ok(header);
         }

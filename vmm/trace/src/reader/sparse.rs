@@ -7,7 +7,7 @@ use rustix::fs::{SeekFrom, seek};
 
 /// A search for data, from the beginning of a file to its end.
 #[derive(Debug, Default)]
-pub(super) struct Sparse {
+pub(crate) struct Sparse {
     /// Bytes that are no hole.
     data: Range<u64>,
 }

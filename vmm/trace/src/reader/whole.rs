@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::scan::Scanner;
-use super::{Damage, ReadError, Stream, TraceInfo};
+use super::{Damage, ReadError, Stream, TraceInfo, opened};
 use crate::capability::Capabilities;
 use crate::definitions::Definitions;
 use crate::event::Event;
@@ -37,7 +37,7 @@ impl Content {
         Self::of(Stream::open(path)?)
     }
 
-    /// Reads a trace that isn't compressed from memory. Its path is a name for it.
+    /// Reads a trace from memory that `gzip` didn't compress. Its path is a name for it.
     ///
     /// # Errors
     /// As [`Content::open`].
@@ -47,7 +47,7 @@ impl Content {
         let file = memfd_create(c"trace", MemfdFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?;
         let file = File::from(file);
         file.write_all_at(bytes, 0).map_err(failed)?;
-        Self::of(Stream::of(Scanner::of(file, path)?)?)
+        Self::of(Stream::of(Scanner::of(opened::of_file(file).map_err(failed)?, path)?)?)
     }
 
     fn of(mut stream: Stream) -> Result<Self, ReadError> {

@@ -1,16 +1,18 @@
-//! Traces that `gzip` compressed, as they are kept and passed around.
+//! Opens a trace: as it was written, packed, or compressed by `gzip`.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Mutex;
 
 use flate2::read::MultiGzDecoder;
 use rustix::fs::{Mode, OFlags};
 
-use super::ReadError;
+use super::source::{Frames, Source};
+use super::{Damage, DamageKind, ReadError};
 use crate::format::header::{Header, State, word};
-use crate::format::{BLOCK_BYTES, HEADER_BYTES, MAGIC, VERSION};
+use crate::format::{BLOCK_BYTES, HEADER_BYTES, MAGIC, VERSION, packed};
 
 /// What a compressed file begins with; RFC 1952, section 2.3.1.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -24,13 +26,13 @@ const PART: usize = 64 << 10;
 
 /// A file that was opened.
 pub(super) struct Opened {
-    pub(super) file: File,
-    /// Where what it should hold ends early.
-    pub(super) cut_off: Option<u64>,
+    pub(super) source: Source,
+    /// What is wrong with its packing: of one that `gzip` compressed, where it ends early.
+    pub(super) damage: Vec<Damage>,
 }
 
-/// Opens the file at `path`. One that is compressed is unpacked to a file that has no name and goes with its
-/// last user. What is broken is left out.
+/// Opens the file at `path`. One that `gzip` compressed is unpacked to a file that has no name and goes with its
+/// last user; of a packed one, blocks are unpacked when they are read. What is broken is left out.
 pub(super) fn open(path: &Path) -> Result<Opened, ReadError> {
     let failed = |source| ReadError::Read { path: path.to_owned(), source };
     // Opening a pipe that nobody writes to would wait.
@@ -43,8 +45,32 @@ pub(super) fn open(path: &Path) -> Result<Opened, ReadError> {
     let mut magic = [0; GZIP.len()];
     match file.read_exact_at(&mut magic, 0) {
         Ok(()) if magic == GZIP => unpack(file, path),
-        _ => Ok(Opened { file, cut_off: None }),
+        _ => of_file(file).map_err(failed),
     }
+}
+
+/// What a file holds that `gzip` didn't compress.
+///
+/// # Errors
+/// It can't be read.
+pub(super) fn of_file(file: File) -> io::Result<Opened> {
+    let mut magic = [0; size_of::<u64>()];
+    let is_long = file.read_exact_at(&mut magic, 0).is_ok();
+    if is_long && u64::from_le_bytes(magic) == packed::MAGIC {
+        let (frames, damage) = Frames::open(file)?;
+        return Ok(Opened { source: Source::Packed(frames), damage });
+    }
+    Ok(Opened { source: Source::Plain(file, Mutex::default()), damage: Vec::new() })
+}
+
+/// The bytes of the trace at `path`, and its header page.
+///
+/// # Errors
+/// It can't be read, or is no trace of this version.
+pub(crate) fn open_source(path: &Path) -> Result<(Source, Vec<u8>), ReadError> {
+    let source = open(path)?.source;
+    let page = super::scan::read_page(&source, path)?;
+    Ok((source, page))
 }
 
 fn unpack(packed: File, path: &Path) -> Result<Opened, ReadError> {
@@ -129,6 +155,7 @@ impl Unpacked {
     }
 
     fn end(self, broken: bool) -> Opened {
-        Opened { file: self.file, cut_off: broken.then_some(self.length) }
+        let damage = broken.then_some(Damage { offset: self.length, kind: DamageKind::Truncated });
+        Opened { source: Source::Plain(self.file, Mutex::default()), damage: damage.into_iter().collect() }
     }
 }
