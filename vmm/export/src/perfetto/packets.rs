@@ -95,8 +95,23 @@ impl<W: Write> Packets<W> {
         }
     }
 
+    /// The first packet, by which such a file is known.
+    fn start(&mut self) -> io::Result<()> {
+        if self.started {
+            return Ok(());
+        }
+        self.started = true;
+        let packet = TracePacket {
+            trusted_packet_sequence_id: Some(SEQUENCE),
+            sequence_flags: Some(INCREMENTAL_STATE_CLEARED),
+            ..TracePacket::default()
+        };
+        write(&mut self.out, &mut self.bytes, &packet)
+    }
+
     /// Describes a track.
     pub(super) fn track(&mut self, track: TrackDescriptor) -> io::Result<()> {
+        self.start()?;
         let packet = TracePacket {
             trusted_packet_sequence_id: Some(SEQUENCE),
             track_descriptor: Some(track),
@@ -108,9 +123,9 @@ impl<W: Write> Packets<W> {
     /// Writes an event at this time, in nanoseconds.
     pub(super) fn event(&mut self, ns: u64, on: &OnTrack<'_>) -> io::Result<()> {
         let interned = self.names.len() + self.places.len() + self.texts.len() + self.locations.len();
-        let clear = !self.started || interned >= INTERNED_MAX;
+        self.start()?;
+        let clear = interned >= INTERNED_MAX;
         if clear {
-            self.started = true;
             self.names.clear();
             self.annotations.clear();
             self.texts.clear();
@@ -195,7 +210,9 @@ impl<W: Write> Packets<W> {
         annotation
     }
 
+    /// Has what was written so far seen.
     pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.start()?;
         self.out.flush()
     }
 }
