@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::proto::{
     DebugAnnotation, EventName, INCREMENTAL_STATE_CLEARED, InternedData, InternedString,
-    NEEDS_INCREMENTAL_STATE, SourceLocation, TracePacket, TrackDescriptor, TrackEventType,
+    NEEDS_INCREMENTAL_STATE, SourceLocation, TracePacket, TrackDescriptor, TrackEvent, TrackEventType,
 };
 
 /// The one sequence that packets are of.
@@ -74,7 +74,8 @@ pub(super) struct Packets<W> {
     places: FxHashMap<PlaceKey, u64>,
     /// `None` for code that nothing names.
     locations: FxHashMap<CodeKey, Option<u64>>,
-    /// The packet that is being put together.
+    /// The event and the packet that are being put together.
+    event: TrackEvent,
     packet: TracePacket,
     bytes: Vec<u8>,
     started: bool,
@@ -89,6 +90,7 @@ impl<W: Write> Packets<W> {
             texts: FxHashMap::default(),
             places: FxHashMap::default(),
             locations: FxHashMap::default(),
+            event: TrackEvent::default(),
             packet: TracePacket::default(),
             bytes: Vec::new(),
             started: false,
@@ -133,7 +135,7 @@ impl<W: Write> Packets<W> {
             self.locations.clear();
         }
         let mut new = InternedData::default();
-        let mut event = self.packet.track_event.take().unwrap_or_default();
+        let mut event = std::mem::take(&mut self.event);
         event.debug_annotations.clear();
         event.flow_ids.clear();
         event.r#type = Some(on.of as i32);
@@ -145,11 +147,15 @@ impl<W: Write> Packets<W> {
             event.debug_annotations.push(annotation);
         }
         event.flow_ids.extend_from_slice(on.flows);
+        let mut encoded = self.packet.track_event.take().unwrap_or_default();
+        encoded.clear();
+        event.encode(&mut encoded).map_err(io::Error::other)?;
+        self.event = event;
         let cleared = if clear { INCREMENTAL_STATE_CLEARED } else { 0 };
         self.packet = TracePacket {
             timestamp: Some(ns),
             trusted_packet_sequence_id: Some(SEQUENCE),
-            track_event: Some(event),
+            track_event: Some(encoded),
             interned_data: (new != InternedData::default()).then_some(new),
             sequence_flags: Some(cleared | NEEDS_INCREMENTAL_STATE),
             track_descriptor: None,
