@@ -62,10 +62,12 @@ def unpacked(data):
             continue
         content = None
         if len(part) == packed and zlib.crc32(part) == about >> 32:
-            inflate = zlib.decompressobj(-15)
-            content = inflate.decompress(part, COLUMNS_BYTES)
-            if about & 0xFF:
-                content = records(content)
+            try:
+                content = zlib.decompressobj(-15).decompress(part, COLUMNS_BYTES)
+                if about & 0xFF:
+                    content = records(content)
+            except (zlib.error, IndexError):
+                content = None
         if content is None or len(content) != size:
             content, broken = b"", True
         if place == 0:

@@ -9,6 +9,7 @@ use barscope_analysis::Trace;
 use barscope_analysis::view::{BusAddress, Place, View};
 use barscope_trace::definition::Definition;
 use barscope_trace::event::AccessEvent;
+use barscope_trace::pack::pack;
 use barscope_trace::{Clock, Content, End, Event, EventKind, Writer};
 use tempfile::TempDir;
 
@@ -109,6 +110,28 @@ fn it_says_of_every_access_of_the_sample_what_the_library_says() -> Result<()> {
         assert_eq!(told, expected);
     }
     assert_eq!(told.len(), expected.len());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs python3"]
+fn it_reads_a_packed_trace_and_tells_a_bit_that_was_flipped_in_it() -> Result<()> {
+    let folder = TempDir::new()?;
+    let mut bytes = Vec::new();
+    pack(SAMPLE.as_ref(), &mut bytes)?;
+    let packed = file(&folder, "packed", &bytes)?;
+    let (plain, told) = (read(&[Path::new(SAMPLE)])?, read(&[&packed])?);
+    assert_eq!((told.code, told.stdout), (Some(0), plain.stdout), "{}", told.stderr);
+
+    for at in [16, 60, 100, bytes.len() / 2, bytes.len() - 100, bytes.len() - 1] {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        let path = file(&folder, "changed", &changed)?;
+        let Ended { code, stderr, .. } = read(&[&path])?;
+        assert_ne!(code, Some(0), "byte {at}: {stderr}");
+        let library = Content::open(&path);
+        assert!(library.is_err() || !library?.info().damage.is_empty(), "byte {at}");
+    }
     Ok(())
 }
 

@@ -42,8 +42,8 @@ impl ExportFormat {
             ExportFormat::Jsonl => br#"{"event":"machine","#,
             ExportFormat::Csv => b"seq,event,device_ns,",
             ExportFormat::Mmiotrace => b"VERSION 20070824\n",
-            // A packet, field 1, of less than 128 bytes.
-            ExportFormat::Perfetto => b"\x0a",
+            // A packet, field 1, of 4 bytes: its sequence is 1, and begins.
+            ExportFormat::Perfetto => b"\x0a\x04\x50\x01\x68\x01",
             ExportFormat::Vcd => b"$comment barscope",
             // A header block of 329 bytes.
             ExportFormat::Fst => b"\x00\x00\x00\x00\x00\x00\x00\x01\x49",

@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use barscope_analysis::print::Printer;
 use barscope_analysis::view::View;
 use barscope_trace::event::{EventKind, Field, Role, Target, Value, Visitor};
-use barscope_trace::{Definitions, End, TraceInfo};
+use barscope_trace::{Definitions, End, Id, TraceInfo};
+use rustc_hash::FxHashMap;
 
 use crate::gaps::Gaps;
 
@@ -52,6 +53,9 @@ const HOST_NS: usize = 3;
 const VALUE: usize = 14;
 const TEXT: usize = 26;
 
+/// How many names of code are kept.
+const CODES_MAX: usize = 1 << 14;
+
 /// Prints a trace as CSV.
 pub struct CsvPrinter<W: Write> {
     out: csv::Writer<W>,
@@ -59,6 +63,8 @@ pub struct CsvPrinter<W: Write> {
     gaps: Gaps,
     /// A cell that is being put together.
     cell: String,
+    /// Names of code, by definitions of instruction and call stack.
+    codes: FxHashMap<(Id, Id), String>,
     host_ns: u64,
 }
 
@@ -66,7 +72,14 @@ impl<W: Write> CsvPrinter<W> {
     /// Prints to `out`.
     pub fn new(out: W) -> Self {
         let out = csv::WriterBuilder::new().buffer_capacity(1 << 16).from_writer(out);
-        Self { out, started: false, gaps: Gaps::default(), cell: String::new(), host_ns: 0 }
+        Self {
+            out,
+            started: false,
+            gaps: Gaps::default(),
+            cell: String::new(),
+            codes: FxHashMap::default(),
+            host_ns: 0,
+        }
     }
 
     fn start(&mut self) -> io::Result<()> {
@@ -90,12 +103,14 @@ impl<W: Write> CsvPrinter<W> {
 
     fn hex(&mut self, number: Option<u64>) -> io::Result<()> {
         let Some(number) = number else { return self.cell("") };
-        let mut digits = [0; 18];
-        let mut left = &mut digits[..];
-        // 16 digits and two characters before them always fit.
-        write!(left, "{number:#x}")?;
-        let rest = left.len();
-        Ok(self.out.write_field(&digits[..digits.len() - rest])?)
+        // The formatting machinery of the standard library costs several times as much.
+        let mut digits = [b'0'; 18];
+        let used = (67 - (number | 1).leading_zeros() as usize) / 4;
+        digits[1] = b'x';
+        for (at, digit) in digits[2..2 + used].iter_mut().rev().enumerate() {
+            *digit = b"0123456789abcdef"[(number >> (4 * at)) as usize & 0xf];
+        }
+        Ok(self.out.write_field(&digits[..2 + used])?)
     }
 
     /// A cell that `fill` puts together.
@@ -103,6 +118,25 @@ impl<W: Write> CsvPrinter<W> {
         self.cell.clear();
         fill(&mut self.cell);
         Ok(self.out.write_field(&self.cell)?)
+    }
+
+    /// Who made an access, which is always the same for an instruction and a call stack.
+    fn code(&mut self, view: &View) -> io::Result<()> {
+        let Some(made) = view.made() else { return self.cell("") };
+        let named = || {
+            let mut text = String::new();
+            made.push_name(&mut text);
+            text.push(' ');
+            made.push_line(&mut text);
+            text.truncate(text.trim_end().len());
+            text
+        };
+        let EventKind::Access(access) = view.kind else { return self.cell(&named()) };
+        if self.codes.len() == CODES_MAX {
+            self.codes.clear();
+        }
+        let text = self.codes.entry((access.instruction, access.stack)).or_insert_with(named);
+        Ok(self.out.write_field(text)?)
     }
 
     /// A row that stands for no record.
@@ -153,15 +187,7 @@ impl<W: Write> CsvPrinter<W> {
         self.cell(view.path().map_or("", |path| path.name()))?;
         self.cell(view.memory_type().map_or("", |of| of.name()))?;
         self.hex(view.code().map(|code| code.rip))?;
-        match view.made() {
-            Some(made) => self.made(|text| {
-                made.push_name(text);
-                text.push(' ');
-                made.push_line(text);
-                text.truncate(text.trim_end().len());
-            })?,
-            None => self.cell("")?,
-        }
+        self.code(view)?;
         self.number(view.process().map(|process| process.pid))?;
         self.cell(view.process().map_or("", |process| &process.name))?;
         self.cell(view.text().unwrap_or_default())?;

@@ -29,6 +29,8 @@ def events(path):
             continue
         if packet.sequence_flags & CLEARED:
             interned, valid = {}, True
+        if not packet.HasField("track_event"):
+            continue
         assert valid and packet.sequence_flags & NEEDED
         for kind in ("event_names", "debug_annotation_names", "source_locations", "debug_annotation_string_values"):
             for entry in getattr(packet.interned_data, kind):

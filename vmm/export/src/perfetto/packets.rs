@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::proto::{
     DebugAnnotation, EventName, INCREMENTAL_STATE_CLEARED, InternedData, InternedString,
-    NEEDS_INCREMENTAL_STATE, SourceLocation, TracePacket, TrackDescriptor, TrackEventType,
+    NEEDS_INCREMENTAL_STATE, SourceLocation, TracePacket, TrackDescriptor, TrackEvent, TrackEventType,
 };
 
 /// The one sequence that packets are of.
@@ -74,7 +74,8 @@ pub(super) struct Packets<W> {
     places: FxHashMap<PlaceKey, u64>,
     /// `None` for code that nothing names.
     locations: FxHashMap<CodeKey, Option<u64>>,
-    /// The packet that is being put together.
+    /// The event and the packet that are being put together.
+    event: TrackEvent,
     packet: TracePacket,
     bytes: Vec<u8>,
     started: bool,
@@ -89,14 +90,30 @@ impl<W: Write> Packets<W> {
             texts: FxHashMap::default(),
             places: FxHashMap::default(),
             locations: FxHashMap::default(),
+            event: TrackEvent::default(),
             packet: TracePacket::default(),
             bytes: Vec::new(),
             started: false,
         }
     }
 
+    /// The first packet, by which such a file is known.
+    fn start(&mut self) -> io::Result<()> {
+        if self.started {
+            return Ok(());
+        }
+        self.started = true;
+        let packet = TracePacket {
+            trusted_packet_sequence_id: Some(SEQUENCE),
+            sequence_flags: Some(INCREMENTAL_STATE_CLEARED),
+            ..TracePacket::default()
+        };
+        write(&mut self.out, &mut self.bytes, &packet)
+    }
+
     /// Describes a track.
     pub(super) fn track(&mut self, track: TrackDescriptor) -> io::Result<()> {
+        self.start()?;
         let packet = TracePacket {
             trusted_packet_sequence_id: Some(SEQUENCE),
             track_descriptor: Some(track),
@@ -108,9 +125,9 @@ impl<W: Write> Packets<W> {
     /// Writes an event at this time, in nanoseconds.
     pub(super) fn event(&mut self, ns: u64, on: &OnTrack<'_>) -> io::Result<()> {
         let interned = self.names.len() + self.places.len() + self.texts.len() + self.locations.len();
-        let clear = !self.started || interned >= INTERNED_MAX;
+        self.start()?;
+        let clear = interned >= INTERNED_MAX;
         if clear {
-            self.started = true;
             self.names.clear();
             self.annotations.clear();
             self.texts.clear();
@@ -118,7 +135,7 @@ impl<W: Write> Packets<W> {
             self.locations.clear();
         }
         let mut new = InternedData::default();
-        let mut event = self.packet.track_event.take().unwrap_or_default();
+        let mut event = std::mem::take(&mut self.event);
         event.debug_annotations.clear();
         event.flow_ids.clear();
         event.r#type = Some(on.of as i32);
@@ -130,11 +147,15 @@ impl<W: Write> Packets<W> {
             event.debug_annotations.push(annotation);
         }
         event.flow_ids.extend_from_slice(on.flows);
+        let mut encoded = self.packet.track_event.take().unwrap_or_default();
+        encoded.clear();
+        event.encode(&mut encoded).map_err(io::Error::other)?;
+        self.event = event;
         let cleared = if clear { INCREMENTAL_STATE_CLEARED } else { 0 };
         self.packet = TracePacket {
             timestamp: Some(ns),
             trusted_packet_sequence_id: Some(SEQUENCE),
-            track_event: Some(event),
+            track_event: Some(encoded),
             interned_data: (new != InternedData::default()).then_some(new),
             sequence_flags: Some(cleared | NEEDS_INCREMENTAL_STATE),
             track_descriptor: None,
@@ -195,7 +216,9 @@ impl<W: Write> Packets<W> {
         annotation
     }
 
+    /// Has what was written so far seen.
     pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.start()?;
         self.out.flush()
     }
 }

@@ -12,8 +12,9 @@ pub(super) struct TracePacket {
     pub(super) timestamp: Option<u64>,
     #[prost(uint32, optional, tag = "10")]
     pub(super) trusted_packet_sequence_id: Option<u32>,
-    #[prost(message, optional, tag = "11")]
-    pub(super) track_event: Option<TrackEvent>,
+    /// A [`TrackEvent`], encoded: on the wire a message and its bytes are the same, and so its length is known.
+    #[prost(bytes = "vec", optional, tag = "11")]
+    pub(super) track_event: Option<Vec<u8>>,
     #[prost(message, optional, tag = "12")]
     pub(super) interned_data: Option<InternedData>,
     #[prost(uint32, optional, tag = "13")]

@@ -6,7 +6,7 @@ use std::io::BufWriter;
 
 use barscope_device::{Bdf, Region, Space};
 use barscope_export::PerfettoPrinter;
-use barscope_trace::definition::{Entered, Frame, Function, Machine, Process, Route, Stack};
+use barscope_trace::definition::{Entered, Frame, Function, Image, Machine, Process, Route, Stack};
 use barscope_trace::event::{AccessEvent, Target};
 use barscope_trace::{Clock, Definition, End, Event, EventKind, Writer};
 
@@ -78,12 +78,12 @@ fn perfettos_own_definitions_decode_every_record() -> Result<()> {
         .collect();
     let expected = [
         "W lab OPCODE",
-        "OPCODE",
         "STATUS",
+        "OPCODE",
         "busy",
-        "RESULT",
         "STATUS",
         "INT_STATUS",
+        "RESULT",
         "MSI 0",
         "handler of vector 0x31",
         "R lab INT_STATUS",
@@ -124,7 +124,10 @@ fn processes_have_slices_of_what_they_were_in() -> Result<()> {
     let stack = |frames| define(Definition::Stack(Stack { process: Some(process), frames, cut: None }));
     let frame = |how| Frame { how, address: 0x40_0000, cr3: 0, image: None };
     let ioctl = stack(vec![frame(Entered::SystemCall { number: 16 })])?;
-    let interrupt = stack(vec![frame(Entered::Interrupt)])?;
+    let kernel = Definition::Image(Image::new("kernel", None));
+    writer.define_with_blob(&kernel, b"ffffffff81000000 100 __handle_irq_event_percpu\n")?;
+    let handler = Frame { address: 0xffff_ffff_8100_0010, ..frame(Entered::Call) };
+    let interrupt = stack(vec![handler, frame(Entered::Interrupt)])?;
     let own = stack(Vec::new())?;
     let mut lane = writer.lane(Some(0));
     for (ns, stack, cpl) in [(10, ioctl, 0), (20, ioctl, 0), (30, own, 3), (40, interrupt, 0)] {

@@ -80,7 +80,7 @@ fn both_formats_read_back_equal_and_as_the_trace_says() -> Result<()> {
             checked += 1;
         }
     }
-    assert!(checked > 10, "{checked}");
+    assert!(checked > 5, "{checked}");
     let busy: Vec<_> = vcd["lab.busy"].iter().map(|(time, value)| (*time, value.as_str())).take(3).collect();
     assert_eq!(busy, [(0, "x"), (1_373_000, "1"), (1_393_000, "0")]);
     let messages = trace.events().iter().filter(|event| matches!(event.kind, EventKind::Msi { .. })).count();
