@@ -132,7 +132,8 @@ pub fn maps(process: i32, state: u64, script: &str, lines: &str) {
 pub fn fetch(offset: u64, to: &mut [u8]) {
     // Pages have to be there.
     to.fill(1);
-    port::request(request::FETCH, &Fetch { offset, to: Bytes::of(to) });
+    let to = Bytes { address: to.as_mut_ptr() as u64, length: to.len() as u64 };
+    port::request(request::FETCH, &Fetch { offset, to });
 }
 
 /// The turn is over, and no longer recorded.

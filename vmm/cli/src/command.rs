@@ -14,7 +14,9 @@ use crate::args::{self, Action, Args};
 use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
-use crate::{bench, check, completions, devices, explain, kernel, maps, nested, poke, run, show, stats};
+use crate::{
+    bench, check, completions, devices, explain, kernel, maps, nested, poke, run, show, stats, turns,
+};
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
 ///
@@ -80,6 +82,7 @@ impl Command {
 fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<ExitCode, Failure> {
     match action {
         Action::Run(args) if args.nested => nested::run(&args).map(ExitCode::from),
+        Action::Run(args) if args.turns => turns::play(*args, command).map(ExitCode::from),
         Action::Run(args) => run::run(&args).map(ExitCode::from),
         Action::Show(args) => show::show(&args).map(ExitCode::from),
         Action::Bench(args) => bench::bench(&args).map(ExitCode::from),
@@ -97,6 +100,10 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::NestedInit => {
             barscope_vmm::nested::init::run();
             Ok(Code::Usage.into())
+        }
+        Action::NestedKeeper { description } => {
+            barscope_vmm::nested::keep(&description);
+            Ok(Code::Passed.into())
         }
     }
 }
