@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use barscope_analysis::Trace;
-use barscope_analysis::view::Place;
+use barscope_analysis::view::{Place, View};
 use barscope_bench::command::{Ended, Session, output};
 use barscope_bench::compile;
 
@@ -51,6 +51,7 @@ MODULE_LICENSE("GPL");
 /// Reads SCRATCH, which a device has after reset for 0 and here from the driver; leaves a file that there mustn't be.
 const PROGRAM: &str = r#"
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
 int main(void)
@@ -127,7 +128,7 @@ fn said(ended: &Ended, trace: &Trace) -> Said {
     let verdicts = ended.stdout.lines().filter(is_verdict).map(|line| line.trim().to_owned()).collect();
     let mut counts = BTreeMap::new();
     let views = trace.views().all();
-    for access in views.iter().filter_map(|view| view.access()) {
+    for access in views.iter().filter_map(View::access) {
         // What Linux itself finds out of a device isn't what a driver does.
         let place = access.place().filter(|place| !place.is_configuration());
         let Some(register) = place.and_then(Place::register_name) else { continue };

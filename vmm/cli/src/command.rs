@@ -82,7 +82,7 @@ impl Command {
 fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<ExitCode, Failure> {
     match action {
         Action::Run(args) if args.nested => nested::run(&args).map(ExitCode::from),
-        Action::Run(args) if args.turns => turns::play(*args, command).map(ExitCode::from),
+        Action::Run(args) if args.turns => turns::play(*args, &command).map(ExitCode::from),
         Action::Run(args) => run::run(&args).map(ExitCode::from),
         Action::Show(args) => show::show(&args).map(ExitCode::from),
         Action::Bench(args) => bench::bench(&args).map(ExitCode::from),

@@ -18,7 +18,7 @@ use crate::run;
 ///
 /// # Errors
 /// [`Failure`] if one can't be played or shown.
-pub fn play(first: Run, command: clap::Command) -> Result<Code, Failure> {
+pub fn play(first: Run, command: &clap::Command) -> Result<Code, Failure> {
     let (mut args, mut vm, mut signals) = (first, None, None);
     loop {
         let (code, left) = run::play(&args, vm, &mut signals)?;
