@@ -68,6 +68,12 @@ pub mod request {
     pub const MAPS: u32 = 16;
     /// Something that people should know of: [`super::Mark`] holds its text.
     pub const WARNING: u32 = 17;
+    /// Bytes of what the host has for the guest: [`super::Fetch`].
+    pub const FETCH: u32 = 18;
+    /// A turn is over, and nothing is recorded until the next one begins: [`super::Exit`].
+    pub const TURN_END: u32 = 19;
+    /// Nothing is left of the turn. Comes back when the next one begins, if there is one. No structure.
+    pub const TIDY: u32 = 20;
 }
 
 /// Stands for the caller's own address space, whose CR3 a program doesn't know ([`Map::address_space`],
@@ -193,7 +199,18 @@ pub struct Count {
     pub rip: u64,
 }
 
-/// [`request::EXIT`].
+/// [`request::FETCH`]: has the host write to memory what it has for the guest: the length of an archive in the kernel's
+/// "newc" format, 8 bytes, and the archive. What is past its end stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Fetch {
+    /// Where the first of them is, counted in bytes.
+    pub offset: u64,
+    /// Where they go: memory that is there already, since the host takes no page faults.
+    pub to: Bytes,
+}
+
+/// [`request::EXIT`] and [`request::TURN_END`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Exit {

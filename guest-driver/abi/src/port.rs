@@ -30,11 +30,11 @@ pub fn request_bare(number: u32) {
 /// `rbx` can't be an operand, so that it is swapped in and out.
 #[inline(always)]
 fn call(number: u32, structure: u64, size: u64) {
-    // SAFETY: the host reads the structure and changes nothing.
+    // SAFETY: the host reads the structure, and changes no memory but what a structure says that it may.
     unsafe {
         asm!("xchg rbx, {structure}", "out dx, eax", "xchg rbx, {structure}",
             structure = inout(reg) structure => _, in("rcx") size, in("eax") number, in("dx") PORT,
-            options(readonly, nostack, preserves_flags));
+            options(nostack, preserves_flags));
     }
 }
 

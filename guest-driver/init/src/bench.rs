@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barscope_guest_abi::{
-    Bytes, Count, Exit, File, Image, Map, Maps, Mark, Module, Process, ScenarioEnd, Symbols, Unmap, port,
+    Bytes, Count, Exit, Fetch, File, Image, Map, Maps, Mark, Module, Process, ScenarioEnd, Symbols, Unmap, port,
     request,
 };
 
@@ -126,6 +126,24 @@ pub fn maps(process: i32, state: u64, script: &str, lines: &str) {
     let maps =
         Maps { pid: process as u64, state, script: in_memory(script), lines: Bytes::of(lines.as_bytes()) };
     port::request(request::MAPS, &maps);
+}
+
+/// Has the host write what it has for this guest from `offset` on, as far as there is any.
+pub fn fetch(offset: u64, to: &mut [u8]) {
+    // Pages have to be there.
+    to.fill(1);
+    let to = Bytes { address: to.as_mut_ptr() as u64, length: to.len() as u64 };
+    port::request(request::FETCH, &Fetch { offset, to });
+}
+
+/// The turn is over, and no longer recorded.
+pub fn turn_end(status: u64) {
+    port::request(request::TURN_END, &Exit { status });
+}
+
+/// Nothing is left of the turn. Comes back when the next one begins.
+pub fn tidy() {
+    port::request_bare(request::TIDY);
 }
 
 /// The guest is done.

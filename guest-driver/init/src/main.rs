@@ -4,6 +4,7 @@
 //! off; started by another name it is the program of that name. It tells barscope what a trace can't see
 //! (symbols, mappings, counts) through the guest ABI's port, which programs may use as well as kernels.
 
+mod archive;
 mod bench;
 mod count;
 mod drivers;
@@ -21,7 +22,9 @@ mod scenarios;
 mod symbols;
 mod system;
 mod task;
+mod turns;
 mod watch;
+mod work;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,6 +36,9 @@ fn main() -> ExitCode {
     }
     let name = arguments.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
     match &*name.to_string_lossy() {
+        work::LOADER => work::load(),
+        turns::PLAYER => turns::play_here(),
+        turns::TIDIER => turns::tidy_up(),
         programs::STARTER => programs::start(&arguments[1..]),
         scenario => scenarios::program(scenario, &arguments[1..]),
     }

@@ -15,6 +15,9 @@ unsafe extern "C" {
         flags: c_ulong,
         data: *const c_void,
     ) -> c_int;
+    fn umount2(target: *const c_char, flags: c_int) -> c_int;
+    fn kill(pid: c_int, signal: c_int) -> c_int;
+    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn ioperm(from: c_ulong, count: c_ulong, on: c_int) -> c_int;
     fn dup2(from: c_int, to: c_int) -> c_int;
     fn reboot(command: c_int) -> c_int;
@@ -44,6 +47,10 @@ const SYS_DELETE_MODULE: c_long = 176;
 const SYS_PERF_EVENT_OPEN: c_long = 298;
 const POWER_OFF: c_int = 0x4321_fedc;
 const O_NONBLOCK: c_long = 0o4000;
+const SIGKILL: c_int = 9;
+const WNOHANG: c_int = 1;
+const MNT_DETACH: c_int = 2;
+const ECHILD: i32 = 10;
 const READ_WRITE: c_int = 3;
 const SHARED: c_int = 1;
 /// Something can be read.
@@ -73,6 +80,38 @@ pub fn mount_kind(kind: &str, target: &str) -> io::Result<()> {
     let (kind, target) = (text(kind)?, text(target)?);
     // SAFETY: NUL-terminated strings that live through the call; no data.
     check(unsafe { mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) }).map(drop)
+}
+
+/// Unmounts a file system and what is mounted in it, as soon as nobody uses it.
+///
+/// # Errors
+/// What the system said.
+pub fn unmount(target: &str) -> io::Result<()> {
+    let target = text(target)?;
+    // SAFETY: a NUL-terminated string that lives through the call.
+    check(unsafe { umount2(target.as_ptr(), MNT_DETACH) }).map(drop)
+}
+
+/// Kills every process but this one, process 1. Threads of the kernel don't listen.
+///
+/// # Errors
+/// What the system said.
+pub fn kill_all() -> io::Result<()> {
+    // SAFETY: plain numbers.
+    check(unsafe { kill(-1, SIGKILL) }).map(drop)
+}
+
+/// Takes in a child that has ended; whether there was one.
+///
+/// # Errors
+/// What the system said.
+pub fn reap() -> io::Result<bool> {
+    // SAFETY: nobody wants to know the status.
+    match check(unsafe { waitpid(-1, std::ptr::null_mut(), WNOHANG) }) {
+        Ok(pid) => Ok(pid > 0),
+        Err(error) if error.raw_os_error() == Some(ECHILD) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Lets this process and its children use ports.

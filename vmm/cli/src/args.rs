@@ -128,6 +128,12 @@ pub enum Action {
     /// What the virtual machine of `run --nested` starts with.
     #[command(hide = true)]
     NestedInit,
+    /// What keeps the virtual machine of `run --keep`.
+    #[command(hide = true)]
+    NestedKeeper {
+        /// What to keep.
+        description: String,
+    },
 }
 
 /// Options of `poke`.
@@ -248,9 +254,12 @@ pub struct Nested {
     /// Take this file along, to the same path; a program with its shared libraries; may be repeated
     #[arg(long = "file", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// End the machine that `run --keep` keeps
+    #[arg(long, conflicts_with_all = ["kernel", "files", "program"])]
+    pub stop: bool,
     /// The program; it finds its shared libraries there, and no other files but those of --file
-    #[arg(value_name = "PROGRAM")]
-    pub program: PathBuf,
+    #[arg(value_name = "PROGRAM", required_unless_present = "stop")]
+    pub program: Option<PathBuf>,
     /// Its arguments
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<OsString>,

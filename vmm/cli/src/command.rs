@@ -15,8 +15,7 @@ use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::{
-    bench, check, completions, devices, diff, explain, export, golden, kernel, maps, nested, output, pack,
-    poke, run, show, stats,
+    bench, check, completions, devices, diff, explain, export, golden, kernel, maps, nested, output, pack, poke, run, show, stats, turns,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
@@ -83,6 +82,7 @@ impl Command {
 fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<ExitCode, Failure> {
     match action {
         Action::Run(args) if args.nested => nested::run(&args).map(ExitCode::from),
+        Action::Run(args) if args.turns => turns::play(*args, &command).map(ExitCode::from),
         Action::Run(args) => run::run(&args).map(ExitCode::from),
         Action::Show(args) => show::show(&args).map(ExitCode::from),
         Action::Bench(args) => bench::bench(&args).map(ExitCode::from),
@@ -105,6 +105,10 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::NestedInit => {
             barscope_vmm::nested::init::run();
             Ok(Code::Usage.into())
+        }
+        Action::NestedKeeper { description } => {
+            barscope_vmm::nested::keep(&description);
+            Ok(Code::Passed.into())
         }
     }
 }

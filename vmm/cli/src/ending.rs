@@ -119,6 +119,9 @@ pub enum Failure {
     /// More first file systems than Linux takes.
     #[error("--guest linux takes one --initrd; several are modules of a multiboot --kernel")]
     OneInitrd,
+    /// A machine of this host's isn't kept.
+    #[error("--keep goes with --nested only: without it there is no machine around the guest to keep")]
+    KeepNested,
     /// There is no Linux guest to boot.
     #[error(transparent)]
     Linux(#[from] linux::Error),
@@ -212,6 +215,7 @@ impl Failure {
             | Failure::NoGolden { .. }
             | Failure::NotAGolden { .. }
             | Failure::OneInitrd
+            | Failure::KeepNested
             | Failure::Needs { .. } => Code::Usage,
             Failure::Nested(error) => nested_code(error),
             Failure::Linux(error) | Failure::Guest(GuestError::Linux(error)) => linux_code(error),
@@ -256,9 +260,9 @@ fn linux_code(error: &linux::Error) -> Code {
 
 /// The same of what the virtual machine needs.
 fn nested_code(error: &nested::Error) -> Code {
-    use nested::Error::{Late, Libraries, NoKernel, Output, Pack};
+    use nested::Error::{Busy, Late, Libraries, NoKernel, Output, Pack, Place};
     match error {
-        Libraries { .. } | Pack(_) | Output { .. } | NoKernel { .. } => Code::Usage,
+        Libraries { .. } | Pack(_) | Output { .. } | NoKernel { .. } | Busy | Place { .. } => Code::Usage,
         // As when the command itself finds out.
         Late => Code::Failed,
         _ => Code::Host,

@@ -32,6 +32,7 @@ mod run;
 mod show;
 mod signals;
 mod stats;
+mod turns;
 
 pub use barscope_device::{Entry, OptionSpec, Options};
 

@@ -137,7 +137,7 @@ impl Live {
     /// # Errors
     /// The trace is incomplete or can't be read, or standard output not be written.
     pub fn finish(mut self, ended: Ended, judging: impl FnOnce()) -> Result<Code, Failure> {
-        let Ended { ended: session::Ended { stop, places, stacks, finished }, hurry } = ended;
+        let Ended { ended: session::Ended { stop, places, stacks, finished, .. }, hurry } = ended;
         // The line goes before the rest is printed.
         self.progress = None;
         // What there is no time for is left to those who read the trace.

@@ -5,11 +5,13 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use barscope_vmm::nested::{self, Errand, Error, Folder, Output, Watcher};
+use barscope_trace::Clock;
+use barscope_vmm::nested::{self, Errand, Error, Folder, Hardware, Output, Watcher};
 use barscope_vmm::{HostError, linux};
 
 use crate::args::{Guest, Nested, Run};
 use crate::ending::{Code, Failure, worst};
+use crate::output::complain;
 use crate::signals::Signals;
 use crate::{golden, output, progress, results};
 
@@ -40,6 +42,10 @@ fn bless(args: &Run, code: u8) -> Result<Code, Failure> {
 fn run_there(args: &Run) -> Result<u8, Failure> {
     // There it is the only file.
     crate::run::check_trace(args)?;
+    if args.keep {
+        // Before somebody's machine is ended for it.
+        crate::run::check(args)?;
+    }
     let init = this()?;
     let mut errand = Errand {
         init: &init,
@@ -48,9 +54,9 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
         arguments: without(
             env::args_os()
                 .skip(1)
-                .filter(|argument| argument != "--nested" && argument != "--bless")
+                .filter(|argument| !["--nested", "--keep", "--bless"].iter().any(|here| argument == here))
                 .collect(),
-            if args.bless { &["--nested-kernel", "--golden"] } else { &["--nested-kernel"] },
+            if args.bless { &["--nested-kernel", "--keep-for", "--golden"] } else { &["--nested-kernel", "--keep-for"] },
         ),
         environment: environment(),
         inputs: args.inputs(),
@@ -58,11 +64,15 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
         memory_mib: args.memory_mib(),
         kernel: args.nested_kernel.clone(),
     };
-    let watcher =
-        Watcher { limit: Some(args.time_limit()), quiet: args.quiet, before_printing: before_printing() };
+    let watcher = Watcher {
+        limit: Some(args.time_limit()),
+        quiet: args.quiet,
+        is_kept: false,
+        before_printing: before_printing(),
+    };
     let folder = folder()?;
     if args.guest != Guest::Linux || !args.initrd.is_empty() {
-        return send(errand, folder, watcher);
+        return send(&errand, folder, watcher);
     }
     // Before the longer way.
     nested::check()?;
@@ -81,7 +91,49 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
     }
     errand.inputs = args.judges().collect();
     errand.inputs.extend([guest.kernel.image.as_path(), archive.as_path()]);
-    send(errand, folder, watcher)
+    if !args.keep {
+        return send(&errand, folder, watcher);
+    }
+    errand.arguments.push("--turns".into());
+    let image = guest.kernel.image.as_path();
+    let hardware = hardware(args, &init, image)?;
+    let mut signals = signals()?;
+    let mut received = || signals.received();
+    let code = nested::play(&errand, hardware, &[image], args.keep_for, watcher, &mut received)?;
+    Ok(code.unwrap_or(Code::Interrupted as u8))
+}
+
+/// What decides about the machine and the guest's, each by the option that says it.
+fn hardware(args: &Run, init: &Path, kernel: &Path) -> Result<Hardware, Failure> {
+    let file = |path: &Path| {
+        let found = path.metadata();
+        let found = found.map_err(|source| Failure::File { path: path.to_owned(), source })?;
+        Ok::<_, Failure>(format!("{} {:?} {}", path.display(), found.modified().ok(), found.len()))
+    };
+    let optional = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let mut devices = Vec::new();
+    let mut words = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        if word == "--device" {
+            devices.extend(words.next());
+        } else if let Some(device) = word.strip_prefix("--device=") {
+            devices.push(device.to_owned());
+        }
+    }
+    let without: Vec<_> = args.without.iter().map(|feature| feature.name()).collect();
+    let all = [
+        ("barscope itself", file(init)?),
+        ("--nested-kernel", optional(args.nested_kernel.as_deref())),
+        ("--kernel", file(kernel)?),
+        ("--append", args.append.clone()),
+        ("--memory", args.memory_mib().to_string()),
+        ("--cpus", args.cpus.to_string()),
+        ("--cpu-without", without.join(" ")),
+        ("--device", devices.join(" ")),
+        ("--firmware", args.has_firmware().to_string()),
+        ("--clock", optional(args.clock.map(Clock::name))),
+    ];
+    Ok(all.map(|(option, value)| (option.to_owned(), value)).into())
 }
 
 /// Runs any program there; gives its exit code.
@@ -89,10 +141,16 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
 /// # Errors
 /// [`Failure`] if there is no machine to run it in, or no answer.
 pub fn program(args: &Nested) -> Result<u8, Failure> {
+    if args.stop {
+        if !nested::stop()? {
+            complain(format_args!("no machine is kept"));
+        }
+        return Ok(Code::Passed as u8);
+    }
     let init = this()?;
     let errand = Errand {
         init: &init,
-        program: Some(&args.program),
+        program: args.program.as_deref(),
         files: &args.files,
         arguments: args.arguments.clone(),
         environment: environment(),
@@ -101,14 +159,18 @@ pub fn program(args: &Nested) -> Result<u8, Failure> {
         memory_mib: PROGRAM_MIB,
         kernel: args.kernel.clone(),
     };
-    let watcher = Watcher { limit: None, quiet: true, before_printing: before_printing() };
-    send(errand, folder()?, watcher)
+    let watcher = Watcher { limit: None, quiet: true, is_kept: false, before_printing: before_printing() };
+    send(&errand, folder()?, watcher)
 }
 
-fn send(errand: Errand<'_>, folder: Folder, watcher: Watcher) -> Result<u8, Failure> {
-    let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
+fn send(errand: &Errand<'_>, folder: Folder, watcher: Watcher) -> Result<u8, Failure> {
+    let mut signals = signals()?;
     let code = nested::run(errand, folder, watcher, &mut || signals.received())?;
     Ok(code.unwrap_or(Code::Interrupted as u8))
+}
+
+fn signals() -> Result<Signals, HostError> {
+    Signals::catch().map_err(|source| HostError::System { what: "signals", source })
 }
 
 /// This program's own file.

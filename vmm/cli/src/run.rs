@@ -1,11 +1,12 @@
 //! `barscope run`: boots a guest, prints its accesses while it runs, and says how it ended.
 
 use std::io::{self, Write};
+use std::mem;
 
 use barscope_guest_abi::scenario::{self, Needs};
 use barscope_trace::Writer;
 use barscope_trace::harmless::ForTerminal;
-use barscope_vmm::{Config, HostError, Running, Stop, machine, session};
+use barscope_vmm::{Config, HostError, Running, Stop, Vm, linux, machine, session};
 
 use crate::args::{Guest, Run};
 use crate::choice;
@@ -26,6 +27,20 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
     if args.list_scenarios {
         return list_scenarios(args.guest);
     }
+    let mut signals = None;
+    play(args, None, &mut signals).map(|(code, _)| code)
+}
+
+/// Plays a run in a VM that another one has left, or in one of its own; the VM, if it can be played in again. Signals are
+/// caught from when the machine starts.
+///
+/// # Errors
+/// As [`run`].
+pub fn play(
+    args: &Run,
+    vm: Option<Vm>,
+    signals: &mut Option<Signals>,
+) -> Result<(Code, Option<Vm>), Failure> {
     check(args)?;
     check_trace(args)?;
     let filter = filter(args.filter.as_slice())?;
@@ -33,16 +48,27 @@ pub fn run(args: &Run) -> Result<Code, Failure> {
     let goldens = goldens(args)?;
     // Until here, signals end the command as they do by themselves.
     let config = config(args)?;
-    let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
-    let running = machine::start(config)?;
+    let signals = match signals {
+        Some(signals) => signals,
+        None => {
+            let caught = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
+            signals.insert(caught)
+        }
+    };
+    let running = match vm {
+        Some(vm) => machine::go_on(config, vm)?,
+        None => machine::start(config)?,
+    };
     let limit = Limit::from_now(args);
     let live =
         Live::open(args, filter, expectations, goldens).map_err(|failure| or_trace(&running, failure))?;
     let onlooker = Onlooker::start(live, &running)?;
     let interrupted = || signals.received().map(|signal| Stop::Interrupted { signal });
-    let ended = session::attend(running, limit.guest, interrupted);
+    let mut ended = session::attend(running, limit.guest, interrupted);
+    let vm = ended.vm.take();
     let patience = Patience::after(&ended.stop, &limit);
-    onlooker.finish(Ended { ended, hurry: patience.hurry() }, patience, &mut signals)
+    let code = onlooker.finish(Ended { ended, hurry: patience.hurry() }, patience, signals)?;
+    Ok((code, vm))
 }
 
 /// Those to hold against the run: none if they are written anew.
@@ -67,7 +93,7 @@ pub fn check_trace(args: &Run) -> Result<(), Failure> {
 }
 
 /// Refuses what makes no sense together.
-fn check(args: &Run) -> Result<(), Failure> {
+pub fn check(args: &Run) -> Result<(), Failure> {
     let known = |name: &String| args.guest.scenarios().iter().any(|scenario| scenario.name == name);
     let foreign = args.guest == Guest::TestKernel && args.kernel.is_some();
     if let Some(name) = args.scenarios.iter().find(|name| foreign || !known(name)) {
@@ -76,6 +102,9 @@ fn check(args: &Run) -> Result<(), Failure> {
     if args.guest == Guest::Linux && args.initrd.len() > 1 {
         return Err(Failure::OneInitrd);
     }
+    if args.keep && !args.nested {
+        return Err(Failure::KeepNested);
+    }
     if args.guest != Guest::Linux {
         let given = [
             ("--module", !args.modules.is_empty()),
@@ -83,6 +112,7 @@ fn check(args: &Run) -> Result<(), Failure> {
             ("--file", !args.files.is_empty()),
             ("--dir", !args.folders.is_empty()),
             ("--fail-fast", args.fail_fast),
+            ("--keep", args.keep),
             ("--kernel-tree", args.kernel_tree.is_some()),
             ("--append without --kernel", !args.append.is_empty() && args.kernel.is_none()),
         ];
@@ -106,6 +136,12 @@ fn config(args: &Run) -> Result<Config, Failure> {
     config.kvm.clone_from(&args.kvm);
     config.exit_status = args.exit_status;
     config.clock = args.clock.unwrap_or(config.clock);
+    if args.turns
+        && let Some(first) = config.modules.first_mut()
+    {
+        // What it boots with waits for turns, and this is the first.
+        config.archive = mem::replace(&mut first.content, linux::waiting_archive()?);
+    }
     if args.guest == Guest::Linux {
         let console = files::create(&args.console);
         let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;

@@ -19,6 +19,7 @@ pub mod second_cpu;
 mod stacks;
 mod start_up;
 mod throughput;
+mod turns;
 mod two_vcpus;
 mod user_time;
 mod vs_qemu;
@@ -78,11 +79,12 @@ impl Plan {
             .chain(throughput::names())
             .chain(stacks::NAMES)
             .chain(vs_qemu::NAMES)
+            .chain(turns::NAMES)
             .collect()
     }
 
     /// Names of groups of rows, each with those of its rows.
-    pub const GROUPS: [(&str, &[&str]); 1] = [("stacks", &stacks::NAMES)];
+    pub const GROUPS: [(&str, &[&str]); 2] = [("stacks", &stacks::NAMES), ("turns", &turns::NAMES)];
 
     /// Whether a row is to be measured.
     fn wants(&self, name: &str) -> bool {
@@ -110,5 +112,6 @@ pub fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
     peak_memory::measure(plan, each)?;
     throughput::measure(plan, each)?;
     stacks::measure(plan, each)?;
-    vs_qemu::measure(plan, each)
+    vs_qemu::measure(plan, each)?;
+    turns::measure(plan, each)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use kvm_ioctls::VmFd;
 use vm_superio::serial::NoEvents;
+use vm_superio::serial::SerialState;
 use vm_superio::{Serial, Trigger};
 
 use self::lines::Lines;
@@ -53,10 +54,22 @@ impl<W: Write> Write for Output<W> {
 pub struct Console<W: Write>(Serial<Line, NoEvents, Output<W>>);
 
 impl<W: Write> Console<W> {
-    /// A port of `vm` that writes to `out`.
-    pub fn new(vm: Arc<VmFd>, out: W) -> Self {
+    /// A port of `vm` that writes to `out`, in this state.
+    ///
+    /// # Errors
+    /// What KVM says when the interrupt is sent that the state has pending.
+    pub fn new(vm: Arc<VmFd>, out: W, state: &SerialState) -> io::Result<Self> {
         let output = Output { out, lines: Lines::default(), complete: None };
-        Self(Serial::new(Line(vm), output))
+        let serial = Serial::from_state(state, Line(vm), NoEvents, output);
+        serial.map(Self).map_err(|error| match error {
+            vm_superio::serial::Error::Trigger(error) => error,
+            other => io::Error::other(format!("{other:?}")),
+        })
+    }
+
+    /// What its registers hold.
+    pub fn state(&self) -> SerialState {
+        self.0.state()
     }
 
     /// Reads the register at `port`.

@@ -166,6 +166,20 @@ impl<P: Platform> Dispatcher<P> {
         self.writer.know(capability, Knowledge::Announced);
     }
 
+    /// Ends the trace here, though the guest goes on.
+    pub fn stop_recording(&self) {
+        self.writer.stop_recording();
+    }
+
+    /// Takes away what the platform has of the functions, so that others can take their places.
+    ///
+    /// # Errors
+    /// [`HostError`] if the platform fails.
+    pub fn retire(&self) -> Result<(), HostError> {
+        self.irq_lines.deassert_all(&*self.platform);
+        self.untrapped.unmap_all()
+    }
+
     /// The functions' addresses.
     pub fn addresses(&self) -> impl Iterator<Item = Bdf> + '_ {
         self.functions.iter().map(|slot| slot.bdf)

@@ -1,6 +1,7 @@
 //! Requests at the guest ABI's port, served: what the guest tells the bench is recorded, or names what comes later.
 
 mod bulk;
+mod fetch;
 
 use barscope_trace::event::{Counted, Id};
 use barscope_trace::{Capability, EventKind, Lane};
@@ -35,7 +36,7 @@ pub fn serve(
     number: u32,
 ) -> Result<Option<Stop>, HostError> {
     let served = match Request::parse(number, &shared.memory, registers) {
-        Ok(Request::Now(now)) => serve_now(shared, lane, vcpu, now)?,
+        Ok(Request::Now(now)) => serve_now(shared, lane, vcpu, registers, now)?,
         Ok(Request::Bulk(bulk)) => match shared.requests.ask(bulk, registers, || shared.stopping()) {
             Asked::Done(result) => result?.map(|()| Served::Silent),
             Asked::Stopped => return Ok(None),
@@ -68,6 +69,7 @@ fn serve_now(
     shared: &Shared,
     lane: &mut Lane,
     vcpu: u8,
+    registers: &Registers,
     now: Now,
 ) -> Result<Result<Served, BadRequest>, HostError> {
     // What was written unseen belongs before the point that the guest names now.
@@ -104,7 +106,21 @@ fn serve_now(
             shared.dispatcher.idle(lane, vcpu)?;
             return Ok(Ok(Served::Silent));
         }
+        Now::Fetch { offset, to, length } => {
+            let fetched = fetch::fetch(shared, registers, offset, to, length);
+            return Ok(fetched.map(|()| Served::Silent));
+        }
         Now::Exit(status) => return Ok(Ok(Served::Done(Stop::Exit { status }))),
+        Now::TurnEnd(status) => {
+            // What tidies up after it is no part of it.
+            shared.turn.end(status);
+            shared.dispatcher.stop_recording();
+            return Ok(Ok(Served::Silent));
+        }
+        Now::Tidy => {
+            shared.turn.tidy();
+            return Ok(Ok(Served::Done(Stop::Exit { status: 0 })));
+        }
     };
     Ok(Ok(Served::Recorded(kind)))
 }

@@ -24,4 +24,11 @@ impl IrqLines {
         }
         platform.set_irq_line(gsi, !pins.is_empty());
     }
+
+    /// Deasserts all of them.
+    pub fn deassert_all(&self, platform: &impl Platform) {
+        for (gsi, _) in lock(&self.asserted).drain() {
+            platform.set_irq_line(gsi, false);
+        }
+    }
 }

@@ -42,6 +42,7 @@ mod stop;
 mod threads;
 mod untrapped;
 mod vcpu;
+mod vm;
 
 pub use boot::{BootError, BootModule};
 pub use chipset::ExitStatus;
@@ -56,3 +57,4 @@ pub use shared::StackCount;
 pub use stop::{Place, Stop, signal_name};
 pub use threads::Relay;
 pub use vcpu::Feature;
+pub use vm::Vm;

@@ -1,15 +1,19 @@
 //! A machine: put together from a kernel, functions and a trace, then started.
 
 use std::io::Write;
+use std::mem;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use barscope_device::{Bdf, Devices, PciDevice, PciFunction};
 use barscope_guests::TEST_KERNEL;
 use barscope_trace::definition::{self, Definition};
 use barscope_trace::{Capability, Clock, Knowledge, WriteOptions, Writer};
+use kvm_ioctls::Kvm;
 use object::{Object, ObjectSymbol, SymbolKind};
+use vm_superio::serial::SerialState;
 
 use crate::boot::{self, BootError, BootModule, BootProtocol, Hardware, Payload};
 use crate::chipset::{Chipset, ExitStatus, Items};
@@ -23,8 +27,9 @@ use crate::placement::{Asking, NoRoom, Placement};
 use crate::platform::KvmPlatform;
 use crate::running::{Parts, Running};
 use crate::shared::Shared;
-use crate::threads::{Relay, Requests, spawn};
-use crate::vcpu::{self, Feature, Processor, Vcpu};
+use crate::threads::{Job, Relay, Requests, spawn};
+use crate::vcpu::{self, Core, Feature, Processor, Vcpu};
+use crate::vm::{Board, Vm};
 use crate::{capable, layout};
 
 /// What to build a machine from.
@@ -33,6 +38,8 @@ pub struct Config {
     pub kernel: Vec<u8>,
     /// What is loaded beside it: one first file system, or a multiboot kernel's modules.
     pub modules: Vec<BootModule>,
+    /// What the guest can fetch by the guest ABI: an archive in the kernel's "newc" format.
+    pub archive: Vec<u8>,
     /// What to call it in the trace.
     pub kernel_name: String,
     /// The kernel's command line.
@@ -74,6 +81,7 @@ impl Config {
         Self {
             kernel: TEST_KERNEL.to_vec(),
             modules: Vec::new(),
+            archive: Vec::new(),
             kernel_name: "test kernel".to_owned(),
             command_line: String::new(),
             memory_mib: 32,
@@ -145,13 +153,11 @@ pub fn start(config: Config) -> Result<Running, MachineError> {
 /// # Errors
 /// As [`start`].
 pub fn start_observed<O: Observer>(
-    config: Config,
-    mut observer: impl FnMut(u8) -> O,
+    mut config: Config,
+    observer: impl FnMut(u8) -> O,
 ) -> Result<Running, MachineError> {
     let kvm = host::open_kvm(config.kvm.as_ref())?;
-    let functions = functions(config.devices)?;
-    let asking: Vec<_> = functions.iter().map(Asking::of).collect();
-    let placement = Placement::new(&asking, vcpu::reachable_bits(&kvm)?)?;
+    let devices = Placed::new(&kvm, mem::take(&mut config.devices))?;
     let memory = GuestMemory::new(config.memory_mib << 20)?;
     let cpus = config.cpus;
     let payload = Payload {
@@ -160,7 +166,7 @@ pub fn start_observed<O: Observer>(
         modules: &config.modules,
         command_line: &config.command_line,
     };
-    let hardware = Hardware { cpus, above_4_gib: placement.above_4_gib().clone() };
+    let hardware = Hardware { cpus, above_4_gib: devices.placement.above_4_gib().clone() };
     let protocol = boot::load(&memory, &payload, &hardware)
         .map_err(|source| MachineError::Boot { kernel: config.kernel_name.clone(), source })?;
     if matches!(protocol, BootProtocol::Linux { .. }) && !capable::runs_linux(&kvm)? {
@@ -169,23 +175,86 @@ pub fn start_observed<O: Observer>(
 
     // KVM waits milliseconds after each of these but the first, for readers that there are none of yet: at once, then,
     // and beside what else there is to do.
-    let vm = Arc::new(host::create_vm(&kvm)?);
-    memory.register(&vm)?;
-    let own = Arc::clone(&vm);
+    let fd = Arc::new(host::create_vm(&kvm)?);
+    memory.register(&fd)?;
+    let own = Arc::clone(&fd);
     let controllers = spawn("controllers".to_owned(), move || host::create_irq_chip(&own))?;
-    vcpu::trap(&vm)?;
+    vcpu::trap(&fd)?;
 
+    let uncacheable = devices.placement.uncacheable();
+    let without = mem::take(&mut config.without);
+    let board = Board { kvm: Arc::new(kvm), fd, memory, serial: SerialState::default() };
+    let assembled = assemble(config, &board, devices, || {
+        controllers.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
+    let mut cores = Vec::new();
+    for index in 0..cpus {
+        let processor = Processor { index, cpus, without: &without };
+        cores.push(Core::new(&board.kvm, &board.fd, processor, &uncacheable)?);
+    }
+    if let Some(first) = cores.first_mut() {
+        first.start_at(protocol)?;
+    }
+    Ok(run(board, assembled, cores, observer)?)
+}
+
+/// Lets a VM go on whose guest has ended a turn: with functions as after reset, and a new trace. Of the configuration,
+/// what decides about the VM itself has to be what it was: kernel, memory, processors.
+///
+/// # Errors
+/// [`MachineError`], before a guest instruction ran.
+pub fn go_on(mut config: Config, vm: Vm) -> Result<Running, MachineError> {
+    let devices = Placed::new(&vm.board.kvm, mem::take(&mut config.devices))?;
+    let assembled = assemble(config, &vm.board, devices, || Ok(()))?;
+    vm.clock.set(&vm.board.fd, &vm.cores)?;
+    Ok(run(vm.board, assembled, vm.cores, |_| ())?)
+}
+
+/// Functions, and where firmware puts them.
+struct Placed {
+    functions: Vec<(Bdf, PciFunction)>,
+    placement: Placement,
+}
+
+impl Placed {
+    fn new(kvm: &Kvm, devices: Devices) -> Result<Self, MachineError> {
+        let functions = functions(devices)?;
+        let asking: Vec<_> = functions.iter().map(Asking::of).collect();
+        let placement = Placement::new(&asking, vcpu::reachable_bits(kvm)?)?;
+        Ok(Self { functions, placement })
+    }
+}
+
+/// What stands around the vCPUs.
+struct Assembled {
+    shared: Arc<Shared>,
+    writer: Writer,
+    platform: Arc<KvmPlatform>,
+    console: Relay,
+    jobs: Receiver<Job>,
+}
+
+/// Begins a trace, and puts together what records in it. `controllers` waits for the VM's interrupt controllers.
+fn assemble(
+    config: Config,
+    board: &Board,
+    devices: Placed,
+    controllers: impl FnOnce() -> Result<(), HostError>,
+) -> Result<Assembled, MachineError> {
+    let Board { fd: vm, memory, serial, .. } = board;
+    let Placed { functions, placement } = devices;
+    let cpus = config.cpus;
     let writer = Writer::create_with(&config.trace, config.clock, config.trace_options);
     let writer = writer.map_err(HostError::from)?;
     tell_capabilities(&writer, &config.kernel);
     let machine =
         definition::Machine { guest: config.kernel_name.clone(), vcpus: cpus, memory: memory.size() };
     writer.define(&Definition::Machine(machine)).map_err(HostError::from)?;
-    let platform = Arc::new(KvmPlatform::new(Arc::clone(&vm), memory.clone(), config.clock)?);
+    let platform = Arc::new(KvmPlatform::new(Arc::clone(vm), memory.clone(), config.clock)?);
     let dispatcher =
         Dispatcher::new(functions, config.clock, Arc::clone(&platform), memory.size(), writer.clone())
             .map_err(HostError::from)?;
-    controllers.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+    controllers()?;
     if config.firmware {
         dispatcher.run_firmware(&placement, &mut writer.lane(None))?;
     }
@@ -193,30 +262,37 @@ pub fn start_observed<O: Observer>(
     *interned.stacks.capture_to() = config.capture_stack;
     let image = definition::Image::new(config.kernel_name, None);
     interned.code.kernel(image, &config.kernel).map_err(HostError::from)?;
-    for module in &config.modules {
-        interned.code.take_files(&module.content);
+    for content in config.modules.iter().map(|module| &module.content).chain([&config.archive]) {
+        interned.code.take_files(content);
     }
 
     let relay = Relay::start(config.console)?;
-    let console = Console::new(Arc::clone(&vm), relay.clone());
+    let console = Console::new(Arc::clone(vm), relay.clone(), serial);
+    let console = console.map_err(|source| HostError::system("KVM_IRQ_LINE", source))?;
     let items = Items { memory_size: memory.size(), cpus, command_line: &config.command_line };
     let ports = (console, Chipset::new(config.exit_status, &items));
     let foreign_programs = config.foreign_programs;
     let (requests, jobs) = Requests::new();
-    let shared = Shared::new(dispatcher, memory, interned, ports, requests, cpus, foreign_programs);
-    let shared = Arc::new(shared);
-    let uncacheable = placement.uncacheable();
-    let mut vcpus = Vec::new();
-    for index in 0..cpus {
+    let mut for_guest = (config.archive.len() as u64).to_le_bytes().to_vec();
+    for_guest.extend(config.archive);
+    let shared =
+        Shared::new(dispatcher, memory.clone(), interned, ports, requests, cpus, foreign_programs, for_guest);
+    Ok(Assembled { shared: Arc::new(shared), writer, platform, console: relay, jobs })
+}
+
+fn run<O: Observer>(
+    board: Board,
+    assembled: Assembled,
+    cores: Vec<Core>,
+    mut observer: impl FnMut(u8) -> O,
+) -> Result<Running, HostError> {
+    let Assembled { shared, writer, platform, console, jobs } = assembled;
+    let vcpus = (0..).zip(cores).map(|(index, core)| {
         let lane = writer.lane(Some(index));
-        let shared = Arc::clone(&shared);
-        let processor = Processor { index, cpus, without: &config.without };
-        vcpus.push(Vcpu::new(&kvm, &vm, processor, &uncacheable, shared, lane, observer(index))?);
-    }
-    if let Some(first) = vcpus.first_mut() {
-        first.start_at(protocol)?;
-    }
-    Ok(Running::start(vcpus, Parts { shared, writer, platform, console: relay, jobs })?)
+        Vcpu::new(core, Arc::clone(&shared), lane, observer(index))
+    });
+    let vcpus = vcpus.collect();
+    Running::start(vcpus, Parts { shared, writer, platform, console, jobs, board })
 }
 
 /// What the test kernel announces.

@@ -4,6 +4,7 @@
 mod devices;
 mod requests;
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -20,7 +21,8 @@ use crate::platform::KvmPlatform;
 use crate::shared::{Shared, StackCount};
 use crate::stop::{Place, Stop};
 use crate::threads::{self, Job, Relay, caught, kick, spawn};
-use crate::vcpu::Vcpu;
+use crate::vcpu::{Core, Vcpu};
+use crate::vm::{Board, Clock, Vm};
 
 /// How long threads may take to end. What they do meanwhile is bounded, but for the host's file systems.
 const LEAVE: Duration = Duration::from_millis(500);
@@ -37,7 +39,10 @@ pub struct Running {
     console: Relay,
     stops: Receiver<Stop>,
     stopper: Sender<Stop>,
-    places: Receiver<Place>,
+    left: Receiver<Left>,
+    /// Those of vCPUs that have left.
+    cores: Vec<Core>,
+    board: Board,
     /// What is recorded at the end.
     lane: Lane,
     halted: bool,
@@ -50,6 +55,14 @@ pub(crate) struct Parts {
     pub platform: Arc<KvmPlatform>,
     pub console: Relay,
     pub jobs: Receiver<Job>,
+    pub board: Board,
+}
+
+/// A vCPU that left.
+struct Left {
+    place: Place,
+    /// `None` if its thread panicked.
+    core: Option<Core>,
 }
 
 /// Stops a machine, from any thread.
@@ -80,10 +93,10 @@ impl TraceFile {
 impl Running {
     /// Starts a thread for each vCPU, and those beside them.
     pub(crate) fn start<O: Observer>(vcpus: Vec<Vcpu<O>>, parts: Parts) -> Result<Self, HostError> {
-        let Parts { shared, writer, platform, console, jobs } = parts;
+        let Parts { shared, writer, platform, console, jobs, board } = parts;
         threads::register()?;
         let (stopper, stops) = channel();
-        let (sender, places) = channel();
+        let (sender, left) = channel();
         let requests = RequestThread::start(Arc::clone(&shared), jobs, stopper.clone())?;
         let mut running = Self {
             lane: writer.lane(None),
@@ -95,13 +108,15 @@ impl Running {
             console,
             stops,
             stopper,
-            places,
+            left,
+            cores: Vec::new(),
+            board,
             halted: false,
         };
         let mut handles = Vec::new();
         for (index, vcpu) in vcpus.into_iter().enumerate() {
-            let (places, stopper) = (sender.clone(), running.stopper.clone());
-            match spawn(format!("vCPU {index}"), move || run(vcpu, &places, &stopper)) {
+            let (left, stopper) = (sender.clone(), running.stopper.clone());
+            match spawn(format!("vCPU {index}"), move || run(vcpu, &left, &stopper)) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => {
                     // Those that run already are ended as ever.
@@ -138,6 +153,11 @@ impl Running {
         self.console.clone()
     }
 
+    /// The status that the guest ended a turn with, and when.
+    pub(crate) fn turn_ended(&self) -> Option<(u64, Instant)> {
+        self.shared.turn.ended()
+    }
+
     /// How many call stacks were taken by vCPUs that have left.
     pub fn stacks(&self) -> StackCount {
         *self.shared.stacks()
@@ -159,7 +179,11 @@ impl Running {
                 thread::sleep(NUDGE);
             }
         }
-        let mut places: Vec<_> = self.places.try_iter().collect();
+        let mut places = Vec::new();
+        for Left { place, core } in self.left.try_iter() {
+            places.push(place);
+            self.cores.extend(core);
+        }
         places.sort_by_key(|place| place.vcpu);
         places
     }
@@ -170,20 +194,33 @@ impl Running {
         self.vcpus.iter().chain(devices).chain(&self.requests).any(|thread| !thread.is_finished())
     }
 
-    /// Stops every vCPU and completes the trace.
+    /// Stops every vCPU and completes the trace. The VM, if its guest has ended a turn.
     ///
     /// # Errors
-    /// [`HostError::Trace`] if the trace can't be written.
-    pub fn finish(mut self, end: End) -> Result<(), HostError> {
+    /// [`HostError`] if the trace can't be written, or KVM fails.
+    pub fn finish(mut self, end: End) -> Result<Option<Vm>, HostError> {
         self.halt();
         // One that didn't leave may hold what is needed for that.
         let collected = if self.runs() { Ok(()) } else { self.collect() };
         // A trace that can't be written any more is finished all the same.
         self.writer.finish(end)?;
-        match collected.map_err(Stop::from) {
-            Err(Stop::Host(error)) => Err(error),
-            _ => Ok(()),
+        if let Err(Stop::Host(error)) = collected.map_err(Stop::from) {
+            return Err(error);
         }
+        self.into_vm().transpose()
+    }
+
+    /// The VM, if nothing runs in it and another turn may follow.
+    fn into_vm(mut self) -> Option<Result<Vm, HostError>> {
+        let mut cores = mem::take(&mut self.cores);
+        if self.runs() || !self.shared.turn.is_tidy() || cores.len() != self.vcpus.len() {
+            return None;
+        }
+        cores.sort_by_key(Core::index);
+        let serial = self.shared.console().state();
+        let board = Board { serial, ..self.board.clone() };
+        let clock = self.shared.dispatcher.retire().and_then(|()| Clock::get(&board.fd, &cores));
+        Some(clock.map(|clock| Vm { cores, board, clock }))
     }
 }
 
@@ -206,13 +243,15 @@ impl Drop for Running {
 }
 
 /// A vCPU's thread. Where it was is told before why it stopped.
-fn run<O: Observer>(mut vcpu: Vcpu<O>, places: &Sender<Place>, stopper: &Sender<Stop>) {
-    let stop = match caught(|| vcpu.run()) {
-        Ok(stop) => stop,
-        Err(message) => Some(Stop::Panicked { doing: vcpu.doing(), message }),
+fn run<O: Observer>(mut vcpu: Vcpu<O>, left: &Sender<Left>, stopper: &Sender<Stop>) {
+    let (stop, is_sound) = match caught(|| vcpu.run()) {
+        Ok(stop) => (stop, true),
+        Err(message) => (Some(Stop::Panicked { doing: vcpu.doing(), message }), false),
     };
+    let place = vcpu.place();
+    let core = is_sound.then(|| vcpu.into_core());
     // The machine may be gone by now; then nobody wants to know.
-    places.send(vcpu.place()).ok();
+    left.send(Left { place, core }).ok();
     if let Some(stop) = stop {
         stopper.send(stop).ok();
     }

@@ -13,6 +13,7 @@ use crate::lock::lock;
 use crate::memory::GuestMemory;
 use crate::platform::KvmPlatform;
 use crate::threads::{Relay, Requests, Sleepers};
+use crate::vm::Turn;
 
 /// How many call stacks were taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,10 +51,15 @@ pub struct Shared {
     stacks: Mutex<StackCount>,
     console: Mutex<Console<Relay>>,
     stopping: AtomicBool,
+    /// What the guest can fetch: the length of an archive, and the archive.
+    pub for_guest: Vec<u8>,
+    /// How far a turn is.
+    pub turn: Turn,
 }
 
 impl Shared {
     /// Brings the parts together.
+    #[expect(clippy::too_many_arguments, reason = "each is another part")]
     pub fn new(
         dispatcher: Dispatcher<KvmPlatform>,
         memory: GuestMemory,
@@ -62,6 +68,7 @@ impl Shared {
         requests: Requests,
         cpus: u8,
         foreign_programs: bool,
+        for_guest: Vec<u8>,
     ) -> Self {
         Self {
             dispatcher,
@@ -74,6 +81,8 @@ impl Shared {
             stacks: Mutex::default(),
             console: Mutex::new(console),
             stopping: AtomicBool::new(false),
+            for_guest,
+            turn: Turn::default(),
         }
     }
 

@@ -174,6 +174,18 @@ impl<P: Platform> UntrappedRegions<P> {
         Ok(true)
     }
 
+    /// Lets go of all regions: nothing of them is served by the platform any more.
+    ///
+    /// # Errors
+    /// [`HostError`] if the host fails.
+    pub fn unmap_all(&self) -> Result<(), HostError> {
+        let regions: Vec<_> = lock(&self.state).regions.iter().map(|it| (it.function, it.region)).collect();
+        for (function, region) in regions {
+            self.unmap(function, region)?;
+        }
+        Ok(())
+    }
+
     /// Which pages of memslots were written since they were last collected; `now` is the last record, asked while nobody
     /// else collects.
     ///

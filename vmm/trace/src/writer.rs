@@ -39,6 +39,8 @@ struct Shared {
     events: bool,
     /// The host's monotonic clock when the trace began, in nanoseconds.
     began_ns: u64,
+    /// The last event that is stored, as far as that is known already.
+    last: AtomicU64,
     header: Mapping,
     counters: Counters,
     finished: AtomicBool,
@@ -117,6 +119,7 @@ impl Writer {
             path: path.to_owned(),
             events: options.events,
             began_ns: monotonic_ns(),
+            last: AtomicU64::new(u64::MAX),
             header,
             counters: Counters { next_seq: AtomicU64::new(1), device_ns: AtomicU64::new(0) },
             finished: AtomicBool::new(false),
@@ -219,6 +222,12 @@ impl Writer {
         monotonic_ns() - self.0.began_ns
     }
 
+    /// Stores no event whose sequence number isn't taken yet: the trace is whole as it is, while its machine goes on.
+    pub fn stop_recording(&self) {
+        let unless_stopped = |last| (last == u64::MAX).then(|| self.last_reserved());
+        self.0.last.fetch_update(Ordering::SeqCst, Ordering::SeqCst, unless_stopped).ok();
+    }
+
     /// Ends the trace: states how, closes what is open, gives unused space back. Later records and
     /// definitions are refused. A second call does nothing: the first reason counts.
     ///
@@ -241,7 +250,7 @@ impl Writer {
         blocks::store_bytes(&words[header::REASON..], &reason);
         let counts = [
             (header::REASON_LENGTH, reason.len() as u64),
-            (header::EVENTS, self.0.counters.next_seq.load(Ordering::SeqCst) - 1),
+            (header::EVENTS, self.last_reserved().min(self.0.last.load(Ordering::SeqCst))),
             (header::DEFINITIONS, definitions.count().into()),
             (header::BLOCKS, blocks.taken() as u64),
         ];
@@ -360,7 +369,7 @@ pub struct Lane {
 impl Lane {
     /// Whether events are stored: what only a record needs to know need not be found out otherwise.
     pub fn stores(&self) -> bool {
-        self.shared.events
+        self.shared.events && self.shared.last.load(Ordering::Relaxed) == u64::MAX
     }
 
     /// Records `event`, whose sequence number comes from [`Writer::reserve`].
@@ -371,7 +380,7 @@ impl Lane {
     #[inline]
     pub fn record(&mut self, event: &Event) -> Result<(), WriteError> {
         self.shared.check_open()?;
-        if !self.shared.events {
+        if !self.shared.events || event.seq > self.shared.last.load(Ordering::Relaxed) {
             return Ok(());
         }
         let record = slot::encode(event);

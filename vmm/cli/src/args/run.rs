@@ -174,6 +174,19 @@ pub struct Run {
     #[arg(long, conflicts_with = "kvm")]
     pub nested: bool,
 
+    /// Leave that machine and its guest up, and play in them again what is run with this option after it: modules, programs
+    /// and devices are replaced. They end after ten minutes without a turn, or by `barscope nested --stop`
+    #[arg(long, conflicts_with = "initrd")]
+    pub keep: bool,
+
+    /// After so many seconds, instead
+    #[arg(long, value_name = "S", default_value_t = 600, hide = true, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub keep_for: u64,
+
+    /// Play turns: what comes after this one is told by whoever started it
+    #[arg(long, hide = true)]
+    pub turns: bool,
+
     /// The kernel of that machine, by its version: `barscope kernel` names those that are here
     #[arg(long, value_name = "VERSION", requires = "nested")]
     pub nested_kernel: Option<String>,

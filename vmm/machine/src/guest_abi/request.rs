@@ -96,8 +96,21 @@ pub enum Now {
     IsrExit(u8),
     /// Nothing to do until an interrupt.
     Idle,
+    /// Bytes of what the host has for it are to be written to memory.
+    Fetch {
+        /// Of the first one.
+        offset: u64,
+        /// A virtual address.
+        to: u64,
+        /// How many.
+        length: u64,
+    },
     /// Done, 0 if all went well.
     Exit(u64),
+    /// A turn is done, 0 if all went well.
+    TurnEnd(u64),
+    /// Nothing is left of the turn.
+    Tidy,
 }
 
 /// A request with bytes to be read on a thread of their own.
@@ -281,7 +294,10 @@ impl<'a> Words<'a> {
             request::ISR_ENTER => Now::IsrEnter(self.at(0) as u8),
             request::ISR_EXIT => Now::IsrExit(self.at(0) as u8),
             request::IDLE => Now::Idle,
+            request::FETCH => Now::Fetch { offset: self.at(0), to: self.at(1), length: self.at(2) },
             request::EXIT => Now::Exit(self.at(0)),
+            request::TURN_END => Now::TurnEnd(self.at(0)),
+            request::TIDY => Now::Tidy,
             unknown => return Err(BadRequest::Unknown(unknown)),
         })
     }
@@ -368,14 +384,15 @@ fn size_of_request(number: u32) -> Option<usize> {
         request::IMAGE => size_of::<barscope_guest_abi::Image>(),
         request::SCENARIO_END => size_of::<barscope_guest_abi::ScenarioEnd>(),
         request::COUNT => size_of::<barscope_guest_abi::Count>(),
-        request::EXIT => size_of::<barscope_guest_abi::Exit>(),
+        request::FETCH => size_of::<barscope_guest_abi::Fetch>(),
+        request::EXIT | request::TURN_END => size_of::<barscope_guest_abi::Exit>(),
         request::ISR_ENTER | request::ISR_EXIT => size_of::<barscope_guest_abi::Isr>(),
         request::SYMBOLS => size_of::<barscope_guest_abi::Symbols>(),
         request::MODULE => size_of::<barscope_guest_abi::Module>(),
         request::PROCESS => size_of::<barscope_guest_abi::Process>(),
         request::FILE => size_of::<barscope_guest_abi::File>(),
         request::MAPS => size_of::<barscope_guest_abi::Maps>(),
-        request::IDLE => 0,
+        request::IDLE | request::TIDY => 0,
         _ => return None,
     })
 }

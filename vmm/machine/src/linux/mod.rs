@@ -221,6 +221,22 @@ impl Prepared {
     }
 }
 
+/// A first file system that waits for turns.
+///
+/// # Errors
+/// None: what is in it is made here.
+pub fn waiting_archive() -> Result<Vec<u8>, Error> {
+    let mut task = Task::default();
+    task.add("keep", &[]);
+    let mut files = Initramfs::default();
+    files.console()?;
+    files.program(Path::new("/init"), INIT.to_vec())?;
+    files.file(Path::new(barscope_guest_abi::linux::TASK), task.into_bytes())?;
+    let mut archive = Vec::new();
+    files.write(&mut archive, Path::new("the initramfs"))?;
+    Ok(archive)
+}
+
 /// What people call programs: by their names, or paths where two have one name, and their arguments. That is what the
 /// scenario of each is called.
 pub fn program_names(programs: &[ProgramChoice]) -> Vec<String> {

@@ -82,6 +82,21 @@ pub enum Error {
         BEYOND.as_secs()
     )]
     Late,
+    /// Somebody else's turn.
+    #[error("another turn is being played in the machine that is kept: wait for its end, or end it")]
+    Busy,
+    /// The folder for what is kept is no place for it.
+    #[error("{}: is not a folder for you alone; name another by XDG_RUNTIME_DIR", path.display())]
+    Place {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Whoever is to keep the machine can't.
+    #[error("the machine that is to be kept can't be started: {why}")]
+    Keeper {
+        /// What it said.
+        why: String,
+    },
     /// Standard output can't be written.
     #[error("can't print")]
     Print(#[from] io::Error),

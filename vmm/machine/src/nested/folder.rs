@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
-use tempfile::TempDir;
 
 /// How such folders are called.
 const PREFIX: &str = "barscope-nested-";
@@ -16,8 +15,15 @@ const ATTEMPTS: u32 = 16;
 
 /// A folder that is locked as long as its owner lives.
 pub struct Folder {
-    folder: TempDir,
-    _lock: File,
+    path: PathBuf,
+    lock: File,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What can't be removed is found by the next one.
+        let _ = fs::remove_dir_all(&self.path);
+    }
 }
 
 impl Folder {
@@ -36,15 +42,29 @@ impl Folder {
             let folder = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(place)?;
             // Until it is locked, others may take it for one that was left behind.
             if let Some(lock) = lock(folder.path()) {
-                return Ok(Self { folder, _lock: lock });
+                return Ok(Self { path: folder.keep(), lock });
             }
         }
         Err(io::Error::other("others remove it as soon as it is made"))
     }
 
+    /// Gives it to another process: where it is, and the lock, which that one holds as long as it has it open.
+    pub fn hand_over(self) -> io::Result<(PathBuf, File)> {
+        let lock = self.lock.try_clone()?;
+        let path = self.path.clone();
+        // Its owner removes it.
+        std::mem::forget(self);
+        Ok((path, lock))
+    }
+
+    /// Takes one from another process.
+    pub fn taken_over(path: PathBuf, lock: File) -> Self {
+        Self { path, lock }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
     }
 
     /// Makes an empty file in it, for its owner only.

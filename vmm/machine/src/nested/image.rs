@@ -13,7 +13,7 @@ use crate::initramfs::{Initramfs, PackError};
 use crate::packed;
 
 use super::Error;
-use super::task::{Output, Task};
+use super::task::{Order, Output, Task};
 use crate::libraries::libraries;
 
 /// The first process, as the kernel finds it.
@@ -49,65 +49,96 @@ impl Errand<'_> {
     ///
     /// # Errors
     /// [`Error`] if a file can't be read or the kernel has no KVM.
-    pub fn pack(self, kernel: &Kernel) -> Result<Initramfs, Error> {
-        let system = |what| move |source| Error::System { what, source };
-        let folder = env::current_dir().map_err(system("the current folder"))?;
-        let init = folder.join(self.init);
-        let modules = kernel
-            .modules()
-            .modules(MODULES)
-            .map_err(|module| Error::NoModule { module, kernel: kernel.version.clone() })?;
-        let program = self.program.map(|program| folder.join(program));
-
+    pub fn pack(&self, kernel: &Kernel) -> Result<Initramfs, Error> {
+        let order = self.order()?;
         let mut files = Initramfs::default();
-        files.folder(Path::new("/tmp"))?;
-        files.folder(&folder)?;
-        files.host_file(Path::new(INIT), &init)?;
-        let mut folders = BTreeSet::new();
-        let beside: Vec<_> = self.files.iter().map(|file| folder.join(file)).collect();
-        let programs = [Some(&init), program.as_ref()].into_iter().flatten();
-        for program in programs.chain(beside.iter().filter(|file| is_program(file))) {
-            let libraries =
-                libraries(program).map_err(|source| Error::Libraries { program: program.clone(), source })?;
-            for library in libraries {
+        files.folder(&order.folder)?;
+        let program = self.program.map(|program| order.folder.join(program));
+        let beside: Vec<_> = self.files.iter().map(|file| order.folder.join(file)).collect();
+        for program in program.iter().chain(beside.iter().filter(|file| is_program(file))) {
+            for library in libraries_of(program)? {
                 files.host_file(&library, &library)?;
-                folders.extend(library.parent().map(Path::to_path_buf));
             }
         }
-        for module in &modules {
-            let place = packed::unpacked_name(module);
-            if packed::is_packed(module) {
-                let elf = packed::read(module);
-                let elf = elf.map_err(|source| PackError { path: module.clone(), source })?;
-                files.file(&place, elf)?;
-            } else {
-                files.host_file(&place, module)?;
-            }
-        }
-        let modules = modules.iter().map(|module| packed::unpacked_name(module)).collect();
-        let inputs = program.iter().chain(&beside).map(PathBuf::as_path);
-        for input in inputs.chain(self.inputs) {
-            let input = folder.join(input);
+        for input in program.iter().chain(&beside).map(PathBuf::as_path).chain(self.inputs.iter().copied()) {
+            let input = order.folder.join(input);
             files.host_file(&input, &input)?;
         }
-        let outputs = self.outputs.into_iter();
-        let outputs: Vec<_> =
-            outputs.map(|output| Output { path: folder.join(&output.path), ..output }).collect();
-        for output in outputs.iter().filter_map(|output| output.path.parent()) {
+        for output in order.outputs.iter().filter_map(|output| output.path.parent()) {
             files.folder(output)?;
         }
-        let task = Task {
-            modules,
-            program: program.unwrap_or_else(|| PathBuf::from(INIT)),
-            arguments: self.arguments,
-            environment: environment(self.environment, &folders),
-            folder,
-            outputs,
-        };
-        let (path, content) = task.file().map_err(system("the task"))?;
-        files.file(path, content)?;
+        machine(&mut files, self.init, kernel, Some(order))?;
         Ok(files)
     }
+
+    /// Packs what it takes to do it, turn by turn: of its inputs those that are the same each time.
+    ///
+    /// # Errors
+    /// As [`pack`](Self::pack).
+    pub fn pack_for_turns(&self, kernel: &Kernel, lasting: &[&Path]) -> Result<Initramfs, Error> {
+        let mut files = Initramfs::default();
+        for input in lasting {
+            files.host_file(input, input)?;
+        }
+        machine(&mut files, self.init, kernel, None)?;
+        Ok(files)
+    }
+
+    /// What the machine is told.
+    ///
+    /// # Errors
+    /// [`Error`] if a library can't be found.
+    pub fn order(&self) -> Result<Order, Error> {
+        let folder =
+            env::current_dir().map_err(|source| Error::System { what: "the current folder", source })?;
+        let program = self.program.map(|program| folder.join(program));
+        let init = folder.join(self.init);
+        let beside: Vec<_> = self.files.iter().map(|file| folder.join(file)).collect();
+        let programs = [Some(&init), program.as_ref()].into_iter().flatten();
+        let mut folders = BTreeSet::new();
+        for program in programs.chain(beside.iter().filter(|file| is_program(file))) {
+            folders.extend(libraries_of(program)?.iter().filter_map(|it| it.parent()).map(Path::to_path_buf));
+        }
+        let output = |output: &Output| Output { path: folder.join(&output.path), ..output.clone() };
+        Ok(Order {
+            program: program.unwrap_or_else(|| PathBuf::from(INIT)),
+            arguments: self.arguments.clone(),
+            environment: environment(self.environment.clone(), &folders),
+            outputs: self.outputs.iter().map(output).collect(),
+            folder,
+        })
+    }
+}
+
+/// Adds what makes the machine: its first process, modules, and what to do.
+fn machine(files: &mut Initramfs, init: &Path, kernel: &Kernel, order: Option<Order>) -> Result<(), Error> {
+    let system = |what| move |source| Error::System { what, source };
+    files.folder(Path::new("/tmp"))?;
+    files.host_file(Path::new(INIT), init)?;
+    for library in libraries_of(init)? {
+        files.host_file(&library, &library)?;
+    }
+    let modules = kernel
+        .modules()
+        .modules(MODULES)
+        .map_err(|module| Error::NoModule { module, kernel: kernel.version.clone() })?;
+    for module in &modules {
+        let place = packed::unpacked_name(module);
+        if packed::is_packed(module) {
+            let elf = packed::read(module);
+            let elf = elf.map_err(|source| PackError { path: module.clone(), source })?;
+            files.file(&place, elf)?;
+        } else {
+            files.host_file(&place, module)?;
+        }
+    }
+    let modules = modules.iter().map(|module| packed::unpacked_name(module)).collect();
+    let (path, content) = Task { modules, order }.file().map_err(system("the task"))?;
+    Ok(files.file(path, content)?)
+}
+
+fn libraries_of(program: &Path) -> Result<Vec<PathBuf>, Error> {
+    libraries(program).map_err(|source| Error::Libraries { program: program.to_owned(), source })
 }
 
 /// Whether a file is a program of this machine's, as far as its beginning says.

@@ -32,6 +32,15 @@ pub enum Message {
     Ended(u8),
     /// To the machine: send the command this signal.
     Signal(u8),
+    /// To a machine that is kept: a turn, as [`Turn::to_bytes`](super::task::Turn::to_bytes) has it. Its inputs follow
+    /// as outputs do.
+    Turn(Vec<u8>),
+    /// To a machine that is kept: all inputs are there; the turn begins.
+    Go,
+    /// From the keeper of a machine to whoever comes: what it is, as [`Hello`](super::keeper::Hello) has it.
+    Hello(Vec<u8>),
+    /// To the keeper: the machine is to end.
+    Leave,
 }
 
 impl Message {
@@ -61,6 +70,10 @@ impl Message {
             }
             Message::Ended(code) => (7, std::slice::from_ref(code)),
             Message::Signal(signal) => (8, std::slice::from_ref(signal)),
+            Message::Turn(bytes) => (9, bytes),
+            Message::Go => (10, &[]),
+            Message::Hello(bytes) => (11, bytes),
+            Message::Leave => (12, &[]),
         };
         let size = place.len() + content.len();
         let mut bytes = Vec::with_capacity(5 + size);
@@ -104,6 +117,10 @@ impl Message {
             }
             [7] => Message::Ended(*content.first().ok_or_else(bad)?),
             [8] => Message::Signal(*content.first().ok_or_else(bad)?),
+            [9] => Message::Turn(content),
+            [10] => Message::Go,
+            [11] => Message::Hello(content),
+            [12] => Message::Leave,
             _ => return Err(bad()),
         }))
     }
@@ -136,6 +153,10 @@ mod tests {
             Message::Bytes(1, 0, Vec::new()),
             Message::Ended(130),
             Message::Signal(2),
+            Message::Turn(b"{}".to_vec()),
+            Message::Go,
+            Message::Hello(Vec::new()),
+            Message::Leave,
         ];
         let mut stream = Vec::new();
         for message in &messages {
@@ -150,7 +171,8 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_refused() {
-        for stream in [&[9, 0, 0, 0, 0][..], &[2, 0, 0, 0, 1], &[5, 1, 0, 0, 0, 0], &[7, 0, 0, 0, 0], &[2, 9]]
+        for stream in
+            [&[13, 0, 0, 0, 0][..], &[2, 0, 0, 0, 1], &[5, 1, 0, 0, 0, 0], &[7, 0, 0, 0, 0], &[2, 9]]
         {
             assert!(Message::receive(&mut { stream }).is_err(), "{stream:?}");
         }

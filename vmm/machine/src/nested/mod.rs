@@ -6,6 +6,8 @@ mod folder;
 mod growing;
 mod image;
 pub mod init;
+mod keeper;
+mod kept;
 mod link;
 mod outputs;
 mod patience;
@@ -23,9 +25,12 @@ use crate::debian;
 pub use self::error::Error;
 pub use self::folder::Folder;
 pub use self::image::Errand;
+pub use self::keeper::keep;
+pub use self::kept::{Hardware, play, stop};
 use self::outputs::Outputs;
 use self::patience::Patience;
 use self::qemu::Qemu;
+pub use self::task::Order;
 pub use self::task::Output;
 use self::visit::Visit;
 
@@ -36,6 +41,8 @@ pub struct Watcher {
     pub limit: Option<Duration>,
     /// Nothing is told of the machine.
     pub quiet: bool,
+    /// The machine was there already.
+    pub is_kept: bool,
     /// Called before something is printed to standard output.
     pub before_printing: Option<fn()>,
 }
@@ -46,7 +53,7 @@ pub struct Watcher {
 /// # Errors
 /// [`Error`] if there is no machine to run it in, or no answer.
 pub fn run(
-    errand: Errand<'_>,
+    errand: &Errand<'_>,
     folder: Folder,
     watcher: Watcher,
     signals: &mut dyn FnMut() -> Option<i32>,
@@ -57,14 +64,18 @@ pub fn run(
         check_folder(&output.path)?;
     }
     let outputs = Outputs::new(&errand.outputs);
-    let memory = errand.memory_mib;
-    let files = errand.pack(&kernel)?;
+    let memory = errand.memory_mib + qemu::pack(&errand.pack(&kernel)?, &folder)?;
+    tell_boot(&kernel, &watcher);
+    let began = Instant::now();
+    let qemu = Qemu::start(qemu, &kernel.image, folder, memory)?;
+    let patience = Patience::new(watcher.limit, began);
+    Visit::new(Box::new(qemu), outputs, patience, watcher, began).attend(signals)
+}
+
+fn tell_boot(kernel: &debian::Kernel, watcher: &Watcher) {
     if !watcher.quiet {
         eprintln!("nested: Debian's kernel {} boots in QEMU's emulated AMD-V processor", kernel.version);
     }
-    let qemu = Qemu::start(qemu, &kernel, folder, &files, memory)?;
-    let patience = Patience::new(watcher.limit, Instant::now());
-    Visit::new(qemu, outputs, patience, watcher).attend(signals)
 }
 
 /// Whether there is a QEMU, before a long way.

@@ -2,19 +2,20 @@
 
 use std::io::{self, BufReader, BufWriter};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::{fs, thread};
 
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
-use crate::debian::Kernel;
 use crate::initramfs::Initramfs;
 
 use super::error::Error;
 use super::folder::Folder;
 use super::image::INIT;
 use super::link::Message;
+use super::visit::Machine;
 
 /// What Debian's kernel is told. On a busy host, emulated timers are late: Linux would take the IO-APIC for
 /// broken and panic.
@@ -59,7 +60,8 @@ const TAIL: usize = 5;
 /// A running virtual machine, which ends with it.
 pub struct Qemu {
     child: Child,
-    to_guest: ChildStdin,
+    /// Where messages to the machine go.
+    pub to_guest: ChildStdin,
     /// What comes from the machine; closed once it ends.
     pub messages: Receiver<io::Result<Message>>,
     /// Its console and its initramfs.
@@ -67,21 +69,12 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// Starts the machine in a folder of its own, with these files and so much memory for the command.
+    /// Starts the machine that boots this file, in a folder that holds its initramfs, with so much memory in MiB.
     ///
     /// # Errors
-    /// [`Error`] if the files can't be packed or QEMU not be started.
-    pub fn start(
-        command: Command,
-        kernel: &Kernel,
-        folder: Folder,
-        files: &Initramfs,
-        mib: u64,
-    ) -> Result<Self, Error> {
+    /// [`Error`] if QEMU can't be started.
+    pub fn start(command: Command, kernel: &Path, folder: Folder, memory: u64) -> Result<Self, Error> {
         let system = |what| move |source| Error::System { what, source };
-        let (path, file) = folder.file("initramfs").map_err(system("a file for the virtual machine"))?;
-        files.write(BufWriter::new(file), &path)?;
-        let memory = KERNEL_MIB + mib + TIMES_ARCHIVE * (files.size() >> 20);
         let mut child = start(command, kernel, &folder, memory).map_err(system("qemu-system-x86_64"))?;
         let missing = || io::Error::other("no pipe");
         let to_guest = child.stdin.take().ok_or_else(missing).map_err(system("qemu-system-x86_64"))?;
@@ -100,36 +93,56 @@ impl Qemu {
         Ok(Self { child, to_guest, messages, folder })
     }
 
-    /// Sends the command in it a signal.
-    ///
-    /// # Errors
-    /// If the machine is gone.
-    pub fn signal(&mut self, signal: i32) -> io::Result<()> {
-        Message::Signal(u8::try_from(signal).unwrap_or_default()).send(&mut self.to_guest)
-    }
-
-    /// What QEMU complained about and the last lines of the machine's console, in one line.
-    pub fn last_words(&self) -> String {
-        let read = |name| fs::read(self.folder.path().join(name)).unwrap_or_default();
-        let console = read("console");
-        let console = String::from_utf8_lossy(&console);
-        let lines: Vec<_> = console.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let complaints = read("complaints");
-        let complaints = String::from_utf8_lossy(&complaints);
-        // It warns of each feature of the processor's model that it doesn't emulate.
-        let complaints = complaints.lines().filter(|line| !line.contains(": warning: "));
-        let said: Vec<_> = complaints.chain(lines.into_iter().rev().take(TAIL).rev()).collect();
-        if said.is_empty() { "it said nothing".to_owned() } else { said.join("; ") }
+    /// Whether it runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 }
 
-impl Qemu {
-    /// Ends the machine at once, as a power cut does.
-    pub fn end(&mut self) {
+impl Machine for Qemu {
+    fn messages(&self) -> &Receiver<io::Result<Message>> {
+        &self.messages
+    }
+
+    fn signal(&mut self, signal: i32) -> io::Result<()> {
+        Message::Signal(u8::try_from(signal).unwrap_or_default()).send(&mut self.to_guest)
+    }
+
+    fn last_words(&self) -> String {
+        last_words(self.folder.path())
+    }
+
+    fn end(&mut self) {
         // It fails if the machine has switched itself off.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Packs a machine's files into its folder. How much memory it needs beside what its command does, in MiB.
+///
+/// # Errors
+/// [`Error`] if a file can't be read, or the archive not be written.
+pub fn pack(files: &Initramfs, folder: &Folder) -> Result<u64, Error> {
+    let file = folder.file("initramfs");
+    let (path, file) =
+        file.map_err(|source| Error::System { what: "a file for the virtual machine", source })?;
+    files.write(BufWriter::new(file), &path)?;
+    Ok(KERNEL_MIB + TIMES_ARCHIVE * (files.size() >> 20))
+}
+
+/// What QEMU complained about in a machine's folder, and the last lines of its console, in one line.
+pub fn last_words(folder: &Path) -> String {
+    let read = |name| fs::read(folder.join(name)).unwrap_or_default();
+    let console = read("console");
+    let console = String::from_utf8_lossy(&console);
+    let lines: Vec<_> = console.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let complaints = read("complaints");
+    let complaints = String::from_utf8_lossy(&complaints);
+    // It warns of each feature of the processor's model that it doesn't emulate.
+    let complaints = complaints.lines().filter(|line| !line.contains(": warning: "));
+    let said: Vec<_> = complaints.chain(lines.into_iter().rev().take(TAIL).rev()).collect();
+    if said.is_empty() { "it said nothing".to_owned() } else { said.join("; ") }
 }
 
 impl Drop for Qemu {
@@ -138,7 +151,7 @@ impl Drop for Qemu {
     }
 }
 
-fn start(mut command: Command, kernel: &Kernel, folder: &Folder, memory: u64) -> io::Result<Child> {
+fn start(mut command: Command, kernel: &Path, folder: &Folder, memory: u64) -> io::Result<Child> {
     // QEMU makes none that anybody else may read.
     folder.file("console")?;
     let owner = getpid();
@@ -146,7 +159,7 @@ fn start(mut command: Command, kernel: &Kernel, folder: &Folder, memory: u64) ->
         .args(ARGUMENTS)
         .args(["-m", &memory.to_string()])
         .arg("-kernel")
-        .arg(&kernel.image)
+        .arg(kernel)
         .arg("-append")
         .arg(format!("{COMMAND_LINE} rdinit={INIT} -- nested-init"))
         // Paths in QEMU's options would need quoting; those of this folder don't.

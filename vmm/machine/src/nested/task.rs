@@ -1,4 +1,4 @@
-//! What the virtual machine is to do, as a file in its initramfs.
+//! What the virtual machine is to do: a file in its initramfs, and turns that come later.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,23 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
+use super::link::CHUNK;
+
 /// Where the file is.
 const FILE: &str = "/task.json";
 
-/// A command, and what it needs and leaves.
+/// What it begins with.
 #[derive(Serialize, Deserialize)]
 pub struct Task {
     /// Kernel modules to load, in this order.
     pub modules: Vec<PathBuf>,
+    /// What to do then; turns come by the port without one.
+    pub order: Option<Order>,
+}
+
+/// A command, and what it leaves.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Order {
     /// The program to start.
     pub program: PathBuf,
     /// Its arguments.
@@ -24,6 +33,18 @@ pub struct Task {
     pub folder: PathBuf,
     /// Files that it makes, to be brought back while they grow.
     pub outputs: Vec<Output>,
+}
+
+/// An order in a machine that is kept. A command that goes on after one has its standard input for a socket: it says by a byte
+/// there what its exit code would be, and gets the next order as a line.
+#[derive(Serialize, Deserialize)]
+pub struct Turn {
+    /// The order.
+    pub order: Order,
+    /// Files that it reads and that come before it.
+    pub inputs: Vec<PathBuf>,
+    /// Nothing is told of the machine.
+    pub quiet: bool,
 }
 
 /// A file that a command makes.
@@ -50,5 +71,27 @@ impl Task {
     /// If it isn't there.
     pub fn read() -> io::Result<Self> {
         Ok(serde_json::from_slice(&fs::read(FILE)?)?)
+    }
+}
+
+impl Turn {
+    /// It, for a message.
+    ///
+    /// # Errors
+    /// If a path isn't UTF-8, or its command line too long.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let bytes = serde_json::to_vec(self)?;
+        if bytes.len() > CHUNK {
+            return Err(io::Error::other("a command line that is too long for a machine that is kept"));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads it, in the machine.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn from_bytes(bytes: &[u8]) -> io::Result<Self> {
+        Ok(serde_json::from_slice(bytes)?)
     }
 }

@@ -1,6 +1,6 @@
 //! A command in its virtual machine, from here: what comes is passed on, and nothing is waited for without end.
 
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -9,7 +9,6 @@ use super::error::Error;
 use super::link::Message;
 use super::outputs::Outputs;
 use super::patience::{Over, Patience};
-use super::qemu::Qemu;
 use super::screen::{Screen, Text};
 
 /// How often signals and time are looked at.
@@ -19,9 +18,27 @@ const SHORT_TURN: Duration = Duration::from_millis(5);
 /// How long what is on its way may take to arrive once the machine is gone.
 const ARRIVE: Duration = Duration::from_millis(500);
 
+/// A virtual machine that does what it was told.
+pub trait Machine {
+    /// What comes from it; closed once it ends.
+    fn messages(&self) -> &Receiver<io::Result<Message>>;
+
+    /// Sends the command in it a signal.
+    ///
+    /// # Errors
+    /// If the machine is gone.
+    fn signal(&mut self, signal: i32) -> io::Result<()>;
+
+    /// What was complained about, and the last lines of its console, in one line.
+    fn last_words(&self) -> String;
+
+    /// Ends it at once, as a power cut does.
+    fn end(&mut self);
+}
+
 /// A command in its virtual machine.
 pub struct Visit {
-    qemu: Qemu,
+    machine: Box<dyn Machine>,
     outputs: Outputs,
     screen: Screen,
     patience: Patience,
@@ -30,10 +47,16 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Of a machine that was just started.
-    pub fn new(qemu: Qemu, outputs: Outputs, patience: Patience, watcher: Watcher) -> Self {
+    /// Of a machine that was just told what to do.
+    pub fn new(
+        machine: Box<dyn Machine>,
+        outputs: Outputs,
+        patience: Patience,
+        watcher: Watcher,
+        began: Instant,
+    ) -> Self {
         let screen = Screen::new(watcher.before_printing);
-        Self { qemu, outputs, screen, patience, began: Instant::now(), watcher }
+        Self { machine, outputs, screen, patience, began, watcher }
     }
 
     /// Passes on what comes and signals that are caught, until the command ends; gives its exit code, or `None` if a signal
@@ -59,14 +82,14 @@ impl Visit {
     fn listen(&mut self, signals: &mut dyn FnMut() -> Option<i32>) -> Result<Option<u8>, Error> {
         loop {
             if self.screen.has_room() {
-                match self.qemu.messages.recv_timeout(TURN) {
+                match self.machine.messages().recv_timeout(TURN) {
                     Ok(Ok(message)) => {
                         if let Some(code) = self.take(message)? {
                             return Ok(Some(code));
                         }
                     }
                     Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {
-                        return Err(Error::Ended { said: self.qemu.last_words() });
+                        return Err(Error::Ended { said: self.machine.last_words() });
                     }
                     Err(RecvTimeoutError::Timeout) => {}
                 }
@@ -81,28 +104,28 @@ impl Visit {
             if let Some(signal) = signals() {
                 // Before there is a command, and for one that doesn't listen, the machine itself ends.
                 let first = self.patience.signalled(Instant::now());
-                if !first || !self.patience.has_started() || self.qemu.signal(signal).is_err() {
+                if !first || !self.patience.has_started() || self.machine.signal(signal).is_err() {
                     return Ok(None);
                 }
             }
-            let said = |qemu: &Qemu| qemu.last_words();
+            let said = || self.machine.last_words();
             match self.patience.over(Instant::now()) {
                 None => {}
                 Some(Over::Stays) => return Ok(None),
                 Some(Over::Late) => return Err(Error::Late),
-                Some(Over::Boot) => return Err(Error::Boot { said: said(&self.qemu) }),
-                Some(Over::Silent) => return Err(Error::Silent { said: said(&self.qemu) }),
+                Some(Over::Boot) => return Err(Error::Boot { said: said() }),
+                Some(Over::Silent) => return Err(Error::Silent { said: said() }),
             }
         }
     }
 
     /// Ends the machine, and takes what it had sent.
     fn collect(&mut self) {
-        self.qemu.end();
+        self.machine.end();
         let until = Instant::now() + ARRIVE;
         while self.screen.has_room()
             && let left = until.saturating_duration_since(Instant::now())
-            && let Ok(Ok(message)) = self.qemu.messages.recv_timeout(left)
+            && let Ok(Ok(message)) = self.machine.messages().recv_timeout(left)
             && self.take(message).is_ok()
         {}
         for path in self.outputs.begun() {
@@ -129,7 +152,7 @@ impl Visit {
         match message {
             Message::Started => {
                 self.patience.started(now);
-                if !self.watcher.quiet {
+                if !self.watcher.quiet && !self.watcher.is_kept {
                     eprintln!("nested: up after {} s", self.began.elapsed().as_secs());
                 }
             }
@@ -139,7 +162,7 @@ impl Visit {
             Message::Length(index, length) => self.outputs.set_length(index, length)?,
             Message::Bytes(index, offset, bytes) => self.outputs.write(index, offset, &bytes)?,
             Message::Ended(code) => return Ok(Some(code)),
-            Message::Alive | Message::Signal(_) => {}
+            _ => {}
         }
         Ok(None)
     }

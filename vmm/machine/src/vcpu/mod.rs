@@ -1,5 +1,6 @@
 //! A vCPU: runs the guest, and turns what KVM stops for into accesses, requests and reasons to stop.
 
+mod core;
 mod cpuid;
 mod exit;
 mod feature;
@@ -10,21 +11,20 @@ mod registers;
 mod setup;
 mod stacks;
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use barscope_trace::{BusAddress, EventKind, Lane};
 use barscope_x86::{MAX_LENGTH, MemoryExit, MemoryTypes, PageWalk, Registers, read_virtual};
 use kvm_bindings::kvm_vcpu_events;
-use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
+use kvm_ioctls::VcpuFd;
 
+pub use self::core::Core;
 pub use self::cpuid::{Processor, reachable_bits};
 pub use self::feature::Feature;
 pub use self::setup::trap;
 
 use self::exit::{Exit, PortExit};
 use self::origin::Tracker;
-use crate::boot::BootProtocol;
 use crate::chipset::Answer;
 use crate::dispatch::{Access, Origin};
 use crate::host::HostError;
@@ -63,42 +63,16 @@ pub struct Vcpu<O> {
 }
 
 impl<O: Observer> Vcpu<O> {
-    /// Creates the vCPU that is this processor, whose MTRRs make these ranges uncacheable.
-    ///
-    /// # Errors
-    /// [`HostError::Ioctl`] if KVM refuses.
-    pub fn new(
-        kvm: &Kvm,
-        vm: &VmFd,
-        processor: Processor<'_>,
-        uncacheable: &[RangeInclusive<u64>],
-        shared: Arc<Shared>,
-        lane: Lane,
-        observer: O,
-    ) -> Result<Self, HostError> {
-        let index = processor.index;
-        let mut fd =
-            vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
-        let memory_types = setup::prepare(kvm, &mut fd, processor, uncacheable)?;
-        if kvm.check_extension(Cap::CoalescedMmio) {
-            fd.map_coalesced_mmio_ring()
-                .map_err(|source| HostError::ioctl("mmap of the coalesced ring", source))?;
-        }
+    /// One that records in this lane.
+    pub fn new(core: Core, shared: Arc<Shared>, lane: Lane, observer: O) -> Self {
+        let Core { index, fd, memory_types } = core;
         let tracker = Tracker::new(index, memory_types);
-        Ok(Self { index, fd, lane, tracker, shared, doing: Doing::Entering, observer, active: false })
+        Self { index, fd, lane, tracker, shared, doing: Doing::Entering, observer, active: false }
     }
 
-    /// Sets its registers for the first instruction.
-    ///
-    /// # Errors
-    /// [`HostError::Ioctl`] if KVM refuses.
-    pub fn start_at(&mut self, protocol: BootProtocol) -> Result<(), HostError> {
-        let failed = HostError::ioctl;
-        let mut general = self.fd.get_regs().map_err(|source| failed("KVM_GET_REGS", source))?;
-        let mut system = self.fd.get_sregs().map_err(|source| failed("KVM_GET_SREGS", source))?;
-        protocol.start(&mut general, &mut system);
-        self.fd.set_sregs(&system).map_err(|source| failed("KVM_SET_SREGS", source))?;
-        self.fd.set_regs(&general).map_err(|source| failed("KVM_SET_REGS", source))
+    /// What KVM holds of it.
+    pub fn into_core(self) -> Core {
+        Core { index: self.index, fd: self.fd, memory_types: self.tracker.into_memory_types() }
     }
 
     /// Runs the guest until there is a reason to stop, or somebody else has one.

@@ -76,6 +76,11 @@ impl Tracker {
         }
     }
 
+    /// What memory types come from now.
+    pub fn into_memory_types(self) -> MemoryTypes {
+        self.memory_types
+    }
+
     /// How many call stacks were taken so far.
     pub fn stacks(&self) -> StackCount {
         self.stacks.count()
