@@ -15,7 +15,8 @@ use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::{
-    bench, check, completions, devices, diff, explain, export, golden, kernel, maps, nested, output, pack, poke, run, show, stats, turns,
+    bench, check, completions, devices, diff, explain, export, golden, kernel, maps, nested, output, pack,
+    poke, run, show, stats, turns,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.

@@ -56,7 +56,11 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
                 .skip(1)
                 .filter(|argument| !["--nested", "--keep", "--bless"].iter().any(|here| argument == here))
                 .collect(),
-            if args.bless { &["--nested-kernel", "--keep-for", "--golden"] } else { &["--nested-kernel", "--keep-for"] },
+            if args.bless {
+                &["--nested-kernel", "--keep-for", "--golden"]
+            } else {
+                &["--nested-kernel", "--keep-for"]
+            },
         ),
         environment: environment(),
         inputs: args.inputs(),
