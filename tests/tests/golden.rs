@@ -109,7 +109,7 @@ const NOT_COMPARED: [(&str, &str); 6] = [
 fn kind_of(about: &str, trace: &Trace) -> Option<(&'static str, String)> {
     let (_, rest) = about.split_once("record ")?;
     let (seq, what) = rest.split_once(' ')?;
-    let seq = seq.parse().ok()?;
+    let seq: u64 = seq.parse().ok()?;
     let event = trace.events().iter().find(|event| event.seq == seq)?;
     let what = what.split(" after record").next().unwrap_or_default();
     let numbers = |word: &&str| !word.bytes().any(|byte| byte.is_ascii_digit());

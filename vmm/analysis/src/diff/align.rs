@@ -14,6 +14,11 @@ use super::Item;
 pub(crate) const WINDOW: usize = 1 << 18;
 /// Up to so many pairs of items each is looked at: nothing that both might have in common is missed.
 const PAIRS: usize = 1 << 20;
+/// When both sides have so many waiting in a sequence, and not many more, it is tried whether that was a small
+/// difference.
+const SOON: usize = 1 << 9;
+/// It was if so many pairs in a row come after it.
+const AGAIN: usize = 1 << 6;
 /// So many of what both have are shown on each side of a difference.
 const AROUND: usize = 3;
 /// So many differences are kept to be shown, and so many items of each on either side.
@@ -125,6 +130,10 @@ impl Aligner {
         self.lanes[lane].waiting[side].push_back(item);
         self.pending += 1;
         self.pass(lane);
+        let [left, right] = self.lanes[lane].waiting.each_ref().map(VecDeque::len);
+        if left.min(right) == SOON && left.max(right) <= 2 * SOON {
+            self.align(lane, false);
+        }
         if self.pending > self.window {
             self.make_room();
         }
@@ -198,12 +207,22 @@ impl Aligner {
         let items: [Vec<Item>; 2] =
             self.lanes[lane].waiting.each_mut().map(|waiting| waiting.drain(..).collect());
         let mut hunks = differences(&items[0], &items[1]);
+        let after_last = |hunks: &[(Range<usize>, Range<usize>)], end: usize| {
+            end - hunks.last().map_or(0, |(before, _)| before.end)
+        };
         let at_end =
             |(before, after): &(Range<usize>, Range<usize>)| before.end == left || after.end == right;
         let mut end = [left, right];
         if !whole && hunks.last().is_some_and(at_end) {
             let (before, after) = hunks.pop().unwrap_or_default();
             end = [before.start, after.start];
+        }
+        // Too little in common so soon: more is waited for.
+        if !whole && left.min(right) == SOON && after_last(&hunks, end[0]) < AGAIN {
+            for (waiting, items) in self.lanes[lane].waiting.iter_mut().zip(items) {
+                waiting.extend(items);
+            }
+            return;
         }
         let mut at = [0, 0];
         for (before, after) in hunks {
