@@ -85,18 +85,18 @@ impl<W: Write> CsvPrinter<W> {
     fn start(&mut self) -> io::Result<()> {
         if !self.started {
             self.started = true;
-            self.out.write_record(COLUMNS)?;
+            written(self.out.write_record(COLUMNS))?;
         }
         Ok(())
     }
 
     fn cell(&mut self, text: &str) -> io::Result<()> {
-        Ok(self.out.write_field(text)?)
+        written(self.out.write_field(text))
     }
 
     fn number(&mut self, number: Option<u64>) -> io::Result<()> {
         match number {
-            Some(number) => Ok(self.out.write_field(itoa::Buffer::new().format(number))?),
+            Some(number) => written(self.out.write_field(itoa::Buffer::new().format(number))),
             None => self.cell(""),
         }
     }
@@ -110,14 +110,14 @@ impl<W: Write> CsvPrinter<W> {
         for (at, digit) in digits[2..2 + used].iter_mut().rev().enumerate() {
             *digit = b"0123456789abcdef"[(number >> (4 * at)) as usize & 0xf];
         }
-        Ok(self.out.write_field(&digits[..2 + used])?)
+        written(self.out.write_field(&digits[..2 + used]))
     }
 
     /// A cell that `fill` puts together.
     fn made(&mut self, fill: impl FnOnce(&mut String)) -> io::Result<()> {
         self.cell.clear();
         fill(&mut self.cell);
-        Ok(self.out.write_field(&self.cell)?)
+        written(self.out.write_field(&self.cell))
     }
 
     /// Who made an access, which is always the same for an instruction and a call stack.
@@ -136,7 +136,7 @@ impl<W: Write> CsvPrinter<W> {
             self.codes.clear();
         }
         let text = self.codes.entry((access.instruction, access.stack)).or_insert_with(named);
-        Ok(self.out.write_field(text)?)
+        written(self.out.write_field(text))
     }
 
     /// A row that stands for no record.
@@ -144,7 +144,7 @@ impl<W: Write> CsvPrinter<W> {
         let (value, host_ns) = (value.to_string(), host_ns.map(|ns| ns.to_string()).unwrap_or_default());
         let mut row = [""; COLUMNS.len()];
         (row[EVENT], row[VALUE], row[HOST_NS], row[TEXT]) = (event, &value, &host_ns, text);
-        Ok(self.out.write_record(row)?)
+        written(self.out.write_record(row))
     }
 
     fn row(&mut self, view: &View) -> io::Result<()> {
@@ -196,8 +196,16 @@ impl<W: Write> CsvPrinter<W> {
                 view.kind.visit(&mut Details(text));
             }
         })?;
-        Ok(self.out.write_record(None::<&[u8]>)?)
+        written(self.out.write_record(None::<&[u8]>))
     }
+}
+
+/// What writing came to: of an error of the system's its kind, which tells a pipe that nobody reads.
+fn written(result: csv::Result<()>) -> io::Result<()> {
+    result.map_err(|error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    })
 }
 
 /// What stands in columns that several kinds of records fill.

@@ -125,8 +125,8 @@ fn processes_have_slices_of_what_they_were_in() -> Result<()> {
     let frame = |how| Frame { how, address: 0x40_0000, cr3: 0, image: None };
     let ioctl = stack(vec![frame(Entered::SystemCall { number: 16 })])?;
     let kernel = Definition::Image(Image::new("kernel", None));
-    writer.define_with_blob(&kernel, b"ffffffff81000000 100 __handle_irq_event_percpu\n")?;
-    let handler = Frame { address: 0xffff_ffff_8100_0010, ..frame(Entered::Call) };
+    let kernel = writer.define_with_blob(&kernel, b"ffffffff81000000 100 __handle_irq_event_percpu\n")?;
+    let handler = Frame { address: 0xffff_ffff_8100_0010, image: Some(kernel), ..frame(Entered::Call) };
     let interrupt = stack(vec![handler, frame(Entered::Interrupt)])?;
     let own = stack(Vec::new())?;
     let mut lane = writer.lane(Some(0));

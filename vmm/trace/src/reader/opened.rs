@@ -69,8 +69,30 @@ pub(super) fn of_file(file: File) -> io::Result<Opened> {
 /// It can't be read, or is no trace of this version.
 pub(crate) fn open_source(path: &Path) -> Result<(Source, Vec<u8>), ReadError> {
     let source = open(path)?.source;
-    let page = super::scan::read_page(&source, path)?;
+    let page = read_page(&source, path)?;
     Ok((source, page))
+}
+
+/// The header page, as it is now.
+///
+/// # Errors
+/// It can't be read, or is that of no trace of this version.
+pub(super) fn read_page(file: &Source, path: &Path) -> Result<Vec<u8>, ReadError> {
+    let mut page = vec![0; HEADER_BYTES as usize];
+    file.read_exact_at(&mut page, 0).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+            ReadError::Foreign { path: path.to_owned() }
+        }
+        _ => ReadError::Read { path: path.to_owned(), source: error },
+    })?;
+    if word(&page, 0) != MAGIC {
+        return Err(ReadError::Foreign { path: path.to_owned() });
+    }
+    let version = word(&page, 1);
+    if version != VERSION {
+        return Err(ReadError::Version { path: path.to_owned(), version, supported: VERSION });
+    }
+    Ok(page)
 }
 
 fn unpack(packed: File, path: &Path) -> Result<Opened, ReadError> {

@@ -8,12 +8,12 @@ use super::ReadError;
 use super::block::{Block, CONTENT_BYTES, Found, block_offset, content_offset};
 use super::damage::{Damage, DamageKind, DamageList};
 use super::definition_stream::DefinitionStream;
-use super::opened::{self, Opened};
+use super::opened::{self, Opened, read_page};
 use super::slots::Slots;
 use super::source::Source;
 use crate::capability::Capabilities;
 use crate::format::header::{Header, Kinds, State, Whole, word};
-use crate::format::{BLOCK_BYTES, BlockKind, Clock, HEADER_BYTES, MAGIC, SEALED, SLOT_BYTES, VERSION, block};
+use crate::format::{BLOCK_BYTES, BlockKind, Clock, HEADER_BYTES, SEALED, SLOT_BYTES, block};
 
 /// Empty blocks in a row that are looked at before the file system is asked whether there is anything behind them.
 /// A writer leaves fewer.
@@ -310,28 +310,6 @@ impl Scanner {
     pub(super) fn broken_block(&mut self, block: Block) {
         self.note(block.offset(), DamageKind::Block);
     }
-}
-
-/// The header page, as it is now.
-///
-/// # Errors
-/// It can't be read, or is that of no trace of this version.
-pub(super) fn read_page(file: &Source, path: &Path) -> Result<Vec<u8>, ReadError> {
-    let mut page = vec![0; HEADER_BYTES as usize];
-    file.read_exact_at(&mut page, 0).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
-            ReadError::Foreign { path: path.to_owned() }
-        }
-        _ => ReadError::Read { path: path.to_owned(), source: error },
-    })?;
-    if word(&page, 0) != MAGIC {
-        return Err(ReadError::Foreign { path: path.to_owned() });
-    }
-    let version = word(&page, 1);
-    if version != VERSION {
-        return Err(ReadError::Version { path: path.to_owned(), version, supported: VERSION });
-    }
-    Ok(page)
 }
 
 fn read_header(file: &Source, path: &Path) -> Result<Header, ReadError> {
