@@ -20,7 +20,7 @@ pub(crate) struct Board {
     pub(crate) serial: SerialState,
 }
 
-/// A VM whose guest has ended a turn, for [`go_on`](crate::machine::go_on). Its processors stand still.
+/// A VM whose guest has ended a turn: it can go on. Its processors stand still.
 pub struct Vm {
     // KVM's processors go before guest memory does.
     pub(crate) cores: Vec<Core>,
