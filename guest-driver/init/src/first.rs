@@ -1,13 +1,11 @@
 //! Process 1: sets the system up, has its task done, reports, switches the machine off.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 
 use crate::task::Task;
-use crate::{bench, symbols, system, turns, work};
+use crate::{bench, mounts, symbols, system, turns, work};
 
-const MOUNTS: [(&str, &str); 4] =
-    [("proc", "proc"), ("sysfs", "sys"), ("devtmpfs", "dev"), ("tracefs", "sys/kernel/tracing")];
 const CONSOLE: &str = "/dev/ttyS0";
 
 /// Does everything, and doesn't return.
@@ -25,23 +23,9 @@ pub fn run() -> ! {
 }
 
 fn set_up() -> io::Result<Task> {
-    mount_below("/")?;
+    mounts::mount_below("/")?;
     system::use_as_terminal(&OpenOptions::new().read(true).write(true).open(CONSOLE)?)?;
     bench::open("init")?;
     symbols::tell_kernel()?;
     Task::read()
-}
-
-/// Mounts what the kernel shows of itself, below a root.
-///
-/// # Errors
-/// What the system said.
-pub fn mount_below(root: &str) -> io::Result<()> {
-    for (kind, target) in MOUNTS {
-        let target = format!("{root}{target}");
-        fs::create_dir_all(&target)?;
-        system::mount_kind(kind, &target)
-            .map_err(|error| io::Error::new(error.kind(), format!("{target}: {error}")))?;
-    }
-    Ok(())
 }

@@ -15,6 +15,7 @@ mod log;
 mod mapping;
 mod maps;
 mod modules;
+mod mounts;
 mod pci;
 mod programs;
 mod ptrace;

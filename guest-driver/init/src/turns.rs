@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::task::Task;
-use crate::{archive, bench, first, symbols, system, work};
+use crate::{archive, bench, mounts, symbols, system, work};
 
 /// This file by that name plays a turn.
 pub const PLAYER: &str = "turn";
@@ -64,7 +64,7 @@ pub fn play() -> io::Result<bool> {
 fn play_one() -> io::Result<bool> {
     system::mount_kind("tmpfs", ROOT)?;
     archive::unpack(&fetched()?, Path::new(ROOT))?;
-    first::mount_below("/turn/")?;
+    mounts::mount_below("/turn/")?;
     let mut player = named(PLAYER).spawn()?;
     // Whoever has no parent any more is process 1's.
     Ok(until_ended(&mut player, None)?.is_some_and(|status| status.success()))

@@ -40,6 +40,7 @@ pub mod session;
 mod shared;
 mod stop;
 mod threads;
+mod turn;
 mod untrapped;
 mod vcpu;
 mod vm;

@@ -13,7 +13,7 @@ use crate::lock::lock;
 use crate::memory::GuestMemory;
 use crate::platform::KvmPlatform;
 use crate::threads::{Relay, Requests, Sleepers};
-use crate::vm::Turn;
+use crate::turn::Turn;
 
 /// How many call stacks were taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

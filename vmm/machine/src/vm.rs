@@ -1,8 +1,6 @@
 //! A VM between two turns: what KVM holds of it, and its memory. What records its accesses is of one turn.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::Arc;
 
 use kvm_bindings::kvm_clock_data;
 use kvm_ioctls::{Kvm, VmFd};
@@ -11,36 +9,6 @@ use vm_superio::serial::SerialState;
 use crate::host::HostError;
 use crate::memory::GuestMemory;
 use crate::vcpu::Core;
-
-/// How far a turn is, as the guest says it.
-#[derive(Default)]
-pub(crate) struct Turn {
-    /// The status that it ended with, and when.
-    ended: OnceLock<(u64, Instant)>,
-    is_tidy: AtomicBool,
-}
-
-impl Turn {
-    /// It is over, with this status. The first one counts.
-    pub(crate) fn end(&self, status: u64) {
-        self.ended.set((status, Instant::now())).ok();
-    }
-
-    /// The status that it ended with, and when.
-    pub(crate) fn ended(&self) -> Option<(u64, Instant)> {
-        self.ended.get().copied()
-    }
-
-    /// Nothing of it is left.
-    pub(crate) fn tidy(&self) {
-        self.is_tidy.store(true, Ordering::Release);
-    }
-
-    /// Whether another one may follow.
-    pub(crate) fn is_tidy(&self) -> bool {
-        self.ended().is_some() && self.is_tidy.load(Ordering::Acquire)
-    }
-}
 
 /// A VM but for its processors.
 #[derive(Clone)]
@@ -52,7 +20,7 @@ pub(crate) struct Board {
     pub(crate) serial: SerialState,
 }
 
-/// A VM whose guest has ended a turn, for [`go_on`](crate::machine::go_on). Its processors stand still.
+/// A VM whose guest has ended a turn: it can go on. Its processors stand still.
 pub struct Vm {
     // KVM's processors go before guest memory does.
     pub(crate) cores: Vec<Core>,

@@ -16,49 +16,20 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::setsid;
 use rustix::time::Timespec;
-use serde::{Deserialize, Serialize};
 
 use super::Folder;
+use super::description::{Hello, Keep, READY};
 use super::error::Error;
-use super::kept::Hardware;
 use super::link::Message;
 use super::qemu::Qemu;
 use super::visit::Machine;
 
-/// What it says to whoever started it once the machine boots.
-pub const READY: &str = "ready";
 /// How long a turn whose player is gone may take to end.
 const LEAVE: Duration = Duration::from_secs(5);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// The signal that ends a turn.
 const TERM: u8 = 15;
-
-/// What to keep, and where.
-#[derive(Serialize, Deserialize)]
-pub struct Keep {
-    /// What it is.
-    pub hardware: Hardware,
-    /// The machine's folder, which holds its initramfs; the lock on it is standard input.
-    pub folder: PathBuf,
-    /// The kernel that it boots.
-    pub kernel: PathBuf,
-    /// Its memory in MiB.
-    pub memory: u64,
-    /// Where those come who want a turn.
-    pub socket: PathBuf,
-    /// After how many seconds without a turn it ends.
-    pub idle: u64,
-}
-
-/// What it says to whoever comes.
-#[derive(Serialize, Deserialize)]
-pub struct Hello {
-    /// What the machine is.
-    pub hardware: Hardware,
-    /// The machine's folder.
-    pub folder: PathBuf,
-}
 
 /// Keeps a machine: the work of a process of its own, which was started with this description.
 pub fn keep(description: &str) {

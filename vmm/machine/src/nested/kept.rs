@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
 
+use super::description::{Hardware, Hello, KEEPER, Keep, READY};
 use super::error::Error;
-use super::keeper::{Hello, Keep, READY};
 use super::link::{CHUNK, Message};
 use super::outputs::Outputs;
 use super::patience::Patience;
@@ -25,15 +25,10 @@ use super::task::Turn;
 use super::visit::{Machine, Visit};
 use super::{Errand, Folder, Watcher, check_folder};
 
-/// The hidden command that keeps a machine.
-pub const KEEPER: &str = "nested-keeper";
 /// MiB for the files of a turn and for its trace.
 const TURN_MIB: u64 = 512;
 /// How long a keeper may take to say hello: it may be ending a turn whose player is gone.
 const HELLO: Duration = Duration::from_secs(15);
-
-/// What makes two machines the same, each by the option that says it.
-pub type Hardware = Vec<(String, String)>;
 
 /// Plays an errand's turn in the machine that is kept, or in one that is kept from here on for so many seconds without a turn.
 /// `lasting` are inputs that are the same in each turn. The exit code, or `None` if a signal ended the machine.

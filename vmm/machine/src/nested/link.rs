@@ -32,12 +32,12 @@ pub enum Message {
     Ended(u8),
     /// To the machine: send the command this signal.
     Signal(u8),
-    /// To a machine that is kept: a turn, as [`Turn::to_bytes`](super::task::Turn::to_bytes) has it. Its inputs follow
+    /// To a machine that is kept: a turn, as JSON. Its inputs follow
     /// as outputs do.
     Turn(Vec<u8>),
     /// To a machine that is kept: all inputs are there; the turn begins.
     Go,
-    /// From the keeper of a machine to whoever comes: what it is, as [`Hello`](super::keeper::Hello) has it.
+    /// From the keeper of a machine to whoever comes: what it is, as JSON.
     Hello(Vec<u8>),
     /// To the keeper: the machine is to end.
     Leave,

@@ -1,6 +1,7 @@
 //! A command in a virtual machine whose processor has AMD-V, emulated in software, and
 //! whose KVM is therefore kvm-amd: for a host that has no KVM, or one that can't run the guest.
 
+mod description;
 mod error;
 mod folder;
 mod growing;
@@ -22,11 +23,12 @@ use std::time::{Duration, Instant};
 
 use crate::debian;
 
+pub use self::description::Hardware;
 pub use self::error::Error;
 pub use self::folder::Folder;
 pub use self::image::Errand;
 pub use self::keeper::keep;
-pub use self::kept::{Hardware, play, stop};
+pub use self::kept::{play, stop};
 use self::outputs::Outputs;
 use self::patience::Patience;
 use self::qemu::Qemu;
