@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barscope_guest_abi::{
-    Bytes, Count, Exit, File, Image, Map, Maps, Mark, Module, Process, ScenarioEnd, Symbols, Unmap, port,
+    Bytes, Count, Entries, Exit, File, Image, Map, Maps, Mark, Module, Process, Ring, ScenarioEnd, Symbols, Unmap, port,
     request,
 };
 
@@ -126,6 +126,12 @@ pub fn maps(process: i32, state: u64, script: &str, lines: &str) {
     let maps =
         Maps { pid: process as u64, state, script: in_memory(script), lines: Bytes::of(lines.as_bytes()) };
     port::request(request::MAPS, &maps);
+}
+
+/// Where the kernel tells entries into it, by tracepoints of these numbers.
+pub fn entries(rings: &[Ring], system_call: u64, page_fault: u64) {
+    let rings = Bytes { address: rings.as_ptr() as u64, length: size_of_val(rings) as u64 };
+    port::request(request::ENTRIES, &Entries { rings, system_call, page_fault });
 }
 
 /// The guest is done.

@@ -12,7 +12,7 @@ use crate::log::{self, Log};
 use crate::modules::{self, Modules};
 use crate::scenarios::{Entry, Loaded};
 use crate::task::{Module, Task};
-use crate::{bench, drivers, programs, scenarios, symbols, system};
+use crate::{bench, drivers, entries, programs, scenarios, symbols, system};
 
 const MOUNTS: [(&str, &str); 4] =
     [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tracefs", "/sys/kernel/tracing")];
@@ -49,6 +49,11 @@ fn work() -> io::Result<bool> {
         return play_all(&task.scenarios);
     }
     load_all(&task.modules)?;
+    if task.counts_entries
+        && let Err(error) = entries::tell()
+    {
+        bench::warn(&format!("--count-entries: this kernel doesn't tell entries into it: {error}"));
+    }
     let mut follower = task.follows.then(Follower::default);
     let mut passed = true;
     for program in &task.programs {

@@ -7,6 +7,7 @@
 mod bench;
 mod count;
 mod drivers;
+mod entries;
 mod first;
 mod follow;
 mod lab;

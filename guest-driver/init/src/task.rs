@@ -8,6 +8,7 @@
 //! | `libraries` | `PATH:..` | where programs find shared libraries, besides where they always do |
 //! | `fail-fast` | | run no program after one that failed |
 //! | `follow` | | follow programs, to tell of the files that they and what they start map |
+//! | `count-entries` | | have the kernel tell entries into it by programs |
 //! | `scenario` | name | play this scenario; without any, all of them |
 
 use std::{fs, io};
@@ -27,6 +28,8 @@ pub struct Task {
     pub fail_fast: bool,
     /// Whether programs are followed.
     pub follows: bool,
+    /// Whether entries into the kernel are told.
+    pub counts_entries: bool,
     /// Scenarios by name.
     pub scenarios: Vec<String>,
 }
@@ -82,6 +85,7 @@ impl Task {
                 "libraries" => task.libraries = words.next()?,
                 "fail-fast" => task.fail_fast = true,
                 "follow" => task.follows = true,
+                "count-entries" => task.counts_entries = true,
                 "scenario" => task.scenarios.push(words.next()?),
                 _ => return None,
             }

@@ -190,6 +190,7 @@ impl<O: Observer> Vcpu<O> {
 
     /// Serves what KVM kept to itself until now, which is older than the exit.
     fn drain(&mut self) -> Result<(), HostError> {
+        self.shared.collect_entries(&mut self.lane)?;
         let dispatcher = &self.shared.dispatcher;
         dispatcher.collect_doorbells(&mut self.lane)?;
         let Some(_only_reader) = dispatcher.lock_gathered() else { return Ok(()) };
@@ -341,6 +342,7 @@ impl<O: Observer> Vcpu<O> {
             route: found.map_or(0, |(_, gpa)| self.shared.dispatcher.route_to(*gpa)),
             gpa: found.map(|(_, gpa)| *gpa),
             operand,
+            stack: origin.stack,
         };
         self.shared.record(&mut self.lane, self.index, kind)?;
         if found.is_none() {
@@ -370,7 +372,7 @@ impl<O: Observer> Vcpu<O> {
 
     fn registers(&self) -> Registers {
         let shared = self.fd.sync_regs();
-        registers::plain(&shared.regs, &shared.sregs)
+        self.shared.isolation.by_kernel(registers::plain(&shared.regs, &shared.sregs))
     }
 }
 
