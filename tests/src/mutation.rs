@@ -333,16 +333,31 @@ impl<'a> Mutator<'a> {
                 let others = others.map(|other| made(*other, maps));
                 named("another mapping, or undone", others.chain([made(mapping, !maps)]))
             }
-            EventKind::Mark { text } => {
+            EventKind::Mark { text, process } => {
                 let other = self.texts.iter().find(|other| **other != text);
-                named("another text", other.map(|text| EventKind::Mark { text: *text }))
+                named("another text", other.map(|text| EventKind::Mark { text: *text, process }))
             }
-            EventKind::Count { what, value, address, error_code, rip } => {
-                let with =
-                    |value, address, error_code| EventKind::Count { what, value, address, error_code, rip };
+            EventKind::Count { what, value, address, error_code, rip, process, call } => {
+                let with = |value, address, error_code| EventKind::Count {
+                    what,
+                    value,
+                    address,
+                    error_code,
+                    rip,
+                    process,
+                    call,
+                };
                 let kinds = [Counted::KernelEntries, Counted::FaultResolved, Counted::FaultFatal];
                 let others = kinds.into_iter().filter(|other| *other != what);
-                let others = others.map(|what| EventKind::Count { what, value, address, error_code, rip });
+                let others = others.map(|what| EventKind::Count {
+                    what,
+                    value,
+                    address,
+                    error_code,
+                    rip,
+                    process,
+                    call,
+                });
                 let changed = [
                     with(value + 1, address, error_code),
                     with(value, address ^ 0x1000, error_code),

@@ -105,7 +105,7 @@ fn marks_of_more_texts_than_a_trace_keeps_are_still_marks() -> Result<()> {
     let never = "mark \"never said\"\ntest \"t\"\n  never mark \"never said\"\n";
     let trace = open(marks, never, "65536 texts")?;
     let marks = trace.events().iter().filter_map(|event| match event.kind {
-        EventKind::Mark { text } => Some(text),
+        EventKind::Mark { text, .. } => Some(text),
         _ => None,
     });
     let ids: Vec<_> = marks.collect();

@@ -198,7 +198,9 @@ fn numbers_that_a_guest_binary_holds_do_not_change() {
     assert_eq!([request::SCENARIO_BEGIN, request::SCENARIO_END, request::COUNT], [5, 6, 7]);
     assert_eq!([request::IDLE, request::EXIT, request::ISR_ENTER, request::ISR_EXIT], [8, 9, 10, 11]);
     assert_eq!([request::SYMBOLS, request::MODULE, request::PROCESS], [12, 13, 14]);
-    assert_eq!([request::FILE, request::MAPS], [15, 16]);
+    assert_eq!([request::FILE, request::MAPS, request::WARNING], [15, 16, 17]);
     assert_eq!([path::IOREMAP, path::MMAP, path::SYSFS, path::DEV_MEM, path::DIRECT_MAP], [1, 2, 3, 4, 5]);
+    assert_eq!([path::IOREMAP_WC, path::SYSFS_WC, path::UIO], [6, 7, 8]);
+    assert_eq!([request::FETCH, request::TURN_END, request::TIDY, request::ENTRIES], [18, 19, 20, 21]);
     assert_eq!([counted::KERNEL_ENTRIES, counted::FAULT_RESOLVED, counted::FAULT_FATAL], [1, 2, 3]);
 }

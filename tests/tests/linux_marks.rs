@@ -50,6 +50,9 @@ fn the_header_has_the_numbers_of_the_crate() -> Result<()> {
         ("BARSCOPE_MMAP", path::MMAP),
         ("BARSCOPE_SYSFS", path::SYSFS),
         ("BARSCOPE_DEV_MEM", path::DEV_MEM),
+        ("BARSCOPE_IOREMAP_WC", path::IOREMAP_WC),
+        ("BARSCOPE_SYSFS_WC", path::SYSFS_WC),
+        ("BARSCOPE_UIO", path::UIO),
     ] {
         assert_eq!(number(name)?, value, "{name}");
     }
@@ -118,7 +121,7 @@ fn on_linux_strangers_programs_and_modules_set_marks_windows_counts_and_mappings
     ensure!(run.code == Some(0), "{}\n{}\n{console}", run.stdout, run.stderr);
     let trace = session.trace()?;
     let text = |kind: &EventKind| match kind {
-        EventKind::Mark { text } => Some(trace.definitions().text(*text).to_owned()),
+        EventKind::Mark { text, .. } => Some(trace.definitions().text(*text).to_owned()),
         EventKind::ScenarioEnd { passed: true, summary } => {
             Some(format!("passed: {}", trace.definitions().text(*summary)))
         }

@@ -48,6 +48,9 @@ typedef uint64_t u64;
 #define BARSCOPE_MMAP 2
 #define BARSCOPE_SYSFS 3
 #define BARSCOPE_DEV_MEM 4
+#define BARSCOPE_IOREMAP_WC 6
+#define BARSCOPE_SYSFS_WC 7
+#define BARSCOPE_UIO 8
 
 /* The caller's own address space; the kernel's part is 0. */
 #define BARSCOPE_OWN (~(u64)0)

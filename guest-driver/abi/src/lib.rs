@@ -32,6 +32,12 @@ pub const MAX_IMAGE: u64 = 64 << 20;
 /// The longest list of mappings that the host reads, in bytes; more is cut off.
 pub const MAX_MAPS: u64 = 1 << 20;
 
+/// The most rings of [`Entries`].
+pub const MAX_RINGS: u64 = 8;
+
+/// The longest [`Ring`], in bytes.
+pub const MAX_RING: u64 = 4 << 20;
+
 /// Request numbers, as `eax` holds them.
 pub mod request {
     /// A named point in the trace: [`super::Mark`].
@@ -74,6 +80,8 @@ pub mod request {
     pub const TURN_END: u32 = 19;
     /// Nothing is left of the turn. Comes back when the next one begins, if there is one. No structure.
     pub const TIDY: u32 = 20;
+    /// Rings that Linux tells entries into its kernel in: [`super::Entries`].
+    pub const ENTRIES: u32 = 21;
 }
 
 /// Stands for the caller's own address space, whose CR3 a program doesn't know ([`Map::address_space`],
@@ -117,6 +125,12 @@ pub mod path {
     pub const DEV_MEM: u64 = 4;
     /// The kernel's linear mapping of physical memory.
     pub const DIRECT_MAP: u64 = 5;
+    /// `ioremap_wc`, into the kernel's address space.
+    pub const IOREMAP_WC: u64 = 6;
+    /// `mmap` of a sysfs `resourceN_wc` file.
+    pub const SYSFS_WC: u64 = 7;
+    /// `mmap` of a UIO device's file.
+    pub const UIO: u64 = 8;
 }
 
 /// [`request::MAP`]: a mapping was made. It takes effect for accesses from here on.
@@ -296,4 +310,27 @@ pub struct Maps {
     pub script: Bytes,
     /// Lines as `/proc/PID/maps` has them.
     pub lines: Bytes,
+}
+
+/// [`request::ENTRIES`]: from here on Linux writes each system call and each page fault of programs to rings, as perf events
+/// whose samples hold IP, TID, TIME, ADDR and RAW, and which follow commands and forks (`perf_event_open(2)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Entries {
+    /// [`Ring`]s, one a CPU, one after the other. They stay where they are.
+    pub rings: Bytes,
+    /// Number of the tracepoint `raw_syscalls:sys_enter`.
+    pub system_call: u64,
+    /// Number of the tracepoint `exceptions:page_fault_user`.
+    pub page_fault: u64,
+}
+
+/// A ring of perf events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Ring {
+    /// Number of the CPU.
+    pub cpu: u64,
+    /// Where the caller has it: a page, and a power of two of pages.
+    pub memory: Bytes,
 }

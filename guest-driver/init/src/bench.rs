@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barscope_guest_abi::{
-    Bytes, Count, Exit, Fetch, File, Image, Map, Maps, Mark, Module, Process, ScenarioEnd, Symbols, Unmap, port,
+    Bytes, Count, Entries, Exit, Fetch, File, Image, Map, Maps, Mark, Module, Process, Ring, ScenarioEnd, Symbols, Unmap, port,
     request,
 };
 
@@ -144,6 +144,12 @@ pub fn turn_end(status: u64) {
 /// Nothing is left of the turn. Comes back when the next one begins.
 pub fn tidy() {
     port::request_bare(request::TIDY);
+}
+
+/// Where the kernel tells entries into it, by tracepoints of these numbers.
+pub fn entries(rings: &[Ring], system_call: u64, page_fault: u64) {
+    let rings = Bytes { address: rings.as_ptr() as u64, length: size_of_val(rings) as u64 };
+    port::request(request::ENTRIES, &Entries { rings, system_call, page_fault });
 }
 
 /// The guest is done.

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::FromRawFd;
 
 use crate::{bench, system};
 
@@ -76,9 +75,7 @@ fn counter(kind: u64, config: u64) -> io::Result<File> {
     let mut attributes = [0; WORDS];
     attributes[0] = kind | (size_of_val(&attributes) as u64) << 32;
     attributes[1] = config;
-    let fd = system::open_counter(&attributes)?;
-    // SAFETY: a descriptor that was just opened, and that nobody else has.
-    Ok(unsafe { File::from_raw_fd(fd) })
+    system::open_counter(&attributes)
 }
 
 fn value(mut counter: &File) -> io::Result<u64> {

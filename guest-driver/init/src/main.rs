@@ -8,6 +8,7 @@ mod archive;
 mod bench;
 mod count;
 mod drivers;
+mod entries;
 mod first;
 mod follow;
 mod lab;

@@ -4,7 +4,7 @@
 use std::ffi::{CString, c_char, c_int, c_long, c_ulong, c_void};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::Path;
 
 unsafe extern "C" {
@@ -280,9 +280,36 @@ pub fn stay_on(cpu: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system said.
-pub fn open_counter(attributes: &[u64]) -> io::Result<c_int> {
+pub fn open_counter(attributes: &[u64]) -> io::Result<File> {
+    open_perf(attributes, 0, -1)
+}
+
+/// Opens events of all threads on a CPU, as `attributes` describes them (`perf_event_attr`).
+///
+/// # Errors
+/// What the system said.
+pub fn open_event(attributes: &[u64], cpu: u32) -> io::Result<File> {
+    open_perf(attributes, -1, cpu as c_int)
+}
+
+fn open_perf(attributes: &[u64], thread: c_int, cpu: c_int) -> io::Result<File> {
     let pointer = attributes.as_ptr();
     // SAFETY: the structure holds its own size, that of the slice, which lives through the call.
-    let fd = unsafe { syscall(SYS_PERF_EVENT_OPEN, pointer, 0, -1, -1, 0) };
-    Ok(check(fd)? as c_int)
+    let fd = unsafe { syscall(SYS_PERF_EVENT_OPEN, pointer, thread, cpu, -1, 0) };
+    // SAFETY: a descriptor that was just opened, and that nobody else has.
+    Ok(unsafe { File::from_raw_fd(check(fd)? as c_int) })
+}
+
+/// An `ioctl` whose argument is a number.
+///
+/// # Errors
+/// What the system said.
+pub fn control_by_number(file: &File, request: u64, argument: i32) -> io::Result<()> {
+    // SAFETY: plain numbers.
+    check(unsafe { ioctl(file.as_raw_fd(), request, c_long::from(argument)) }).map(drop)
+}
+
+/// The number of a file's descriptor, for calls that name files by it.
+pub fn number(file: &File) -> i32 {
+    file.as_raw_fd()
 }

@@ -9,6 +9,7 @@
 //! | `fail-fast` | | run no program after one that failed |
 //! | `follow` | | follow programs, to tell of the files that they and what they start map |
 //! | `keep` | | nothing yet: what to do comes in archives that are fetched, turn by turn |
+//! | `count-entries` | | have the kernel tell entries into it by programs |
 //! | `scenario` | name | play this scenario; without any, all of them |
 
 use std::{fs, io};
@@ -30,6 +31,8 @@ pub struct Task {
     pub follows: bool,
     /// Tasks come turn by turn.
     pub keeps: bool,
+    /// Whether entries into the kernel are told.
+    pub counts_entries: bool,
     /// Scenarios by name.
     pub scenarios: Vec<String>,
 }
@@ -86,6 +89,7 @@ impl Task {
                 "fail-fast" => task.fail_fast = true,
                 "follow" => task.follows = true,
                 "keep" => task.keeps = true,
+                "count-entries" => task.counts_entries = true,
                 "scenario" => task.scenarios.push(words.next()?),
                 _ => return None,
             }

@@ -13,7 +13,7 @@ use crate::log::{self, Log};
 use crate::modules::{self, Modules};
 use crate::scenarios::{Entry, Loaded};
 use crate::task::{Module, Task};
-use crate::{bench, drivers, programs, scenarios};
+use crate::{bench, drivers, entries, programs, scenarios};
 
 /// This file by that name loads modules.
 pub const LOADER: &str = "load";
@@ -32,6 +32,11 @@ pub fn play(task: &Task) -> io::Result<bool> {
         return play_all(&task.scenarios);
     }
     let Some(mut passed) = load_all(&task.modules)? else { return Ok(false) };
+    if task.counts_entries
+        && let Err(error) = entries::tell()
+    {
+        bench::warn(&format!("--count-entries: this kernel doesn't tell entries into it: {error}"));
+    }
     let mut follower = task.follows.then(Follower::default);
     for program in &task.programs {
         bench::begin(&program.name);

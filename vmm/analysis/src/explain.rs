@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use self::gather::Gather;
 use crate::Completeness;
-use crate::maps::MappingUse;
+use crate::maps::{Entered, MappingUse};
 use crate::serial::{as_hex, as_text};
 use crate::view::{View, Viewer};
 
@@ -135,6 +135,8 @@ pub struct Layers {
     pub register: Option<RegisterUse>,
     /// What the guest counted next, in the same scenario.
     pub kernel_entries: Option<View>,
+    /// Entries of its program since its access before, if each is recorded.
+    pub entered: Option<Entered>,
 }
 
 /// A mapping, and one of the BARs that it leads to.

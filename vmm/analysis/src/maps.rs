@@ -23,7 +23,8 @@ use crate::serial::{ProcessObject, as_hex, as_hex_or_null, as_text, or_null};
 use crate::view::Viewer;
 use crate::{Completeness, words};
 
-pub(crate) use self::entries::Sections;
+pub use self::entries::Entered;
+pub(crate) use self::entries::{Processes, Sections};
 pub use self::table::print;
 
 /// Resources and their mappings, gathered record by record with [`Maps::add`].

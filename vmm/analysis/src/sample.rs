@@ -1,6 +1,7 @@
 //! Traces made by hand, for tests: a machine with one `lab`, and a program whose functions have symbols.
 
 mod each;
+mod entries;
 mod program;
 mod run;
 pub(crate) mod stacks;
@@ -329,7 +330,7 @@ impl Sample {
 
     pub(crate) fn mark(&mut self, text: &str) -> u64 {
         let text = self.text(text);
-        self.event(EventKind::Mark { text })
+        self.event(EventKind::Mark { text, process: 0 })
     }
 
     /// A computation: it is started, ends 20 us later with an interrupt, whose handler acknowledges it.

@@ -6,6 +6,7 @@ use barscope_trace::event::{Backing, Counted, DmaOutcome, EventKind, MemoryOpera
 use barscope_trace::{End, units};
 
 use crate::digits;
+use crate::system_call;
 use crate::view::{Absence, AccessView, BusAddress, Place, View, Why, describe_value};
 
 /// `1,131`.
@@ -343,19 +344,28 @@ fn changed(register: &Register, old: u64, new: u64) -> (String, String) {
     (name(old), name(new))
 }
 
-/// What the guest counted, in words.
-pub(crate) fn count(what: Counted, value: u64, address: u64, error_code: u32) -> String {
+/// What the guest counted, or which entry into its kernel a process made, in words.
+fn count(view: &View, (what, value, address, error_code): (Counted, u64, u64, u32)) -> String {
+    let of =
+        view.process().map(|process| format!(" of {} {}", process.name, process.pid)).unwrap_or_default();
     match what {
+        Counted::KernelEntries if view.process().is_some() => {
+            let how = match view.system_call() {
+                Some(number) => system_call::described(number),
+                None => format!("page fault at {address:016x}"),
+            };
+            format!("kernel entry{of}: {how}")
+        }
         Counted::KernelEntries => {
             format!("{} counted by the guest", counted(value, "kernel entry", "kernel entries"))
         }
-        Counted::FaultResolved => format!("page fault at {address:016x}, resolved by mapping the page"),
+        Counted::FaultResolved => format!("page fault{of} at {address:016x}, resolved by mapping the page"),
         Counted::FaultFatal => {
             // Intel SDM volume 3, "Page-Fault Exceptions": bits 0, 1 and 2 of the error code.
             let who = if error_code & 4 != 0 { "user" } else { "kernel" };
             let way = if error_code & 2 != 0 { "write" } else { "read" };
             let why = if error_code & 1 != 0 { "not allowed" } else { "no page" };
-            format!("page fault at {address:016x}, {who} {way}, {why}: the program was stopped")
+            format!("page fault{of} at {address:016x}, {who} {way}, {why}: the program was stopped")
         }
     }
 }
@@ -382,7 +392,9 @@ pub(crate) fn summary(view: &View) -> String {
             let name = view.scenario.as_deref().unwrap_or_default();
             format!("end of scenario {name}: {}", if passed { "PASS" } else { "FAIL" })
         }
-        EventKind::Count { what, value, address, error_code, .. } => count(what, value, address, error_code),
+        EventKind::Count { what, value, address, error_code, .. } => {
+            count(view, (what, value, address, error_code))
+        }
         EventKind::IsrEnter { vector, .. } => format!("interrupt handler {vector:#x} begins"),
         EventKind::IsrExit { vector } => format!("interrupt handler {vector:#x} is done"),
         EventKind::ClockJump { to_ns } => format!("idle until {}", time(to_ns)),

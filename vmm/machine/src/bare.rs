@@ -141,7 +141,7 @@ impl Bare {
     pub fn reset(&mut self, bdf: Bdf) -> Result<(), HostError> {
         let text = self.writer.define(&Definition::Text { text: format!("reset of {bdf}") })?;
         let now = self.dispatcher.now();
-        self.dispatcher.record(&mut self.lane, None, now, EventKind::Mark { text })?;
+        self.dispatcher.record(&mut self.lane, None, now, EventKind::Mark { text, process: 0 })?;
         self.dispatcher.reset(&mut self.lane, bdf)?;
         self.start()
     }

@@ -161,9 +161,9 @@ impl<P: Platform> Dispatcher<P> {
         self.clock.kind()
     }
 
-    /// Notes that the guest tells this itself.
-    pub fn announced(&self, capability: Capability) {
-        self.writer.know(capability, Knowledge::Announced);
+    /// Notes how the trace comes to tell this.
+    pub fn know(&self, capability: Capability, knowledge: Knowledge) {
+        self.writer.know(capability, knowledge);
     }
 
     /// Ends the trace here, though the guest goes on.

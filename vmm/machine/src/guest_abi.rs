@@ -6,4 +6,4 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use self::request::{BadRequest, Bulk, FileKey, Maps, Now, Request, State};
+pub use self::request::{BadRequest, Bulk, FileKey, Maps, Now, Request, RingAt, State};

@@ -4,11 +4,13 @@ mod bulk;
 mod fetch;
 
 use barscope_trace::event::{Counted, Id};
-use barscope_trace::{Capability, EventKind, Lane};
+use barscope_trace::{Capability, EventKind, Knowledge, Lane};
+use barscope_unwind::Space;
 use barscope_x86::Registers;
 
 pub use self::bulk::read;
-use crate::guest_abi::{BadRequest, Now, Request};
+use crate::entries::{Ring, Told, Tracepoints};
+use crate::guest_abi::{BadRequest, Now, Request, RingAt};
 use crate::host::HostError;
 use crate::shared::Shared;
 use crate::stop::Stop;
@@ -36,7 +38,7 @@ pub fn serve(
     number: u32,
 ) -> Result<Option<Stop>, HostError> {
     let served = match Request::parse(number, &shared.memory, registers) {
-        Ok(Request::Now(now)) => serve_now(shared, lane, vcpu, registers, now)?,
+        Ok(Request::Now(now)) => serve_now(shared, lane, (vcpu, registers), now)?,
         Ok(Request::Bulk(bulk)) => match shared.requests.ask(bulk, registers, || shared.stopping()) {
             Asked::Done(result) => result?.map(|()| Served::Silent),
             Asked::Stopped => return Ok(None),
@@ -68,18 +70,17 @@ fn warn(shared: &Shared, lane: &mut Lane, vcpu: u8, text: &str) -> Result<Option
 fn serve_now(
     shared: &Shared,
     lane: &mut Lane,
-    vcpu: u8,
-    registers: &Registers,
+    (vcpu, registers): (u8, &Registers),
     now: Now,
 ) -> Result<Result<Served, BadRequest>, HostError> {
     // What was written unseen belongs before the point that the guest names now.
     shared.dispatcher.collect_dirty_pages(lane)?;
     if let Some(capability) = capability(shared, &now) {
-        shared.dispatcher.announced(capability);
+        shared.dispatcher.know(capability, Knowledge::Announced);
     }
     let text = |text: &str| -> Result<Id, HostError> { Ok(shared.interned.lock().texts.id(text)?) };
     let kind = match now {
-        Now::Mark(mark) => EventKind::Mark { text: text(&mark)? },
+        Now::Mark(mark) => EventKind::Mark { text: text(&mark)?, process: process(shared, vcpu, registers)? },
         Now::Warning(what) => EventKind::Warning { text: text(&what)? },
         Now::ScenarioBegin(name) => EventKind::ScenarioBegin { name: text(&name)? },
         Now::ScenarioEnd { passed, summary } => EventKind::ScenarioEnd { passed, summary: text(&summary)? },
@@ -97,8 +98,34 @@ fn serve_now(
             shared.interned.lock().process(process)?;
             return Ok(Ok(Served::Silent));
         }
+        // They are recorded already.
+        Now::Count { .. } if shared.entries.are_told() => {
+            shared.interned.lock().warn(
+                "guest ABI: what is counted by COUNT is left out, since each entry into the kernel is recorded",
+            )?;
+            return Ok(Ok(Served::Silent));
+        }
         Now::Count { what, value, address, error_code, rip } => {
-            EventKind::Count { what, value, address, error_code, rip }
+            EventKind::Count { what, value, address, error_code, rip, process: 0, call: None }
+        }
+        Now::Entries(entries) => {
+            let mut rings = Vec::new();
+            let tracepoints =
+                Tracepoints { system_call: entries.system_call, page_fault: entries.page_fault };
+            for RingAt { cpu, address, length } in entries.rings {
+                let Some(ring) = Ring::new(&shared.memory, registers, cpu, address, length) else {
+                    return Ok(Err(BadRequest::Pointer {
+                        request: barscope_guest_abi::request::ENTRIES,
+                        address,
+                    }));
+                };
+                rings.push(ring);
+            }
+            shared.entries.begin(Told::new(rings, tracepoints));
+            for capability in [Capability::KernelEntries, Capability::PageFaults] {
+                shared.dispatcher.know(capability, Knowledge::Announced);
+            }
+            return Ok(Ok(Served::Silent));
         }
         Now::IsrEnter(vector) => EventKind::IsrEnter { vector },
         Now::IsrExit(vector) => EventKind::IsrExit { vector },
@@ -123,6 +150,15 @@ fn serve_now(
         }
     };
     Ok(Ok(Served::Recorded(kind)))
+}
+
+/// The definition of the process that makes a request; 0 if the guest's kernel doesn't say.
+fn process(shared: &Shared, vcpu: u8, registers: &Registers) -> Result<Id, HostError> {
+    let mut interned = shared.interned.lock();
+    let Some(process) = interned.stacks.running(&Space::new(&shared.memory, registers), vcpu) else {
+        return Ok(0);
+    };
+    Ok(interned.stacks.process(process)?.unwrap_or(0))
 }
 
 /// What the guest tells of itself by making this request.

@@ -55,6 +55,14 @@ impl GuestMemory {
         self.0.last_addr().0 + 1
     }
 
+    /// Stores a word, at an address that is a multiple of its size: what was read and written before is done by then.
+    /// Where there is no memory it is dropped.
+    pub fn store_word(&self, address: u64, word: u64) {
+        if let Some(region) = self.only_region() {
+            region.store(word, MemoryRegionAddress(address), Ordering::Release).ok();
+        }
+    }
+
     /// The mapped regions, for loaders.
     pub fn regions(&self) -> &GuestMemoryMmap {
         &self.0

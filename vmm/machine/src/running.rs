@@ -227,6 +227,7 @@ impl Running {
 impl Running {
     /// Records what waits for something that doesn't come any more: written pages, a line without its end.
     fn collect(&mut self) -> Result<(), HostError> {
+        self.shared.collect_entries(&mut self.lane)?;
         self.shared.dispatcher.collect_dirty_pages(&mut self.lane)?;
         let rest = self.shared.console().rest();
         let Some(line) = rest.filter(|_| self.lane.stores()) else { return Ok(()) };

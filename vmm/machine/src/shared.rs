@@ -8,7 +8,9 @@ use barscope_trace::{EventKind, Lane, WriteError};
 use crate::chipset::Chipset;
 use crate::console::Console;
 use crate::dispatch::Dispatcher;
+use crate::entries::Entries;
 use crate::interned::{Interned, SharedInterned};
+use crate::isolation::Isolation;
 use crate::lock::lock;
 use crate::memory::GuestMemory;
 use crate::platform::KvmPlatform;
@@ -41,10 +43,14 @@ pub struct Shared {
     pub foreign_programs: bool,
     /// Who reads what the guest tells in bulk.
     pub requests: Requests,
+    /// Whether programs have page tables of their own.
+    pub isolation: Isolation,
     /// Which vCPUs sleep.
     pub sleepers: Sleepers,
     /// What accesses refer to.
     pub interned: SharedInterned,
+    /// Entries into the guest's kernel, if that tells them.
+    pub entries: Entries,
     /// What answers at fixed ports.
     pub chipset: Chipset,
     /// How many call stacks vCPUs that have left took.
@@ -75,8 +81,10 @@ impl Shared {
             memory,
             foreign_programs,
             requests,
+            isolation: Isolation::default(),
             sleepers: Sleepers::new(cpus),
             interned: SharedInterned::new(interned),
+            entries: Entries::default(),
             chipset,
             stacks: Mutex::default(),
             console: Mutex::new(console),
@@ -97,6 +105,14 @@ impl Shared {
     /// [`WriteError`] if the trace can't be written.
     pub fn record(&self, lane: &mut Lane, vcpu: u8, kind: EventKind) -> Result<(), WriteError> {
         self.dispatcher.record(lane, Some(vcpu), self.dispatcher.now(), kind)
+    }
+
+    /// Records which entries into its kernel the guest told since.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn collect_entries(&self, lane: &mut Lane) -> Result<(), WriteError> {
+        self.entries.collect(&self.memory, &self.interned, &self.dispatcher, lane)
     }
 
     /// Records what there is no more room for in the trace, once.

@@ -15,7 +15,7 @@ pub enum Capability {
     KernelMappings,
     /// Mappings of programs, with their owners and calls.
     UserMappings,
-    /// Entries into the kernel, counted by the guest.
+    /// Entries into the kernel: each recorded, or counted by the guest.
     KernelEntries,
     /// Page faults.
     PageFaults,
@@ -98,10 +98,12 @@ impl Capability {
             }
             Capability::UserMappings => "announce programs' mappings by MAP and UNMAP (guest-driver/abi)",
             Capability::KernelEntries => {
-                "count them in the guest and report them by COUNT of KERNEL_ENTRIES (guest-driver/abi)"
+                "run programs of Linux with --count-entries, or count them in the guest and report them by COUNT of \
+                 KERNEL_ENTRIES (guest-driver/abi)"
             }
             Capability::PageFaults => {
-                "report them by COUNT of FAULT_RESOLVED and FAULT_FATAL (guest-driver/abi)"
+                "run programs of Linux with --count-entries, or report them by COUNT of FAULT_RESOLVED and FAULT_FATAL \
+                 (guest-driver/abi)"
             }
             Capability::Functions => "hand over symbols by IMAGE, SYMBOLS and MODULE (guest-driver/abi)",
             Capability::Processes => "announce them by PROCESS (guest-driver/abi)",

@@ -43,6 +43,8 @@ pub struct References {
     pub walk: Option<Id>,
     /// Instruction's definition.
     pub instruction: Option<Id>,
+    /// Process's definition.
+    pub process: Option<Id>,
     /// Text's definition.
     pub text: Option<Id>,
     /// Region of the function.
@@ -200,7 +202,7 @@ impl RouteChange {
     }
 }
 
-/// What the guest counted; see `barscope_guest_abi::counted`.
+/// What was counted; see `barscope_guest_abi::counted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counted {

@@ -108,7 +108,7 @@ mod tests {
         /// Records a mark; its sequence number.
         fn mark(&mut self, text: &str) -> u64 {
             let text = self.writer.define(&Definition::Text { text: text.into() }).unwrap();
-            let kind = EventKind::Mark { text };
+            let kind = EventKind::Mark { text, process: 0 };
             let seq = self.writer.reserve();
             self.lane.record(&Event { seq, host_ns: seq, device_ns: seq, vcpu: Some(0), kind }).unwrap();
             seq
@@ -164,7 +164,7 @@ mod tests {
         copy_with(&mut stream, &path, define, |event| Some(Event { device_ns: 7, ..*event })).unwrap();
         let trace = Content::open(&path).unwrap();
         assert!(trace.events().iter().all(|event| event.device_ns == 7));
-        let EventKind::Mark { text } = trace.events()[0].kind else { unreachable!() };
+        let EventKind::Mark { text, .. } = trace.events()[0].kind else { unreachable!() };
         assert_eq!(trace.definitions().text(text), "another");
         assert_eq!((trace.events().len(), trace.info().end, trace.info().lost), (3, None, 0));
     }

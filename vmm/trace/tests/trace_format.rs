@@ -287,7 +287,10 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
         ),
         (EventKind::Map { mapping: id }, vec![("mapping", 0x0102_0304)]),
         (EventKind::Unmap { mapping: id }, vec![("mapping", 0x0102_0304)]),
-        (EventKind::Mark { text: id }, vec![("text", 0x0102_0304)]),
+        (
+            EventKind::Mark { text: id, process: 0x2122_2324 },
+            vec![("text", 0x0102_0304), ("process", 0x2122_2324)],
+        ),
         (EventKind::ScenarioBegin { name: id }, vec![("name", 0x0102_0304)]),
         (EventKind::ScenarioEnd { passed: true, summary: id }, vec![("passed", 1), ("summary", 0x0102_0304)]),
         (
@@ -297,8 +300,19 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
                 address: 0x31,
                 error_code: 0x4142_4344,
                 rip: 0x51,
+                process: id,
+                call: Some(0x6162_6364),
             },
-            vec![("what", 2), ("value", 0x21), ("address", 0x31), ("error_code", 0x4142_4344), ("rip", 0x51)],
+            vec![
+                ("what", 2),
+                ("value", 0x21),
+                ("address", 0x31),
+                ("error_code", 0x4142_4344),
+                ("rip", 0x51),
+                ("process", 0x0102_0304),
+                ("call_known", 1),
+                ("call", 0x6162_6364),
+            ],
         ),
         (EventKind::IsrEnter { vector: 0x21 }, vec![("vector", 0x21)]),
         (EventKind::IsrExit { vector: 0x21 }, vec![("vector", 0x21)]),
@@ -311,6 +325,7 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
                 route: 0x3132_3334,
                 gpa: Some(0x4142_4344_4546_4748),
                 operand,
+                stack: 0x5152_5354,
             },
             vec![
                 ("cpl", 3),
@@ -322,6 +337,7 @@ fn events() -> Vec<(EventKind, Vec<(&'static str, u64)>)> {
                 ("reads", 1),
                 ("writes", 0),
                 ("size", 64),
+                ("stack", 0x5152_5354),
             ],
         ),
         (EventKind::Console { text: id }, vec![("text", 0x0102_0304)]),
@@ -463,8 +479,9 @@ fn codes_have_the_names_of_the_document() -> Result<()> {
         ("fault-resolved", Counted::FaultResolved),
         ("fault-fatal", Counted::FaultFatal),
     ];
-    let counts = counts
-        .map(|(name, what)| (name, EventKind::Count { what, value: 0, address: 0, error_code: 0, rip: 0 }));
+    let counts = counts.map(|(name, what)| {
+        (name, EventKind::Count { what, value: 0, address: 0, error_code: 0, rip: 0, process: 0, call: None })
+    });
     for (heading, events) in [
         ("### Outcomes", &outcomes[..]),
         ("### Interrupts that are lost", &losses),

@@ -1,5 +1,6 @@
 //! Tasks of the guest's kernel: which one a CPU has at work, and which address space is whose.
 
+use barscope_trace::definition::Process;
 use barscope_x86::PhysicalMemory;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,17 @@ impl Task {
     pub fn name(&self) -> String {
         let end = self.name.iter().position(|byte| *byte == 0).unwrap_or(NAME_LENGTH);
         String::from_utf8_lossy(&self.name[..end]).into_owned()
+    }
+}
+
+impl From<&Task> for Process {
+    fn from(task: &Task) -> Self {
+        Self {
+            address_space: task.address_space,
+            pid: task.process.into(),
+            thread: (task.thread != task.process).then_some(task.thread.into()),
+            name: task.name(),
+        }
     }
 }
 

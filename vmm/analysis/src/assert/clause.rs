@@ -27,9 +27,14 @@ pub enum Clause {
     Never(Filter),
     /// As many instructions (or other events) are like this. Parts of one instruction count once.
     Count(Filter, Limits),
-    /// The guest counted as many entries into its kernel. It must have counted: a trace of device accesses
-    /// can't see them.
-    KernelEntries(Limits),
+    /// As many entries into the guest's kernel were counted: of the program that opened the window by an access or a
+    /// mark, else all. They must have been counted, since a trace of device accesses can't see them.
+    KernelEntries {
+        /// How many.
+        limits: Limits,
+        /// Of each process, only those from its first record like this to its last one.
+        between: Option<Filter>,
+    },
     /// Accesses reached at least these shares of what devices have.
     Coverage(Goal),
     /// There is such a device.
@@ -178,7 +183,10 @@ impl fmt::Display for Clause {
             }
             Clause::Never(filter) => write!(f, "never {filter}"),
             Clause::Count(filter, limits) => write!(f, "{filter} {limits}"),
-            Clause::KernelEntries(limits) => write!(f, "kernel entries {limits}"),
+            Clause::KernelEntries { limits, between: None } => write!(f, "kernel entries {limits}"),
+            Clause::KernelEntries { limits, between: Some(filter) } => {
+                write!(f, "kernel entries {limits} between {filter}")
+            }
             Clause::Coverage(Goal { registers, fields, values }) => {
                 f.write_str("coverage")?;
                 for (what, share) in [("registers", registers), ("fields", fields), ("values", values)] {

@@ -12,7 +12,7 @@ use super::suite::{Devices, Scope, Suite, Test};
 use super::timestamp::Timestamp;
 use super::unseen::Unseen;
 use super::watchlist::Watchlist;
-use crate::filter::{Names, Seen, is_called};
+use crate::filter::{Names, Seen, Truth, is_called};
 use crate::view::View;
 
 /// Holds tests against a trace, event by event: while it grows, or afterwards. Memory doesn't grow with the
@@ -31,6 +31,8 @@ pub struct Engine {
     /// The last record that was taken, at the latest time so far.
     last: Timestamp,
     lost: u64,
+    /// Whether each entry into the kernel has a record of its own: one says so, or may have been lost.
+    each_entry: Truth,
     names: FreeNames,
     /// Clauses that are broken, each with the record that broke it.
     broken: Vec<(u64, usize)>,
@@ -52,6 +54,7 @@ impl Engine {
             prepared: false,
             last: Timestamp { seq: 0, device_ns: 0, host_ns: 0 },
             lost: 0,
+            each_entry: Truth::No,
             names,
             broken: Vec::new(),
         }
@@ -79,6 +82,9 @@ impl Engine {
                 self.names.scenarios.insert(Arc::clone(name));
             }
             _ => {}
+        }
+        if let EventKind::Count { process: 1.., .. } = view.kind {
+            self.note_entries(Truth::Yes);
         }
         if self.unseen.notice(view) {
             self.look();
@@ -144,9 +150,19 @@ impl Engine {
         }
     }
 
+    fn note_entries(&mut self, each_entry: Truth) {
+        if self.each_entry != each_entry {
+            self.each_entry = each_entry;
+            self.runs.iter_mut().for_each(|run| run.note_entries(each_entry));
+        }
+    }
+
     /// Records are missing before the record `next`.
     fn lose(&mut self, missing: u64, next: u64) {
         self.lost += missing;
+        if self.each_entry == Truth::No {
+            self.note_entries(Truth::Maybe);
+        }
         let reason = match missing {
             1 => format!("record {} is lost", next - 1),
             _ => format!("records {} to {} are lost", next - missing, next - 1),

@@ -79,7 +79,13 @@ impl<'a> Expect<'a> {
     /// The guest counted as many entries into its kernel. It must have counted: a trace of device
     /// accesses can't see them.
     pub fn kernel_entries(&self, range: impl RangeBounds<u64>) -> Verdict {
-        self.clause(Clause::KernelEntries(Limits::new(&range)))
+        self.clause(Clause::KernelEntries { limits: Limits::new(&range), between: None })
+    }
+
+    /// As many entries into the guest's kernel were recorded of each process from its first record like this to its last
+    /// one, all processes together.
+    pub fn kernel_entries_between(&self, filter: Filter, range: impl RangeBounds<u64>) -> Verdict {
+        self.clause(Clause::KernelEntries { limits: Limits::new(&range), between: Some(filter) })
     }
 
     /// Accesses reached at least these shares of what devices have.

@@ -58,10 +58,12 @@ impl Needs {
             Clause::Each { trigger, then, .. } => {
                 std::iter::once(trigger).chain(then).for_each(|step| add(&step.filter));
             }
-            Clause::KernelEntries(_) | Clause::Coverage(_) | Clause::Device { .. } => {}
+            Clause::KernelEntries { between, .. } => between.iter().for_each(&mut add),
+            Clause::Coverage(_) | Clause::Device { .. } => {}
         }
-        if matches!(clause, Clause::KernelEntries(_)) {
-            mentions.needs.push(Capability::KernelEntries.into());
+        if let Clause::KernelEntries { between, .. } = clause {
+            mentions.needs.insert(0, Capability::KernelEntries.into());
+            mentions.needs.extend(between.as_ref().map(|_| Need::from(Capability::Processes)));
         }
         // What a device does has its cause recorded; what a handler does has one if handlers are known.
         let by_handler = |step: &Step| {

@@ -5,9 +5,10 @@ use barscope_trace::{Capabilities, Definitions, End, TraceInfo};
 use super::decision::{Decided, Decision, Finish};
 use super::evidence::Evidence;
 use super::needs::{Absent, FreeNames, Needs};
-use super::state::{Prepared, State, Turn};
+use super::state::{Prepared, State};
 use super::suite::{Location, Placed, Scope};
 use super::timestamp::Timestamp;
+use super::turn::Turn;
 use super::unseen::Unseen;
 use super::window::{Bounds, Window};
 use crate::filter::{Interests, Names, Truth};
@@ -33,6 +34,8 @@ pub(super) struct ClauseRun {
     blind: Option<String>,
     /// The same of accesses that open or close its window.
     blind_bounds: bool,
+    /// Whether each entry into the kernel has a record of its own, as far as records say so far.
+    each_entry: Truth,
     /// It holds whatever comes.
     held: bool,
     failure: Option<Failed>,
@@ -80,11 +83,12 @@ impl ClauseRun {
             doubt: None,
             blind: None,
             blind_bounds: false,
+            each_entry: Truth::No,
             held: false,
             failure: None,
         };
         if let Ok((prepared, Bounds::Whole)) = &run.prepared {
-            let state = prepared.begin(definitions);
+            let state = prepared.begin(definitions, None);
             run.place = Place::Inside(Occurrence { from: 1, state: Some(state), doubt: None });
             run.occurrences = 1;
         }
@@ -134,11 +138,16 @@ impl ClauseRun {
         of_bounds.len() + prepared.filters().len() + 1
     }
 
+    /// Notes whether each entry into the kernel has a record of its own.
+    pub(super) fn note_entries(&mut self, each_entry: Truth) {
+        self.each_entry = each_entry;
+    }
+
     /// Takes an event.
     pub(super) fn take(&mut self, definitions: &Definitions, view: &View, now: Timestamp) {
         let Ok((prepared, bounds)) = &self.prepared else { return };
         let begin = |doubt: Option<String>| {
-            let state = Some(prepared.begin(definitions));
+            let state = Some(prepared.begin(definitions, Some(view)));
             Place::Inside(Occurrence { from: view.seq, state, doubt })
         };
         let mut closes = Truth::No;
@@ -201,7 +210,7 @@ impl ClauseRun {
         let Place::Inside(occurrence) = std::mem::replace(&mut self.place, Place::Outside) else { return };
         let Ok((prepared, bounds)) = &self.prepared else { return };
         let Occurrence { from, state, doubt } = occurrence;
-        let finish = state.map_or(Finish::Held, |state| state.end(prepared, from));
+        let finish = state.map_or(Finish::Held, |state| state.end(prepared, from, self.each_entry));
         match (finish, doubt) {
             (Finish::Held, _) => self.held |= !bounds.can_close(),
             (Finish::Broken(evidence), _) | (Finish::Lacks(evidence), None) => {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use barscope_device::Bdf;
 use barscope_trace::Definitions;
-use barscope_trace::event::{Counted, EventKind};
 use rustc_hash::FxHashSet;
 
 use super::chain::{Chain, Matcher, Unfollowed};
 use super::clause::{Clause, Goal, Limits, Step};
 use super::covered::covered;
 use super::decision::Finish;
+use super::entries::Entries;
 use super::evidence::Evidence;
 use super::timestamp::Timestamp;
+use super::turn::{Turn, unclear};
 use crate::coverage::Coverage;
 use crate::filter::{Compiled, Interest, Interests, Kinds, Truth, is_called};
 use crate::view::View;
@@ -28,20 +29,9 @@ pub(super) enum Prepared {
     Each { chain: Chain, if_any: bool, text: String },
     Never(Arc<Compiled>),
     Count(Arc<Compiled>, Limits),
-    KernelEntries(Limits),
+    KernelEntries(Limits, Option<Arc<Compiled>>),
     Coverage(Goal, Option<Vec<Bdf>>),
     Device { exists: bool },
-}
-
-/// What an event means for a clause, for certain.
-#[derive(Debug)]
-pub(super) enum Turn {
-    /// It is broken, whatever else happened or happens.
-    Broken(Evidence),
-    /// It holds in this occurrence, whatever else happened or happens.
-    Held,
-    /// The event may be one that the clause is about: nobody knows what it is.
-    Doubt(String),
 }
 
 impl Prepared {
@@ -58,7 +48,7 @@ impl Prepared {
         Ok(match clause {
             Clause::Sequence(steps) if steps.is_empty() => return Err(NOTHING.to_owned()),
             Clause::Each { then, .. } if then.is_empty() => return Err(NOTHING.to_owned()),
-            Clause::Count(_, limits) | Clause::KernelEntries(limits) if limits.asks_nothing() => {
+            Clause::Count(_, limits) | Clause::KernelEntries { limits, .. } if limits.asks_nothing() => {
                 return Err(NOTHING.to_owned());
             }
             Clause::Sequence(steps) => {
@@ -72,7 +62,9 @@ impl Prepared {
             }
             Clause::Never(filter) => Prepared::Never(compile(filter)?),
             Clause::Count(filter, limits) => Prepared::Count(compile(filter)?, *limits),
-            Clause::KernelEntries(limits) => Prepared::KernelEntries(*limits),
+            Clause::KernelEntries { limits, between } => {
+                Prepared::KernelEntries(*limits, between.as_ref().map(compile).transpose()?)
+            }
             Clause::Coverage(goal) => Prepared::Coverage(goal.clone(), scope.map(<[Bdf]>::to_vec)),
             Clause::Device { name, bdf } => {
                 let mut functions = definitions.functions().map(|(_, function)| function);
@@ -87,7 +79,8 @@ impl Prepared {
         match self {
             Prepared::Sequence(chain) | Prepared::Each { chain, .. } => chain.filters().collect(),
             Prepared::Never(filter) | Prepared::Count(filter, _) => vec![filter],
-            Prepared::KernelEntries(_) | Prepared::Coverage(..) | Prepared::Device { .. } => Vec::new(),
+            Prepared::KernelEntries(_, Some(filter)) => vec![filter],
+            Prepared::KernelEntries(_, None) | Prepared::Coverage(..) | Prepared::Device { .. } => Vec::new(),
         }
     }
 
@@ -104,7 +97,10 @@ impl Prepared {
                 all.extend(chain.filters().map(Compiled::interest));
             }
             (Prepared::Never(filter) | Prepared::Count(filter, _), _) => all.push(filter.interest()),
-            (Prepared::KernelEntries(_), _) => all.push(Interest::of(Kinds::KERNEL_ENTRIES)),
+            (Prepared::KernelEntries(_, between), _) => {
+                all.push(Interest::of(Kinds::KERNEL_ENTRIES));
+                all.extend(between.iter().map(|filter| filter.interest()));
+            }
             (Prepared::Coverage(..), _) => all.push(Interest::of(Kinds::ACCESS.or(Kinds::DOORBELL))),
             (Prepared::Device { .. }, _) => {}
         }
@@ -115,14 +111,15 @@ impl Prepared {
         matches!(self, Prepared::Each { chain, .. } if chain.plan().has_deadlines())
     }
 
-    pub(super) fn begin(&self, definitions: &Definitions) -> State {
+    /// Nothing was seen in a window that this record opens, if one does.
+    pub(super) fn begin(&self, definitions: &Definitions, opened_by: Option<&View>) -> State {
         match self {
             Prepared::Sequence(chain) | Prepared::Each { chain, .. } => {
                 State::Chain(Box::new(Matcher::new(chain.plan())))
             }
             Prepared::Never(_) | Prepared::Device { .. } => State::Nothing,
             Prepared::Count(..) => State::Count { count: 0, instances: FxHashSet::default() },
-            Prepared::KernelEntries(_) => State::Entries { sum: 0, last: None },
+            Prepared::KernelEntries(_, between) => State::Entries(Entries::new(opened_by, between.is_some())),
             Prepared::Coverage(..) => State::Coverage(Box::new(Coverage::new(definitions))),
         }
     }
@@ -136,7 +133,7 @@ pub(super) enum State {
     Chain(Box<Matcher>),
     Nothing,
     Count { count: u64, instances: FxHashSet<(Option<u8>, u32)> },
-    Entries { sum: u64, last: Option<u64> },
+    Entries(Entries),
     Coverage(Box<Coverage>),
 }
 
@@ -201,18 +198,8 @@ impl State {
                     _ => None,
                 }
             }
-            (State::Entries { sum, last }, Prepared::KernelEntries(limits)) => {
-                if let EventKind::Count { what: Counted::KernelEntries, value, .. } = view.kind {
-                    *sum = sum.saturating_add(value);
-                    *last = Some(view.seq);
-                    if limits.high.is_some_and(|high| *sum > high) {
-                        return Some(Turn::Broken(Evidence::about(
-                            view.seq,
-                            format!("the guest counted {sum}"),
-                        )));
-                    }
-                }
-                None
+            (State::Entries(entries), Prepared::KernelEntries(limits, between)) => {
+                entries.take(limits, between.as_ref(), view)
             }
             (State::Coverage(coverage), _) => {
                 coverage.add(view);
@@ -229,8 +216,9 @@ impl State {
         }
     }
 
-    /// What it came to by the end of the window, which began with the record `from`.
-    pub(super) fn end(self, prepared: &Prepared, from: u64) -> Finish {
+    /// What it came to by the end of the window, which began with the record `from`. `each_entry` says whether each
+    /// entry into the kernel has a record of its own.
+    pub(super) fn end(self, prepared: &Prepared, from: u64, each_entry: Truth) -> Finish {
         match (self, prepared) {
             (State::Chain(mut matcher), Prepared::Each { chain, if_any, text }) => {
                 if matcher.is_crowded() {
@@ -265,14 +253,8 @@ impl State {
                 let look = Some((Arc::clone(filter), from));
                 Finish::Lacks(Evidence { look, ..Evidence::because(format!("found {times}")) })
             }
-            (State::Entries { sum, last }, Prepared::KernelEntries(limits)) => {
-                let Some(last) = last else {
-                    return Finish::Lacks(Evidence::because("the guest reported no count"));
-                };
-                if sum < limits.low {
-                    return Finish::Lacks(Evidence::about(last, format!("the guest counted {sum}")));
-                }
-                if limits.high.is_some() { Finish::Holds } else { Finish::Held }
+            (State::Entries(entries), Prepared::KernelEntries(limits, between)) => {
+                entries.end(limits, between.as_ref(), (from, each_entry))
             }
             (State::Coverage(coverage), Prepared::Coverage(goal, scope)) => {
                 covered(&coverage, goal, scope.as_deref())
@@ -284,19 +266,6 @@ impl State {
 
 fn forget(matcher: &mut Matcher) {
     matcher.clear();
-}
-
-/// Why an event that may be one that the clause is about leaves it open.
-fn unclear(view: &View) -> String {
-    match view.kind {
-        EventKind::NotEmulated { .. } => {
-            format!(
-                "record {} is an instruction that KVM couldn't emulate: what it would have done isn't known",
-                view.seq
-            )
-        }
-        _ => format!("record {} may be one of these: not all is known of it", view.seq),
-    }
 }
 
 fn not_followed(chain: &Chain, text: &str, matcher: &Matcher, unfollowed: Unfollowed, how: &str) -> Evidence {

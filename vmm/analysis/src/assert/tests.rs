@@ -1,6 +1,7 @@
 //! What passes, what fails and how it says so, and what the trace can't tell.
 
 mod certainty;
+mod entries;
 
 use barscope_trace::End;
 use barscope_trace::definition::{MemoryType, Path};
@@ -28,7 +29,7 @@ fn same_register() -> Sample {
 
 fn count(sample: &mut Sample, value: u64) {
     let what = Counted::KernelEntries;
-    sample.event(EventKind::Count { what, value, address: 0, error_code: 0, rip: 0 });
+    sample.event(EventKind::Count { what, value, address: 0, error_code: 0, rip: 0, process: 0, call: None });
 }
 
 fn failure(verdict: Verdict) -> Failure {
@@ -191,7 +192,15 @@ fn faults_and_mappings_can_be_asked_for() {
     let mut sample = Sample::new();
     sample.event(EventKind::Map { mapping: sample.user_mapping });
     let what = Counted::FaultResolved;
-    sample.event(EventKind::Count { what, value: 1, address: MMAP + 8, error_code: 6, rip: 0 });
+    sample.event(EventKind::Count {
+        what,
+        value: 1,
+        address: MMAP + 8,
+        error_code: 6,
+        rip: 0,
+        process: 0,
+        call: None,
+    });
     sample.event(EventKind::Unmap { mapping: sample.user_mapping });
     let trace = sample.finished();
     let expect = Expect::on(&trace);

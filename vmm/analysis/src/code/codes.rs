@@ -68,7 +68,11 @@ impl Codes {
                 return Some(Arc::clone(process));
             }
         }
-        let told = told.filter(|_| cpl == 3)?;
-        self.processes.get(told, || definitions.process(told).cloned().map(Arc::new))
+        self.defined_process(definitions, told.filter(|_| cpl == 3)?)
+    }
+
+    /// The process with this definition.
+    pub(crate) fn defined_process(&mut self, definitions: &Definitions, id: Id) -> Option<Arc<Process>> {
+        self.processes.get(id, || definitions.process(id).cloned().map(Arc::new))
     }
 }

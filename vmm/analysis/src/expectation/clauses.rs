@@ -111,7 +111,9 @@ fn clause(line: &Line, parser: &mut Parser<'_>) -> Result<Clause, Diagnostic> {
     let clause = if parser.word("never") {
         Clause::Never(Filter::read(parser)?)
     } else if parser.words(&["kernel", "entries"]) {
-        Clause::KernelEntries(amount(parser)?)
+        let limits = amount(parser)?;
+        let between = parser.word("between").then(|| Filter::read(parser)).transpose()?;
+        Clause::KernelEntries { limits, between }
     } else if parser.word("coverage") {
         Clause::Coverage(goal(parser)?)
     } else {

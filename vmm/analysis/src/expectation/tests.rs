@@ -54,7 +54,7 @@ fn tell(story: Story, mut sample: Sample) -> Sample {
     }
     let value = if story == Story::Good { 0 } else { 4 };
     let what = Counted::KernelEntries;
-    sample.event(EventKind::Count { what, value, address: 0, error_code: 0, rip: 0 });
+    sample.event(EventKind::Count { what, value, address: 0, error_code: 0, rip: 0, process: 0, call: None });
     sample.mark("end");
     sample.scenario_end(true, "");
     sample
@@ -138,7 +138,7 @@ fn clauses() -> Vec<(&'static str, Clause)> {
         ),
         ("write BAR0.INT_STATUS at least 1", Clause::Count(write("BAR0.INT_STATUS"), Limits::new(&(1..)))),
         ("access at most 6 times", Clause::Count(any_access(), Limits::new(&(..=6)))),
-        ("kernel entries exactly 0", Clause::KernelEntries(Limits::new(&(0..=0)))),
+        ("kernel entries exactly 0", Clause::KernelEntries { limits: Limits::new(&(0..=0)), between: None }),
         ("coverage registers >= 60% fields >= 10% values >= 100%", Clause::Coverage(goal())),
     ]
 }
@@ -150,6 +150,10 @@ fn text_and_rust_say_the_same() {
     for (text, made) in clauses() {
         assert_eq!(clause(text), made, "{text}");
     }
+    let text = "kernel entries exactly 0 between read BAR0.ID by process test";
+    let between = Some(Filter::parse("read BAR0.ID by process test").unwrap());
+    let made = Clause::KernelEntries { limits: Limits::new(&(0..=0)), between };
+    assert_eq!((clause(text), clause(&made.to_string())), (made.clone(), made));
 }
 
 #[test]

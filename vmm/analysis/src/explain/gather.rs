@@ -8,7 +8,7 @@ use barscope_trace::event::{Counted, Event, EventKind, Id, RouteChange, Target};
 
 use super::{Explanation, Fault, Layers, Mapped, PageTable, RegisterUse, RouteUse, TypeReason};
 use crate::Completeness;
-use crate::maps::{Maps, Sections};
+use crate::maps::{Maps, Processes, Sections};
 use crate::symbols::Symbols;
 use crate::view::{AccessView, Place, View};
 
@@ -43,6 +43,7 @@ pub(super) struct Gather {
     /// All mappings, if the record is about one.
     maps: Option<Maps>,
     sections: Sections<()>,
+    processes: Processes<()>,
     symbols: Symbols,
 }
 
@@ -82,6 +83,7 @@ impl Gather {
                 _ => None,
             },
             sections: Sections::default(),
+            processes: Processes::default(),
             symbols: Symbols::default(),
         }
     }
@@ -103,7 +105,17 @@ impl Gather {
         }
         self.sections.add(view);
         match (view.access(), view.kind) {
-            (Some(access), _) => self.sections.access(access, Some(())),
+            (Some(access), _) => {
+                self.sections.access(access, Some(()));
+                let entered = self.processes.access(access, ());
+                if let (true, Some(layers)) = (view.seq == self.event.seq, &mut self.layers) {
+                    layers.entered = entered;
+                }
+            }
+            (None, EventKind::Count { what: Counted::KernelEntries, .. }) if view.process().is_some() => {
+                let pid = view.process().map_or(0, |process| process.pid);
+                self.processes.entry(pid, view.seq);
+            }
             (None, EventKind::Count { what: Counted::KernelEntries, .. }) => self.counted(view),
             _ => (),
         }
@@ -274,6 +286,7 @@ impl Layers {
             route: None,
             register: RegisterUse::new(access),
             kernel_entries: None,
+            entered: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use barscope_trace::definition::MemoryType;
 use barscope_trace::units;
 
 use super::{Explanation, Layers, RouteUse};
+use crate::maps::Entered;
 use crate::view::{AccessView, BusAddress, Context, Place, View};
 use crate::words;
 
@@ -304,6 +305,10 @@ fn register(access: AccessView<'_>, layers: &Layers) -> Vec<Row> {
         rows.push(Row::aside("served in", vec![format!("{time} of the host: bus, function, device")]));
     }
     match &layers.kernel_entries {
+        None if layers.entered.is_some() => {
+            let items = layers.entered.iter().map(Entered::describe).collect();
+            rows.push(Row::aside("kernel entry", items));
+        }
         Some(view) => {
             let items = vec![format!("record {}: {}", view.seq, words::summary(view))];
             rows.push(Row::aside("kernel entry", items));

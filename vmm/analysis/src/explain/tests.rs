@@ -377,3 +377,20 @@ fn a_count_around_something_else_is_not_that_of_the_access() {
     let explanation = explain(&sample.path(), read).unwrap();
     assert!(explanation.access.unwrap().kernel_entries.is_none());
 }
+
+#[test]
+fn an_access_says_whether_its_program_entered_the_kernel_since_the_one_before() {
+    let mut sample = Sample::new();
+    let poll = sample.process("poll", 85);
+    sample.entry(poll, None);
+    sample.program_reads(poll);
+    let without = sample.program_reads(poll);
+    sample.entry(poll, Some(1));
+    sample.entry(poll, Some(39));
+    let with = sample.program_reads(poll);
+    let path = finished(&sample);
+    let told = |seq| explain(&path, seq).unwrap().access.unwrap().entered.unwrap().describe();
+    assert_eq!(told(without), format!("none since its access before, record {}", without - 1));
+    let expected = format!("2 since its access before, record {without}: the last is record {}", with - 1);
+    assert_eq!(told(with), expected);
+}

@@ -289,6 +289,9 @@ fn kind(view: &View) -> Vec<String> {
         EventKind::ScenarioEnd { .. } => {
             vec![format!("the scenario's result: {}", view.text().unwrap_or_default())]
         }
+        EventKind::Count { call: Some(_), .. } => {
+            vec!["a program enters the kernel by a system call".to_owned()]
+        }
         EventKind::Count { address: 0, .. } => vec!["what the guest's kernel counted".to_owned()],
         EventKind::Count { rip: 0, .. } => vec!["a page fault".to_owned()],
         EventKind::Count { rip, .. } => vec![format!("a page fault of the instruction at {rip:x}")],

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use barscope_trace::definition::{MemoryType, Path};
-use barscope_trace::event::{self, DmaOutcome, EventKind, Outcome, Role, Visitor};
+use barscope_trace::event::{self, Counted, DmaOutcome, EventKind, Outcome, Role, Visitor};
 
 use super::operand::{By, Op, Operand, Value};
 use super::truth::Truth;
@@ -196,13 +196,22 @@ impl Field {
             From::Place if view.place_is_open() => Doubt::Any,
             From::Text if view.uncertain.text => Doubt::Any,
             From::Access | From::Handler | From::Cause if not_emulated => Doubt::Any,
-            From::SystemCall | From::Process if not_emulated && view.cpl() == Some(0) => Doubt::Any,
+            // What the guest counted itself, and a point named by nobody knows whom.
+            From::SystemCall => match view.kind {
+                EventKind::Count { what: Counted::KernelEntries, process: 0, .. } => Doubt::Any,
+                _ if nobodys => Doubt::Any,
+                _ if instruction && view.cpl() != Some(3) => {
+                    let known = view.callers().is_some_and(|callers| callers.system_call().is_some());
+                    if known { Doubt::None } else { Doubt::Any }
+                }
+                _ => Doubt::None,
+            },
+            From::Process if view.process().is_none() && is_ones(view) => Doubt::Any,
             From::Ring
             | From::Handler
             | From::Code
             | From::Function
             | From::Calls
-            | From::SystemCall
             | From::Process
             | From::Walk
             | From::Pat
@@ -210,10 +219,6 @@ impl Field {
                 if nobodys =>
             {
                 Doubt::Any
-            }
-            From::SystemCall if instruction && view.cpl() != Some(3) => {
-                let known = view.callers().is_some_and(|callers| callers.system_call().is_some());
-                if known { Doubt::None } else { Doubt::Any }
             }
             From::Process if instruction && view.process().is_none() => match view.callers() {
                 Some(callers) if view.cpl() != Some(3) => match callers.interrupts() {
@@ -488,13 +493,13 @@ const PROPERTIES: &[Property] = &[
         .of(From::Calls),
     ),
     Viewed(
-        field("syscall", Text, "system call that it is part of", |view| {
+        field("syscall", Text, "system call that it is, or is part of", |view| {
             text(system_call::name(view.system_call()?).unwrap_or("unknown"))
         })
         .of(From::SystemCall),
     ),
     Viewed(
-        field("process", Text, "command of the process that it was made for", |view| {
+        field("process", Text, "command of the process that it is of, or was made for", |view| {
             text(&view.process()?.name)
         })
         .of(From::Process),
@@ -675,4 +680,9 @@ pub(crate) fn value(view: &View) -> Option<u64> {
         EventKind::Doorbell { count, .. } => Some(count),
         _ => None,
     }
+}
+
+/// Whether it is something that one process did without an instruction on a device.
+fn is_ones(view: &View) -> bool {
+    matches!(view.kind, EventKind::Count { .. } | EventKind::Mark { .. })
 }

@@ -55,7 +55,7 @@ pub static KINDS: LazyLock<Vec<(&'static str, Kinds, &'static str)>> = LazyLock:
             ("access", Kinds::ACCESS, "A read or a write."),
         ],
         "count" => vec![
-            ("kernel-entries", KERNEL_ENTRIES, "The guest reports how often its kernel was entered."),
+            ("kernel-entries", KERNEL_ENTRIES, "An entry into the guest's kernel, with --count-entries; else how many the guest reports."),
             ("page-fault", Kinds::PAGE_FAULT, "A page fault that the guest reports."),
             ("fault-resolved", FAULT_RESOLVED, "A page fault that was resolved by mapping a page."),
             ("fault-fatal", FAULT_FATAL, "A page fault that stopped a program."),

@@ -23,7 +23,15 @@ fn trace() -> Trace {
     sample.computation();
     sample.mark("here");
     let what = Counted::FaultResolved;
-    sample.event(EventKind::Count { what, value: 1, address: 0x1000, error_code: 6, rip: 0 });
+    sample.event(EventKind::Count {
+        what,
+        value: 1,
+        address: 0x1000,
+        error_code: 6,
+        rip: 0,
+        process: 0,
+        call: None,
+    });
     sample.finished()
 }
 

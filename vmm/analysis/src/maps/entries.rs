@@ -4,11 +4,16 @@
 //! `NAME begin` and `NAME end`; without those, since the scenario, the last mark or the last count. Whose
 //! entries they are shows only if one program accessed devices meanwhile, and not the kernel: system calls
 //! that reach the device have the kernel access it.
+//!
+//! Where each entry has a record of its own, with its process, it belongs to the mapping that the process used before
+//! and after it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use barscope_trace::definition::Process;
 use barscope_trace::event::EventKind;
+use serde::Serialize;
 
 use crate::view::{AccessView, View};
 
@@ -50,6 +55,66 @@ enum State {
     Unmarked,
     Begun,
     Ended,
+}
+
+/// Processes each of whose entries is recorded, by their numbers.
+pub(crate) struct Processes<T>(HashMap<u64, Between<T>>);
+
+/// What a process did last.
+struct Between<T> {
+    /// The mapping of its last access, and that one's record.
+    used: Option<(T, u64)>,
+    /// Entries since then, and the record of the last of them.
+    entries: u64,
+    last: Option<u64>,
+}
+
+/// Entries into the kernel between two accesses of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Entered {
+    /// How many.
+    pub entries: u64,
+    /// The record of the last of them.
+    pub last: Option<u64>,
+    /// The record of the access before.
+    pub since: u64,
+}
+
+impl Entered {
+    /// In words, of an access.
+    pub(crate) fn describe(&self) -> String {
+        let Self { entries, last, since } = self;
+        match last {
+            Some(last) => {
+                format!("{entries} since its access before, record {since}: the last is record {last}")
+            }
+            None => format!("none since its access before, record {since}"),
+        }
+    }
+}
+
+impl<T> Default for Processes<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T: Copy + PartialEq> Processes<T> {
+    /// Takes note of an entry of the process with this number.
+    pub(crate) fn entry(&mut self, pid: u64, seq: u64) {
+        let process = self.0.entry(pid).or_insert(Between { used: None, entries: 0, last: None });
+        (process.entries, process.last) = (process.entries + 1, Some(seq));
+    }
+
+    /// Takes note of an access through `mapping`; what came between it and the one before, if that went through the same.
+    pub(crate) fn access(&mut self, access: AccessView<'_>, mapping: T) -> Option<Entered> {
+        let pid = access.process().filter(|_| access.cpl == 3)?.pid;
+        // One that entered the kernel never is one of whose entries nothing is known.
+        let process = self.0.get_mut(&pid)?;
+        let before = process.used.replace((mapping, access.view.seq));
+        let (entries, last) = (std::mem::take(&mut process.entries), process.last.take());
+        before.filter(|(used, _)| *used == mapping).map(|(_, since)| Entered { entries, last, since })
+    }
 }
 
 impl<T> Default for Sections<T> {

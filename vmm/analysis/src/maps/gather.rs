@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use barscope_trace::event::{Counted, EventKind, RouteChange};
 
-use super::entries::Sections;
+use super::entries::{Entered, Processes, Sections};
 use super::{
     Arc, Bdf, HashMap, Id, KernelEntries, Mapping, MappingUse, Maps, Path, Region, Resource, Served, Span,
     Types,
@@ -29,6 +29,8 @@ pub(super) struct Index {
     unplaced: BTreeMap<Id, MappingUse>,
     /// What vCPUs did since they last counted entries into the kernel.
     sections: Sections<At>,
+    /// What processes did, each of whose entries is recorded.
+    processes: Processes<At>,
     /// Where counts are listed.
     counts: HashMap<Counts, usize>,
 }
@@ -84,9 +86,15 @@ impl Maps {
                 if let Some(access) = view.access() {
                     let at = self.access(access);
                     self.index.sections.access(access, at);
+                    if let Some(at) = at {
+                        self.entered(access, at);
+                    }
                 }
             }
-            (EventKind::Count { what: Counted::KernelEntries, value, .. }, ..) => self.count(view, value),
+            (EventKind::Count { what: Counted::KernelEntries, value, .. }, ..) => match view.process() {
+                Some(process) => self.index.processes.entry(process.pid, view.seq),
+                None => self.count(view, value),
+            },
             (EventKind::Count { what, address, .. }, ..) => self.fault(address, what == Counted::FaultFatal),
             _ => (),
         }
@@ -241,6 +249,13 @@ impl Maps {
         counted.entries = counted.entries.saturating_add(value);
         counted.counts += 1;
         counted.last = view.seq;
+    }
+
+    /// Counts entries of a process between its accesses through one mapping.
+    fn entered(&mut self, access: AccessView<'_>, at: At) {
+        let Some(Entered { entries, .. }) = self.index.processes.access(access, at) else { return };
+        let row = self.row_mut(at);
+        row.kernel_entries = Some(row.kernel_entries.unwrap_or(0).saturating_add(entries));
     }
 
     /// The mapping that exists now and holds virtual `address`, and the bus address there; `None` also if

@@ -346,3 +346,20 @@ fn a_page_fault_at_an_address_of_two_programs_is_neithers() {
     let maps = read(&sample);
     assert_eq!(maps.resources[0].mappings.iter().map(|row| row.faults_resolved).collect::<Vec<_>>(), [1, 0]);
 }
+
+#[test]
+fn recorded_entries_are_those_of_the_mapping_that_the_process_used_before_and_after() {
+    let mut sample = Sample::new();
+    sample.add_routes(0);
+    let poll = sample.process("poll", 85);
+    sample.entry(poll, Some(9));
+    sample.entry(poll, None);
+    for _ in 0..3 {
+        sample.program_reads(poll);
+    }
+    sample.entry(poll, Some(39));
+    sample.program_reads(poll);
+    sample.entry(poll, Some(231));
+    let (rows, counts) = booked(&sample);
+    assert_eq!((rows, counts.len()), (vec![Some(1)], 0));
+}

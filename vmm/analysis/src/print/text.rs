@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use barscope_trace::definition::Machine;
-use barscope_trace::event::{EventKind, MemoryOperand, RouteChange};
+use barscope_trace::event::{Counted, EventKind, MemoryOperand, RouteChange};
 use barscope_trace::{Clock, Definitions, TraceInfo, units};
 
 use self::access::Lines;
@@ -338,6 +338,8 @@ impl<W: Write> Printer for TextPrinter<W> {
                 let text = words::mapping(view);
                 self.print_single(definitions, view, text)
             }
+            // There are as many as programs make; maps and totals tell of them.
+            EventKind::Count { what: Counted::KernelEntries, process: 1.., .. } if !self.selective => Ok(()),
             EventKind::Mark { .. } | EventKind::Count { .. } | EventKind::Warning { .. } => {
                 self.print_single(definitions, view, words::summary(view))
             }

@@ -8,7 +8,7 @@ use crate::Trace;
 
 /// The guest counts something.
 pub(crate) fn count(sample: &mut Sample, what: Counted, value: u64, address: u64) -> u64 {
-    sample.event(EventKind::Count { what, value, address, error_code: 6, rip: 0 })
+    sample.event(EventKind::Count { what, value, address, error_code: 6, rip: 0, process: 0, call: None })
 }
 
 /// That run as a trace.

@@ -153,7 +153,15 @@ fn entries_into_the_kernel_that_overflow_stop_at_the_most() {
     let mut sample = Sample::new();
     let what = Counted::KernelEntries;
     for value in [u64::MAX, 5] {
-        sample.event(EventKind::Count { what, value, address: 0, error_code: 0, rip: 0 });
+        sample.event(EventKind::Count {
+            what,
+            value,
+            address: 0,
+            error_code: 0,
+            rip: 0,
+            process: 0,
+            call: None,
+        });
     }
     let stats = stats(&sample);
     assert_eq!(stats.windows.all()[0].kernel_entries, Some(u64::MAX));
@@ -220,7 +228,15 @@ fn parts_of_one_instruction_are_no_loop() {
 #[test]
 fn what_the_guest_counted_belongs_to_scenarios_and_marks() {
     let mut sample = Sample::new();
-    let count = |what, value| EventKind::Count { what, value, address: 0, error_code: 0, rip: 0 };
+    let count = |what, value| EventKind::Count {
+        what,
+        value,
+        address: 0,
+        error_code: 0,
+        rip: 0,
+        process: 0,
+        call: None,
+    };
     let access = sample.user_read(8, 0);
     sample.access(access);
     sample.mark("outside");

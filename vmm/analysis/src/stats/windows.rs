@@ -85,7 +85,7 @@ impl Follower {
     /// Takes note of an event that is no access.
     pub(super) fn add(&mut self, definitions: &Definitions, event: &Event) {
         match event.kind {
-            EventKind::Mark { text } if !self.in_scenario => self.open(definitions, text, false),
+            EventKind::Mark { text, .. } if !self.in_scenario => self.open(definitions, text, false),
             EventKind::ScenarioBegin { name } => {
                 if !self.in_scenario {
                     self.outside = self.current;

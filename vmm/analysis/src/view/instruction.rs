@@ -117,13 +117,18 @@ impl View {
         })
     }
 
-    /// The number of the system call that it is part of, if it is known to be part of one.
+    /// The number of the system call that it is part of, if it is known to be part of one; of an entry into the kernel,
+    /// the one that it is.
     pub fn system_call(&self) -> Option<u64> {
+        if let EventKind::Count { call, .. } = self.kind {
+            return call;
+        }
         self.callers()?.system_call()?.filter(|_| self.cpl() == Some(0))
     }
 
     /// The process that it was made for, in whichever ring: none for what interrupted it. Where no call stack was
-    /// taken, the one whose address space it came through, if the guest told whose that is and it came from ring 3.
+    /// taken, the one whose address space it came through, if the guest told whose that is and it came from ring 3. The
+    /// process that entered the kernel, faulted, or named a point.
     pub fn process(&self) -> Option<&Process> {
         self.process.as_deref()
     }

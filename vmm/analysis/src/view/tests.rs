@@ -189,6 +189,7 @@ fn an_instruction_that_was_not_emulated_tells_all_that_an_access_does() {
         route: read.route,
         gpa: Some(BAR0 + 8),
         operand,
+        stack: 0,
     };
     let known = sample.event(known);
     let unknown = EventKind::NotEmulated {
@@ -198,6 +199,7 @@ fn an_instruction_that_was_not_emulated_tells_all_that_an_access_does() {
         route: 0,
         gpa: None,
         operand: MemoryOperand::default(),
+        stack: 0,
     };
     let unknown = sample.event(unknown);
     let access = sample.access(read);

@@ -58,7 +58,9 @@ impl Viewer {
     /// Resolves the event that comes after those given before.
     pub fn view(&mut self, definitions: &Definitions, event: &Event) -> View {
         let callers = match event.kind {
-            EventKind::Access(access) => self.codes.callers(definitions, access.stack),
+            EventKind::Access(AccessEvent { stack, .. }) | EventKind::NotEmulated { stack, .. } => {
+                self.codes.callers(definitions, stack)
+            }
             _ => None,
         };
         let missing = self.interrupts.add(definitions, event, callers.as_deref());
@@ -172,6 +174,7 @@ impl Viewer {
             view.place = Some(Place { bdf, function, region, offset });
         }
         view.mapping = references.mapping.and_then(|id| self.mapping(definitions, id));
+        view.process = references.process.and_then(|id| self.codes.defined_process(definitions, id));
         view.text = references.text.map(|id| self.text(definitions, id));
         if let EventKind::Console { .. } = view.kind {
             view.trouble = view.text().and_then(Trouble::of);

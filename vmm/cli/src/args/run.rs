@@ -146,6 +146,10 @@ pub struct Run {
     #[arg(long, requires = "programs")]
     pub no_trace_programs: bool,
 
+    /// Record each system call and each page fault of programs, with --guest linux, before the access that follows it; it slows them
+    #[arg(long, requires = "programs", conflicts_with = "keep")]
+    pub count_entries: bool,
+
     /// Where to write the guest's console, with --guest linux
     #[arg(long, value_name = "FILE", default_value = "barscope.console")]
     pub console: PathBuf,
@@ -227,6 +231,7 @@ impl Run {
             files: self.files.clone(),
             folders: self.folders.clone(),
             untraced: self.no_trace_programs,
+            count_entries: self.count_entries,
         }
     }
 

@@ -90,6 +90,8 @@ pub enum Now {
         /// Of the last fault.
         rip: u64,
     },
+    /// Entries into the kernel are told from here on.
+    Entries(Entries),
     /// An interrupt handler begins.
     IsrEnter(u8),
     /// It ends.
@@ -111,6 +113,28 @@ pub enum Now {
     TurnEnd(u64),
     /// Nothing is left of the turn.
     Tidy,
+}
+
+/// Where entries into the kernel are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entries {
+    /// One a CPU.
+    pub rings: Vec<RingAt>,
+    /// Number of the tracepoint of system calls.
+    pub system_call: u64,
+    /// Number of the tracepoint of page faults.
+    pub page_fault: u64,
+}
+
+/// Where the guest has a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingAt {
+    /// Number of its CPU.
+    pub cpu: u8,
+    /// Virtual address.
+    pub address: u64,
+    /// Length in bytes.
+    pub length: u64,
 }
 
 /// A request with bytes to be read on a thread of their own.
@@ -291,6 +315,7 @@ impl<'a> Words<'a> {
                 error_code: self.at(3) as u32,
                 rip: self.at(4),
             },
+            request::ENTRIES => Now::Entries(self.entries()?),
             request::ISR_ENTER => Now::IsrEnter(self.at(0) as u8),
             request::ISR_EXIT => Now::IsrExit(self.at(0) as u8),
             request::IDLE => Now::Idle,
@@ -310,6 +335,9 @@ impl<'a> Words<'a> {
             barscope_guest_abi::path::SYSFS => Path::Sysfs,
             barscope_guest_abi::path::DEV_MEM => Path::DevMem,
             barscope_guest_abi::path::DIRECT_MAP => Path::DirectMap,
+            barscope_guest_abi::path::IOREMAP_WC => Path::IoremapWc,
+            barscope_guest_abi::path::SYSFS_WC => Path::SysfsWc,
+            barscope_guest_abi::path::UIO => Path::Uio,
             _ => return Err(self.bad("kind", 1)),
         };
         if self.at(0) == 0 {
@@ -365,6 +393,24 @@ impl<'a> Words<'a> {
         })
     }
 
+    /// The fields of `barscope_guest_abi::Entries`, in their order.
+    fn entries(&self) -> Result<Entries, BadRequest> {
+        const LENGTH: u64 = size_of::<barscope_guest_abi::Ring>() as u64;
+        let bytes = self.bytes(0, barscope_guest_abi::MAX_RINGS * LENGTH)?;
+        let rings = bytes.chunks_exact(LENGTH as usize).map(|bytes| {
+            let word = |at: usize| {
+                bytes[8 * at..].iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+            };
+            (word(0), word(1), word(2))
+        });
+        let ring = |(cpu, address, length): (u64, u64, u64)| {
+            let bad = BadRequest::Value { request: self.request, field: "cpu", value: cpu };
+            Ok(RingAt { cpu: u8::try_from(cpu).map_err(|_| bad)?, address, length })
+        };
+        let rings = rings.map(ring).collect::<Result<_, BadRequest>>()?;
+        Ok(Entries { rings, system_call: self.at(2), page_fault: self.at(3) })
+    }
+
     fn counted(&self) -> Result<Counted, BadRequest> {
         Ok(match self.at(0) {
             barscope_guest_abi::counted::KERNEL_ENTRIES => Counted::KernelEntries,
@@ -392,6 +438,7 @@ fn size_of_request(number: u32) -> Option<usize> {
         request::PROCESS => size_of::<barscope_guest_abi::Process>(),
         request::FILE => size_of::<barscope_guest_abi::File>(),
         request::MAPS => size_of::<barscope_guest_abi::Maps>(),
+        request::ENTRIES => size_of::<barscope_guest_abi::Entries>(),
         request::IDLE | request::TIDY => 0,
         _ => return None,
     })

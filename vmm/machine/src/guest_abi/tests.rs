@@ -74,7 +74,7 @@ fn any_request_is_read_in_a_moment() {
     let elf = &barscope_guests::TEST_KERNEL[..0x4000];
     for round in 0..ROUNDS {
         let mut bytes = vec![0; 11 + 0x8000];
-        bytes[0] = random.below(18) as u8;
+        bytes[0] = random.below(19) as u8;
         bytes[1] = random.below(2) as u8;
         let sizes = [0, 8, 16, 24, 32, 40, 48, 88, random.below(100)];
         for (at, value) in

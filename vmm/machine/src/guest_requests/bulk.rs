@@ -1,6 +1,6 @@
 //! Names that the guest tells: read from the bytes that it gave, then taken in.
 
-use barscope_trace::Capability;
+use barscope_trace::{Capability, Knowledge};
 use barscope_unwind::{Kernel, Space, Symbols};
 use barscope_x86::{Registers, read_virtual};
 
@@ -40,7 +40,7 @@ pub fn read(shared: &Shared, registers: &Registers, bulk: Bulk) -> Reading {
         Bulk::Module { name, elf, sections } => module(shared, registers, name, elf, &sections)?,
     };
     if done.is_ok() {
-        shared.dispatcher.announced(Capability::Functions);
+        shared.dispatcher.know(Capability::Functions, Knowledge::Announced);
     }
     Ok(done)
 }
@@ -48,6 +48,10 @@ pub fn read(shared: &Shared, registers: &Registers, bulk: Bulk) -> Reading {
 /// The kernel's functions, and where it says that things are.
 fn symbols(shared: &Shared, registers: &Registers, lines: &[u8], linked: &[u8]) -> Result<(), HostError> {
     let mut kernel = KernelSymbols::parse(lines);
+    let registers = &match kernel.address(LINUX) {
+        Some(address) => shared.isolation.find(&shared.memory, registers, address),
+        None => *registers,
+    };
     let moved = kernel.add_linked(KernelSymbols::parse(linked), &shared.memory, registers);
     if let Err(stranger) = moved.map_err(|stranger| stranger.to_string()) {
         shared.interned.lock().warn(&stranger)?;

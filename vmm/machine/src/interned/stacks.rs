@@ -131,17 +131,17 @@ impl Stacks {
         self.kernel.as_ref()?.tasks.find(space, process)
     }
 
-    /// The id of a task's process; `None` if there is no room for it.
+    /// The process that the vCPU with this number has at work, as its kernel's memory says.
+    pub fn running(&self, space: &Space<'_, GuestMemory>, vcpu: u8) -> Option<Process> {
+        let (task, _) = self.kernel.as_ref()?.tasks.running(space, vcpu)?;
+        Some(Process::from(&task))
+    }
+
+    /// The id of a process; `None` if there is no room for it.
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
-    pub fn process(&mut self, task: &Task) -> Result<Option<Id>, WriteError> {
-        let process = Process {
-            address_space: task.address_space,
-            pid: task.process.into(),
-            thread: (task.thread != task.process).then_some(task.thread.into()),
-            name: task.name(),
-        };
+    pub fn process(&mut self, process: Process) -> Result<Option<Id>, WriteError> {
         if let Some(id) = self.processes.get(&process) {
             return Ok(Some(*id));
         }

@@ -170,6 +170,8 @@ pub struct Choice {
     pub folders: Vec<FolderChoice>,
     /// Leave programs alone: nothing is told of their code.
     pub untraced: bool,
+    /// Have the kernel tell system calls and page faults of programs.
+    pub count_entries: bool,
 }
 
 /// A kernel and what goes into its first file system.
@@ -285,6 +287,9 @@ fn pack(choice: &Choice, kernel: &Kernel) -> Result<Initramfs, Error> {
     }
     if !choice.untraced {
         task.add("follow", &[]);
+    }
+    if choice.count_entries {
+        task.add("count-entries", &[]);
     }
     // Nothing is registered there, as it is here.
     task.add("libraries", &[&luggage.library_path()]);

@@ -21,6 +21,8 @@ use crate::threads::{caught, kick, spawn};
 const WATCH: Duration = Duration::from_millis(250);
 /// The same while vCPUs are called together.
 const CALL: Duration = Duration::from_millis(5);
+/// How often entries into the guest's kernel are collected of vCPUs that have no other reason to leave the guest.
+const COLLECT: Duration = Duration::from_millis(5);
 
 /// The thread.
 pub struct DeviceThread {
@@ -77,13 +79,15 @@ impl DeviceThread {
     fn turn(&mut self) -> Result<(), HostError> {
         let called = self.shared.sleepers.call();
         let wait = if called { CALL } else { WATCH };
-        let wait = wait.saturating_sub(self.watched.elapsed());
-        match self.platform.wait(wait) {
+        let left = wait.saturating_sub(self.watched.elapsed());
+        let collects = self.shared.entries.are_told();
+        match self.platform.wait(if collects { left.min(COLLECT) } else { left }) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 return Err(HostError::system("epoll_wait", error));
             }
             _ => {}
         }
+        self.shared.collect_entries(&mut self.lane)?;
         let dispatcher = &self.shared.dispatcher;
         if dispatcher.clock() == Clock::Host {
             dispatcher.collect_doorbells(&mut self.lane)?;

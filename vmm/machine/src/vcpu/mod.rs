@@ -164,6 +164,7 @@ impl<O: Observer> Vcpu<O> {
 
     /// Serves what KVM kept to itself until now, which is older than the exit.
     fn drain(&mut self) -> Result<(), HostError> {
+        self.shared.collect_entries(&mut self.lane)?;
         let dispatcher = &self.shared.dispatcher;
         dispatcher.collect_doorbells(&mut self.lane)?;
         let Some(_only_reader) = dispatcher.lock_gathered() else { return Ok(()) };
@@ -315,6 +316,7 @@ impl<O: Observer> Vcpu<O> {
             route: found.map_or(0, |(_, gpa)| self.shared.dispatcher.route_to(*gpa)),
             gpa: found.map(|(_, gpa)| *gpa),
             operand,
+            stack: origin.stack,
         };
         self.shared.record(&mut self.lane, self.index, kind)?;
         if found.is_none() {
@@ -344,7 +346,7 @@ impl<O: Observer> Vcpu<O> {
 
     fn registers(&self) -> Registers {
         let shared = self.fd.sync_regs();
-        registers::plain(&shared.regs, &shared.sregs)
+        self.shared.isolation.by_kernel(registers::plain(&shared.regs, &shared.sregs))
     }
 }
 

@@ -203,7 +203,8 @@ impl Tracker {
         located: &Located,
         found: Option<&(PageWalk, u64)>,
     ) -> Result<Origin, WriteError> {
-        let mut origin = self.unresolved(registers);
+        let stack = self.stacks.id(memory, interned, registers)?;
+        let mut origin = Origin { stack, ..self.unresolved(registers) };
         let mut interned = interned.lock();
         interned.code.notice_modules(memory, registers)?;
         if let Some((walk, address)) = found {

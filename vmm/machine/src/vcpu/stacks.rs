@@ -87,7 +87,7 @@ impl Stacks {
         self.capture(memory, interned, space, &followed);
         let mut process = None;
         if let Some((task, loads)) = kernel.tasks.running(space, self.vcpu) {
-            process = interned.stacks.process(&task)?;
+            process = interned.stacks.process((&task).into())?;
             followed.loads.extend(loads);
         }
         let mut frames = followed.frames.clone();

@@ -56,6 +56,8 @@ pub enum Role {
     Instruction,
     /// Id of a call stack's definition.
     Stack,
+    /// Id of a process's definition.
+    Process,
     /// Id of a text's definition.
     Text,
     /// Id of the definition of a scenario's name.
@@ -104,6 +106,7 @@ impl Role {
                 | Role::Walk
                 | Role::Instruction
                 | Role::Stack
+                | Role::Process
                 | Role::Text
                 | Role::Scenario
         )
@@ -350,6 +353,7 @@ macro_rules! events {
     (@refer $found:ident Mapping $id:ident) => { $found.mapping = Some($id) };
     (@refer $found:ident Walk $id:ident) => { $found.walk = Some($id) };
     (@refer $found:ident Instruction $id:ident) => { $found.instruction = Some($id) };
+    (@refer $found:ident Process $id:ident) => { $found.process = Some($id) };
     (@refer $found:ident Text $id:ident) => { $found.text = Some($id) };
     (@refer $found:ident Scenario $id:ident) => { $found.text = Some($id) };
     (@refer $found:ident Region $region:ident) => { $found.region = Some($region) };

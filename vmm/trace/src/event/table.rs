@@ -250,6 +250,8 @@ events! {
     10 "mark" guest Mark {
         /// The text's definition.
         text: Id, Text, [ID];
+        /// The definition of the process that named it, or 0.
+        process: Id, Process, [low(4)];
     }
 
     /// A scenario began.
@@ -266,7 +268,7 @@ events! {
         summary: Id, Text, [ID];
     }
 
-    /// The guest counted something that a trace of device accesses can't see.
+    /// Something that a trace of device accesses can't see: what the guest counted, or one entry into Linux's kernel.
     13 "count" guest Count {
         /// What it counted.
         what: Counted, Choice, [B];
@@ -278,6 +280,10 @@ events! {
         error_code: u32, Value, [low(6)], as "error-code";
         /// RIP of the faulting instruction, or 0.
         rip: u64, Address, [word(7)];
+        /// The definition of the process whose entry or fault it is; 0 for what the guest counted.
+        process: Id, Process, [ID];
+        /// Number of the system call that was the entry; `None` for a page fault, and what the guest counted.
+        call: Option<u64>, Index, [flag(0), high(6)];
     }
 
     /// An interrupt handler begins.
@@ -313,6 +319,8 @@ events! {
         gpa: Option<u64>, Address, [flag(2), word(4)];
         /// What the instruction does with that operand.
         operand: MemoryOperand, Choice, [flag(1), flag(0), A];
+        /// The call stack's definition; 0 if none was taken.
+        stack: Id, Stack, [high(5)];
     }
 
     /// A line that the guest printed on its console; `console "text"` is one that holds the text.

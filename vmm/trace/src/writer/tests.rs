@@ -9,7 +9,13 @@ use crate::reader::Content;
 
 fn mark(writer: &Writer) -> Event {
     let seq = writer.reserve();
-    Event { seq, host_ns: writer.now_ns(), device_ns: 0, vcpu: None, kind: EventKind::Mark { text: 1 } }
+    Event {
+        seq,
+        host_ns: writer.now_ns(),
+        device_ns: 0,
+        vcpu: None,
+        kind: EventKind::Mark { text: 1, process: 0 },
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ const CONDITIONS: &[&str] = &[
     "scenario-end",
     "map",
     "kernel-entries",
+    "page-fault",
     "BAR0",
     "BAR2",
     "BAR0.SCRATCH",
@@ -100,7 +101,10 @@ pub(super) fn random_clause(random: &mut Rng) -> (Window, Clause) {
         }
         7 => Clause::Never(random_filter(random)),
         8 => Clause::Count(random_filter(random), random_limits(random)),
-        _ => Clause::KernelEntries(random_limits(random)),
+        _ => {
+            let between = random.bool().then(|| random_filter(random));
+            Clause::KernelEntries { limits: random_limits(random), between }
+        }
     };
     (window, clause)
 }
@@ -152,7 +156,7 @@ fn random_conditions(random: &mut Rng, depth: u8) -> String {
         }
         2 if depth < 2 => format!("not ({})", random_conditions(random, depth + 1)),
         // Kinds, for the most part.
-        3..=5 => CONDITIONS[random.usize(0..17)].to_owned(),
+        3..=5 => CONDITIONS[random.usize(0..18)].to_owned(),
         _ => CONDITIONS[random.usize(0..CONDITIONS.len())].to_owned(),
     });
     all.collect::<Vec<_>>().join(" ")

@@ -37,6 +37,7 @@ struct Known {
     scenarios: [Id; 2],
     /// Instructions of the kernel: of an accessor, and of a function that makes accesses by itself.
     codes: [Id; 2],
+    processes: [Id; 2],
     /// Call stacks of programs, of tasks in the kernel, and of handlers and what else interrupts.
     stacks: [Vec<KnownStack>; 3],
 }
@@ -210,7 +211,7 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let mut define = |definition| define_blob(definition, Vec::new());
     let mut text = |text: &str| define(Definition::Text { text: text.into() });
     let (marks, scenarios) = (MARKS.map(&mut text), SCENARIOS.map(&mut text));
-    Known { definitions, lab, bar0, bar2, walks, mapping, marks, scenarios, codes, stacks }
+    Known { definitions, lab, bar0, bar2, walks, mapping, marks, scenarios, codes, processes, stacks }
 });
 
 /// What happened. Accesses while their BAR was mapped directly are not seen by anybody else.
@@ -219,6 +220,8 @@ pub(super) struct World {
     events: Vec<(Event, bool)>,
     /// Handlers show in call stacks, and nobody announces them.
     pub(super) by_stacks: bool,
+    /// Each entry into the kernel is recorded, with its process; else the guest counts them.
+    pub(super) each_entry: bool,
 }
 
 /// A trace of a world.
@@ -234,18 +237,18 @@ pub(super) struct Observed {
 impl World {
     pub(super) fn random(random: &mut Rng) -> Self {
         let (mut device_ns, mut host_ns) = (0, 0);
-        let (mut direct, by_stacks) = (false, random.bool());
+        let (mut direct, by_stacks, each_entry) = (false, random.bool(), random.bool());
         let length = random.u64(0..14);
         let event = |seq: u64| {
             device_ns += random.u64(0..3);
             host_ns += random.u64(0..3);
-            let (kind, of_device) = random_kind(random, seq, by_stacks, &mut direct);
+            let (kind, of_device) = random_kind(random, seq, (by_stacks, each_entry), &mut direct);
             // Threads read their clocks before they take a number.
             let vcpu = (!of_device).then(|| random.u8(0..2));
             let hidden = direct && matches!(kind, EventKind::Access(access) if access.route == KNOWN.bar2);
             (Event { seq, host_ns, device_ns, vcpu, kind }, hidden)
         };
-        Self { events: (1..=length).map(event).collect(), by_stacks }
+        Self { events: (1..=length).map(event).collect(), by_stacks, each_entry }
     }
 
     pub(super) fn definitions(&self) -> &'static Definitions {
@@ -331,7 +334,14 @@ fn renumber(seq: u64, event: Event, numbers: &[u64]) -> Event {
 
 /// Makes less known of an event.
 fn blur(random: &mut Rng, event: &mut Event) {
-    let EventKind::Access(access) = &mut event.kind else { return };
+    let access = match &mut event.kind {
+        EventKind::Access(access) => access,
+        EventKind::Mark { process, .. } if random.bool() => {
+            *process = 0;
+            return;
+        }
+        _ => return,
+    };
     match random.u8(0..9) {
         0 => {
             let known = KNOWN.walks.iter().find(|(announced, _)| *announced == access.walk);
@@ -357,13 +367,19 @@ fn blur(random: &mut Rng, event: &mut Event) {
                 route: access.route,
                 gpa: Some(gpa),
                 operand: MemoryOperand { reads: !access.write, writes: access.write, size: access.size },
+                stack: access.stack,
             };
         }
         _ => {}
     }
 }
 
-fn random_kind(random: &mut Rng, seq: u64, by_stacks: bool, direct: &mut bool) -> (EventKind, bool) {
+fn random_kind(
+    random: &mut Rng,
+    seq: u64,
+    (by_stacks, each_entry): (bool, bool),
+    direct: &mut bool,
+) -> (EventKind, bool) {
     let known = &*KNOWN;
     let function = known.lab;
     let cause = if seq > 1 && random.u8(0..3) > 0 { random.u64(1..seq) } else { 0 };
@@ -383,12 +399,25 @@ fn random_kind(random: &mut Rng, seq: u64, by_stacks: bool, direct: &mut bool) -
         12 | 13 if by_stacks => (EventKind::Access(random_access(random, by_stacks)), false),
         12 => (EventKind::IsrEnter { vector: 0x31 + random.u8(0..2) }, false),
         13 => (EventKind::IsrExit { vector: 0x31 + random.u8(0..2) }, false),
-        14 | 15 => (EventKind::Mark { text: known.marks[random.usize(0..2)] }, false),
+        14 | 15 => {
+            let process = if each_entry { known.processes[random.usize(0..2)] } else { 0 };
+            (EventKind::Mark { text: known.marks[random.usize(0..2)], process }, false)
+        }
         16 => (EventKind::ScenarioBegin { name: known.scenarios[random.usize(0..2)] }, false),
         17 => (EventKind::ScenarioEnd { passed: true, summary: 0 }, false),
+        18 if each_entry => {
+            let (process, call) =
+                (known.processes[random.usize(0..2)], random.bool().then(|| random.u64(0..2)));
+            let what =
+                if call.is_none() && random.bool() { Counted::FaultResolved } else { Counted::KernelEntries };
+            (EventKind::Count { what, value: 1, address: 0, error_code: 0, rip: 0, process, call }, false)
+        }
         18 => {
             let (what, value) = (Counted::KernelEntries, random.u64(0..3));
-            (EventKind::Count { what, value, address: 0, error_code: 0, rip: 0 }, false)
+            (
+                EventKind::Count { what, value, address: 0, error_code: 0, rip: 0, process: 0, call: None },
+                false,
+            )
         }
         _ if random.bool() => (EventKind::Map { mapping: known.mapping }, false),
         _ => {

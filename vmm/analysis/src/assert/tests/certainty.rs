@@ -131,7 +131,7 @@ fn what_the_trace_had_no_room_for_is_open() {
     let mut sample = Sample::new();
     let read = sample.kernel_read(0, 1);
     sample.event(EventKind::ScenarioBegin { name: 0 });
-    sample.event(EventKind::Mark { text: 0 });
+    sample.event(EventKind::Mark { text: 0, process: 0 });
     sample.access(AccessEvent { route: 0, ..read });
     sample.access(AccessEvent { walk: 0, instruction: 0, ..read });
     let summary = 0;
@@ -252,7 +252,7 @@ fn an_instruction_that_was_not_emulated_would_have_been_an_access() {
     let (route, walk) = (sample.bar2, sample.mmap);
     let operand = MemoryOperand { reads: true, writes: false, size: 32 };
     let gpa = Some(BAR2 + 0x10);
-    sample.event(EventKind::NotEmulated { cpl: 3, instruction: 0, walk, route, gpa, operand });
+    sample.event(EventKind::NotEmulated { cpl: 3, instruction: 0, walk, route, gpa, operand, stack: 0 });
     let trace = sample.finished();
     for clause in ["never access BAR2", "access BAR2 by user at least 1", "never read value == 3"] {
         assert!(doubt(&verdict(&trace, clause)).contains("couldn't emulate"), "{clause}");

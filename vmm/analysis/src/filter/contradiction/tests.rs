@@ -50,7 +50,15 @@ fn trace() -> Trace {
     sample.event(EventKind::PagesWritten { route: bar0, offset: 0, pages: 1, since: 0 });
     sample.event(EventKind::Doorbell { route: bar0, offset: 8, count: 2 });
     for what in [Counted::FaultResolved, Counted::FaultFatal, Counted::KernelEntries] {
-        sample.event(EventKind::Count { what, value: 1, address: 1, error_code: 2, rip: 0 });
+        sample.event(EventKind::Count {
+            what,
+            value: 1,
+            address: 1,
+            error_code: 2,
+            rip: 0,
+            process: 0,
+            call: None,
+        });
     }
     sample.mark("a");
     for offset in [0, 8, 0x10, 0x14] {

@@ -120,6 +120,7 @@ impl<M: SerializeMap> Fields<'_, M> {
                 Ok(())
             }
             Role::Stack => self.stack(),
+            Role::Process => self.process(),
             Role::Walk => self.walk(),
             Role::Instruction => {
                 let code = view.code.as_ref();
@@ -166,7 +167,11 @@ impl<M: SerializeMap> Fields<'_, M> {
         let walk = view.walk.as_ref();
         self.part("walk", walk, |known| &known.walks, |walk| to_raw_value(&WalkObject::from(walk)))?;
         self.mapping()?;
-        let process = view.process.as_ref();
+        self.process()
+    }
+
+    fn process(&mut self) -> Result<(), M::Error> {
+        let process = self.line.view.process.as_ref();
         let make = |process: &_| to_raw_value(&ProcessObject::from(process));
         self.part("process", process, |known| &known.processes, make)
     }
@@ -220,6 +225,9 @@ fn derived<M: SerializeMap>(object: &mut M, view: &View) -> Result<(), M::Error>
             let access = view.access();
             object.serialize_entry("absent", &access.and_then(|it| it.absent()).map(AbsenceObject::from))?;
             object.serialize_entry("selects", &access.and_then(|it| it.selects()).map(PlaceObject))
+        }
+        EventKind::Count { .. } => {
+            object.serialize_entry("system_call", &view.system_call().map(system_call::described))
         }
         EventKind::Busy { .. } => object.serialize_entry("duration_ns", &view.busy_ns()),
         EventKind::AddressCut { asked, bits, .. } => {

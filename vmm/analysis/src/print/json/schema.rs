@@ -144,6 +144,7 @@ fn properties_of(field: &'static Field) -> Vec<(&'static str, Value)> {
             ("mapping", nullable(part("mapping"))),
             ("process", nullable(part("process"))),
         ],
+        Role::Process => vec![("process", nullable(part("process")))],
         Role::Instruction => vec![("code", nullable(part("code")))],
         Role::Mapping => vec![("mapping", nullable(part("mapping")))],
         Role::Text => is(nullable(text())),
@@ -177,6 +178,7 @@ fn derived(kind: &Kind) -> Vec<(&'static str, Value)> {
             ("absent", nullable(part("absent"))),
             ("selects", nullable(part("place"))),
         ],
+        "count" => vec![("system_call", about(nullable(text()), "That system call by its name."))],
         "busy" => vec![("duration_ns", about(nullable(number()), "For how long."))],
         "address-cut" => vec![("used", about(part("hex"), "What is left of the address."))],
         "route" => vec![

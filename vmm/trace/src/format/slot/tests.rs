@@ -86,7 +86,7 @@ fn one_of_each() -> Vec<EventKind> {
         EventKind::Route { route: 4, change: RouteChange::Refused, cause: 12 },
         EventKind::Map { mapping: 5 },
         EventKind::Unmap { mapping: 5 },
-        EventKind::Mark { text: 6 },
+        EventKind::Mark { text: 6, process: 12 },
         EventKind::ScenarioBegin { name: 7 },
         EventKind::ScenarioEnd { passed: true, summary: 8 },
         EventKind::Count {
@@ -95,6 +95,17 @@ fn one_of_each() -> Vec<EventKind> {
             address: 0xffff_c900_0000_1008,
             error_code: 5,
             rip: 0x40_1000,
+            process: 0,
+            call: None,
+        },
+        EventKind::Count {
+            what: Counted::KernelEntries,
+            value: 1,
+            address: 0,
+            error_code: 0,
+            rip: 0,
+            process: u32::MAX,
+            call: Some(0),
         },
         EventKind::IsrEnter { vector: 0x31 },
         EventKind::IsrExit { vector: 0xff },
@@ -106,6 +117,7 @@ fn one_of_each() -> Vec<EventKind> {
             route: 11,
             gpa: Some(0),
             operand: MemoryOperand { reads: true, writes: false, size: 32 },
+            stack: 12,
         },
         EventKind::NotEmulated {
             cpl: 0,
@@ -114,6 +126,7 @@ fn one_of_each() -> Vec<EventKind> {
             route: 0,
             gpa: None,
             operand: MemoryOperand { reads: false, writes: true, size: 0 },
+            stack: 0,
         },
         EventKind::Warning { text: 11 },
     ]
@@ -281,7 +294,7 @@ fn no_two_fields_of_a_kind_share_a_bit_and_none_lies_where_all_kinds_have_someth
 }
 
 /// Words 0, 4 to 7 and 8 of the events of [`one_of_each`] as they are in files since version 2.
-const WORDS: [[u64; 6]; 30] = [
+const WORDS: [[u64; 6]; 31] = [
     [
         0xffff_ffff_0208_3b01,
         0xfe00_0008,
@@ -309,14 +322,15 @@ const WORDS: [[u64; 6]; 30] = [
     [0x4_0200_0007, 0x0, 0x0, 0x0, 0xc, 0x0],
     [0x5_0000_0008, 0x0, 0x0, 0x0, 0x0, 0x0],
     [0x5_0000_0009, 0x0, 0x0, 0x0, 0x0, 0x0],
-    [0x6_0000_000a, 0x0, 0x0, 0x0, 0x0, 0x0],
+    [0x6_0000_000a, 0xc, 0x0, 0x0, 0x0, 0x0],
     [0x7_0000_000b, 0x0, 0x0, 0x0, 0x0, 0x0],
     [0x8_0000_010c, 0x0, 0x0, 0x0, 0x0, 0x0],
     [0x200_000d, 0x1, 0xffff_c900_0000_1008, 0x5, 0x40_1000, 0x0],
+    [0xffff_ffff_0000_010d, 0x1, 0x0, 0x0, 0x0, 0x0],
     [0x31_000e, 0x0, 0x0, 0x0, 0x0, 0x0],
     [0xff_000f, 0x0, 0x0, 0x0, 0x0, 0x0],
     [0x10, 0x9c40, 0x0, 0x0, 0x0, 0x0],
-    [0x9_0020_1e11, 0x0, 0xb, 0xa, 0x0, 0x0],
+    [0x9_0020_1e11, 0x0, 0xc_0000_000b, 0xa, 0x0, 0x0],
     [0xffff_ffff_0000_0111, 0x0, 0x0, 0x0, 0x0, 0x0],
     [0xb_0000_0012, 0x0, 0x0, 0x0, 0x0, 0x0],
 ];

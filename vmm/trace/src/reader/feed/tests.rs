@@ -64,8 +64,14 @@ impl Fixture {
 fn mark(writer: &Writer, lane: &mut Lane) {
     let seq = writer.reserve();
     let text = writer.define(&Definition::Text { text: format!("mark {seq}") }).unwrap();
-    lane.record(&Event { seq, host_ns: 0, device_ns: 0, vcpu: None, kind: EventKind::Mark { text } })
-        .unwrap();
+    lane.record(&Event {
+        seq,
+        host_ns: 0,
+        device_ns: 0,
+        vcpu: None,
+        kind: EventKind::Mark { text, process: 0 },
+    })
+    .unwrap();
 }
 
 /// Holds the copy of a trace against what has to be true of it at any time; how many events it has.
@@ -73,7 +79,7 @@ fn check(trace: &Content) -> usize {
     assert_eq!(trace.info().damage, []);
     assert_eq!(trace.info().end, None);
     for event in trace.events() {
-        let EventKind::Mark { text } = event.kind else { panic!("{event:?}") };
+        let EventKind::Mark { text, .. } = event.kind else { panic!("{event:?}") };
         assert_eq!(trace.definitions().text(text), format!("mark {}", event.seq));
     }
     trace.events().len()
@@ -146,7 +152,7 @@ fn what_was_given_is_not_given_again() {
 fn one_call_gives_a_bounded_part_of_what_is_there() {
     let mut fixture = Fixture::new();
     let mut lane = fixture.writer.lane(None);
-    let (text, kind) = (Definition::Text { text: "mark".into() }, EventKind::Mark { text: 1 });
+    let (text, kind) = (Definition::Text { text: "mark".into() }, EventKind::Mark { text: 1, process: 0 });
     fixture.writer.define(&text).unwrap();
     for seq in 1..=200_000 {
         assert_eq!(fixture.writer.reserve(), seq);
