@@ -11,7 +11,7 @@ use super::signals::Node;
 use super::{Sink, Wave, wave_printer};
 
 /// Bytes of changes that are kept before they are written.
-const KEPT: usize = 4 << 20;
+const KEPT: usize = 512 << 10;
 /// How many changes pass before those bytes are counted.
 const LOOK: u32 = 4096;
 
