@@ -110,9 +110,9 @@ fn on_debian_13_a_strangers_driver_program_and_script_are_named_throughout() -> 
     named_throughout(&KernelChoice::Named("6.12".into()))
 }
 
-fn named_throughout(kernel: &KernelChoice) -> Result<()> {
+fn named_throughout(version: &KernelChoice) -> Result<()> {
     let session = Session::new()?;
-    run(kernel, &session)?;
+    run(version, &session)?;
     let trace = session.trace()?;
     let views = trace.views();
     let ours =
@@ -179,7 +179,7 @@ fn named_throughout(kernel: &KernelChoice) -> Result<()> {
         let asked = made.asked_by.unwrap_or(made.by);
         ensure!(is_ours(&asked) && asked.line.is_some(), "record {}: {}", view.seq, made.describe());
     }
-    if *kernel == KernelChoice::Debian {
+    if matches!(version, KernelChoice::Debian) {
         golden(&session)?;
     }
     expect(&session)

@@ -1,4 +1,4 @@
-//! Two traces compared by what their records mean: [`compare`]. What that is says the key of a record (`view/key.rs`).
+//! Two traces compared by what their records mean: [`compare`]. What that is says the key of a record (`key.rs`).
 //!
 //! Equal means that both say the same in all that is compared. Where one of them may lack something, nobody knows
 //! whether they would: that is neither equal nor different.
@@ -6,6 +6,7 @@
 pub(crate) mod align;
 mod excerpt;
 pub(crate) mod items;
+pub(crate) mod lines;
 pub(crate) mod names;
 mod polls;
 mod report;
@@ -21,9 +22,9 @@ pub use self::terms::{Ignore, Terms, TermsError};
 
 use self::align::{Aligner, Hunk, WINDOW};
 pub(crate) use self::items::{Item, TraceItems};
+use self::lines::LineItems;
 pub(crate) use self::names::Names;
 pub(crate) use self::survey::Survey;
-use crate::golden::GoldenItems;
 use crate::words;
 
 /// What two traces come to.
@@ -117,7 +118,7 @@ pub(crate) fn open(path: &Path, survey: &Survey, terms: &Terms) -> Result<TraceI
 /// Where items come from.
 pub(crate) enum Source {
     Trace(Box<TraceItems>),
-    Golden(GoldenItems),
+    Golden(LineItems),
 }
 
 impl Source {

@@ -8,14 +8,13 @@ mod write;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use barscope_trace::Capability;
 use serde_json::json;
 
 use crate::diff::align::{Aligner, WINDOW};
-use crate::diff::items::DEVICES;
-use crate::diff::{DiffError, Difference, Ignore, Item, Names, Source, Survey, Terms, Verdict, open};
+use crate::diff::lines::{Line, LineItems};
+use crate::diff::{DiffError, Difference, Ignore, Names, Source, Survey, Terms, Verdict, open};
 use crate::results::{Case, Group, Place, Status};
 use crate::style::{FAIL, PASS, Paint, WARNING};
 use crate::words;
@@ -35,44 +34,6 @@ pub struct Golden {
     /// What of a trace is held against it.
     pub terms: Terms,
     lines: Vec<Line>,
-}
-
-/// A line of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Line {
-    section: Option<Arc<str>>,
-    actor: Arc<str>,
-    text: Arc<str>,
-    times: u64,
-    /// Its number, from 1.
-    number: u64,
-}
-
-/// The lines of a golden as items.
-pub(crate) struct GoldenItems {
-    lines: Vec<Line>,
-    by_actor: bool,
-    at: usize,
-    /// How many of the line were given.
-    given: u64,
-}
-
-impl GoldenItems {
-    pub(crate) fn next(&mut self, names: &mut Names) -> Option<Item> {
-        let line = self.lines.get(self.at)?;
-        self.given += 1;
-        if self.given >= line.times {
-            (self.at, self.given) = (self.at + 1, 0);
-        }
-        let nobody = Arc::from("");
-        let lane = match &*line.actor {
-            DEVICES => names.lane(None, &format!("device {}", line.text).into()),
-            _ if self.by_actor => names.lane(line.section.as_ref(), &line.actor),
-            _ => names.lane(line.section.as_ref(), &nobody),
-        };
-        let hash = names.key(&line.actor, &line.text);
-        Some(Item { lane, hash, seq: line.number, register: names.register("") })
-    }
 }
 
 /// What a trace comes to, held against a golden.
@@ -109,12 +70,7 @@ impl Golden {
             sure_until = 0;
         }
         let items = open(trace, &survey, &self.terms)?;
-        let golden = GoldenItems {
-            lines: self.lines.clone(),
-            by_actor: self.terms.ignores(&Ignore::Time),
-            at: 0,
-            given: 0,
-        };
+        let golden = LineItems::new(self.lines.clone(), self.terms.ignores(&Ignore::Time));
         let mut difference = Difference {
             paths: [path.to_owned(), trace.to_owned()],
             names: Names::default(),

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod filter;
 pub mod golden;
 mod interrupts;
+mod key;
 pub mod legend;
 pub mod maps;
 pub mod print;

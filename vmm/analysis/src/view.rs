@@ -2,7 +2,6 @@
 
 mod absence;
 mod instruction;
-pub(crate) mod key;
 mod place;
 mod viewer;
 mod walks;

@@ -14,7 +14,7 @@ use super::polls::{Polls, Read};
 use super::survey::Survey;
 use super::terms::{CompiledTerms, Ignore, Terms, TermsError};
 use crate::code::Context;
-use crate::view::key::{Masked, Parts, actor, device, is_kernels_own, push_key, push_register};
+use crate::key::{Masked, Parts, actor, device, is_kernels_own, push_key, push_register};
 use crate::view::{View, Viewer};
 
 /// So many accesses are remembered for what devices do because of them later.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use barscope_device::diagnostic::{Diagnostic, Span, did_you_mean};
 
-use super::{ANYONE, Golden, Line, OUTSIDE, VERSION};
+use super::{ANYONE, Golden, OUTSIDE, VERSION};
 use crate::diff::Terms;
 use crate::diff::items::DEVICES;
+use crate::diff::lines::Line;
 use crate::filter::Filter;
 
 /// The most records that one may stand for.

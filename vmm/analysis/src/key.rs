@@ -9,9 +9,9 @@ use barscope_trace::definition::{Bar, Function, Path};
 use barscope_trace::event::{Counted, EventKind, MemoryOperand, Outcome, RouteChange};
 use barscope_trace::units;
 
-use super::{AccessView, Place, View};
 use crate::code::{Call, Context};
 use crate::digits::{decimal, hex, prefixed_hex};
+use crate::view::{AccessView, Place, View};
 use crate::words;
 
 /// What a value is shown as if it isn't compared.
