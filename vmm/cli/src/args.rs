@@ -49,6 +49,7 @@ pub fn command(name: &str, devices: &Catalog, machine: &[String]) -> clap::Comma
     let command = with_devices(Args::command().name(name.to_owned()))
         .mut_subcommand("run", with_devices)
         .mut_subcommand("poke", |command| command.mut_arg("device", |arg| arg.value_parser(choice.clone())))
+        .mut_subcommand("replay", |command| command.mut_arg("device", |arg| arg.value_parser(choice.clone())))
         .mut_subcommand("devices", |command| command.mut_arg("names", |arg| arg.value_parser(names)));
     // A version of whose program that is only its author knows.
     if name == PROGRAM {
@@ -107,6 +108,8 @@ pub enum Action {
     Kernel(Kernel),
     /// Touch a device without a driver: no kernel and no virtual machine, only its registers, memory and time.
     Poke(Poke),
+    /// Do to a device what was recorded, and tell where it answers or does something else.
+    Replay(Replay),
     /// Run any program where /dev/kvm is kvm-amd: in the virtual machine of `run --nested`. As a runner for
     /// `cargo test` it brings tests there.
     Nested(Nested),
@@ -157,6 +160,31 @@ pub struct Poke {
     /// Replace the file at --trace even if it is no trace
     #[arg(long)]
     pub force: bool,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Options of `replay`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+FILE is a trace of any origin, or a recording: operations, one JSON object a line, as docs/traces.md tells.
+Compared are values that are read, register changes, DMA, messages and the interrupt pin's level, as far as FILE tells.
+What memory held that a device reads by DMA is in no trace: what differs after that is undecided.
+Exit code: 0 nothing differs but what the device documents, 1 something else does, 4 that can't be told.")]
+pub struct Replay {
+    /// The device; bdf=BB:DD.F names the trace's function that it stands for
+    #[arg(long, value_name = "NAME[,OPTION=VALUE]", value_parser = no_device)]
+    pub device: DeviceChoice,
+
+    /// What was recorded
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Write what the device gave to this file, as a recording
+    #[arg(long, value_name = "OBSERVED.jsonl")]
+    pub out: Option<PathBuf>,
 
     /// How to print
     #[arg(long, default_value = "text")]

@@ -21,6 +21,7 @@ mod onlooker;
 mod output;
 mod poke;
 mod progress;
+mod replay;
 mod reported;
 mod results;
 mod run;

@@ -31,7 +31,7 @@ use barscope_trace::{BusAddress, Capability, Clock, Event, EventKind, Knowledge,
 pub use self::access::{Access, Origin};
 use self::deadlines::Deadlines;
 use self::definitions::{RouteDefinitions, function_definition, route_definition};
-use crate::clock::DeviceClock;
+use crate::clock::{ACCESS_NS, DeviceClock};
 use crate::host::HostError;
 use crate::irq_lines::IrqLines;
 use crate::layout;
@@ -140,10 +140,17 @@ impl<P: Platform> Dispatcher<P> {
             route_definitions: Mutex::default(),
             config_address: Mutex::new(ConfigAddress::default()),
             config_address_route,
-            clock: DeviceClock::new(clock, &writer),
+            clock: DeviceClock::new(clock, &writer, ACCESS_NS),
             irq_lines: IrqLines::default(),
             writer,
         })
+    }
+
+    /// The same, whose virtual clock each access advances by `access_ns`.
+    #[must_use]
+    pub fn with_access_time(mut self, access_ns: u64) -> Self {
+        self.clock = DeviceClock::new(self.clock.kind(), &self.writer, access_ns);
+        self
     }
 
     /// Device time in nanoseconds.

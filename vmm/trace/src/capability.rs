@@ -25,6 +25,14 @@ pub enum Capability {
     Processes,
     /// Call stacks.
     Stacks,
+    /// What devices do besides answering: register changes, interrupts, DMA.
+    Effects,
+    /// Accesses to configuration space and to ports.
+    Configuration,
+    /// Accesses of programs.
+    ProgramAccesses,
+    /// Privilege levels of accesses.
+    Privilege,
 }
 
 /// How a trace comes to tell a property.
@@ -43,7 +51,7 @@ pub enum Knowledge {
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Capability; 9] = [
+    pub const ALL: [Capability; 13] = [
         Capability::Handlers,
         Capability::Paths,
         Capability::KernelMappings,
@@ -53,6 +61,10 @@ impl Capability {
         Capability::Functions,
         Capability::Processes,
         Capability::Stacks,
+        Capability::Effects,
+        Capability::Configuration,
+        Capability::ProgramAccesses,
+        Capability::Privilege,
     ];
 
     /// Its name in the file and for people.
@@ -67,6 +79,10 @@ impl Capability {
             Capability::Functions => "functions",
             Capability::Processes => "processes",
             Capability::Stacks => "stacks",
+            Capability::Effects => "effects",
+            Capability::Configuration => "configuration",
+            Capability::ProgramAccesses => "program-accesses",
+            Capability::Privilege => "privilege",
         }
     }
 
@@ -82,6 +98,10 @@ impl Capability {
             Capability::Functions => "the names of its functions",
             Capability::Processes => "its processes",
             Capability::Stacks => "its call stacks",
+            Capability::Effects => "what its devices do besides answering",
+            Capability::Configuration => "accesses to configuration space and ports",
+            Capability::ProgramAccesses => "its programs' accesses",
+            Capability::Privilege => "whether kernel or program made an access",
         }
     }
 
@@ -108,6 +128,24 @@ impl Capability {
             Capability::Stacks => {
                 "record them by --stacks full, of a Linux kernel with BTF and ORC whose symbols the guest tells"
             }
+            Capability::ProgramAccesses => {
+                "this tracer sees the kernel's only: say `by kernel`, or record it by `barscope run`"
+            }
+            Capability::Effects | Capability::Configuration | Capability::Privilege => {
+                "a trace of another tracer holds what that saw: record it by `barscope run`"
+            }
+        }
+    }
+
+    /// How a trace of ours comes to tell it before anything is said of it: what the machine sees by itself, no guest has
+    /// to announce.
+    pub const fn at_first(self) -> Knowledge {
+        match self {
+            Capability::Effects
+            | Capability::Configuration
+            | Capability::ProgramAccesses
+            | Capability::Privilege => Knowledge::Announced,
+            _ => Knowledge::Unknown,
         }
     }
 
@@ -150,8 +188,14 @@ impl Knowledge {
 }
 
 /// What a trace can tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities([Knowledge; Capability::ALL.len()]);
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self(Capability::ALL.map(Capability::at_first))
+    }
+}
 
 impl Capabilities {
     /// Everything is announced.
