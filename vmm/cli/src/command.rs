@@ -14,7 +14,9 @@ use crate::args::{self, Action, Args};
 use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
-use crate::{bench, check, completions, devices, explain, kernel, maps, nested, poke, replay, run, show, stats};
+use crate::{
+    bench, check, completions, devices, explain, import, kernel, maps, nested, poke, replay, run, show, stats,
+};
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
 ///
@@ -91,6 +93,7 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Completions(args) => completions::completions(&args, command).map(ExitCode::from),
         Action::Man(args) => completions::man(&args, command).map(ExitCode::from),
         Action::Poke(args) => poke::poke(&args).map(ExitCode::from),
+        Action::Import(args) => import::import(&args, catalog).map(ExitCode::from),
         Action::Replay(args) => replay::replay(&args).map(ExitCode::from),
         Action::Devices(args) => devices::devices(&args, catalog).map(ExitCode::from),
         Action::Kernel(args) => kernel::kernel(&args).map(ExitCode::from),

@@ -12,6 +12,7 @@ mod expectations;
 mod explain;
 mod files;
 mod filters;
+mod import;
 mod kernel;
 mod live;
 mod maps;

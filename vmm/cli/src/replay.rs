@@ -48,11 +48,8 @@ const COMMAND_UNSEEN: u64 = 0x0107;
 pub fn replay(args: &Args) -> Result<Code, Failure> {
     let failed = |source| Failure::File { path: args.file.clone(), source };
     let mut file = host_file::open(&args.file, u64::MAX).map_err(failed)?;
-    let outcome = if is_recording(&mut file).map_err(failed)? {
-        of_recording(args, file)?
-    } else {
-        of_trace(args)?
-    };
+    let outcome =
+        if is_recording(&mut file).map_err(failed)? { of_recording(args, file)? } else { of_trace(args)? };
     outcome.print(args.format)?;
     Ok(outcome.code())
 }
@@ -127,14 +124,21 @@ fn of_trace(args: &Args) -> Result<Outcome, Failure> {
     let memory = memory(Some(recorded.unwrap_or(MEMORY).min(MEMORY_MAX))).unwrap_or(MEMORY);
     let mut notes = Vec::new();
     if info.clock == Clock::Host {
-        let late = "its times are a host's: what a device does by itself may have come later than the model does it";
+        let late =
+            "its times are a host's: what a device does by itself may have come later than the model does it";
         notes.push(late.to_owned());
     }
     if told == Told::Nothing {
-        notes.push("it doesn't tell what devices do besides answering: only values that were read are compared".into());
+        notes.push(
+            "it doesn't tell what devices do besides answering: only values that were read are compared"
+                .into(),
+        );
     }
     if !configured {
-        notes.push("it doesn't tell configuration space: the model is as after firmware, and may master the bus".into());
+        notes.push(
+            "it doesn't tell configuration space: the model is as after firmware, and may master the bus"
+                .into(),
+        );
     }
     let machine = Machine { deeds: told == Told::All, ram: recorded, ..Machine::default() };
     let functions: Vec<_> = devices.iter().map(|(bdf, _)| *bdf).collect();
@@ -340,7 +344,14 @@ impl Replay {
     }
 
     /// Gives a region its address, and lets the function decode it.
-    fn place(&mut self, bdf: Bdf, region: Region, space: Space, base: u64, command: u64) -> Result<(), Failure> {
+    fn place(
+        &mut self,
+        bdf: Bdf,
+        region: Region,
+        space: Space,
+        base: u64,
+        command: u64,
+    ) -> Result<(), Failure> {
         let (offset, low) = match region {
             Region::Bar(index) => (0x10 + 4 * u64::from(index.get()), base & 0xffff_ffff),
             Region::Rom => (0x30, base & 0xffff_ffff | 1),

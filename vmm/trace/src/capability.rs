@@ -33,6 +33,8 @@ pub enum Capability {
     ProgramAccesses,
     /// Privilege levels of accesses.
     Privilege,
+    /// Memory types of accesses.
+    MemoryTypes,
 }
 
 /// How a trace comes to tell a property.
@@ -51,7 +53,7 @@ pub enum Knowledge {
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Capability; 13] = [
+    pub const ALL: [Capability; 14] = [
         Capability::Handlers,
         Capability::Paths,
         Capability::KernelMappings,
@@ -65,6 +67,7 @@ impl Capability {
         Capability::Configuration,
         Capability::ProgramAccesses,
         Capability::Privilege,
+        Capability::MemoryTypes,
     ];
 
     /// Its name in the file and for people.
@@ -83,6 +86,7 @@ impl Capability {
             Capability::Configuration => "configuration",
             Capability::ProgramAccesses => "program-accesses",
             Capability::Privilege => "privilege",
+            Capability::MemoryTypes => "memory-types",
         }
     }
 
@@ -102,6 +106,7 @@ impl Capability {
             Capability::Configuration => "accesses to configuration space and ports",
             Capability::ProgramAccesses => "its programs' accesses",
             Capability::Privilege => "whether kernel or program made an access",
+            Capability::MemoryTypes => "the memory types of accesses",
         }
     }
 
@@ -131,7 +136,10 @@ impl Capability {
             Capability::ProgramAccesses => {
                 "this tracer sees the kernel's only: say `by kernel`, or record it by `barscope run`"
             }
-            Capability::Effects | Capability::Configuration | Capability::Privilege => {
+            Capability::Effects
+            | Capability::Configuration
+            | Capability::Privilege
+            | Capability::MemoryTypes => {
                 "a trace of another tracer holds what that saw: record it by `barscope run`"
             }
         }
@@ -144,7 +152,8 @@ impl Capability {
             Capability::Effects
             | Capability::Configuration
             | Capability::ProgramAccesses
-            | Capability::Privilege => Knowledge::Announced,
+            | Capability::Privilege
+            | Capability::MemoryTypes => Knowledge::Announced,
             _ => Knowledge::Unknown,
         }
     }

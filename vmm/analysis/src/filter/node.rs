@@ -17,6 +17,8 @@ pub(crate) struct Hidden {
     pub(crate) region: Region,
     /// Reads are among them.
     pub(crate) reads: bool,
+    /// They are all of this privilege level.
+    pub(crate) cpl: Option<u8>,
 }
 
 /// A condition, with names resolved.
@@ -168,6 +170,10 @@ impl Node {
                     None => Truth::No,
                 }
             }
+            Node::Field { field, mask: u64::MAX, op, operand } if field.name == "cpl" => match hidden.cpl {
+                Some(cpl) => op.holds(Value::Number(cpl.into()), operand).into(),
+                None => Truth::Maybe,
+            },
             Node::Field { .. } | Node::Register { .. } => Truth::Maybe,
             Node::Device(bdfs) | Node::Scope(bdfs) => hidden.bdf.is_none_or(|bdf| bdfs.contains(&bdf)).into(),
         }

@@ -80,7 +80,8 @@ impl Items {
             let Some(event) = self.stream.next()? else { return Ok(None) };
             if event.seq > self.last + 1 {
                 let missing = event.seq - self.last - 1;
-                self.ready.push_back((event.seq, Item::Doubt(format!("{missing} records are lost before it"))));
+                self.ready
+                    .push_back((event.seq, Item::Doubt(format!("{missing} records are lost before it"))));
             }
             self.last = event.seq;
             let view = self.viewer.view(self.stream.definitions(), &event);

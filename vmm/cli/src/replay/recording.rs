@@ -196,7 +196,9 @@ impl<R: BufRead> Recording<R> {
         let read = self.input.by_ref().take(LINE_MAX).read_until(b'\n', &mut self.text);
         match read.map_err(|error| format!("line {line}: {error}"))? {
             0 => Ok(None),
-            length if length as u64 == LINE_MAX => Err(format!("line {line} is longer than {LINE_MAX} bytes")),
+            length if length as u64 == LINE_MAX => {
+                Err(format!("line {line} is longer than {LINE_MAX} bytes"))
+            }
             _ => Ok(Some(&self.text)),
         }
     }
@@ -222,7 +224,8 @@ impl Line {
         let region = self.bar.region()?;
         let access = |region, written: bool, widths: &[u8]| {
             let width = self.w.filter(|width| widths.contains(width));
-            let size = width.ok_or_else(|| format!("w has to be one of {widths:?}, the bytes of the access"))?;
+            let size =
+                width.ok_or_else(|| format!("w has to be one of {widths:?}, the bytes of the access"))?;
             let value = need(self.val, "val")?;
             let mask = barscope_device::low_bytes(size.into());
             if value & !mask != 0 {
