@@ -2,7 +2,7 @@
 //!
 //! Records keep their numbers, so that what was lost is lost; values, times, who made an access and by which page walk come
 //! back. JSON has no bytes of instructions and no symbols' tables, so code has its address only, and call stacks end at their
-//! process; what is about another function than the device is left out.
+//! process; registers of other functions than the device have no names.
 
 use barscope_device::{BarIndex, Bdf, InterruptLoss, Region};
 use barscope_trace::definition::{
@@ -22,6 +22,8 @@ use crate::{Line, Reader};
 pub(crate) struct Jsonl {
     /// Where the device is.
     bdf: Option<Bdf>,
+    /// The other functions, with their definitions.
+    others: Vec<(Bdf, Id)>,
     ended: bool,
 }
 
@@ -31,6 +33,9 @@ pub(crate) fn clock(beginning: &[u8]) -> Clock {
     let machine = serde_json::from_slice::<Value>(line).unwrap_or_default();
     if machine["clock"] == "virtual" { Clock::Virtual } else { Clock::Host }
 }
+
+/// So many functions besides the device are told apart.
+const OTHERS_MAX: usize = 256;
 
 /// An object, whose values are looked up by their names.
 struct Object<'a>(&'a Value);
@@ -122,7 +127,7 @@ impl Reader for Jsonl {
                 self.begin(&object, output);
                 Ok(Line::Taken)
             }
-            "function" => Ok(self.function(&object, output)),
+            "function" => self.function(&object, output),
             "end" => self.end_line(&object, output),
             _ => self.record(event, &object, output),
         }
@@ -145,24 +150,40 @@ impl Jsonl {
         output.told(Capability::Processes);
     }
 
-    fn function(&mut self, object: &Object<'_>, output: &mut Output) -> Line {
+    fn function(&mut self, object: &Object<'_>, output: &mut Output) -> Result<Line, WriteError> {
         let id = |key| object.hex(key).and_then(|id| u16::try_from(id).ok());
         let (Some(bdf), Some(vendor), Some(device)) = (object.bdf(), id("vendor_id"), id("device_id")) else {
-            return Line::Bad("a function has bdf, vendor_id and device_id".to_owned());
+            return Ok(Line::Bad("a function has bdf, vendor_id and device_id".to_owned()));
         };
-        if output.is_device(vendor, device) {
-            match self.bdf {
-                None => {
-                    self.bdf = Some(bdf);
-                    output.at(bdf);
-                }
-                Some(first) if first != bdf => {
-                    output.note(format!("there is another such device at {bdf}; this is the one at {first}"));
-                }
-                Some(_) => {}
-            }
+        let known = self.bdf == Some(bdf) || self.others.iter().any(|(other, _)| *other == bdf);
+        if known || self.others.len() >= OTHERS_MAX {
+            return Ok(Line::Bad(format!("{bdf} is described twice, or there are too many functions")));
         }
-        Line::Taken
+        match self.bdf {
+            None if output.is_device(vendor, device) => {
+                self.bdf = Some(bdf);
+                output.at(bdf);
+                output.function()?;
+                return Ok(Line::Taken);
+            }
+            Some(first) if output.is_device(vendor, device) => {
+                output.note(format!("there is another such device at {bdf}; this is the one at {first}"));
+            }
+            _ => {}
+        }
+        let function = output.other_function(Function {
+            bdf,
+            name: object.text("device").unwrap_or_default().to_owned(),
+            vendor,
+            device,
+            bars: object.named("bars").unwrap_or_default(),
+            msi_vectors: object.small("msi_vectors").unwrap_or_default(),
+            msix_vectors: object.small("msix_vectors").unwrap_or_default(),
+            register_maps: Vec::new(),
+            untrapped: Vec::new(),
+        })?;
+        self.others.push((bdf, function));
+        Ok(Line::Taken)
     }
 
     fn end_line(&mut self, object: &Object<'_>, output: &mut Output) -> Result<Line, WriteError> {
@@ -184,13 +205,20 @@ impl Jsonl {
             return Ok(Line::Bad(format!("record {seq} comes after a later one, or far too late")));
         }
         let about = object.bdf();
-        if about.is_some() && about != self.bdf.or(about.filter(|_| self.bdf.is_none())) {
-            output.left_out();
-            return Ok(Line::Other);
-        }
+        let function = match about {
+            Some(bdf) if self.bdf != Some(bdf) => {
+                let other = self.others.iter().find(|(other, _)| *other == bdf).map(|(_, id)| *id);
+                let Some(other) = other else {
+                    output.left_out();
+                    return Ok(Line::Other);
+                };
+                other
+            }
+            _ => output.function()?,
+        };
         output.device_time(device_ns);
         output.host_time(host_ns);
-        let kind = match self.kind(event, object, output)? {
+        let kind = match self.kind(event, object, function, output)? {
             Ok(Some(kind)) => kind,
             Ok(None) => {
                 output.left_out();
@@ -208,15 +236,15 @@ impl Jsonl {
         &mut self,
         event: &str,
         object: &Object<'_>,
+        function: Id,
         output: &mut Output,
     ) -> Result<Result<Option<EventKind>, Wrong>, WriteError> {
-        let function = output.function()?;
         let cause = object.count("cause").unwrap_or(0);
         let text = |output: &mut Output, key: &str| -> Result<Id, WriteError> {
             output.define(Definition::Text { text: object.text(key).unwrap_or_default().to_owned() })
         };
         let kind = match event {
-            "access" => match self.access(object, output)? {
+            "access" => match self.access(object, function, output)? {
                 Ok(access) => access,
                 Err(why) => return Ok(Err(why)),
             },
@@ -244,7 +272,7 @@ impl Jsonl {
                 };
                 match made() {
                     Ok((region, base, size, change)) => {
-                        let route = output.region_route(region, base, size)?;
+                        let route = output.region_route(function, region, base, size)?;
                         EventKind::Route { route, change, cause }
                     }
                     Err(why) => return Ok(Err(why)),
@@ -258,6 +286,7 @@ impl Jsonl {
     fn access(
         &mut self,
         object: &Object<'_>,
+        function: Id,
         output: &mut Output,
     ) -> Result<Result<EventKind, Wrong>, WriteError> {
         let parse = || {
@@ -283,10 +312,10 @@ impl Jsonl {
         };
         let route = match (object.region(), object.hex("offset"), target) {
             (Ok(region), Some(offset), Target::Memory(address)) => {
-                output.region_route(region, address.wrapping_sub(offset), 0)?
+                output.region_route(function, region, address.wrapping_sub(offset), 0)?
             }
             (Ok(region), Some(offset), Target::Port { port, .. }) => {
-                output.port_route(object.bdf().is_some(), region, port, offset)?
+                output.port_route(object.bdf().map(|_| function), region, port, offset)?
             }
             _ => 0,
         };

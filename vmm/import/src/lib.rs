@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod described;
 mod jsonl;
 mod lines;
 mod mmiotrace;

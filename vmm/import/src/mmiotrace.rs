@@ -138,7 +138,17 @@ impl Mmiotrace {
         };
         // The kernel prints 0 for whom it didn't look at.
         let process = (pid != 0).then_some((pid, ""));
-        output.access(&Access { write, size, value, address, rip, process, walk, ..Access::default() })?;
+        output.access(&Access {
+            write,
+            size,
+            value,
+            address,
+            rip,
+            process,
+            walk,
+            vcpu: Some(0),
+            ..Access::default()
+        })?;
         Ok(Ok(()))
     }
 
@@ -159,8 +169,8 @@ impl Mmiotrace {
             address_space: None,
             announced: true,
             on_fault: false,
-            who: String::new(),
-            call: String::new(),
+            who: "the kernel".to_owned(),
+            call: "not told".to_owned(),
         }))?;
         if self.maps.len() < MAPS_MAX || self.maps.contains_key(&id) {
             let map =

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use barscope_device::{Bdf, Description, Region, Space};
-use barscope_trace::definition::{self, Bar, Definition, Instruction, Process, Stack};
+use barscope_trace::definition::{self, Definition, Instruction, Process, Stack};
 use barscope_trace::event::{AccessEvent, Outcome, RouteChange, Target};
 use barscope_trace::{
     Capability, Clock, End, Event, EventKind, Id, Knowledge, Lane, WriteError, WriteOptions, Writer,
 };
 
+use crate::described;
 use crate::places::{Placed, Places};
 use crate::{BarAt, Format, ImportError, Summary};
 
@@ -52,6 +53,7 @@ pub(crate) struct Output {
     routes: HashMap<(Region, u64, u64), Id>,
     defined: HashMap<String, Id>,
     summary: Summary,
+    begun: bool,
     machine: definition::Machine,
     end: End,
     /// The first time, and the last one after that.
@@ -105,7 +107,8 @@ impl Output {
             routes: HashMap::new(),
             defined: HashMap::new(),
             summary: Summary::default(),
-            machine: definition::Machine { guest: guest.to_owned(), vcpus: 0, memory: 0 },
+            begun: false,
+            machine: definition::Machine { guest: guest.to_owned(), vcpus: 1, memory: 0 },
             end: End::Finished,
             began: None,
             now: 0,
@@ -353,7 +356,7 @@ impl Output {
     /// A record that isn't imported, but that the file has.
     pub(crate) fn left_out(&mut self) {
         self.note(
-            "records of other functions, or of kinds that no import makes, are left out: they count as lost"
+            "records of functions that the file doesn't describe, or of kinds that no import makes, are left out: they count as lost"
                 .into(),
         );
     }
@@ -364,26 +367,32 @@ impl Output {
     }
 
     /// The route to a region that begins at `base`.
-    pub(crate) fn region_route(&mut self, region: Region, base: u64, size: u64) -> Result<Id, WriteError> {
+    pub(crate) fn region_route(
+        &mut self,
+        function: Id,
+        region: Region,
+        base: u64,
+        size: u64,
+    ) -> Result<Id, WriteError> {
         let size = match size {
+            0 if region == Region::Config => 4096,
             0 => self.device.header().region_size(region).unwrap_or(0),
             size => size,
         };
         let bar = self.device.header().bars.iter().find(|bar| bar.region() == region);
         let space = bar.map_or(Space::Memory, |bar| bar.space);
-        let function = Some(self.function()?);
+        let function = Some(function);
         self.define(Definition::Route(definition::Route { function, region, space, base, size }))
     }
 
     /// The route by which a port leads to a region; that of CONFIG_ADDRESS to no function's.
     pub(crate) fn port_route(
         &mut self,
-        is_function: bool,
+        function: Option<Id>,
         region: Region,
         port: u16,
         offset: u64,
     ) -> Result<Id, WriteError> {
-        let function = Some(self.function()?).filter(|_| is_function);
         let (base, size) = match region {
             Region::Config => (u64::from(port & !3), 4),
             _ => {
@@ -413,34 +422,27 @@ impl Output {
         }
     }
 
+    /// Another function than the device, of which the file tells, too.
+    pub(crate) fn other_function(&mut self, function: definition::Function) -> Result<Id, WriteError> {
+        self.begin()?;
+        self.writer.define(&Definition::Function(function))
+    }
+
+    /// Writes the machine, before all else.
+    fn begin(&mut self) -> Result<(), WriteError> {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.writer.define(&Definition::Machine(self.machine.clone()))?;
+        }
+        Ok(())
+    }
+
     /// Writes what comes before the first record.
     fn start(&mut self) -> Result<(), WriteError> {
         if self.function.is_some() {
             return Ok(());
         }
-        self.writer.define(&Definition::Machine(self.machine.clone()))?;
-        let header = self.device.header();
-        let bars = header.bars.iter().filter_map(|bar| match bar.region() {
-            Region::Bar(index) => Some(Bar {
-                index,
-                space: bar.space,
-                size: bar.size,
-                wide: bar.wide,
-                prefetchable: bar.prefetchable,
-            }),
-            _ => None,
-        });
-        let function = definition::Function {
-            bdf: self.bdf,
-            name: self.device.name().to_owned(),
-            vendor: header.vendor,
-            device: header.device,
-            bars: bars.collect(),
-            msi_vectors: 0,
-            msix_vectors: 0,
-            register_maps: self.device.register_maps().to_vec(),
-            untrapped: Vec::new(),
-        };
+        self.begin()?;
+        let function = described::function(self.bdf, &self.device);
         self.function = Some(self.writer.define(&Definition::Function(function))?);
         for placed in self.places.placed().to_vec() {
             let route = self.route_of(&placed)?;

@@ -6,7 +6,7 @@
 use barscope_trace::{Capability, WriteError};
 
 use crate::output::{Access, Output};
-use crate::text::{access, decimal, number, time};
+use crate::text::{access, number, time};
 use crate::{Line, Reader};
 
 const READ: &str = "memory_region_ops_read";
@@ -76,10 +76,8 @@ fn parse<'a>(before: &str, after: &'a str, write: bool) -> Result<(Option<u64>, 
     };
     let (address, value) = (need("addr")?, need("value")?);
     let size = access(need("size")?, value)?;
-    // -1 is a thread that is no processor's.
-    let vcpu =
-        find("cpu").and_then(decimal).and_then(|cpu| u8::try_from(cpu).ok()).filter(|cpu| *cpu < u8::MAX);
-    Ok((at, Access { write, size, value, address, region, vcpu, ..Access::default() }))
+    // Which processor it was isn't taken over: a record with one says at which privilege level it was.
+    Ok((at, Access { write, size, value, address, region, ..Access::default() }))
 }
 
 /// How many events a line says were lost: of the log that ftrace took, or of QEMU's simple backend.

@@ -113,7 +113,7 @@ impl Rwmmio {
                 size,
                 value: event.value.unwrap_or(0),
                 address: event.address,
-                vcpu: event.cpu,
+                vcpu: event.cpu.or(Some(0)),
                 process: Some(event.task),
                 ..Access::default()
             })?;

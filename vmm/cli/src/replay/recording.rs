@@ -1,5 +1,4 @@
-//! Recorded operations, one JSON object a line, as `device-model/devices/tests/data/edu/README.md` tells; written the same
-//! way.
+//! Recorded operations, one JSON object a line, as docs/traces.md tells; written the same way.
 
 use std::io::{BufRead, Read, Write};
 use std::iter;
