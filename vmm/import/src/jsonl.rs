@@ -6,7 +6,7 @@
 
 use barscope_device::{BarIndex, Bdf, InterruptLoss, Region};
 use barscope_trace::definition::{
-    Cut, Definition, Instruction, Mapping, MemoryType, Path, Process, Stack, Walk,
+    Cut, Definition, Function, Instruction, Mapping, MemoryType, Path, Process, Stack, Walk,
 };
 use barscope_trace::event::{AccessEvent, Counted, DmaOutcome, Outcome, RouteChange, Target};
 use barscope_trace::{Capability, Clock, EventKind, Id, WriteError};

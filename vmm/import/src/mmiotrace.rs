@@ -31,6 +31,8 @@ const MAPS_MAX: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub(crate) struct Mmiotrace {
     begun: bool,
+    /// It is of our exporter, which writes everybody's accesses as `R` and `W` and every mapping as `MAP`.
+    ours: bool,
     /// Function whose PCIDEV line was taken.
     taken: Option<u16>,
     maps: HashMap<u64, Map>,
@@ -69,7 +71,7 @@ impl Reader for Mmiotrace {
             "MAP" => self.map(words, output)?,
             "UNMAP" => self.unmap(words, output)?,
             "UNKNOWN" => unknown(words, output)?,
-            "MARK" => return mark(text, output),
+            "MARK" => return self.mark(text, output),
             _ if kind.starts_with('#') => return Ok(Line::Other),
             _ => Err(format!(
                 "no line of mmiotrace begins with {:?}",
@@ -133,9 +135,11 @@ impl Mmiotrace {
         };
         output.time(at);
         let walk = match self.maps.get(&map) {
-            Some(map) => walk(map, address, output)?,
-            None => 0,
+            Some(map) if !self.ours => walk(map, address, output)?,
+            _ => 0,
         };
+        // A record with a processor says at which privilege level it was.
+        let vcpu = (!self.ours).then_some(0);
         // The kernel prints 0 for whom it didn't look at.
         let process = (pid != 0).then_some((pid, ""));
         output.access(&Access {
@@ -146,7 +150,7 @@ impl Mmiotrace {
             rip,
             process,
             walk,
-            vcpu: Some(0),
+            vcpu,
             ..Access::default()
         })?;
         Ok(Ok(()))
@@ -195,6 +199,32 @@ impl Mmiotrace {
         }
         Ok(Ok(()))
     }
+
+    /// A mark: lost events, something that our exporter had no line for, or what somebody wrote.
+    fn mark(&mut self, line: &str, output: &mut Output) -> Result<Line, WriteError> {
+        let rest = line.trim_start().strip_prefix("MARK").map(str::trim_start).unwrap_or_default();
+        let (at, text) = rest.split_once(' ').unwrap_or((rest, ""));
+        let Some(at) = time(at) else { return Ok(Line::Bad("MARK has a time and a text".to_owned())) };
+        let lost = text.strip_prefix("Lost ").and_then(|text| text.strip_suffix(" events."));
+        if let Some(lost) = lost {
+            return Ok(match decimal(lost) {
+                Some(count) => {
+                    output.lose(count)?;
+                    Line::Taken
+                }
+                None => Line::Bad("how many events were lost is no number".to_owned()),
+            });
+        }
+        output.time(at);
+        if text.starts_with(OURS) {
+            if !std::mem::replace(&mut self.ours, true) {
+                output.untold(&[Capability::Paths, Capability::Privilege]);
+            }
+            return Ok(Line::Other);
+        }
+        output.mark(text)?;
+        Ok(Line::Taken)
+    }
 }
 
 /// The definition of the page of an access through a mapping: where it is, which is all that the file tells.
@@ -237,27 +267,4 @@ fn unknown(words: &[&str], output: &mut Output) -> Result<Read, WriteError> {
     ));
     output.lose(1)?;
     Ok(Ok(()))
-}
-
-/// A mark: lost events, something that our exporter had no line for, or what somebody wrote.
-fn mark(line: &str, output: &mut Output) -> Result<Line, WriteError> {
-    let rest = line.trim_start().strip_prefix("MARK").map(str::trim_start).unwrap_or_default();
-    let (at, text) = rest.split_once(' ').unwrap_or((rest, ""));
-    let Some(at) = time(at) else { return Ok(Line::Bad("MARK has a time and a text".to_owned())) };
-    let lost = text.strip_prefix("Lost ").and_then(|text| text.strip_suffix(" events."));
-    if let Some(lost) = lost {
-        return Ok(match decimal(lost) {
-            Some(count) => {
-                output.lose(count)?;
-                Line::Taken
-            }
-            None => Line::Bad("how many events were lost is no number".to_owned()),
-        });
-    }
-    output.time(at);
-    if text.starts_with(OURS) {
-        return Ok(Line::Other);
-    }
-    output.mark(text)?;
-    Ok(Line::Taken)
 }
