@@ -162,10 +162,15 @@ impl Node {
             }
             Node::At(areas) => {
                 let there = |area: &&Area| {
-                    area.region == hidden.region && (area.bdf.is_none() || area.bdf == hidden.bdf)
+                    area.region == hidden.region
+                        && (area.bdf.is_none() || hidden.bdf.is_none() || area.bdf == hidden.bdf)
                 };
                 match areas.iter().find(there) {
-                    Some(area) if area.first == 0 && area.last == u64::MAX => Truth::Yes,
+                    Some(Area { bdf, first: 0, last: u64::MAX, .. })
+                        if bdf.is_none() || *bdf == hidden.bdf =>
+                    {
+                        Truth::Yes
+                    }
                     Some(_) => Truth::Maybe,
                     None => Truth::No,
                 }
