@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::Bdf;
+use crate::deviation::Deviation;
 use crate::device::PciDevice;
 use crate::option::{BadOption, OptionSpec, Options};
 
@@ -24,6 +25,8 @@ pub struct Entry {
     pub summary: String,
     /// Options that it takes.
     pub options: Vec<OptionSpec>,
+    /// What it answers otherwise than the device that it is a model of.
+    pub deviations: Vec<Deviation>,
     make: Arc<Make>,
 }
 
@@ -66,13 +69,26 @@ impl Entry {
         summary: impl Into<String>,
         make: impl Fn(&Options) -> Vec<Box<dyn PciDevice>> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), summary: summary.into(), options: Vec::new(), make: Arc::new(make) }
+        Self {
+            name: name.into(),
+            summary: summary.into(),
+            options: Vec::new(),
+            deviations: Vec::new(),
+            make: Arc::new(make),
+        }
     }
 
     /// The same device with options, which `make` is told.
     #[must_use]
     pub fn with_options(mut self, options: impl Into<Vec<OptionSpec>>) -> Self {
         self.options = options.into();
+        self
+    }
+
+    /// The same device, which deviates so from the one that it is a model of.
+    #[must_use]
+    pub fn with_deviations(mut self, deviations: impl Into<Vec<Deviation>>) -> Self {
+        self.deviations = deviations.into();
         self
     }
 
@@ -115,9 +131,10 @@ impl Entry {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, summary, options, make: _ } = self;
+        let Self { name, summary, options, deviations, make: _ } = self;
         let mut text = formatter.debug_struct("Entry");
-        text.field("name", name).field("summary", summary).field("options", options).finish_non_exhaustive()
+        text.field("name", name).field("summary", summary).field("options", options);
+        text.field("deviations", deviations).finish_non_exhaustive()
     }
 }
 

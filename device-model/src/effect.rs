@@ -105,6 +105,14 @@ pub enum InterruptLoss {
 }
 
 impl InterruptLoss {
+    /// All of them.
+    pub const ALL: [InterruptLoss; 4] = [
+        InterruptLoss::NothingEnabled,
+        InterruptLoss::BusMasterOff,
+        InterruptLoss::Asleep,
+        InterruptLoss::MemoryWrite,
+    ];
+
     /// The reason in one word.
     pub const fn name(self) -> &'static str {
         match self {

@@ -66,7 +66,8 @@ mod registers;
 use std::borrow::Cow;
 
 use barscope_device::{
-    Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, DeviceMemory, Field, Hex,
+    Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, Deviation, DeviceMemory, Differs,
+    Field, Hex,
     InterruptPin, InterruptSet, MsiSpec, OptionSpec, Options, PciDevice, Refused, Region, Register,
     RegisterMap, state,
 };
@@ -106,6 +107,36 @@ pub fn options() -> Vec<OptionSpec> {
     let bits = &["16", "24", "28", "30", "32", "40", "48", "64"];
     vec![OptionSpec::new("dma-bits", bits, "28", "bits of an address for DMA that count (QEMU's dma_mask)")]
 }
+
+/// What it does otherwise than QEMU's, as the module's documentation says, where a recording shows it.
+pub fn deviations() -> Vec<Deviation> {
+    let configuration = |bytes, bits, why| Deviation { differs: Differs::Configuration { bytes, bits }, why };
+    vec![
+        Deviation {
+            differs: Differs::UndecodedRead { gives: 0 },
+            why: "reads with memory decoding off give all-ones, as on a bus; QEMU's give 0",
+        },
+        configuration(
+            0x04..0x08,
+            STATUS_RECEIVED_MASTER_ABORT | COMMAND_PARITY_ERROR,
+            "Parity Error Response can be written, and DMA outside memory sets Received Master Abort; QEMU's don't",
+        ),
+        configuration(
+            0x40..0x44,
+            0x0070_0000,
+            "Multiple Message Enable of MSI can be written, as the specification says; QEMU's can't",
+        ),
+        configuration(0x4c..0x50, 0xffff_0000, "the upper half of MSI's data is reserved; QEMU's keeps what is written"),
+        configuration(0x50..0x100, 0xffff_ffff, "nothing is behind the MSI capability; QEMU's keeps what is written"),
+        Deviation {
+            differs: Differs::Pin { bytes: 0x42..0x44 },
+            why: "turning MSI off asserts the pin if something is pending; QEMU's stays until the next raise",
+        },
+    ]
+}
+
+const STATUS_RECEIVED_MASTER_ABORT: u32 = 1 << 29;
+const COMMAND_PARITY_ERROR: u32 = 1 << 6;
 
 const ID_FIELDS: &[Field] = &[
     Field::new("SIGNATURE", 0, 8, "0xed"),

@@ -86,8 +86,9 @@ impl Expectations {
     /// The trace can't be read.
     pub fn judge(&self, path: &Path) -> Result<Outcome, ReadError> {
         let began = Instant::now();
-        let mut engines: Vec<_> = self.files.iter().map(|file| Engine::new(file.suite.clone())).collect();
         let mut stream = Stream::open(path)?;
+        let new = |file: &Expected| Engine::new(file.suite.clone()).knowing(&stream.info().capabilities);
+        let mut engines: Vec<_> = self.files.iter().map(new).collect();
         let mut viewer = Viewer::knowing(&stream.info().capabilities);
         while let Some(event) = stream.next()? {
             let view = viewer.view(stream.definitions(), &event);

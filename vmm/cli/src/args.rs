@@ -50,6 +50,8 @@ pub fn command(name: &str, devices: &Catalog, machine: &[String]) -> clap::Comma
     let command = with_devices(Args::command().name(name.to_owned()))
         .mut_subcommand("run", with_devices)
         .mut_subcommand("poke", |command| command.mut_arg("device", |arg| arg.value_parser(choice.clone())))
+        .mut_subcommand("replay", |command| command.mut_arg("device", |arg| arg.value_parser(choice.clone())))
+        .mut_subcommand("import", |command| command.mut_arg("device", |arg| arg.value_parser(names.clone())))
         .mut_subcommand("devices", |command| command.mut_arg("names", |arg| arg.value_parser(names)));
     // A version of whose program that is only its author knows.
     if name == PROGRAM {
@@ -118,6 +120,10 @@ pub enum Action {
     Kernel(Kernel),
     /// Touch a device without a driver: no kernel and no virtual machine, only its registers, memory and time.
     Poke(Poke),
+    /// Do to a device what was recorded, and tell where it answers or does something else.
+    Replay(Replay),
+    /// Make a trace of what another tracer wrote: mmiotrace, QEMU, rwmmio, or JSON Lines of ours.
+    Import(Import),
     /// Run any program where /dev/kvm is kvm-amd: in the virtual machine of `run --nested`. As a runner for
     /// `cargo test` it brings tests there.
     Nested(Nested),
@@ -178,6 +184,89 @@ pub struct Poke {
     /// How to print
     #[arg(long, default_value = "text")]
     pub format: Format,
+}
+
+/// Options of `replay`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+FILE is a trace of any origin, or a recording: operations, one JSON object a line, as docs/traces.md tells.
+Compared are values that are read, register changes, DMA, messages and the interrupt pin's level, as far as FILE tells.
+What memory held that a device reads by DMA is in no trace: what differs after that is undecided.
+Exit code: 0 nothing differs but what the device documents, 1 something else does, 4 that can't be told.")]
+pub struct Replay {
+    /// The device; bdf=BB:DD.F names the trace's function that it stands for
+    #[arg(long, value_name = "NAME[,OPTION=VALUE]", value_parser = no_device)]
+    pub device: DeviceChoice,
+
+    /// What was recorded
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Write what the device gave to this file, as a recording
+    #[arg(long, value_name = "OBSERVED.jsonl")]
+    pub out: Option<PathBuf>,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Options of `import`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+mmiotrace   finds the device by its vendor and device in PCIDEV lines
+qemu        needs --bar 0=ADDRESS (`info pci` of its monitor), or --bar 0=NAME of a memory region
+rwmmio      needs --bar 0=ADDRESS of the driver's mapping, a virtual one: /proc/vmallocinfo has it beside phys=
+jsonl       is what `barscope show --format json` prints
+What a tracer says that it lost, and each line that can't be understood, is a lost record of the trace.")]
+pub struct Import {
+    /// What was written
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// By whom
+    #[arg(long, value_name = "FORMAT")]
+    pub from: ImportFormat,
+
+    /// The device whose accesses are wanted: by its name, or a file that describes it
+    #[arg(long, value_name = "NAME|MAP.toml", hide_possible_values = true)]
+    pub device: String,
+
+    /// Where a BAR is, if the file doesn't say, or says it wrong; may be repeated
+    #[arg(long = "bar", value_name = "N=ADDRESS[,LENGTH]|N=NAME", value_parser = crate::import::bar)]
+    pub bars: Vec<barscope_import::BarAt>,
+
+    /// The trace to write
+    #[arg(short, long, value_name = "TRACE")]
+    pub out: PathBuf,
+
+    /// Replace the file there even if it is no trace
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What another tracer wrote.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportFormat {
+    /// The kernel's mmiotrace.
+    Mmiotrace,
+    /// QEMU's memory_region_ops_* events.
+    Qemu,
+    /// The kernel's rwmmio events.
+    Rwmmio,
+    /// JSON Lines of ours.
+    Jsonl,
+}
+
+impl From<ImportFormat> for barscope_import::Format {
+    fn from(format: ImportFormat) -> Self {
+        match format {
+            ImportFormat::Mmiotrace => Self::Mmiotrace,
+            ImportFormat::Qemu => Self::Qemu,
+            ImportFormat::Rwmmio => Self::Rwmmio,
+            ImportFormat::Jsonl => Self::Jsonl,
+        }
+    }
 }
 
 /// Options of `stats`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use barscope_device::{BadBdf, Bdf, Devices, Entry, Options};
+use barscope_device::{BadBdf, BadPlace, Bdf, Deviation, Devices, Entry, Options};
 
 use crate::ending::Failure;
 
@@ -14,6 +14,31 @@ pub struct DeviceChoice {
     options: Options,
     /// Where its first function is; at the next free device number if not given.
     bdf: Option<Bdf>,
+}
+
+impl DeviceChoice {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.entry.name
+    }
+
+    /// Where its first function is, if that was said.
+    pub fn bdf(&self) -> Option<Bdf> {
+        self.bdf
+    }
+
+    /// What it answers otherwise than the device that it is a model of.
+    pub fn deviations(&self) -> &[Deviation] {
+        &self.entry.deviations
+    }
+
+    /// Its functions, the first one at `first`.
+    ///
+    /// # Errors
+    /// [`BadPlace`] if they don't fit there.
+    pub fn at(&self, first: Bdf) -> Result<Devices, BadPlace> {
+        self.entry.at(first, &self.options)
+    }
 }
 
 /// The devices that a command has.

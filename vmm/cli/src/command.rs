@@ -15,8 +15,8 @@ use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::{
-    bench, check, completions, devices, diff, explain, export, golden, kernel, maps, nested, output, pack,
-    poke, run, show, stats, turns,
+    bench, check, completions, devices, diff, explain, export, golden, import, kernel, maps, nested, output,
+    pack, poke, replay, run, show, stats, turns,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
@@ -100,6 +100,8 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Completions(args) => completions::completions(&args, command).map(ExitCode::from),
         Action::Man(args) => completions::man(&args, command).map(ExitCode::from),
         Action::Poke(args) => poke::poke(&args).map(ExitCode::from),
+        Action::Import(args) => import::import(&args, catalog).map(ExitCode::from),
+        Action::Replay(args) => replay::replay(&args).map(ExitCode::from),
         Action::Devices(args) => devices::devices(&args, catalog).map(ExitCode::from),
         Action::Kernel(args) => kernel::kernel(&args).map(ExitCode::from),
         Action::Nested(args) => nested::program(&args).map(ExitCode::from),

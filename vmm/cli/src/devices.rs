@@ -51,6 +51,14 @@ pub fn devices(args: &Devices, catalog: &Catalog) -> Result<Code, Failure> {
     Ok(Code::Passed)
 }
 
+/// The file that describes a device of one function, by its name or its path.
+///
+/// # Errors
+/// As for [`devices`].
+pub fn toml(name: &str, catalog: &Catalog) -> Result<String, Failure> {
+    file(&subject(name, catalog)?, None)
+}
+
 /// A device by its name, or a file: whose path has a `.` or a `/`, which no device's name has.
 fn subject<'a>(name: &str, catalog: &'a Catalog) -> Result<Subject<'a>, Failure> {
     if let Some(entry) = catalog.entries().iter().find(|entry| entry.name == name) {

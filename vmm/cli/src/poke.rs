@@ -11,7 +11,7 @@ use barscope_analysis::watch::Watch;
 use barscope_device::{Bdf, Hex, Region};
 use barscope_trace::definition::Function;
 use barscope_trace::{Tail, WriteOptions};
-use barscope_vmm::bare::Bare;
+use barscope_vmm::bare::{Bare, Surroundings};
 use barscope_vmm::perform::Request;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -50,7 +50,8 @@ pub fn poke(args: &Poke) -> Result<Code, Failure> {
     let options = WriteOptions { force: args.force, ..WriteOptions::default() };
     let devices = choice::place(std::slice::from_ref(&args.device))?;
     let places: Vec<Bdf> = devices.iter().map(|(bdf, _)| *bdf).collect();
-    let bare = Bare::new(devices, args.firmware == Firmware::On, &path, options)?;
+    let around = Surroundings { firmware: args.firmware == Firmware::On, ..Surroundings::default() };
+    let bare = Bare::new(devices, around, &path, options)?;
     let mut tail = Tail::open(&path)?;
     let clock = tail.info().clock;
     let printer = match args.format {

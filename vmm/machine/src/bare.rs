@@ -11,6 +11,7 @@ use barscope_device::{Bdf, Devices, DmaError, DmaMemory, Region};
 use barscope_trace::definition::{self, Definition};
 use barscope_trace::{BusAddress, Clock, End, EventKind, Lane, WriteOptions, Writer};
 
+use crate::clock::ACCESS_NS;
 use crate::dispatch::{Access, Dispatcher, Origin};
 use crate::host::HostError;
 use crate::machine::{MachineError, functions};
@@ -19,8 +20,6 @@ use crate::perform::Request;
 use crate::placement::{Asking, Placement};
 use crate::platform::BarePlatform;
 
-/// Bytes of memory for DMA, from address 0 up.
-const MEMORY: u64 = 64 << 20;
 /// How many bits a physical address has.
 const ADDRESS_BITS: u32 = 48;
 const COMMAND: u64 = 0x04;
@@ -37,6 +36,23 @@ pub struct Bare {
     lane: Lane,
     /// Where regions were when they were last decoded.
     known: HashMap<(Bdf, Region), BusAddress>,
+}
+
+/// What is around devices.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// BARs have addresses, and functions decode them and may master the bus; the trace tells how that came.
+    pub firmware: bool,
+    /// Bytes of memory for DMA, from address 0 up.
+    pub memory: u64,
+    /// What an access advances device time by, in nanoseconds.
+    pub access_ns: u64,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { firmware: true, memory: 64 << 20, access_ns: ACCESS_NS }
+    }
 }
 
 /// An access that can't be made.
@@ -56,14 +72,13 @@ pub enum Unreachable {
 }
 
 impl Bare {
-    /// Puts the devices on a bus, and begins a trace. With `firmware`, BARs have addresses, and functions decode them
-    /// and may master the bus; the trace tells how that came.
+    /// Puts the devices on a bus, and begins a trace.
     ///
     /// # Errors
     /// [`MachineError`] if they have no room there, or the trace can't be written.
     pub fn new(
         devices: Devices,
-        firmware: bool,
+        Surroundings { firmware, memory, access_ns }: Surroundings,
         trace: &Path,
         options: WriteOptions,
     ) -> Result<Self, MachineError> {
@@ -71,12 +86,13 @@ impl Bare {
         let asking: Vec<_> = functions.iter().map(Asking::of).collect();
         let placement = Placement::new(&asking, ADDRESS_BITS)?;
         let writer = Writer::create_with(trace, Clock::Virtual, options).map_err(HostError::from)?;
-        let machine = definition::Machine { guest: "no guest".to_owned(), vcpus: 0, memory: MEMORY };
+        let machine = definition::Machine { guest: "no guest".to_owned(), vcpus: 0, memory };
         writer.define(&Definition::Machine(machine)).map_err(HostError::from)?;
-        let platform = Arc::new(BarePlatform::new(GuestMemory::new(MEMORY)?));
+        let platform = Arc::new(BarePlatform::new(GuestMemory::new(memory)?));
         let dispatcher =
-            Dispatcher::new(functions, Clock::Virtual, Arc::clone(&platform), MEMORY, writer.clone())
-                .map_err(HostError::from)?;
+            Dispatcher::new(functions, Clock::Virtual, Arc::clone(&platform), memory, writer.clone())
+                .map_err(HostError::from)?
+                .with_access_time(access_ns);
         let lane = writer.lane(None);
         let known = HashMap::new();
         let mut bare = Self { dispatcher, platform, placement, firmware, writer, lane, known };
@@ -124,6 +140,16 @@ impl Bare {
         };
         let access = Access { address, request, vcpu: None, origin: Origin::default() };
         self.dispatcher.access(&mut self.lane, &access)
+    }
+
+    /// Device time in nanoseconds.
+    pub fn now(&self) -> u64 {
+        self.dispatcher.now()
+    }
+
+    /// Whether a region has an address that accesses to it go to.
+    pub fn is_decoded(&self, bdf: Bdf, region: Region) -> bool {
+        self.dispatcher.address(bdf, region).is_some()
     }
 
     /// Lets device time pass: timers fire when they come due.

@@ -30,8 +30,8 @@ use barscope_trace::{BusAddress, Capability, Clock, Event, EventKind, Knowledge,
 
 pub use self::access::{Access, Origin};
 use self::deadlines::Deadlines;
-use self::definitions::{RouteDefinitions, function_definition, route_definition};
-use crate::clock::DeviceClock;
+use self::definitions::{RouteDefinitions, route_definition};
+use crate::clock::{ACCESS_NS, DeviceClock};
 use crate::host::HostError;
 use crate::irq_lines::IrqLines;
 use crate::layout;
@@ -109,7 +109,7 @@ impl<P: Platform> Dispatcher<P> {
             let pin = function.header().interrupt_pin.map_or(0, |pin| pin as u8 - 1);
             let gsi = layout::gsi(bdf.device(), pin);
             set_interrupt_line(&mut function, &*platform, gsi);
-            let id = writer.define(&Definition::Function(function_definition(bdf, &function)))?;
+            let id = writer.define(&Definition::Function(definition::Function::new(bdf, &function)))?;
             let config_data = writer.define(&Definition::Route(definition::Route {
                 function: Some(id),
                 region: Region::Config,
@@ -140,10 +140,17 @@ impl<P: Platform> Dispatcher<P> {
             route_definitions: Mutex::default(),
             config_address: Mutex::new(ConfigAddress::default()),
             config_address_route,
-            clock: DeviceClock::new(clock, &writer),
+            clock: DeviceClock::new(clock, &writer, ACCESS_NS),
             irq_lines: IrqLines::default(),
             writer,
         })
+    }
+
+    /// The same, whose virtual clock each access advances by `access_ns`.
+    #[must_use]
+    pub fn with_access_time(mut self, access_ns: u64) -> Self {
+        self.clock = DeviceClock::new(self.clock.kind(), &self.writer, access_ns);
+        self
     }
 
     /// Device time in nanoseconds.

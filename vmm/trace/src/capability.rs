@@ -25,6 +25,16 @@ pub enum Capability {
     Processes,
     /// Call stacks.
     Stacks,
+    /// What devices do besides answering: register changes, interrupts, DMA.
+    Effects,
+    /// Accesses to configuration space and to ports.
+    Configuration,
+    /// Accesses of programs.
+    ProgramAccesses,
+    /// Privilege levels of accesses.
+    Privilege,
+    /// Memory types of accesses.
+    MemoryTypes,
 }
 
 /// How a trace comes to tell a property.
@@ -43,7 +53,7 @@ pub enum Knowledge {
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Capability; 9] = [
+    pub const ALL: [Capability; 14] = [
         Capability::Handlers,
         Capability::Paths,
         Capability::KernelMappings,
@@ -53,6 +63,11 @@ impl Capability {
         Capability::Functions,
         Capability::Processes,
         Capability::Stacks,
+        Capability::Effects,
+        Capability::Configuration,
+        Capability::ProgramAccesses,
+        Capability::Privilege,
+        Capability::MemoryTypes,
     ];
 
     /// Its name in the file and for people.
@@ -67,6 +82,11 @@ impl Capability {
             Capability::Functions => "functions",
             Capability::Processes => "processes",
             Capability::Stacks => "stacks",
+            Capability::Effects => "effects",
+            Capability::Configuration => "configuration",
+            Capability::ProgramAccesses => "program-accesses",
+            Capability::Privilege => "privilege",
+            Capability::MemoryTypes => "memory-types",
         }
     }
 
@@ -82,6 +102,11 @@ impl Capability {
             Capability::Functions => "the names of its functions",
             Capability::Processes => "its processes",
             Capability::Stacks => "its call stacks",
+            Capability::Effects => "what its devices do besides answering",
+            Capability::Configuration => "accesses to configuration space and ports",
+            Capability::ProgramAccesses => "its programs' accesses",
+            Capability::Privilege => "whether kernel or program made an access",
+            Capability::MemoryTypes => "the memory types of accesses",
         }
     }
 
@@ -110,6 +135,28 @@ impl Capability {
             Capability::Stacks => {
                 "record them by --stacks full, of a Linux kernel with BTF and ORC whose symbols the guest tells"
             }
+            Capability::ProgramAccesses => {
+                "this tracer sees the kernel's only: say `by kernel`, or record it by `barscope run`"
+            }
+            Capability::Effects
+            | Capability::Configuration
+            | Capability::Privilege
+            | Capability::MemoryTypes => {
+                "a trace of another tracer holds what that saw: record it by `barscope run`"
+            }
+        }
+    }
+
+    /// How a trace of ours comes to tell it before anything is said of it: what the machine sees by itself, no guest has
+    /// to announce.
+    pub const fn at_first(self) -> Knowledge {
+        match self {
+            Capability::Effects
+            | Capability::Configuration
+            | Capability::ProgramAccesses
+            | Capability::Privilege
+            | Capability::MemoryTypes => Knowledge::Announced,
+            _ => Knowledge::Unknown,
         }
     }
 
@@ -152,8 +199,14 @@ impl Knowledge {
 }
 
 /// What a trace can tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities([Knowledge; Capability::ALL.len()]);
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self(Capability::ALL.map(Capability::at_first))
+    }
+}
 
 impl Capabilities {
     /// Everything is announced.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use barscope_device::{BarIndex, Bdf, Region, RegisterMap, Space};
+use barscope_device::{BarIndex, Bdf, PciFunction, Region, RegisterMap, Space};
 use serde::{Deserialize, Serialize};
 
 /// The id of an interned [`Definition`]; they count from 1 across all kinds.
@@ -76,6 +76,34 @@ pub struct Function {
     /// Regions whose accesses may be served otherwise than one by one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untrapped: Vec<Region>,
+}
+
+impl Function {
+    /// That of a function, with the registers of its configuration space.
+    pub fn new(bdf: Bdf, function: &PciFunction) -> Self {
+        let header = function.header();
+        let mut register_maps = function.register_maps().to_vec();
+        let registers = function.configuration_registers().into();
+        register_maps.push(RegisterMap { region: Region::Config, registers });
+        let bars = header.bars.iter().map(|bar| Bar {
+            index: bar.index,
+            space: bar.space,
+            size: bar.size,
+            wide: bar.wide,
+            prefetchable: bar.prefetchable,
+        });
+        Self {
+            bdf,
+            name: function.name().to_owned(),
+            vendor: header.vendor,
+            device: header.device,
+            bars: bars.collect(),
+            msi_vectors: header.msi().map_or(0, |msi| msi.vectors),
+            msix_vectors: header.msix().map_or(0, |msix| msix.vectors),
+            register_maps,
+            untrapped: function.untrapped().to_vec(),
+        }
+    }
 }
 
 /// A BAR of a function.

@@ -60,6 +60,13 @@ impl Engine {
         }
     }
 
+    /// The same over a trace that tells this, of what there is to know before its first record. By default all is seen that
+    /// the machine sees.
+    #[must_use]
+    pub fn knowing(self, capabilities: &Capabilities) -> Self {
+        Self { unseen: Unseen::of(capabilities), ..self }
+    }
+
     /// Takes the next event.
     pub fn take(&mut self, definitions: &Definitions, view: &View) {
         self.prepare(definitions);
@@ -192,6 +199,9 @@ impl Engine {
                     self.runs.push(run);
                 }
             }
+        }
+        if self.unseen.is_blind() {
+            self.look();
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::filter::Filter;
 
 /// Holds tests against a trace that was read whole.
 pub fn check(trace: &Trace, suite: Suite) -> Vec<Finding> {
-    let mut engine = Engine::new(suite);
+    let mut engine = Engine::new(suite).knowing(&trace.info().capabilities);
     let views = trace.views().all();
     for view in views {
         engine.take(trace.definitions(), view);

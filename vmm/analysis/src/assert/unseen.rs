@@ -1,8 +1,8 @@
 //! What KVM served without telling: nothing can be said of accesses there.
 
-use barscope_device::{Bdf, Region};
-use barscope_trace::Definitions;
+use barscope_device::{BarIndex, Bdf, Region};
 use barscope_trace::event::{Backing, EventKind, RouteChange};
+use barscope_trace::{Capabilities, Capability, Definitions};
 
 use crate::filter::{Compiled, Hidden};
 use crate::view::View;
@@ -22,9 +22,23 @@ enum Served {
 #[derive(Debug, Default)]
 pub(super) struct Unseen {
     hidden: Vec<(Place, Served)>,
+    /// What whoever wrote the trace never saw.
+    untold: Vec<Capability>,
 }
 
 impl Unseen {
+    /// Of a trace that tells this.
+    pub(super) fn of(capabilities: &Capabilities) -> Self {
+        let untold = [Capability::ProgramAccesses, Capability::Configuration];
+        let untold = untold.into_iter().filter(|capability| !capabilities.tells(*capability)).collect();
+        Self { hidden: Vec::new(), untold }
+    }
+
+    /// Whether something is never seen.
+    pub(super) fn is_blind(&self) -> bool {
+        !self.untold.is_empty()
+    }
+
     /// Takes notice of an event; whether it changed how something is served.
     pub(super) fn notice(&mut self, view: &View) -> bool {
         let Some((place, backing)) = change(view) else { return false };
@@ -53,16 +67,39 @@ impl Unseen {
                 bdf: *bdf,
                 region: *region,
                 reads: matches!(served, Served::By(Backing::Direct) | Served::Unknown),
+                cpl: None,
             };
             filters.iter().any(|filter| filter.may_match_hidden(&hidden))
         };
-        self.hidden.iter().find(may_be).and_then(told)
+        let never = || {
+            let may_be = |capability: &&Capability| {
+                hidden_by(**capability)
+                    .any(|hidden| filters.iter().any(|filter| filter.may_match_hidden(&hidden)))
+            };
+            self.untold.iter().find(may_be).map(|capability| never_seen(*capability))
+        };
+        self.hidden.iter().find(may_be).and_then(told).or_else(never)
     }
 
     /// The first region whose accesses are not all seen, in words.
     pub(super) fn any(&self) -> Option<String> {
-        self.hidden.first().and_then(told)
+        let never = || self.untold.first().map(|capability| never_seen(*capability));
+        self.hidden.first().and_then(told).or_else(never)
     }
+}
+
+/// Accesses that a trace lacks which doesn't tell this.
+fn hidden_by(capability: Capability) -> impl Iterator<Item = Hidden> {
+    let bars = (0..6).filter_map(BarIndex::new).map(Region::Bar).chain([Region::Rom]);
+    let of_programs = capability == Capability::ProgramAccesses;
+    let programs = bars.filter(move |_| of_programs).map(|region| (region, Some(3)));
+    let configuration = (capability == Capability::Configuration).then_some((Region::Config, None));
+    let all = programs.chain(configuration);
+    all.map(|(region, cpl)| Hidden { bdf: None, region, reads: true, cpl })
+}
+
+fn never_seen(capability: Capability) -> String {
+    format!("this trace doesn't tell {}; {}", capability.about(), capability.how_to_get())
 }
 
 fn told(((_, region), served): &(Place, Served)) -> Option<String> {

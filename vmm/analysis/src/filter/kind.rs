@@ -104,6 +104,18 @@ impl Kinds {
         }
         every
     };
+    /// What devices do besides answering.
+    pub(crate) const EFFECT: Kinds = {
+        let mut effects = Kinds::NONE;
+        let mut at = 0;
+        while at < event::KINDS.len() {
+            if event::KINDS[at].of_device {
+                effects = effects.or(of_code(event::KINDS[at].code));
+            }
+            at += 1;
+        }
+        effects
+    };
     /// DMA transfers.
     pub(crate) const DMA: Kinds = kind("dma");
     /// Message-signalled interrupts.

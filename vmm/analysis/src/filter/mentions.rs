@@ -156,6 +156,7 @@ impl Mentions {
             (Kinds::HANDLER, Capability::Handlers),
             (Kinds::KERNEL_ENTRIES, Capability::KernelEntries),
             (Kinds::PAGE_FAULT, Capability::PageFaults),
+            (Kinds::EFFECT, Capability::Effects),
         ] {
             if kinds.within(of) {
                 self.needs.push(capability.into());
@@ -171,6 +172,7 @@ impl Mentions {
             "handler" | "context" => self.needs.push(Need::HANDLERS),
             "stack" => self.needs.extend([Capability::Functions, Capability::Stacks].map(Need::from)),
             "syscall" => self.needs.push(Capability::Stacks.into()),
+            "cpl" => self.needs.push(Capability::Privilege.into()),
             "process" | "pid" => self.needs.push(Capability::Processes.into()),
             // What a device does has its cause from the device itself.
             "cause" if context.kinds.meets(Kinds::ACCESS.or(Kinds::HANDLER)) => {
@@ -179,6 +181,7 @@ impl Mentions {
             "path" | "announced" => self.needs.push(Capability::Paths.into()),
             "mapped-by" | "call" | "on-fault" => self.add_mappings(context),
             "function" | "file" | "line" => self.needs.push(Capability::Functions.into()),
+            "memtype" | "pat" => self.needs.push(Capability::MemoryTypes.into()),
             "error-code" => self.needs.push(Capability::PageFaults.into()),
             _ => (),
         }
@@ -265,10 +268,12 @@ mod tests {
         let need = Need::from;
         for (text, needed) in [
             ("access", &[][..]),
-            ("read BAR0.STATUS {DONE=1} by user memtype WC", &[]),
-            ("msi or mark \"a\"", &[]),
+            ("read BAR0.STATUS {DONE=1} via mmap", &[need(Paths)]),
+            ("read by user memtype WC", &[need(Privilege), need(MemoryTypes)]),
+            ("read by kernel", &[need(Privilege)]),
+            ("msi or mark \"a\"", &[need(Effects)]),
             ("isr", &[need(Handlers)]),
-            ("msi or isr-exit 0x31", &[need(Handlers)]),
+            ("msi or isr-exit 0x31", &[need(Handlers), need(Effects)]),
             ("read in handler", &[Need::HANDLERS]),
             ("access not in handler", &[Need::HANDLERS]),
             ("read in softirq", &[Need::HANDLERS]),
@@ -277,7 +282,7 @@ mod tests {
             ("read in syscall ioctl", &[need(Stacks)]),
             ("read by process test pid 3", &[need(Processes)]),
             ("read cause == 3", &[Need::HANDLERS]),
-            ("change cause == 3", &[]),
+            ("change cause == 3", &[need(Effects)]),
             ("read via mmap", &[need(Paths)]),
             ("read announced", &[need(Paths)]),
             ("map", &[need(KernelMappings), need(UserMappings)]),

@@ -17,6 +17,8 @@ pub(crate) struct Hidden {
     pub(crate) region: Region,
     /// Reads are among them.
     pub(crate) reads: bool,
+    /// They are all of this privilege level.
+    pub(crate) cpl: Option<u8>,
 }
 
 /// A condition, with names resolved.
@@ -160,14 +162,23 @@ impl Node {
             }
             Node::At(areas) => {
                 let there = |area: &&Area| {
-                    area.region == hidden.region && (area.bdf.is_none() || area.bdf == hidden.bdf)
+                    area.region == hidden.region
+                        && (area.bdf.is_none() || hidden.bdf.is_none() || area.bdf == hidden.bdf)
                 };
                 match areas.iter().find(there) {
-                    Some(area) if area.first == 0 && area.last == u64::MAX => Truth::Yes,
+                    Some(Area { bdf, first: 0, last: u64::MAX, .. })
+                        if bdf.is_none() || *bdf == hidden.bdf =>
+                    {
+                        Truth::Yes
+                    }
                     Some(_) => Truth::Maybe,
                     None => Truth::No,
                 }
             }
+            Node::Field { field, mask: u64::MAX, op, operand } if field.name == "cpl" => match hidden.cpl {
+                Some(cpl) => op.holds(Value::Number(cpl.into()), operand).into(),
+                None => Truth::Maybe,
+            },
             Node::Field { .. } | Node::Register { .. } => Truth::Maybe,
             Node::Device(bdfs) | Node::Scope(bdfs) => hidden.bdf.is_none_or(|bdf| bdfs.contains(&bdf)).into(),
         }

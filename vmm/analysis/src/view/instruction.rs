@@ -77,7 +77,8 @@ impl View {
     /// The memory type that it has in effect.
     pub fn memory_type(&self) -> Option<MemoryType> {
         let recorded = self.access().and_then(|access| access.event.memory_type);
-        recorded.or_else(|| Some(self.walk()?.memory_type))
+        // A walk that tells no entries tells no more than where the page is.
+        recorded.or_else(|| self.walk().filter(|walk| !walk.entries.is_empty()).map(|walk| walk.memory_type))
     }
 
     /// The announced mapping that the operand is in, or that comes or goes.

@@ -78,7 +78,8 @@ const BELL: Bdf = Bdf::from_routing_id(0x20);
 fn bare(firmware: bool) -> (TempDir, Bare) {
     let folder = tempfile::tempdir().unwrap();
     let devices: Devices = vec![(BELL, Box::new(Bell::default()))];
-    let bare = Bare::new(devices, firmware, &folder.path().join("trace"), WriteOptions::default()).unwrap();
+    let around = Surroundings { firmware, ..Surroundings::default() };
+    let bare = Bare::new(devices, around, &folder.path().join("trace"), WriteOptions::default()).unwrap();
     (folder, bare)
 }
 

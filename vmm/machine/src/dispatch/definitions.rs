@@ -1,6 +1,6 @@
 //! Definitions of functions and routes in the trace.
 
-use barscope_device::{Bdf, Decode, PciFunction, Region, RegisterMap, Space};
+use barscope_device::{Decode, Region, Space};
 use barscope_trace::definition::{self, Definition};
 use barscope_trace::event::Id;
 use barscope_trace::{WriteError, Writer};
@@ -56,34 +56,5 @@ impl RouteDefinitions {
     /// The text of the warning that there is no more room, once.
     pub(super) fn take_warning(&mut self) -> Option<Id> {
         self.account.take_warning()
-    }
-}
-
-/// A function with its BARs and registers.
-pub(super) fn function_definition(bdf: Bdf, function: &PciFunction) -> definition::Function {
-    let header = function.header();
-    let mut register_maps = function.register_maps().to_vec();
-    let registers = function.configuration_registers().into();
-    register_maps.push(RegisterMap { region: Region::Config, registers });
-    definition::Function {
-        bdf,
-        name: function.name().to_owned(),
-        vendor: header.vendor,
-        device: header.device,
-        bars: header
-            .bars
-            .iter()
-            .map(|bar| definition::Bar {
-                index: bar.index,
-                space: bar.space,
-                size: bar.size,
-                wide: bar.wide,
-                prefetchable: bar.prefetchable,
-            })
-            .collect(),
-        msi_vectors: header.msi().map_or(0, |msi| msi.vectors),
-        msix_vectors: header.msix().map_or(0, |msix| msix.vectors),
-        register_maps,
-        untrapped: function.untrapped().to_vec(),
     }
 }

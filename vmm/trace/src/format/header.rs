@@ -61,7 +61,7 @@ pub(crate) fn new(clock: Clock) -> [u64; WORDS] {
     for capability in Capability::ALL {
         let at = knowledge_word(capability);
         words[at - NAME_WORDS..at].copy_from_slice(&name_words(capability.name()));
-        words[at] = Knowledge::Unknown.code();
+        words[at] = capability.at_first().code();
     }
     words
 }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_page_lists_every_kind_and_every_capability_as_unknown() {
+    fn a_new_page_lists_every_kind_and_every_capability_as_it_is_at_first() {
         let header = Header::parse(&page(&new(Clock::Virtual)));
         assert_eq!((header.clock, header.state), (Clock::Virtual, State::Running));
         assert!(KINDS.iter().all(|kind| header.kinds.know(kind.code.into())));
@@ -250,7 +250,7 @@ mod tests {
         words[CAPABILITIES + 83] = 2;
         let found = Header::parse(&page(&words)).capabilities;
         assert_eq!(found.of(Capability::Handlers), Knowledge::Inferred);
-        assert!(Capability::ALL[1..].iter().all(|capability| !found.tells(*capability)));
+        assert!(Capability::ALL[1..].iter().all(|of| found.of(*of) == of.at_first()));
     }
 
     #[test]

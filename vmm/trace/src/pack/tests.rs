@@ -28,7 +28,7 @@ impl Fixture {
         let mut lanes = [writer.lane(Some(0)), writer.lane(None)];
         for at in 0..records {
             let kind = match at % 5 {
-                0 => EventKind::Mark { text: mark },
+                0 => EventKind::Mark { text: mark, process: 0 },
                 of => EventKind::Access(AccessEvent {
                     target: Target::Memory(0xfe00_0000 + 4 * of),
                     size: 4,
