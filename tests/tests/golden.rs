@@ -74,8 +74,8 @@ fn where_things_are_makes_no_difference() -> Result<()> {
                 };
                 EventKind::Access(AccessEvent { target, instance: access.instance + 7, ..access })
             }
-            EventKind::NotEmulated { cpl, instruction, walk, route, gpa, operand } => {
-                EventKind::NotEmulated { cpl, instruction, walk, route, gpa: gpa.map(moved), operand }
+            EventKind::NotEmulated { cpl, instruction, walk, route, gpa, operand, stack } => {
+                EventKind::NotEmulated { cpl, instruction, walk, route, gpa: gpa.map(moved), operand, stack }
             }
             other => other,
         };

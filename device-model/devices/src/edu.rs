@@ -67,9 +67,8 @@ use std::borrow::Cow;
 
 use barscope_device::{
     Access, AccessSize, BadState, BarIndex, BarSpec, ConfigHeader, Context, Deviation, DeviceMemory, Differs,
-    Field, Hex,
-    InterruptPin, InterruptSet, MsiSpec, OptionSpec, Options, PciDevice, Refused, Region, Register,
-    RegisterMap, state,
+    Field, Hex, InterruptPin, InterruptSet, MsiSpec, OptionSpec, Options, PciDevice, Refused, Region,
+    Register, RegisterMap, state,
 };
 use serde_json::Value;
 
@@ -126,8 +125,16 @@ pub fn deviations() -> Vec<Deviation> {
             0x0070_0000,
             "Multiple Message Enable of MSI can be written, as the specification says; QEMU's can't",
         ),
-        configuration(0x4c..0x50, 0xffff_0000, "the upper half of MSI's data is reserved; QEMU's keeps what is written"),
-        configuration(0x50..0x100, 0xffff_ffff, "nothing is behind the MSI capability; QEMU's keeps what is written"),
+        configuration(
+            0x4c..0x50,
+            0xffff_0000,
+            "the upper half of MSI's data is reserved; QEMU's keeps what is written",
+        ),
+        configuration(
+            0x50..0x100,
+            0xffff_ffff,
+            "nothing is behind the MSI capability; QEMU's keeps what is written",
+        ),
         Deviation {
             differs: Differs::Pin { bytes: 0x42..0x44 },
             why: "turning MSI off asserts the pin if something is pending; QEMU's stays until the next raise",

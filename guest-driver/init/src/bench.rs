@@ -4,8 +4,8 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barscope_guest_abi::{
-    Bytes, Count, Entries, Exit, Fetch, File, Image, Map, Maps, Mark, Module, Process, Ring, ScenarioEnd, Symbols, Unmap, port,
-    request,
+    Bytes, Count, Entries, Exit, Fetch, File, Image, Map, Maps, Mark, Module, Process, Ring, ScenarioEnd,
+    Symbols, Unmap, port, request,
 };
 
 use barscope_guest_abi::port::in_memory;

@@ -12,7 +12,8 @@ use crate::{bench, system};
 
 /// Tracepoints, and a field that their records have at the place where the bench looks for it.
 const SYSTEM_CALL: (&str, &str) = ("raw_syscalls/sys_enter", "field:long id;\toffset:8;\tsize:8;");
-const PAGE_FAULT: (&str, &str) = ("exceptions/page_fault_user", "field:unsigned long error_code;\toffset:24;\tsize:8;");
+const PAGE_FAULT: (&str, &str) =
+    ("exceptions/page_fault_user", "field:unsigned long error_code;\toffset:24;\tsize:8;");
 const TRACEPOINTS: &str = "/sys/kernel/tracing/events";
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 /// Kinds of events, and software events of faults without and with a page to be read.
@@ -80,7 +81,8 @@ pub fn tell() -> io::Result<()> {
 fn tracepoint(name: &str, field: &str) -> io::Result<u64> {
     let read = |file: &str| {
         let path = format!("{TRACEPOINTS}/{name}/{file}");
-        std::fs::read_to_string(&path).map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))
+        std::fs::read_to_string(&path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))
     };
     if !read("format")?.contains(field) {
         return Err(io::Error::other(format!("the tracepoint {name} has another form")));

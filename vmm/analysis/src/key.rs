@@ -97,7 +97,7 @@ pub(crate) fn push_key(
             text.push_str(words::dma_outcome(outcome));
         }
         EventKind::AddressCut { bits, .. } => {
-            push_indexed(text, view, "DMA address cut to bits ", bits.into())
+            push_indexed(text, view, "DMA address cut to bits ", bits.into());
         }
         EventKind::Route { change, cause, .. } => {
             // Where firmware puts BARs isn't the guest's doing.

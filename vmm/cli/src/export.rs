@@ -154,11 +154,11 @@ fn tell(info: &TraceInfo<'_>) {
     }
     match info.end {
         None => {
-            complain("warning: the trace has no end: it is still being written, or its writer was killed")
+            complain("warning: the trace has no end: it is still being written, or its writer was killed");
         }
         Some(End::Finished) => {}
         Some(end) => {
-            complain(format_args!("warning: the trace ended early ({}): {}", end.name(), end.reason()))
+            complain(format_args!("warning: the trace ended early ({}): {}", end.name(), end.reason()));
         }
     }
 }

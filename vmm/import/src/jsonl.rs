@@ -231,7 +231,6 @@ impl Jsonl {
     }
 
     /// The record's kind with its fields; `None` for what has no place in the trace.
-    #[expect(clippy::too_many_lines, reason = "a table of all kinds")]
     fn kind(
         &mut self,
         event: &str,
@@ -241,11 +240,11 @@ impl Jsonl {
     ) -> Result<Result<Option<EventKind>, Wrong>, WriteError> {
         let cause = object.count("cause").unwrap_or(0);
         let text = |output: &mut Output, key: &str| -> Result<Id, WriteError> {
-            output.define(Definition::Text { text: object.text(key).unwrap_or_default().to_owned() })
+            output.define(&Definition::Text { text: object.text(key).unwrap_or_default().to_owned() })
         };
         let process = |output: &mut Output| -> Result<Id, WriteError> {
             let process = object.object("process").map(|process| process_of(&process));
-            process.map_or(Ok(0), |process| output.define(Definition::Process(process)))
+            process.map_or(Ok(0), |process| output.define(&Definition::Process(process)))
         };
         let kind = match event {
             "access" => match self.access(object, function, output)? {
@@ -271,7 +270,7 @@ impl Jsonl {
                     return Ok(Err("mapping is missing".into()));
                 };
                 let mapping = match mapping_of(&mapping) {
-                    Ok(mapping) => output.define(Definition::Mapping(mapping))?,
+                    Ok(mapping) => output.define(&Definition::Mapping(mapping))?,
                     Err(why) => return Ok(Err(why)),
                 };
                 if event == "map" { EventKind::Map { mapping } } else { EventKind::Unmap { mapping } }
@@ -336,7 +335,7 @@ impl Jsonl {
         };
         let instruction =
             match object.object("code").and_then(|code| Some((code.hex("rip")?, code.flag("ambiguous")))) {
-                Some((rip, ambiguous)) => output.define(Definition::Instruction(Instruction {
+                Some((rip, ambiguous)) => output.define(&Definition::Instruction(Instruction {
                     rip,
                     bytes: Vec::new(),
                     cr3: 0,
@@ -348,8 +347,8 @@ impl Jsonl {
             };
         let stack = match object.object("process").map(|process| process_of(&process)) {
             Some(process) => {
-                let process = Some(output.define(Definition::Process(process))?);
-                output.define(Definition::Stack(Stack {
+                let process = Some(output.define(&Definition::Process(process))?);
+                output.define(&Definition::Stack(Stack {
                     process,
                     frames: Vec::new(),
                     cut: Some(Cut::Asked),
@@ -474,14 +473,14 @@ fn walk_of(access: &Object<'_>, walk: &Object<'_>, gva: u64, output: &mut Output
     let entries: Vec<u64> = entries.iter().take(LEVELS).filter_map(|entry| hex(entry.as_str()?)).collect();
     let page_size = walk.count("page_size").filter(|size| size.is_power_of_two()).unwrap_or(4096);
     let mapping = match access.object("mapping").map(|mapping| mapping_of(&mapping)) {
-        Some(Ok(mapping)) => Some(output.define(Definition::Mapping(mapping))?),
+        Some(Ok(mapping)) => Some(output.define(&Definition::Mapping(mapping))?),
         _ => None,
     };
     let memory_type = |key| walk.named::<MemoryType>(key).ok();
     // A page of 4 KiB has an entry for each level.
     let levels = entries.len() as u8
         + if page_size > 4096 { page_size.ilog2().saturating_sub(12) as u8 / 9 } else { 0 };
-    output.define(Definition::Walk(Walk {
+    output.define(&Definition::Walk(Walk {
         cr3: walk.hex("cr3").unwrap_or(0),
         page: gva & !(page_size - 1),
         page_size,

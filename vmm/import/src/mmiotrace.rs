@@ -165,7 +165,7 @@ impl Mmiotrace {
             return Ok(Err("MAP has time, id, address, virtual address, length, pc and pid".to_owned()));
         };
         output.time(at);
-        let mapping = output.define(Definition::Mapping(Mapping {
+        let mapping = output.define(&Definition::Mapping(Mapping {
             path: Path::Ioremap,
             virtual_address,
             physical_address,
@@ -233,7 +233,7 @@ fn walk(map: &Map, address: u64, output: &mut Output) -> Result<Id, WriteError> 
     if within >= map.length {
         return Ok(0);
     }
-    output.define(Definition::Walk(Walk {
+    output.define(&Definition::Walk(Walk {
         cr3: 0,
         page: map.virtual_.wrapping_add(within) & !(PAGE - 1),
         page_size: PAGE,

@@ -207,13 +207,13 @@ impl Output {
     }
 
     /// A definition's id.
-    pub(crate) fn define(&mut self, definition: Definition) -> Result<Id, WriteError> {
+    pub(crate) fn define(&mut self, definition: &Definition) -> Result<Id, WriteError> {
         // As it is stored, which tells all of it.
-        let key = serde_json::to_string(&definition).unwrap_or_default();
+        let key = serde_json::to_string(definition).unwrap_or_default();
         if let Some(id) = self.defined.get(&key) {
             return Ok(*id);
         }
-        let id = self.writer.define(&definition)?;
+        let id = self.writer.define(definition)?;
         if self.defined.len() >= REMEMBERED {
             self.defined.clear();
         }
@@ -235,7 +235,7 @@ impl Output {
         let route = self.route_of(&placed)?;
         let instruction = match access.rip {
             0 => 0,
-            rip => self.define(Definition::Instruction(Instruction {
+            rip => self.define(&Definition::Instruction(Instruction {
                 rip,
                 bytes: Vec::new(),
                 cr3: 0,
@@ -248,9 +248,9 @@ impl Output {
             None => 0,
             Some((pid, name)) => {
                 let process = Process { address_space: 0, pid, thread: None, name: name.to_owned() };
-                let process = Some(self.define(Definition::Process(process))?);
+                let process = Some(self.define(&Definition::Process(process))?);
                 let cut = Some(definition::Cut::Asked);
-                self.define(Definition::Stack(Stack { process, frames: Vec::new(), cut }))?
+                self.define(&Definition::Stack(Stack { process, frames: Vec::new(), cut }))?
             }
         };
         let end = access.address.wrapping_sub(placed.base).saturating_add(access.size.into());
@@ -382,7 +382,7 @@ impl Output {
         let bar = self.device.header().bars.iter().find(|bar| bar.region() == region);
         let space = bar.map_or(Space::Memory, |bar| bar.space);
         let function = Some(function);
-        self.define(Definition::Route(definition::Route { function, region, space, base, size }))
+        self.define(&Definition::Route(definition::Route { function, region, space, base, size }))
     }
 
     /// The route by which a port leads to a region; that of CONFIG_ADDRESS to no function's.
@@ -401,12 +401,12 @@ impl Output {
             }
         };
         let route = definition::Route { function, region, space: Space::Io, base, size };
-        self.define(Definition::Route(route))
+        self.define(&Definition::Route(route))
     }
 
     /// A mark with this text.
     pub(crate) fn mark(&mut self, text: &str) -> Result<(), WriteError> {
-        let text = self.define(Definition::Text { text: text.to_owned() })?;
+        let text = self.define(&Definition::Text { text: text.to_owned() })?;
         self.record(EventKind::Mark { text, process: 0 })
     }
 

@@ -82,7 +82,7 @@ impl Reader for Rwmmio {
 impl Rwmmio {
     fn event(&mut self, event: &Event<'_>, output: &mut Output) -> Result<Line, WriteError> {
         let size = match access(event.width / 8, event.value.unwrap_or(0)) {
-            Ok(size) if event.width % 8 == 0 => size,
+            Ok(size) if event.width.is_multiple_of(8) => size,
             Ok(_) => return Ok(Line::Bad(format!("a width of {} bits", event.width))),
             Err(why) => return Ok(Line::Bad(why)),
         };

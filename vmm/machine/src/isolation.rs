@@ -59,7 +59,7 @@ mod tests {
     fn memory(with_kernel: &[u64]) -> GuestMemory {
         let memory = GuestMemory::new(1 << 20).unwrap();
         let entry = |table: u64, index: u64, to: u64| {
-            memory.write(table + 8 * index, &(to | 7).to_le_bytes()).unwrap()
+            memory.write(table + 8 * index, &(to | 7).to_le_bytes()).unwrap();
         };
         for top in [TABLES, TABLES | USER_HALF] {
             entry(top, 0, 0x4000);

@@ -52,7 +52,7 @@ pub fn pack(path: &Path, out: &mut impl Write) -> Result<Packed, PackError> {
     out.write_all(&MAGIC.to_le_bytes())?;
     out.write_all(&VERSION.to_le_bytes())?;
     let no_words = [0; block::CHECK + 1];
-    out.write_all(&Frame::new(Of::Page, no_words, &page, None).map_err(PackError::Write)?)?;
+    out.write_all(&Frame::encode(Of::Page, no_words, &page, None).map_err(PackError::Write)?)?;
     let mut frames = 1;
     let mut content = vec![0; CONTENT_MAX];
     let blocks = length.saturating_sub(HEADER_BYTES).div_ceil(BLOCK_BYTES);
@@ -88,7 +88,7 @@ pub fn pack(path: &Path, out: &mut impl Write) -> Result<Packed, PackError> {
             Some(BlockKind::Events { .. }) => Some(&slots_of),
             _ => None,
         };
-        let frame = Frame::new(Of::Block(place), words, &content[..used], slots_of);
+        let frame = Frame::encode(Of::Block(place), words, &content[..used], slots_of);
         out.write_all(&frame.map_err(PackError::Write)?)?;
         frames += 1;
     }

@@ -126,12 +126,11 @@ impl Entries {
         (from, each_recorded): (u64, Truth),
     ) -> Finish {
         match (&self.whose, between) {
-            (Whose::Between(spans), Some(filter)) => {
-                if !spans.values().any(|span| span.several) {
-                    let reason = "no process has two such records, for entries to be between".to_owned();
-                    let look = Some((Arc::clone(filter), from));
-                    return Finish::Lacks(Evidence { look, ..Evidence::because(reason) });
-                }
+            (Whose::Between(spans), Some(_)) if spans.values().any(|span| span.several) => {}
+            (Whose::Between(_), Some(filter)) => {
+                let reason = "no process has two such records, for entries to be between".to_owned();
+                let look = Some((Arc::clone(filter), from));
+                return Finish::Lacks(Evidence { look, ..Evidence::because(reason) });
             }
             _ if self.last.is_none() => match each_recorded {
                 Truth::Yes => {}

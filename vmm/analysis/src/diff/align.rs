@@ -200,7 +200,7 @@ impl Aligner {
 
     /// Aligns what waits in a sequence: all of it, or but for a difference at the end, that may go on.
     fn align(&mut self, lane: usize, whole: bool) {
-        let [left, right] = self.lanes[lane].waiting.each_ref().map(|waiting| waiting.len());
+        let [left, right] = self.lanes[lane].waiting.each_ref().map(VecDeque::len);
         if left + right == 0 || !whole && (left == 0 || right == 0) {
             return;
         }

@@ -206,11 +206,8 @@ impl TraceItems {
         let is_wanted = self.terms.only.as_ref().is_none_or(|only| only.matches(&view));
         match event.kind {
             EventKind::Access(access) => self.access(&view, &access, section, is_wanted, names),
-            _ if view.is_effect() => {
-                if is_wanted && self.rules.effects {
-                    self.effect(&view, section, names);
-                }
-            }
+            _ if view.is_effect() && !(is_wanted && self.rules.effects) => {}
+            _ if view.is_effect() => self.effect(&view, section, names),
             _ if is_wanted => {
                 let actor = self.actor(&view);
                 self.push(&view, section.as_ref(), &actor, names);

@@ -8,6 +8,7 @@ use super::Item;
 const MOST: usize = 64;
 
 /// A read that may be one of a poll.
+#[derive(Clone, Copy)]
 pub(super) struct Read {
     /// Whose code it is, and what it reads: the same for each turn of a loop.
     pub(super) site: u64,

@@ -26,7 +26,7 @@ fn python_reads_a_row_for_each_record_with_its_values() -> Result<()> {
         assert_eq!(cell("scenario"), view.scenario.as_deref().unwrap_or_default());
         assert_eq!(cell("text"), view.text().unwrap_or_default());
         assert_eq!(cell("virtual_address"), or_empty(view.gva().map(|address| format!("{address:#x}"))));
-        let register = view.place().and_then(|place| place.register_name());
+        let register = view.place().and_then(barscope_analysis::view::Place::register_name);
         assert_eq!(cell("register"), register.unwrap_or_default());
         if let Some(access) = view.access() {
             assert_eq!(cell("operation"), if access.write { "write" } else { "read" });

@@ -46,7 +46,10 @@ impl Ring {
         length: u64,
     ) -> Option<Self> {
         let count = (length / PAGE).checked_sub(1).filter(|count| count.is_power_of_two())?;
-        if address % PAGE != 0 || length % PAGE != 0 || length > barscope_guest_abi::MAX_RING {
+        if !address.is_multiple_of(PAGE)
+            || !length.is_multiple_of(PAGE)
+            || length > barscope_guest_abi::MAX_RING
+        {
             return None;
         }
         let page = |index: u64| {
@@ -95,7 +98,7 @@ impl Ring {
             let mut header = [0; HEADER];
             self.read(memory, at, &mut header)?;
             let size = size(header);
-            if size < HEADER || size % 8 != 0 || size as u64 > left {
+            if size < HEADER || !size.is_multiple_of(8) || size as u64 > left {
                 return None;
             }
             let bytes = bytes.get_mut(..size)?;

@@ -40,7 +40,7 @@ fn read(number: u32, memory: &GuestMemory, registers: &Registers) {
         Ok(Request::Bulk(Bulk::Image { elf, .. } | Bulk::File { elf, .. })) => drop(Code::of(&elf)),
         Ok(Request::Bulk(Bulk::Symbols { lines, linked })) => {
             let mut symbols = KernelSymbols::parse(&lines);
-            symbols.add_linked(KernelSymbols::parse(&linked), memory, &registers).ok();
+            symbols.add_linked(KernelSymbols::parse(&linked), memory, registers).ok();
             drop(symbols.lines());
         }
         Ok(Request::Bulk(Bulk::Module { mut elf, sections, .. })) => {

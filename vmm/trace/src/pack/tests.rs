@@ -246,7 +246,8 @@ fn a_broken_frame_costs_its_block_and_no_other() {
 #[test]
 fn what_would_unpack_to_more_than_it_says_is_refused() {
     // A MiB of zeros, in a frame that says a block's content, or no more than a page.
-    let bomb = Frame::new(Of::Block(0), [1, 1, CONTENT_MAX as u64, 0, 0], &vec![0; 1 << 20], None).unwrap();
+    let bomb =
+        Frame::encode(Of::Block(0), [1, 1, CONTENT_MAX as u64, 0, 0], &vec![0; 1 << 20], None).unwrap();
     assert!(Frame::parse(bomb.first_chunk().unwrap()).is_none());
     let mut less = bomb.clone();
     less[48..52].copy_from_slice(&(CONTENT_MAX as u32).to_le_bytes());

@@ -116,7 +116,7 @@ impl Frame {
     }
 
     /// A frame of this content, whole. `slots_of` is the size of a record in slots by its word 0, for blocks of records.
-    pub(crate) fn new(
+    pub(crate) fn encode(
         of: Of,
         words: [u64; block::CHECK + 1],
         content: &[u8],
