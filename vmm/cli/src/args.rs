@@ -233,7 +233,7 @@ pub struct Import {
     pub device: String,
 
     /// Where a BAR is, if the file doesn't say, or says it wrong; may be repeated
-    #[arg(long = "bar", value_name = "N=ADDRESS[,LENGTH]|N=NAME", value_parser = crate::import::bar)]
+    #[arg(long = "bar", value_name = "N=ADDRESS[,LENGTH]|N=NAME")]
     pub bars: Vec<barscope_import::BarAt>,
 
     /// The trace to write

@@ -2,8 +2,8 @@
 
 use std::io::{BufReader, Write};
 
-use barscope_device::{BarIndex, Description, Region};
-use barscope_import::{BarAt, BarPlace, ImportError, Summary};
+use barscope_device::Description;
+use barscope_import::{ImportError, Summary};
 use barscope_trace::WriteOptions;
 use barscope_vmm::host_file;
 
@@ -65,30 +65,4 @@ fn print(summary: &Summary, args: &Args) -> Result<(), Failure> {
     }
     writeln!(out, "trace: {}", args.out.display())?;
     Ok(out.flush()?)
-}
-
-/// Reads `N=ADDRESS[,LENGTH]` or `N=NAME`.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn bar(text: &str) -> Result<BarAt, String> {
-    const FORM: &str = "write it as 0=0xfebf0000, 0=0xfebf0000,0x1000 or 0=REGION";
-    let (index, place) = text.split_once('=').ok_or(FORM)?;
-    let bar = index.parse().ok().and_then(BarIndex::new).ok_or("BARs have the numbers 0 to 5")?;
-    let number = |text: &str| match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    };
-    let (first, length) =
-        place.split_once(',').map_or((place, None), |(first, length)| (first, Some(length)));
-    let place = match (number(first), length) {
-        (Some(base), None) => BarPlace::Address(base, None),
-        (Some(base), Some(length)) => {
-            let length = number(length).filter(|length| base.checked_add(*length).is_some());
-            BarPlace::Address(base, Some(length.ok_or("the length is no number, or past all addresses")?))
-        }
-        (None, None) if !first.is_empty() && !first.starts_with("0x") => BarPlace::Region(first.to_owned()),
-        _ => return Err(format!("{}: {FORM}", Region::Bar(bar))),
-    };
-    Ok(BarAt { bar, place })
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod bar_at;
 mod described;
 mod jsonl;
 mod lines;
@@ -14,9 +15,10 @@ mod text;
 use std::io::{self, BufRead};
 use std::path::Path;
 
-use barscope_device::{BarIndex, Description};
+use barscope_device::Description;
 use barscope_trace::{Clock, WriteError, WriteOptions};
 
+pub use self::bar_at::{BadBar, BarAt, BarPlace};
 use self::lines::Lines;
 use self::output::Output;
 
@@ -31,24 +33,6 @@ pub enum Format {
     Rwmmio,
     /// JSON Lines of ours.
     Jsonl,
-}
-
-/// Where a BAR is, as somebody says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BarAt {
-    /// The BAR.
-    pub bar: BarIndex,
-    /// Its place.
-    pub place: BarPlace,
-}
-
-/// How accesses of a BAR are told from others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BarPlace {
-    /// By their addresses: the first one, and how many bytes; as many as the BAR has if not said.
-    Address(u64, Option<u64>),
-    /// By the name of QEMU's memory region.
-    Region(String),
 }
 
 /// What came of an import.
