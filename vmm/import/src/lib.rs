@@ -15,7 +15,7 @@ mod text;
 use std::io::{self, BufRead};
 use std::path::Path;
 
-use barscope_device::Description;
+use barscope_device::{BarIndex, Description};
 use barscope_trace::{Clock, WriteError, WriteOptions};
 
 pub use self::bar_at::{BadBar, BarAt, BarPlace};
