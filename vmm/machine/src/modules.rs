@@ -91,7 +91,7 @@ pub struct Changes {
 impl Modules {
     /// Takes in the modules of a first file system.
     pub fn take_files(&mut self, initramfs: &[u8]) {
-        self.files = file::all_in(initramfs);
+        self.files.extend(file::all_in(initramfs));
     }
 
     /// The kernel's list may begin at one of these addresses.
