@@ -31,6 +31,7 @@ mod replay;
 mod reported;
 mod results;
 mod run;
+mod shell;
 mod show;
 mod signals;
 mod stats;
