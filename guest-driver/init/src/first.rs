@@ -6,7 +6,8 @@ use std::io;
 use crate::task::Task;
 use crate::{bench, mounts, symbols, system, turns, work};
 
-const CONSOLE: &str = "/dev/ttyS0";
+/// The serial port.
+pub const CONSOLE: &str = "/dev/ttyS0";
 
 /// Does everything, and doesn't return.
 pub fn run() -> ! {

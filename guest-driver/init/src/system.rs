@@ -20,6 +20,7 @@ unsafe extern "C" {
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn ioperm(from: c_ulong, count: c_ulong, on: c_int) -> c_int;
     fn dup2(from: c_int, to: c_int) -> c_int;
+    fn setsid() -> c_int;
     fn reboot(command: c_int) -> c_int;
     fn syscall(number: c_long, ...) -> c_long;
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
@@ -47,6 +48,7 @@ const SYS_DELETE_MODULE: c_long = 176;
 const SYS_PERF_EVENT_OPEN: c_long = 298;
 const POWER_OFF: c_int = 0x4321_fedc;
 const O_NONBLOCK: c_long = 0o4000;
+const SET_WINDOW_SIZE: u32 = 0x5414;
 const SIGKILL: c_int = 9;
 const WNOHANG: c_int = 1;
 const MNT_DETACH: c_int = 2;
@@ -133,6 +135,24 @@ pub fn use_as_terminal(file: &File) -> io::Result<()> {
         check(unsafe { dup2(file.as_raw_fd(), standard) })?;
     }
     Ok(())
+}
+
+/// Begins a session, which has no terminal yet.
+///
+/// # Errors
+/// What the system said.
+pub fn begin_session() -> io::Result<()> {
+    // SAFETY: it takes nothing.
+    check(unsafe { setsid() }).map(drop)
+}
+
+/// Tells a terminal how many rows and columns it has.
+///
+/// # Errors
+/// What the system said.
+pub fn set_terminal_size(terminal: &File, [rows, columns]: [u16; 2]) -> io::Result<()> {
+    // `struct winsize`: nobody knows how many pixels that is.
+    control(terminal, SET_WINDOW_SIZE, &mut [rows, columns, 0, 0])
 }
 
 /// Switches the machine off. Returns only if that fails.

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `module` | path, name, parameters | load this module, which the kernel knows by this name |
 //! | `program` | name, path, arguments | run this program, which people know by this name, after all modules |
+//! | `shell` | name, path, kind, columns, rows | then run this shell on the console, a terminal of that kind and size |
 //! | `libraries` | `PATH:..` | where programs find shared libraries, besides where they always do |
 //! | `fail-fast` | | run no program after one that failed |
 //! | `follow` | | follow programs, to tell of the files that they and what they start map |
@@ -55,6 +56,16 @@ pub struct Program {
     pub path: String,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// The console as its terminal; without one it reads nothing.
+    pub terminal: Option<Terminal>,
+}
+
+/// What somebody sits at.
+pub struct Terminal {
+    /// Its kind, as `TERM` has it.
+    pub kind: String,
+    /// Its rows and columns.
+    pub size: [u16; 2],
 }
 
 impl Task {
@@ -83,7 +94,14 @@ impl Task {
                 }
                 "program" => {
                     let (name, path) = (words.next()?, words.next()?);
-                    task.programs.push(Program { name, path, arguments: words.collect() });
+                    task.programs.push(Program { name, path, arguments: words.collect(), terminal: None });
+                }
+                "shell" => {
+                    let (name, path, kind) = (words.next()?, words.next()?, words.next()?);
+                    let mut number = || words.next()?.parse().ok();
+                    let (columns, rows) = (number()?, number()?);
+                    let terminal = Some(Terminal { kind, size: [rows, columns] });
+                    task.programs.push(Program { name, path, arguments: Vec::new(), terminal });
                 }
                 "libraries" => task.libraries = words.next()?,
                 "fail-fast" => task.fail_fast = true,

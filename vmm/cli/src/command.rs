@@ -10,13 +10,13 @@ use barscope_device::text::{DEVICE_NAME_RULE, is_device_name};
 use barscope_devices::catalog;
 use clap::FromArgMatches;
 
-use crate::args::{self, Action, Args};
+use crate::args::{self, Action, Args, Run};
 use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::{
     bench, check, completions, devices, diff, explain, export, golden, import, kernel, maps, nested, output,
-    pack, poke, replay, report, run, show, stats, turns,
+    pack, poke, replay, report, run, shell, show, stats, turns,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
@@ -82,9 +82,10 @@ impl Command {
 
 fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<ExitCode, Failure> {
     match action {
-        Action::Run(args) if args.nested => nested::run(&args).map(ExitCode::from),
-        Action::Run(args) if args.turns => turns::play(*args, &command).map(ExitCode::from),
-        Action::Run(args) => run::run(&args).map(ExitCode::from),
+        Action::Run(mut args) => {
+            shell::prepare(&mut args)?;
+            play(*args, &command)
+        }
         Action::Show(args) => show::show(&args).map(ExitCode::from),
         Action::Bench(args) => bench::bench(&args).map(ExitCode::from),
         Action::Check(args) => check::check(&args).map(ExitCode::from),
@@ -114,6 +115,17 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
             barscope_vmm::nested::keep(&description);
             Ok(Code::Passed.into())
         }
+    }
+}
+
+/// Runs a guest: here, there, or turn by turn.
+fn play(args: Run, command: &clap::Command) -> Result<ExitCode, Failure> {
+    if args.nested {
+        nested::run(&args).map(ExitCode::from)
+    } else if args.turns {
+        turns::play(args, command).map(ExitCode::from)
+    } else {
+        run::run(&args).map(ExitCode::from)
     }
 }
 

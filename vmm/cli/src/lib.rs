@@ -32,6 +32,7 @@ mod report;
 mod reported;
 mod results;
 mod run;
+mod shell;
 mod show;
 mod signals;
 mod stats;

@@ -22,6 +22,7 @@ use crate::output::{self, Format, complain};
 use crate::progress::Progress;
 use crate::reported;
 use crate::results::ResultOptions;
+use crate::shell;
 
 /// How many lines of a Linux guest's console are shown if it fails.
 const CONSOLE_TAIL: usize = 12;
@@ -53,6 +54,7 @@ pub struct Live {
     console: Option<PathBuf>,
     vcpus: u8,
     is_quiet: bool,
+    is_typed: bool,
 }
 
 impl Live {
@@ -88,14 +90,15 @@ impl Live {
             console: (args.guest == Guest::Linux).then(|| args.console.clone()),
             vcpus: args.cpus,
             is_quiet: args.quiet,
+            is_typed: shell::is_typed(args),
         };
         live.take(&events)?;
         Ok(live)
     }
 
-    /// Whether there are expectations.
-    pub fn judges(&mut self) -> bool {
-        !self.watch.expectations().is_empty()
+    /// Whether somebody waits for what the trace brings: an expectation, or who types at a shell.
+    pub fn is_urgent(&mut self) -> bool {
+        self.is_typed || !self.watch.expectations().is_empty()
     }
 
     /// Takes what is new; whether something was.
@@ -234,7 +237,8 @@ impl Live {
 /// The programs that are to be run: what they are called, and the paths that the user gave.
 fn programs(args: &Run) -> Vec<(String, PathBuf)> {
     let files = args.programs.iter().map(|program| program.file.clone());
-    linux::program_names(&args.programs).into_iter().zip(files).collect()
+    let shell = shell::of(args).map(|_| (linux::SHELL.to_owned(), PathBuf::from(linux::SHELL)));
+    linux::program_names(&args.programs).into_iter().zip(files).chain(shell).collect()
 }
 
 /// Prints what became of expectations.

@@ -12,8 +12,9 @@ use barscope_vmm::{HostError, linux};
 use crate::args::{Guest, Nested, Run};
 use crate::ending::{Code, Failure, worst};
 use crate::output::complain;
+use crate::shell::{Keyboard, Terminal};
 use crate::signals::Signals;
-use crate::{golden, output, progress, results};
+use crate::{golden, output, progress, results, shell};
 
 /// Memory for a program of which nothing is known, in MiB.
 const PROGRAM_MIB: u64 = 1024;
@@ -63,6 +64,7 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
             },
         ),
         environment: environment(),
+        stdin: None,
         inputs: args.inputs(),
         outputs: outputs(args),
         memory_mib: args.memory_mib(),
@@ -72,7 +74,7 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
         limit: Some(args.time_limit()),
         quiet: args.quiet,
         is_kept: false,
-        before_printing: before_printing(),
+        before_printing: if shell::is_typed(args) { None } else { before_printing() },
     };
     let folder = folder()?;
     if args.guest != Guest::Linux || !args.initrd.is_empty() {
@@ -88,6 +90,11 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
     // Programs are named still: how many there are is shown.
     let prepared = ["--kernel", "--kernel-tree", "--module", "--firmware", "--file", "--dir"];
     errand.arguments = without(errand.arguments, &prepared);
+    if args.shell {
+        errand.arguments.retain(|argument| argument != "--shell");
+        // What does as a script says is a program like others.
+        errand.arguments.push(if shell::is_typed(args) { "--typed" } else { "--program=sh" }.into());
+    }
     let firmware = if args.has_firmware() { "on" } else { "off" };
     errand.arguments.extend(["--firmware".into(), firmware.into()]);
     for (option, path) in [("--kernel", guest.kernel.image.as_path()), ("--initrd", archive.as_path())] {
@@ -96,6 +103,8 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
     errand.inputs = args.judges().collect();
     errand.inputs.extend([guest.kernel.image.as_path(), archive.as_path()]);
     if !args.keep {
+        let _terminal = Terminal::take(args)?;
+        errand.stdin = Keyboard::of(args).map(Keyboard::into_pieces);
         return send(&errand, folder, watcher);
     }
     errand.arguments.push("--turns".into());
@@ -158,6 +167,7 @@ pub fn program(args: &Nested) -> Result<u8, Failure> {
         files: &args.files,
         arguments: args.arguments.clone(),
         environment: environment(),
+        stdin: None,
         inputs: Vec::new(),
         outputs: Vec::new(),
         memory_mib: PROGRAM_MIB,

@@ -16,11 +16,12 @@ use signal_hook::low_level;
 use crate::args::Run;
 use crate::ending::{Code, Failure, tell};
 use crate::live::{Ended, Live};
+use crate::shell;
 use crate::signals::Signals;
 
 /// How long the machine runs between two looks at its trace.
 const TURN: Duration = Duration::from_millis(50);
-/// The same while expectations are held against it: a violation stops the guest soon.
+/// The same while somebody waits for what it brings: a violation stops the guest soon, and who types sees what it did.
 const SHORT_TURN: Duration = Duration::from_millis(2);
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(20);
@@ -154,7 +155,7 @@ fn look_on(
     console: &Relay,
     judging: &AtomicBool,
 ) -> Result<Code, Failure> {
-    let turn = if live.judges() { SHORT_TURN } else { TURN };
+    let turn = if live.is_urgent() { SHORT_TURN } else { TURN };
     let mut broken = false;
     loop {
         match orders.recv_timeout(turn) {
@@ -185,5 +186,6 @@ fn give_up(code: Code) -> ! {
     if ready == Ok(1) {
         let _ = rustix::io::write(fd, b"error: what is printed is not read; the rest of it is left out\n");
     }
+    shell::restore();
     low_level::exit(code as i32)
 }

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use barscope_guest_abi::scenario::{Needs, Scenario};
 use barscope_trace::{Definitions, Event, EventKind};
+use barscope_vmm::linux;
 
 use crate::args::{Guest, Run};
+use crate::shell;
 
 /// Set where standard error leads to a terminal of somebody else's: of the host, for a command in its
 /// virtual machine.
@@ -44,6 +46,8 @@ pub struct Progress {
     stage: Stage,
     /// The line is on the terminal.
     is_there: bool,
+    /// What has the terminal from when it begins.
+    until: Option<&'static str>,
     /// When it is written next.
     due: Instant,
 }
@@ -63,13 +67,16 @@ impl Progress {
     pub fn of(args: &Run) -> Option<Self> {
         let possible = |scenario: &&Scenario| scenario.needs != Needs::SecondCpu || args.cpus > 1;
         let shown = args.guest == Guest::Linux && is_shown();
-        let (what, of) = match (args.programs.len(), args.scenarios.len()) {
+        let programs = args.programs.len() + usize::from(shell::of(args).is_some());
+        let (what, of) = match (programs, args.scenarios.len()) {
             (0, 0) => ("scenario", args.guest.scenarios().iter().filter(possible).count()),
             (0, scenarios) => ("scenario", scenarios),
             (programs, _) => ("program", programs),
         };
         let began = Instant::now();
-        let line = Self { began, of, what, begun: 0, stage: Stage::Booting, is_there: false, due: began };
+        let until = shell::is_typed(args).then_some(linux::SHELL);
+        let line =
+            Self { began, of, what, begun: 0, stage: Stage::Booting, is_there: false, until, due: began };
         shown.then_some(line)
     }
 
@@ -84,7 +91,8 @@ impl Progress {
                 self.go_on(Stage::Playing(definitions.text(name).to_owned()));
             }
         }
-        if is_printed && !events.is_empty() && self.is_there {
+        let is_over = self.is_over();
+        if (is_printed && !events.is_empty() || is_over) && self.is_there {
             clear();
             (self.is_there, self.due) = (false, Instant::now());
         }
@@ -99,11 +107,15 @@ impl Progress {
     /// Shows how far it is, unless that was done just now.
     pub fn show(&mut self) {
         let now = Instant::now();
-        if now < self.due {
+        if now < self.due || self.is_over() {
             return;
         }
         (self.is_there, self.due) = (true, now + TURN);
         let _ = io::stderr().write_all(format!("{CLEAR}{}", self.text()).as_bytes());
+    }
+
+    fn is_over(&self) -> bool {
+        matches!((&self.stage, self.until), (Stage::Playing(name), Some(until)) if name == until)
     }
 
     fn text(&self) -> String {
@@ -134,7 +146,7 @@ mod tests {
         let stages = [Stage::Booting, Stage::Preparing, Stage::Playing("iounmap".to_owned())];
         let lines = stages.map(|stage| {
             let (began, what) = (Instant::now(), "scenario");
-            Progress { began, of: 21, what, begun: 5, stage, is_there: false, due: began }.text()
+            Progress { began, of: 21, what, begun: 5, stage, is_there: false, until: None, due: began }.text()
         });
         assert_eq!(
             lines,

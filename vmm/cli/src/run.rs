@@ -17,6 +17,7 @@ use crate::filters::filter;
 use crate::golden::Goldens;
 use crate::live::{Ended, Live};
 use crate::onlooker::{Limit, Onlooker, Patience};
+use crate::shell::{Keyboard, Seen, Terminal};
 use crate::signals::Signals;
 
 /// Runs the command.
@@ -55,6 +56,7 @@ pub fn play(
             signals.insert(caught)
         }
     };
+    let _terminal = Terminal::take(args)?;
     let running = match vm {
         Some(vm) => machine::go_on(config, vm)?,
         None => machine::start(config)?,
@@ -111,6 +113,7 @@ pub fn check(args: &Run) -> Result<(), Failure> {
             ("--program", !args.programs.is_empty()),
             ("--file", !args.files.is_empty()),
             ("--dir", !args.folders.is_empty()),
+            ("--shell", args.shell),
             ("--fail-fast", args.fail_fast),
             ("--keep", args.keep),
             ("--kernel-tree", args.kernel_tree.is_some()),
@@ -145,7 +148,13 @@ fn config(args: &Run) -> Result<Config, Failure> {
     if args.guest == Guest::Linux {
         let console = files::create(&args.console);
         let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;
-        config.console = Box::new(Rewound::new(console, CONSOLE_MAX));
+        let console = Rewound::new(console, CONSOLE_MAX);
+        if let Some(keyboard) = Keyboard::of(args) {
+            config.typed = Some(Box::new(keyboard));
+            config.console = Box::new(Seen(console));
+        } else {
+            config.console = Box::new(console);
+        }
     } else if !args.quiet {
         config.console = Box::new(ForTerminal::new(io::stderr()));
     }

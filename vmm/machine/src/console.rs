@@ -86,6 +86,22 @@ impl<W: Write> Console<W> {
         self.0.writer_mut().complete.take()
     }
 
+    /// Takes what is typed, as far as there is room; how many bytes that were.
+    pub fn receive(&mut self, typed: &[u8]) -> usize {
+        // It fails where there is none, or if KVM doesn't take the interrupt: the bytes are there then for a guest that looks.
+        let room = self.0.fifo_capacity().min(typed.len());
+        if room == 0 {
+            return 0;
+        }
+        match self.0.enqueue_raw_bytes(&typed[..room]) {
+            Ok(taken) => taken,
+            Err(error) => {
+                log::debug!("serial input without its interrupt: {error:?}");
+                room
+            }
+        }
+    }
+
     /// What was printed of a line that has no end.
     pub fn rest(&mut self) -> Option<String> {
         self.0.writer_mut().lines.rest()

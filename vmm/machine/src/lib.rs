@@ -43,6 +43,7 @@ mod shared;
 mod stop;
 mod threads;
 mod turn;
+mod typing;
 mod untrapped;
 mod vcpu;
 mod vm;

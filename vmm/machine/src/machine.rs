@@ -1,6 +1,6 @@
 //! A machine: put together from a kernel, functions and a trace, then started.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::mem;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ use crate::shared::Shared;
 use crate::threads::{Job, Relay, Requests, spawn};
 use crate::vcpu::{self, Core, Feature, Processor, Vcpu};
 use crate::vm::{Board, Vm};
-use crate::{capable, layout};
+use crate::{capable, layout, typing};
 
 /// What to build a machine from.
 pub struct Config {
@@ -70,6 +70,8 @@ pub struct Config {
     pub capture_stack: Option<PathBuf>,
     /// Where the serial port's output goes.
     pub console: Box<dyn Write + Send>,
+    /// What is typed at the serial port.
+    pub typed: Option<Box<dyn Read + Send>>,
     /// What to open instead of `/dev/kvm`.
     pub kvm: Option<PathBuf>,
 }
@@ -97,6 +99,7 @@ impl Config {
             stacks: StackDepth::Full,
             capture_stack: None,
             console: Box::new(std::io::sink()),
+            typed: None,
             kvm: None,
         }
     }
@@ -277,7 +280,11 @@ fn assemble(
     for_guest.extend(config.archive);
     let shared =
         Shared::new(dispatcher, memory.clone(), interned, ports, requests, cpus, foreign_programs, for_guest);
-    Ok(Assembled { shared: Arc::new(shared), writer, platform, console: relay, jobs })
+    let shared = Arc::new(shared);
+    if let Some(typed) = config.typed {
+        typing::start(typed, &shared)?;
+    }
+    Ok(Assembled { shared, writer, platform, console: relay, jobs })
 }
 
 fn run<O: Observer>(

@@ -223,7 +223,7 @@ export class Access {
     const rows = layer.rows.map((row) => {
       const key = `${layer.title}/${row.label.replace(/\[.*/, "")}`;
       const differs = other !== null && row.key !== null && other.get(key) !== row.key;
-      const items = differs ? [element("span", { class: "differs" }, ...row.items)] : row.items;
+      const items = differs ? [element("div", { class: "differs" }, ...row.items)] : row.items;
       return /** @type {[string, (Node | string)[]]} */ ([row.label, items]);
     });
     return element("div", { class: "layer" }, element("h4", {}, layer.title), facts(rows));

@@ -22,7 +22,7 @@ export function drawAnswer(trace) {
     "The driver maps the device into the kernel by ", code(kernel.call, "kernel"), ", a program into itself by ", code(user.call, "user"),
     `. Both lead to the same bus addresses, `, code(`${address(resource.address)}–${address(last)}`, "bus"),
     `, which are ${resource.region} of ${resource.device}: what one writes, the other reads. ${sharing(trace, resource, kernel, user)}`,
-    "Neither copies anything, and after the mapping is made no access needs the kernel’s help.",
+    "Neither copies anything, and once its page is filled no access needs the kernel’s help.",
   );
   const rows = [
     ["virtual address", ...[kernel, user].map((one) => [code(`${address(one.virtual_address, true)}`), ` ${size(one.length)}`])],

@@ -18,7 +18,7 @@
 /** @typedef {{ name: string, lsb: number, width: number, doc: string, values: [number, string][] }} RegisterField */
 /** @typedef {{ name: string, offset: number, size: number, access: string, memory: boolean, doc: string, fields: RegisterField[] }} Register */
 /** @typedef {{ region: string, registers: Register[] }} RegisterMap */
-/** @typedef {{ bdf: string, name: string, bars: any[], register_maps: RegisterMap[] }} PciFunction */
+/** @typedef {{ bdf: string, name: string, register_maps: RegisterMap[] }} PciFunction */
 /** @typedef {{ label: string, items: string[] }} Fact */
 /** @typedef {{ table: string, index: number, value: string, address: string, bits: string[] }} Entry */
 /** @typedef {{ way: Fact[], layers: Fact[][], page_table: { cr3: string, page_size: number, user: boolean, writable: boolean, entries: Entry[] } | null }} Lasting */

@@ -12,6 +12,7 @@ use barscope_analysis::filter::{Compiled, FIELDS, KINDS, Type, Value, members};
 use barscope_analysis::maps::Maps;
 use barscope_analysis::view::View;
 use barscope_analysis::{Completeness, filter, system_call};
+use barscope_trace::definition::Function;
 use barscope_trace::event::EventKind;
 use barscope_trace::{Definitions, Stream};
 use serde_json::json;
@@ -140,7 +141,7 @@ impl Report {
         let info = stream.info();
         let definitions = info.definitions;
         let name = info.path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let functions: Vec<_> = definitions.functions().map(|(_, function)| function).collect();
+        let functions: Vec<_> = definitions.functions().map(|(_, function)| told(function)).collect();
         let completeness = Completeness::of(stream);
         let meta = json!({
             "trace": name,
@@ -165,6 +166,19 @@ impl Report {
         }
         page::write(out, &parts)
     }
+}
+
+/// A function as the page has it: addresses and regions as people write them.
+fn told(function: &Function) -> serde_json::Value {
+    let maps = function.register_maps.iter().map(|map| {
+        let registers: Vec<_> = map.registers.iter().collect();
+        json!({ "region": map.region.to_string(), "registers": registers })
+    });
+    json!({
+        "bdf": function.bdf.to_string(),
+        "name": function.name,
+        "register_maps": maps.collect::<Vec<_>>(),
+    })
 }
 
 /// Names of the filter language.

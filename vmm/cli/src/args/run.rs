@@ -9,16 +9,21 @@ use barscope_trace::{Clock, WriteOptions};
 use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
 use barscope_vmm::session::{self, BootModuleChoice, Defaults};
 use barscope_vmm::{ExitStatus, Feature, StackDepth};
-use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{ArgGroup, ValueEnum};
 
 use crate::choice::{DeviceChoice, no_device};
 use crate::ending::Failure;
 use crate::output::Format;
 use crate::results::ResultOptions;
+use crate::shell;
+
+/// How long a shell is waited for that somebody types at: for ever.
+const PATIENT: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Options of `run`.
 #[derive(clap::Args)]
+#[command(group(ArgGroup::new("played").args(["programs", "shell", "typed"]).multiple(true)))]
 pub struct Run {
     /// What to boot
     #[arg(long, default_value = "test-kernel")]
@@ -126,6 +131,19 @@ pub struct Run {
     #[arg(long = "program", value_name = "FILE[ ARGUMENTS]", conflicts_with = "scenarios")]
     pub programs: Vec<ProgramChoice>,
 
+    /// Then a shell with the usual commands, with --guest linux: on this terminal, where Ctrl-] ends the run; or with
+    /// standard input for its script, where that is no terminal
+    #[arg(long, conflicts_with_all = ["scenarios", "keep"])]
+    pub shell: bool,
+
+    /// A shell on standard input, which is somebody else's terminal
+    #[arg(long, hide = true, requires = "initrd")]
+    pub typed: bool,
+
+    /// The script of `--shell`, once it is read
+    #[arg(skip)]
+    pub script: Option<Vec<u8>>,
+
     /// Take this file into the guest, to the same path or to DST, with --guest linux; may be repeated
     #[arg(long = "file", value_name = "SRC[:DST]")]
     pub files: Vec<FileChoice>,
@@ -143,11 +161,11 @@ pub struct Run {
     pub allow_warnings: bool,
 
     /// Leave programs alone, with --guest linux: functions and lines of their code stay unknown
-    #[arg(long, requires = "programs")]
+    #[arg(long, requires = "played")]
     pub no_trace_programs: bool,
 
     /// Record each system call and each page fault of programs, with --guest linux, before the access that follows it; it slows them
-    #[arg(long, requires = "programs", conflicts_with = "keep")]
+    #[arg(long, requires = "played", conflicts_with = "keep")]
     pub count_entries: bool,
 
     /// Where to write the guest's console, with --guest linux
@@ -226,6 +244,7 @@ impl Run {
             kernel: kernel_choice(self.kernel.as_ref(), self.kernel_tree.as_ref()),
             modules: self.modules.clone(),
             programs: self.programs.clone(),
+            shell: shell::of(self),
             fail_fast: self.fail_fast,
             scenarios: self.scenarios.clone(),
             files: self.files.clone(),
@@ -242,7 +261,8 @@ impl Run {
 
     /// How long the guest may take.
     pub fn time_limit(&self) -> Duration {
-        self.timeout.map_or(self.defaults().time_limit, Duration::from_secs)
+        let default = if shell::is_typed(self) { PATIENT } else { self.defaults().time_limit };
+        self.timeout.map_or(default, Duration::from_secs)
     }
 
     /// Whether BARs have addresses and are decoded when the guest starts.

@@ -160,6 +160,8 @@ pub struct Choice {
     pub modules: Vec<ModuleChoice>,
     /// Programs to run instead of scenarios.
     pub programs: Vec<ProgramChoice>,
+    /// A shell, after programs.
+    pub shell: Option<Shell>,
     /// Run no program after one that failed.
     pub fail_fast: bool,
     /// Scenarios to play; all of them without one.
@@ -172,6 +174,35 @@ pub struct Choice {
     pub untraced: bool,
     /// Have the kernel tell system calls and page faults of programs.
     pub count_entries: bool,
+}
+
+/// A shell in the guest, which is a program called [`SHELL`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shell {
+    /// It is typed at, on the serial port.
+    Typed {
+        /// The kind of terminal, as `TERM` has it.
+        kind: String,
+        /// Its columns.
+        columns: u16,
+        /// Its rows.
+        rows: u16,
+    },
+    /// It does what this says.
+    Script(Vec<u8>),
+}
+
+/// What the shell is called.
+pub const SHELL: &str = "sh";
+/// Where it is, and what it does.
+const SHELL_PATH: &str = "/bin/sh";
+const SHELL_SCRIPT: &str = "/shell-script";
+
+impl Choice {
+    /// Whether programs run instead of scenarios.
+    pub fn has_programs(&self) -> bool {
+        !self.programs.is_empty() || self.shell.is_some()
+    }
 }
 
 /// A kernel and what goes into its first file system.
@@ -271,6 +302,18 @@ fn pack(choice: &Choice, kernel: &Kernel) -> Result<Initramfs, Error> {
         let words = [&*name, &*path].into_iter().chain(arguments.iter().map(String::as_str));
         task.add("program", &Vec::from_iter(words));
     }
+    if let Some(shell) = &choice.shell {
+        luggage.usual_commands(Path::new("--shell"))?;
+        match shell {
+            Shell::Typed { kind, columns, rows } => {
+                task.add("shell", &[SHELL, SHELL_PATH, kind, &columns.to_string(), &rows.to_string()]);
+            }
+            Shell::Script(text) => {
+                luggage.files.file(Path::new(SHELL_SCRIPT), text.clone())?;
+                task.add("program", &[SHELL, SHELL_PATH, SHELL_SCRIPT]);
+            }
+        }
+    }
     if choice.fail_fast {
         task.add("fail-fast", &[]);
     }
@@ -278,7 +321,7 @@ fn pack(choice: &Choice, kernel: &Kernel) -> Result<Initramfs, Error> {
         let version =
             kernel.version.as_ref().ok_or_else(|| Error::NoVersion { path: kernel.image.clone() })?;
         luggage.files.file(Path::new("/lab.ko"), driver::module(version, &kernel.headers)?)?;
-        if !choice.programs.is_empty() {
+        if choice.has_programs() {
             task.add("module", &["/lab.ko", "lab", ""]);
         }
     }

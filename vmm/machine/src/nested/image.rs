@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 
 use crate::debian::Kernel;
 use crate::initramfs::{Initramfs, PackError};
@@ -33,6 +34,8 @@ pub struct Errand<'a> {
     pub arguments: Vec<OsString>,
     /// Its environment, beside what says where libraries and temporary files are.
     pub environment: Vec<(OsString, OsString)>,
+    /// What is typed for it, piece by piece; without it, it reads nothing.
+    pub stdin: Option<Receiver<Vec<u8>>>,
     /// Files that it reads.
     pub inputs: Vec<&'a Path>,
     /// Files that it writes.
@@ -104,6 +107,7 @@ impl Errand<'_> {
             program: program.unwrap_or_else(|| PathBuf::from(INIT)),
             arguments: self.arguments.clone(),
             environment: environment(self.environment.clone(), &folders),
+            reads: self.stdin.is_some(),
             outputs: self.outputs.iter().map(output).collect(),
             folder,
         })

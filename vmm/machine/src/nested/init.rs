@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{self, Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
+use std::process::{self, Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -68,13 +68,30 @@ fn serve() -> io::Result<()> {
     let messages = listen(port, Arc::clone(&running));
     match task.order {
         Some(order) => {
-            let message = match Command::start(&order, &link, Stdio::null(), None, &running) {
-                Ok(mut command) => Message::Ended(command.play(order.outputs)?),
+            let stdin = if order.reads { Stdio::piped() } else { Stdio::null() };
+            let message = match Command::start(&order, &link, stdin, None, &running) {
+                Ok(mut command) => {
+                    if let Some(stdin) = command.child.stdin.take() {
+                        let link = Arc::clone(&link);
+                        thread::spawn(move || pass_on(&messages, stdin, &link));
+                    }
+                    Message::Ended(command.play(order.outputs)?)
+                }
                 Err(error) => Message::NotStarted(error.to_string()),
             };
             send(&link, &message)
         }
         None => play_turns(&link, &messages, &running),
+    }
+}
+
+/// Gives a command what is typed for it, until it reads no more.
+fn pass_on(messages: &Receiver<Message>, mut stdin: ChildStdin, link: &Mutex<File>) {
+    for message in messages {
+        let Message::Stdin(bytes) = message else { continue };
+        if stdin.write_all(&bytes).is_err() || send(link, &Message::Taken).is_err() {
+            return;
+        }
     }
 }
 

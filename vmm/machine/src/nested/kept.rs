@@ -73,7 +73,7 @@ pub fn play(
     let outputs = Outputs::new(&errand.outputs);
     connection.send_turn(errand, lasting, watcher.quiet)?;
     let patience = Patience::new(watcher.limit, Instant::now());
-    Visit::new(Box::new(connection), outputs, patience, watcher, began).attend(signals)
+    Visit::new(Box::new(connection), outputs, patience, watcher, began).attend(None, signals)
 }
 
 /// Ends the machine that is kept; whether there was one.
@@ -207,10 +207,6 @@ impl Connection {
         }
         self.send(&Message::Go).map_err(gone)
     }
-
-    fn send(&mut self, message: &Message) -> io::Result<()> {
-        message.send(&mut self.stream)
-    }
 }
 
 impl Machine for Connection {
@@ -218,8 +214,8 @@ impl Machine for Connection {
         &self.messages
     }
 
-    fn signal(&mut self, signal: i32) -> io::Result<()> {
-        self.send(&Message::Signal(u8::try_from(signal).unwrap_or_default()))
+    fn send(&mut self, message: &Message) -> io::Result<()> {
+        message.send(&mut self.stream)
     }
 
     fn last_words(&self) -> String {

@@ -32,6 +32,10 @@ pub enum Message {
     Ended(u8),
     /// To the machine: send the command this signal.
     Signal(u8),
+    /// To the machine: the command's standard input goes on so. More comes once that is taken.
+    Stdin(Vec<u8>),
+    /// The command's standard input took what came last.
+    Taken,
     /// To a machine that is kept: a turn, as JSON. Its inputs follow
     /// as outputs do.
     Turn(Vec<u8>),
@@ -74,6 +78,8 @@ impl Message {
             Message::Go => (10, &[]),
             Message::Hello(bytes) => (11, bytes),
             Message::Leave => (12, &[]),
+            Message::Stdin(bytes) => (13, bytes),
+            Message::Taken => (14, &[]),
         };
         let size = place.len() + content.len();
         let mut bytes = Vec::with_capacity(5 + size);
@@ -121,6 +127,8 @@ impl Message {
             [10] => Message::Go,
             [11] => Message::Hello(content),
             [12] => Message::Leave,
+            [13] => Message::Stdin(content),
+            [14] => Message::Taken,
             _ => return Err(bad()),
         }))
     }
@@ -157,6 +165,8 @@ mod tests {
             Message::Go,
             Message::Hello(Vec::new()),
             Message::Leave,
+            Message::Stdin(vec![3]),
+            Message::Taken,
         ];
         let mut stream = Vec::new();
         for message in &messages {
@@ -172,7 +182,7 @@ mod tests {
     #[test]
     fn what_is_no_message_is_refused() {
         for stream in
-            [&[13, 0, 0, 0, 0][..], &[2, 0, 0, 0, 1], &[5, 1, 0, 0, 0, 0], &[7, 0, 0, 0, 0], &[2, 9]]
+            [&[15, 0, 0, 0, 0][..], &[2, 0, 0, 0, 1], &[5, 1, 0, 0, 0, 0], &[7, 0, 0, 0, 0], &[2, 9]]
         {
             assert!(Message::receive(&mut { stream }).is_err(), "{stream:?}");
         }

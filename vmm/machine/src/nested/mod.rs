@@ -71,7 +71,7 @@ pub fn run(
     let began = Instant::now();
     let qemu = Qemu::start(qemu, &kernel.image, folder, memory)?;
     let patience = Patience::new(watcher.limit, began);
-    Visit::new(Box::new(qemu), outputs, patience, watcher, began).attend(signals)
+    Visit::new(Box::new(qemu), outputs, patience, watcher, began).attend(errand.stdin.as_ref(), signals)
 }
 
 fn tell_boot(kernel: &debian::Kernel, watcher: &Watcher) {

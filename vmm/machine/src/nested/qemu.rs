@@ -104,8 +104,8 @@ impl Machine for Qemu {
         &self.messages
     }
 
-    fn signal(&mut self, signal: i32) -> io::Result<()> {
-        Message::Signal(u8::try_from(signal).unwrap_or_default()).send(&mut self.to_guest)
+    fn send(&mut self, message: &Message) -> io::Result<()> {
+        message.send(&mut self.to_guest)
     }
 
     fn last_words(&self) -> String {

@@ -31,6 +31,8 @@ pub struct Order {
     pub environment: Vec<(OsString, OsString)>,
     /// The folder that it starts in.
     pub folder: PathBuf,
+    /// Whether something is typed for it; otherwise it reads nothing.
+    pub reads: bool,
     /// Files that it makes, to be brought back while they grow.
     pub outputs: Vec<Output>,
 }

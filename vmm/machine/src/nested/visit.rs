@@ -23,11 +23,19 @@ pub trait Machine {
     /// What comes from it; closed once it ends.
     fn messages(&self) -> &Receiver<io::Result<Message>>;
 
+    /// Sends it a message.
+    ///
+    /// # Errors
+    /// If it is gone.
+    fn send(&mut self, message: &Message) -> io::Result<()>;
+
     /// Sends the command in it a signal.
     ///
     /// # Errors
     /// If the machine is gone.
-    fn signal(&mut self, signal: i32) -> io::Result<()>;
+    fn signal(&mut self, signal: i32) -> io::Result<()> {
+        self.send(&Message::Signal(u8::try_from(signal).unwrap_or_default()))
+    }
 
     /// What was complained about, and the last lines of its console, in one line.
     fn last_words(&self) -> String;
@@ -44,6 +52,8 @@ pub struct Visit {
     patience: Patience,
     began: Instant,
     watcher: Watcher,
+    /// What was typed last is on its way.
+    is_typing: bool,
 }
 
 impl Visit {
@@ -56,16 +66,20 @@ impl Visit {
         began: Instant,
     ) -> Self {
         let screen = Screen::new(watcher.before_printing);
-        Self { machine, outputs, screen, patience, began, watcher }
+        Self { machine, outputs, screen, patience, began, watcher, is_typing: false }
     }
 
-    /// Passes on what comes and signals that are caught, until the command ends; gives its exit code, or `None` if a signal
+    /// Passes on what comes, what is typed, and signals that are caught, until the command ends; gives its exit code, or `None` if a signal
     /// ended it.
     ///
     /// # Errors
     /// [`Error`] if the machine ends early, has to be ended, or what comes can't be printed or written.
-    pub fn attend(mut self, signals: &mut dyn FnMut() -> Option<i32>) -> Result<Option<u8>, Error> {
-        let ended = self.listen(signals);
+    pub fn attend(
+        mut self,
+        typed: Option<&Receiver<Vec<u8>>>,
+        signals: &mut dyn FnMut() -> Option<i32>,
+    ) -> Result<Option<u8>, Error> {
+        let ended = self.listen(typed, signals);
         let in_order = matches!(ended, Ok(Some(_)));
         if !in_order {
             self.collect();
@@ -79,10 +93,17 @@ impl Visit {
     }
 
     /// Listens to the machine; gives the command's exit code, or `None` if a signal ended it.
-    fn listen(&mut self, signals: &mut dyn FnMut() -> Option<i32>) -> Result<Option<u8>, Error> {
+    fn listen(
+        &mut self,
+        typed: Option<&Receiver<Vec<u8>>>,
+        signals: &mut dyn FnMut() -> Option<i32>,
+    ) -> Result<Option<u8>, Error> {
+        // Whoever types wants to see it.
+        let turn = if typed.is_some() { SHORT_TURN } else { TURN };
         loop {
+            self.pass_on(typed);
             if self.screen.has_room() {
-                match self.machine.messages().recv_timeout(TURN) {
+                match self.machine.messages().recv_timeout(turn) {
                     Ok(Ok(message)) => {
                         if let Some(code) = self.take(message)? {
                             return Ok(Some(code));
@@ -116,6 +137,17 @@ impl Visit {
                 Some(Over::Boot) => return Err(Error::Boot { said: said() }),
                 Some(Over::Silent) => return Err(Error::Silent { said: said() }),
             }
+        }
+    }
+
+    /// Sends what was typed, once what was sent before is taken.
+    fn pass_on(&mut self, typed: Option<&Receiver<Vec<u8>>>) {
+        if !self.is_typing
+            && self.patience.has_started()
+            && let Some(bytes) = typed.and_then(|typed| typed.try_recv().ok())
+        {
+            // Whether the machine is there shows when it is listened to.
+            self.is_typing = self.machine.send(&Message::Stdin(bytes)).is_ok();
         }
     }
 
@@ -161,6 +193,7 @@ impl Visit {
             Message::Stderr(bytes) => self.screen.print(Text::Err(bytes)),
             Message::Length(index, length) => self.outputs.set_length(index, length)?,
             Message::Bytes(index, offset, bytes) => self.outputs.write(index, offset, &bytes)?,
+            Message::Taken => self.is_typing = false,
             Message::Ended(code) => return Ok(Some(code)),
             _ => {}
         }

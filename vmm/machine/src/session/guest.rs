@@ -91,7 +91,7 @@ impl Defaults {
         Self {
             memory_mib: 512,
             time_limit: Duration::from_secs(300),
-            firmware: !choice.modules.is_empty() || !choice.programs.is_empty(),
+            firmware: !choice.modules.is_empty() || choice.has_programs(),
             clock: Clock::Host,
         }
     }
@@ -176,7 +176,7 @@ impl Guest {
                     kernel.version.map_or_else(|| name(&kernel.image), |version| format!("Linux {version}"));
                 config.modules = vec![BootModule { content: initramfs, text: String::new() }];
                 config.command_line = linux::command_line(&append);
-                config.foreign_programs = !choice.programs.is_empty();
+                config.foreign_programs = choice.has_programs();
             }
         }
         Ok(config)
