@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use flate2::Compression;
-use flate2::write::DeflateEncoder;
+use flate2::write::ZlibEncoder;
 
 /// How a column's numbers are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +27,17 @@ impl Told {
     }
 }
 
-/// A column: numbers of 7 bits a byte, the lowest first, differences with their sign in bit 0; all deflated (RFC 1951).
+/// A column: numbers of 7 bits a byte, the lowest first, differences with their sign in bit 0; all compressed by zlib (RFC 1950).
 pub(crate) struct Column {
     told: Told,
     last: u64,
     like: Vec<u64>,
-    out: DeflateEncoder<Vec<u8>>,
+    out: ZlibEncoder<Vec<u8>>,
 }
 
 impl Column {
     pub(crate) fn new(told: Told) -> Self {
-        Self { told, last: 0, like: Vec::new(), out: DeflateEncoder::new(Vec::new(), Compression::new(7)) }
+        Self { told, last: 0, like: Vec::new(), out: ZlibEncoder::new(Vec::new(), Compression::new(7)) }
     }
 
     /// Adds the number of a record of this shape.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
-use flate2::write::DeflateEncoder;
+use flate2::write::ZlibEncoder;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -54,12 +54,12 @@ pub(crate) fn write(out: &mut dyn Write, parts: &[(&str, Vec<u8>)]) -> io::Resul
     out.flush()
 }
 
-/// Something as JSON, deflated.
+/// Something as JSON, compressed by zlib.
 ///
 /// # Errors
 /// It can't be JSON.
 pub(crate) fn packed(data: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut out = DeflateEncoder::new(Vec::new(), Compression::new(7));
+    let mut out = ZlibEncoder::new(Vec::new(), Compression::new(7));
     serde_json::to_writer(&mut out, data)?;
     out.finish()
 }
