@@ -233,7 +233,9 @@ export class Trace {
    */
   registers(bdf, region) {
     const maps = this.functions.get(bdf ?? "")?.register_maps;
-    return maps?.find((map) => map.region === region)?.registers ?? [];
+    const found = maps?.find((map) => map.region === region)?.registers;
+    // All functions have those of the header, also where there is none.
+    return found ?? (region === "CONFIG" && bdf !== null ? this.meta.header : []);
   }
 
   /**

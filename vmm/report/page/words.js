@@ -113,7 +113,8 @@ export function place(trace, index) {
  */
 export function registerName(trace, index) {
   const register = trace.register(index);
-  if (!register) return "";
+  const shape = trace.shape(index);
+  if (!register) return shape.region === "CONFIG" && shape.bdf === null ? "CONFIG_ADDRESS" : "";
   const within = Number(trace.own("offset", index)) - register.offset;
   return register.memory || within > 0 ? `${register.name}+${hex(within)}` : register.name;
 }
@@ -127,8 +128,8 @@ export function summary(trace, index) {
   const shape = trace.shape(index);
   if (!trace.isAccess(index)) return trace.strings[Number(trace.own("summary", index) ?? 0)];
   const name = registerName(trace, index);
-  const own = shape.region === "CONFIG" ? `${shape.bdf ?? ""} ` : shape.alike ? `${shape.bdf} ` : "";
-  let target = shape.region ? `${own}${shape.region}.${name}` : "";
+  const own = shape.bdf !== null && (shape.region === "CONFIG" || shape.alike) ? `${shape.bdf} ` : "";
+  let target = shape.region ? `${own}${shape.bdf === null ? "" : `${shape.region}.`}${name}` : "";
   if (shape.region && !name) target = own + place(trace, index);
   if (!target) {
     const port = trace.property("port", index);
@@ -144,10 +145,19 @@ export function summary(trace, index) {
  */
 export function value(trace, index) {
   const content = BigInt(trace.own("value", index) ?? 0);
+  const { bdf, region } = trace.shape(index);
+  const start = Number(trace.own("offset", index) ?? 0);
+  const width = Number(trace.property("width", index));
+  if (trace.property("outcome", index) !== "ok" || region === null) return hex(content);
   const register = trace.register(index);
-  const whole = register && register.offset === Number(trace.own("offset", index)) && Number(trace.property("width", index)) >= register.size;
-  const words = whole && trace.property("outcome", index) === "ok" ? describe(register, content) : "";
-  return words ? `${hex(content)} ${words}` : hex(content);
+  const words = register && register.offset === start && width >= register.size ? [describe(register, content)] : [];
+  // One access of configuration space may reach several registers.
+  const others = region === "CONFIG" ? trace.registers(bdf, region) : [];
+  for (const other of others.filter((one) => one.offset > start && one.offset + one.size <= start + width)) {
+    const meaning = describe(other, content >> BigInt(8 * (other.offset - start)));
+    if (meaning) words.push(`${other.name} ${meaning}`);
+  }
+  return [hex(content), words.filter(Boolean).join(", ")].filter(Boolean).join(" ");
 }
 
 /**

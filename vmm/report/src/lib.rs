@@ -12,6 +12,7 @@ use barscope_analysis::filter::{Compiled, FIELDS, KINDS, Type, Value, members};
 use barscope_analysis::maps::Maps;
 use barscope_analysis::view::View;
 use barscope_analysis::{Completeness, filter, system_call};
+use barscope_device::header_registers;
 use barscope_trace::definition::Function;
 use barscope_trace::event::EventKind;
 use barscope_trace::{Definitions, Stream};
@@ -154,6 +155,7 @@ impl Report {
             "textsLeftOut": self.strings.left_out,
             "warnings": completeness.notes(),
             "functions": functions,
+            "header": header_registers(),
             "maps": self.maps,
             "columns": COLUMNS.map(|(name, told)| json!([name, told.name()])),
             "own": OWN,

@@ -4,9 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+
+/// How long a page may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Chromium, with one page.
 pub struct Browser {
@@ -67,9 +72,11 @@ impl Browser {
             browser.ask(domain, json!({}))?;
         }
         browser.ask("Page.navigate", json!({ "url": format!("file://{}", path.display()) }))?;
-        let ready = "new Promise((done) => { const look = () => document.documentElement.dataset.ready \
-                     ? done(true) : setTimeout(look, 10); look(); setTimeout(() => done(false), 60000); })";
-        ensure!(browser.evaluate(ready)? == true, "the page is not ready: {:?}", browser.complaints);
+        let began = Instant::now();
+        while browser.evaluate("document.documentElement?.dataset.ready ?? ''")? == "" {
+            ensure!(began.elapsed() < PATIENCE, "the page is not ready: {:?}", browser.complaints);
+            sleep(Duration::from_millis(20));
+        }
         Ok(browser)
     }
 

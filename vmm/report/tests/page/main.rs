@@ -13,7 +13,7 @@ use barscope_analysis::view::{View, Viewer};
 use barscope_device::{Bdf, Region, Space};
 use barscope_report::{RECORDS_MAX, Report};
 use barscope_trace::definition::{Function, Machine, Mapping, MemoryType, Route, Walk};
-use barscope_trace::event::{AccessEvent, Target};
+use barscope_trace::event::{AccessEvent, RouteChange, Target};
 use barscope_trace::{Clock, Definition, Definitions, End, Event, EventKind, Stream, Writer};
 use serde_json::{Value, json};
 
@@ -263,9 +263,10 @@ fn synthetic(path: &Path, records: u64, name: &str) -> Result<()> {
     for at in 0..records {
         let seq = writer.reserve();
         let kind = match at {
-            0 => EventKind::Map { mapping },
-            1 => EventKind::Mark { text, process: 0 },
-            2 => EventKind::Console { text },
+            0 => EventKind::Route { route, change: RouteChange::Added, cause: 0 },
+            1 => EventKind::Map { mapping },
+            2 => EventKind::Mark { text, process: 0 },
+            3 => EventKind::Console { text },
             _ if at % 4 == 1 => {
                 let (index, address, data, delivered) = (0, 0xfee0_0000, 0x31, true);
                 EventKind::Msi { function, index, address, data, delivered, cause: seq - 1 }
@@ -329,7 +330,8 @@ fn a_million_records_open_and_scroll() -> Result<()> {
                   if (frames < 60) requestAnimationFrame(step); else done(60000 / (performance.now() - began)); }; \
                   requestAnimationFrame(step); })";
     let frames = browser.evaluate(scroll)?.as_f64().context("no frames")?;
-    let last = browser.evaluate("document.querySelector('#rows .row:last-child').innerText")?;
+    let last = "new Promise((done) => setTimeout(() => done(document.querySelector('#rows .row:last-child').innerText), 300))";
+    let last = browser.evaluate(last)?;
     let search = "(() => { const began = performance.now(); document.getElementById('filter').value = 'write BAR0 value > 0x80000000'; \
                   document.getElementById('search').requestSubmit(); return performance.now() - began; })()";
     let searched = browser.evaluate(search)?;

@@ -6,7 +6,7 @@ const [page, filters] = process.argv.slice(2).map((path) => readFileSync(path, "
 globalThis.document = {
   getElementById(id) {
     const begin = page.indexOf(`id="${id}">`);
-    const start = begin + id.length + 5;
+    const start = begin + id.length + 6;
     return begin < 0 ? null : { textContent: page.slice(start, page.indexOf("</script>", start)) };
   },
 };
