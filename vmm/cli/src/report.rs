@@ -23,9 +23,12 @@ const LOOK: u64 = 1 << 14;
 /// # Errors
 /// The trace can't be read, the filter is wrong, or the page can't be written, or would replace something else.
 pub fn report(args: &Report) -> Result<Code, Failure> {
-    let wanted = args.filter.iter().map(|text| format!("({text})"));
-    let scenario = args.scenario.iter().map(|name| format!("scenario == \"{name}\""));
-    let filter = filter(&wanted.chain(scenario).collect::<Vec<_>>())?;
+    let scenario = args.scenario.as_ref().map(|name| format!("scenario == \"{name}\""));
+    let wanted: Vec<_> = match (&args.filter, scenario) {
+        (Some(text), Some(scenario)) => vec![format!("({text}) {scenario}")],
+        (text, scenario) => text.iter().cloned().chain(scenario).collect(),
+    };
+    let filter = filter(&wanted)?;
     let text = filter.as_ref().map(|(_, text)| text.clone());
     let mut stream = Stream::open(&args.trace)?;
     let selection = compile(filter, stream.definitions())?.zip(text);

@@ -64,14 +64,14 @@ impl Browser {
         let from = BufReader::new(File::open(&from)?);
         let (session, complaints) = (None, Vec::new());
         let mut browser = Self { process, to, from, session, asked: 0, complaints, _folder: folder };
-        let target = browser.ask("Target.createTarget", json!({ "url": "about:blank" }))?;
+        let target = browser.ask("Target.createTarget", &json!({ "url": "about:blank" }))?;
         let id = &target["targetId"];
-        let attached = browser.ask("Target.attachToTarget", json!({ "targetId": id, "flatten": true }))?;
+        let attached = browser.ask("Target.attachToTarget", &json!({ "targetId": id, "flatten": true }))?;
         browser.session = attached["sessionId"].as_str().map(str::to_owned);
         for domain in ["Runtime.enable", "Log.enable", "Page.enable"] {
-            browser.ask(domain, json!({}))?;
+            browser.ask(domain, &json!({}))?;
         }
-        browser.ask("Page.navigate", json!({ "url": format!("file://{}", path.display()) }))?;
+        browser.ask("Page.navigate", &json!({ "url": format!("file://{}", path.display()) }))?;
         let began = Instant::now();
         while browser.evaluate("document.documentElement?.dataset.ready ?? ''")? == "" {
             ensure!(began.elapsed() < PATIENCE, "the page is not ready: {:?}", browser.complaints);
@@ -83,12 +83,12 @@ impl Browser {
     /// What an expression of the page's comes to, waited for if it is a promise.
     pub fn evaluate(&mut self, expression: &str) -> Result<Value> {
         let asked = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
-        let mut answer = self.ask("Runtime.evaluate", asked)?;
+        let mut answer = self.ask("Runtime.evaluate", &asked)?;
         ensure!(answer["exceptionDetails"].is_null(), "{expression}: {}", answer["exceptionDetails"]);
         Ok(answer["result"]["value"].take())
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Result<Value> {
+    fn ask(&mut self, method: &str, params: &Value) -> Result<Value> {
         self.asked += 1;
         let mut message = json!({ "id": self.asked, "method": method, "params": params });
         if let Some(session) = &self.session {
