@@ -1,7 +1,7 @@
 // The answer to what ioremap and mmap do, drawn from this trace.
 
 import { byId, element, recordLink } from "./dom.js";
-import { both, faults, types } from "./picture.js";
+import { both, called, faults, types } from "./picture.js";
 import { address, counted, size } from "./words.js";
 
 /** @typedef {import("./data.js").Trace} Trace */
@@ -19,7 +19,7 @@ export function drawAnswer(trace) {
   const last = BigInt(resource.address) + BigInt(resource.size) - 1n;
   const code = (/** @type {string} */ text, side = "") => element("code", { class: side }, text);
   byId("answer-text").append(
-    "The driver maps the device into the kernel by ", code(kernel.call, "kernel"), ", a program into itself by ", code(user.call, "user"),
+    "The driver maps the device into the kernel by ", code(called(kernel), "kernel"), ", a program into itself by ", code(called(user), "user"),
     `. Both lead to the same bus addresses, `, code(`${address(resource.address)}–${address(last)}`, "bus"),
     `, which are ${resource.region} of ${resource.device}: what one writes, the other reads. ${sharing(trace, resource, kernel, user)}`,
     "Neither copies anything, and once its page is filled no access needs the kernel’s help.",
@@ -27,7 +27,7 @@ export function drawAnswer(trace) {
   const rows = [
     ["virtual address", ...[kernel, user].map((one) => [code(`${address(one.virtual_address, true)}`), ` ${size(one.length)}`])],
     ["bus address", ...[kernel, user].map((one) => [code(address(one.physical_address))])],
-    ["who, and when", ...[kernel, user].map((one) => [one.who, ...(one.made === null ? [] : [", ", recordLink(one.made)])])],
+    ["who, and when", ...[kernel, user].map((one) => [one.who || "inferred from page walks: nobody announced it", ...(one.made === null ? [] : [", ", recordLink(one.made)])])],
     ["type, and why", ...[kernel, user].map((one) => [why(trace, one)])],
     ["who faults", [`${faults(kernel)}${kernel.on_fault ? "" : ": filled at once"}`], [`${faults(user)}${user.on_fault ? ": filled on first touch" : ": filled at once"}`, ...otherFaults(resource, user)]],
     ["kernel entries", ["none: it is the kernel"], entries(resource, user)],

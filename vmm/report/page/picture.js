@@ -50,15 +50,41 @@ export function types(mapping) {
  * @returns {{ resource: Resource, kernel: MappingUse, user: MappingUse, seq: number } | null}
  */
 export function both(resources) {
-  for (const resource of resources) {
-    const used = resource.mappings.filter((one) => one.announced && one.accesses > 0);
-    for (const user of used.filter((one) => one.user)) {
-      const seq = user.made ?? user.first ?? 0;
-      const kernel = used.find((one) => !one.user && alive(one, user.first ?? seq) && one.length <= resource.size * 2);
-      if (kernel) return { resource, kernel, user, seq: Math.max(seq, kernel.made ?? 0) };
+  // Mappings that were announced tell most.
+  for (const announced of [true, false]) {
+    for (const resource of resources) {
+      const used = resource.mappings.filter((one) => one.accesses > 0);
+      for (const user of used.filter((one) => one.user && one.announced)) {
+        const kernel = used.find((one) => !one.user && one.announced === announced && one.length <= resource.size * 2 && meet(one, user));
+        if (kernel) return { resource, kernel, user, seq: Math.max(begin(user), begin(kernel)) };
+      }
     }
   }
   return null;
+}
+
+/** @param {MappingUse} mapping */
+function begin(mapping) {
+  return mapping.made ?? mapping.first ?? 0;
+}
+
+/**
+ * Whether both are there at once, and lead to some of the same bus addresses.
+ * @param {MappingUse} one
+ * @param {MappingUse} other
+ */
+function meet(one, other) {
+  const seq = Math.max(begin(one), begin(other));
+  const [first, second] = [BigInt(one.physical_address), BigInt(other.physical_address)];
+  return alive(one, seq) && alive(other, seq) && first < second + BigInt(other.length) && second < first + BigInt(one.length);
+}
+
+/**
+ * The call that made a mapping, or what it was taken for.
+ * @param {MappingUse} mapping
+ */
+export function called(mapping) {
+  return mapping.call || `${mapping.path}?`;
 }
 
 /** The picture and its slider. */
@@ -179,7 +205,7 @@ export class Picture {
       drawn("rect", { class: "box", x: x + 1, y, width: column - 2, height: box, rx: 5 }),
       drawn("text", { class: "name", x: x + 9, y: y + 20 }, name),
       drawn("text", { x: x + 9, y: y + 37 }, narrow && digits.length > 14 ? digits.replace(/^f{4}/, "…") : digits),
-      drawn("text", { class: "dim", x: x + 9, y: y + 53 }, narrow ? size(mapping.length) : clipped(`${size(mapping.length)} · ${mapping.who}`, column / 7.6)),
+      drawn("text", { class: "dim", x: x + 9, y: y + 53 }, narrow ? size(mapping.length) : clipped(`${size(mapping.length)} · ${mapping.who || "inferred"}`, column / 7.6)),
     );
     const show = () => {
       group.parentElement?.querySelectorAll(".chosen").forEach((one) => one.classList.remove("chosen"));
