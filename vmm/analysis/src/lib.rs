@@ -23,6 +23,7 @@ mod sample;
 mod serial;
 pub mod stats;
 mod style;
+pub mod summary;
 pub mod symbols;
 pub mod system_call;
 mod table;
