@@ -17,6 +17,7 @@ const CLEAR_OF: &[(&str, &[&str])] = &[
     ("barscope-x86", &["kvm-bindings", "kvm-ioctls", "vm-memory", "clap"]),
     ("barscope-analysis", &["kvm-bindings", "kvm-ioctls", "vm-memory", "clap", "barscope-devices"]),
     ("barscope-export", &["kvm-bindings", "kvm-ioctls", "vm-memory", "clap", "barscope-devices"]),
+    ("barscope-report", &["kvm-bindings", "kvm-ioctls", "vm-memory", "clap", "barscope-devices"]),
     ("barscope-vmm", &["clap", "env_logger", "barscope-devices"]),
     ("barscope-cost", &["clap", "env_logger"]),
     ("barscope-bench", &["clap", "env_logger"]),

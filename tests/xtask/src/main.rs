@@ -16,6 +16,7 @@ mod plan;
 mod sample;
 mod setup;
 mod test;
+mod typescript;
 
 use std::env;
 use std::process::ExitCode;

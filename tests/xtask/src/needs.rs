@@ -35,6 +35,12 @@ pub enum Thing {
     Python,
     /// The definitions of its trace format that Perfetto publishes, for Python.
     Perfetto,
+    /// The browser, without a window.
+    Chromium,
+    /// What runs JavaScript outside of a browser.
+    Node,
+    /// The compiler that checks types.
+    TypeScript,
     /// Dumps of real configuration spaces, which pciutils tests itself with.
     Dumps,
     /// A build that optimises: figures of another one mean nothing.
@@ -45,7 +51,7 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
@@ -60,6 +66,9 @@ impl Thing {
         Self::Lspci,
         Self::Python,
         Self::Perfetto,
+        Self::Chromium,
+        Self::Node,
+        Self::TypeScript,
         Self::Dumps,
         Self::Release,
         Self::Minutes,
@@ -82,6 +91,9 @@ impl Thing {
             Self::Lspci => "lspci",
             Self::Python => "python3",
             Self::Perfetto => "PyPI's perfetto",
+            Self::Chromium => "Chromium",
+            Self::Node => "Node.js",
+            Self::TypeScript => "npm's typescript",
             Self::Dumps => "pciutils' dumps",
             Self::Release => "a release build",
             Self::Minutes => "minutes",

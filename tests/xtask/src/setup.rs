@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::needs::Thing;
-use crate::{apt, cargo, dumps, newer, perfetto};
+use crate::{apt, cargo, dumps, newer, perfetto, typescript};
 
 /// The folder in Cargo's target folder where packages are unpacked; `barscope_vmm::debian` looks there too.
 const UNPACKED: &str = "debian";
@@ -19,7 +19,7 @@ pub struct Package {
     known_by: (&'static str, &'static str, &'static str),
 }
 
-const PACKAGES: [Package; 12] = [
+const PACKAGES: [Package; 15] = [
     Package {
         name: "qemu-system-x86",
         thing: Thing::Qemu,
@@ -87,6 +87,24 @@ const PACKAGES: [Package; 12] = [
         known_by: ("usr/bin", "python3", ""),
     },
     Package {
+        name: "chromium",
+        thing: Thing::Chromium,
+        why: "the browser that opens reports in tests, without a window",
+        known_by: ("usr/bin", "chromium", ""),
+    },
+    Package {
+        name: "nodejs",
+        thing: Thing::Node,
+        why: "runs the report's filters, which are held against those of the command line",
+        known_by: ("usr/bin", "node", ""),
+    },
+    Package {
+        name: "npm",
+        thing: Thing::Node,
+        why: "fetches the compiler that checks types of the report's script",
+        known_by: ("usr/bin", "npm", ""),
+    },
+    Package {
         name: "xz-utils",
         thing: Thing::Dumps,
         why: "unpacks the sources of pciutils, which have dumps of real configuration spaces",
@@ -123,13 +141,13 @@ pub fn missing() -> Result<Vec<&'static Package>, String> {
 /// What doesn't work, and what to do instead.
 pub fn run(unpack: bool) -> Result<(), String> {
     let newer = [Thing::Debian13, Thing::Backports].into_iter().find_map(newer::missing);
-    if missing()?.is_empty() && dumps::missing().or(newer).or(perfetto::missing()).is_none() {
+    if missing()?.is_empty() && dumps::missing().or(newer).or(perfetto::missing()).or(typescript::missing()).is_none() {
         eprintln!(
-            "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules, busybox, pciutils' dumps and Perfetto's definitions are here"
+            "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules, busybox, Chromium, Node.js, pciutils' dumps, Perfetto's definitions and TypeScript are here"
         );
     }
     let (packages, dumps) = (packages(unpack), dumps::provide());
-    packages.and(dumps).and(newer::provide()).and(perfetto::provide())
+    packages.and(dumps).and(newer::provide()).and(perfetto::provide()).and(typescript::provide())
 }
 
 /// Provides the packages that are missing.

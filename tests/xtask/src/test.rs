@@ -15,6 +15,7 @@ use crate::packages;
 use crate::perfetto;
 use crate::plan::{Group, Plan};
 use crate::setup;
+use crate::typescript;
 
 /// JUnit reports of the expectation files.
 const REPORTS: [&str; 2] = ["expectations.xml", "expectations-two-vcpus.xml"];
@@ -144,6 +145,7 @@ struct Lacking {
     packages: Vec<&'static setup::Package>,
     dumps: Option<String>,
     perfetto: Option<String>,
+    typescript: Option<String>,
     long: bool,
 }
 
@@ -158,6 +160,7 @@ impl Lacking {
         // Why they can't be had says more than that they aren't here.
         let dumps = if options.may_set_up { dumps::provide().err() } else { dumps::missing() };
         let perfetto = if options.may_set_up { perfetto::provide().err() } else { perfetto::missing() };
+        let typescript = if options.may_set_up { typescript::provide().err() } else { typescript::missing() };
         if options.may_set_up
             && let Err(error) = newer::provide()
         {
@@ -168,6 +171,7 @@ impl Lacking {
             packages: setup::missing()?,
             dumps,
             perfetto,
+            typescript,
             long: options.long,
         })
     }
@@ -197,6 +201,7 @@ impl Lacking {
             Thing::Release => None,
             Thing::Dumps => self.dumps.clone(),
             Thing::Perfetto => self.perfetto.clone(),
+            Thing::TypeScript => self.typescript.clone(),
             Thing::Debian13 | Thing::Backports => newer::missing(thing),
             Thing::KvmUnitTests => env::var_os("KVM_UNIT_TESTS").is_none().then(|| BUILD.to_owned()),
             Thing::Qemu
@@ -206,7 +211,9 @@ impl Lacking {
             | Thing::Grub
             | Thing::Strace
             | Thing::Lspci
-            | Thing::Python => {
+            | Thing::Python
+            | Thing::Chromium
+            | Thing::Node => {
                 let missing = self.packages.iter().filter(|package| package.thing == thing);
                 let missing: Vec<_> = missing.map(|package| package.name).collect();
                 let missing = missing.join(", ");

@@ -34,7 +34,7 @@ impl Completeness {
     }
 
     /// What a reader should know of it, a line each; nothing if all is there.
-    pub(crate) fn notes(&self) -> Vec<String> {
+    pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<_> = self.damage.iter().map(|damage| format!("damaged trace: {damage}")).collect();
         if self.lost > 0 {
             let lost = words::counted(self.lost, "record is", "records are");

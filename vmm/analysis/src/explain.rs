@@ -7,6 +7,7 @@
 
 mod compare;
 mod gather;
+mod lasting;
 mod layers;
 mod paging;
 mod register;
@@ -28,6 +29,7 @@ use crate::serial::{as_hex, as_text};
 use crate::view::{View, Viewer};
 
 pub use compare::Comparison;
+pub use lasting::{Fact, Lasting};
 pub use paging::{Entry, PageTable};
 pub use register::{FieldUse, RegisterUse};
 pub use text::print;

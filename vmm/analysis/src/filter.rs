@@ -65,11 +65,12 @@ pub use build::{
 pub use compiled::Compiled;
 pub use field::{FIELDS, Field, Type};
 pub(crate) use interest::{Interest, Interests, Seen};
-pub use kind::KINDS;
 pub(crate) use kind::Kinds;
+pub use kind::{KINDS, members, name_of};
 pub use mentions::{Mentions, Need, Wanted};
 pub use names::Names;
 pub(crate) use node::Hidden;
+pub use operand::Value;
 pub(crate) use resolver::is_called;
 pub(crate) use truth::Truth;
 

@@ -67,7 +67,7 @@ pub fn described(number: u64) -> String {
 }
 
 /// All names.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+pub fn names() -> impl Iterator<Item = &'static str> {
     NAMES.iter().map(|(_, name)| *name)
 }
 

@@ -106,6 +106,8 @@ pub enum Action {
     Bless(Bless),
     /// Write a trace for other programs: Perfetto, waveform viewers, spreadsheets, mmiotrace's tools.
     Export(Export),
+    /// Write a trace as a page: one HTML file that shows mappings, accesses and registers, without a server.
+    Report(Report),
     /// Pack a trace to a fraction of its bytes; every command reads it as it is.
     Pack(Pack),
     /// Measure what barscope costs, next to a loop that only answers the guest.
@@ -461,6 +463,31 @@ pub enum ExportFormat {
     Fst,
 }
 
+/// Options of `report`.
+#[derive(clap::Args)]
+#[command(after_help = REPORT_HELP)]
+pub struct Report {
+    /// The trace
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+
+    /// Only records like this, as for `show`; mappings are shown all the same
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+
+    /// Only records of this scenario
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+
+    /// Write it there, not to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Replace FILE even if it is no report
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// Options of `pack`.
 #[derive(clap::Args)]
 pub struct Pack {
@@ -484,6 +511,10 @@ pub struct Pack {
 const EXPORT_HELP: &str = "\
 Times are those of the device clock; mmiotrace's are in microseconds, all others exact.
 Records that are missing are told on standard error, and in all formats where they are missing.";
+
+const REPORT_HELP: &str = "\
+The page is one file that opens from a disk, and asks no network for anything. Browsers since 2023 show it.
+It shows a million records; of a longer trace the first million, and it says so. Cut it by --filter or --scenario.";
 
 /// Options of `explain`.
 #[derive(clap::Args)]

@@ -16,7 +16,7 @@ use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::{
     bench, check, completions, devices, diff, explain, export, golden, import, kernel, maps, nested, output,
-    pack, poke, replay, run, shell, show, stats, turns,
+    pack, poke, replay, report, run, shell, show, stats, turns,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
@@ -90,6 +90,7 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Bench(args) => bench::bench(&args).map(ExitCode::from),
         Action::Check(args) => check::check(&args).map(ExitCode::from),
         Action::Export(args) => export::export(&args).map(ExitCode::from),
+        Action::Report(args) => report::report(&args).map(ExitCode::from),
         Action::Pack(args) => pack::pack(&args).map(ExitCode::from),
         Action::Language => language().map(ExitCode::from),
         Action::Legend => legend().map(ExitCode::from),

@@ -28,6 +28,7 @@ mod poke;
 mod progress;
 mod replaced;
 mod replay;
+mod report;
 mod reported;
 mod results;
 mod run;

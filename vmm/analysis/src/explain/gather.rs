@@ -266,7 +266,7 @@ impl Gather {
 }
 
 impl Layers {
-    fn new(access: AccessView<'_>) -> Self {
+    pub(super) fn new(access: AccessView<'_>) -> Self {
         let memory = matches!(access.target, Target::Memory(_));
         Self {
             parts: Vec::new(),

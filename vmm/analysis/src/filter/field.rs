@@ -128,7 +128,7 @@ impl Field {
     }
 
     /// Whether an event can have several of it: names of functions.
-    fn has_several(&self) -> bool {
+    pub fn has_several(&self) -> bool {
         self.from == From::Calls || self.name == "function"
     }
 
@@ -179,6 +179,18 @@ impl Field {
             true => Truth::Yes,
             false if unsure && by == By::Certainty => Truth::Maybe,
             false => Truth::No,
+        })
+    }
+
+    /// The names that the event has of a property that it can have several of; `None` if it has no such thing.
+    pub fn names(&self, view: &View) -> Option<Vec<String>> {
+        self.has_several().then_some(())?;
+        let named = |call: Call<'_>| call.function.map(str::to_owned);
+        view.code()?;
+        Some(match (self.from, view.callers()) {
+            (From::Calls, _) => view.own_calls().filter_map(named).collect(),
+            (_, Some(_)) => view.own_calls_to_maker().filter_map(named).collect(),
+            (_, None) => named(view.made()?.by).into_iter().collect(),
         })
     }
 
@@ -258,7 +270,7 @@ impl Field {
     }
 
     /// What the event has of it; `None` if it has no such thing.
-    pub(crate) fn get<'a>(&self, view: &'a View) -> Option<Value<'a>> {
+    pub fn get<'a>(&self, view: &'a View) -> Option<Value<'a>> {
         match self.get {
             Get::By(get) => get(view),
             Get::Recorded => {
@@ -276,7 +288,7 @@ impl Field {
     }
 
     /// The field of this name.
-    pub(crate) fn named(name: &str) -> Option<&'static Field> {
+    pub fn named(name: &str) -> Option<&'static Field> {
         FIELDS.iter().find(|field| field.name == name)
     }
 }

@@ -74,6 +74,18 @@ pub static KINDS: LazyLock<Vec<(&'static str, Kinds, &'static str)>> = LazyLock:
     names.collect()
 });
 
+/// The kinds that a name of [`KINDS`] stands for, by those of their names that stand for one.
+pub fn members(kinds: Kinds) -> impl Iterator<Item = &'static str> {
+    let single = |name: &str| !matches!(name, "access" | "page-fault");
+    KINDS.iter().filter(move |(name, one, _)| single(name) && one.within(kinds)).map(|(name, ..)| *name)
+}
+
+/// The name of the kind that an event is of.
+pub fn name_of(view: &View) -> &'static str {
+    let kind = Kinds::of(view);
+    kind.name().unwrap_or_else(|| view.kind.kind().name)
+}
+
 impl Kinds {
     /// All there are.
     pub(crate) const ALL: Kinds = Kinds(u64::MAX);

@@ -2,7 +2,7 @@
 
 /// What a field of an event holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
     /// A number.
     Number(u64),
     /// A text.

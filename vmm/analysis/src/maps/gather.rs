@@ -305,7 +305,7 @@ impl Maps {
     }
 
     /// Lists what led to nothing to the end.
-    pub(crate) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         self.elsewhere.extend(std::mem::take(&mut self.index.unplaced).into_values());
     }
 

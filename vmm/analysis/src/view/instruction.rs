@@ -34,7 +34,7 @@ impl View {
 
     /// Whether it is about a place in a device, or a device, and the trace doesn't tell which: an instruction that
     /// wasn't emulated may lead anywhere, and the definition of a route may be missing.
-    pub(crate) fn place_is_open(&self) -> bool {
+    pub fn place_is_open(&self) -> bool {
         match self.kind {
             EventKind::Access(access) => self.place.is_none() && access.outcome != Outcome::Unclaimed,
             kind => self.place.is_none() && self.route.is_none() && kind.kind().has(Role::Route),

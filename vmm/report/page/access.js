@@ -1,0 +1,247 @@
+// One access as a drawing, or two side by side.
+
+import { byId, element, recordLink } from "./dom.js";
+import { facts } from "./picture.js";
+import { address, counted, extract, hex, place, registerName, size, summary, time, value, valueName } from "./words.js";
+
+/** @typedef {import("./data.js").Trace} Trace */
+/** @typedef {import("./data.js").Entry} Entry */
+/** @typedef {{ label: string, items: (Node | string)[], key: string | null }} Row */
+/** @typedef {{ title: string, rows: Row[] }} Layer */
+
+/** What bits of page-table entries mean for an access to a device: Intel SDM volume 3, section "Paging". */
+const BITS = /** @type {Record<string, string>} */ ({
+  P: "present: the walk goes on",
+  W: "may be written, as far as this entry says",
+  U: "ring 3 may use it, as far as this entry says",
+  PWT: "page write-through: bit 0 of the number of the PAT entry that gives the memory type",
+  PCD: "page cache disable: bit 1 of that number. Entry 2, which PCD alone chooses, is UC- in Linux: uncached",
+  PAT: "bit 2 of the number of the PAT entry",
+  A: "accessed: the processor has used this entry",
+  D: "dirty: the page was written",
+  PS: "page size: the walk ends here, with a large page",
+  G: "global: kept in the TLB when CR3 changes",
+  NX: "no instruction may be fetched from it",
+});
+
+/**
+ * Bits of an entry in words; in tables above the last one they say which memory type the next table has.
+ * @param {Entry} entry
+ * @param {boolean} last
+ */
+function bits(entry, last) {
+  const words = entry.bits.filter((bit) => bit !== "P").map((bit) => {
+    const table = !last && (bit === "PCD" || bit === "PWT");
+    return element("li", {}, `${bit}: ${table ? "of the next table, not of the device's page" : BITS[bit]}`);
+  });
+  if (!entry.bits.includes("U")) words.unshift(element("li", {}, "not U: only ring 0 may use it"));
+  if (!entry.bits.includes("W")) words.unshift(element("li", {}, "not W: it may only be read"));
+  return words;
+}
+
+/**
+ * @param {Trace} trace
+ * @param {number} index
+ * @returns {Layer[]}
+ */
+export function layers(trace, index) {
+  const lasting = trace.lasting(index);
+  if (!lasting) return [];
+  /** @type {(facts: import("./data.js").Fact[] | undefined, aside?: boolean) => Row[]} */
+  const rows = (list, aside = false) =>
+    (list ?? []).map(({ label, items }) => ({ label, items: [items.join(", ")], key: aside ? null : items.join("\n") }));
+  const labelled = (/** @type {string} */ label) => lasting.layers.flat().find((fact) => fact.label === label);
+  const own = (/** @type {string} */ name) => trace.own(name, index);
+  /** @type {Layer[]} */
+  const found = [];
+  if (lasting.way.length > 0) found.push({ title: "Stack, the outermost first", rows: rows(lasting.way, true) });
+  found.push({ title: "Code", rows: rows(lasting.layers[0]).map((row) => (row.label === "code" || row.label === "instruction" ? { ...row, key: null } : row)) });
+  const gva = own("gva");
+  if (gva !== undefined) {
+    const mapping = lasting.layers.find((layer) => layer.some((fact) => fact.label === "mapping"));
+    found.push({
+      title: "Virtual address",
+      rows: [{ label: "virtual", items: [element("code", {}, address(BigInt(gva), true))], key: String(gva) }, ...rows(mapping)],
+    });
+  }
+  const table = lasting.page_table;
+  if (table) {
+    const walk = table.entries.map((entry, at) => ({
+      label: `${entry.table}[${entry.index}]`,
+      items: [element("div", { class: "entry" }, element("code", {}, `${entry.value.replace(/^0x/, "")} → ${entry.address.replace(/^0x/, "")}`), element("ul", {}, ...bits(entry, at + 1 === table.entries.length)))],
+      key: entry.bits.filter((bit) => bit !== "A" && bit !== "D").join(" "),
+    }));
+    const rest = ["page", "rights", "memory type"].map(labelled).filter((fact) => fact !== undefined);
+    found.push({ title: "Page walk", rows: [{ label: "CR3", items: [element("code", {}, table.cr3.replace(/^0x/, ""))], key: null }, ...walk, ...rows(rest)] });
+  }
+  const gpa = own("gpa");
+  const port = trace.property("port", index);
+  const bus = lasting.layers.find((layer) => layer.some((fact) => fact.label === "KVM exit"));
+  found.push({
+    title: "Bus",
+    rows: [
+      gpa === undefined ? { label: "port", items: [element("code", {}, hex(/** @type {bigint} */ (port ?? 0n)))], key: String(port) } : { label: "physical", items: [element("code", {}, address(BigInt(gpa)))], key: String(gpa) },
+      ...rows(bus),
+    ],
+  });
+  found.push({ title: "Register", rows: register(trace, index) });
+  return found;
+}
+
+/**
+ * The register with its fields, before and after.
+ * @param {Trace} trace
+ * @param {number} index
+ * @returns {Row[]}
+ */
+function register(trace, index) {
+  const found = trace.register(index);
+  const shape = trace.shape(index);
+  const name = `${place(trace, index)} ${registerName(trace, index)}`.trim();
+  const content = BigInt(trace.own("value", index) ?? 0);
+  /** @type {Row[]} */
+  const rows = [{ label: "register", items: [found ? [name, found.access, found.memory ? "memory" : counted(found.size, "byte"), found.doc].filter(Boolean).join(", ") : name || "none"], key: name }];
+  rows.push({ label: shape.kind, items: [`${value(trace, index)}, ${counted(Number(trace.property("width", index)), "byte")}`], key: null });
+  const outcome = trace.property("outcome", index);
+  if (outcome !== "ok") rows.push({ label: "refused", items: [String(outcome)], key: String(outcome) });
+  const change = found ? changeOf(trace, index, found.offset) : -1;
+  const before = change < 0 ? undefined : BigInt(trace.own("old", change) ?? 0);
+  const after = change < 0 ? undefined : BigInt(trace.own("value", change) ?? 0);
+  if (before !== undefined && after !== undefined) rows.push({ label: "value", items: [`${hex(before)} → ${hex(after)}`], key: null });
+  const whole = found && !found.memory && found.offset === Number(trace.own("offset", index)) && outcome === "ok";
+  for (const field of whole ? (found.fields ?? []) : []) {
+    const held = extract(field, content);
+    const bits = field.width === 1 ? `[${field.lsb}]` : `[${field.lsb + field.width - 1}:${field.lsb}]`;
+    const meaning = valueName(field, held);
+    const [old, now] = before === undefined || after === undefined ? [held, held] : [extract(field, before), extract(field, after)];
+    const shown = old === now ? hex(held) : `${hex(old)} → ${hex(now)}`;
+    rows.push({ label: `${field.name}${bits}`, items: [[shown, meaning, field.doc].filter(Boolean).join(", ")], key: String(held) });
+  }
+  const service = Number(trace.own("service", index) ?? 0);
+  if (service > 0) rows.push({ label: "served in", items: [`${time(service)} of the host`], key: null });
+  return rows;
+}
+
+/**
+ * The first record that says that an access changed the register at an offset; -1 if none does.
+ * @param {Trace} trace
+ * @param {number} index
+ * @param {number} offset
+ */
+function changeOf(trace, index, offset) {
+  const { bdf, region } = trace.shape(index);
+  return followers(trace, index).find((at) => {
+    const shape = trace.shape(at);
+    return shape.kind === "change" && shape.bdf === bdf && shape.region === region && Number(trace.own("offset", at)) === offset;
+  }) ?? -1;
+}
+
+/**
+ * Records that an access led to, directly or by an interrupt, among those soon after it.
+ * @param {Trace} trace
+ * @param {number} index
+ */
+function followers(trace, index) {
+  const seq = trace.seqs[index];
+  const found = [];
+  for (let at = index + 1; at < Math.min(trace.count, index + 2000) && found.length < 40; at++) {
+    if (trace.own("cause", at) === seq) found.push(at);
+  }
+  return found;
+}
+
+/** The drawing of one access or two. */
+export class Access {
+  /**
+   * @param {Trace} trace
+   * @param {import("./list.js").List} list
+   */
+  constructor(trace, list) {
+    this.trace = trace;
+    this.list = list;
+    this.left = /** @type {HTMLInputElement} */ (byId("left"));
+    this.right = /** @type {HTMLInputElement} */ (byId("right"));
+    byId("which").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const [left, right] = [this.left.value.trim(), this.right.value.trim()];
+      const hash = right === "" ? `record-${left}` : `record-${left}-${right}`;
+      if (location.hash === `#${hash}`) this.show(Number(left), right === "" ? null : Number(right));
+      else location.hash = hash;
+    });
+  }
+
+  /**
+   * @param {number} left
+   * @param {number | null} right
+   */
+  show(left, right) {
+    const { trace } = this;
+    this.left.value = String(left);
+    this.right.value = right === null ? "" : String(right);
+    const indices = [left, ...(right === null ? [] : [right])].map((seq) => trace.indexOf(seq));
+    const missing = indices.findIndex((index) => index < 0);
+    byId("access-note").textContent = missing >= 0 ? `The page has no record ${missing === 0 ? left : right}.` : indices.length === 2 ? "What differs is marked. Code, value and time always do." : "";
+    if (missing >= 0) {
+      byId("explained").replaceChildren();
+      return;
+    }
+    this.list.choose(indices[0]);
+    const drawn = indices.map((index) => layers(trace, index));
+    const keys = drawn.map((list) => new Map(list.flatMap((layer) => layer.rows.map((row) => [`${layer.title}/${row.label.replace(/\[.*/, "")}`, row.key]))));
+    const columns = indices.map((index, at) => {
+      const other = keys[1 - at];
+      const boxes = drawn[at].map((layer) => this.layer(layer, indices.length === 2 ? other : null));
+      return element("div", {}, this.heading(index), ...boxes, ...this.after(index));
+    });
+    byId("explained").replaceChildren(element("div", { class: "columns" }, ...columns));
+  }
+
+  /** @param {number} index */
+  heading(index) {
+    const { trace } = this;
+    const scenario = trace.property("scenario", index);
+    const vcpu = trace.property("vcpu", index);
+    const circumstances = [
+      ...(scenario === undefined ? [] : [`scenario ${scenario}`]),
+      ...(vcpu === undefined ? [] : [`vCPU ${vcpu}`]),
+      `${time(Number(trace.own("time", index)))} device clock`,
+    ];
+    const cause = trace.own("cause", index);
+    return element(
+      "div",
+      {},
+      element("h3", {}, `${trace.seqs[index]}: ${summary(trace, index)}`),
+      element("p", { class: "aside" }, circumstances.join(", "), ...(cause === undefined ? [] : [", because of ", recordLink(Number(cause))])),
+    );
+  }
+
+  /**
+   * @param {Layer} layer
+   * @param {Map<string, string | null> | null} other
+   */
+  layer(layer, other) {
+    const rows = layer.rows.map((row) => {
+      const key = `${layer.title}/${row.label.replace(/\[.*/, "")}`;
+      const differs = other !== null && row.key !== null && other.get(key) !== row.key;
+      const items = differs ? [element("div", { class: "differs" }, ...row.items)] : row.items;
+      return /** @type {[string, (Node | string)[]]} */ ([row.label, items]);
+    });
+    return element("div", { class: "layer" }, element("h4", {}, layer.title), facts(rows));
+  }
+
+  /**
+   * What followed.
+   * @param {number} index
+   */
+  after(index) {
+    const { trace } = this;
+    const followed = followers(trace, index);
+    if (followed.length === 0) return [];
+    const began = Number(trace.own("time", index));
+    const rows = followed.map((at) => /** @type {[string, (Node | string)[]]} */ ([
+      `+${time(Number(trace.own("time", at)) - began)}`,
+      [recordLink(trace.seqs[at], String(trace.seqs[at])), ` ${summary(trace, at)}`],
+    ]));
+    return [element("div", { class: "layer" }, element("h4", {}, "What it led to"), facts(rows))];
+  }
+}

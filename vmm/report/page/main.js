@@ -1,0 +1,52 @@
+// The page: loads the trace, and draws its sections.
+
+import { Access } from "./access.js";
+import { drawAnswer } from "./answer.js";
+import { Trace } from "./data.js";
+import { byId, element } from "./dom.js";
+import { List } from "./list.js";
+import { Picture, both } from "./picture.js";
+import { drawRegisters } from "./registers.js";
+import { counted, number } from "./words.js";
+
+const trace = await Trace.load();
+const { meta } = trace;
+document.title = `${meta.trace ?? "trace"} · barscope`;
+byId("title").textContent = meta.trace ?? "A trace";
+const { machine } = meta;
+byId("subtitle").textContent = [
+  ...(machine ? [machine.guest, counted(machine.vcpus, "vCPU")] : []),
+  ...meta.functions.map((/** @type {import("./data.js").PciFunction} */ one) => `${one.bdf} ${one.name}`),
+  counted(meta.records, "record"),
+].join(" · ");
+const cut = "Cut the trace by --filter or --scenario to see others.";
+byId("notes").append(
+  ...[
+    ...(meta.filter ? [`Only records like ${meta.filter}: ${number(meta.notSelected)} are not shown. Mappings are those of all.`] : []),
+    ...(meta.leftOut > 0 ? [`${counted(meta.leftOut, "record")} after the first ${number(meta.records)} left out. ${cut}`] : []),
+    ...(meta.textsLeftOut > 0 ? [`${counted(meta.textsLeftOut, "text")} left out, which would not fit. ${cut}`] : []),
+    ...meta.warnings,
+  ].map((note) => element("p", {}, note)),
+);
+drawAnswer(trace);
+new Picture(trace);
+const list = new List(trace);
+const access = new Access(trace, list);
+drawRegisters(trace);
+
+/** Shows what the address of the page names. */
+function follow() {
+  const named = /^#record-(\d+)(?:-(\d+))?$/.exec(location.hash);
+  if (!named) return;
+  access.show(Number(named[1]), named[2] === undefined ? null : Number(named[2]));
+  byId("access").scrollIntoView();
+}
+addEventListener("hashchange", follow);
+const shown = both(meta.maps.resources);
+if (shown?.kernel.last && shown.user.first) access.show(shown.kernel.last, shown.user.first);
+else {
+  const first = trace.shapeOf.findIndex((shape) => trace.shapes[shape].kind === "read" || trace.shapes[shape].kind === "write");
+  if (first >= 0) access.show(trace.seqs[first], null);
+}
+follow();
+document.documentElement.dataset.ready = String(Math.round(performance.now()));

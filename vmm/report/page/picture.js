@@ -1,0 +1,257 @@
+// The picture: kernel virtual, bus and user virtual addresses, and what leads from one to the other at a moment.
+
+import { byId, drawn, element, recordLink } from "./dom.js";
+import { address, counted, size } from "./words.js";
+
+/** @typedef {import("./data.js").Trace} Trace */
+/** @typedef {{ pat: string | null, memory_type: string }} Types */
+/**
+ * @typedef {{ path: string, announced: boolean, user: boolean, cr3: string | null, virtual_address: string,
+ *   physical_address: string, length: number, on_fault: boolean, who: string, call: string, made: number | null,
+ *   undone: number | null, memory_types: Types[], accesses: number, unclaimed: number, first: number | null,
+ *   last: number | null, faults_resolved: number, faults_fatal: number, kernel_entries: number | null }} MappingUse
+ */
+/**
+ * @typedef {{ bdf: string, device: string, region: string, address: string, size: number, space: string,
+ *   decoded: { from: number, until: number | null }[], mappings: MappingUse[] }} Resource
+ */
+
+/**
+ * Whether a mapping is there at a record; one that wasn't announced from its first access to its last.
+ * @param {MappingUse} mapping
+ * @param {number} seq
+ */
+export function alive(mapping, seq) {
+  const from = mapping.made ?? mapping.first ?? 0;
+  const until = mapping.undone ?? (mapping.announced ? Infinity : (mapping.last ?? 0) + 1);
+  return from <= seq && seq < until;
+}
+
+/**
+ * @param {Resource} resource
+ * @param {number} seq
+ */
+export function decoded(resource, seq) {
+  return resource.decoded.some(({ from, until }) => from <= seq && seq < (until ?? Infinity));
+}
+
+/**
+ * `UC- -> UC`.
+ * @param {MappingUse} mapping
+ */
+export function types(mapping) {
+  const words = mapping.memory_types.map(({ pat, memory_type }) => (pat && pat !== memory_type ? `${pat} -> ${memory_type}` : memory_type));
+  return words.join(", ") || "not used, so not known";
+}
+
+/**
+ * The moment that shows most: when kernel and user reach the same BAR.
+ * @param {Resource[]} resources
+ * @returns {{ resource: Resource, kernel: MappingUse, user: MappingUse, seq: number } | null}
+ */
+export function both(resources) {
+  for (const resource of resources) {
+    const used = resource.mappings.filter((one) => one.announced && one.accesses > 0);
+    for (const user of used.filter((one) => one.user)) {
+      const seq = user.made ?? user.first ?? 0;
+      const kernel = used.find((one) => !one.user && alive(one, user.first ?? seq) && one.length <= resource.size * 2);
+      if (kernel) return { resource, kernel, user, seq: Math.max(seq, kernel.made ?? 0) };
+    }
+  }
+  return null;
+}
+
+/** The picture and its slider. */
+export class Picture {
+  /** @param {Trace} trace */
+  constructor(trace) {
+    this.trace = trace;
+    /** @type {Resource[]} */
+    this.resources = trace.meta.maps.resources.filter((/** @type {Resource} */ one) => one.space === "memory");
+    const changes = this.resources.flatMap((resource) => [
+      ...resource.decoded.flatMap(({ from, until }) => [from, until]),
+      ...resource.mappings.flatMap((one) => [one.made ?? one.first, one.undone]),
+    ]);
+    this.moments = [...new Set([0, ...changes.filter((seq) => seq !== null)])].sort((one, other) => one - other);
+    this.slider = /** @type {HTMLInputElement} */ (byId("moment"));
+    this.slider.max = String(this.moments.length - 1);
+    this.slider.addEventListener("input", () => this.draw());
+    byId("earlier").addEventListener("click", () => this.step(-1));
+    byId("later").addEventListener("click", () => this.step(1));
+    let width = 0;
+    new ResizeObserver(([{ contentRect }]) => {
+      if (contentRect.width !== width) {
+        width = contentRect.width;
+        this.draw();
+      }
+    }).observe(byId("drawing"));
+    const shown = both(this.resources);
+    const at = shown ? this.moments.findLastIndex((seq) => seq <= shown.seq) : this.moments.length - 1;
+    this.slider.value = String(Math.max(at, 0));
+    this.draw();
+  }
+
+  /** @param {number} by */
+  step(by) {
+    this.slider.value = String(Number(this.slider.value) + by);
+    this.draw();
+  }
+
+  draw() {
+    const at = Number(this.slider.value);
+    const seq = this.moments[at];
+    const index = this.trace.indexOf(seq);
+    const what = seq === 0 ? "before the first record" : index < 0 ? `at record ${seq}` : `at record ${seq}: ${this.trace.strings[Number(this.trace.own("summary", index) ?? 0)]}`;
+    byId("moment-text").textContent = `Moment ${at + 1} of ${this.moments.length}, ${what}`;
+    this.slider.setAttribute("aria-valuetext", what);
+    byId("drawing").replaceChildren(this.drawing(seq));
+    this.tell(null);
+  }
+
+  /** @param {number} seq */
+  drawing(seq) {
+    const width = Math.max(byId("drawing").clientWidth, 320);
+    const narrow = width < 560;
+    const column = Math.min(narrow ? width * 0.3 : width * 0.25, 250);
+    const middle = (width - column) / 2;
+    const order = (/** @type {string} */ one, /** @type {string} */ other) => (BigInt(one) < BigInt(other) ? -1 : 1);
+    const resources = this.resources.filter((one) => decoded(one, seq) || one.mappings.some((mapping) => alive(mapping, seq)));
+    resources.sort((one, other) => order(one.address, other.address));
+    const rows = resources.map((resource) => {
+      const here = resource.mappings.filter((one) => alive(one, seq)).sort((one, other) => order(one.virtual_address, other.virtual_address));
+      return { resource, kernel: here.filter((one) => !one.user), user: here.filter((one) => one.user) };
+    });
+    const [box, gap, top] = [62, 12, 34];
+    let y = top;
+    /** @type {SVGElement[]} */
+    const parts = [];
+    const heads = narrow ? ["kernel", "bus", "user"] : ["kernel virtual", "bus", "user virtual"];
+    heads.forEach((head, at) => parts.push(drawn("text", { class: "head", x: [0, middle, width - column][at], y: 16 }, head)));
+    for (const { resource, kernel, user } of rows) {
+      const height = Math.max(kernel.length, user.length, 1) * (box + gap) - gap;
+      const gone = !decoded(resource, seq);
+      for (const [side, list] of /** @type {["kernel" | "user", MappingUse[]][]} */ ([["kernel", kernel], ["user", user]])) {
+        list.forEach((mapping, at) => {
+          const from = y + at * (box + gap);
+          parts.push(this.mapping(mapping, resource, { side, x: side === "kernel" ? 0 : width - column, y: from, column, box, middle, top: y, height, narrow }));
+        });
+      }
+      parts.push(
+        drawn(
+          "g",
+          {},
+          drawn("rect", { class: "bar-box", x: middle, y, width: column, height, rx: 5, "stroke-dasharray": gone ? "4 4" : "none" }),
+          drawn("text", { class: "bus-name", x: middle + 9, y: y + 20 }, `${resource.device} ${resource.region}`),
+          drawn("text", { x: middle + 9, y: y + 37 }, address(resource.address)),
+          drawn("text", { class: "dim", x: middle + 9, y: y + 53 }, gone ? "not decoded" : size(resource.size)),
+        ),
+      );
+      y += height + 2 * gap;
+    }
+    if (rows.length === 0) {
+      parts.push(drawn("text", { class: "dim", x: middle, y: y + 20 }, "nothing decodes"));
+      y += 40;
+    }
+    return drawn("svg", { viewBox: `0 0 ${width} ${y}`, height: y, role: "group", "aria-label": "Mappings at this moment" }, ...parts);
+  }
+
+  /**
+   * A mapping as a box with a band into the BAR.
+   * @param {MappingUse} mapping
+   * @param {Resource} resource
+   * @param {{ side: "kernel" | "user", x: number, y: number, column: number, box: number, middle: number, top: number, height: number, narrow: boolean }} at
+   */
+  mapping(mapping, resource, { side, x, y, column, box, middle, top, height, narrow }) {
+    const [start, end] = [x + (side === "kernel" ? column : 0), middle + (side === "kernel" ? 0 : column)];
+    const offset = Number(BigInt(mapping.physical_address) - BigInt(resource.address));
+    const first = Math.max(0, offset) / resource.size;
+    const last = Math.min(resource.size, Math.max(0, offset) + mapping.length) / resource.size;
+    const [upper, lower] = [top + first * height, Math.max(top + last * height, top + first * height + 4)];
+    const bend = (start + end) / 2;
+    const band = `M${start},${y} C${bend},${y} ${bend},${upper} ${end},${upper} L${end},${lower} C${bend},${lower} ${bend},${y + box} ${start},${y + box} Z`;
+    const name = mapping.path + (mapping.announced ? "" : "?");
+    const label = `${mapping.call || name} by ${mapping.who || "nobody known"}: ${address(mapping.virtual_address, true)} leads to ${address(mapping.physical_address)} in ${resource.device} ${resource.region}`;
+    const digits = address(mapping.virtual_address, true);
+    const group = drawn(
+      "g",
+      { class: side, tabindex: 0, role: "button", "aria-label": label },
+      drawn("path", { class: "band", d: band }),
+      drawn("rect", { class: "box", x: x + 1, y, width: column - 2, height: box, rx: 5 }),
+      drawn("text", { class: "name", x: x + 9, y: y + 20 }, name),
+      drawn("text", { x: x + 9, y: y + 37 }, narrow && digits.length > 14 ? digits.replace(/^f{4}/, "…") : digits),
+      drawn("text", { class: "dim", x: x + 9, y: y + 53 }, narrow ? size(mapping.length) : clipped(`${size(mapping.length)} · ${mapping.who}`, column / 7.6)),
+    );
+    const show = () => {
+      group.parentElement?.querySelectorAll(".chosen").forEach((one) => one.classList.remove("chosen"));
+      group.classList.add("chosen");
+      this.tell(mapping, resource);
+    };
+    for (const event of ["pointerenter", "focus", "click"]) group.addEventListener(event, show);
+    return group;
+  }
+
+  /**
+   * What there is to say of a mapping.
+   * @param {MappingUse | null} mapping
+   * @param {Resource} [resource]
+   */
+  tell(mapping, resource) {
+    if (!mapping || !resource) {
+      byId("mapping").replaceChildren(element("p", { class: "aside" }, "Point at a mapping to see who made it, when and what for."));
+      return;
+    }
+    byId("mapping").replaceChildren(element("h3", {}, mapping.call || mapping.path), facts(mappingFacts(this.trace, mapping, resource)));
+  }
+}
+
+/**
+ * @param {string} text
+ * @param {number} letters
+ */
+function clipped(text, letters) {
+  return text.length > letters ? `${text.slice(0, Math.floor(letters) - 1)}…` : text;
+}
+
+/**
+ * Facts as a list.
+ * @param {[string, (Node | string)[]][]} rows
+ */
+export function facts(rows) {
+  return element("dl", { class: "facts" }, ...rows.flatMap(([label, what]) => [element("dt", {}, label), element("dd", {}, ...what)]));
+}
+
+/**
+ * @param {Trace} trace
+ * @param {MappingUse} mapping
+ * @param {Resource} resource
+ * @returns {[string, (Node | string)[]][]}
+ */
+function mappingFacts(trace, mapping, resource) {
+  /** @type {(seq: number | null, none: string) => (Node | string)[]} */
+  const at = (seq, none) => (seq === null ? [none] : [recordLink(seq)]);
+  const first = mapping.first === null ? -1 : trace.indexOf(mapping.first);
+  const way = first < 0 ? [] : (trace.lasting(first)?.way ?? []);
+  const stack = way.filter((fact) => fact.label !== "process").map((fact) => fact.items.join(" "));
+  /** @type {[string, (Node | string)[]][]} */
+  const rows = [
+    ["by", [mapping.who || "nobody announced it: inferred from page walks"]],
+    ["from", [element("code", {}, `${address(mapping.virtual_address, true)}, ${size(mapping.length)}`)]],
+    ["to", [element("code", {}, address(mapping.physical_address)), ` ${resource.bdf} ${resource.device} ${resource.region}`]],
+    ["made", [...at(mapping.made, "in no record"), ...(mapping.undone === null ? [", still there at the end"] : [", undone in ", recordLink(mapping.undone)])]],
+    ["filled", [mapping.on_fault ? "on first touch, by a page fault" : "at once"]],
+    ["memory type", [types(mapping)]],
+    ["accesses", mapping.first === null || mapping.last === null ? ["none"] : [`${counted(mapping.accesses, "access", "accesses")}, from `, recordLink(mapping.first), " to ", recordLink(mapping.last)]],
+    ["page faults", [faults(mapping)]],
+  ];
+  if (mapping.kernel_entries !== null) rows.push(["kernel entries", [String(mapping.kernel_entries)]]);
+  if (stack.length > 0) rows.push(["first used in", [element("code", {}, stack.join(" › "))]]);
+  return rows;
+}
+
+/** @param {MappingUse} mapping */
+export function faults(mapping) {
+  const words = [];
+  if (mapping.faults_resolved > 0) words.push(`${counted(mapping.faults_resolved, "fault")} that filled a page`);
+  if (mapping.faults_fatal > 0) words.push(`${counted(mapping.faults_fatal, "fault")} that stopped a program`);
+  return words.join(", ") || "none";
+}
