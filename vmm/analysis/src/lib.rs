@@ -20,6 +20,7 @@ pub mod reports;
 pub mod results;
 #[cfg(test)]
 mod sample;
+mod schema;
 mod serial;
 pub mod stats;
 mod style;
