@@ -141,7 +141,9 @@ pub fn missing() -> Result<Vec<&'static Package>, String> {
 /// What doesn't work, and what to do instead.
 pub fn run(unpack: bool) -> Result<(), String> {
     let newer = [Thing::Debian13, Thing::Backports].into_iter().find_map(newer::missing);
-    if missing()?.is_empty() && dumps::missing().or(newer).or(perfetto::missing()).or(typescript::missing()).is_none() {
+    if missing()?.is_empty()
+        && dumps::missing().or(newer).or(perfetto::missing()).or(typescript::missing()).is_none()
+    {
         eprintln!(
             "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules, busybox, Chromium, Node.js, pciutils' dumps, Perfetto's definitions and TypeScript are here"
         );

@@ -123,9 +123,10 @@ impl<W: Write> Summary<W> {
         let trace = info.path.display();
         let mut commands = Vec::new();
         if let Some((left, right)) = self.pairs.best() {
-            commands.push((format!("barscope explain {trace} --compare {left} {right}"), "the whole of both"));
+            commands
+                .push((format!("barscope explain {trace} --compare {left} {right}"), "the whole of both"));
         }
-        commands.push((format!("barscope show {trace}"), "every access; or run -v"));
+        commands.push((format!("barscope show {trace}"), "each access (run -v)"));
         commands.push((format!("barscope maps {trace}"), "who mapped what, and when"));
         commands.push(("barscope legend".to_owned(), "what UC-, PCD or ? mean"));
         let widest = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0);

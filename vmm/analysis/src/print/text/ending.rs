@@ -12,6 +12,8 @@ use crate::words;
 
 /// Columns of a verdict, and those after it.
 const VERDICT: usize = 6;
+/// So many scenarios have a line each in any case.
+const FEW: usize = 12;
 
 impl<W: Write> TextPrinter<W> {
     /// The picture of the mappings.
@@ -56,10 +58,14 @@ impl<W: Write> TextPrinter<W> {
         Ok(())
     }
 
-    /// The names of scenarios that passed, and a line for each of the others.
+    /// The names of scenarios that passed, and a line for each of the others; of a few, a line for each.
     pub(super) fn print_verdicts(&mut self) -> io::Result<()> {
-        let (passed, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.scenarios).into_iter().partition(|scenario| scenario.passed == Some(true));
+        if self.scenarios.len() <= FEW {
+            return self.print_scenarios();
+        }
+        let (passed, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.scenarios)
+            .into_iter()
+            .partition(|scenario| scenario.passed == Some(true));
         if !passed.is_empty() {
             self.line("")?;
         }
