@@ -190,6 +190,8 @@ fn a_trace_as_json_lines_says_the_same_when_it_comes_back() -> Result<()> {
 /// What the bench holds a run of the test kernel against: its clauses ask for all that a trace can tell.
 const EXPECTATIONS: [&str; 5] = ["dma", "interrupts", "paths", "regions", "registers"];
 
+/// Why nobody can tell which functions there are: only those that accessed a device have names.
+const OF_FUNCTIONS: &str = "told more than the trace keeps of the names of its functions";
 /// What of a run isn't the same after it was an mmiotrace.
 const NOT_IN_MMIOTRACE: &str = "access announced, access cause, access code, access context, access cpl, access device_ns, \
                                 access fields, access gva, access host_ns, access instance, access made_by, \
@@ -214,7 +216,7 @@ fn judged(session: &Session, trace: &str) -> Result<Vec<[String; 3]>> {
 }
 
 /// How many clauses the imported trace is judged by as the run is; of others it has to say that it can't tell, and why.
-fn judged_alike(session: &Session, why: &str) -> Result<usize> {
+fn judged_alike(session: &Session, why: &[&str]) -> Result<usize> {
     let (own, imported) = (judged(session, RUN)?, judged(session, "trace")?);
     let mut same = 0;
     for ([clause, before, _], [again, after, reason]) in own.iter().zip(&imported) {
@@ -228,7 +230,7 @@ fn judged_alike(session: &Session, why: &str) -> Result<usize> {
             continue;
         }
         assert_eq!(after, "inconclusive", "{clause}: {before}; {reason}");
-        assert!(reason.contains(why), "{clause}: {reason}");
+        assert!(why.iter().any(|why| reason.contains(why)), "{clause}: {reason}");
     }
     Ok(same)
 }
@@ -267,7 +269,7 @@ fn a_run_as_json_lines_comes_back_line_by_line_and_is_judged_the_same() -> Resul
         ["access fields", "access register", "change register", "end capabilities"],
         "{differ:#?}"
     );
-    let same = judged_alike(&session, "told more than the trace keeps of the names of its functions")?;
+    let same = judged_alike(&session, &[OF_FUNCTIONS])?;
     assert!(same > 60, "{same}");
     Ok(())
 }
@@ -284,7 +286,7 @@ fn a_run_as_mmiotrace_comes_back_and_is_judged_the_same_as_far_as_that_tells() -
     let differ = differences(&json(RUN)?, &json("trace")?)?;
     let keys: Vec<_> = differ.keys().map(String::as_str).collect();
     assert_eq!(keys.join(", "), NOT_IN_MMIOTRACE, "{differ:#?}");
-    let same = judged_alike(&session, "doesn't tell")?;
+    let same = judged_alike(&session, &[OF_FUNCTIONS, "doesn't tell"])?;
     assert!(same > 60, "{same}");
     Ok(())
 }
@@ -298,7 +300,7 @@ fn what_an_export_left_out_is_lost_to_the_import() -> Result<()> {
         let text = session.run(&["export", RUN, "--to", format, "access lab.BAR0"])?.stdout;
         let ended = import(&session, &text, format, &["--device", "lab"])?;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert!(!ended.stdout.contains("0 lost"), "{}", ended.stdout);
+        assert!(!ended.stdout.contains(", 0 lost"), "{}", ended.stdout);
         let found = verdicts(&session, "trace", clauses)?;
         assert_eq!(words(&found), ["inconclusive", "pass"], "{format}: {found:?}");
         std::fs::remove_file(session.path("trace"))?;
