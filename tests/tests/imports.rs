@@ -190,6 +190,15 @@ fn a_trace_as_json_lines_says_the_same_when_it_comes_back() -> Result<()> {
 /// What the bench holds a run of the test kernel against: its clauses ask for all that a trace can tell.
 const EXPECTATIONS: [&str; 5] = ["dma", "interrupts", "paths", "regions", "registers"];
 
+/// Why nobody can tell which functions there are: only those that accessed a device have names.
+const OF_FUNCTIONS: &str = "told more than the trace keeps of the names of its functions";
+/// What of a run isn't the same after it was an mmiotrace.
+const NOT_IN_MMIOTRACE: &str = "access announced, access cause, access code, access context, access cpl, access device_ns, \
+                                access fields, access gva, access host_ns, access instance, access made_by, \
+                                access mapping, access memory_type, access pat, access path, access register, \
+                                access service_ns, access vcpu, access walk, change register, end capabilities, \
+                                end host_ns, mark host_ns, mark vcpu";
+
 /// Each clause's text with its verdict and the reason for that.
 fn judged(session: &Session, trace: &str) -> Result<Vec<[String; 3]>> {
     let mut all = Vec::new();
@@ -206,6 +215,26 @@ fn judged(session: &Session, trace: &str) -> Result<Vec<[String; 3]>> {
     Ok(all)
 }
 
+/// How many clauses the imported trace is judged by as the run is; of others it has to say that it can't tell, and why.
+fn judged_alike(session: &Session, why: &[&str]) -> Result<usize> {
+    let (own, imported) = (judged(session, RUN)?, judged(session, "trace")?);
+    let mut same = 0;
+    for ([clause, before, _], [again, after, reason]) in own.iter().zip(&imported) {
+        assert_eq!(clause, again);
+        // Registers of another device than the one that was named.
+        if clause.contains("ticker.BAR") {
+            continue;
+        }
+        if after == before {
+            same += 1;
+            continue;
+        }
+        assert_eq!(after, "inconclusive", "{clause}: {before}; {reason}");
+        assert!(why.iter().any(|why| reason.contains(why)), "{clause}: {reason}");
+    }
+    Ok(same)
+}
+
 /// What differs between lines, as `EVENT PROPERTY`, each with an example.
 fn differences(before: &str, after: &str) -> Result<BTreeMap<String, String>> {
     let (before, after): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
@@ -217,7 +246,7 @@ fn differences(before: &str, after: &str) -> Result<BTreeMap<String, String>> {
         assert!(before.keys().eq(after.keys()), "{before:?}\n{after:?}");
         for (key, value) in before.iter().filter(|(key, value)| after[*key] != **value) {
             let event = before["event"].as_str().unwrap_or_default();
-            let example = || format!("record {}: {value} became {}", before["seq"], after[key]);
+            let example = || format!("record {:?}: {value} became {}", before.get("seq"), after[key]);
             differ.entry(format!("{event} {key}")).or_insert_with(example);
         }
     }
@@ -235,8 +264,13 @@ fn a_run_as_json_lines_comes_back_line_by_line_and_is_judged_the_same() -> Resul
     let again = session.run(&["export", "trace", "--to", "jsonl"])?.stdout;
     let differ = differences(&json, &again)?;
     let keys: Vec<_> = differ.keys().map(String::as_str).collect();
-    assert_eq!(keys, ["access fields", "access register", "access selects"], "{differ:#?}");
-    assert_eq!(judged(&session, "trace")?, judged(&session, RUN)?);
+    assert_eq!(
+        keys,
+        ["access fields", "access register", "change register", "end capabilities"],
+        "{differ:#?}"
+    );
+    let same = judged_alike(&session, &[OF_FUNCTIONS])?;
+    assert!(same > 60, "{same}");
     Ok(())
 }
 
@@ -251,18 +285,9 @@ fn a_run_as_mmiotrace_comes_back_and_is_judged_the_same_as_far_as_that_tells() -
         |trace: &str| -> Result<String> { Ok(session.run(&["export", trace, "--to", "jsonl"])?.stdout) };
     let differ = differences(&json(RUN)?, &json("trace")?)?;
     let keys: Vec<_> = differ.keys().map(String::as_str).collect();
-    assert_eq!(keys, [""], "{differ:#?}");
-    let (own, imported) = (judged(&session, RUN)?, judged(&session, "trace")?);
-    let mut counts = BTreeMap::<_, u32>::new();
-    for ([clause, before, why], [again, after, reason]) in own.iter().zip(&imported) {
-        assert_eq!(clause, again);
-        *counts.entry((before.as_str(), after.as_str())).or_default() += 1;
-        if after != before {
-            assert_eq!(after, "inconclusive", "{clause}: {before}, {why}; {reason}");
-            assert!(reason.contains("doesn't tell"), "{clause}: {reason}");
-        }
-    }
-    assert_eq!(counts, BTreeMap::new());
+    assert_eq!(keys.join(", "), NOT_IN_MMIOTRACE, "{differ:#?}");
+    let same = judged_alike(&session, &[OF_FUNCTIONS, "doesn't tell"])?;
+    assert!(same > 60, "{same}");
     Ok(())
 }
 
@@ -270,13 +295,14 @@ fn a_run_as_mmiotrace_comes_back_and_is_judged_the_same_as_far_as_that_tells() -
 #[test]
 fn what_an_export_left_out_is_lost_to_the_import() -> Result<()> {
     let session = Session::new()?;
-    let clauses = "  never write BAR0.ID\n  in scenario probe: count read BAR0.ID >= 1\n";
+    let clauses = "  never write BAR2\n  read BAR0.ID at least 1 time\n";
     for format in ["jsonl", "mmiotrace"] {
         let text = session.run(&["export", RUN, "--to", format, "access lab.BAR0"])?.stdout;
         let ended = import(&session, &text, format, &["--device", "lab"])?;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert!(!ended.stdout.contains("0 lost"), "{}", ended.stdout);
-        assert_eq!(words(&verdicts(&session, "trace", clauses)?)[0], "inconclusive", "{format}");
+        assert!(!ended.stdout.contains(", 0 lost"), "{}", ended.stdout);
+        let found = verdicts(&session, "trace", clauses)?;
+        assert_eq!(words(&found), ["inconclusive", "pass"], "{format}: {found:?}");
         std::fs::remove_file(session.path("trace"))?;
     }
     Ok(())

@@ -41,6 +41,8 @@ pub struct MmiotracePrinter<W> {
     /// Writes what marks hold.
     json: JsonPrinter<Vec<u8>>,
     functions: Functions,
+    /// A function became another one by a record that has no line.
+    is_moved: bool,
     maps: Maps,
     /// Device time of the last record.
     last_ns: u64,
@@ -59,6 +61,7 @@ impl<W: Write> MmiotracePrinter<W> {
             last: 0,
             json: JsonPrinter::new(Vec::new(), clock),
             functions: Functions::default(),
+            is_moved: false,
             maps: Maps::default(),
             last_ns: 0,
             line: Vec::new(),
@@ -151,6 +154,11 @@ impl<W: Write> Printer for MmiotracePrinter<W> {
         let missing = self.gaps.before(view);
         self.lost(missing)?;
         self.line.clear();
+        if std::mem::take(&mut self.is_moved) {
+            for function in self.functions.all() {
+                function.write(&mut self.line)?;
+            }
+        }
         if let Some(changed) = self.functions.take(view) {
             changed.write(&mut self.line)?;
         }
@@ -196,7 +204,7 @@ impl<W: Write> Printer for MmiotracePrinter<W> {
         self.last = view.seq;
         self.json.pass(view);
         self.gaps.before(view);
-        self.functions.take(view);
+        self.is_moved |= self.functions.take(view).is_some();
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -17,8 +17,6 @@ const PLACES_MAX: usize = 1 << 17;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     places: BTreeMap<(u64, u64), String>,
-    /// Some are missing.
-    incomplete: bool,
 }
 
 impl Names {
@@ -62,7 +60,6 @@ impl Names {
         let full = self.places.len() >= PLACES_MAX;
         let Entry::Vacant(place) = self.places.entry((space, address)) else { return };
         if full {
-            self.incomplete = true;
             return;
         }
         let source = |of: &Object<'_>| (of.get("file").clone(), of.get("line").clone());
@@ -82,11 +79,6 @@ impl Names {
             "inlined": inlined,
         });
         place.insert(symbol.to_string());
-    }
-
-    /// Whether all that had a name have it.
-    pub(super) fn are_complete(&self) -> bool {
-        !self.incomplete
     }
 
     /// Writes them.
