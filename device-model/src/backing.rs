@@ -44,6 +44,9 @@ pub enum Backing {
 }
 
 impl Backing {
+    /// All of them.
+    pub const ALL: [Backing; 4] = [Backing::Trapped, Backing::Direct, Backing::Doorbell, Backing::Coalesced];
+
     /// In one word.
     pub const fn name(self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, anyhow, ensure};
 use barscope_analysis::Trace;
 use barscope_analysis::assert::{Expect, Window, read};
+use barscope_analysis::filter::Filter;
 use barscope_analysis::view::Place;
 use barscope_bench::command::{Ended, Session, debian, libraries, output};
 use barscope_bench::expectations::{linux_file, root};
@@ -84,8 +85,9 @@ fn on_linux_the_guest_passes_every_scenario_and_loses_nothing() -> Result<()> {
     ensure!(!run.ended.stderr.contains("\x1b["), "{:?}", run.ended.stderr);
     ensure!(run.trace.info().lost == 0, "{} events are lost", run.trace.info().lost);
     for scenario in SCENARIOS {
-        let passed = format!("PASS  {}", scenario.name);
-        ensure!(run.ended.stdout.contains(&passed), "no {passed:?} in:\n{}", run.ended.stdout);
+        let passed = Filter::parse("scenario-end passed").map_err(|error| anyhow!("{error:?}"))?;
+        let within = Expect::on(&run.trace).within(Window::scenario(scenario.name));
+        within.count(passed, 1..=1).assert_passed();
     }
     let held = format!("0 failed, {} passed, 0 inconclusive", SCENARIOS.len());
     ensure!(run.ended.stdout.contains(&held), "no {held:?} in:\n{}", run.ended.stdout);

@@ -2,6 +2,7 @@
 //! (`tests/strangers`), of which nothing announces anything.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -14,6 +15,7 @@ use barscope_vmm::linux::KernelChoice;
 const DRIVER: &str = include_str!("../strangers/myedu.c");
 const PROGRAM: &str = include_str!("../strangers/factorial.c");
 const SCRIPT: &str = include_str!("../strangers/interrupt");
+const MMIOTRACE: &str = include_str!("../strangers/mmiotrace");
 const EXPECT: &str = include_str!("../strangers/interrupt.expect");
 
 /// Clauses of `interrupt.expect`, and what makes each of them false.
@@ -26,23 +28,21 @@ const FALSE: [(&str, &str); 6] = [
     ("never access BAR0 pat WB", "never access BAR0 pat UC-"),
 ];
 
-/// Runs the script against the driver, on this kernel.
-fn run(kernel: &KernelChoice, session: &Session) -> Result<()> {
+/// Compiles driver and program.
+fn compile(kernel: &KernelChoice, session: &Session) -> Result<()> {
     compile::modules_for(kernel, session, &[("myedu", DRIVER)])?;
     let source = session.file("factorial.c", PROGRAM.as_bytes())?;
     let mut gcc = Command::new("gcc");
     gcc.args(["-g", "-o"]).arg(session.path("factorial")).arg(source);
     ensure!(gcc.status()?.success(), "factorial.c doesn't compile");
-    session.file("interrupt", SCRIPT.as_bytes())?;
+    Ok(())
+}
+
+/// Runs a script on this kernel, which has to pass.
+fn run(kernel: &KernelChoice, session: &Session, script: &str, text: &str, others: &[&str]) -> Result<()> {
+    session.file(script, text.as_bytes())?;
     let mut command = session.barscope(&["run", "--guest", "linux", "--nested", "--device", "edu"])?;
-    command.args([
-        "--module",
-        "myedu.ko",
-        "--file",
-        "factorial:/strangers/factorial",
-        "--program",
-        "interrupt",
-    ]);
+    command.args(["--file", "factorial:/strangers/factorial", "--program", script]).args(others);
     if let KernelChoice::Named(kernel) = kernel {
         command.arg("--kernel").arg(kernel);
     }
@@ -112,7 +112,8 @@ fn on_debian_13_a_strangers_driver_program_and_script_are_named_throughout() -> 
 
 fn named_throughout(version: &KernelChoice) -> Result<()> {
     let session = Session::new()?;
-    run(version, &session)?;
+    compile(version, &session)?;
+    run(version, &session, "interrupt", SCRIPT, &["--module", "myedu.ko"])?;
     let trace = session.trace()?;
     let views = trace.views();
     let ours =
@@ -179,13 +180,15 @@ fn named_throughout(version: &KernelChoice) -> Result<()> {
         let asked = made.asked_by.unwrap_or(made.by);
         ensure!(is_ours(&asked) && asked.line.is_some(), "record {}: {}", view.seq, made.describe());
     }
+    expect(&session)?;
     if matches!(version, KernelChoice::Debian) {
         golden(&session)?;
     }
-    expect(&session)
+    Ok(())
 }
 
-/// The golden beside them, which another run has made, holds for this one. `BARSCOPE_WRITE=1` writes it anew.
+/// The golden beside them, which another run has made, holds for this one and for one more. `BARSCOPE_WRITE=1` writes it
+/// anew.
 fn golden(session: &Session) -> Result<()> {
     let golden = root().join("tests/strangers/interrupt.golden");
     let golden = golden.to_str().context("a path that is no text")?;
@@ -195,6 +198,54 @@ fn golden(session: &Session) -> Result<()> {
     }
     let ended = session.run(&["check", "barscope.trace", "--golden", golden])?;
     ensure!(ended.code == Some(0), "{}{}", ended.stdout, ended.stderr);
+    run(&KernelChoice::Debian, session, "interrupt", SCRIPT, &["--module", "myedu.ko", "--golden", golden])
+}
+
+/// The kernel single-steps what barscope traps, and both tell the same accesses of the driver, one by one.
+#[test]
+#[ignore = "needs QEMU, Debian's kernel, its headers and busybox"]
+fn on_linux_mmiotrace_tells_the_accesses_of_a_driver_that_barscope_tells() -> Result<()> {
+    let session = Session::new()?;
+    compile(&KernelChoice::Debian, &session)?;
+    run(
+        &KernelChoice::Debian,
+        &session,
+        "mmiotrace",
+        MMIOTRACE,
+        &["--file", "myedu.ko:/strangers/myedu.ko"],
+    )?;
+    let console = fs::read_to_string(session.path("barscope.console"))?;
+    let told: String = console
+        .lines()
+        .filter_map(|line| line.trim_end().strip_prefix("mmiotrace: "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    // Two factorials by their interrupts, between probe and remove.
+    let count = told.lines().filter(|line| line.starts_with("R ") || line.starts_with("W ")).count();
+    ensure!(count == 11 && !told.contains("Lost") && !told.contains("UNKNOWN"), "{told}");
+    let import = |text: &str| -> Result<()> {
+        session.file("told", text.as_bytes())?;
+        let ended =
+            session.run(&["import", "told", "--from", "mmiotrace", "--device", "edu", "-o", "told.trace"])?;
+        ensure!(ended.code == Some(0), "{}{}", ended.stdout, ended.stderr);
+        Ok(())
+    };
+    // Whoever they were made by, which mmiotrace doesn't tell; and the program's own accesses, which it can't see.
+    let differ = |only: &str| {
+        let terms = ["code", "process", "path", "scenario"].map(|what| ["--ignore", what]).concat();
+        session.run(&[&["diff", "barscope.trace", "told.trace", "--only", only][..], &terms].concat())
+    };
+    import(&told)?;
+    let equal = differ("access BAR0 by kernel")?;
+    ensure!(equal.code == Some(0) && equal.stdout.contains("EQUAL"), "{}{}", equal.stdout, equal.stderr);
+    let programs = differ("access BAR0 by user")?;
+    ensure!(programs.code == Some(1), "{}{}", programs.stdout, programs.stderr);
+    for (was, is) in [(" 0x78 ", " 0x79 "), ("R 4 ", "W 4 "), ("0x2d0", "0x2d1")] {
+        ensure!(told.contains(was), "{was}: {told}");
+        import(&told.replacen(was, is, 1))?;
+        let different = differ("access BAR0 by kernel")?;
+        ensure!(different.code == Some(1), "{was}: {}", different.stdout);
+    }
     Ok(())
 }
 

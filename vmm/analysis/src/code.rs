@@ -20,6 +20,10 @@ pub struct Code {
     pub rip: u64,
     /// The address space that it was fetched from: a CR3, 0 for the kernel's part.
     pub cr3: u64,
+    /// Its bytes, as far as they are known.
+    pub bytes: Vec<u8>,
+    /// Width of the code in bits: 16, 32 or 64.
+    pub bits: u8,
     /// The instruction in Intel's notation.
     pub text: String,
     /// Decoding backwards found more than one candidate that fits.
@@ -33,6 +37,8 @@ impl Code {
         Self {
             rip: instruction.rip,
             cr3: instruction.cr3,
+            bytes: instruction.bytes.clone(),
+            bits: instruction.code_size,
             text: disassemble(&instruction.bytes, instruction.rip, instruction.code_size.into()),
             ambiguous: instruction.ambiguous,
             symbol,

@@ -10,6 +10,7 @@ pub(crate) mod lines;
 pub(crate) mod names;
 mod polls;
 mod report;
+mod schema;
 mod survey;
 mod terms;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use barscope_trace::{Capability, ReadError};
 
+pub use self::schema::schema;
 pub use self::terms::{Ignore, Terms, TermsError};
 
 use self::align::{Aligner, Hunk, WINDOW};

@@ -20,9 +20,11 @@ pub mod reports;
 pub mod results;
 #[cfg(test)]
 mod sample;
+mod schema;
 mod serial;
 pub mod stats;
 mod style;
+pub mod summary;
 pub mod symbols;
 pub mod system_call;
 mod table;

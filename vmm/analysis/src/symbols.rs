@@ -5,6 +5,7 @@ mod image;
 pub(crate) mod name;
 mod placed;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -12,6 +13,7 @@ use barscope_trace::Definitions;
 use barscope_trace::definition::{Definition, Entered, Frame};
 use barscope_trace::event::Id;
 use barscope_trace::harmless::harmless;
+use serde::Deserialize;
 
 pub(crate) use self::accessor::{is_accessor, is_called_for_others};
 use self::image::SymbolImage;
@@ -19,7 +21,7 @@ use self::placed::PlacedImage;
 use crate::digits::prefixed_hex;
 
 /// Where an instruction comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Symbol {
     /// The function whose code it is, like `lab::probe`: what was inlined into it is part of it.
     pub function: String,
@@ -38,7 +40,7 @@ pub struct Symbol {
 }
 
 /// A function that was inlined into another one, and where in it the code is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Inlined {
     /// Its name.
     pub function: String,
@@ -65,6 +67,18 @@ impl Symbol {
         let mut name = String::new();
         self.push_name(&mut name);
         name
+    }
+
+    /// The same with all names harmless for terminals.
+    fn made_harmless(mut self) -> Self {
+        let inlined = self.inlined.iter_mut().flat_map(|it| [Some(&mut it.function), it.file.as_mut()]);
+        let own = [Some(&mut self.function), self.file.as_mut(), self.module.as_mut()];
+        for name in own.into_iter().chain(inlined).flatten() {
+            if let Cow::Owned(harmless) = harmless(name) {
+                *name = harmless;
+            }
+        }
+        self
     }
 
     /// The same, appended.

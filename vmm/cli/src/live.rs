@@ -74,7 +74,11 @@ impl Live {
         let selection = compile(filter, tail.definitions())?;
         let selection = selection.map(|like| Selection::new(like, args.format == Format::Text));
         let selective = selection.is_some();
-        let printer = (!args.quiet).then(|| output::printer(args.format, tail.info().clock, selective));
+        let is_brief = !args.verbose && !selective && args.format == Format::Text && !shell::is_typed(args);
+        let clock = tail.info().clock;
+        let printer = (!args.quiet).then(|| {
+            if is_brief { output::summary(clock) } else { output::printer(args.format, clock, selective) }
+        });
         let watch = Watch::new(selection, printer, expectations).knowing(&tail.info().capabilities);
         let mut live = Self {
             tail,

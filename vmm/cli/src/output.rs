@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use barscope_analysis::print::{JsonPrinter, Printer, TextPrinter};
+use barscope_analysis::summary::Summary;
 use barscope_trace::Clock;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -40,7 +41,7 @@ pub fn color() -> bool {
 }
 
 /// Standard output, buffered; colours are left out where they don't belong.
-pub fn buffered() -> impl Write {
+pub fn buffered() -> impl Write + Send {
     io::BufWriter::new(AutoStream::auto(io::stdout()))
 }
 
@@ -57,6 +58,11 @@ pub fn printer(format: Format, clock: Clock, selective: bool) -> Box<dyn Printer
         // It leaves colours out itself, and looking through every byte for some takes its time.
         Format::Text => text(io::BufWriter::new(io::stdout()), clock, false, selective),
     }
+}
+
+/// Prints what a run came to, on one screen.
+pub fn summary(clock: Clock) -> Box<dyn Printer + Send> {
+    Box::new(Summary::new(buffered(), clock, width(), color()))
 }
 
 fn text(

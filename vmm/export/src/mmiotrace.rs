@@ -2,20 +2,22 @@
 //! `Documentation/trace/mmiotrace.rst` tells it.
 //!
 //! Accesses to memory, by whomever, are `R` and `W` lines, 8 bytes wide ones too; mappings `MAP` and `UNMAP`, functions
-//! `PCIDEV`. Times are those of the device clock, in microseconds as the format has them. What the format has no line for
-//! (ports, interrupts, DMA, changes, scenarios) is a `MARK` whose text is `barscope` and the record as JSON; a guest's mark
-//! is one with its own text.
+//! `PCIDEV`. Times are those of the device clock, in microseconds as the format has them.
+//!
+//! What the format has no line for (machine, functions, ports, interrupts, DMA, changes, scenarios, the end) is a `MARK`
+//! whose text is `barscope` and the record as JSON; a guest's mark is one with its own text. A line that tells too little
+//! of its record, like a mapping's or that of an access that was refused, has such a mark before it. So who knows these
+//! marks knows each record's place in the sequence; what a filter left out is counted by one more, `left-out`.
 
 mod functions;
 mod maps;
 
 use std::io::{self, Write};
 
-use barscope_analysis::print::Printer;
+use barscope_analysis::print::{JsonPrinter, Printer};
 use barscope_analysis::view::{AccessView, View};
-use barscope_trace::event::EventKind;
-use barscope_trace::{BusAddress, Clock, Definitions, End, TraceInfo};
-use serde_json::json;
+use barscope_trace::event::{EventKind, Outcome};
+use barscope_trace::{BusAddress, Clock, Definitions, TraceInfo};
 
 use self::functions::Functions;
 use self::maps::Maps;
@@ -25,14 +27,22 @@ use crate::gaps::Gaps;
 const VERSION: &str = "20070824";
 /// What a mark of ours begins with.
 const OURS: &str = "barscope ";
+/// The mark of records that weren't asked for.
+const LEFT_OUT: &str = "left-out";
 
 /// Prints a trace as mmiotrace does.
 pub struct MmiotracePrinter<W> {
     out: W,
-    clock: Clock,
     started: bool,
     gaps: Gaps,
+    /// Sequence number of the record that the next line would be of, and that of the last record that there was.
+    next: u64,
+    last: u64,
+    /// Writes what marks hold.
+    json: JsonPrinter<Vec<u8>>,
     functions: Functions,
+    /// A function became another one by a record that has no line.
+    is_moved: bool,
     maps: Maps,
     /// Device time of the last record.
     last_ns: u64,
@@ -45,10 +55,13 @@ impl<W: Write> MmiotracePrinter<W> {
     pub fn new(out: W, clock: Clock) -> Self {
         Self {
             out,
-            clock,
             started: false,
             gaps: Gaps::default(),
+            next: 1,
+            last: 0,
+            json: JsonPrinter::new(Vec::new(), clock),
             functions: Functions::default(),
+            is_moved: false,
             maps: Maps::default(),
             last_ns: 0,
             line: Vec::new(),
@@ -61,24 +74,48 @@ impl<W: Write> MmiotracePrinter<W> {
         }
         self.started = true;
         writeln!(self.out, "VERSION {VERSION}")?;
+        self.json.begin(definitions)?;
+        self.marks(Time(0))?;
+        self.out.write_all(&std::mem::take(&mut self.line))?;
         self.functions = Functions::new(definitions);
         for function in self.functions.all() {
             function.write(&mut self.out)?;
         }
-        let machine = definitions.machine();
-        let told = json!({
-            "event": "machine",
-            "clock": self.clock.name(),
-            "guest": machine.map(|machine| &*machine.guest),
-            "vcpus": machine.map(|machine| machine.vcpus),
-            "memory": machine.map(|machine| machine.memory),
-        });
-        writeln!(self.out, "MARK {} {OURS}{told}", Time(0))
+        Ok(())
+    }
+
+    /// What was written as JSON, a mark each line.
+    fn marks(&mut self, time: Time) -> io::Result<()> {
+        let json = self.json.get_mut();
+        for object in json.split_inclusive(|byte| *byte == b'\n') {
+            write!(self.line, "MARK {time} {OURS}")?;
+            self.line.extend_from_slice(object);
+        }
+        json.clear();
+        Ok(())
+    }
+
+    /// A record as JSON.
+    fn as_json(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
+        self.json.print(definitions, view)?;
+        self.marks(Time(view.device_ns))
     }
 
     fn lost(&mut self, missing: u64) -> io::Result<()> {
         if missing > 0 {
+            self.next += missing;
             writeln!(self.out, "MARK 0.000000 Lost {missing} events.")?;
+        }
+        Ok(())
+    }
+
+    /// Says how many records before the one with number `seq` have no line, since nobody asked for them.
+    fn left_out(&mut self, seq: u64, time: Time) -> io::Result<()> {
+        let count = seq.saturating_sub(self.next);
+        self.next = seq + 1;
+        if count > 0 {
+            let told = format_args!("{{\"event\":\"{LEFT_OUT}\",\"count\":{count}}}");
+            writeln!(self.line, "MARK {time} {OURS}{told}")?;
         }
         Ok(())
     }
@@ -95,22 +132,13 @@ impl<W: Write> MmiotracePrinter<W> {
         let (size, value) = (access.size, access.value);
         writeln!(self.line, "{direction} {size} {time} {map} {address:#x} {value:#x} {pc:#x} {pid}")
     }
+}
 
-    /// A record that the format has no line for.
-    fn other(&mut self, view: &View) -> io::Result<()> {
-        let time = Time(view.device_ns);
-        match (view.kind, view.text()) {
-            (EventKind::Mark { .. }, Some(text)) if is_plain(text) => {
-                writeln!(self.line, "MARK {time} {text}")
-            }
-            _ => {
-                write!(self.line, "MARK {time} {OURS}")?;
-                serde_json::to_writer(&mut self.line, view)?;
-                self.line.push(b'\n');
-                Ok(())
-            }
-        }
-    }
+/// Whether a line of the format tells what came of an access: it was answered, as a whole, when it was made.
+fn is_told_by_line(access: AccessView<'_>) -> bool {
+    let in_bar = access.place().is_some_and(|place| !place.is_configuration());
+    let whole = in_bar && access.fragment == 0 && [1, 2, 4, 8].contains(&access.size);
+    whole && access.outcome == Outcome::Ok && !access.coalesced && !access.read_modify_write
 }
 
 /// Whether a mark's text stays itself on a line, and can't be taken for anything else.
@@ -122,37 +150,61 @@ fn is_plain(text: &str) -> bool {
 impl<W: Write> Printer for MmiotracePrinter<W> {
     fn print(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         self.start(definitions)?;
-        self.last_ns = view.device_ns;
+        (self.last, self.last_ns) = (view.seq, view.device_ns);
         let missing = self.gaps.before(view);
         self.lost(missing)?;
         self.line.clear();
+        if std::mem::take(&mut self.is_moved) {
+            for function in self.functions.all() {
+                function.write(&mut self.line)?;
+            }
+        }
         if let Some(changed) = self.functions.take(view) {
             changed.write(&mut self.line)?;
         }
         let time = Time(view.device_ns);
+        self.left_out(view.seq, time)?;
+        let told = match (view.kind, view.access(), view.text()) {
+            (_, Some(access), _) if let BusAddress::Memory(_) = access.address() => is_told_by_line(access),
+            (EventKind::Mark { .. }, _, Some(text)) if is_plain(text) => {
+                writeln!(self.line, "MARK {time} {text}")?;
+                true
+            }
+            _ => false,
+        };
+        if told {
+            self.json.pass(view);
+        } else {
+            self.as_json(definitions, view)?;
+        }
         match view.kind {
-            EventKind::Access(_) => match view.access() {
-                Some(access) if let BusAddress::Memory(address) = access.address() => {
+            EventKind::Access(_) => {
+                if let Some(access) = view.access()
+                    && let BusAddress::Memory(address) = access.address()
+                {
                     self.access(view, access, address)?;
                 }
-                _ => self.other(view)?,
-            },
-            EventKind::Map { mapping: id } => match view.mapping() {
-                Some(mapping) => self.maps.map(id, mapping).write(&mut self.line, time)?,
-                None => self.other(view)?,
-            },
-            EventKind::Unmap { mapping } => match self.maps.unmap(mapping) {
-                Some(map) => writeln!(self.line, "UNMAP {time} {map} 0x0 0")?,
-                None => self.other(view)?,
-            },
-            _ => self.other(view)?,
+            }
+            EventKind::Map { mapping: id } => {
+                if let Some(mapping) = view.mapping() {
+                    self.maps.map(id, mapping).write(&mut self.line, time)?;
+                }
+            }
+            EventKind::Unmap { mapping } => {
+                if let Some(map) = self.maps.unmap(mapping) {
+                    writeln!(self.line, "UNMAP {time} {map} 0x0 0")?;
+                }
+            }
+            _ => {}
         }
         self.out.write_all(&self.line)
     }
 
     fn pass(&mut self, view: &View) {
+        self.last = view.seq;
+        self.json.pass(view);
         self.gaps.before(view);
-        self.functions.take(view);
+        self.is_moved |= self.functions.take(view).is_some();
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -162,13 +214,12 @@ impl<W: Write> Printer for MmiotracePrinter<W> {
     fn finish(&mut self, info: &TraceInfo<'_>) -> io::Result<()> {
         self.start(info.definitions)?;
         self.lost(self.gaps.at_end(info))?;
-        let told = json!({
-            "event": "end",
-            "status": info.end.map_or("unfinished", End::name),
-            "reason": info.end.map_or("", End::reason),
-            "lost": info.lost,
-        });
-        writeln!(self.out, "MARK {} {OURS}{told}", Time(self.last_ns))?;
+        self.line.clear();
+        let time = Time(self.last_ns);
+        self.left_out(self.last + 1, time)?;
+        self.json.finish(info)?;
+        self.marks(time)?;
+        self.out.write_all(&self.line)?;
         self.out.flush()
     }
 }

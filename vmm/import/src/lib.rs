@@ -97,16 +97,18 @@ pub fn import(
 ) -> Result<Summary, ImportError> {
     let clock = match format {
         Format::Jsonl => jsonl::clock(input.fill_buf().map_err(ImportError::Read)?),
-        Format::Mmiotrace | Format::Qemu | Format::Rwmmio => Clock::Host,
+        Format::Mmiotrace => mmiotrace::clock(input.fill_buf().map_err(ImportError::Read)?),
+        Format::Qemu | Format::Rwmmio => Clock::Host,
     };
     let mut lines = Lines::new(input);
     let mut output = Output::new(device, bars, trace, options, (format, clock))?;
     let mut reader: Box<dyn Reader> = match format {
         Format::Mmiotrace => Box::new(mmiotrace::Mmiotrace::default()),
-        Format::Qemu => Box::new(qemu::Qemu::default()),
+        Format::Qemu => Box::new(qemu::Qemu),
         Format::Rwmmio => Box::new(rwmmio::Rwmmio::default()),
         Format::Jsonl => Box::new(jsonl::Jsonl::default()),
     };
+    reader.begin(&mut output);
     while let Some(line) = lines.next().map_err(ImportError::Read)? {
         let number = line.number;
         output.line(number);
@@ -137,6 +139,9 @@ enum Line {
 
 /// A format.
 trait Reader {
+    /// Says what the format can tell, before its first line.
+    fn begin(&mut self, _: &mut Output) {}
+
     /// Takes a line.
     fn line(&mut self, text: &str, output: &mut Output) -> Result<Line, WriteError>;
 

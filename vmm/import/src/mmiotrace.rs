@@ -1,18 +1,21 @@
 //! The text of Linux's mmiotrace (`Documentation/trace/mmiotrace.rst`, `kernel/trace/trace_mmiotrace.c`).
 //!
 //! It has the kernel's accesses through `ioremap`; those of programs, configuration space, ports and what the device does
-//! by itself it can't see. An instruction that it couldn't decode is a lost record. What `barscope export` has in marks
-//! comes back as far as marks of a guest's go; the rest of them is left out.
+//! by itself it can't see. An instruction that it couldn't decode is a lost record. What `barscope export` writes besides
+//! is read by [`ours`].
+
+mod ours;
 
 use std::collections::HashMap;
 
-use barscope_device::{BarIndex, Bdf};
+use barscope_device::{BarIndex, Bdf, Region};
 use barscope_trace::definition::{Definition, Mapping, MemoryType, Path, Walk};
-use barscope_trace::{Capability, EventKind, Id, WriteError};
+use barscope_trace::{Capability, Clock, EventKind, Id, WriteError};
 
+use self::ours::Ours;
 use crate::output::{Access, Output};
 use crate::text::{access, decimal, hex, time};
-use crate::{Line, Reader};
+use crate::{Line, Reader, jsonl};
 
 /// What every version of the kernel calls the format.
 const VERSION: &str = "20070824";
@@ -31,11 +34,49 @@ const MAPS_MAX: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub(crate) struct Mmiotrace {
     begun: bool,
-    /// It is of our exporter, which writes everybody's accesses as `R` and `W` and every mapping as `MAP`.
-    ours: bool,
+    /// It is of our exporter.
+    ours: Option<Ours>,
     /// Function whose PCIDEV line was taken.
-    taken: Option<u16>,
+    taken: Option<Bdf>,
     maps: HashMap<u64, Map>,
+}
+
+/// A function.
+#[derive(Debug)]
+struct Function {
+    bdf: Bdf,
+    vendor: u16,
+    device: u16,
+    bars: Vec<Placed>,
+}
+
+/// A BAR in memory or the ROM, or a BAR of ports.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    region: Region,
+    is_port: bool,
+    base: u64,
+    size: u64,
+}
+
+/// An access.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    write: bool,
+    size: u8,
+    at: u64,
+    map: u64,
+    address: u64,
+    value: u64,
+    rip: u64,
+    pid: u64,
+}
+
+/// The clock of a file that begins so: that of our exporter has it in its second line.
+pub(crate) fn clock(beginning: &[u8]) -> Clock {
+    let line = beginning.split(|byte| *byte == b'\n').nth(1).and_then(|line| std::str::from_utf8(line).ok());
+    let told = line.and_then(|line| mark(line)?.1.strip_prefix(OURS));
+    told.map_or(Clock::Host, |json| jsonl::clock(json.as_bytes()))
 }
 
 /// A mapping, by its id in the file.
@@ -49,25 +90,36 @@ struct Map {
 
 impl Reader for Mmiotrace {
     fn line(&mut self, text: &str, output: &mut Output) -> Result<Line, WriteError> {
-        if !self.begun {
-            self.begun = true;
-            output.untold(&[
-                Capability::Effects,
-                Capability::Configuration,
-                Capability::ProgramAccesses,
-                Capability::MemoryTypes,
-            ]);
-            output.told(Capability::Paths);
-        }
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let Some((kind, words)) = words.split_first() else { return Ok(Line::Other) };
+        if *kind != "VERSION" {
+            self.first_line(mark(text), output);
+        }
         let read = match *kind {
             "VERSION" => match words.first() {
                 Some(&VERSION) => Ok(()),
                 _ => Err(format!("the version is not {VERSION}")),
             },
-            "PCIDEV" => self.function(words, output)?,
-            "R" | "W" => self.access(*kind == "W", words, output)?,
+            "PCIDEV" => match function(words) {
+                Ok(function) => {
+                    self.function(&function, output)?;
+                    Ok(())
+                }
+                Err(why) => Err(why),
+            },
+            "R" | "W" if self.ours.as_mut().is_some_and(Ours::is_told) => Ok(()),
+            "R" | "W" => match told(*kind == "W", words) {
+                Ok(told) => match &mut self.ours {
+                    Some(ours) => ours.access(&told, output)?,
+                    None => {
+                        self.access(&told, output)?;
+                        Ok(())
+                    }
+                },
+                Err(why) => Err(why),
+            },
+            // Its marks say more of a mapping.
+            "MAP" | "UNMAP" if self.ours.is_some() => Ok(()),
             "MAP" => self.map(words, output)?,
             "UNMAP" => self.unmap(words, output)?,
             "UNKNOWN" => unknown(words, output)?,
@@ -80,80 +132,81 @@ impl Reader for Mmiotrace {
         };
         Ok(read.map_or_else(Line::Bad, |()| Line::Taken))
     }
+
+    fn end(&mut self, output: &mut Output) -> Result<(), WriteError> {
+        match &mut self.ours {
+            Some(ours) => ours.end(output),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What is wrong with a line.
 type Read = Result<(), String>;
 
 impl Mmiotrace {
-    fn function(&mut self, words: &[&str], output: &mut Output) -> Result<Read, WriteError> {
-        let parse = || {
-            let (at, identity) = (hex(words.first()?)?, hex(words.get(1)?)?);
-            let at = u16::try_from(at).ok()?;
-            let identity = u32::try_from(identity).ok()?;
-            let numbers = words.get(3..3 + 2 * RESOURCES)?;
-            let numbers: Vec<u64> = numbers.iter().map(|word| hex(word)).collect::<Option<_>>()?;
-            Some((at, identity, numbers))
-        };
-        let Some((at, identity, numbers)) = parse() else {
-            return Ok(Err(
-                "PCIDEV has the bus and function, vendor and device, an IRQ, 7 BARs and 7 lengths".into(),
-            ));
-        };
-        if !output.is_device((identity >> 16) as u16, identity as u16) {
-            return Ok(Ok(()));
+    /// The first line after the version, which is a mark if it is our exporter's.
+    fn first_line(&mut self, mark: Option<(&str, &str)>, output: &mut Output) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
         }
-        let taken = *self.taken.get_or_insert(at);
-        if taken != at {
-            let (other, taken) = (Bdf::from_routing_id(at), Bdf::from_routing_id(taken));
-            output.note(format!("there is another such device at {other}; this is the one at {taken}"));
-            return Ok(Ok(()));
+        if mark.is_some_and(|(_, text)| text.starts_with(OURS)) {
+            output.all_are_told();
+            self.ours = Some(Ours::default());
+            return;
         }
-        output.at(Bdf::from_routing_id(at));
-        for (index, (bar, length)) in numbers.iter().zip(&numbers[RESOURCES..]).enumerate() {
-            let flags = if bar & 1 != 0 { PORT_FLAGS } else { MEMORY_FLAGS };
-            let Some(index) = BarIndex::new(index as u8) else { continue };
-            if bar & !flags != 0 && *length > 0 {
-                output.bar(index, bar & !flags, *length)?;
-            }
-        }
-        Ok(Ok(()))
+        output.untold(&[
+            Capability::Effects,
+            Capability::Configuration,
+            Capability::ProgramAccesses,
+            Capability::MemoryTypes,
+        ]);
+        output.told(Capability::Paths);
     }
 
-    fn access(&mut self, write: bool, words: &[&str], output: &mut Output) -> Result<Read, WriteError> {
-        let parse = || {
-            let [size, at, map, address, value, pc, pid] = words else { return None };
-            let numbers = (decimal(size)?, time(at)?, decimal(map)?, hex(address)?, hex(value)?, hex(pc)?);
-            Some((numbers, decimal(pid)?))
-        };
-        let Some(((size, at, map, address, value, rip), pid)) = parse() else {
-            return Ok(Err("R and W have width, time, map, address, value, pc and pid".to_owned()));
-        };
-        let size = match access(size, value) {
-            Ok(size) => size,
-            Err(why) => return Ok(Err(why)),
-        };
+    fn function(&mut self, function: &Function, output: &mut Output) -> Result<(), WriteError> {
+        if let Some(ours) = &mut self.ours {
+            return ours.function(function, output);
+        }
+        if !output.is_device(function.vendor, function.device) {
+            return Ok(());
+        }
+        let taken = *self.taken.get_or_insert(function.bdf);
+        if taken != function.bdf {
+            let other = function.bdf;
+            output.note(format!("there is another such device at {other}; this is the one at {taken}"));
+            return Ok(());
+        }
+        output.at(function.bdf);
+        for placed in &function.bars {
+            if let Region::Bar(index) = placed.region {
+                output.bar(index, placed.base, placed.size)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn access(&mut self, told: &Told, output: &mut Output) -> Result<(), WriteError> {
+        let Told { write, size, at, map, address, value, rip, pid } = *told;
         output.time(at);
         let walk = match self.maps.get(&map) {
-            Some(map) if !self.ours => walk(map, address, output)?,
-            _ => 0,
+            Some(map) => walk(map, address, output)?,
+            None => 0,
         };
-        // A record with a processor says at which privilege level it was.
-        let vcpu = (!self.ours).then_some(0);
-        // The kernel prints 0 for whom it didn't look at.
-        let process = (pid != 0).then_some((pid, ""));
         output.access(&Access {
             write,
             size,
             value,
             address,
             rip,
-            process,
+            // The kernel prints 0 for whom it didn't look at.
+            process: (pid != 0).then_some((pid, "")),
             walk,
-            vcpu,
+            // A record with a processor says at which privilege level it was.
+            vcpu: Some(0),
             ..Access::default()
         })?;
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn map(&mut self, words: &[&str], output: &mut Output) -> Result<Read, WriteError> {
@@ -200,10 +253,11 @@ impl Mmiotrace {
         Ok(Ok(()))
     }
 
-    /// A mark: lost events, something that our exporter had no line for, or what somebody wrote.
+    /// A mark: lost events, what our exporter has no line for, or what somebody wrote.
     fn mark(&mut self, line: &str, output: &mut Output) -> Result<Line, WriteError> {
-        let rest = line.trim_start().strip_prefix("MARK").map(str::trim_start).unwrap_or_default();
-        let (at, text) = rest.split_once(' ').unwrap_or((rest, ""));
+        let Some((at, text)) = mark(line) else {
+            return Ok(Line::Bad("MARK has a time and a text".to_owned()));
+        };
         let Some(at) = time(at) else { return Ok(Line::Bad("MARK has a time and a text".to_owned())) };
         let lost = text.strip_prefix("Lost ").and_then(|text| text.strip_suffix(" events."));
         if let Some(lost) = lost {
@@ -215,16 +269,55 @@ impl Mmiotrace {
                 None => Line::Bad("how many events were lost is no number".to_owned()),
             });
         }
-        output.time(at);
-        if text.starts_with(OURS) {
-            if !std::mem::replace(&mut self.ours, true) {
-                output.untold(&[Capability::Paths, Capability::Privilege]);
-            }
-            return Ok(Line::Other);
+        if let Some(ours) = &mut self.ours {
+            return match text.strip_prefix(OURS) {
+                Some(json) => ours.record(json, output),
+                None => ours.mark(at, text, output),
+            };
         }
+        output.time(at);
         output.mark(text)?;
         Ok(Line::Taken)
     }
+}
+
+/// Time and text of a mark.
+fn mark(line: &str) -> Option<(&str, &str)> {
+    let rest = line.trim_start().strip_prefix("MARK")?.trim_start();
+    Some(rest.split_once(' ').unwrap_or((rest, "")))
+}
+
+fn function(words: &[&str]) -> Result<Function, String> {
+    let parse = || {
+        let (at, identity) = (hex(words.first()?)?, hex(words.get(1)?)?);
+        let bdf = Bdf::from_routing_id(u16::try_from(at).ok()?);
+        let identity = u32::try_from(identity).ok()?;
+        let numbers = words.get(3..3 + 2 * RESOURCES)?;
+        let numbers: Vec<u64> = numbers.iter().map(|word| hex(word)).collect::<Option<_>>()?;
+        let (bars, sizes) = numbers.split_at(RESOURCES);
+        let bars = (0..).zip(bars.iter().zip(sizes)).filter_map(|(index, (bar, size))| {
+            let is_port = bar & 1 != 0;
+            let base = bar & !if is_port { PORT_FLAGS } else { MEMORY_FLAGS };
+            let region = BarIndex::new(index).map_or(Region::Rom, Region::Bar);
+            (base != 0 && *size > 0).then_some(Placed { region, is_port, base, size: *size })
+        });
+        let (vendor, device) = ((identity >> 16) as u16, identity as u16);
+        Some(Function { bdf, vendor, device, bars: bars.collect() })
+    };
+    parse().ok_or_else(|| {
+        "PCIDEV has the bus and function, vendor and device, an IRQ, 7 BARs and 7 lengths".to_owned()
+    })
+}
+
+fn told(write: bool, words: &[&str]) -> Result<Told, String> {
+    let parse = || {
+        let [size, at, map, address, value, pc, pid] = words else { return None };
+        let numbers = (decimal(size)?, time(at)?, decimal(map)?, hex(address)?, hex(value)?);
+        Some((numbers, hex(pc)?, decimal(pid)?))
+    };
+    let ((size, at, map, address, value), rip, pid) =
+        parse().ok_or_else(|| "R and W have width, time, map, address, value, pc and pid".to_owned())?;
+    Ok(Told { write, size: access(size, value)?, at, map, address, value, rip, pid })
 }
 
 /// The definition of the page of an access through a mapping: where it is, which is all that the file tells.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use barscope_device::{Bdf, Description, Region, Space};
-use barscope_trace::definition::{self, Definition, Instruction, Process, Stack};
+use barscope_trace::definition::{self, Definition, Image, Instruction, Process, Stack};
 use barscope_trace::event::{AccessEvent, Outcome, RouteChange, Target};
 use barscope_trace::{
     Capability, Clock, End, Event, EventKind, Id, Knowledge, Lane, WriteError, WriteOptions, Writer,
@@ -54,6 +54,8 @@ pub(crate) struct Output {
     defined: HashMap<String, Id>,
     summary: Summary,
     begun: bool,
+    untrapped: Vec<Region>,
+    all_told: bool,
     machine: definition::Machine,
     end: End,
     /// The first time, and the last one after that.
@@ -108,6 +110,8 @@ impl Output {
             defined: HashMap::new(),
             summary: Summary::default(),
             begun: false,
+            untrapped: Vec::new(),
+            all_told: format == Format::Jsonl,
             machine: definition::Machine { guest: guest.to_owned(), vcpus: 1, memory: 0 },
             end: End::Finished,
             began: None,
@@ -155,7 +159,34 @@ impl Output {
 
     /// What the file itself tells.
     pub(crate) fn told(&self, capability: Capability) {
-        self.writer.know(capability, Knowledge::Announced);
+        self.knows(capability, Knowledge::Announced);
+    }
+
+    /// How the trace comes to tell this.
+    pub(crate) fn knows(&self, capability: Capability, knowledge: Knowledge) {
+        self.writer.know(capability, knowledge);
+    }
+
+    /// Regions of the device whose accesses may be served otherwise than one by one.
+    pub(crate) fn untrapped(&mut self, regions: Vec<Region>) {
+        self.untrapped = regions;
+    }
+
+    /// The file has all records with their numbers: none is made besides.
+    pub(crate) fn all_are_told(&mut self) {
+        self.all_told = true;
+    }
+
+    /// An image that names code, with what it holds.
+    pub(crate) fn image(&mut self, image: Image, blob: &[u8]) -> Result<(), WriteError> {
+        self.begin()?;
+        self.writer.define_with_blob(&Definition::Image(image), blob)?;
+        Ok(())
+    }
+
+    /// The number of the next record.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.writer.last_reserved() + 1
     }
 
     /// A line begins.
@@ -221,6 +252,21 @@ impl Output {
         Ok(id)
     }
 
+    /// The definition of an instruction of which only the address is told; of none, if that is 0.
+    pub(crate) fn instruction(&mut self, rip: u64) -> Result<Id, WriteError> {
+        if rip == 0 {
+            return Ok(0);
+        }
+        self.define(&Definition::Instruction(Instruction {
+            rip,
+            bytes: Vec::new(),
+            cr3: 0,
+            ambiguous: false,
+            code_size: 64,
+            image: None,
+        }))
+    }
+
     /// Records an access of the device; whether it is one.
     pub(crate) fn access(&mut self, access: &Access<'_>) -> Result<bool, WriteError> {
         let named = access.region.and_then(|name| self.places.named(name, access.address));
@@ -233,17 +279,7 @@ impl Output {
         };
         self.start()?;
         let route = self.route_of(&placed)?;
-        let instruction = match access.rip {
-            0 => 0,
-            rip => self.define(&Definition::Instruction(Instruction {
-                rip,
-                bytes: Vec::new(),
-                cr3: 0,
-                ambiguous: false,
-                code_size: 64,
-                image: None,
-            }))?,
-        };
+        let instruction = self.instruction(access.rip)?;
         let stack = match access.process {
             None => 0,
             Some((pid, name)) => {
@@ -356,8 +392,7 @@ impl Output {
     /// A record that isn't imported, but that the file has.
     pub(crate) fn left_out(&mut self) {
         self.note(
-            "records of functions that the file doesn't describe, or of kinds that no import makes, are left out: they count as lost"
-                .into(),
+            "records of functions that the file doesn't describe are left out: they count as lost".into(),
         );
     }
 
@@ -442,8 +477,14 @@ impl Output {
             return Ok(());
         }
         self.begin()?;
-        let function = described::function(self.bdf, &self.device);
+        let mut function = described::function(self.bdf, &self.device);
+        if self.all_told {
+            function.untrapped.clone_from(&self.untrapped);
+        }
         self.function = Some(self.writer.define(&Definition::Function(function))?);
+        if self.all_told {
+            return Ok(());
+        }
         for placed in self.places.placed().to_vec() {
             let route = self.route_of(&placed)?;
             self.record(EventKind::Route { route, change: RouteChange::Added, cause: 0 })?;

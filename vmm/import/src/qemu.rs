@@ -14,21 +14,19 @@ const WRITE: &str = "memory_region_ops_write";
 
 /// The format.
 #[derive(Debug, Default)]
-pub(crate) struct Qemu {
-    begun: bool,
-}
+pub(crate) struct Qemu;
 
 impl Reader for Qemu {
+    fn begin(&mut self, output: &mut Output) {
+        output.untold(&[
+            Capability::Effects,
+            Capability::Configuration,
+            Capability::Privilege,
+            Capability::MemoryTypes,
+        ]);
+    }
+
     fn line(&mut self, text: &str, output: &mut Output) -> Result<Line, WriteError> {
-        if !self.begun {
-            self.begun = true;
-            output.untold(&[
-                Capability::Effects,
-                Capability::Configuration,
-                Capability::Privilege,
-                Capability::MemoryTypes,
-            ]);
-        }
         if let Some(count) = lost(text) {
             output.lose(count)?;
             return Ok(Line::Taken);

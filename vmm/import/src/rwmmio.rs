@@ -19,7 +19,6 @@ const TASKS_MAX: usize = 1 << 12;
 /// The format.
 #[derive(Debug, Default)]
 pub(crate) struct Rwmmio {
-    begun: bool,
     /// Accesses that began and didn't end: of each task, their addresses, and whether they write.
     open: HashMap<u64, (bool, u64)>,
 }
@@ -43,17 +42,17 @@ impl Event<'_> {
 }
 
 impl Reader for Rwmmio {
+    fn begin(&mut self, output: &mut Output) {
+        output.untold(&[
+            Capability::Effects,
+            Capability::Configuration,
+            Capability::ProgramAccesses,
+            Capability::MemoryTypes,
+        ]);
+        output.told(Capability::Processes);
+    }
+
     fn line(&mut self, text: &str, output: &mut Output) -> Result<Line, WriteError> {
-        if !self.begun {
-            self.begun = true;
-            output.untold(&[
-                Capability::Effects,
-                Capability::Configuration,
-                Capability::ProgramAccesses,
-                Capability::MemoryTypes,
-            ]);
-            output.told(Capability::Processes);
-        }
         if let Some(count) = lost(text) {
             output.lose(count)?;
             self.open.clear();

@@ -4,6 +4,8 @@
 //! is known only if the guest announces it, or if it can be inferred. A statement about something that a trace
 //! can't tell is neither true nor false of it.
 
+use serde::ser::{Serialize, Serializer};
+
 /// A property of a guest that a trace may or may not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
@@ -177,6 +179,12 @@ impl Knowledge {
         }
     }
 
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Knowledge::Unknown, Knowledge::Inferred, Knowledge::Announced, Knowledge::Incomplete];
+        all.into_iter().find(|knowledge| knowledge.name() == name)
+    }
+
     /// Its code in the file, never 0.
     pub(crate) const fn code(self) -> u64 {
         match self {
@@ -233,6 +241,13 @@ impl Capabilities {
     }
 }
 
+/// Names of how it comes to tell each property, by that one's name.
+impl Serialize for Capabilities {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Capability::ALL.map(|it| (it.name(), self.of(it).name())))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +262,7 @@ mod tests {
         let all = [Knowledge::Unknown, Knowledge::Inferred, Knowledge::Announced, Knowledge::Incomplete];
         for knowledge in all {
             assert_eq!(Knowledge::from_code(knowledge.code()), Some(knowledge));
+            assert_eq!(Knowledge::named(knowledge.name()), Some(knowledge));
         }
     }
 

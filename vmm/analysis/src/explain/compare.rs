@@ -15,6 +15,19 @@ use crate::words;
 const LABEL: usize = 13;
 /// Columns of `<- differs`.
 const MARK: usize = 10;
+/// The least columns.
+const WIDTH: usize = 72;
+/// The rows that tell two ways apart, and where they meet, and how much of each; more columns don't make them easier to read.
+const ESSENCE: [(&str, usize); 7] = [
+    ("code", 1),
+    ("privilege", 1),
+    ("virtual", 1),
+    ("mapping", 2),
+    ("memory type", 2),
+    ("physical", 1),
+    ("register", 1),
+];
+const ESSENCE_WIDTH: usize = 100;
 
 /// Two accesses, compared.
 #[derive(Clone, Debug, Serialize)]
@@ -63,7 +76,37 @@ impl Comparison {
     /// # Errors
     /// `out` can't be written to.
     pub fn print(&self, out: &mut dyn Write, width: usize, color: bool) -> io::Result<()> {
-        let (paint, width) = (Paint { color }, width.max(72));
+        self.table(out, width, color, |_| usize::MAX)?;
+        if let Some(verdict) = self.verdict() {
+            writeln!(out)?;
+            for line in wrap("", 0, &[verdict], width.max(WIDTH)) {
+                writeln!(out, "{line}")?;
+            }
+        }
+        for note in self.left.trace.notes() {
+            writeln!(out, "{}", Paint { color }.paint(WARNING, note))?;
+        }
+        Ok(())
+    }
+
+    /// Prints what tells the two ways apart and where they meet, in a dozen lines.
+    ///
+    /// # Errors
+    /// `out` can't be written to.
+    pub(crate) fn print_essence(&self, out: &mut dyn Write, width: usize, color: bool) -> io::Result<()> {
+        self.table(out, width.min(ESSENCE_WIDTH), color, |label| {
+            ESSENCE.iter().find(|(row, _)| *row == label).map_or(0, |(_, items)| *items)
+        })
+    }
+
+    fn table(
+        &self,
+        out: &mut dyn Write,
+        width: usize,
+        color: bool,
+        items_of: impl Fn(&str) -> usize,
+    ) -> io::Result<()> {
+        let (paint, width) = (Paint { color }, width.max(WIDTH));
         let column = (width - LABEL - MARK - 2) / 2;
         let title = |one: &Explanation| {
             let path = one.record.access().map(words::path).unwrap_or_default();
@@ -73,7 +116,8 @@ impl Comparison {
         let heading = format!("{:LABEL$}{} {right}", "", table::left(&left, column));
         writeln!(out, "{}", paint.paint(HEADING, heading))?;
         for row in &self.rows {
-            let cells = |items: &[String]| cell(items, column);
+            let most = items_of(&row.label);
+            let cells = |items: &[String]| cell(&items[..most.min(items.len())], column);
             let (left, right) = (cells(&row.left), cells(&row.right));
             for line in 0..left.len().max(right.len()) {
                 let text = |lines: &[String]| lines.get(line).cloned().unwrap_or_default();
@@ -85,15 +129,6 @@ impl Comparison {
                 let text = if mark.is_empty() { line_of.trim_end() } else { &line_of };
                 writeln!(out, "{text}{}{mark}", if mark.is_empty() { "" } else { " " })?;
             }
-        }
-        if let Some(verdict) = self.verdict() {
-            writeln!(out)?;
-            for line in wrap("", 0, &[verdict], width) {
-                writeln!(out, "{line}")?;
-            }
-        }
-        for note in self.left.trace.notes() {
-            writeln!(out, "{}", paint.paint(WARNING, note))?;
         }
         Ok(())
     }

@@ -464,7 +464,7 @@ const PROPERTIES: &[Property] = &[
     Viewed(field("seq", Number, "sequence number", |view| number(view.seq))),
     Viewed(field("time", Time, "device time", |view| number(view.device_ns))),
     Viewed(field("host", Time, "host time since the trace began", |view| number(view.host_ns))),
-    Viewed(field("vcpu", Number, "vCPU that it happened on", |view| number(view.vcpu?))),
+    Viewed(field("vcpu", Number, "vCPU that it happened on", |view| number(view.vcpu?)).of(From::Ring)),
     Viewed(
         field("scenario", Text, "scenario that it is part of", |view| text(view.scenario.as_deref()?))
             .of(From::Scenario),
@@ -651,11 +651,20 @@ const PROPERTIES: &[Property] = &[
     })),
     Stated("to-memory"),
     Stated("error-code"),
-    Viewed(field("mapped-by", Text, "who asked for the mapping", |view| text(&view.mapping()?.who))),
-    Viewed(field("call", Text, "the call that made the mapping", |view| text(&view.mapping()?.call))),
-    Viewed(field("on-fault", Flag, "the mapping is filled on first touch", |view| {
-        flag(view.mapping()?.on_fault)
-    })),
+    Viewed(
+        field("mapped-by", Text, "who asked for the mapping", |view| text(&view.mapping()?.who))
+            .of(From::Walk),
+    ),
+    Viewed(
+        field("call", Text, "the call that made the mapping", |view| text(&view.mapping()?.call))
+            .of(From::Walk),
+    ),
+    Viewed(
+        field("on-fault", Flag, "the mapping is filled on first touch", |view| {
+            flag(view.mapping()?.on_fault)
+        })
+        .of(From::Walk),
+    ),
     Viewed(
         field(
             "text",

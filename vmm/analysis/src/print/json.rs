@@ -12,13 +12,13 @@ use std::io::{self, Write};
 
 use barscope_device::Bdf;
 use barscope_trace::definition::{Bar, Function};
-use barscope_trace::{Clock, Definitions, End, TraceInfo};
+use barscope_trace::{Capabilities, Clock, Definitions, End, TraceInfo};
 use serde::Serialize;
 
 use self::event::Line;
 use self::parts::Known;
 use super::{Printer, Totals};
-use crate::serial::Text;
+use crate::serial::{Text, region_name};
 use crate::view::View;
 
 pub use self::schema::schema;
@@ -55,6 +55,7 @@ struct FunctionLine<'a> {
     bars: &'a [Bar],
     msi_vectors: u8,
     msix_vectors: u16,
+    untrapped: Vec<&'static str>,
 }
 
 /// Vendor or device, in all its digits.
@@ -78,6 +79,7 @@ struct EndLine<'a> {
     accesses: u64,
     lost: u64,
     unknown_kinds: u64,
+    capabilities: Capabilities,
     damage: Vec<String>,
     host_ns: u64,
 }
@@ -94,7 +96,16 @@ impl<W: Write> JsonPrinter<W> {
         self.out.write_all(b"\n")
     }
 
-    fn start(&mut self, definitions: &Definitions) -> io::Result<()> {
+    /// What it prints to.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// Prints what comes before the first record, unless that was done: machine and functions.
+    ///
+    /// # Errors
+    /// If that can't be written.
+    pub fn begin(&mut self, definitions: &Definitions) -> io::Result<()> {
         if self.started {
             return Ok(());
         }
@@ -108,7 +119,8 @@ impl<W: Write> JsonPrinter<W> {
             memory: machine.map(|machine| machine.memory),
         })?;
         for (_, function) in definitions.functions() {
-            let Function { bdf, name, vendor, device, bars, msi_vectors, msix_vectors, .. } = function;
+            let Function { bdf, name, vendor, device, bars, msi_vectors, msix_vectors, untrapped, .. } =
+                function;
             self.line(&FunctionLine {
                 event: "function",
                 bdf: Text(*bdf),
@@ -118,6 +130,7 @@ impl<W: Write> JsonPrinter<W> {
                 bars,
                 msi_vectors: *msi_vectors,
                 msix_vectors: *msix_vectors,
+                untrapped: untrapped.iter().copied().map(region_name).collect(),
             })?;
         }
         Ok(())
@@ -126,7 +139,7 @@ impl<W: Write> JsonPrinter<W> {
 
 impl<W: Write> Printer for JsonPrinter<W> {
     fn print(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
-        self.start(definitions)?;
+        self.begin(definitions)?;
         self.totals.add(view);
         self.line.clear();
         serde_json::to_writer(&mut self.line, &Line { view, known: Some(&self.known) })?;
@@ -143,7 +156,7 @@ impl<W: Write> Printer for JsonPrinter<W> {
     }
 
     fn finish(&mut self, info: &TraceInfo<'_>) -> io::Result<()> {
-        self.start(info.definitions)?;
+        self.begin(info.definitions)?;
         let Totals { scenarios, passed, failed, accesses, host_ns } = self.totals;
         self.line(&EndLine {
             event: "end",
@@ -155,6 +168,7 @@ impl<W: Write> Printer for JsonPrinter<W> {
             accesses,
             lost: info.lost,
             unknown_kinds: info.unknown_kinds,
+            capabilities: info.capabilities,
             damage: info.damage.iter().map(ToString::to_string).collect(),
             host_ns,
         })?;

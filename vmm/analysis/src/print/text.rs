@@ -39,6 +39,8 @@ pub struct TextPrinter<W> {
     scenarios: Vec<Scenario>,
     /// Only some events are printed: each by itself, with no picture of the whole.
     selective: bool,
+    /// No event is printed but what is wrong.
+    brief: bool,
     /// The trace's file is named at the end.
     names_file: bool,
     /// The scenario whose heading was printed last, in a selection.
@@ -98,6 +100,7 @@ impl<W: Write> TextPrinter<W> {
             effects: Effects::default(),
             scenarios: Vec::new(),
             selective: false,
+            brief: false,
             names_file: true,
             under: None,
             selected: 0,
@@ -117,6 +120,12 @@ impl<W: Write> TextPrinter<W> {
         Self { selective: true, ..self }
     }
 
+    /// For somebody who wants to know what it came to: what is wrong, and the end.
+    #[must_use]
+    pub(crate) fn brief(self) -> Self {
+        Self { brief: true, ..self }
+    }
+
     /// For a trace whose file nobody keeps.
     #[must_use]
     pub fn without_file(self) -> Self {
@@ -127,6 +136,17 @@ impl<W: Write> TextPrinter<W> {
     #[must_use]
     pub(crate) fn excerpt(self) -> Self {
         Self { started: true, ..self.selective() }
+    }
+
+    /// Prints the machine and its devices, if they aren't there yet.
+    pub(crate) fn begin(&mut self, definitions: &Definitions) -> io::Result<()> {
+        self.start(definitions)?;
+        self.out.flush()
+    }
+
+    /// Where it prints to.
+    pub(crate) fn out(&mut self) -> &mut W {
+        &mut self.out
     }
 
     /// Prints what is kept of an excerpt.
@@ -281,6 +301,52 @@ impl<W: Write> TextPrinter<W> {
         }
     }
 
+    /// Notes how a scenario ended; its summary.
+    fn note_end(&mut self, passed: bool, view: &View) -> Arc<str> {
+        let summary = view.text.clone().unwrap_or_default();
+        // A program may begin one within its own.
+        if let Some(scenario) = self.scenarios.iter_mut().rfind(|scenario| scenario.passed.is_none()) {
+            scenario.passed = Some(passed);
+            scenario.summary = Arc::clone(&summary);
+        }
+        summary
+    }
+
+    /// Takes an event of a run of which only the end is told.
+    fn in_brief(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
+        match view.kind {
+            EventKind::Access(_) => match view.access() {
+                // By then BARs are where they are.
+                Some(access) if !is_setup(access) => self.start(definitions),
+                _ => Ok(()),
+            },
+            EventKind::ScenarioBegin { .. } => {
+                let name = view.text.clone().unwrap_or_default();
+                self.scenarios.push(Scenario { name, passed: None, summary: Arc::default() });
+                Ok(())
+            }
+            EventKind::ScenarioEnd { passed, .. } => {
+                self.note_end(passed, view);
+                Ok(())
+            }
+            EventKind::Route { .. } => {
+                self.reroute(view);
+                Ok(())
+            }
+            EventKind::Warning { .. } => self.print_single(definitions, view, words::summary(view)),
+            EventKind::Console { .. } if view.trouble().is_some() => {
+                self.print_single(definitions, view, words::summary(view))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn reroute(&mut self, view: &View) {
+        if let (EventKind::Route { change, .. }, Some(route)) = (view.kind, view.route()) {
+            self.setup.reroute(route, change == RouteChange::Added);
+        }
+    }
+
     fn scenario_begin(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         let name = view.text.clone().unwrap_or_default();
         self.settle(definitions)?;
@@ -293,16 +359,11 @@ impl<W: Write> TextPrinter<W> {
     }
 
     fn scenario_end(&mut self, definitions: &Definitions, passed: bool, view: &View) -> io::Result<()> {
-        let summary = view.text.clone().unwrap_or_default();
+        let summary = self.note_end(passed, view);
         self.in_scenario = false;
         self.selected += 1;
         self.settle(definitions)?;
         self.fold.forget();
-        // A program may begin one within its own.
-        if let Some(scenario) = self.scenarios.iter_mut().rfind(|scenario| scenario.passed.is_none()) {
-            scenario.passed = Some(passed);
-            scenario.summary = Arc::clone(&summary);
-        }
         let lines = wrap("    ", 4, &[summary.to_string()], self.width - 6);
         let (last, before) =
             lines.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
@@ -323,6 +384,9 @@ impl<W: Write> TextPrinter<W> {
 impl<W: Write> Printer for TextPrinter<W> {
     fn print(&mut self, definitions: &Definitions, view: &View) -> io::Result<()> {
         self.totals.add(view);
+        if self.brief {
+            return self.in_brief(definitions, view);
+        }
         self.maps.add(view);
         if self.selective {
             self.print_heading(definitions, view)?;
@@ -356,9 +420,7 @@ impl<W: Write> Printer for TextPrinter<W> {
 
     fn pass(&mut self, view: &View) {
         self.totals.add(view);
-        if let (EventKind::Route { change, .. }, Some(route)) = (view.kind, view.route()) {
-            self.setup.reroute(route, change == RouteChange::Added);
-        }
+        self.reroute(view);
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -368,7 +430,9 @@ impl<W: Write> Printer for TextPrinter<W> {
     fn finish(&mut self, info: &TraceInfo<'_>) -> io::Result<()> {
         self.in_scenario = false;
         self.settle(info.definitions)?;
-        if !self.selective {
+        if self.brief {
+            self.print_verdicts()?;
+        } else if !self.selective {
             self.print_mappings()?;
             self.print_scenarios()?;
         }

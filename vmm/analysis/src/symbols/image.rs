@@ -1,11 +1,14 @@
-//! An ELF file's symbols and lines.
+//! An ELF file's symbols and lines; or what somebody else read from one.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use addr2line::Context;
 use barscope_trace::harmless::harmless;
 use gimli::{Dwarf, EndianArcSlice, RunTimeEndian, SectionId};
 use object::{Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
+
+use serde::Deserialize;
 
 use super::{Inlined, SourceLine, Symbol, name};
 
@@ -33,12 +36,25 @@ enum Origin {
     Module(String),
     /// What the kernel says of itself and its modules.
     Kernel,
+    /// No file: places in code that were named elsewhere, by their addresses.
+    Places(HashMap<u64, Symbol>),
+}
+
+/// A place in code that was named elsewhere.
+#[derive(Deserialize)]
+struct NamedPlace {
+    address: u64,
+    #[serde(flatten)]
+    symbol: Symbol,
 }
 
 impl SymbolImage {
-    /// `None` if the blob is neither an ELF file nor lines of address and name. A guest may have given
-    /// anything.
+    /// `None` if the blob is neither an ELF file, nor lines of address and name, nor objects of JSON. A guest may have
+    /// given anything.
     pub(super) fn parse(blob: &[u8], image: &str) -> Option<Self> {
+        if blob.starts_with(b"{") {
+            return Self::parse_places(blob);
+        }
         let Ok(file) = object::File::parse(blob) else { return Self::parse_lines(blob) };
         let range = |start: u64, size: u64| (start, start.saturating_add(size));
         let (segments, origin) = match file.kind() {
@@ -80,9 +96,21 @@ impl SymbolImage {
         Some(Self { segments: Vec::new(), functions, lines: None, origin: Origin::Kernel })
     }
 
+    /// Named places, an object of JSON each.
+    fn parse_places(lines: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(lines).ok()?;
+        let places = text.lines().map(|line| {
+            let NamedPlace { address, symbol } = serde_json::from_str(line).ok()?;
+            Some((address, symbol.made_harmless()))
+        });
+        let origin = Origin::Places(places.collect::<Option<_>>()?);
+        Some(Self { segments: Vec::new(), functions: Vec::new(), lines: None, origin })
+    }
+
     /// Whether `address` lies in it. An image that names nothing holds nothing: another one may do better.
     pub(super) fn holds(&self, address: u64) -> bool {
-        match self.origin {
+        match &self.origin {
+            Origin::Places(places) => places.contains_key(&address),
             Origin::Kernel => self.function(address).is_some(),
             Origin::Linked | Origin::Module(_) => !self.functions.is_empty() && self.covers(address),
         }
@@ -98,13 +126,16 @@ impl SymbolImage {
         if !self.holds(address) {
             return None;
         }
+        if let Origin::Places(places) = &self.origin {
+            return places.get(&address).cloned();
+        }
         let mut frames = self.frames(address);
         let (outermost, file, line) = frames.pop().unwrap_or_default();
         let known = self.function(address);
         let function = known.map(|(_, name)| name).or(outermost.as_deref())?;
         let offset = known.map(|(start, _)| address - start);
         let (function, module, offset) = match &self.origin {
-            Origin::Linked => (function, None, None),
+            Origin::Linked | Origin::Places(_) => (function, None, None),
             Origin::Module(name) => (function, Some(name.clone()), offset),
             // `lab_irq [lab]`
             Origin::Kernel => match function.split_once(" [") {
@@ -131,7 +162,7 @@ impl SymbolImage {
     pub(super) fn is_of(&self, module: Option<&str>) -> bool {
         match (&self.origin, module) {
             (Origin::Module(name), Some(module)) => name == module,
-            (Origin::Linked | Origin::Kernel, None) => true,
+            (Origin::Linked | Origin::Kernel | Origin::Places(_), None) => true,
             _ => false,
         }
     }

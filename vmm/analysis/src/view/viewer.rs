@@ -143,7 +143,7 @@ impl Viewer {
             let context = match handler {
                 Some(_) => Some(Context::HardHandler),
                 // Nobody says that it is in none.
-                None if !in_program && !self.handlers_announced => None,
+                None if !in_program && (!self.handlers_announced || event.vcpu.is_none()) => None,
                 None => Some(Context::Task),
             };
             return (context, announced(uncertain));

@@ -78,6 +78,10 @@ pub struct Run {
     #[command(flatten)]
     pub results: ResultOptions,
 
+    /// Print every access, mappings and what scenarios say, instead of one screen at the end
+    #[arg(long, short, conflicts_with = "quiet")]
+    pub verbose: bool,
+
     /// Print nothing but errors
     #[arg(long, short)]
     pub quiet: bool,

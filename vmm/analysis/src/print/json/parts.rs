@@ -84,6 +84,8 @@ impl<'a> From<&'a Mapping> for MappingObject<'a> {
 #[derive(Serialize)]
 pub(super) struct CodeObject<'a> {
     rip: Hex,
+    bytes: String,
+    bits: u8,
     instruction: &'a str,
     ambiguous: bool,
     function: Option<&'a str>,
@@ -113,6 +115,8 @@ impl<'a> From<&'a Code> for CodeObject<'a> {
         let symbol = code.symbol.as_ref();
         Self {
             rip: Hex(code.rip),
+            bytes: code.bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            bits: code.bits,
             instruction: &code.text,
             ambiguous: code.ambiguous,
             function: symbol.map(|symbol| &*symbol.function),

@@ -1,9 +1,11 @@
 //! The JSON Schema of the lines that [`JsonPrinter`](super::JsonPrinter) prints, from the table of events.
 
+use barscope_trace::Capability;
 use barscope_trace::event::{Field, KINDS, Kind, Role, Type};
 use serde_json::{Map, Value, json};
 
 use super::event::Subject;
+use crate::schema::{about, constant, flag, list, names, nullable, number, object, part, text};
 
 /// The schema, draft 2020-12.
 pub fn schema() -> Value {
@@ -20,62 +22,6 @@ pub fn schema() -> Value {
         "oneOf": alternatives,
         "$defs": definitions,
     })
-}
-
-/// An object that has all of these properties, and no others.
-fn object(about: &str, properties: Vec<(&str, Value)>) -> Value {
-    let required: Vec<_> = properties.iter().map(|(name, _)| *name).collect();
-    let properties: Map<_, _> =
-        properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    json!({
-        "description": about.trim(),
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": false,
-    })
-}
-
-fn object_of<const N: usize>(members: [(&str, Value); N]) -> Value {
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
-}
-
-fn part(name: &str) -> Value {
-    json!({ "$ref": format!("#/$defs/{name}") })
-}
-
-fn nullable(value: Value) -> Value {
-    object_of([("anyOf", Value::Array(vec![value, json!({ "type": "null" })]))])
-}
-
-fn number() -> Value {
-    json!({ "type": "integer", "minimum": 0 })
-}
-
-fn text() -> Value {
-    json!({ "type": "string" })
-}
-
-fn flag() -> Value {
-    json!({ "type": "boolean" })
-}
-
-fn names(names: &[&str]) -> Value {
-    json!({ "enum": names })
-}
-
-fn list(of: Value) -> Value {
-    object_of([("type", "array".into()), ("items", of)])
-}
-
-fn constant(name: &str) -> (&'static str, Value) {
-    ("event", json!({ "const": name }))
-}
-
-/// With what it is for.
-fn about(mut value: Value, doc: &str) -> Value {
-    value["description"] = doc.trim().into();
-    value
 }
 
 const PATHS: &[&str] =
@@ -206,6 +152,8 @@ fn parts() -> Map<String, Value> {
         ("wide", flag()),
         ("prefetchable", flag()),
     ];
+    let knowledge = names(&["unknown", "inferred", "announced", "incomplete"]);
+    let capabilities = Capability::ALL.map(|it| (it.name(), about(knowledge.clone(), it.about())));
     let whys =
         ["no-address", "memory-space-off", "asleep", "reset", "moved", "rom-off", "overlaps", "unknown"];
     let parts = [
@@ -259,6 +207,8 @@ fn parts() -> Map<String, Value> {
                 "An instruction.",
                 vec![
                     ("rip", hex()),
+                    ("bytes", json!({ "type": "string", "pattern": "^([0-9a-f]{2})*$" })),
+                    ("bits", json!({ "enum": [16, 32, 64] })),
                     ("instruction", text()),
                     ("ambiguous", flag()),
                     ("function", nullable(text())),
@@ -337,6 +287,7 @@ fn parts() -> Map<String, Value> {
                 ],
             ),
         ),
+        ("capabilities", object("How the trace comes to tell these.", capabilities.to_vec())),
         (
             "machine",
             object(
@@ -363,6 +314,13 @@ fn parts() -> Map<String, Value> {
                     ("bars", list(object("A BAR.", bar))),
                     ("msi_vectors", number()),
                     ("msix_vectors", number()),
+                    (
+                        "untrapped",
+                        about(
+                            list(part("region")),
+                            "Regions whose accesses may be served otherwise than one by one.",
+                        ),
+                    ),
                 ],
             ),
         ),
@@ -380,6 +338,7 @@ fn parts() -> Map<String, Value> {
                     ("accesses", number()),
                     ("lost", number()),
                     ("unknown_kinds", number()),
+                    ("capabilities", part("capabilities")),
                     ("damage", list(text())),
                     ("host_ns", number()),
                 ],

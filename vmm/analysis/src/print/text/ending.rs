@@ -7,8 +7,13 @@ use barscope_trace::{End, TraceInfo};
 use super::{Scenario, TextPrinter};
 use crate::print::Totals;
 use crate::style::{ASIDE, FAIL, HEADING, PASS, WARNING};
-use crate::table::{columns, cut_end, left};
+use crate::table::{columns, cut_end, left, wrap};
 use crate::words;
+
+/// Columns of a verdict, and those after it.
+const VERDICT: usize = 6;
+/// So many scenarios have a line each in any case.
+const FEW: usize = 12;
 
 impl<W: Write> TextPrinter<W> {
     /// The picture of the mappings.
@@ -53,6 +58,26 @@ impl<W: Write> TextPrinter<W> {
         Ok(())
     }
 
+    /// The names of scenarios that passed, and a line for each of the others; of a few, a line for each.
+    pub(super) fn print_verdicts(&mut self) -> io::Result<()> {
+        if self.scenarios.len() <= FEW {
+            return self.print_scenarios();
+        }
+        let (passed, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.scenarios)
+            .into_iter()
+            .partition(|scenario| scenario.passed == Some(true));
+        if !passed.is_empty() {
+            self.line("")?;
+        }
+        let names: Vec<_> = passed.iter().map(|scenario| scenario.name.to_string()).collect();
+        for (row, line) in wrap("", 0, &names, self.width.saturating_sub(VERDICT)).iter().enumerate() {
+            let verdict = if row == 0 { self.paint.paint(PASS, "PASS") } else { "    ".to_owned() };
+            self.line(format!("{verdict}  {line}"))?;
+        }
+        self.scenarios = others;
+        self.print_scenarios()
+    }
+
     /// How it ended, and totals.
     pub(super) fn print_end(&mut self, info: &TraceInfo<'_>) -> io::Result<()> {
         let Totals { scenarios, passed, accesses, host_ns, .. } = self.totals;
@@ -85,7 +110,7 @@ impl<W: Write> TextPrinter<W> {
             return Ok(());
         }
         self.line(format!("trace: {}", info.path.display()))?;
-        match self.setup.unfold(info.path) {
+        match self.setup.unfold(info.path).filter(|_| !self.brief) {
             Some(line) => self.line(self.paint.paint(ASIDE, line)),
             None => Ok(()),
         }
