@@ -7,8 +7,8 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use barscope_guest_abi::linux::PATH;
 
-use crate::follow::Follower;
 use crate::first::CONSOLE;
+use crate::follow::Follower;
 use crate::task::{Program, Terminal};
 use crate::{ptrace, system};
 
