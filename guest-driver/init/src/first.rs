@@ -6,9 +6,6 @@ use std::io;
 use crate::task::Task;
 use crate::{bench, mounts, symbols, system, turns, work};
 
-/// The serial port.
-pub const CONSOLE: &str = "/dev/ttyS0";
-
 /// Does everything, and doesn't return.
 pub fn run() -> ! {
     let passed = set_up().and_then(|task| if task.keeps { turns::play() } else { work::play(&task) });
@@ -25,7 +22,7 @@ pub fn run() -> ! {
 
 fn set_up() -> io::Result<Task> {
     mounts::mount_below("/")?;
-    system::use_as_terminal(&OpenOptions::new().read(true).write(true).open(CONSOLE)?)?;
+    system::use_as_terminal(&OpenOptions::new().read(true).write(true).open(system::CONSOLE)?)?;
     bench::open("init")?;
     symbols::tell_kernel()?;
     Task::read()

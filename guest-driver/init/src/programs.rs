@@ -7,7 +7,6 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use barscope_guest_abi::linux::PATH;
 
-use crate::first::CONSOLE;
 use crate::follow::Follower;
 use crate::task::{Program, Terminal};
 use crate::{ptrace, system};
@@ -84,7 +83,7 @@ fn become_program(arguments: &[String]) -> io::Result<std::convert::Infallible> 
 fn take_console(size: &str) -> io::Result<()> {
     system::begin_session()?;
     // The first terminal that the leader of a session opens is the session's.
-    let console = OpenOptions::new().read(true).write(true).open(CONSOLE)?;
+    let console = OpenOptions::new().read(true).write(true).open(system::CONSOLE)?;
     system::use_as_terminal(&console)?;
     let mut numbers = size.split(' ').filter_map(|number| number.parse().ok());
     if let (Some(rows), Some(columns)) = (numbers.next(), numbers.next()) {

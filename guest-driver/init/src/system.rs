@@ -55,6 +55,8 @@ const MNT_DETACH: c_int = 2;
 const ECHILD: i32 = 10;
 const READ_WRITE: c_int = 3;
 const SHARED: c_int = 1;
+/// The serial port, where the guest is spoken to.
+pub const CONSOLE: &str = "/dev/ttyS0";
 /// Something can be read.
 pub const POLL_IN: i16 = 1;
 

@@ -23,7 +23,6 @@ pub(crate) use viewer::unclaimed_configuration;
 pub(crate) use walks::walk;
 
 use crate::reports::Trouble;
-use crate::words;
 
 /// An event, and what was resolved for it. What the event itself says it gives as well: `view.seq`, `view.kind`.
 #[derive(Clone, Debug)]
@@ -114,11 +113,6 @@ impl View {
     /// The route that it is about: that came, went, or is served another way.
     pub fn route(&self) -> Option<&Route> {
         self.route.as_deref()
-    }
-
-    /// It on one short line, as it is told everywhere: what it is, not who asked for it.
-    pub fn summary(&self) -> String {
-        words::summary(self)
     }
 
     /// The line that the guest printed, if it is that.

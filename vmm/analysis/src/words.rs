@@ -370,6 +370,13 @@ fn count(view: &View, (what, value, address, error_code): (Counted, u64, u64, u3
     }
 }
 
+impl View {
+    /// It on one short line, as it is told everywhere: what it is, not who asked for it.
+    pub fn summary(&self) -> String {
+        summary(self)
+    }
+}
+
 /// An event on one short line: what it is, not who asked for it.
 pub(crate) fn summary(view: &View) -> String {
     let text = || view.text().unwrap_or_default();

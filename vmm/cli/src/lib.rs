@@ -36,6 +36,7 @@ mod shell;
 mod show;
 mod signals;
 mod stats;
+mod terminal;
 mod turns;
 
 pub use barscope_device::{Entry, OptionSpec, Options};

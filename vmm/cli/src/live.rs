@@ -22,7 +22,6 @@ use crate::output::{self, Format, complain};
 use crate::progress::Progress;
 use crate::reported;
 use crate::results::ResultOptions;
-use crate::shell;
 
 /// How many lines of a Linux guest's console are shown if it fails.
 const CONSOLE_TAIL: usize = 12;
@@ -74,7 +73,7 @@ impl Live {
         let selection = compile(filter, tail.definitions())?;
         let selection = selection.map(|like| Selection::new(like, args.format == Format::Text));
         let selective = selection.is_some();
-        let is_brief = !args.verbose && !selective && args.format == Format::Text && !shell::is_typed(args);
+        let is_brief = !args.verbose && !selective && args.format == Format::Text && !args.is_typed();
         let clock = tail.info().clock;
         let printer = (!args.quiet).then(|| {
             if is_brief { output::summary(clock) } else { output::printer(args.format, clock, selective) }
@@ -94,7 +93,7 @@ impl Live {
             console: (args.guest == Guest::Linux).then(|| args.console.clone()),
             vcpus: args.cpus,
             is_quiet: args.quiet,
-            is_typed: shell::is_typed(args),
+            is_typed: args.is_typed(),
         };
         live.take(&events)?;
         Ok(live)
@@ -241,7 +240,7 @@ impl Live {
 /// The programs that are to be run: what they are called, and the paths that the user gave.
 fn programs(args: &Run) -> Vec<(String, PathBuf)> {
     let files = args.programs.iter().map(|program| program.file.clone());
-    let shell = shell::of(args).map(|_| (linux::SHELL.to_owned(), PathBuf::from(linux::SHELL)));
+    let shell = args.shell().map(|_| (linux::SHELL.to_owned(), PathBuf::from(linux::SHELL)));
     linux::program_names(&args.programs).into_iter().zip(files).chain(shell).collect()
 }
 

@@ -12,8 +12,8 @@ use barscope_vmm::{HostError, linux};
 use crate::args::{Guest, Nested, Run};
 use crate::ending::{Code, Failure, worst};
 use crate::output::complain;
-use crate::shell::{Keyboard, Terminal};
 use crate::signals::Signals;
+use crate::terminal::Keyboard;
 use crate::{golden, output, progress, results, shell};
 
 /// Memory for a program of which nothing is known, in MiB.
@@ -74,7 +74,7 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
         limit: Some(args.time_limit()),
         quiet: args.quiet,
         is_kept: false,
-        before_printing: if shell::is_typed(args) { None } else { before_printing() },
+        before_printing: if args.is_typed() { None } else { before_printing() },
     };
     let folder = folder()?;
     if args.guest != Guest::Linux || !args.initrd.is_empty() {
@@ -93,7 +93,7 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
     if args.shell {
         errand.arguments.retain(|argument| argument != "--shell");
         // What does as a script says is a program like others.
-        errand.arguments.push(if shell::is_typed(args) { "--typed" } else { "--program=sh" }.into());
+        errand.arguments.push(if args.is_typed() { "--typed" } else { "--program=sh" }.into());
     }
     let firmware = if args.has_firmware() { "on" } else { "off" };
     errand.arguments.extend(["--firmware".into(), firmware.into()]);
@@ -103,8 +103,8 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
     errand.inputs = args.judges().collect();
     errand.inputs.extend([guest.kernel.image.as_path(), archive.as_path()]);
     if !args.keep {
-        let _terminal = Terminal::take(args)?;
-        errand.stdin = Keyboard::of(args).map(Keyboard::into_pieces);
+        let _terminal = shell::terminal(args)?;
+        errand.stdin = shell::keyboard(args).map(Keyboard::into_pieces);
         return send(&errand, folder, watcher);
     }
     errand.arguments.push("--turns".into());

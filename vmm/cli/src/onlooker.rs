@@ -16,8 +16,8 @@ use signal_hook::low_level;
 use crate::args::Run;
 use crate::ending::{Code, Failure, tell};
 use crate::live::{Ended, Live};
-use crate::shell;
 use crate::signals::Signals;
+use crate::terminal;
 
 /// How long the machine runs between two looks at its trace.
 const TURN: Duration = Duration::from_millis(50);
@@ -186,6 +186,6 @@ fn give_up(code: Code) -> ! {
     if ready == Ok(1) {
         let _ = rustix::io::write(fd, b"error: what is printed is not read; the rest of it is left out\n");
     }
-    shell::restore();
+    terminal::restore();
     low_level::exit(code as i32)
 }

@@ -11,7 +11,6 @@ use barscope_trace::{Definitions, Event, EventKind};
 use barscope_vmm::linux;
 
 use crate::args::{Guest, Run};
-use crate::shell;
 
 /// Set where standard error leads to a terminal of somebody else's: of the host, for a command in its
 /// virtual machine.
@@ -67,14 +66,14 @@ impl Progress {
     pub fn of(args: &Run) -> Option<Self> {
         let possible = |scenario: &&Scenario| scenario.needs != Needs::SecondCpu || args.cpus > 1;
         let shown = args.guest == Guest::Linux && is_shown();
-        let programs = args.programs.len() + usize::from(shell::of(args).is_some());
+        let programs = args.programs.len() + usize::from(args.shell().is_some());
         let (what, of) = match (programs, args.scenarios.len()) {
             (0, 0) => ("scenario", args.guest.scenarios().iter().filter(possible).count()),
             (0, scenarios) => ("scenario", scenarios),
             (programs, _) => ("program", programs),
         };
         let began = Instant::now();
-        let until = shell::is_typed(args).then_some(linux::SHELL);
+        let until = args.is_typed().then_some(linux::SHELL);
         let line =
             Self { began, of, what, begun: 0, stage: Stage::Booting, is_there: false, until, due: began };
         shown.then_some(line)

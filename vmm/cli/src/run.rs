@@ -17,8 +17,9 @@ use crate::filters::filter;
 use crate::golden::Goldens;
 use crate::live::{Ended, Live};
 use crate::onlooker::{Limit, Onlooker, Patience};
-use crate::shell::{Keyboard, Seen, Terminal};
+use crate::shell;
 use crate::signals::Signals;
+use crate::terminal::Seen;
 
 /// Runs the command.
 ///
@@ -56,7 +57,7 @@ pub fn play(
             signals.insert(caught)
         }
     };
-    let _terminal = Terminal::take(args)?;
+    let _terminal = shell::terminal(args)?;
     let running = match vm {
         Some(vm) => machine::go_on(config, vm)?,
         None => machine::start(config)?,
@@ -149,7 +150,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
         let console = files::create(&args.console);
         let console = console.map_err(|source| Failure::Report { path: args.console.clone(), source })?;
         let console = Rewound::new(console, CONSOLE_MAX);
-        if let Some(keyboard) = Keyboard::of(args) {
+        if let Some(keyboard) = shell::keyboard(args) {
             config.typed = Some(Box::new(keyboard));
             config.console = Box::new(Seen(console));
         } else {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use barscope_guest_abi::bug::Bug;
 use barscope_guest_abi::scenario::Scenario;
 use barscope_trace::{Clock, WriteOptions};
-use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramChoice};
+use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramChoice, Shell};
 use barscope_vmm::session::{self, BootModuleChoice, Defaults};
 use barscope_vmm::{ExitStatus, Feature, StackDepth};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -16,7 +16,7 @@ use crate::choice::{DeviceChoice, no_device};
 use crate::ending::Failure;
 use crate::output::Format;
 use crate::results::ResultOptions;
-use crate::shell;
+use crate::terminal;
 
 /// How long a shell is waited for that somebody types at: for ever.
 const PATIENT: Duration = Duration::from_secs(u32::MAX as u64);
@@ -248,7 +248,7 @@ impl Run {
             kernel: kernel_choice(self.kernel.as_ref(), self.kernel_tree.as_ref()),
             modules: self.modules.clone(),
             programs: self.programs.clone(),
-            shell: shell::of(self),
+            shell: self.shell(),
             fail_fast: self.fail_fast,
             scenarios: self.scenarios.clone(),
             files: self.files.clone(),
@@ -258,6 +258,22 @@ impl Run {
         }
     }
 
+    /// Whether somebody types at a shell.
+    pub fn is_typed(&self) -> bool {
+        self.typed || self.shell && self.script.is_none()
+    }
+
+    /// The shell that is asked for.
+    pub fn shell(&self) -> Option<Shell> {
+        if let Some(script) = &self.script {
+            return Some(Shell::Script(script.clone()));
+        }
+        self.is_typed().then(|| {
+            let (kind, columns, rows) = terminal::described();
+            Shell::Typed { kind, columns, rows }
+        })
+    }
+
     /// Guest memory in MiB.
     pub fn memory_mib(&self) -> u64 {
         self.memory.unwrap_or(self.defaults().memory_mib)
@@ -265,7 +281,7 @@ impl Run {
 
     /// How long the guest may take.
     pub fn time_limit(&self) -> Duration {
-        let default = if shell::is_typed(self) { PATIENT } else { self.defaults().time_limit };
+        let default = if self.is_typed() { PATIENT } else { self.defaults().time_limit };
         self.timeout.map_or(default, Duration::from_secs)
     }
 
