@@ -194,6 +194,7 @@ impl Agreed {
         for (ignore, capability) in [
             (Ignore::Code, Capability::Functions),
             (Ignore::Process, Capability::Processes),
+            (Ignore::Ring, Capability::Privilege),
             (Ignore::Path, Capability::Paths),
         ] {
             agreed.told(

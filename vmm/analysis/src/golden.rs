@@ -54,6 +54,7 @@ impl Golden {
         let by_process = self.lines.iter().any(|line| line.actor.starts_with("process "));
         for (is_used, capability) in [
             (has(" in ") && !self.terms.ignores(&Ignore::Code), Capability::Functions),
+            (has(" by user") && !self.terms.ignores(&Ignore::Ring), Capability::Privilege),
             (has(" via ") && !self.terms.ignores(&Ignore::Path), Capability::Paths),
             (by_process, Capability::Processes),
         ] {

@@ -22,6 +22,8 @@ pub(crate) const ANY: &str = "*";
 pub(crate) struct Parts {
     /// The functions that made an access.
     pub(crate) code: bool,
+    /// The ring that an access came from.
+    pub(crate) ring: bool,
     /// The path of an access, and the memory type that it asks for.
     pub(crate) path: bool,
     /// What time decides: for how long a device is busy, values of registers that change by themselves, counts of what
@@ -299,7 +301,7 @@ fn push_not_emulated(text: &mut String, view: &View, operand: MemoryOperand, par
 
 /// From which ring, by which path, by whose code.
 fn push_way(text: &mut String, view: &View, parts: Parts) {
-    if view.cpl() == Some(3) {
+    if parts.ring && view.cpl() == Some(3) {
         text.push_str(" by user");
     }
     if parts.path

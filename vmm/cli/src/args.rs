@@ -581,7 +581,7 @@ pub struct Bless {
 /// What is compared.
 #[derive(clap::Args)]
 pub struct TermOptions {
-    /// Don't compare this: value:REGISTER, time, code, process, path, effects or scenario; may be repeated
+    /// Don't compare this: value:REGISTER, time, code, process, ring, path, effects or scenario; may be repeated
     #[arg(long, value_name = "WHAT")]
     pub ignore: Vec<Ignore>,
 

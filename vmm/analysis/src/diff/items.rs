@@ -53,6 +53,7 @@ impl Rules {
         Self {
             parts: Parts {
                 code: compared(Ignore::Code),
+                ring: compared(Ignore::Ring),
                 path: compared(Ignore::Path),
                 time: compared(Ignore::Time),
             },

@@ -18,6 +18,8 @@ pub enum Ignore {
     Code,
     /// For whom code ran: processes, handlers.
     Process,
+    /// From which ring an access came.
+    Ring,
     /// By which path an access came.
     Path,
     /// What devices did.
@@ -29,10 +31,11 @@ pub enum Ignore {
 }
 
 /// Those that are a word alone, with what they leave out.
-const WORDS: [(&str, Ignore); 6] = [
+const WORDS: [(&str, Ignore); 7] = [
     ("time", Ignore::Time),
     ("code", Ignore::Code),
     ("process", Ignore::Process),
+    ("ring", Ignore::Ring),
     ("path", Ignore::Path),
     ("effects", Ignore::Effects),
     ("scenario", Ignore::Scenario),
@@ -148,7 +151,7 @@ mod tests {
         for (text, error) in [
             (
                 "times",
-                "what isn't compared may be time, code, process, path, effects, scenario or value:REGISTER",
+                "what isn't compared may be time, code, process, ring, path, effects, scenario or value:REGISTER",
             ),
             ("value:", "\"\" is no register; write it like value:BAR0.STATUS"),
             ("value:a b", "\"a b\" is no register; write it like value:BAR0.STATUS"),

@@ -164,7 +164,7 @@ fn a_mistake_is_told_with_its_line_and_what_to_do() {
         (body("device lab"), "g:4:1: this belongs before the first scenario"),
         (
             "golden 1\nignore tiem\n".to_owned(),
-            "g:2:8: what isn't compared may be time, code, process, path, effects, scenario or value:REGISTER",
+            "g:2:8: what isn't compared may be time, code, process, ring, path, effects, scenario or value:REGISTER",
         ),
         (
             "golden 1\nscenaro s\n".to_owned(),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::sample::Sample;
 
-const ALL: Parts = Parts { code: true, path: true, time: true };
+const ALL: Parts = Parts { code: true, ring: true, path: true, time: true };
 
 fn key(view: &View, parts: Parts) -> Option<String> {
     let mut text = String::new();
@@ -17,7 +17,7 @@ fn a_key_has_what_an_access_means_and_no_more_than_is_asked_for() {
     let view = trace.views().get(read).unwrap();
     let expected = "read4 lab.BAR0.STATUS 0x2 DONE by user via mmap UC- in user::touch";
     assert_eq!(key(view, ALL).as_deref(), Some(expected));
-    let less = Parts { code: false, path: false, time: false };
+    let less = Parts { code: false, ring: true, path: false, time: false };
     assert_eq!(key(view, less).as_deref(), Some("read4 lab.BAR0.STATUS 0x2 DONE by user"));
 }
 
