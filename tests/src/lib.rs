@@ -10,6 +10,7 @@ pub mod mutation;
 pub mod nested;
 pub mod qemu;
 pub mod routes;
+pub mod terminal;
 pub mod workspace;
 
 use std::path::{Path, PathBuf};

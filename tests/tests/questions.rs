@@ -52,7 +52,7 @@ fn a_filter_selects_what_show_and_run_print() -> Result<()> {
 #[ignore = "needs this machine's /dev/kvm"]
 fn the_whole_trace_is_shown_as_it_was_while_it_ran() -> Result<()> {
     let session = Session::new()?;
-    let ran = session.run(&["run", "--scenario", "interrupt"])?;
+    let ran = session.run(&["run", "-v", "--scenario", "interrupt"])?;
     let shown = session.run(&["show", "barscope.trace"])?;
     assert_eq!(shown.stdout, ran.stdout);
     Ok(())

@@ -2,118 +2,27 @@
 //! standard input?
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use barscope_bench::command::Session;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+use barscope_bench::terminal::Terminal;
 
-/// How long anything may take that the guest does.
+/// How long the terminal may take to be the shell's.
 const PATIENCE: Duration = Duration::from_secs(120);
 const RUN: [&str; 5] = ["run", "--guest", "linux", "--nested", "--shell"];
-
-/// A terminal, and a command in it.
-struct Terminal {
-    keys: File,
-    screen: Receiver<Vec<u8>>,
-    /// What is to be looked through of what it shows.
-    shown: String,
-    command: Child,
-    /// The command's side of it.
-    inside: File,
-}
-
-impl Terminal {
-    /// One of 100 columns and 30 rows, in which the command is started.
-    fn start(session: &Session, arguments: &[&str]) -> Result<Self> {
-        let outside = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
-        grantpt(&outside)?;
-        unlockpt(&outside)?;
-        let name = ptsname(&outside, Vec::new())?;
-        let inside = File::options().read(true).write(true).open(name.to_str()?)?;
-        tcsetwinsize(&inside, Winsize { ws_col: 100, ws_row: 30, ws_xpixel: 0, ws_ypixel: 0 })?;
-        let side = || inside.try_clone().map(Stdio::from);
-        let mut command = session.barscope(arguments)?;
-        let command = command.env("TERM", "linux").stdin(side()?).stdout(side()?).stderr(side()?).spawn()?;
-        let keys = File::from(outside);
-        let mut output = keys.try_clone()?;
-        let (sender, screen) = channel();
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = output.read(&mut buffer)
-                && sender.send(buffer[..read].to_vec()).is_ok()
-            {}
-        });
-        Ok(Self { keys, screen, shown: String::new(), command, inside })
-    }
-
-    /// Waits until it shows this, after what was waited for before.
-    fn shows(&mut self, text: &str) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = self.shown.find(text) {
-                self.shown.drain(..found + text.len());
-                return Ok(());
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.screen.recv_timeout(left) {
-                Ok(bytes) => self.shown.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(error) => bail!("no {text:?} ({error}) after:\n{}", self.shown),
-            }
-        }
-    }
-
-    fn types(&mut self, keys: &str) -> Result<()> {
-        Ok(self.keys.write_all(keys.as_bytes())?)
-    }
-
-    fn attributes(&self) -> Result<Termios> {
-        Ok(tcgetattr(&self.inside)?)
-    }
-
-    /// Waits until the command ends.
-    fn ends(&mut self) -> Result<ExitStatus> {
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            // It has room to print.
-            match self.screen.recv_timeout(Duration::from_millis(20)) {
-                Ok(bytes) => self.shown.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-            }
-            if let Some(status) = self.command.try_wait()? {
-                return Ok(status);
-            }
-        }
-        self.command.kill()?;
-        bail!("it doesn't end:\n{}", self.shown)
-    }
-}
-
-/// How a terminal treats keys and what is printed.
-fn modes(termios: &Termios) -> [u32; 4] {
-    [
-        termios.input_modes.bits(),
-        termios.output_modes.bits(),
-        termios.control_modes.bits(),
-        termios.local_modes.bits(),
-    ]
-}
 
 #[test]
 #[ignore = "needs QEMU, Debian's kernel, its headers and busybox"]
 fn a_shell_has_the_terminal_until_it_ends() -> Result<()> {
     let session = Session::new()?;
     let only = ["--append", "iomem=relaxed", "--filter", "BAR0 by process devmem"];
-    let mut terminal = Terminal::start(&session, &[&RUN[..], &only].concat())?;
-    let before = modes(&terminal.attributes()?);
+    let mut terminal = Terminal::start(&session, &[&RUN[..], &only].concat(), &[])?;
+    let before = terminal.modes()?;
     terminal.shows("shell: `exit` or Ctrl-D leaves it, Ctrl-] ends the run")?;
     terminal.shows("# ")?;
-    ensure!(modes(&terminal.attributes()?) != before, "keys aren't passed on as they are");
+    ensure!(terminal.modes()? != before, "keys aren't passed on as they are");
     terminal.types("echo $((6 * 7)) $TERM; stty size\r")?;
     terminal.shows("\n42 linux")?;
     terminal.shows("30 100")?;
@@ -131,7 +40,7 @@ fn a_shell_has_the_terminal_until_it_ends() -> Result<()> {
     terminal.types("(exit 0)\r\x04")?;
     let status = terminal.ends()?;
     ensure!(status.code() == Some(0), "{status}\n{}", terminal.shown);
-    ensure!(modes(&terminal.attributes()?) == before, "the terminal isn't what it was");
+    ensure!(terminal.modes()? == before, "the terminal isn't what it was");
     let shown = session.run(&["show", "barscope.trace", "read BAR0.ID by process devmem"])?;
     ensure!(shown.stdout.contains("\n1 record shown"), "{}{}", shown.stdout, shown.stderr);
     Ok(())
@@ -141,18 +50,18 @@ fn a_shell_has_the_terminal_until_it_ends() -> Result<()> {
 #[ignore = "needs QEMU, Debian's kernel, its headers and busybox"]
 fn a_key_ends_the_run_and_gives_the_terminal_back() -> Result<()> {
     let session = Session::new()?;
-    let mut terminal = Terminal::start(&session, &RUN)?;
-    let before = modes(&terminal.attributes()?);
+    let mut terminal = Terminal::start(&session, &RUN, &[])?;
+    let before = terminal.modes()?;
     terminal.shows("Ctrl-] ends the run")?;
     let deadline = Instant::now() + PATIENCE;
-    while modes(&terminal.attributes()?) == before {
+    while terminal.modes()? == before {
         ensure!(Instant::now() < deadline, "keys aren't passed on as they are");
         thread::sleep(Duration::from_millis(5));
     }
     terminal.types("\x1d")?;
     let status = terminal.ends()?;
     ensure!(status.code() == Some(130), "{status}\n{}", terminal.shown);
-    ensure!(modes(&terminal.attributes()?) == before, "the terminal isn't what it was");
+    ensure!(terminal.modes()? == before, "the terminal isn't what it was");
     Ok(())
 }
 

@@ -307,7 +307,12 @@ fn a_killed_run_leaves_a_readable_trace() -> Result<()> {
     let session = Session::new()?;
     session.file("guest", &access_loop(i32::MAX, 0)?)?;
     let mut child = session.barscope(&["--kernel", "guest", "--quiet"])?.spawn()?;
-    sleep(Duration::from_millis(500));
+    // A busy machine takes its time to begin.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let is_begun = || session.trace().is_ok_and(|trace| scratch_writes(&trace).len() > 1000);
+    while !is_begun() && Instant::now() < deadline {
+        sleep(Duration::from_millis(50));
+    }
     signal(&child, "KILL")?;
     child.wait()?;
     let trace = session.trace()?;

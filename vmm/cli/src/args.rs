@@ -10,7 +10,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, Type
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::choice::{Catalog, DeviceChoice, no_device};
-use crate::output::Format;
+use crate::output::{Color, Format};
 use crate::results::ResultOptions;
 pub use run::{Firmware, Guest, Run, kernel_choice};
 
@@ -30,9 +30,17 @@ pub struct Args {
     action: Option<Action>,
     #[command(flatten)]
     run: Run,
+    /// When to colour what is printed
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
+    color: Color,
 }
 
 impl Args {
+    /// When to colour.
+    pub fn color(&self) -> Color {
+        self.color
+    }
+
     /// What to do; `run` unless another command was named.
     pub fn action(self) -> Action {
         self.action.unwrap_or(Action::Run(Box::new(self.run)))
@@ -58,6 +66,23 @@ pub fn command(name: &str, devices: &Catalog, machine: &[String]) -> clap::Comma
         command
     } else {
         command.version(concat!("(barscope ", env!("CARGO_PKG_VERSION"), ")"))
+    }
+}
+
+impl Action {
+    /// Whether people read it from its beginning, page by page.
+    pub fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Self::Show(_)
+                | Self::Explain(_)
+                | Self::Maps(_)
+                | Self::Stats(_)
+                | Self::Diff(_)
+                | Self::Devices(_)
+                | Self::Language
+                | Self::Legend
+        )
     }
 }
 

@@ -14,6 +14,7 @@ use crate::args::{self, Action, Args, Run};
 use crate::choice::Catalog;
 use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
+use crate::pager::Pager;
 use crate::{
     bench, check, completions, devices, diff, explain, export, golden, import, kernel, maps, nested, output,
     pack, poke, replay, report, run, shell, show, stats, turns,
@@ -73,7 +74,13 @@ impl Command {
             .format_timestamp(None)
             .format_target(false)
             .init();
-        act(args.action(), &catalog, command).unwrap_or_else(|failure| {
+        args.color().set();
+        let action = args.action();
+        let pager = action.is_read().then(|| Pager::start(output::width(), output::color())).flatten();
+        let acted = act(action, &catalog, command);
+        // What went wrong stands below what was printed.
+        drop(pager);
+        acted.unwrap_or_else(|failure| {
             tell(&failure);
             failure.code().into()
         })

@@ -24,6 +24,7 @@ mod nested;
 mod onlooker;
 mod output;
 mod pack;
+mod pager;
 mod poke;
 mod progress;
 mod replaced;

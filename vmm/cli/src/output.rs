@@ -10,6 +10,8 @@ use barscope_trace::Clock;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::pager;
+
 /// The most columns: nothing that is printed is padded to more than formatting takes.
 const WIDEST: usize = 10_000;
 
@@ -25,8 +27,33 @@ pub enum Format {
     Json,
 }
 
-/// Columns to print in: what COLUMNS says, or the terminal's.
+/// When something is coloured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR or the like says otherwise.
+    Auto,
+    /// Wherever it is printed to.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+impl Color {
+    /// Makes it hold for all that is printed from here on.
+    pub fn set(self) {
+        match self {
+            Self::Auto => {}
+            Self::Always => ColorChoice::Always.write_global(),
+            Self::Never => ColorChoice::Never.write_global(),
+        }
+    }
+}
+
+/// Columns to print in: what COLUMNS says, or the terminal's, behind a pager too.
 pub fn width() -> usize {
+    if let Some(width) = pager::width() {
+        return width;
+    }
     let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let width = asked.unwrap_or_else(|| match terminal_size::terminal_size() {
         Some((width, _)) if io::stdout().is_terminal() => width.0.into(),
