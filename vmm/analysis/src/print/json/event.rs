@@ -179,7 +179,14 @@ impl<M: SerializeMap> Fields<'_, M> {
     /// The call stack, and what it shows.
     fn stack(&mut self) -> Result<(), M::Error> {
         let view = self.line.view;
-        self.object.serialize_entry("made_by", &view.made().map(MadeObject))?;
+        match &view.code {
+            // Without callers the code alone says it.
+            Some(code) if view.callers.is_none() => {
+                let make = |_: &_| to_raw_value(&view.made().map(MadeObject));
+                self.part("made_by", Some(code), |known| &known.makers, make)?;
+            }
+            _ => self.object.serialize_entry("made_by", &view.made().map(MadeObject))?,
+        }
         self.object.serialize_entry("context", &view.context.map(Context::name))?;
         let system_call = view.system_call().map(system_call::described);
         self.object.serialize_entry("system_call", &system_call)?;

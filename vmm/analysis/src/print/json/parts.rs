@@ -311,6 +311,8 @@ pub(super) struct Known {
     pub(super) mappings: Written<Mapping>,
     pub(super) processes: Written<Process>,
     pub(super) codes: Written<Code>,
+    /// Who made accesses of which no callers are known, by their code.
+    pub(super) makers: Written<Code>,
     pub(super) stacks: Written<Callers>,
 }
 
