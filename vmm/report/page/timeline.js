@@ -473,8 +473,10 @@ export class Timeline {
     if (start < 0 || end < 0) return;
     const [x, tip] = [this.x(from + 0.5), this.x(to + 0.5)];
     const down = end >= start ? 1 : -1;
-    const [y, arrival] = [start, end - down * 7];
-    const bend = Math.max(14, Math.abs(arrival - y) / 2);
+    // Within a lane it goes over what lies between.
+    const arrival = end - down * 9;
+    const y = start === end ? arrival : start;
+    const bend = start === end ? -9 : Math.abs(arrival - y) / 2;
     context.globalAlpha = strength;
     context.strokeStyle = context.fillStyle = this.colours[colour];
     context.lineWidth = 1.2;
