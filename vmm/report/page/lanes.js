@@ -7,6 +7,12 @@ import { number } from "./words.js";
 /** @typedef {{ from: number, to: number, index: number }} Span Places `from` up to `to`, of the record at `index`. */
 /** @typedef {"scenario" | "vcpu" | "process" | "device" | "other"} Sort */
 /** @typedef {{ sort: Sort, name: string, key: string, marks: Map<string, Uint32Array>, spans: Map<string, Span[]> }} Lane */
+/** @typedef {{ at: Uint32Array, length: number }} Indices */
+/** @typedef {{ lists: Map<string, Indices>, call: { name: string, span: Span } | null, open: { scenario: Span[], handler: Span[] } }} Growing */
+/**
+ * What a record of a shape adds to a lane.
+ * @typedef {{ lane: Lane, grows: Growing, list: Indices | null, syscall: string | undefined, what: "scenario" | "handler" | null, busy: boolean, begins: boolean }} Put
+ */
 
 /** Processes beyond so many share a lane: a trace can have thousands. */
 const PROCESSES_MAX = 24;
@@ -99,73 +105,69 @@ export function lanesOf(trace) {
     lanes.set(key, made);
     return made;
   };
-  // Records of a shape have the same place but for address spaces, which are told by the mapping: part of the shape, too.
-  /** @type {({ lane: Lane, as: string, syscall: string | undefined, spans: "scenario" | "handler" | undefined }[] | undefined)[]} */
+  // Records of a shape have the same place: where its address space is what tells, so is the mapping, both part of the shape.
+  /** @type {(Put[] | undefined)[]} */
   const known = new Array(trace.shapes.length);
-  /** @type {Map<Lane, Map<string, { at: Uint32Array, length: number }>>} */
+  /** @type {Map<Lane, Growing>} */
   const growing = new Map();
-  /** @type {Map<Lane, { name: string, span: Span }>} */
-  const calls = new Map();
-  /** @type {Map<Lane, Map<string, Span[]>>} */
-  const open = new Map();
-  /** @type {(lane: Lane, what: string, span: Span) => void} */
-  const span = (lane, what, span) => {
-    const list = lane.spans.get(what);
-    if (list) list.push(span);
-    else lane.spans.set(what, [span]);
+  /** @type {(index: number) => Put[]} */
+  const put = (index) => {
+    const { kind } = trace.shape(index);
+    const as = drawnAs(trace, index);
+    const syscall = /** @type {string | undefined} */ (trace.property("syscall", index));
+    const what = kind.startsWith("scenario") ? "scenario" : kind.startsWith("isr") ? "handler" : null;
+    return places(trace, index, spaces).map(([sort, key, name]) => {
+      const into = lane(sort, key, name);
+      let grows = growing.get(into);
+      if (!grows) growing.set(into, (grows = { lists: new Map(), call: null, open: { scenario: [], handler: [] } }));
+      let list = grows.lists.get(as);
+      if (!list && !ENDS.has(kind)) grows.lists.set(as, (list = { at: new Uint32Array(16), length: 0 }));
+      return { lane: into, grows, list: ENDS.has(kind) || !list ? null : list, syscall, what, busy: kind === "busy", begins: kind === "isr" || kind === "scenario-begin" };
+    });
   };
   for (let index = 0; index < trace.count; index++) {
     const shape = trace.shapeOf[index];
-    const { kind } = trace.shapes[shape];
-    let put = known[shape];
-    if (!put) {
-      const as = drawnAs(trace, index);
-      const syscall = /** @type {string | undefined} */ (trace.property("syscall", index));
-      const spanning = kind.startsWith("scenario") ? "scenario" : kind.startsWith("isr") ? "handler" : undefined;
-      put = known[shape] = places(trace, index, spaces).map(([sort, key, name]) => ({ lane: lane(sort, key, name), as, syscall, spans: spanning }));
-    }
-    for (const { lane, as, syscall, spans: what } of put) {
-      if (!ENDS.has(kind)) push(growing, lane, as, index);
-      const call = calls.get(lane);
-      if (call && call.name === syscall) call.span.to = index + 1;
-      else if (syscall !== undefined) {
-        const began = { from: index, to: index + 1, index };
-        span(lane, "call", began);
-        calls.set(lane, { name: syscall, span: began });
-      } else if (call) calls.delete(lane);
-      if (kind === "busy") span(lane, "busy", { from: index, to: whenDone(trace, index), index });
-      if (what === undefined) continue;
-      let stacks = open.get(lane);
-      if (!stacks) open.set(lane, (stacks = new Map()));
-      const stack = stacks.get(what) ?? [];
-      stacks.set(what, stack);
-      if (kind === "isr" || kind === "scenario-begin") {
-        const began = { from: index, to: trace.count, index };
-        span(lane, what, began);
-        stack.push(began);
-      } else {
-        const ended = stack.pop();
+    for (const one of known[shape] ?? (known[shape] = put(index))) {
+      const { grows } = one;
+      if (one.list) push(one.list, index);
+      if (grows.call && grows.call.name === one.syscall) grows.call.span.to = index + 1;
+      else if (one.syscall !== undefined) grows.call = { name: one.syscall, span: span(one.lane, "call", index, index + 1) };
+      else grows.call = null;
+      if (one.busy) span(one.lane, "busy", index, whenDone(trace, index));
+      if (one.what === null) continue;
+      if (one.begins) grows.open[one.what].push(span(one.lane, one.what, index, trace.count));
+      else {
+        const ended = grows.open[one.what].pop();
         if (ended) ended.to = index + 1;
       }
     }
   }
-  for (const [lane, kinds] of growing) for (const [as, { at, length }] of kinds) lane.marks.set(as, at.slice(0, length));
+  for (const [lane, { lists }] of growing) for (const [as, { at, length }] of lists) lane.marks.set(as, at.slice(0, length));
   const order = ["scenario", "vcpu", "process", "device", "other"];
   const numeric = new Intl.Collator("en", { numeric: true });
   return [...lanes.values()].sort((one, other) => order.indexOf(one.sort) - order.indexOf(other.sort) || (one.sort === "process" ? 0 : numeric.compare(one.key, other.key)));
 }
 
 /**
- * @param {Map<Lane, Map<string, { at: Uint32Array, length: number }>>} growing
+ * Begins a span of a lane.
  * @param {Lane} lane
- * @param {string} as
+ * @param {string} what
+ * @param {number} from
+ * @param {number} to
+ */
+function span(lane, what, from, to) {
+  const made = { from, to, index: from };
+  const list = lane.spans.get(what);
+  if (list) list.push(made);
+  else lane.spans.set(what, [made]);
+  return made;
+}
+
+/**
+ * @param {Indices} list
  * @param {number} index
  */
-function push(growing, lane, as, index) {
-  let kinds = growing.get(lane);
-  if (!kinds) growing.set(lane, (kinds = new Map()));
-  let list = kinds.get(as);
-  if (!list) kinds.set(as, (list = { at: new Uint32Array(16), length: 0 }));
+function push(list, index) {
   if (list.length === list.at.length) {
     const wider = new Uint32Array(2 * list.length);
     wider.set(list.at);

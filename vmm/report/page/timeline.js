@@ -165,9 +165,11 @@ export class Timeline {
    * @param {number} by
    */
   move(by) {
-    this.cursor.lane = Math.min(Math.max(this.cursor.lane + by, 0), this.lanes.length - 1);
+    const lane = this.lanes[this.cursor.lane + by];
+    if (!lane) return;
+    this.cursor.lane += by;
     const near = this.cursor.index >= 0 ? this.cursor.index : (this.from + this.to) / 2;
-    this.point(nearest(this.lanes[this.cursor.lane], near));
+    this.point(nearest(lane, near));
   }
 
   /**

@@ -202,6 +202,12 @@ fn a_page_opens_from_a_file_and_answers() -> Result<()> {
         .to_string();
     assert!(marked.contains("ring 3, user") && !marked.contains("fe000008"), "{marked}");
 
+    // Ring 3 may use the page of the second: each of its entries says so, and nothing else of them differs.
+    let bits = browser.evaluate(
+        "[...document.querySelectorAll('.entry .differs')].map((one) => one.innerText.split(':')[0])",
+    )?;
+    assert_eq!(bits, json!(["not U", "not U", "not U", "not U", "U", "U", "U", "U"]));
+
     let registers = browser.evaluate(&text("#heat"))?.to_string();
     assert!(registers.contains("SCRATCH") && registers.contains("not touched"), "{registers}");
     assert_eq!(browser.evaluate(&text("#verdict"))?, "46 scenarios: 46 passed.");
