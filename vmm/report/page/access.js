@@ -24,27 +24,35 @@ const BITS = /** @type {Record<string, string>} */ ({
   NX: "no instruction may be fetched from it",
 });
 
+/** Bits that say that an entry was used: two accesses that differ in nothing else have them as they come. */
+const USED = new Set(["A", "D"]);
+
 /**
- * Bits of an entry in words; in tables above the last one they say which memory type the next table has.
+ * Bits of an entry in words; in tables above the last one they say which memory type the next table has. Beside the same
+ * table's entry of another access, each bit is compared: one that differs is marked, also where it is clear.
  * @param {Entry} entry
  * @param {boolean} last
+ * @param {Entry | undefined} beside
  */
-function bits(entry, last) {
-  const words = entry.bits.filter((bit) => bit !== "P").map((bit) => {
+function bits(entry, last, beside) {
+  const set = (/** @type {string} */ bit) => entry.bits.includes(bit);
+  const differs = (/** @type {string} */ bit) => beside !== undefined && !USED.has(bit) && beside.bits.includes(bit) !== set(bit);
+  const clear = /** @type {Record<string, string>} */ ({ U: "only ring 0 may use it", W: "it may only be read" });
+  const names = [...Object.keys(BITS).filter((bit) => !set(bit) && (bit in clear || differs(bit))), ...entry.bits.filter((bit) => bit !== "P")];
+  return names.map((bit) => {
     const table = !last && (bit === "PCD" || bit === "PWT");
-    return element("li", {}, `${bit}: ${table ? "of the next table, not of the device's page" : BITS[bit]}`);
+    const meaning = set(bit) ? `${bit}: ${table ? "of the next table, not of the device's page" : BITS[bit]}` : `not ${bit}${bit in clear ? `: ${clear[bit]}` : ""}`;
+    return element("li", {}, differs(bit) ? element("span", { class: "differs" }, meaning) : meaning);
   });
-  if (!entry.bits.includes("U")) words.unshift(element("li", {}, "not U: only ring 0 may use it"));
-  if (!entry.bits.includes("W")) words.unshift(element("li", {}, "not W: it may only be read"));
-  return words;
 }
 
 /**
  * @param {Trace} trace
  * @param {number} index
+ * @param {number} [other] one beside it
  * @returns {Layer[]}
  */
-export function layers(trace, index) {
+export function layers(trace, index, other) {
   const lasting = trace.lasting(index);
   if (!lasting) return [];
   /** @type {(facts: import("./data.js").Fact[] | undefined, aside?: boolean) => Row[]} */
@@ -66,10 +74,12 @@ export function layers(trace, index) {
   }
   const table = lasting.page_table;
   if (table) {
+    const entries = other === undefined ? undefined : trace.lasting(other)?.page_table?.entries;
     const walk = table.entries.map((entry, at) => ({
       label: `${entry.table}[${entry.index}]`,
-      items: [element("div", { class: "entry" }, element("code", {}, `${entry.value.replace(/^0x/, "")} → ${entry.address.replace(/^0x/, "")}`), element("ul", {}, ...bits(entry, at + 1 === table.entries.length)))],
-      key: entry.bits.filter((bit) => bit !== "A" && bit !== "D").join(" "),
+      items: [element("div", { class: "entry" }, element("code", {}, `${entry.value.replace(/^0x/, "")} → ${entry.address.replace(/^0x/, "")}`), element("ul", {}, ...bits(entry, at + 1 === table.entries.length, entries?.find((one) => one.table === entry.table))))],
+      // Marked as a whole only beside a walk that has no such table.
+      key: entry.table,
     }));
     const rest = ["page", "rights", "memory type"].map(labelled).filter((fact) => fact !== undefined);
     found.push({ title: "Page walk", rows: [{ label: "CR3", items: [element("code", {}, table.cr3.replace(/^0x/, ""))], key: null }, ...walk, ...rows(rest)] });
@@ -186,7 +196,7 @@ export class Access {
       return;
     }
     this.list.choose(indices[0]);
-    const drawn = indices.map((index) => layers(trace, index));
+    const drawn = indices.map((index, at) => layers(trace, index, indices[1 - at]));
     const keys = drawn.map((list) => new Map(list.flatMap((layer) => layer.rows.map((row) => [`${layer.title}/${row.label.replace(/\[.*/, "")}`, row.key]))));
     const columns = indices.map((index, at) => {
       const other = keys[1 - at];

@@ -7,6 +7,8 @@ import { byId, element } from "./dom.js";
 import { List } from "./list.js";
 import { Picture, both } from "./picture.js";
 import { drawRegisters } from "./registers.js";
+import { drawScenarios } from "./scenarios.js";
+import { Timeline } from "./timeline.js";
 import { counted, number } from "./words.js";
 
 const trace = await Trace.load();
@@ -33,12 +35,16 @@ new Picture(trace);
 const list = new List(trace);
 const access = new Access(trace, list);
 drawRegisters(trace);
+drawScenarios(trace);
+byId("tests-link").hidden = byId("tests").hidden;
+const timeline = new Timeline(trace);
 
 /** Shows what the address of the page names. */
 function follow() {
   const named = /^#record-(\d+)(?:-(\d+))?$/.exec(location.hash);
   if (!named) return;
   access.show(Number(named[1]), named[2] === undefined ? null : Number(named[2]));
+  timeline.choose(trace.indexOf(Number(named[1])));
   byId("access").scrollIntoView();
 }
 addEventListener("hashchange", follow);

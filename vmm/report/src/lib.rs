@@ -10,6 +10,7 @@ use std::io::{self, Write};
 
 use barscope_analysis::filter::{Compiled, FIELDS, KINDS, Type, Value, members};
 use barscope_analysis::maps::Maps;
+use barscope_analysis::results::Played;
 use barscope_analysis::view::View;
 use barscope_analysis::{Completeness, filter, system_call};
 use barscope_device::header_registers;
@@ -54,6 +55,11 @@ pub struct Report {
     limit: u64,
     selection: Option<(Compiled, String)>,
     maps: Maps,
+    played: Played,
+    /// The record at which each of them began.
+    began: Vec<u64>,
+    /// Scenarios beyond those that are kept.
+    not_kept: u64,
     strings: Strings,
     shapes: Shapes,
     columns: Vec<Column>,
@@ -65,12 +71,15 @@ pub struct Report {
 
 impl Report {
     /// A report that shows the first `limit` records of those that `selection` takes, a filter and its text, if it is
-    /// told. Maps are always those of all records.
+    /// told. Maps and scenarios are always those of all records.
     pub fn new(limit: u64, selection: Option<(Compiled, String)>) -> Self {
         Self {
             limit,
             selection,
             maps: Maps::default(),
+            played: Played::default(),
+            began: Vec::new(),
+            not_kept: 0,
             strings: Strings::default(),
             shapes: Shapes::default(),
             columns: COLUMNS.iter().map(|(_, told)| Column::new(*told)).collect(),
@@ -84,6 +93,7 @@ impl Report {
     /// Takes the next record.
     pub fn add(&mut self, definitions: &Definitions, view: &View) {
         self.maps.add(view);
+        self.add_scenario(view);
         if self.selection.as_ref().is_some_and(|(like, _)| !like.matches(view)) {
             self.not_selected += 1;
             return;
@@ -103,6 +113,17 @@ impl Report {
         let pushed = self.push(shape, view, &values);
         if self.uncompressed.is_ok() {
             self.uncompressed = pushed;
+        }
+    }
+
+    fn add_scenario(&mut self, view: &View) {
+        self.played.take(view);
+        if let EventKind::ScenarioBegin { .. } = view.kind {
+            if self.began.len() < self.played.list().len() {
+                self.began.push(view.seq);
+            } else {
+                self.not_kept += 1;
+            }
         }
     }
 
@@ -144,6 +165,15 @@ impl Report {
         let name = info.path.file_name().map(|name| name.to_string_lossy().into_owned());
         let functions: Vec<_> = definitions.functions().map(|(_, function)| told(function)).collect();
         let completeness = Completeness::of(stream);
+        let scenarios = self.played.list().iter().zip(&self.began).map(|(scenario, began)| {
+            json!({
+                "name": &*scenario.name,
+                "began": began,
+                "ns": scenario.ended_ns.saturating_sub(scenario.began_ns),
+                "passed": scenario.passed,
+                "summary": &*scenario.summary,
+            })
+        });
         let meta = json!({
             "trace": name,
             "machine": definitions.machine(),
@@ -157,6 +187,8 @@ impl Report {
             "functions": functions,
             "header": header_registers(),
             "maps": self.maps,
+            "scenarios": scenarios.collect::<Vec<_>>(),
+            "scenariosLeftOut": self.not_kept,
             "columns": COLUMNS.map(|(name, told)| json!([name, told.name()])),
             "own": OWN,
             "language": language(),

@@ -16,7 +16,7 @@ const STYLE: &str = include_str!("../page/style.css");
 const BODY: &str = include_str!("../page/body.html");
 
 /// Modules of the script, each after those that it needs.
-const MODULES: [&str; 10] = [
+const MODULES: [&str; 13] = [
     include_str!("../page/dom.js"),
     include_str!("../page/data.js"),
     include_str!("../page/words.js"),
@@ -25,6 +25,9 @@ const MODULES: [&str; 10] = [
     include_str!("../page/access.js"),
     include_str!("../page/list.js"),
     include_str!("../page/registers.js"),
+    include_str!("../page/lanes.js"),
+    include_str!("../page/timeline.js"),
+    include_str!("../page/scenarios.js"),
     include_str!("../page/answer.js"),
     include_str!("../page/main.js"),
 ];

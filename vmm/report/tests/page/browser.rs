@@ -88,6 +88,40 @@ impl Browser {
         Ok(answer["result"]["value"].take())
     }
 
+    /// Presses a key that is one letter, or has a name.
+    pub fn press(&mut self, key: &str) -> Result<()> {
+        let mut pressed = json!({ "type": "keyDown", "key": key });
+        if key.len() == 1 {
+            pressed["text"] = json!(key);
+        }
+        self.ask("Input.dispatchKeyEvent", &pressed)?;
+        self.ask("Input.dispatchKeyEvent", &json!({ "type": "keyUp", "key": key }))?;
+        self.drawn()
+    }
+
+    /// Clicks at a point of what is in sight.
+    pub fn click(&mut self, x: f64, y: f64) -> Result<()> {
+        for kind in ["mousePressed", "mouseReleased"] {
+            let pressed = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
+            self.ask("Input.dispatchMouseEvent", &pressed)?;
+        }
+        self.drawn()
+    }
+
+    /// Turns the wheel at a point of what is in sight.
+    pub fn wheel(&mut self, x: f64, y: f64, by: f64) -> Result<()> {
+        let turned = json!({ "type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": by });
+        self.ask("Input.dispatchMouseEvent", &turned)?;
+        self.drawn()
+    }
+
+    /// Waits until what was changed is drawn.
+    fn drawn(&mut self) -> Result<()> {
+        let drawn =
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))";
+        self.evaluate(drawn).map(drop)
+    }
+
     fn ask(&mut self, method: &str, params: &Value) -> Result<Value> {
         self.asked += 1;
         let mut message = json!({ "id": self.asked, "method": method, "params": params });

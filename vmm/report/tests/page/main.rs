@@ -202,8 +202,64 @@ fn a_page_opens_from_a_file_and_answers() -> Result<()> {
         .to_string();
     assert!(marked.contains("ring 3, user") && !marked.contains("fe000008"), "{marked}");
 
+    // Ring 3 may use the page of the second: each of its entries says so, and nothing else of them differs.
+    let bits = browser.evaluate(
+        "[...document.querySelectorAll('.entry .differs')].map((one) => one.innerText.split(':')[0])",
+    )?;
+    assert_eq!(bits, json!(["not U", "not U", "not U", "not U", "U", "U", "U", "U"]));
+
     let registers = browser.evaluate(&text("#heat"))?.to_string();
     assert!(registers.contains("SCRATCH") && registers.contains("not touched"), "{registers}");
+    assert_eq!(browser.evaluate(&text("#verdict"))?, "46 scenarios: 46 passed.");
+    let probe = browser.evaluate("document.querySelector('#scenarios tbody tr').innerText")?.to_string();
+    assert!(probe.contains("probe") && probe.contains("record 190"), "{probe}");
+    assert_eq!(browser.complaints, [""; 0]);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn a_timeline_has_the_lanes_of_its_trace_and_follows_keys_wheel_and_clicks() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (page, _) = sample(folder.path())?;
+    let mut browser = Browser::open(&page, 1200, 900)?;
+    let lanes =
+        browser.evaluate("[...document.querySelectorAll('#lanes li')].map((one) => one.innerText)")?;
+    let users = |numbers: std::ops::RangeInclusive<u32>| numbers.map(|number| format!("user {number}"));
+    let users = users(1..=8).chain(users(11..=17)).chain(users(19..=22));
+    let expected: Vec<_> = ["scenarios", "vCPU 0"].map(str::to_owned).into_iter().chain(users).collect();
+    let expected = [expected, ["lab", "ticker", "marks"].map(str::to_owned).to_vec()].concat();
+    assert_eq!(lanes, json!(expected));
+
+    // At the top of what is in sight: a point of it is a point of the drawing from there.
+    let corner = "{ const plot = document.getElementById('plot'); plot.focus(); plot.scrollIntoView(); \
+                  const { x, y, width } = plot.getBoundingClientRect(); [x, y, width]; }";
+    let corner: [f64; 3] = serde_json::from_value(browser.evaluate(corner)?)?;
+    let [left, top, width] = corner;
+    let range = "document.getElementById('range').innerText";
+    let whole = "Records 1 to 2,732, 0 us to 2.199 ms";
+    assert_eq!(browser.evaluate(range)?, whole);
+    let mut shown = |key: &str| -> Result<String> {
+        browser.press(key)?;
+        let range = browser.evaluate(range)?.as_str().unwrap_or_default().to_owned();
+        let label = browser.evaluate("document.getElementById('plot').ariaLabel")?;
+        assert_eq!(label, format!("Timeline of 24 lanes. {range}"));
+        Ok(range)
+    };
+    let zoomed = shown("+")?;
+    assert!(zoomed.starts_with("Records 684 to 2,049, "), "{zoomed}");
+    let moved = shown("ArrowRight")?;
+    assert!(moved.starts_with("Records 957 to 2,323, "), "{moved}");
+    assert_eq!(shown("0")?, whole);
+    browser.wheel(left + width / 2.0, top + 50.0, -400.0)?;
+    let zoomed = browser.evaluate(range)?;
+    assert!(zoomed != whole, "the wheel does nothing");
+    browser.press("0")?;
+
+    // Its lane has one record, which KVM could not emulate.
+    let lane = expected.iter().position(|name| name == "user 19").context("no such lane")?;
+    browser.click(left + width * 1827.5 / 2732.0, top + 36.0 + 22.0 * (lane as f64 + 0.5))?;
+    assert_eq!(browser.evaluate("location.hash")?, "#record-1828");
     assert_eq!(browser.complaints, [""; 0]);
     Ok(())
 }
@@ -267,6 +323,8 @@ fn synthetic(path: &Path, records: u64, name: &str) -> Result<()> {
             1 => EventKind::Map { mapping },
             2 => EventKind::Mark { text, process: 0 },
             3 => EventKind::Console { text },
+            4 | 8 => EventKind::ScenarioBegin { name: text },
+            6 | 10 => EventKind::ScenarioEnd { passed: at == 6, summary: text },
             _ if at % 4 == 1 => {
                 let (index, address, data, delivered) = (0, 0xfee0_0000, 0x31, true);
                 EventKind::Msi { function, index, address, data, delivered, cause: seq - 1 }
@@ -305,6 +363,12 @@ fn names_that_are_markup_stay_text() -> Result<()> {
     );
     assert_eq!(browser.evaluate("document.querySelectorAll('img').length")?, 0);
     assert_eq!(browser.evaluate("document.title")?, "hostile · barscope");
+    let verdicts = browser.evaluate("document.getElementById('tests').innerText")?.to_string();
+    assert!(verdicts.contains("2 scenarios: 1 failed, 1 passed."), "{verdicts}");
+    let first = browser.evaluate(
+        "[...document.querySelectorAll('#scenarios tbody tr')].map((one) => [one.cells[0].innerText, one.querySelector('a').hash])",
+    )?;
+    assert_eq!(first, json!([["failed", "#record-9"], ["passed", "#record-5"]]));
     let notes = browser.evaluate("document.getElementById('notes').innerText")?;
     assert_eq!(
         notes,
@@ -335,6 +399,13 @@ fn a_million_records_open_and_scroll() -> Result<()> {
     let search = "(() => { const began = performance.now(); document.getElementById('filter').value = 'write BAR0 value > 0x80000000'; \
                   document.getElementById('search').requestSubmit(); return performance.now() - began; })()";
     let searched = browser.evaluate(search)?;
+    let zoom = "new Promise((done) => { const plot = document.getElementById('plot'); const began = performance.now(); let frames = 0; \
+                plot.scrollIntoView(); const step = () => { frames += 1; \
+                plot.dispatchEvent(new KeyboardEvent('keydown', { key: frames < 20 ? '+' : '-' })); \
+                if (frames < 40) requestAnimationFrame(step); else done(40000 / (performance.now() - began)); }; \
+                requestAnimationFrame(step); })";
+    let zoomed = browser.evaluate(zoom)?.as_f64().context("no frames")?;
+    println!("a timeline of a million records: {zoomed:.0} frames/s");
     println!(
         "a million records: {bytes:.1} bytes each, open in {ready} ms, {frames:.0} frames/s, searched in {searched} ms"
     );
