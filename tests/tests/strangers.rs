@@ -232,7 +232,7 @@ fn on_linux_mmiotrace_tells_the_accesses_of_a_driver_that_barscope_tells() -> Re
     };
     // Whoever they were made by, which mmiotrace doesn't tell; and the program's own accesses, which it can't see.
     let differ = |only: &str| {
-        let terms = ["code", "process", "path", "scenario"].map(|what| ["--ignore", what]).concat();
+        let terms = ["code", "process", "ring", "path", "scenario"].map(|what| ["--ignore", what]).concat();
         session.run(&[&["diff", "barscope.trace", "told.trace", "--only", only][..], &terms].concat())
     };
     import(&told)?;
