@@ -276,8 +276,7 @@ fn linux_holds_for(runs: usize) -> Result<()> {
     let session = Session::new()?;
     let play = |name: &str| -> Result<PathBuf> {
         let trace = session.path(name);
-        let mut command =
-            session.barscope(&["run", "--guest", "linux", "--nested", "--cpus", "2", "--quiet"])?;
+        let mut command = session.barscope(&["run", "--guest", "linux", "--nested", "--cpus", "2"])?;
         libraries(&mut command)?;
         command.current_dir(root()).arg("--console").arg(session.path("console"));
         command.arg("--trace").arg(&trace);
