@@ -108,8 +108,11 @@ impl<W: Write> Summary<W> {
             writeln!(out, "\n{}", self.paint.paint(HEADING, heading))?;
             compared.print_essence(out, self.width, self.paint.color)?;
             writeln!(out)?;
+            // A BAR may have moved between the two.
+            let address = |one: &explain::Explanation| one.record.access().map(|access| access.address());
+            let is_same = address(&compared.left) == address(&compared.right);
             let both = "Both lead to the same bus address; neither was made of the other.".to_owned();
-            let sentences = [both].into_iter().chain(self.counts.sentences());
+            let sentences = is_same.then_some(both).into_iter().chain(self.counts.sentences());
             for sentence in sentences {
                 for line in wrap("", 2, &[sentence], self.width) {
                     writeln!(out, "{line}")?;
