@@ -108,19 +108,24 @@ fn same(what: &str, found: u32, expected: u32) -> io::Result<()> {
     ensure(found == expected, format!("{what}: {found:#x} instead of {expected:#x}"))
 }
 
-/// The work failed with this system error.
-fn refused<T>(what: &str, result: io::Result<T>, errno: i32) -> io::Result<()> {
+/// The work failed with this system error, which the trace then tells.
+fn refused<T>(what: &str, result: io::Result<T>, error: Errno) -> io::Result<()> {
     match result {
-        Err(error) if error.raw_os_error() == Some(errno) => Ok(()),
-        Err(error) => Err(io::Error::other(format!("{what} failed otherwise: {error}"))),
+        Err(found) if found.raw_os_error() == Some(error as i32) => {
+            bench::mark(&format!("{error:?}: {what}"));
+            Ok(())
+        }
+        Err(found) => Err(io::Error::other(format!("{what} failed otherwise: {found}"))),
         Ok(_) => Err(io::Error::other(format!("{what} was not refused"))),
     }
 }
 
-/// System errors.
-mod errno {
-    pub const EPERM: i32 = 1;
-    pub const EFAULT: i32 = 14;
-    pub const ENODEV: i32 = 19;
-    pub const EINVAL: i32 = 22;
+/// System errors, by the numbers of Linux on x86-64.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::upper_case_acronyms)]
+enum Errno {
+    EPERM = 1,
+    EFAULT = 14,
+    ENODEV = 19,
+    EINVAL = 22,
 }

@@ -1,11 +1,11 @@
 //! A driver that goes, again and again, while programs use its device in all ways at once.
 
-use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Outcome, ensure, errno, same};
+use super::{Errno, Outcome, ensure, same};
 use crate::bench;
 use crate::lab::{self, Lab};
 use crate::mapping::Mapping;
@@ -90,7 +90,13 @@ impl User {
     }
 
     fn say(&mut self, word: &str) -> io::Result<()> {
-        writeln!(self.input, "{word}")
+        writeln!(self.input, "{word}").map_err(|error| {
+            // It doesn't listen: it has ended, and said why.
+            let mut said = String::new();
+            let heard = self.output.read_to_string(&mut said);
+            let said = heard.map_or_else(|error| error.to_string(), |_| said.trim_end().to_owned());
+            io::Error::new(error.kind(), format!("a program ended: {said}"))
+        })
     }
 
     fn hear(&mut self, expected: &str) -> io::Result<()> {
@@ -138,7 +144,7 @@ pub fn use_until_gone() -> Outcome {
 fn reaches(mapping: &Mapping, (_reader, writer): (PipeReader, PipeWriter)) -> io::Result<bool> {
     match mapping.write_to(&writer.into(), 4) {
         Ok(()) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(errno::EFAULT) => Ok(false),
+        Err(error) if error.raw_os_error() == Some(Errno::EFAULT as i32) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -148,7 +154,7 @@ fn until_gone(mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     loop {
         match work() {
             Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(errno::ENODEV) => return Ok(()),
+            Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => return Ok(()),
             Err(error) => return Err(error),
         }
     }
@@ -160,7 +166,7 @@ fn read_to_the_device(lab: &Lab) -> io::Result<()> {
         let target = Mapping::plain(&lab.file, lab::MMAP_ON_FAULT, lab::REGISTERS_SIZE)?;
         match target.read_from(&lab.file, lab::ID as u64, lab::SCRATCH, 4) {
             // It went in between: no page comes any more.
-            Err(error) if error.raw_os_error() == Some(errno::EFAULT) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(Errno::EFAULT as i32) => Ok(()),
             other => other,
         }
     })

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use super::{Outcome, errno, refused, same};
+use super::{Errno, Outcome, refused, same};
 use crate::bench;
 use crate::lab::{self, Lab};
 use crate::mapping::{Mapping, Source};
@@ -40,7 +40,7 @@ pub fn write_combining() -> Outcome {
 pub fn sysfs() -> Outcome {
     let function = Function::find(lab::VENDOR, lab::DEVICE)?;
     let registers = function.open("resource0")?;
-    refused("resource0 with a driver", Mapping::plain(&registers, 0, PAGE), errno::EINVAL)?;
+    refused("resource0 with a driver", Mapping::plain(&registers, 0, PAGE), Errno::EINVAL)?;
     function.unbind()?;
     function.write("enable", "1")?;
     bench::mark("no driver");
@@ -82,7 +82,7 @@ pub fn dev_mem() -> Outcome {
         same("ID through /dev/mem", map()?.read(lab::ID), lab::ID_VALUE)?;
         return Ok("allowed beside a driver: the kernel was started with iomem=relaxed".to_owned());
     }
-    refused("/dev/mem with a driver", map(), errno::EPERM)?;
+    refused("/dev/mem with a driver", map(), Errno::EPERM)?;
     function.unbind()?;
     function.write("enable", "1")?;
     bench::mark("no driver");

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use super::{Outcome, ensure, errno, refused, same};
+use super::{Errno, Outcome, ensure, refused, same};
 use crate::count::{Counted, Entries};
 use crate::lab::{self, Lab};
 use crate::{bench, system};
@@ -105,7 +105,7 @@ pub fn mmap_by_fault() -> Outcome {
 /// The driver has no mapping of BAR 0.
 pub fn no_ioremap() -> Outcome {
     let lab = Lab::open()?;
-    refused("a read by the driver", lab.read(lab::ID), errno::ENODEV)?;
+    refused("a read by the driver", lab.read(lab::ID), Errno::ENODEV)?;
     let registers = lab.map_registers()?;
     same("ID", registers.read(lab::ID), lab::ID_VALUE)?;
     Ok("mmap reaches the device though the driver never called ioremap".to_owned())
@@ -119,7 +119,7 @@ pub fn iounmap() -> Outcome {
     same("SCRATCH by the driver", lab.read(lab::SCRATCH)?, 1)?;
     lab.ioremap(false)?;
     bench::mark("iounmap");
-    refused("a read by the driver", lab.read(lab::SCRATCH), errno::ENODEV)?;
+    refused("a read by the driver", lab.read(lab::SCRATCH), Errno::ENODEV)?;
     registers.write(lab::SCRATCH, 2);
     same("SCRATCH by the program", registers.read(lab::SCRATCH), 2)?;
     lab.ioremap(true)?;
@@ -138,12 +138,14 @@ pub fn munmap() -> Outcome {
     Ok("the driver's mapping outlived munmap".to_owned())
 }
 
-/// BAR 5, of which a page has much more than that.
+/// More than BAR 0 has, and BAR 5, of which a page has much more than that.
 pub fn small_bar() -> Outcome {
     const UNCHECKED: &str = "/sys/module/lab/parameters/unchecked";
     let lab = Lab::open()?;
+    let beyond = lab.map(lab::REGISTERS_BAR, lab::MMAP_REGISTERS, 2 * lab::REGISTERS_SIZE, false);
+    refused("mmap past the BAR's end", beyond, Errno::EINVAL)?;
     let map = || lab.map(lab::DOORBELLS_BAR, lab::MMAP_DOORBELLS, lab::REGISTERS_SIZE, false);
-    refused("mmap of a BAR smaller than a page", map(), errno::EINVAL)?;
+    refused("mmap of a BAR smaller than a page", map(), Errno::EINVAL)?;
     std::fs::write(UNCHECKED, "1")?;
     let page = map();
     std::fs::write(UNCHECKED, "0")?;

@@ -35,6 +35,10 @@ impl Core {
         let index = processor.index;
         let mut fd =
             vm.create_vcpu(index.into()).map_err(|source| HostError::ioctl("KVM_CREATE_VCPU", source))?;
+        // Where Linux has measured the host's counter anew since KVM was loaded (`tsc: Refined`), KVM (Linux 6.1) asks itself for
+        // the old rate, can't have it without TSC scaling, and multiplies the counter with 0 from then on: timers of the guest
+        // would be set for twice the time that it has run. 0 stands for the rate that the host has (KVM API, 4.55).
+        fd.set_tsc_khz(0).map_err(|source| HostError::ioctl("KVM_SET_TSC_KHZ", source))?;
         let memory_types = setup::prepare(kvm, &mut fd, processor, uncacheable)?;
         if kvm.check_extension(Cap::CoalescedMmio) {
             fd.map_coalesced_mmio_ring()
