@@ -2,8 +2,9 @@
 //! reason.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::mem;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -46,6 +47,20 @@ enum Within {
 /// # Errors
 /// The command, if it fails; or if what it prints can't be told apart.
 pub fn run(command: &mut Command) -> Result<Report, String> {
+    collect(command, |line| eprint!("{line}"))
+}
+
+/// Runs tests, and gives what they print beside what [`run`] does.
+pub fn run_unseen(command: &mut Command) -> (Result<Report, String>, String) {
+    let output = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&output);
+    let keep = move |line: &str| kept.lock().unwrap_or_else(PoisonError::into_inner).push_str(line);
+    let result = collect(command, keep);
+    let output = mem::take(&mut *output.lock().unwrap_or_else(PoisonError::into_inner));
+    (result, output)
+}
+
+fn collect(command: &mut Command, take: impl FnMut(&str) + Send + 'static) -> Result<Report, String> {
     let shown = describe(command);
     let failed = |error: io::Error| format!("{shown}: {error}");
     // Both through one pipe: Cargo names each program on one, and the program's tests are on the other.
@@ -55,7 +70,7 @@ pub fn run(command: &mut Command) -> Result<Report, String> {
     // The command holds the pipe's other end too.
     command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
     let (sender, read) = mpsc::channel();
-    thread::spawn(move || sender.send(Report::read(reader)));
+    thread::spawn(move || sender.send(Report::read(reader, take)));
     let status = child.wait().map_err(failed)?;
     if !status.success() {
         // A process that a failed test left behind may hold the pipe for ever.
@@ -71,15 +86,15 @@ pub fn run(command: &mut Command) -> Result<Report, String> {
 }
 
 impl Report {
-    /// Reads a run's output to its end, and shows it.
-    fn read(output: impl Read) -> Self {
+    /// Reads a run's output to its end, and hands on each line.
+    fn read(output: impl Read, mut hand_on: impl FnMut(&str)) -> Self {
         let mut report = Self::default();
         let mut within = Within::Nothing;
         let mut lines = BufReader::new(output);
         let mut line = Vec::new();
         while lines.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
             let text = String::from_utf8_lossy(&line);
-            eprint!("{text}");
+            hand_on(&text);
             report.take(text.trim_end(), &mut within);
             line.clear();
         }

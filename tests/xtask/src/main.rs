@@ -13,6 +13,7 @@ mod newer;
 mod packages;
 mod perfetto;
 mod plan;
+mod pool;
 mod sample;
 mod setup;
 mod test;

@@ -5,19 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::harness::Ignored;
 use crate::needs::{Needs, Thing};
 
-/// Tests that run by one command.
+/// Tests that need the same.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Group {
     /// What they need.
     pub needs: Needs,
-    /// Integration tests that hold them.
-    pub programs: BTreeSet<String>,
-    /// Whether unit tests are among them.
-    pub units: bool,
+    /// Integration tests that hold them, `None` for unit tests: how many are in each.
+    pub programs: BTreeMap<Option<String>, usize>,
     /// Their names; of equal names all are meant.
     pub names: BTreeSet<String>,
-    /// How many they are.
-    pub count: usize,
 }
 
 /// What runs where.
@@ -90,13 +86,11 @@ fn unambiguous(tests: &[(&Ignored, Needs)]) -> Result<(), String> {
 }
 
 fn group(needs: &Needs, tests: &[&Ignored]) -> Group {
-    Group {
-        needs: needs.clone(),
-        programs: tests.iter().filter_map(|test| test.program.clone()).collect(),
-        units: tests.iter().any(|test| test.program.is_none()),
-        names: tests.iter().map(|test| test.name.clone()).collect(),
-        count: tests.len(),
+    let mut programs = BTreeMap::new();
+    for test in tests {
+        *programs.entry(test.program.clone()).or_default() += 1;
     }
+    Group { needs: needs.clone(), programs, names: tests.iter().map(|test| test.name.clone()).collect() }
 }
 
 fn shown(test: &Ignored) -> String {
@@ -137,7 +131,8 @@ mod tests {
         assert_eq!(here, expected);
         let nested = plan.nested.unwrap();
         assert_eq!(names(&nested), ["bar_moves", "factorial"]);
-        assert_eq!(nested.programs, ["edu", "regions"].map(str::to_owned).into());
+        let programs = ["edu", "regions"].map(|program| (Some(program.to_owned()), 1));
+        assert_eq!(nested.programs, programs.into());
         assert_eq!(plan.not_run, [("determinism::hundred".to_owned(), "--long".to_owned())]);
     }
 

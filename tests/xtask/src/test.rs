@@ -1,19 +1,23 @@
 //! `cargo xtask test`: the steps one after the other, and what can't run where something is missing.
 
+use std::cmp;
 use std::env;
 use std::fs::{self, File};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
 use crate::cargo::{self, cargo, documentation, guests, rustfmt_devices, succeed};
 use crate::dumps;
-use crate::harness::{self, Report};
+use crate::harness;
 use crate::needs::Thing;
 use crate::newer;
 use crate::packages;
 use crate::perfetto;
 use crate::plan::{Group, Plan};
+use crate::pool::{self, Task};
 use crate::setup;
 use crate::typescript;
 
@@ -85,14 +89,22 @@ fn run_steps(steps: &mut Steps, lacking: &Lacking) -> Result<Vec<String>, String
     let report = steps.take("tests that need nothing", || harness::run(&mut alone))?;
     let plan = Plan::new(&report.ignored, |thing| lacking.why(thing))?;
     let missing = |(test, why): &(String, String)| format!("NOT RUN: {test}, for want of {why}");
-    for group in &plan.here {
-        let what = format!("tests that need {}", group.needs);
-        steps.take(&what, || all_pass(group, group_command(group, None)))?;
-    }
+    let (measured, others): (Vec<_>, Vec<_>) =
+        plan.here.iter().partition(|group| group.needs.has(Thing::Release));
+    let mut tasks: Vec<_> = others.iter().flat_map(|group| tasks(group, None)).collect();
     if let Some(group) = &plan.nested {
-        let runner = nested_runner()?;
-        let what = "the same in virtual machines, on kvm-amd";
-        steps.take(what, || all_pass(group, group_command(group, Some(&runner))))?;
+        tasks.extend(self::tasks(group, Some(&nested_runner()?)));
+    }
+    // What takes long comes first, so that none is left over at the end.
+    tasks.sort_by_key(|(_, guess)| cmp::Reverse(*guess));
+    let tasks = tasks.into_iter().map(|(task, _)| task).collect();
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    steps.take("tests that need what is here", || pool::run(tasks, workers))?;
+    for group in measured {
+        // Nothing else runs beside what is measured.
+        let what = format!("tests that need {}", group.needs);
+        let tasks = self::tasks(group, None).into_iter().map(|(task, _)| task).collect();
+        steps.take(&what, || pool::run(tasks, 1))?;
     }
     notes.extend(plan.not_run.iter().map(missing));
     Ok(notes)
@@ -253,8 +265,26 @@ fn without_kvm() -> Option<Command> {
     Some(command)
 }
 
-/// A group's tests, by a runner if one is given.
-fn group_command(group: &Group, runner: Option<&str>) -> Command {
+/// A group's tests, by a runner if one is given: a task for each program, with a guess at how long it takes beside others.
+fn tasks(group: &Group, runner: Option<&str>) -> Vec<(Task, usize)> {
+    // A boot of Linux takes as long as dozens of runs of the test kernel.
+    let boots = runner.is_some() || group.needs.has(Thing::Qemu) || group.needs.has(Thing::Kernel);
+    let task = |(program, tests): (&Option<String>, &usize)| {
+        let of = program.as_deref().unwrap_or("unit tests");
+        let place = if runner.is_some() {
+            "kvm-amd, in a virtual machine".to_owned()
+        } else {
+            group.needs.to_string()
+        };
+        let what = format!("{of}, {tests} that need {place}");
+        let command = program_command(group, program.as_deref(), runner);
+        (Task { what, command, tests: *tests }, if boots { 100 * tests } else { *tests })
+    };
+    group.programs.iter().map(task).collect()
+}
+
+/// A group's tests in one program.
+fn program_command(group: &Group, program: Option<&str>, runner: Option<&str>) -> Command {
     let mut command = cargo(["test", "--workspace"]);
     if group.needs.has(Thing::Release) {
         command.arg("--release");
@@ -262,24 +292,17 @@ fn group_command(group: &Group, runner: Option<&str>) -> Command {
     if let Some(runner) = runner {
         command.args(["--config", runner]);
     }
-    if group.units {
-        command.args(["--lib", "--bins"]);
-    }
-    for program in &group.programs {
-        command.args(["--test", program]);
-    }
-    command.args(["--", "--ignored", "--exact"]);
+    match program {
+        Some(program) => command.args(["--test", program]),
+        None => command.args(["--lib", "--bins"]),
+    };
+    command.args(["--", "--ignored", "--exact", "--test-threads", "1"]);
     // What is measured is to be seen.
     if group.needs.has(Thing::Release) {
         command.arg("--nocapture");
     }
     command.args(&group.names);
     command
-}
-
-fn all_pass(group: &Group, mut command: Command) -> Result<(), String> {
-    let Report { passed, .. } = harness::run(&mut command)?;
-    if passed == group.count { Ok(()) } else { Err(format!("{passed} passed of {} tests", group.count)) }
 }
 
 /// The setting by which Cargo runs each test program in a virtual machine of its own.
