@@ -12,8 +12,8 @@ use barscope_bench::compile;
 use barscope_bench::expectations::root;
 use barscope_vmm::linux::KernelChoice;
 
-const DRIVER: &str = include_str!("../strangers/myedu.c");
-const PROGRAM: &str = include_str!("../strangers/factorial.c");
+const DRIVER: &str = include_str!("../../examples/edu/myedu.c");
+const PROGRAM: &str = include_str!("../../examples/edu/factorial.c");
 const SCRIPT: &str = include_str!("../strangers/interrupt");
 const MMIOTRACE: &str = include_str!("../strangers/mmiotrace");
 const EXPECT: &str = include_str!("../strangers/interrupt.expect");
@@ -271,8 +271,11 @@ fn expect(session: &Session) -> Result<()> {
 #[test]
 fn the_expectation_is_the_readmes_but_for_names_of_registers_and_times() {
     let readme = include_str!("../../README.md");
-    let (_, from) = readme.split_once("```\ndevice lab at").unwrap();
-    let (example, _) = from.split_once("```").unwrap();
+    let (_, from) = readme.split_once("> device lab at").unwrap();
+    let (example, _) = from.split_once("> END").unwrap();
+    let lines =
+        example.lines().map(|line| line.strip_prefix("> ").or(line.strip_prefix('>')).unwrap_or(line));
+    let example = lines.map(|line| format!("{line}\n")).collect::<String>();
     let mut renamed = format!("device lab at{example}");
     for (ours, theirs) in [
         ("device lab", "device edu"),

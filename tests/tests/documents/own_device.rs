@@ -1,4 +1,4 @@
-//! The crate in *Add a device*: is it the example's, does it build as it stands, and do its commands pass?
+//! The crate in docs/add-a-device.md: is it the example's, does it build as it stands, and do its commands pass?
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,11 +12,11 @@ use barscope_bench::command::{self, Ended};
 use barscope_bench::workspace::root;
 use barscope_device::{Entry, HostBridge};
 
-use super::README;
+const PAGE: &str = include_str!("../../../docs/add-a-device.md");
 
 /// The example's files.
 const FILES: [&str; 5] = ["Cargo.toml", "src/main.rs", "src/lib.rs", "tests/adder.rs", "adder.expect"];
-/// Where this repository lies, as seen from the crate: from the README's, and from the example's.
+/// Where this repository lies, as seen from the crate: from the page's, and from the example's.
 const BESIDE: &str = "path = \"../barscope/";
 const ABOVE: &str = "path = \"../../";
 
@@ -31,24 +31,23 @@ struct Section {
 }
 
 fn section() -> Result<Section> {
-    let (_, rest) = README.split_once("## Add a device\n").context("README.md has the section")?;
-    let section = rest.split("\n## ").next().unwrap_or_default();
-    let parts: Vec<_> = section.split("```").collect();
-    let mut blocks = Vec::new();
+    let (mut blocks, mut commands) = (Vec::new(), String::new());
+    let parts: Vec<_> = PAGE.split("```").collect();
     for pair in parts.chunks_exact(2) {
+        let (language, text) = pair[1].split_once('\n').context("a block has lines")?;
+        if language == "sh" {
+            commands = text.replace("\\\n", "");
+            continue;
+        }
         let paragraph = pair[0].rsplit("\n\n").find(|text| !text.trim().is_empty()).unwrap_or_default();
         let file = FILES.into_iter().find(|file| paragraph.contains(&format!("`{file}`")));
-        let (_language, text) = pair[1].split_once('\n').context("a block has lines")?;
         blocks.push((file.with_context(|| format!("no file is named before {text}"))?, text.to_owned()));
     }
-    let last = parts.last().copied().unwrap_or_default();
-    let indented = last.lines().filter_map(|line| line.strip_prefix("    "));
-    let commands = indented.collect::<Vec<_>>().join("\n").replace("\\\n", "");
     Ok(Section { blocks, commands: commands.lines().map(str::to_owned).collect() })
 }
 
 #[test]
-fn the_crate_in_the_readme_is_the_example() -> Result<()> {
+fn the_crate_in_the_page_is_the_example() -> Result<()> {
     let Section { blocks, .. } = section()?;
     assert_eq!(blocks.iter().map(|(file, _)| *file).collect::<Vec<_>>(), FILES);
     for (file, text) in blocks {
@@ -56,14 +55,14 @@ fn the_crate_in_the_readme_is_the_example() -> Result<()> {
         assert_eq!(
             text,
             example.replace(ABOVE, BESIDE),
-            "README.md shows another {file} than examples/adder"
+            "docs/add-a-device.md shows another {file} than examples/adder"
         );
     }
     Ok(())
 }
 
 #[test]
-fn the_crate_in_the_readme_builds_as_it_stands_and_its_commands_pass() -> Result<()> {
+fn the_crate_in_the_page_builds_as_it_stands_and_its_commands_pass() -> Result<()> {
     let _only_one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let Section { commands, .. } = section()?;
     let folder = extract()?;
@@ -92,7 +91,7 @@ fn the_crate_in_the_readme_builds_as_it_stands_and_its_commands_pass() -> Result
 #[test]
 fn the_example_builds_where_it_is() -> Result<()> {
     let _only_one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    // By the same path as the README's crate has, so that Cargo compiles what they depend on once.
+    // By the same path as the page's crate has, so that Cargo compiles what they depend on once.
     let folder = extract()?.with_file_name("barscope").join("examples/adder");
     lock_versions(&folder)?;
     let listed = passes("cargo run -- devices", &folder)?;
@@ -106,7 +105,7 @@ fn the_example_builds_where_it_is() -> Result<()> {
 
 #[test]
 #[ignore = "needs this machine's /dev/kvm"]
-fn a_kernel_finds_the_device_in_the_readme() -> Result<()> {
+fn a_kernel_finds_the_device_in_the_page() -> Result<()> {
     let _only_one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let Section { commands, .. } = section()?;
     let folder = extract()?;
@@ -132,7 +131,7 @@ fn a_device_of_ones_own_travels_into_an_emulated_processor_with_its_command() ->
     Ok(())
 }
 
-/// Writes the README's crate into a folder beside this repository, which is a link there.
+/// Writes the page's crate into a folder beside this repository, which is a link there.
 fn extract() -> Result<PathBuf> {
     let beside = target()?.join("outside");
     let folder = beside.join("adder");
@@ -163,7 +162,7 @@ fn target() -> Result<PathBuf> {
     Ok(command::binary()?.ancestors().nth(2).context("the command is in target/debug")?.to_owned())
 }
 
-/// Runs a line of the README, which has to pass.
+/// Runs a line of the page, which has to pass.
 fn passes(line: &str, folder: &Path) -> Result<Ended> {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(line).current_dir(folder).env("CARGO_TARGET_DIR", target()?);

@@ -1,4 +1,4 @@
-//! The tests in the README, for them to compile; what they boot and load is the reader's.
+//! The tests in docs/expectations.md, for them to compile; what they boot and load is the reader's.
 
 use anyhow::{Result, ensure};
 use barscope_analysis::assert::{Expect, access, msi, read, write};
