@@ -4,8 +4,10 @@ import { Access } from "./access.js";
 import { drawAnswer } from "./answer.js";
 import { Trace } from "./data.js";
 import { byId, element } from "./dom.js";
+import { drawExpectations } from "./expectations.js";
 import { List } from "./list.js";
-import { Picture, both } from "./picture.js";
+import { alike, both } from "./mappings.js";
+import { Picture } from "./picture.js";
 import { drawRegisters } from "./registers.js";
 import { drawScenarios } from "./scenarios.js";
 import { Timeline } from "./timeline.js";
@@ -34,14 +36,22 @@ drawAnswer(trace);
 new Picture(trace);
 const list = new List(trace);
 const access = new Access(trace, list);
-drawRegisters(trace);
+drawRegisters(trace, list);
+drawExpectations(trace);
 drawScenarios(trace);
 byId("tests-link").hidden = byId("tests").hidden;
+const verdicts = ["expected", "verdict"].map((id) => byId(id)).filter(({ textContent }) => textContent);
+byId("outcome").append(...verdicts.map((one) => element("a", { href: "#tests", class: one.className }, one.textContent)));
 const timeline = new Timeline(trace);
 
 /** Shows what the address of the page names. */
 function follow() {
   const named = /^#record-(\d+)(?:-(\d+))?$/.exec(location.hash);
+  const range = /^#timeline-(\d+)-(\d+)$/.exec(location.hash);
+  if (range) {
+    timeline.range(Number(range[1]), Number(range[2]));
+    byId("timeline").scrollIntoView();
+  }
   if (!named) return;
   access.show(Number(named[1]), named[2] === undefined ? null : Number(named[2]));
   timeline.choose(trace.indexOf(Number(named[1])));
@@ -49,7 +59,8 @@ function follow() {
 }
 addEventListener("hashchange", follow);
 const shown = both(meta.maps.resources);
-if (shown?.kernel.last && shown.user.first) access.show(shown.kernel.last, shown.user.first);
+const pair = shown && alike(trace, shown);
+if (pair) access.show(...pair);
 else {
   const first = trace.shapeOf.findIndex((shape) => trace.shapes[shape].kind === "read" || trace.shapes[shape].kind === "write");
   if (first >= 0) access.show(trace.seqs[first], null);
