@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use crate::cargo::{cargo, root, succeed, target};
+use crate::cargo::{built, cargo, root, succeed, target};
 
 /// Where those for the README lie, in the repository.
 const PICTURES: &str = "docs/pictures";
@@ -12,12 +13,18 @@ const PICTURES: &str = "docs/pictures";
 const BYTES_MAX: u64 = 600_000;
 
 /// Traces, by name, and the options of the runs that they are of.
-const TRACES: [(&str, &[&str]); 2] = [("barscope", &[]), ("linux", &["--guest", "linux", "--nested"])];
+const TRACES: [(&str, &[&str]); 3] = [
+    ("barscope", &[]),
+    ("interrupt", &["--scenario", "interrupt"]),
+    ("linux", &["--guest", "linux", "--nested"]),
+];
 
 /// Pictures for the README: of which trace's report, and what `barscope-browser` is told.
-const FOR_README: [(&str, &[&str]); 3] = [
-    ("barscope", &["--width", "1000", "report=answer+picture"]),
-    ("barscope", &["--width", "1000", "--dark", "report-dark=answer+picture"]),
+const FOR_README: [(&str, &[&str]); 5] = [
+    ("barscope", &["--width", "1000", "report=answer+picture+compared"]),
+    ("barscope", &["--width", "1000", "--dark", "report-dark=answer+picture+compared"]),
+    ("barscope", &["--width", "1000", "report-access=access"]),
+    ("interrupt", &["--width", "1000", "--at", "scenario-interrupt", "report-timeline=timeline"]),
     ("linux", &["--width", "1000", "report-linux=answer+picture"]),
 ];
 
@@ -25,8 +32,8 @@ const FOR_README: [(&str, &[&str]); 3] = [
 const WIDTHS: [&str; 3] = ["1600", "900", "390"];
 
 /// Sections of the page to look at.
-const SECTIONS: [&str; 8] =
-    ["header", "answer", "picture", "timeline", "access", "records", "registers", "tests"];
+const SECTIONS: [&str; 9] =
+    ["header", "answer", "picture", "compared", "timeline", "access", "records", "registers", "tests"];
 
 /// Runs both guests, writes their reports, and takes pictures of these.
 ///
@@ -35,6 +42,7 @@ const SECTIONS: [&str; 8] =
 pub fn run(look: bool) -> Result<(), String> {
     let folder = target()?.join("screenshots");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    succeed(&mut cargo(["build", "--package", "barscope", "--package", "barscope-browser"]))?;
     for (name, options) in TRACES {
         write_report(&folder, name, options)?;
     }
@@ -56,9 +64,9 @@ pub fn run(look: bool) -> Result<(), String> {
 /// Runs a guest, and writes the report of its trace.
 fn write_report(folder: &Path, name: &str, options: &[&str]) -> Result<(), String> {
     let (trace, page) = (folder.join(format!("{name}.trace")), folder.join(format!("{name}.html")));
-    let barscope = |command| cargo(["run", "--package", "barscope", "--", command]);
-    succeed(barscope("run").arg("--quiet").args(options).arg("--trace").arg(&trace))?;
-    succeed(barscope("report").arg(&trace).arg("--output").arg(&page))
+    let barscope = built("barscope")?;
+    succeed(Command::new(&barscope).args(["run", "--quiet"]).args(options).arg("--trace").arg(&trace))?;
+    succeed(Command::new(&barscope).arg("report").arg(&trace).arg("--output").arg(&page))
 }
 
 /// Each section of both reports, at each width, light and dark.
@@ -79,6 +87,6 @@ fn take_all(folder: &Path) -> Result<(), String> {
 }
 
 fn photograph(reports: &Path, name: &str, into: &Path, wanted: &[&str]) -> Result<(), String> {
-    let mut browser = cargo(["run", "--quiet", "--package", "barscope-browser", "--"]);
+    let mut browser = Command::new(built("barscope-browser")?);
     succeed(browser.arg(reports.join(format!("{name}.html"))).arg(into).args(wanted))
 }

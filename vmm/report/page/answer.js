@@ -35,7 +35,7 @@ export function drawAnswer(trace) {
     ["kernel entries", (one) => (one.user ? entries(resource, one) : ["none: it is the kernel"])],
     ["accesses", (one) => [counted(one.accesses, "access", "accesses"), ...(one.first === null ? [] : [", the first ", recordLink(one.first)])]],
   ];
-  byId("answer-table").append(
+  byId("compared-table").append(
     element(
       "table",
       {},
@@ -43,7 +43,7 @@ export function drawAnswer(trace) {
       element("tbody", {}, ...rows.map(([head, tell]) => row(head, [kernel, user].map((one) => element("td", {}, ...tell(one)))))),
     ),
   );
-  byId("answer").hidden = false;
+  byId("answer").hidden = byId("compared").hidden = false;
 }
 
 /**

@@ -39,23 +39,22 @@ const access = new Access(trace, list);
 drawRegisters(trace, list);
 drawExpectations(trace);
 drawScenarios(trace);
-byId("tests-link").hidden = byId("tests").hidden;
+for (const section of ["compared", "tests"]) byId(`${section}-link`).hidden = byId(section).hidden;
 const verdicts = ["expected", "verdict"].map((id) => byId(id)).filter(({ textContent }) => textContent);
 byId("outcome").append(...verdicts.map((one) => element("a", { href: "#tests", class: one.className }, one.textContent)));
 const timeline = new Timeline(trace);
 
 /** Shows what the address of the page names. */
 function follow() {
-  const named = /^#record-(\d+)(?:-(\d+))?$/.exec(location.hash);
-  const range = /^#timeline-(\d+)-(\d+)$/.exec(location.hash);
-  if (range) {
-    timeline.range(Number(range[1]), Number(range[2]));
-    byId("timeline").scrollIntoView();
+  const [, sort, rest] = /^#(record|timeline|scenario)-(.+)$/.exec(decodeURIComponent(location.hash)) ?? [];
+  if (sort === "scenario") timeline.scenario(rest);
+  const numbers = /^(\d+)(?:-(\d+))?$/.exec(rest ?? "");
+  if (sort === "timeline" && numbers?.[2]) timeline.range(Number(numbers[1]), Number(numbers[2]));
+  if (sort === "record" && numbers) {
+    access.show(Number(numbers[1]), numbers[2] === undefined ? null : Number(numbers[2]));
+    timeline.choose(trace.indexOf(Number(numbers[1])));
   }
-  if (!named) return;
-  access.show(Number(named[1]), named[2] === undefined ? null : Number(named[2]));
-  timeline.choose(trace.indexOf(Number(named[1])));
-  byId("access").scrollIntoView();
+  if (sort) byId(sort === "record" ? "access" : "timeline").scrollIntoView();
 }
 addEventListener("hashchange", follow);
 const shown = both(meta.maps.resources);

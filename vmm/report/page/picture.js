@@ -79,7 +79,10 @@ export class Picture {
     const heads = narrow ? ["kernel", "bus", "user"] : ["kernel virtual", "bus", "user virtual"];
     heads.forEach((head, at) => parts.push(drawn("text", { class: "head", x: [0, middle, width - column][at], y: 16 }, head)));
     for (const { resource, kernel, user } of rows) {
-      const height = Math.max(kernel.length, user.length, 1) * (box + gap) - gap;
+      // What nothing leads to is told in two lines, if there is room for its size beside its name.
+      const mapped = Math.max(kernel.length, user.length);
+      const low = mapped === 0 && !narrow;
+      const height = low ? 44 : Math.max(mapped, 1) * (box + gap) - gap;
       const gone = !decoded(resource, seq);
       for (const [side, list] of /** @type {["kernel" | "user", MappingUse[]][]} */ ([["kernel", kernel], ["user", user]])) {
         list.forEach((mapping, at) => {
@@ -94,7 +97,7 @@ export class Picture {
           drawn("rect", { class: "bar-box", x: middle, y, width: column, height, rx: 5, "stroke-dasharray": gone ? "4 4" : "none" }),
           drawn("text", { class: "bus-name", x: middle + 9, y: y + 20 }, `${resource.device} ${resource.region}`),
           drawn("text", { x: middle + 9, y: y + 37 }, address(resource.address)),
-          drawn("text", { class: "dim", x: middle + 9, y: y + 53 }, gone ? "not decoded" : size(resource.size)),
+          drawn("text", { class: "dim", x: low ? middle + column - 9 : middle + 9, y: y + (low ? 20 : 53), "text-anchor": low ? "end" : "start" }, gone ? "not decoded" : size(resource.size)),
         ),
       );
       y += height + 2 * gap;

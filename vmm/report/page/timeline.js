@@ -135,6 +135,16 @@ export class Timeline {
   }
 
   /**
+   * Shows the first scenario of this name, with a record on each side.
+   * @param {string} name
+   */
+  scenario(name) {
+    const spans = this.lanes.flatMap((lane) => lane.spans.get("scenario") ?? []);
+    const span = spans.find(({ index }) => this.trace.property("scenario", index) === name);
+    if (span) this.show(span.from - 1, Math.max(span.to - span.from + 2, CLOSEST));
+  }
+
+  /**
    * To another lane, at the record nearest to the last.
    * @param {number} by
    */

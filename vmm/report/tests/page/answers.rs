@@ -10,7 +10,7 @@ use crate::{opened, text};
 fn a_page_opens_from_a_file_and_answers() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut browser = opened(folder.path(), 1200, 900)?;
-    let answer = text(&mut browser, "#answer")?;
+    let answer = text(&mut browser, "#answer")? + &text(&mut browser, "#compared")?;
     for part in [
         "ioremap(0xfe000000, 0x1000)",
         "mmap(lab, 4096, offset 0x0)",

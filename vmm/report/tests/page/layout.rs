@@ -51,7 +51,7 @@ fn on_paper_are_answer_picture_registers_and_verdicts_and_the_records_in_sight()
     let mut browser = opened(folder.path(), 1200, 900)?;
     browser.print()?;
     let height = "document.documentElement.scrollHeight";
-    for section in ["answer", "drawing", "heat", "scenarios"] {
+    for section in ["answer", "drawing", "compared", "heat", "scenarios"] {
         let seen = format!("document.getElementById({section:?}).getBoundingClientRect().height");
         let seen = browser.evaluate(&seen)?.as_f64().context("no height")?;
         assert!(seen > 100.0, "{section} is {seen} pixels high");

@@ -53,13 +53,18 @@ fn a_timeline_has_the_lanes_of_its_trace_and_follows_keys_wheel_and_clicks() -> 
 
 #[test]
 #[ignore = "needs Chromium"]
-fn a_link_shows_a_part_of_the_timeline() -> Result<()> {
+fn a_link_shows_a_part_of_the_timeline_by_records_or_scenario() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut browser = opened(folder.path(), 1200, 900)?;
     browser.go("timeline-1452-1502")?;
     assert_eq!(
         browser.evaluate("document.getElementById('range').innerText")?,
         "Records 1,452 to 1,502, 1.351 ms to 1.402 ms"
+    );
+    browser.go("scenario-interrupt")?;
+    assert_eq!(
+        browser.evaluate("document.getElementById('range').innerText")?,
+        "Records 1,451 to 1,503, 1.351 ms to 1.402 ms"
     );
     Ok(())
 }
