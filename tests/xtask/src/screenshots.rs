@@ -21,8 +21,8 @@ const TRACES: [(&str, &[&str]); 3] = [
 
 /// Pictures for the README: of which trace's report, and what `barscope-browser` is told.
 const FOR_README: [(&str, &[&str]); 5] = [
-    ("barscope", &["--width", "1000", "report=answer+picture+compared"]),
-    ("barscope", &["--width", "1000", "--dark", "report-dark=answer+picture+compared"]),
+    ("barscope", &["--width", "1000", "report=answer+picture"]),
+    ("barscope", &["--width", "1000", "--dark", "report-dark=answer+picture"]),
     ("barscope", &["--width", "1000", "report-access=access"]),
     ("interrupt", &["--width", "1000", "--at", "scenario-interrupt", "report-timeline=timeline"]),
     ("linux", &["--width", "1000", "report-linux=answer+picture"]),

@@ -61,8 +61,10 @@ const shown = both(meta.maps.resources);
 const pair = shown && alike(trace, shown);
 if (pair) access.show(...pair);
 else {
-  const first = trace.shapeOf.findIndex((shape) => trace.shapes[shape].kind === "read" || trace.shapes[shape].kind === "write");
-  if (first >= 0) access.show(trace.seqs[first], null);
+  // An access to a BAR says more than one to configuration space.
+  const shapes = trace.shapes.map(({ kind, region }) => (kind === "read" || kind === "write" ? (region === null || region === "CONFIG" ? 1 : 2) : 0));
+  const first = [2, 1].map((rank) => trace.shapeOf.findIndex((shape) => shapes[shape] === rank)).find((index) => index >= 0);
+  if (first !== undefined) access.show(trace.seqs[first], null);
 }
 follow();
 document.documentElement.dataset.ready = String(Math.round(performance.now()));

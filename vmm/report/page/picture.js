@@ -34,10 +34,27 @@ export class Picture {
         this.draw();
       }
     }).observe(byId("drawing"));
-    const shown = both(this.resources);
-    const at = shown ? this.moments.findLastIndex((seq) => seq <= shown.seq) : this.moments.length - 1;
-    this.slider.value = String(Math.max(at, 0));
+    this.slider.value = String(this.best());
     this.draw();
+  }
+
+  /** The moment that shows most: when kernel and user reach the same BAR, else the first with the most mappings that are used. */
+  best() {
+    const shown = both(this.resources);
+    if (shown) return this.moments.findLastIndex((seq) => seq <= shown.seq);
+    /** @type {Map<number, number>} */
+    const changes = new Map();
+    const add = (/** @type {number} */ seq, /** @type {number} */ by) => changes.set(seq, (changes.get(seq) ?? 0) + by);
+    for (const mapping of this.resources.flatMap((one) => one.mappings).filter((one) => one.accesses > 0)) {
+      add(begin(mapping), 1);
+      add(end(mapping) ?? Infinity, -1);
+    }
+    let [there, most, best] = [0, 0, 0];
+    this.moments.forEach((seq, at) => {
+      there += changes.get(seq) ?? 0;
+      if (there > most) [most, best] = [there, at];
+    });
+    return best;
   }
 
   /** @param {number} by */

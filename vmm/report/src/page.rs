@@ -16,10 +16,12 @@ const STYLE: &str = include_str!("../page/style.css");
 const BODY: &str = include_str!("../page/body.html");
 
 /// Modules of the script, each after those that it needs.
-const MODULES: [&str; 18] = [
+const MODULES: [&str; 20] = [
     include_str!("../page/dom.js"),
     include_str!("../page/data.js"),
     include_str!("../page/words.js"),
+    include_str!("../page/tokens.js"),
+    include_str!("../page/grammar.js"),
     include_str!("../page/filter.js"),
     include_str!("../page/mappings.js"),
     include_str!("../page/picture.js"),
