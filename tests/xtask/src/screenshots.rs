@@ -77,7 +77,8 @@ fn take_all(folder: &Path) -> Result<(), String> {
                 let sections = SECTIONS.map(|section| format!("{name}-{width}-{scheme}-{section}={section}"));
                 let dark = if scheme == "dark" { &["--dark"][..] } else { &[] };
                 let sections = sections.iter().map(String::as_str);
-                let wanted: Vec<_> = ["--width", width].into_iter().chain(dark.iter().copied()).chain(sections).collect();
+                let wanted: Vec<_> =
+                    ["--width", width].into_iter().chain(dark.iter().copied()).chain(sections).collect();
                 photograph(folder, name, folder, &wanted)?;
             }
         }

@@ -99,14 +99,14 @@ function drawClause(trace, clause) {
     const told = [linkIfHere(trace, seq), index < 0 ? "" : ` ${summary(trace, index)}`];
     return element("li", { class: seq === clause.record ? "decided" : "" }, ...told);
   };
-  // The record that decided is among those around it, unless these were not looked for.
-  const decided = clause.record !== null && clause.record !== undefined && !records.includes(clause.record) ? [clause.record] : [];
+  // The one that decided may be far from those around the nearest.
+  const shown = clause.record === null || clause.record === undefined || records.includes(clause.record) ? records : [...records, clause.record].sort((one, other) => one - other);
   return element(
     "li",
     {},
     element("p", {}, element("span", { class: colour }, word), " ", element("code", {}, clause.clause), element("span", { class: "aside" }, line === null ? "" : ` ${file}:${line}`)),
     reason ? element("p", {}, `${window && window !== "the whole trace" ? `In ${window}: ` : ""}${reason}`) : null,
     nearest ? element("p", {}, `Nearest: ${nearest}`) : null,
-    records.length + decided.length > 0 ? element("ol", { class: "around mono" }, ...[...decided, ...records].map(around)) : null,
+    shown.length > 0 ? element("ol", { class: "around mono" }, ...shown.map(around)) : null,
   );
 }

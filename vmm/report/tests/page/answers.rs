@@ -127,10 +127,13 @@ fn the_slider_tells_where_a_mapping_ends_and_a_process_is_seen_no_more() -> Resu
         moment.ends_with("at record 237: unmap mmap(lab, 4096, offset 0x0) by user 1. Nothing more comes of user 1: the process has ended, or is done with the device."),
         "{moment}"
     );
-    let ends = "[...document.querySelectorAll('#drawing .ends')].map((one) => one.getAttribute('aria-label'))";
+    let ends =
+        "[...document.querySelectorAll('#drawing .ends')].map((one) => one.getAttribute('aria-label'))";
     assert_eq!(
         browser.evaluate(ends)?,
-        json!(["mmap(lab, 4096, offset 0x0) by user 1: 0000400000000000 leads to fe000000 in lab BAR0, undone here"])
+        json!([
+            "mmap(lab, 4096, offset 0x0) by user 1: 0000400000000000 leads to fe000000 in lab BAR0, undone here"
+        ])
     );
     // The kernel's goes next.
     browser.evaluate("document.getElementById('later').click()")?;

@@ -44,7 +44,12 @@ fn a_clause_that_fails_says_where_it_stands_and_leads_to_the_record_that_decided
         ])
     );
     let failed = text(&mut browser, ".test[open]")?;
-    for part in ["never write BAR0.SCRATCH cpl == 0", "lab.expect:6", "In scenario same-register", "W4 BAR0.SCRATCH 0xc0ffee01"] {
+    for part in [
+        "never write BAR0.SCRATCH cpl == 0",
+        "lab.expect:6",
+        "In scenario same-register",
+        "W4 BAR0.SCRATCH 0xc0ffee01",
+    ] {
         assert!(failed.contains(part), "{part:?} is not in {failed}");
     }
     assert_eq!(browser.evaluate("document.querySelector('.decided a').hash")?, "#record-228");

@@ -29,8 +29,14 @@ fn the_slider_moves_by_arrows_and_mappings_are_reached_by_tab() -> Result<()> {
     browser.press("Tab")?;
     assert_eq!(focused(&mut browser)?, "The change after");
     for (mapping, call) in [
-        ("ioremap(0xfe000000, 0x1000) by lab::probe: ffffc90000001000 leads to fe000000 in lab BAR0", "ioremap(0xfe000000, 0x1000)"),
-        ("mmap(lab, 4096, offset 0x0) by user 1: 0000400000000000 leads to fe000000 in lab BAR0", "mmap(lab, 4096, offset 0x0)"),
+        (
+            "ioremap(0xfe000000, 0x1000) by lab::probe: ffffc90000001000 leads to fe000000 in lab BAR0",
+            "ioremap(0xfe000000, 0x1000)",
+        ),
+        (
+            "mmap(lab, 4096, offset 0x0) by user 1: 0000400000000000 leads to fe000000 in lab BAR0",
+            "mmap(lab, 4096, offset 0x0)",
+        ),
     ] {
         browser.press("Tab")?;
         assert_eq!(focused(&mut browser)?, mapping);
@@ -83,7 +89,10 @@ fn a_register_leads_to_its_records() -> Result<()> {
     let mut browser = opened(folder.path(), 1200, 900)?;
     browser.evaluate("[...document.querySelectorAll('#heat button')].find((one) => one.innerText.startsWith('SCRATCH')).focus()")?;
     browser.press("Enter")?;
-    assert_eq!(browser.evaluate("document.getElementById('filter').value")?, "access BAR0.SCRATCH on 00:04.0");
+    assert_eq!(
+        browser.evaluate("document.getElementById('filter').value")?,
+        "access BAR0.SCRATCH on 00:04.0"
+    );
     let told = text(&mut browser, "#heat button.cell")?;
     assert!(told.contains("reads"), "{told}");
     assert_eq!(focused(&mut browser)?, "Records");

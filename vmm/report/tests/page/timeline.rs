@@ -14,7 +14,8 @@ fn a_timeline_has_the_lanes_of_its_trace_and_follows_keys_wheel_and_clicks() -> 
         browser.evaluate("[...document.querySelectorAll('#lanes li')].map((one) => one.innerText)")?;
     let users = |numbers: std::ops::RangeInclusive<u32>| numbers.map(|number| format!("user {number}"));
     let users = users(1..=8).chain(users(11..=17)).chain(users(19..=22));
-    let [head, end] = [&["scenarios", "vCPU 0", "lab", "ticker"][..], &["marks"]].map(|names| names.iter().map(|name| (*name).to_owned()));
+    let [head, end] = [&["scenarios", "vCPU 0", "lab", "ticker"][..], &["marks"]]
+        .map(|names| names.iter().map(|name| (*name).to_owned()));
     let expected: Vec<_> = head.chain(users).chain(end).collect();
     assert_eq!(lanes, json!(expected));
 
