@@ -62,7 +62,7 @@ function row(head, [left, right]) {
  * @param {MappingUse} mapping
  */
 function when(mapping) {
-  if (mapping.made === null) return [];
+  if (mapping.made === null) return mapping.first === null || mapping.last === null ? [] : [", used from ", recordLink(mapping.first), " to ", recordLink(mapping.last)];
   return [", from ", recordLink(mapping.made), ...(mapping.undone === null ? [" to the end"] : [" to ", recordLink(mapping.undone)])];
 }
 
