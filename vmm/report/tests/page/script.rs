@@ -9,7 +9,7 @@ use barscope_browser::Browser;
 use serde_json::json;
 
 use crate::synthetic::synthetic;
-use crate::{sample, text, write};
+use crate::{sample, write};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/page");
 
