@@ -104,7 +104,7 @@ export class Picture {
       for (const [side, list] of /** @type {["kernel" | "user", MappingUse[]][]} */ ([["kernel", kernel], ["user", user]])) {
         list.forEach((mapping, at) => {
           const from = y + at * (box + gap);
-          parts.push(this.mapping(mapping, resource, { side, x: side === "kernel" ? 0 : width - column, y: from, column, box, middle, top: y, height, narrow, ends: this.ends(mapping, seq), begins: begin(mapping) === seq }));
+          parts.push(this.mapping(mapping, resource, { side, x: side === "kernel" ? 0 : width - column, y: from, column, box, middle, top: y, height, narrow, ends: this.ends(mapping, seq), begins: begin(mapping) === seq, alone: list.length === 1 }));
         });
       }
       parts.push(
@@ -140,9 +140,9 @@ export class Picture {
    * A mapping as a box with a band into the BAR.
    * @param {MappingUse} mapping
    * @param {Resource} resource
-   * @param {{ side: "kernel" | "user", x: number, y: number, column: number, box: number, middle: number, top: number, height: number, narrow: boolean, ends: string, begins: boolean }} at
+   * @param {{ side: "kernel" | "user", x: number, y: number, column: number, box: number, middle: number, top: number, height: number, narrow: boolean, ends: string, begins: boolean, alone: boolean }} at
    */
-  mapping(mapping, resource, { side, x, y, column, box, middle, top, height, narrow, ends, begins }) {
+  mapping(mapping, resource, { side, x, y, column, box, middle, top, height, narrow, ends, begins, alone }) {
     const [start, end] = [x + (side === "kernel" ? column : 0), middle + (side === "kernel" ? 0 : column)];
     const offset = Number(BigInt(mapping.physical_address) - BigInt(resource.address));
     const first = Math.max(0, offset) / resource.size;
@@ -153,9 +153,9 @@ export class Picture {
     const name = mapping.path + (mapping.announced ? "" : "?");
     const label = `${mapping.call || name} by ${mapping.who || "nobody known"}: ${address(mapping.virtual_address, true)} leads to ${address(mapping.physical_address)} in ${resource.device} ${resource.region}`;
     const digits = address(mapping.virtual_address, true);
-    // What it was used for in all, where its band has room for that.
+    // What it was used for in all, where its band has room for that and crosses no other.
     const told = mapping.accesses === 0 ? ["not used"] : [types(mapping), counted(mapping.accesses, "access", "accesses")];
-    const use = Math.abs(end - start) < 100 ? [] : told.map((line, at) => drawn("text", { class: "use-of", x: bend, y: (y + upper) / 2 + box / 2 - 8 * told.length + 12 + 16 * at }, clipped(line, 20)));
+    const use = !alone || Math.abs(end - start) < 100 ? [] : told.map((line, at) => drawn("text", { class: "use-of", x: bend, y: (y + upper) / 2 + box / 2 - 8 * told.length + 12 + 16 * at }, clipped(line, 20)));
     const group = drawn(
       "g",
       { class: ends ? `${side} ends` : begins ? `${side} begins` : side, tabindex: 0, role: "button", "aria-label": ends ? `${label}, ${ends}` : label },
