@@ -27,7 +27,7 @@ export class Timeline {
     this.plot = new Plot(this.canvas, trace, this.lanes);
     this.sight = this.plot.sight;
     this.told = byId("pointed");
-    byId("lanes").replaceChildren(...this.lanes.map((lane) => element("li", { class: lane.sort, title: contents(lane) }, lane.name)));
+    byId("lanes").replaceChildren(...this.lanes.map((lane) => element("li", { class: lane.sort, title: contents(lane) }, ...label(lane.name))));
     byId("legend").replaceChildren(...LEGEND.map(([colour, name]) => element("span", { class: `key ${colour}` }, name)));
     this.listen();
   }
@@ -216,4 +216,13 @@ export class Timeline {
     if (byId("range").textContent !== shown) byId("range").textContent = shown;
     canvas.setAttribute("aria-label", `Timeline of ${counted(this.lanes.length, "lane")}. ${shown}`);
   }
+}
+
+/**
+ * A lane's name, of which a process's number stays where there is no room for all of it.
+ * @param {string} name
+ */
+function label(name) {
+  const [, head, number] = /^(.*)( \d+)$/.exec(name) ?? [];
+  return head === undefined ? [name] : [element("span", {}, head), element("span", {}, number)];
 }

@@ -11,7 +11,7 @@ fn a_timeline_has_the_lanes_of_its_trace_and_follows_keys_wheel_and_clicks() -> 
     let folder = tempfile::tempdir()?;
     let mut browser = opened(folder.path(), 1200, 900)?;
     let lanes =
-        browser.evaluate("[...document.querySelectorAll('#lanes li')].map((one) => one.innerText)")?;
+        browser.evaluate("[...document.querySelectorAll('#lanes li')].map((one) => one.textContent)")?;
     let users = |numbers: std::ops::RangeInclusive<u32>| numbers.map(|number| format!("user {number}"));
     let users = users(1..=8).chain(users(11..=17)).chain(users(19..=22));
     let [head, end] = [&["scenarios", "vCPU 0", "lab", "ticker"][..], &["marks"]]
