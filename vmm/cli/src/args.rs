@@ -544,6 +544,7 @@ Records that are missing are told on standard error, and in all formats where th
 const REPORT_HELP: &str = "\
 The page is one file that opens from a disk, and asks no network for anything. Browsers since 2023 show it.
 It shows a million records; of a longer trace the first million, and it says so. Cut it by --filter or --scenario.
+Links lead into it: #record-228, #record-228-234 (side by side), #timeline-1452-1502, #scenario-NAME.
 Exit code: 0 written, also if an expectation fails; `barscope check` tells that by its exit code.";
 
 /// Options of `explain`.
