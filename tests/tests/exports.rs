@@ -1,4 +1,4 @@
-//! What do `barscope export` and `barscope pack` do with files, pipes, and traces that lack something?
+//! What do `barscope export`, `barscope pack` and `barscope report` do with files, pipes, and traces that lack something?
 
 use std::fs;
 use std::io::Read;
@@ -30,7 +30,12 @@ fn every_format_is_the_same_in_a_file_and_in_a_pipe() -> Result<()> {
 fn a_file_that_is_something_else_is_left_alone() -> Result<()> {
     let session = Session::new()?;
     session.file("mine", b"my own words\n")?;
-    for command in [&["export", SAMPLE, "--to", "csv", "-o", "mine"][..], &["pack", SAMPLE, "-o", "mine"]] {
+    let commands: [&[&str]; 3] = [
+        &["export", SAMPLE, "--to", "csv", "-o", "mine"],
+        &["pack", SAMPLE, "-o", "mine"],
+        &["report", SAMPLE, "-o", "mine"],
+    ];
+    for command in commands {
         let refused = session.run(command)?;
         assert_eq!(refused.code, Some(2), "{command:?}");
         assert!(refused.stderr.contains("--force"), "{}", refused.stderr);

@@ -1,4 +1,4 @@
-//! Asking a trace: what `show` selects, what `check` and `run --expect` decide, how each says so.
+//! Asking a trace: what `show` selects, what `check`, `run --expect` and `report --expect` decide, how each says so.
 
 use anyhow::{Context, Result};
 use barscope_bench::command::{Ended, Session};
@@ -226,5 +226,19 @@ fn the_command_has_firmware_for_kernels_of_others_unless_told() -> Result<()> {
     let probe = ["--scenario", "probe"];
     assert!(!maps(&probe)?.contains("(by firmware)"));
     assert!(maps(&[&probe[..], &["--firmware", "on"]].concat())?.contains("(by firmware)"));
+    Ok(())
+}
+
+#[test]
+fn a_report_is_written_whatever_expectations_come_to() -> Result<()> {
+    const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample.trace.gz");
+    let session = Session::new()?;
+    let report = ["report", SAMPLE, "--expect", "t.expect", "-o", "report.html"];
+    let ended = expect(&session, &report, "test \"quiet\"\n  never write BAR0.SCRATCH by user\n")?;
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    assert!(std::fs::read(session.path("report.html"))?.starts_with(b"<!doctype html>"));
+    let wrong = expect(&session, &report, "test \"quiet\"\n  never writ BAR0.SCRATCH\n")?;
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.starts_with("error: t.expect:2:9: "), "{}", wrong.stderr);
     Ok(())
 }

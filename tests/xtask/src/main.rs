@@ -15,6 +15,7 @@ mod perfetto;
 mod plan;
 mod pool;
 mod sample;
+mod screenshots;
 mod setup;
 mod test;
 mod typescript;
@@ -27,6 +28,7 @@ usage: cargo xtask test [--long] [--no-setup]
        cargo xtask flap
        cargo xtask setup [--unpack]
        cargo xtask sample
+       cargo xtask screenshots [--look]
 
 test   formats (check only), lints, documents, packages, tests. Each test runs where what it says that it needs is: on
        this machine, on the kvm-amd of a virtual machine too, or nowhere, which is told. What needs QEMU and Debian's
@@ -40,7 +42,12 @@ setup  provides Debian's packages that `barscope run --nested` and building kern
        spaces, out of the sources of pciutils, and the kernels of Debian 13 and of its backports go into Cargo's
        target folder in any case.
        --unpack does so as root too.
-sample makes the trace that is checked in, tests/data/sample.trace.gz, anew. Needs /dev/kvm and gzip.";
+sample makes the trace that is checked in, tests/data/sample.trace.gz, anew. Needs /dev/kvm and gzip.
+screenshots
+       makes the pictures of reports in docs/pictures anew: of the test kernel's run and of a nested Linux's. Needs /dev/kvm and
+       what `setup` provides.
+       --look takes each section at three widths, light and dark, instead, into Cargo's target folder: to look at after a change
+       of the page.";
 
 const TEST_OPTIONS: [&str; 2] = ["--long", "--no-setup"];
 
@@ -55,6 +62,8 @@ fn main() -> ExitCode {
         ["setup"] => setup::run(false),
         ["setup", "--unpack"] => setup::run(true),
         ["sample"] => sample::run(),
+        ["screenshots"] => screenshots::run(false),
+        ["screenshots", "--look"] => screenshots::run(true),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -12,7 +12,7 @@ use crate::cargo::{cargo, describe, output, root, succeed, target};
 /// The package that compiles guests, and the one of the command, which needs all libraries.
 const BUILT: [&str; 2] = ["barscope-guests", "barscope"];
 /// Packages that nobody else builds from.
-const NOT_BUILT: [&str; 2] = ["barscope-bench", "xtask"];
+const NOT_BUILT: [&str; 3] = ["barscope-bench", "barscope-browser", "xtask"];
 /// What the guests' build script makes.
 const IMAGES: [&str; 2] = ["test-kernel", "init"];
 

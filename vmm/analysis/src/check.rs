@@ -189,43 +189,20 @@ impl Outcome {
         writeln!(out, "\n{failed} failed, {passed} passed, {inconclusive} inconclusive")
     }
 
+    /// Each clause as an object: its file and line, its test, what it asks for, what it came to and, if it didn't pass, why.
+    pub fn clauses(&self) -> impl Iterator<Item = serde_json::Value> {
+        self.files.iter().flat_map(|(path, findings)| findings.iter().map(|finding| object(path, finding)))
+    }
+
     /// Prints it as JSON: an object for each clause, and one for all of them.
     ///
     /// # Errors
     /// `out` can't be written.
     pub fn print_json(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut tally = Tally::default();
-        for (path, clauses, verdict) in self.tests() {
-            tally.extend([verdict]);
-            for finding in clauses {
-                let mut object = json!({
-                    "event": "clause",
-                    // JSON is UTF-8, and file names needn't be: what isn't is shown as U+FFFD.
-                    "file": path.to_string_lossy(),
-                    "line": finding.location.as_ref().map(|at| at.line),
-                    "test": finding.test,
-                    "clause": finding.clause,
-                    "verdict": word(&finding.verdict),
-                });
-                match &finding.verdict {
-                    Verdict::Pass => {}
-                    Verdict::Fail(failure) => {
-                        object["window"] = json!(failure.window);
-                        object["reason"] = json!(failure.reason);
-                        object["record"] = json!(failure.record);
-                        object["nearest"] = json!(failure.nearest);
-                        object["records"] =
-                            json!(failure.context.iter().map(|line| line.seq).collect::<Vec<_>>());
-                    }
-                    Verdict::Inconclusive(open) => {
-                        object["window"] = json!(open.window);
-                        object["reason"] = json!(open.doubt);
-                    }
-                }
-                writeln!(out, "{object}")?;
-            }
+        for clause in self.clauses() {
+            writeln!(out, "{clause}")?;
         }
-        let Tally { passed, failed, inconclusive } = tally;
+        let Tally { passed, failed, inconclusive } = self.tally();
         let sum = json!({
             "event": "tests", "passed": passed, "failed": failed, "inconclusive": inconclusive,
         });
@@ -241,6 +218,34 @@ impl Outcome {
         });
         files.collect()
     }
+}
+
+/// A clause as an object.
+fn object(path: &Path, finding: &Finding) -> serde_json::Value {
+    let mut object = json!({
+        "event": "clause",
+        // JSON is UTF-8, and file names needn't be: what isn't is shown as U+FFFD.
+        "file": path.to_string_lossy(),
+        "line": finding.location.as_ref().map(|at| at.line),
+        "test": finding.test,
+        "clause": finding.clause,
+        "verdict": word(&finding.verdict),
+    });
+    match &finding.verdict {
+        Verdict::Pass => {}
+        Verdict::Fail(failure) => {
+            object["window"] = json!(failure.window);
+            object["reason"] = json!(failure.reason);
+            object["record"] = json!(failure.record);
+            object["nearest"] = json!(failure.nearest);
+            object["records"] = json!(failure.context.iter().map(|line| line.seq).collect::<Vec<_>>());
+        }
+        Verdict::Inconclusive(open) => {
+            object["window"] = json!(open.window);
+            object["reason"] = json!(open.doubt);
+        }
+    }
+    object
 }
 
 /// A test as a case: what didn't pass of it, at the first line of that.

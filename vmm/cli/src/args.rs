@@ -504,6 +504,10 @@ pub struct Report {
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
 
+    /// Hold these expectations against the trace, and show what they came to; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub expect: Vec<PathBuf>,
+
     /// Write it there, not to standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -539,7 +543,9 @@ Records that are missing are told on standard error, and in all formats where th
 
 const REPORT_HELP: &str = "\
 The page is one file that opens from a disk, and asks no network for anything. Browsers since 2023 show it.
-It shows a million records; of a longer trace the first million, and it says so. Cut it by --filter or --scenario.";
+It shows a million records; of a longer trace the first million, and it says so. Cut it by --filter or --scenario.
+Links lead into it: #record-228, #record-228-234 (side by side), #timeline-1452-1502, #scenario-NAME.
+Exit code: 0 written, also if an expectation fails; `barscope check` tells that by its exit code.";
 
 /// Options of `explain`.
 #[derive(clap::Args)]

@@ -11,6 +11,7 @@ use barscope_vmm::HostError;
 
 use crate::args::Report;
 use crate::ending::{Code, Failure};
+use crate::expectations;
 use crate::filters::{compile, filter};
 use crate::replaced::Replaced;
 use crate::signals::Signals;
@@ -21,7 +22,7 @@ const LOOK: u64 = 1 << 14;
 /// Runs the command.
 ///
 /// # Errors
-/// The trace can't be read, the filter is wrong, or the page can't be written, or would replace something else.
+/// The trace or an expectation file can't be read, the filter is wrong, or the page can't be written, or would replace something else.
 pub fn report(args: &Report) -> Result<Code, Failure> {
     let scenario = args.scenario.as_ref().map(|name| format!("scenario == \"{name}\""));
     let wanted: Vec<_> = match (&args.filter, scenario) {
@@ -30,6 +31,7 @@ pub fn report(args: &Report) -> Result<Code, Failure> {
     };
     let filter = filter(&wanted)?;
     let text = filter.as_ref().map(|(_, text)| text.clone());
+    let expectations = expectations::read(&args.expect)?;
     let mut stream = Stream::open(&args.trace)?;
     let selection = compile(filter, stream.definitions())?.zip(text);
     let replaced = match &args.output {
@@ -39,6 +41,9 @@ pub fn report(args: &Report) -> Result<Code, Failure> {
     let mut signals = Signals::catch().map_err(|source| HostError::System { what: "signals", source })?;
     let mut viewer = Viewer::knowing(&stream.info().capabilities);
     let mut report = barscope_report::Report::new(RECORDS_MAX, selection);
+    if !expectations.is_empty() {
+        report.judged(&expectations.judge(&args.trace)?);
+    }
     let mut count = 0_u64;
     while let Some(event) = stream.next()? {
         let view = viewer.view(stream.definitions(), &event);

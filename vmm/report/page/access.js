@@ -1,7 +1,6 @@
 // One access as a drawing, or two side by side.
 
-import { byId, element, recordLink } from "./dom.js";
-import { facts } from "./picture.js";
+import { byId, element, facts, recordLink } from "./dom.js";
 import { address, counted, extract, hex, place, registerName, size, summary, time, value, valueName } from "./words.js";
 
 /** @typedef {import("./data.js").Trace} Trace */
@@ -9,27 +8,52 @@ import { address, counted, extract, hex, place, registerName, size, summary, tim
 /** @typedef {{ label: string, items: (Node | string)[], key: string | null }} Row */
 /** @typedef {{ title: string, rows: Row[] }} Layer */
 
-/** What bits of page-table entries mean for an access to a device: Intel SDM volume 3, section "Paging". */
+/**
+ * What bits of page-table entries mean for an access to a device, in the order in which they are told: Intel SDM volume 3, section
+ * "Paging".
+ */
 const BITS = /** @type {Record<string, string>} */ ({
-  P: "present: the walk goes on",
-  W: "may be written, as far as this entry says",
-  U: "ring 3 may use it, as far as this entry says",
-  PWT: "page write-through: bit 0 of the number of the PAT entry that gives the memory type",
-  PCD: "page cache disable: bit 1 of that number. Entry 2, which PCD alone chooses, is UC- in Linux: uncached",
-  PAT: "bit 2 of the number of the PAT entry",
+  U: "ring 3 may use it",
+  W: "may be written",
+  PWT: "page write-through: with PCD and PAT it picks the PAT entry that gives the memory type; alone entry 1, in Linux WC: write-combining",
+  PCD: "page cache disable: with PWT and PAT it picks the PAT entry that gives the memory type; alone entry 2, in Linux UC-: uncached",
+  PAT: "with PCD and PWT it picks the PAT entry that gives the memory type",
+  PS: "page size: the walk ends here, with a large page",
   A: "accessed: the processor has used this entry",
   D: "dirty: the page was written",
-  PS: "page size: the walk ends here, with a large page",
   G: "global: kept in the TLB when CR3 changes",
   NX: "no instruction may be fetched from it",
 });
+
+/** What it means that they are clear. */
+const CLEAR = /** @type {Record<string, string>} */ ({
+  U: "only ring 0 may use it",
+  W: "may only be read",
+  G: "leaves the TLB when CR3 changes",
+  NX: "instructions may be fetched from it",
+});
+
+/** The same in tables above the last one, whose entries lead to a table. */
+const ABOVE = /** @type {Record<string, string>} */ ({
+  U: "ring 3 may pass",
+  W: "writes may pass",
+  PWT: "of the next table, not of the device's page",
+  PCD: "of the next table, not of the device's page",
+});
+const CLEAR_ABOVE = /** @type {Record<string, string>} */ ({ U: "only ring 0 may pass", W: "only reads may pass" });
+
+const STACK = "Stack, the outermost first";
+/** Layers in their order. */
+const TITLES = [STACK, "Code", "Virtual address", "Page walk", "Bus", "Register"];
+/** So many innermost frames of a stack are shown; those outside them are folded. */
+const FRAMES = 6;
 
 /** Bits that say that an entry was used: two accesses that differ in nothing else have them as they come. */
 const USED = new Set(["A", "D"]);
 
 /**
- * Bits of an entry in words; in tables above the last one they say which memory type the next table has. Beside the same
- * table's entry of another access, each bit is compared: one that differs is marked, also where it is clear.
+ * Bits of an entry in words. Beside the same table's entry of another access, each bit is compared: one that differs is marked,
+ * also where it is clear.
  * @param {Entry} entry
  * @param {boolean} last
  * @param {Entry | undefined} beside
@@ -37,11 +61,10 @@ const USED = new Set(["A", "D"]);
 function bits(entry, last, beside) {
   const set = (/** @type {string} */ bit) => entry.bits.includes(bit);
   const differs = (/** @type {string} */ bit) => beside !== undefined && !USED.has(bit) && beside.bits.includes(bit) !== set(bit);
-  const clear = /** @type {Record<string, string>} */ ({ U: "only ring 0 may use it", W: "it may only be read" });
-  const names = [...Object.keys(BITS).filter((bit) => !set(bit) && (bit in clear || differs(bit))), ...entry.bits.filter((bit) => bit !== "P")];
-  return names.map((bit) => {
-    const table = !last && (bit === "PCD" || bit === "PWT");
-    const meaning = set(bit) ? `${bit}: ${table ? "of the next table, not of the device's page" : BITS[bit]}` : `not ${bit}${bit in clear ? `: ${clear[bit]}` : ""}`;
+  const told = Object.keys(BITS).filter((bit) => set(bit) || bit === "U" || bit === "W" || differs(bit));
+  return told.map((bit) => {
+    const words = set(bit) ? ((last ? undefined : ABOVE[bit]) ?? BITS[bit]) : ((last ? undefined : CLEAR_ABOVE[bit]) ?? CLEAR[bit]);
+    const meaning = `${set(bit) ? "" : "not "}${bit}${words ? `: ${words}` : ""}`;
     return element("li", {}, differs(bit) ? element("span", { class: "differs" }, meaning) : meaning);
   });
 }
@@ -62,7 +85,7 @@ export function layers(trace, index, other) {
   const own = (/** @type {string} */ name) => trace.own(name, index);
   /** @type {Layer[]} */
   const found = [];
-  if (lasting.way.length > 0) found.push({ title: "Stack, the outermost first", rows: rows(lasting.way, true) });
+  if (lasting.way.length > 0) found.push({ title: STACK, rows: rows(lasting.way, true) });
   found.push({ title: "Code", rows: rows(lasting.layers[0]).map((row) => (row.label === "code" || row.label === "instruction" ? { ...row, key: null } : row)) });
   const gva = own("gva");
   if (gva !== undefined) {
@@ -198,10 +221,20 @@ export class Access {
     this.list.choose(indices[0]);
     const drawn = indices.map((index, at) => layers(trace, index, indices[1 - at]));
     const keys = drawn.map((list) => new Map(list.flatMap((layer) => layer.rows.map((row) => [`${layer.title}/${row.label.replace(/\[.*/, "")}`, row.key]))));
+    // Layers that only one of them has leave room beside them: the others are at one height.
+    const titles = TITLES.filter((title) => drawn.some((list) => list.some((layer) => layer.title === title)));
+    const followed = indices.map((index) => this.after(index));
     const columns = indices.map((index, at) => {
-      const other = keys[1 - at];
-      const boxes = drawn[at].map((layer) => this.layer(layer, indices.length === 2 ? other : null));
-      return element("div", {}, this.heading(index), ...boxes, ...this.after(index));
+      const other = indices.length === 2 ? keys[1 - at] : null;
+      const boxes = titles.map((title) => {
+        const layer = drawn[at].find((one) => one.title === title);
+        return layer ? this.layer(layer, other) : element("div", { class: "absent" });
+      });
+      const after = followed[at] ?? (followed.some((one) => one !== null) ? element("div", { class: "absent" }) : null);
+      const rows = [this.heading(index), ...boxes, after].filter((one) => one !== null);
+      const column = element("div", { class: "column" }, ...rows);
+      column.style.gridRow = `span ${rows.length}`;
+      return column;
     });
     byId("explained").replaceChildren(element("div", { class: "columns" }, ...columns));
   }
@@ -236,22 +269,25 @@ export class Access {
       const items = differs ? [element("div", { class: "differs" }, ...row.items)] : row.items;
       return /** @type {[string, (Node | string)[]]} */ ([row.label, items]);
     });
-    return element("div", { class: "layer" }, element("h4", {}, layer.title), facts(rows));
+    const outer = layer.title === STACK ? rows.slice(0, -FRAMES).filter(([label]) => label !== "process") : [];
+    const inner = rows.filter((row) => !outer.includes(row));
+    const folded = outer.length > 0 ? element("details", {}, element("summary", {}, counted(outer.length, "outer frame")), facts(outer)) : null;
+    return element("div", { class: "layer" }, element("h4", {}, layer.title), folded, facts(inner));
   }
 
   /**
-   * What followed.
+   * What followed; `null` if nothing did.
    * @param {number} index
    */
   after(index) {
     const { trace } = this;
     const followed = followers(trace, index);
-    if (followed.length === 0) return [];
+    if (followed.length === 0) return null;
     const began = Number(trace.own("time", index));
     const rows = followed.map((at) => /** @type {[string, (Node | string)[]]} */ ([
       `+${time(Number(trace.own("time", at)) - began)}`,
       [recordLink(trace.seqs[at], String(trace.seqs[at])), ` ${summary(trace, at)}`],
     ]));
-    return [element("div", { class: "layer" }, element("h4", {}, "What it led to"), facts(rows))];
+    return element("div", { class: "layer" }, element("h4", {}, "What it led to"), facts(rows));
   }
 }

@@ -57,3 +57,20 @@ export function byId(id) {
 export function recordLink(seq, text = `record ${seq}`) {
   return element("a", { href: `#record-${seq}` }, text);
 }
+
+/**
+ * The same, or what it is of a record that the page doesn't have.
+ * @param {import("./data.js").Trace} trace
+ * @param {number} seq
+ */
+export function linkIfHere(trace, seq) {
+  return trace.indexOf(seq) < 0 ? `record ${seq}, not in this page` : recordLink(seq);
+}
+
+/**
+ * Facts as a list.
+ * @param {[string, (Node | string)[]][]} rows
+ */
+export function facts(rows) {
+  return element("dl", { class: "facts" }, ...rows.flatMap(([label, what]) => [element("dt", {}, label), element("dd", {}, ...what)]));
+}

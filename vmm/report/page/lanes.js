@@ -86,7 +86,7 @@ function drawnAs(trace, index) {
 }
 
 /**
- * All lanes of a trace, in their order: scenarios, vCPUs, processes, devices, and what is of none of them.
+ * All lanes of a trace, in their order: scenarios, vCPUs, devices, processes, and what is of none of them.
  * @param {Trace} trace
  * @returns {Lane[]}
  */
@@ -143,7 +143,8 @@ export function lanesOf(trace) {
     }
   }
   for (const [lane, { lists }] of growing) for (const [as, { at, length }] of lists) lane.marks.set(as, at.slice(0, length));
-  const order = ["scenario", "vcpu", "process", "device", "other"];
+  // Devices beside vCPUs: arrows lead from one to the other.
+  const order = ["scenario", "vcpu", "device", "process", "other"];
   const numeric = new Intl.Collator("en", { numeric: true });
   return [...lanes.values()].sort((one, other) => order.indexOf(one.sort) - order.indexOf(other.sort) || (one.sort === "process" ? 0 : numeric.compare(one.key, other.key)));
 }
@@ -188,21 +189,6 @@ function whenDone(trace, index) {
   while (low < high) {
     const middle = (low + high) >> 1;
     if (times[middle] < done) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/**
- * The first place of a sorted list that is not below a number.
- * @param {Uint32Array} list
- * @param {number} from
- */
-export function lowest(list, from) {
-  let low = 0, high = list.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (list[middle] < from) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -26,6 +26,7 @@ export class List {
       event.preventDefault();
       this.search(this.input.value);
     });
+    for (const example of byId("examples").querySelectorAll("button")) example.addEventListener("click", () => this.look(example.textContent ?? ""));
     this.search("");
   }
 
@@ -69,6 +70,17 @@ export class List {
     this.draw();
   }
 
+  /**
+   * Shows records that a filter takes, and goes there.
+   * @param {string} text
+   */
+  look(text) {
+    this.input.value = text;
+    this.search(text);
+    byId("records").scrollIntoView({ block: "nearest" });
+    this.box.focus({ preventScroll: true });
+  }
+
   /** How many rows a pixel of the scroll bar stands for, times their height. */
   get scale() {
     const [whole, seen] = [this.length * ROW, this.box.clientHeight];
@@ -84,6 +96,10 @@ export class List {
     const list = byId("rows");
     list.style.transform = `translateY(${this.box.scrollTop + first * ROW - top}px)`;
     list.replaceChildren(...rows);
+    const chosen = this.chosen < 0 ? "" : `row-${this.trace.seqs[this.chosen]}`;
+    // The focus is the list's; a screen reader is told which row it is at.
+    if (document.getElementById(chosen)) this.box.setAttribute("aria-activedescendant", chosen);
+    else this.box.removeAttribute("aria-activedescendant");
   }
 
   /** @param {number} row */
@@ -97,7 +113,7 @@ export class List {
     const made2 = trace.property("line", index);
     const where = made === "" ? "" : `${made} ${trace.property("file", index) ?? ""}${made2 === undefined ? "" : `:${made2}`}`;
     const cells = [String(seq), time(Number(trace.own("time", index))), String(trace.property("path", index) ?? ""), summary(trace, index), where];
-    const line = element("div", { class: "row", role: "row", "aria-rowindex": row + 1, "aria-selected": String(index === this.chosen) }, ...cells.map((cell, at) => element("span", { role: "gridcell", class: at === 3 ? "" : at === 2 ? side : "aside", title: at > 2 ? cell : "" }, cell)));
+    const line = element("div", { class: "row", role: "row", id: `row-${seq}`, "aria-rowindex": row + 1, "aria-selected": String(index === this.chosen) }, ...cells.map((cell, at) => element("span", { role: "gridcell", class: at === 3 ? "" : at === 2 ? side : "aside", title: at > 2 ? cell : "" }, cell)));
     line.addEventListener("click", () => {
       location.hash = `record-${seq}`;
     });
@@ -127,7 +143,8 @@ export class List {
     if (row >= 0) {
       const top = row * ROW;
       const seen = this.box.scrollTop * this.scale;
-      if (top < seen || top + ROW > seen + this.box.clientHeight) this.box.scrollTop = (top - this.box.clientHeight / 2) / this.scale;
+      // The heads of the columns hide a row.
+      if (top < seen || top + 2 * ROW > seen + this.box.clientHeight) this.box.scrollTop = (top - this.box.clientHeight / 2) / this.scale;
     }
     this.draw();
   }

@@ -4,8 +4,10 @@ import { Access } from "./access.js";
 import { drawAnswer } from "./answer.js";
 import { Trace } from "./data.js";
 import { byId, element } from "./dom.js";
+import { drawExpectations } from "./expectations.js";
 import { List } from "./list.js";
-import { Picture, both } from "./picture.js";
+import { alike, both } from "./mappings.js";
+import { Picture } from "./picture.js";
 import { drawRegisters } from "./registers.js";
 import { drawScenarios } from "./scenarios.js";
 import { Timeline } from "./timeline.js";
@@ -34,25 +36,35 @@ drawAnswer(trace);
 new Picture(trace);
 const list = new List(trace);
 const access = new Access(trace, list);
-drawRegisters(trace);
+drawRegisters(trace, list);
+drawExpectations(trace);
 drawScenarios(trace);
-byId("tests-link").hidden = byId("tests").hidden;
+for (const section of ["compared", "tests"]) byId(`${section}-link`).hidden = byId(section).hidden;
+const verdicts = ["expected", "verdict"].map((id) => byId(id)).filter(({ textContent }) => textContent);
+byId("outcome").append(...verdicts.map((one) => element("a", { href: "#tests", class: one.className }, one.textContent)));
 const timeline = new Timeline(trace);
 
 /** Shows what the address of the page names. */
 function follow() {
-  const named = /^#record-(\d+)(?:-(\d+))?$/.exec(location.hash);
-  if (!named) return;
-  access.show(Number(named[1]), named[2] === undefined ? null : Number(named[2]));
-  timeline.choose(trace.indexOf(Number(named[1])));
-  byId("access").scrollIntoView();
+  const [, sort, rest] = /^#(record|timeline|scenario)-(.+)$/.exec(decodeURIComponent(location.hash)) ?? [];
+  if (sort === "scenario") timeline.scenario(rest);
+  const numbers = /^(\d+)(?:-(\d+))?$/.exec(rest ?? "");
+  if (sort === "timeline" && numbers?.[2]) timeline.range(Number(numbers[1]), Number(numbers[2]));
+  if (sort === "record" && numbers) {
+    access.show(Number(numbers[1]), numbers[2] === undefined ? null : Number(numbers[2]));
+    timeline.choose(trace.indexOf(Number(numbers[1])));
+  }
+  if (sort) byId(sort === "record" ? "access" : "timeline").scrollIntoView();
 }
 addEventListener("hashchange", follow);
 const shown = both(meta.maps.resources);
-if (shown?.kernel.last && shown.user.first) access.show(shown.kernel.last, shown.user.first);
+const pair = shown && alike(trace, shown);
+if (pair) access.show(...pair);
 else {
-  const first = trace.shapeOf.findIndex((shape) => trace.shapes[shape].kind === "read" || trace.shapes[shape].kind === "write");
-  if (first >= 0) access.show(trace.seqs[first], null);
+  // An access to a BAR says more than one to configuration space.
+  const shapes = trace.shapes.map(({ kind, region }) => (kind === "read" || kind === "write" ? (region === null || region === "CONFIG" ? 1 : 2) : 0));
+  const first = [2, 1].map((rank) => trace.shapeOf.findIndex((shape) => shapes[shape] === rank)).find((index) => index >= 0);
+  if (first !== undefined) access.show(trace.seqs[first], null);
 }
 follow();
 document.documentElement.dataset.ready = String(Math.round(performance.now()));

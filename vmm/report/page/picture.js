@@ -1,91 +1,12 @@
 // The picture: kernel virtual, bus and user virtual addresses, and what leads from one to the other at a moment.
 
-import { byId, drawn, element, recordLink } from "./dom.js";
-import { address, counted, size } from "./words.js";
+import { byId, drawn, element, facts, recordLink } from "./dom.js";
+import { alive, begin, both, decoded, end, faults, lastSights, types } from "./mappings.js";
+import { address, counted, size, summary } from "./words.js";
 
 /** @typedef {import("./data.js").Trace} Trace */
-/** @typedef {{ pat: string | null, memory_type: string }} Types */
-/**
- * @typedef {{ path: string, announced: boolean, user: boolean, cr3: string | null, virtual_address: string,
- *   physical_address: string, length: number, on_fault: boolean, who: string, call: string, made: number | null,
- *   undone: number | null, memory_types: Types[], accesses: number, unclaimed: number, first: number | null,
- *   last: number | null, faults_resolved: number, faults_fatal: number, kernel_entries: number | null }} MappingUse
- */
-/**
- * @typedef {{ bdf: string, device: string, region: string, address: string, size: number, space: string,
- *   decoded: { from: number, until: number | null }[], mappings: MappingUse[] }} Resource
- */
-
-/**
- * Whether a mapping is there at a record; one that wasn't announced from its first access to its last.
- * @param {MappingUse} mapping
- * @param {number} seq
- */
-export function alive(mapping, seq) {
-  const from = mapping.made ?? mapping.first ?? 0;
-  const until = mapping.undone ?? (mapping.announced ? Infinity : (mapping.last ?? 0) + 1);
-  return from <= seq && seq < until;
-}
-
-/**
- * @param {Resource} resource
- * @param {number} seq
- */
-export function decoded(resource, seq) {
-  return resource.decoded.some(({ from, until }) => from <= seq && seq < (until ?? Infinity));
-}
-
-/**
- * `UC- -> UC`.
- * @param {MappingUse} mapping
- */
-export function types(mapping) {
-  const words = mapping.memory_types.map(({ pat, memory_type }) => (pat && pat !== memory_type ? `${pat} -> ${memory_type}` : memory_type));
-  return words.join(", ") || "not used, so not known";
-}
-
-/**
- * The moment that shows most: when kernel and user reach the same BAR.
- * @param {Resource[]} resources
- * @returns {{ resource: Resource, kernel: MappingUse, user: MappingUse, seq: number } | null}
- */
-export function both(resources) {
-  // Mappings that were announced tell most.
-  for (const announced of [true, false]) {
-    for (const resource of resources) {
-      const used = resource.mappings.filter((one) => one.accesses > 0);
-      for (const user of used.filter((one) => one.user && one.announced)) {
-        const kernel = used.find((one) => !one.user && one.announced === announced && one.length <= resource.size * 2 && meet(one, user));
-        if (kernel) return { resource, kernel, user, seq: Math.max(begin(user), begin(kernel)) };
-      }
-    }
-  }
-  return null;
-}
-
-/** @param {MappingUse} mapping */
-function begin(mapping) {
-  return mapping.made ?? mapping.first ?? 0;
-}
-
-/**
- * Whether both are there at once, and lead to some of the same bus addresses.
- * @param {MappingUse} one
- * @param {MappingUse} other
- */
-function meet(one, other) {
-  const seq = Math.max(begin(one), begin(other));
-  const [first, second] = [BigInt(one.physical_address), BigInt(other.physical_address)];
-  return alive(one, seq) && alive(other, seq) && first < second + BigInt(other.length) && second < first + BigInt(one.length);
-}
-
-/**
- * The call that made a mapping, or what it was taken for.
- * @param {MappingUse} mapping
- */
-export function called(mapping) {
-  return mapping.call || `${mapping.path}?`;
-}
+/** @typedef {import("./mappings.js").MappingUse} MappingUse */
+/** @typedef {import("./mappings.js").Resource} Resource */
 
 /** The picture and its slider. */
 export class Picture {
@@ -94,11 +15,13 @@ export class Picture {
     this.trace = trace;
     /** @type {Resource[]} */
     this.resources = trace.meta.maps.resources.filter((/** @type {Resource} */ one) => one.space === "memory");
+    /** Processes by the moment after which nothing more comes of them. */
+    this.gone = lastSights(trace, trace.meta.maps.resources);
     const changes = this.resources.flatMap((resource) => [
       ...resource.decoded.flatMap(({ from, until }) => [from, until]),
-      ...resource.mappings.flatMap((one) => [one.made ?? one.first, one.undone]),
+      ...resource.mappings.flatMap((one) => [begin(one), end(one)]),
     ]);
-    this.moments = [...new Set([0, ...changes.filter((seq) => seq !== null)])].sort((one, other) => one - other);
+    this.moments = [...new Set([0, ...changes.filter((seq) => seq !== null), ...this.gone.keys(), ...stops(trace)])].sort((one, other) => one - other);
     this.slider = /** @type {HTMLInputElement} */ (byId("moment"));
     this.slider.max = String(this.moments.length - 1);
     this.slider.addEventListener("input", () => this.draw());
@@ -111,10 +34,27 @@ export class Picture {
         this.draw();
       }
     }).observe(byId("drawing"));
-    const shown = both(this.resources);
-    const at = shown ? this.moments.findLastIndex((seq) => seq <= shown.seq) : this.moments.length - 1;
-    this.slider.value = String(Math.max(at, 0));
+    this.slider.value = String(this.best());
     this.draw();
+  }
+
+  /** The moment that shows most: when kernel and user reach the same BAR, else the first with the most mappings that are used. */
+  best() {
+    const shown = both(this.resources);
+    if (shown) return this.moments.findLastIndex((seq) => seq <= shown.seq);
+    /** @type {Map<number, number>} */
+    const changes = new Map();
+    const add = (/** @type {number} */ seq, /** @type {number} */ by) => changes.set(seq, (changes.get(seq) ?? 0) + by);
+    for (const mapping of this.resources.flatMap((one) => one.mappings).filter((one) => one.accesses > 0)) {
+      add(begin(mapping), 1);
+      add(end(mapping) ?? Infinity, -1);
+    }
+    let [there, most, best] = [0, 0, 0];
+    this.moments.forEach((seq, at) => {
+      there += changes.get(seq) ?? 0;
+      if (there > most) [most, best] = [there, at];
+    });
+    return best;
   }
 
   /** @param {number} by */
@@ -127,7 +67,9 @@ export class Picture {
     const at = Number(this.slider.value);
     const seq = this.moments[at];
     const index = this.trace.indexOf(seq);
-    const what = seq === 0 ? "before the first record" : index < 0 ? `at record ${seq}` : `at record ${seq}: ${this.trace.strings[Number(this.trace.own("summary", index) ?? 0)]}`;
+    const happens = seq === 0 ? "before the first record" : index < 0 ? `at record ${seq}` : `at record ${seq}: ${summary(this.trace, index)}`;
+    const gone = (this.gone.get(seq) ?? []).map((who) => `. Nothing more comes of ${who}: the process has ended, or is done with the device.`);
+    const what = `${happens}${gone.join("")}`;
     byId("moment-text").textContent = `Moment ${at + 1} of ${this.moments.length}, ${what}`;
     this.slider.setAttribute("aria-valuetext", what);
     byId("drawing").replaceChildren(this.drawing(seq));
@@ -141,10 +83,10 @@ export class Picture {
     const column = Math.min(narrow ? width * 0.3 : width * 0.25, 250);
     const middle = (width - column) / 2;
     const order = (/** @type {string} */ one, /** @type {string} */ other) => (BigInt(one) < BigInt(other) ? -1 : 1);
-    const resources = this.resources.filter((one) => decoded(one, seq) || one.mappings.some((mapping) => alive(mapping, seq)));
+    const resources = this.resources.filter((one) => decoded(one, seq) || one.mappings.some((mapping) => isShown(mapping, seq)));
     resources.sort((one, other) => order(one.address, other.address));
     const rows = resources.map((resource) => {
-      const here = resource.mappings.filter((one) => alive(one, seq)).sort((one, other) => order(one.virtual_address, other.virtual_address));
+      const here = resource.mappings.filter((one) => isShown(one, seq)).sort((one, other) => order(one.virtual_address, other.virtual_address));
       return { resource, kernel: here.filter((one) => !one.user), user: here.filter((one) => one.user) };
     });
     const [box, gap, top] = [62, 12, 34];
@@ -154,12 +96,15 @@ export class Picture {
     const heads = narrow ? ["kernel", "bus", "user"] : ["kernel virtual", "bus", "user virtual"];
     heads.forEach((head, at) => parts.push(drawn("text", { class: "head", x: [0, middle, width - column][at], y: 16 }, head)));
     for (const { resource, kernel, user } of rows) {
-      const height = Math.max(kernel.length, user.length, 1) * (box + gap) - gap;
+      // What nothing leads to is told in two lines, if there is room for its size beside its name.
+      const mapped = Math.max(kernel.length, user.length);
+      const low = mapped === 0 && !narrow;
+      const height = low ? 44 : Math.max(mapped, 1) * (box + gap) - gap;
       const gone = !decoded(resource, seq);
       for (const [side, list] of /** @type {["kernel" | "user", MappingUse[]][]} */ ([["kernel", kernel], ["user", user]])) {
         list.forEach((mapping, at) => {
           const from = y + at * (box + gap);
-          parts.push(this.mapping(mapping, resource, { side, x: side === "kernel" ? 0 : width - column, y: from, column, box, middle, top: y, height, narrow }));
+          parts.push(this.mapping(mapping, resource, { side, x: side === "kernel" ? 0 : width - column, y: from, column, box, middle, top: y, height, narrow, ends: this.ends(mapping, seq), begins: begin(mapping) === seq, alone: list.length === 1 }));
         });
       }
       parts.push(
@@ -169,7 +114,7 @@ export class Picture {
           drawn("rect", { class: "bar-box", x: middle, y, width: column, height, rx: 5, "stroke-dasharray": gone ? "4 4" : "none" }),
           drawn("text", { class: "bus-name", x: middle + 9, y: y + 20 }, `${resource.device} ${resource.region}`),
           drawn("text", { x: middle + 9, y: y + 37 }, address(resource.address)),
-          drawn("text", { class: "dim", x: middle + 9, y: y + 53 }, gone ? "not decoded" : size(resource.size)),
+          drawn("text", { class: "dim", x: low ? middle + column - 9 : middle + 9, y: y + (low ? 20 : 53), "text-anchor": low ? "end" : "start" }, gone ? "not decoded" : size(resource.size)),
         ),
       );
       y += height + 2 * gap;
@@ -182,12 +127,22 @@ export class Picture {
   }
 
   /**
+   * How a mapping ends at a moment; empty if it doesn't.
+   * @param {MappingUse} mapping
+   * @param {number} seq
+   */
+  ends(mapping, seq) {
+    if (mapping.undone === seq) return "undone here";
+    return mapping.user && this.gone.get(seq)?.includes(mapping.who) ? "last seen here" : "";
+  }
+
+  /**
    * A mapping as a box with a band into the BAR.
    * @param {MappingUse} mapping
    * @param {Resource} resource
-   * @param {{ side: "kernel" | "user", x: number, y: number, column: number, box: number, middle: number, top: number, height: number, narrow: boolean }} at
+   * @param {{ side: "kernel" | "user", x: number, y: number, column: number, box: number, middle: number, top: number, height: number, narrow: boolean, ends: string, begins: boolean, alone: boolean }} at
    */
-  mapping(mapping, resource, { side, x, y, column, box, middle, top, height, narrow }) {
+  mapping(mapping, resource, { side, x, y, column, box, middle, top, height, narrow, ends, begins, alone }) {
     const [start, end] = [x + (side === "kernel" ? column : 0), middle + (side === "kernel" ? 0 : column)];
     const offset = Number(BigInt(mapping.physical_address) - BigInt(resource.address));
     const first = Math.max(0, offset) / resource.size;
@@ -198,14 +153,18 @@ export class Picture {
     const name = mapping.path + (mapping.announced ? "" : "?");
     const label = `${mapping.call || name} by ${mapping.who || "nobody known"}: ${address(mapping.virtual_address, true)} leads to ${address(mapping.physical_address)} in ${resource.device} ${resource.region}`;
     const digits = address(mapping.virtual_address, true);
+    // What it was used for in all, where its band has room for that and crosses no other.
+    const told = mapping.accesses === 0 ? ["not used"] : [types(mapping), counted(mapping.accesses, "access", "accesses")];
+    const use = !alone || Math.abs(end - start) < 100 ? [] : told.map((line, at) => drawn("text", { class: "use-of", x: bend, y: (y + upper) / 2 + box / 2 - 8 * told.length + 12 + 16 * at }, clipped(line, 20)));
     const group = drawn(
       "g",
-      { class: side, tabindex: 0, role: "button", "aria-label": label },
+      { class: ends ? `${side} ends` : begins ? `${side} begins` : side, tabindex: 0, role: "button", "aria-label": ends ? `${label}, ${ends}` : label },
       drawn("path", { class: "band", d: band }),
       drawn("rect", { class: "box", x: x + 1, y, width: column - 2, height: box, rx: 5 }),
       drawn("text", { class: "name", x: x + 9, y: y + 20 }, name),
-      drawn("text", { x: x + 9, y: y + 37 }, narrow && digits.length > 14 ? digits.replace(/^f{4}/, "…") : digits),
-      drawn("text", { class: "dim", x: x + 9, y: y + 53 }, narrow ? size(mapping.length) : clipped(`${size(mapping.length)} · ${mapping.who || "inferred"}`, column / 7.6)),
+      ...use,
+      drawn("text", { x: x + 9, y: y + 37 }, narrow && digits.length > 14 ? digits.replace(/^(f{4}|0{4})/, "…") : digits),
+      drawn("text", { class: "dim", x: x + 9, y: y + 53 }, clipped(ends || (narrow ? size(mapping.length) : `${size(mapping.length)} · ${mapping.who || "inferred"}`), column / 7.6)),
     );
     const show = () => {
       group.parentElement?.querySelectorAll(".chosen").forEach((one) => one.classList.remove("chosen"));
@@ -223,11 +182,29 @@ export class Picture {
    */
   tell(mapping, resource) {
     if (!mapping || !resource) {
-      byId("mapping").replaceChildren(element("p", { class: "aside" }, "Point at a mapping to see who made it, when and what for."));
+      byId("mapping").replaceChildren(element("p", { class: "aside" }, "Choose a mapping: who made it, when and what for."));
       return;
     }
     byId("mapping").replaceChildren(element("h3", {}, mapping.call || mapping.path), facts(mappingFacts(this.trace, mapping, resource)));
   }
+}
+
+/**
+ * Whether a mapping is there at a record, or ends with it.
+ * @param {MappingUse} mapping
+ * @param {number} seq
+ */
+function isShown(mapping, seq) {
+  return alive(mapping, seq) || end(mapping) === seq;
+}
+
+/**
+ * Records that say that a program was stopped by a page fault.
+ * @param {Trace} trace
+ */
+function stops(trace) {
+  const stop = trace.shapes.map(({ kind }) => kind === "fault-fatal");
+  return stop.includes(true) ? Array.from(trace.seqs).filter((_, index) => stop[trace.shapeOf[index]]) : [];
 }
 
 /**
@@ -236,14 +213,6 @@ export class Picture {
  */
 function clipped(text, letters) {
   return text.length > letters ? `${text.slice(0, Math.floor(letters) - 1)}…` : text;
-}
-
-/**
- * Facts as a list.
- * @param {[string, (Node | string)[]][]} rows
- */
-export function facts(rows) {
-  return element("dl", { class: "facts" }, ...rows.flatMap(([label, what]) => [element("dt", {}, label), element("dd", {}, ...what)]));
 }
 
 /**
@@ -272,12 +241,4 @@ function mappingFacts(trace, mapping, resource) {
   if (mapping.kernel_entries !== null) rows.push(["kernel entries", [String(mapping.kernel_entries)]]);
   if (stack.length > 0) rows.push(["first used in", [element("code", {}, stack.join(" › "))]]);
   return rows;
-}
-
-/** @param {MappingUse} mapping */
-export function faults(mapping) {
-  const words = [];
-  if (mapping.faults_resolved > 0) words.push(`${counted(mapping.faults_resolved, "fault")} that filled a page`);
-  if (mapping.faults_fatal > 0) words.push(`${counted(mapping.faults_fatal, "fault")} that stopped a program`);
-  return words.join(", ") || "none";
 }

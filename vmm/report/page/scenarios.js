@@ -22,21 +22,20 @@ export function drawScenarios(trace) {
   const counts = [0, 1, 2].map((wanted) => all.filter((one) => rank(one) === wanted).length);
   const words = [counts[0] > 0 ? `${number(counts[0])} failed` : "", counts[1] > 0 ? `${number(counts[1])} did not end` : "", `${number(counts[2])} passed`];
   const more = all.length - SHOWN_MAX + trace.meta.scenariosLeftOut;
+  byId("verdict").className = counts[0] > 0 ? "bad" : counts[1] > 0 ? "warn" : "good";
   byId("verdict").textContent = `${counted(all.length, "scenario")}: ${words.filter(Boolean).join(", ")}.${all.length > SHOWN_MAX || trace.meta.scenariosLeftOut > 0 ? ` ${number(Math.max(more, trace.meta.scenariosLeftOut))} more are not listed.` : ""}`;
   const rows = sorted.slice(0, SHOWN_MAX).map((one) => {
     const [word, colour] = one.passed === false ? ["failed", "bad"] : one.passed ? ["passed", "good"] : ["did not end", "warn"];
-    const from = trace.indexOf(one.began) < 0 ? `record ${one.began}, not in this page` : recordLink(one.began);
     return element(
       "tr",
       {},
       element("td", { class: colour }, word),
-      element("th", { scope: "row" }, element("code", {}, one.name)),
+      element("th", { scope: "row" }, element("code", {}, trace.indexOf(one.began) < 0 ? one.name : recordLink(one.began, one.name))),
       element("td", {}, one.summary),
       element("td", {}, time(one.ns)),
-      element("td", {}, from),
     );
   });
-  const heads = ["verdict", "scenario", "summary", "host time", "first record"].map((head) => element("th", { scope: "col" }, head));
+  const heads = ["verdict", "scenario", "summary", "host time"].map((head) => element("th", { scope: "col" }, head));
   byId("scenarios").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows)));
   byId("tests").hidden = false;
 }

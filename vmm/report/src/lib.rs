@@ -8,6 +8,7 @@ mod strings;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use barscope_analysis::check::Outcome;
 use barscope_analysis::filter::{Compiled, FIELDS, KINDS, Type, Value, members};
 use barscope_analysis::maps::Maps;
 use barscope_analysis::results::Played;
@@ -56,6 +57,8 @@ pub struct Report {
     selection: Option<(Compiled, String)>,
     maps: Maps,
     played: Played,
+    /// Clauses of expectations, and what they came to.
+    clauses: Vec<serde_json::Value>,
     /// The record at which each of them began.
     began: Vec<u64>,
     /// Scenarios beyond those that are kept.
@@ -78,6 +81,7 @@ impl Report {
             selection,
             maps: Maps::default(),
             played: Played::default(),
+            clauses: Vec::new(),
             began: Vec::new(),
             not_kept: 0,
             strings: Strings::default(),
@@ -88,6 +92,11 @@ impl Report {
             not_selected: 0,
             uncompressed: Ok(()),
         }
+    }
+
+    /// Shows what expectations came to, that were held against the same trace.
+    pub fn judged(&mut self, outcome: &Outcome) {
+        self.clauses.extend(outcome.clauses());
     }
 
     /// Takes the next record.
@@ -187,6 +196,7 @@ impl Report {
             "functions": functions,
             "header": header_registers(),
             "maps": self.maps,
+            "clauses": self.clauses,
             "scenarios": scenarios.collect::<Vec<_>>(),
             "scenariosLeftOut": self.not_kept,
             "columns": COLUMNS.map(|(name, told)| json!([name, told.name()])),

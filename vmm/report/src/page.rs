@@ -16,17 +16,24 @@ const STYLE: &str = include_str!("../page/style.css");
 const BODY: &str = include_str!("../page/body.html");
 
 /// Modules of the script, each after those that it needs.
-const MODULES: [&str; 13] = [
+const MODULES: [&str; 20] = [
     include_str!("../page/dom.js"),
     include_str!("../page/data.js"),
     include_str!("../page/words.js"),
+    include_str!("../page/tokens.js"),
+    include_str!("../page/grammar.js"),
     include_str!("../page/filter.js"),
+    include_str!("../page/mappings.js"),
     include_str!("../page/picture.js"),
     include_str!("../page/access.js"),
     include_str!("../page/list.js"),
     include_str!("../page/registers.js"),
     include_str!("../page/lanes.js"),
+    include_str!("../page/near.js"),
+    include_str!("../page/sight.js"),
+    include_str!("../page/plot.js"),
     include_str!("../page/timeline.js"),
+    include_str!("../page/expectations.js"),
     include_str!("../page/scenarios.js"),
     include_str!("../page/answer.js"),
     include_str!("../page/main.js"),

@@ -11,7 +11,8 @@ globalThis.document = {
   },
 };
 const { Trace } = await import("../../page/data.js");
-const { FilterError, compile } = await import("../../page/filter.js");
+const { compile } = await import("../../page/filter.js");
+const { FilterError } = await import("../../page/tokens.js");
 const { summary } = await import("../../page/words.js");
 const trace = await Trace.load();
 const matches = filters.trimEnd().split("\n").map((text) => {
