@@ -11,6 +11,7 @@ mod functions;
 mod report;
 mod rule;
 mod rules;
+mod touch;
 
 use std::path::Path;
 
@@ -23,8 +24,8 @@ pub use report::{Blind, Report};
 
 use self::finding::{Findings, Found};
 use self::functions::Functions;
-use self::rule::Touch;
 use self::rules::Rules;
+use self::touch::Touch;
 use crate::completeness::Completeness;
 use crate::view::{View, Viewer};
 
@@ -78,7 +79,8 @@ impl Linter {
         }
         self.last = view.seq;
         self.findings.remember(&view.event);
-        let mut found = Found { all: &mut self.findings, functions: &self.functions, definitions };
+        let scenario = view.scenario.as_ref().filter(|_| !view.uncertain.scenario);
+        let mut found = Found { all: &mut self.findings, functions: &self.functions, definitions, scenario };
         if let EventKind::Access(_) = view.kind {
             let Some(access) = view.access() else { return };
             let touch = Touch::new(access);

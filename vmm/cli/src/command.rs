@@ -16,8 +16,8 @@ use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::pager::Pager;
 use crate::{
-    bench, check, completions, devices, diff, explain, export, golden, import, kernel, lint, maps, nested, output,
-    pack, poke, replay, report, run, shell, show, stats, turns,
+    bench, check, completions, devices, diff, explain, export, golden, import, kernel, lint, maps, nested,
+    output, pack, poke, replay, report, run, shell, show, stats, turns,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.

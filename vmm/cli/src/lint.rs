@@ -1,6 +1,7 @@
 //! `barscope lint`: what traces prove to be wrong about a driver.
 
 use std::io::Write;
+use std::path::Path;
 
 use barscope_analysis::lint::{self, Class};
 
@@ -23,24 +24,33 @@ pub fn lint(args: &Lint) -> Result<Code, Failure> {
             writeln!(out, "{:<22} {:<8} {}", about.name, about.class.name(), about.title)?;
         }
     }
+    out.flush()?;
     let mut codes = Vec::new();
     for path in &args.traces {
-        let report = lint::lint(path)?;
-        match args.format {
-            Format::Json => report.print_json(&path.display().to_string(), &mut out)?,
-            Format::Text => {
-                if args.traces.len() > 1 {
-                    writeln!(out, "{}:\n", path.display())?;
-                }
-                report.print_text(&mut out)?;
-            }
+        if args.traces.len() > 1 && args.format == Format::Text {
+            writeln!(out, "{}:\n", path.display())?;
+            out.flush()?;
         }
-        let denied = args.deny.is_some_and(|deny| match deny {
-            Deny::Certain => report.has(Class::Certain),
-            Deny::Likely => report.has(Class::Likely),
-        });
-        codes.extend(denied.then_some(Code::Failed));
+        codes.push(judge(path, args.format, args.deny)?);
+    }
+    Ok(worst(&codes))
+}
+
+/// Prints what lints find in a trace. A failure if there is something of the class that is denied, or of a surer one.
+///
+/// # Errors
+/// The trace can't be read, or standard output not be written.
+pub fn judge(trace: &Path, format: Format, deny: Option<Deny>) -> Result<Code, Failure> {
+    let report = lint::lint(trace)?;
+    let mut out = output::buffered();
+    match format {
+        Format::Json => report.print_json(&trace.display().to_string(), &mut out)?,
+        Format::Text => report.print_text(&mut out)?,
     }
     out.flush()?;
-    Ok(worst(&codes))
+    let denied = deny.is_some_and(|deny| match deny {
+        Deny::Certain => report.has(Class::Certain),
+        Deny::Likely => report.has(Class::Likely),
+    });
+    Ok(if denied { Code::Failed } else { Code::Passed })
 }

@@ -53,13 +53,13 @@ impl About {
         let mut out = format!("## {}\n\n{}. Class: {}.\n", self.name, self.title, self.class.name());
         let parts = [
             ("Looks for", self.looks_for),
-            ("Why it matters", self.why),
-            ("A real bug", self.bug),
-            ("What to do", self.advice),
+            ("Why it matters:", self.why),
+            ("A real bug:", self.bug),
+            ("To do:", self.advice),
         ];
         for (head, text) in parts {
             // Writing to a string can't fail.
-            let _ = write!(out, "\n**{head}.** {text}\n");
+            let _ = write!(out, "\n**{head}** {text}\n");
         }
         let _ = write!(out, "\n```c\n{}\n```\n", self.example.trim_matches('\n'));
         if let Some(command) = self.shown_by {

@@ -1,10 +1,11 @@
-//! Findings: those of one lint by one place in the code at one register are one, with a count.
+//! Findings: those of one lint by one place in the code at one register, in one scenario, are one, with a count.
 
 use std::sync::Arc;
 
 use barscope_device::{Bdf, Region};
 use barscope_trace::Definitions;
 use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Target};
+use barscope_trace::harmless::harmless;
 use rustc_hash::FxHashMap;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -40,6 +41,8 @@ pub struct Finding {
     pub file: Option<String>,
     /// The line in it.
     pub line: Option<u32>,
+    /// The scenario that was played.
+    pub scenario: Option<Arc<str>>,
     /// How often it was found.
     pub count: u64,
     /// Sequence numbers of the first records that show it.
@@ -50,7 +53,7 @@ pub struct Finding {
 
 impl Serialize for Finding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Finding", 13)?;
+        let mut object = serializer.serialize_struct("Finding", 14)?;
         object.serialize_field("event", "finding")?;
         object.serialize_field("lint", self.lint.name)?;
         object.serialize_field("class", &self.lint.class)?;
@@ -60,6 +63,7 @@ impl Serialize for Finding {
         object.serialize_field("function", &self.function)?;
         object.serialize_field("file", &self.file)?;
         object.serialize_field("line", &self.line)?;
+        object.serialize_field("scenario", &self.scenario.as_deref())?;
         object.serialize_field("count", &self.count)?;
         object.serialize_field("records", &self.records)?;
         object.serialize_field("sentence", &self.sentence)?;
@@ -69,7 +73,7 @@ impl Serialize for Finding {
 }
 
 /// The code of an access: definitions of its instruction and its call stack.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Site {
     instruction: Id,
     stack: Id,
@@ -89,12 +93,17 @@ struct Spot {
     offset: u64,
 }
 
+/// What tells a finding from others: lint, device, register, code and scenario.
+type Named = (&'static str, String, String, Option<String>, Option<Arc<str>>);
+
 /// Findings so far.
 #[derive(Default)]
 pub(super) struct Findings {
     rows: Vec<Finding>,
     quick: FxHashMap<(&'static str, Site, Spot), usize>,
-    named: FxHashMap<(&'static str, String, String, Option<String>), usize>,
+    named: FxHashMap<Named, usize>,
+    /// The scenario that quick keys are of.
+    scenario: Option<Arc<str>>,
     /// Records that showed something for which there was no room, by the lint's name.
     more: FxHashMap<&'static str, u64>,
     codes: Codes,
@@ -140,11 +149,17 @@ pub(super) struct Found<'a> {
     pub(super) all: &'a mut Findings,
     pub(super) functions: &'a Functions,
     pub(super) definitions: &'a Definitions,
+    pub(super) scenario: Option<&'a Arc<str>>,
 }
 
 impl Found<'_> {
     /// An access shows it, at the register that it reaches.
-    pub(super) fn at(&mut self, about: &'static About, access: AccessView<'_>, sentence: impl FnOnce() -> String) {
+    pub(super) fn at(
+        &mut self,
+        about: &'static About,
+        access: AccessView<'_>,
+        sentence: impl FnOnce() -> String,
+    ) {
         let Some(place) = access.place() else { return };
         self.by(about, Site::of(&access), (place, access.view.seq), sentence);
     }
@@ -157,6 +172,10 @@ impl Found<'_> {
         (place, seq): (&Place, u64),
         sentence: impl FnOnce() -> String,
     ) {
+        if self.all.scenario.as_ref() != self.scenario {
+            self.all.scenario = self.scenario.cloned();
+            self.all.quick.clear();
+        }
         let start = place.register().map_or(place.offset, |register| register.offset);
         let spot = Spot { bdf: place.bdf, region: place.region, offset: start };
         let quick = (about.name, site, spot);
@@ -202,7 +221,12 @@ impl Found<'_> {
             Target::Memory(address) => address.wrapping_sub(route.base),
             Target::Port { offset, .. } => offset.into(),
         };
-        Some(Place { bdf: Some(function.bdf), function: Some(Arc::new(function.clone())), region: route.region, offset })
+        Some(Place {
+            bdf: Some(function.bdf),
+            function: Some(Arc::new(function.clone())),
+            region: route.region,
+            offset,
+        })
     }
 
     /// The row of a finding that has no quick key; `None` if there is no room for another one.
@@ -217,8 +241,9 @@ impl Found<'_> {
         let callers = self.all.codes.callers(self.definitions, site.stack);
         let made = code.as_deref().map(|code| Made::new(code, callers.as_deref()));
         let described = made.map(|made| made.describe());
-        let (device, register) = (device(place), register(place));
-        let key = (about.name, device.clone(), register.clone(), described.clone());
+        // Names are the guest's and the device's.
+        let (device, register) = (printable(device(place)), printable(register(place)));
+        let key = (about.name, device.clone(), register.clone(), described.clone(), self.scenario.cloned());
         if let Some(known) = self.all.named.get(&key) {
             return Some(*known);
         }
@@ -233,9 +258,10 @@ impl Found<'_> {
             function: made.and_then(|made| made.function()),
             file: made.and_then(|made| made.by.file).map(str::to_owned),
             line: made.and_then(|made| made.by.line),
+            scenario: self.scenario.map(|name| harmless(name).as_ref().into()),
             count: 0,
             records: Vec::new(),
-            sentence: sentence(),
+            sentence: printable(sentence()),
         });
         let row = self.all.rows.len() - 1;
         self.all.named.insert(key, row);
@@ -250,6 +276,10 @@ impl Finding {
             self.records.push(seq);
         }
     }
+}
+
+fn printable(text: String) -> String {
+    harmless(&text).into_owned()
 }
 
 /// `00:04.0 lab`.

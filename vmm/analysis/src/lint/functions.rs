@@ -6,7 +6,7 @@ use barscope_device::{Bdf, Region, Space};
 use barscope_trace::definition::Function;
 use barscope_trace::event::{EventKind, Outcome, RouteChange};
 
-use super::rule::Touch;
+use super::touch::Touch;
 use crate::view::{Place, View};
 
 /// So many functions are followed, and so many regions.

@@ -108,7 +108,12 @@ impl Report {
             writeln!(out, "{note}")?;
         }
         for blind in &self.blind {
-            writeln!(out, "{} wasn't judged: the trace doesn't tell {}", blind.lint.name, blind.needs.about())?;
+            writeln!(
+                out,
+                "{} wasn't judged: the trace doesn't tell {}",
+                blind.lint.name,
+                blind.needs.about()
+            )?;
         }
         Ok(())
     }
@@ -121,7 +126,8 @@ impl Report {
         };
         let classes = [Class::Certain, Class::Likely].map(|class| (self.count(class), class.name()));
         let classes = classes.iter().filter(|(count, _)| *count > 0);
-        let classes: Vec<_> = classes.map(|(count, name)| format!("{} {name}", words::number(*count as u64))).collect();
+        let classes: Vec<_> =
+            classes.map(|(count, name)| format!("{} {name}", words::number(*count as u64))).collect();
         // Writing to a string can't fail.
         let _ = write!(line, ": {}", classes.join(", "));
         if !self.more.is_empty() {
@@ -143,6 +149,10 @@ impl Finding {
         if let Some(code) = &self.code {
             out.push_str(", by ");
             out.push_str(code);
+        }
+        if let Some(scenario) = &self.scenario {
+            out.push_str(", in ");
+            out.push_str(scenario);
         }
         let mut records: Vec<_> = self.records.iter().map(ToString::to_string).collect();
         if self.count > self.records.len() as u64 {

@@ -10,6 +10,8 @@ mod no_bus_master;
 mod reserved_write;
 mod stolen_clear_on_read;
 mod sub_page_leak;
+mod torn_64;
+mod w1c_write_back;
 mod write_only_read;
 mod wrong_width;
 
@@ -34,6 +36,8 @@ impl Default for Rules {
                 Box::<reserved_write::ReservedWrite>::default(),
                 Box::<stolen_clear_on_read::StolenClearOnRead>::default(),
                 Box::new(sub_page_leak::SubPageLeak),
+                Box::<torn_64::Torn64>::default(),
+                Box::<w1c_write_back::W1cWriteBack>::default(),
                 Box::new(write_only_read::WriteOnlyRead),
                 Box::new(wrong_width::WrongWidth),
             ],

@@ -120,7 +120,8 @@ fn json_has_a_line_for_each_finding_and_one_at_the_end() {
     let mut text = Vec::new();
     lint_of(sample).print_json("t", &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
-    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let finding = &lines[0];
     assert_eq!((&finding["lint"], &finding["class"]), (&"reserved-write".into(), &"certain".into()));
     assert_eq!((&finding["register"], &finding["device"]), (&"BAR0+0x040".into(), &"00:04.0 lab".into()));
@@ -254,7 +255,9 @@ fn config_w1c_merge_is_a_status_bit_that_is_written_back() {
     write_config(&mut sample, 4, 4, 0x2010_0006);
     assert_eq!(
         sentences(sample),
-        ["A write that is for COMMAND writes MASTER_ABORT of STATUS back, which record 1 read, and so clears it."]
+        [
+            "A write that is for COMMAND writes MASTER_ABORT of STATUS back, which record 1 read, and so clears it."
+        ]
     );
 }
 
@@ -284,7 +287,8 @@ fn config_w1c_merge_is_silent_about_what_clears_nothing_or_is_meant_to() {
 fn wrong_width_is_what_the_device_refuses() {
     let mut sample = Sample::new();
     let access = sample.kernel_write(8, 0);
-    for (size, outcome) in [(2, Outcome::Width), (4, Outcome::Alignment), (4, Outcome::Ok), (1, Outcome::Ok)] {
+    for (size, outcome) in [(2, Outcome::Width), (4, Outcome::Alignment), (4, Outcome::Ok), (1, Outcome::Ok)]
+    {
         sample.access(AccessEvent { size, outcome, ..access });
     }
     assert_eq!(found(sample), ["wrong-width BAR0.SCRATCH lab::start lab.rs:17 2"]);
@@ -295,7 +299,8 @@ fn write_only_read_is_by_the_register_map() {
     let mut sample = Sample::new();
     let registers = vec![config("DOORBELL", 0, 4, Access::WriteOnly), config("SET", 4, 4, Access::ReadWrite)];
     let (_, route) = neighbour(&sample, registers, (0xfe10_0000, 4096));
-    let read = AccessEvent { route, target: Target::Memory(0xfe10_0000), ..sample.kernel_read(0, 0xffff_ffff) };
+    let read =
+        AccessEvent { route, target: Target::Memory(0xfe10_0000), ..sample.kernel_read(0, 0xffff_ffff) };
     sample.access(AccessEvent { outcome: Outcome::WriteOnly, ..read });
     sample.access(AccessEvent { write: true, ..read });
     sample.access(AccessEvent { target: Target::Memory(0xfe10_0004), ..read });
@@ -412,7 +417,9 @@ fn mmap_range_is_a_mapping_that_ends_behind_its_bar() {
     map(&mut sample, Path::Mmap, BAR0, 0x2000);
     assert_eq!(
         sentences(sample),
-        ["mmap(lab, 8192) maps 0x2000 bytes from BAR0+0x0 of 00:04.0 lab for a program, 0x1000 more than the BAR has there."]
+        [
+            "mmap(lab, 8192) maps 0x2000 bytes from BAR0+0x0 of 00:04.0 lab for a program, 0x1000 more than the BAR has there."
+        ]
     );
 }
 
@@ -505,11 +512,21 @@ fn msix(control: u64, vector: u64, lose: bool) -> Vec<String> {
     };
     let (config, table) = (route(Region::Config, ECAM + 0x3_0000), route(Region::BAR0, 0xfe20_0000));
     let write = sample.kernel_write(0, 0);
-    let at = |offset: u64, value| AccessEvent { route: table, target: Target::Memory(0xfe20_0000 + offset), value, ..write };
+    let at = |offset: u64, value| AccessEvent {
+        route: table,
+        target: Target::Memory(0xfe20_0000 + offset),
+        value,
+        ..write
+    };
     sample.access(at(8, 0x31));
     sample.access(at(12, vector));
-    let control =
-        AccessEvent { route: config, target: Target::Memory(ECAM + 0x3_0062), size: 2, value: control, ..write };
+    let control = AccessEvent {
+        route: config,
+        target: Target::Memory(ECAM + 0x3_0062),
+        size: 2,
+        value: control,
+        ..write
+    };
     sample.access(control);
     if lose {
         sample.lose();
@@ -526,7 +543,8 @@ fn msix_live_edit_is_a_change_while_nothing_is_masked() {
         ["BAR0.MSIX0_DATA changes from 0x31 to 0x32 while the vector is unmasked."]
     );
     // Off, the function masked, the vector masked, and what nobody knows.
-    for (control, vector, lose) in [(0, 0, false), (0xc000, 0, false), (0x8000, 1, false), (0x8000, 0, true)] {
+    for (control, vector, lose) in [(0, 0, false), (0xc000, 0, false), (0x8000, 1, false), (0x8000, 0, true)]
+    {
         assert_eq!(msix(control, vector, lose), [""; 0]);
     }
 }
@@ -570,6 +588,86 @@ fn stolen_clear_on_read_is_what_the_handler_no_longer_finds() {
     }
 }
 
+/// Reads of these halves of a 64-bit counter by one function, then one of SCRATCH.
+fn halves(offsets: &[u64], volatile: bool) -> Vec<String> {
+    let mut sample = Sample::new();
+    let counter = Register { volatile, ..config("COUNTER", 0, 8, Access::ReadOnly) };
+    let (_, route) = neighbour(&sample, vec![counter], (0xfe10_0000, 4096));
+    let read = sample.kernel_read(8, 1);
+    for offset in offsets {
+        sample.access(AccessEvent { route, target: Target::Memory(0xfe10_0000 + offset), ..read });
+    }
+    sample.access(read);
+    sentences(sample)
+}
+
+#[test]
+fn torn_64_is_two_halves_without_a_check() {
+    let found = "BAR0.COUNTER is read in halves, the lower one first, by record 1, and not checked after.";
+    assert_eq!(halves(&[0, 4], true), [found]);
+    assert_eq!(halves(&[4, 0], true), [found.replace("lower", "upper")]);
+    // Checked, one half alone, and one that stands still.
+    for (offsets, volatile) in [(&[4, 0, 4][..], true), (&[0], true), (&[0, 0], true), (&[0, 4], false)] {
+        assert_eq!(halves(offsets, volatile), [""; 0], "{offsets:?}");
+    }
+}
+
+#[test]
+fn torn_64_is_not_said_of_a_function_that_a_handler_interrupts() {
+    let mut sample = Sample::new();
+    let counter = config("COUNTER", 0, 8, Access::ReadOnly).volatile();
+    let (_, route) = neighbour(&sample, vec![counter], (0xfe10_0000, 4096));
+    let read = sample.kernel_read(8, 1);
+    for offset in [4, 0] {
+        sample.access(AccessEvent { route, target: Target::Memory(0xfe10_0000 + offset), ..read });
+    }
+    sample.event(EventKind::IsrEnter { vector: 0x31 });
+    sample.access(read);
+    assert_eq!(found(sample), [""; 0]);
+}
+
+/// Reads and writes of a register whose ones clear, by one place in code each.
+fn acknowledged(pairs: &[(u64, u64)], read_modify_write: bool) -> Vec<String> {
+    let mut sample = Sample::new();
+    let (read, write) = (sample.kernel_read(0x14, 0), sample.kernel_write(0x14, 0));
+    for (value, written) in pairs {
+        sample.access(AccessEvent { value: *value, read_modify_write, ..read });
+        sample.access(AccessEvent { value: *written, read_modify_write, ..write });
+    }
+    sentences(sample)
+}
+
+#[test]
+fn w1c_write_back_is_a_bit_that_is_set_in_what_was_read() {
+    assert_eq!(
+        acknowledged(&[(4, 5), (2, 3)], false),
+        ["BAR0.INT_STATUS gives 0x2 and is written 0x3: 0x2 is cleared along with 0x1."]
+    );
+    assert_eq!(
+        acknowledged(&[(2, 3)], true),
+        ["BAR0.INT_STATUS gives 0x2 and is written 0x3: 0x2 is cleared along with 0x1."]
+    );
+    // Just what was read, a part of it, and the same mask each time.
+    for pairs in [&[(2, 2), (3, 3)], &[(3, 1), (7, 1)], &[(1, 3), (2, 3)]] {
+        assert_eq!(acknowledged(pairs, false), [""; 0], "{pairs:?}");
+    }
+}
+
+#[test]
+fn findings_of_two_scenarios_are_two() {
+    let mut sample = Sample::new();
+    for name in ["one", "two"] {
+        sample.scenario_begin(name);
+        let read = AccessEvent { size: 1, outcome: Outcome::Width, ..sample.kernel_read(8, 0xff) };
+        sample.access(read);
+        sample.access(read);
+        sample.scenario_end(true, "");
+    }
+    let report = lint_of(sample);
+    let told: Vec<_> = report.findings.iter().map(|it| (it.scenario.as_deref().unwrap(), it.count)).collect();
+    assert_eq!(told, [("one", 2), ("two", 2)]);
+}
+
 #[test]
 fn a_clean_computation_has_no_findings() {
     let mut sample = Sample::new();
@@ -582,7 +680,7 @@ fn a_clean_computation_has_no_findings() {
 #[test]
 fn every_lint_has_all_its_texts() {
     let list = all();
-    assert_eq!(list.len(), 12);
+    assert_eq!(list.len(), 14);
     for about in list {
         let file = about.name.replace('-', "_");
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/lint/rules/{file}.rs"));

@@ -3,7 +3,8 @@
 use super::decode_off::{absent_place, is_elsewhere};
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, register};
-use crate::lint::rule::{Rule, Touch};
+use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
 
 static ABOUT: About = About {
     name: "asleep",

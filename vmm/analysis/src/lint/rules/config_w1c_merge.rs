@@ -8,7 +8,8 @@ use barscope_trace::event::Outcome;
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::Found;
-use crate::lint::rule::{Rule, Touch};
+use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
 
 static ABOUT: About = About {
     name: "config-w1c-merge",
@@ -53,8 +54,12 @@ impl Rule for ConfigW1cMerge {
     }
 
     fn access(&mut self, touch: &Touch<'_>, found: &mut Found<'_>) {
-        let Some(place) = touch.configuration().filter(|_| touch.access.outcome == Outcome::Ok) else { return };
-        let (Some(bdf), Some(function), Some(first)) = (place.bdf, &place.function, touch.register) else { return };
+        let Some(place) = touch.configuration().filter(|_| touch.access.outcome == Outcome::Ok) else {
+            return;
+        };
+        let (Some(bdf), Some(function), Some(first)) = (place.bdf, &place.function, touch.register) else {
+            return;
+        };
         let (status, clears) = match &*first.name {
             "COMMAND" => ("STATUS", STATUS),
             "PCIE_DEVICE_CONTROL" => ("PCIE_DEVICE_STATUS", DEVICE_STATUS),

@@ -2,7 +2,8 @@
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, register};
-use crate::lint::rule::{Rule, Touch};
+use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
 use crate::view::{Absence, Place};
 
 static ABOUT: About = About {

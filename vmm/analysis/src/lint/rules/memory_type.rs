@@ -6,7 +6,8 @@ use barscope_trace::definition::{MemoryType, Path};
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, register};
-use crate::lint::rule::{Rule, Touch};
+use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
 
 static ABOUT: About = About {
     name: "memory-type",
@@ -53,12 +54,16 @@ impl Rule for MemoryTypes {
         }
         let combines = it.access.read_has_side_effect() || it.access == Access::WriteOneToClear;
         let sentence = match effective {
-            Some(MemoryType::WriteCombining) if combines => format!("{} is accessed through WC", register(place)),
+            Some(MemoryType::WriteCombining) if combines => {
+                format!("{} is accessed through WC", register(place))
+            }
             Some(cached) if is_cached(cached) => format!("{} is accessed through {cached}", register(place)),
             _ => {
                 let made = !matches!(touch.access.path(), Path::Unknown | Path::DirectMap);
                 match pat.filter(|pat| made && is_cached(*pat)) {
-                    Some(pat) => format!("{} is mapped {pat}, and only the MTRRs make it uncached", register(place)),
+                    Some(pat) => {
+                        format!("{} is mapped {pat}, and only the MTRRs make it uncached", register(place))
+                    }
                     None => return,
                 }
             }

@@ -7,7 +7,8 @@ use barscope_trace::event::Outcome;
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, register};
-use crate::lint::rule::{Rule, Touch};
+use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
 
 static ABOUT: About = About {
     name: "msix-live-edit",
@@ -60,7 +61,9 @@ impl Rule for MsixLiveEdit {
             self.configuration(bdf, touch);
             return;
         }
-        let Some((_, it)) = touch.bar_register().filter(|(_, it)| it.name.starts_with("MSIX")) else { return };
+        let Some((_, it)) = touch.bar_register().filter(|(_, it)| it.name.starts_with("MSIX")) else {
+            return;
+        };
         if !is_msix_register(&it.name) || it.name.contains("PENDING") {
             return;
         }
@@ -69,12 +72,16 @@ impl Rule for MsixLiveEdit {
             let entry_control = (bdf, place.region, (it.offset & !0xf) + 0xc);
             let unmasked = self.words.get(&entry_control).is_some_and(|word| word & VECTOR_MASK == 0);
             let known = self.words.get(&(bdf, place.region, it.offset)).copied();
-            let enabled = self.control.get(&bdf).is_some_and(|control| {
-                control & (CONTROL_ENABLE | CONTROL_FUNCTION_MASK) == CONTROL_ENABLE
-            });
+            let enabled = self
+                .control
+                .get(&bdf)
+                .is_some_and(|control| control & (CONTROL_ENABLE | CONTROL_FUNCTION_MASK) == CONTROL_ENABLE);
             if let Some(old) = known.filter(|old| unmasked && enabled && *old != value) {
                 found.at(&ABOUT, touch.access, || {
-                    format!("{} changes from {old:#x} to {value:#x} while the vector is unmasked.", register(place))
+                    format!(
+                        "{} changes from {old:#x} to {value:#x} while the vector is unmasked.",
+                        register(place)
+                    )
                 });
             }
         }
@@ -101,9 +108,10 @@ impl MsixLiveEdit {
             ("MSIX", 4) => touch.access.value >> 16,
             ("MSIX", _) => return,
             // Other writes may enable, reset or wake the function: what was known may be so no longer.
-            ("MSIX_CONTROL" | "PM_CONTROL" | "PCIE_DEVICE_CONTROL" | "AF_CONTROL" | "AF_LENGTH" | "AF", _)
-                if touch.access.write =>
-            {
+            (
+                "MSIX_CONTROL" | "PM_CONTROL" | "PCIE_DEVICE_CONTROL" | "AF_CONTROL" | "AF_LENGTH" | "AF",
+                _,
+            ) if touch.access.write => {
                 self.control.remove(&bdf);
                 self.words.retain(|(of, _, _), _| *of != bdf);
                 return;

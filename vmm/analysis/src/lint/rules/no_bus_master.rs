@@ -29,7 +29,7 @@ writel(START, bar0 + DMA_CONTROL);
 ",
     advice: "set Bus Master (pci_set_master) before anything that needs DMA or MSI",
     shown_by: Some(
-        "barscope poke lab msi write CONFIG.COMMAND 2 write BAR0.INT_ENABLE 1 write BAR0.TRIGGER 1 --trace t",
+        "barscope poke lab msi write CONFIG.COMMAND 2 write BAR0.INT_MASK 1 write BAR0.TRIGGER 1 --trace t",
     ),
 };
 
@@ -47,7 +47,9 @@ impl Rule for NoBusMaster {
     fn event(&mut self, view: &View, found: &mut Found<'_>) {
         let (what, cause) = match view.kind {
             EventKind::Dma { outcome: DmaOutcome::BusMasterOff, cause, .. } => ("a DMA transfer", cause),
-            EventKind::InterruptLost { why: Some(InterruptLoss::BusMasterOff), cause, .. } => ("a message", cause),
+            EventKind::InterruptLost { why: Some(InterruptLoss::BusMasterOff), cause, .. } => {
+                ("a message", cause)
+            }
             _ => return,
         };
         let Some(function) = view.function() else { return };

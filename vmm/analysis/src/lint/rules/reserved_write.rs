@@ -7,7 +7,8 @@ use barscope_trace::event::Outcome;
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, register};
-use crate::lint::rule::{Rule, Touch};
+use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
 
 static ABOUT: About = About {
     name: "reserved-write",
@@ -52,7 +53,9 @@ impl Rule for ReservedWrite {
             found.at(&ABOUT, touch.access, || format!("A {what} of {place}, where no register is."));
             return;
         }
-        let Some((_, it)) = touch.bar_register().filter(|_| touch.access.outcome == Outcome::Ok) else { return };
+        let Some((_, it)) = touch.bar_register().filter(|_| touch.access.outcome == Outcome::Ok) else {
+            return;
+        };
         if it.fields.is_empty() || self.lost {
             return;
         }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use barscope_device::{Access, Bdf, Region};
-use barscope_trace::event::{EventKind, Outcome};
 use barscope_trace::Capability;
+use barscope_trace::event::{EventKind, Outcome};
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, register};
-use crate::lint::rule::{Rule, Touch};
+use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
 use crate::view::View;
 
 static ABOUT: About = About {

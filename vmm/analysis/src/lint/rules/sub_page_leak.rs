@@ -9,7 +9,8 @@ use barscope_trace::definition::Path;
 use super::mmap_range::{PAGE, user_mapping};
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, device};
-use crate::lint::rule::{Rule, Touch};
+use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
 use crate::view::{Place, View};
 
 static ABOUT: About = About {
@@ -47,7 +48,8 @@ impl Rule for SubPageLeak {
         if touch.access.cpl != 3 || touch.access.coalesced || touch.access.path() == Path::DevMem {
             return;
         }
-        let (Some(place), Some(address), Some(walk)) = (touch.bar(), touch.access.gpa(), touch.access.walk()) else {
+        let (Some(place), Some(address), Some(walk)) = (touch.bar(), touch.access.gpa(), touch.access.walk())
+        else {
             return;
         };
         if walk.page_size == PAGE && touch.access.view.vcpu.is_some() {
@@ -62,7 +64,8 @@ impl Rule for SubPageLeak {
         let Some(mapping) = user_mapping(view) else { return };
         let end = mapping.physical_address.saturating_add(mapping.length);
         let within = mapping.physical_address & !(PAGE - 1)..end;
-        let small = found.functions.in_memory().filter(|(_, _, at)| at.size < PAGE && within.contains(&at.base));
+        let small =
+            found.functions.in_memory().filter(|(_, _, at)| at.size < PAGE && within.contains(&at.base));
         let Some((bdf, region, at)) = small.min_by_key(|(_, _, at)| at.base) else { return };
         let page = at.base & !(PAGE - 1);
         let function = found.definitions.function_at(bdf).and_then(|id| found.definitions.function(id));
@@ -79,10 +82,9 @@ impl Rule for SubPageLeak {
 fn other_in_page(found: &Found<'_>, place: &Place, page: u64) -> Option<String> {
     let own = |bdf, region: Region| Some(bdf) == place.bdf && region == place.region;
     let in_page = |base: u64, size: u64| base < page + PAGE && page < base.saturating_add(size);
-    let (bdf, region, at) = found
-        .functions
-        .in_memory()
-        .find(|(bdf, region, at)| !own(*bdf, *region) && *region != Region::Config && in_page(at.base, at.size))?;
+    let (bdf, region, at) = found.functions.in_memory().find(|(bdf, region, at)| {
+        !own(*bdf, *region) && *region != Region::Config && in_page(at.base, at.size)
+    })?;
     let whose = if Some(bdf) == place.bdf { device(place) } else { format!("{bdf} {}", at.name) };
     Some(format!("{region} of {whose}"))
 }

@@ -4,7 +4,8 @@ use barscope_trace::event::Outcome;
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, register};
-use crate::lint::rule::{Rule, Touch};
+use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
 
 static ABOUT: About = About {
     name: "wrong-width",
