@@ -119,14 +119,15 @@ fn a_finding_fails_the_command_if_it_is_denied() -> Result<()> {
 #[test]
 fn a_trace_of_another_tracer_is_not_judged_by_what_it_does_not_tell() -> Result<()> {
     let session = Session::new()?;
-    let inputs = [
-        ("driver.mmiotrace", "mmiotrace", "edu"),
-        ("edu.qemu", "qemu", "edu"),
-        ("edu.rwmmio", "rwmmio", "edu"),
+    let inputs: [(&str, &str, &[&str]); 3] = [
+        ("driver.mmiotrace", "mmiotrace", &[]),
+        ("edu.qemu", "qemu", &["--bar", "0=edu-mmio"]),
+        ("edu.rwmmio", "rwmmio", &["--bar", "0=0xffff800010000000"]),
     ];
-    for (file, from, device) in inputs {
+    for (file, from, bar) in inputs {
         let input = format!("{IMPORTED}/{file}");
-        let ended = session.run(&["import", &input, "--from", from, "--device", device, "-o", file])?;
+        let import = ["import", &input, "--from", from, "--device", "edu", "-o", file];
+        let ended = session.run(&[&import, bar].concat())?;
         ensure!(ended.code == Some(0), "{file}: {}", ended.stderr);
         let ended = session.run(&["lint", file, "--format", "json"])?;
         let end: Value = serde_json::from_str(ended.stdout.lines().last().context("nothing was printed")?)?;

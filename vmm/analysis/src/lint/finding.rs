@@ -242,7 +242,7 @@ impl Found<'_> {
         let made = code.as_deref().map(|code| Made::new(code, callers.as_deref()));
         let described = made.map(|made| made.describe());
         // Names are the guest's and the device's.
-        let (device, register) = (printable(device(place)), printable(register(place)));
+        let (device, register) = (printable(&device(place)), printable(&register(place)));
         let key = (about.name, device.clone(), register.clone(), described.clone(), self.scenario.cloned());
         if let Some(known) = self.all.named.get(&key) {
             return Some(*known);
@@ -261,7 +261,7 @@ impl Found<'_> {
             scenario: self.scenario.map(|name| harmless(name).as_ref().into()),
             count: 0,
             records: Vec::new(),
-            sentence: printable(sentence()),
+            sentence: printable(&sentence()),
         });
         let row = self.all.rows.len() - 1;
         self.all.named.insert(key, row);
@@ -278,8 +278,8 @@ impl Finding {
     }
 }
 
-fn printable(text: String) -> String {
-    harmless(&text).into_owned()
+fn printable(text: &str) -> String {
+    harmless(text).into_owned()
 }
 
 /// `00:04.0 lab`.
