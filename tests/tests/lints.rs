@@ -29,6 +29,16 @@ const MEANT: [(&str, &str, &str); 11] = [
     ("torn-64", "counters", "reads the counter by halves to show that the device keeps them together"),
 ];
 
+/// The same of Linux's scenarios.
+const MEANT_IN_LINUX: [(&str, &str, &str); 2] = [
+    ("no-bus-master", "dma", "switches Bus Master off behind the driver's back"),
+    (
+        "wrong-width",
+        "unbind-in-use",
+        "reads a file into mapped registers, which the kernel does byte by byte",
+    ),
+];
+
 /// Mistakes of the test kernel's driver that lints find, besides what they find of scenarios.
 const CAUGHT: [(Bug, &str); 4] = [
     (Bug::WrongWidth, "wrong-width"),
@@ -153,6 +163,19 @@ fn scenarios_have_no_findings_but_what_they_are_about() -> Result<()> {
     let found: BTreeSet<_> =
         found.iter().map(|[lint, scenario, ..]| (lint.as_str(), scenario.as_str())).collect();
     assert_eq!(found, MEANT.iter().map(|(lint, scenario, _)| (*lint, *scenario)).collect());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs QEMU, Debian's kernel and its headers"]
+fn a_driver_of_linux_has_no_findings_but_in_scenarios_that_are_about_them() -> Result<()> {
+    let session = Session::new()?;
+    let ended = session.run(&["run", "--guest", "linux", "--nested", "--quiet", "--trace", "t"])?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let found = names(&findings(&session, "t")?);
+    let found: BTreeSet<_> =
+        found.iter().map(|[lint, scenario, ..]| (lint.as_str(), scenario.as_str())).collect();
+    assert_eq!(found, MEANT_IN_LINUX.iter().map(|(lint, scenario, _)| (*lint, *scenario)).collect());
     Ok(())
 }
 
