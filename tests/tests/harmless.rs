@@ -66,6 +66,7 @@ fn hostile_texts_of_a_trace_are_harmless_whatever_command_prints_them() -> Resul
         vec!["explain", "t", "--compare", "228", "275"],
         vec!["maps", "t"],
         vec!["stats", "t"],
+        vec!["lint", "t"],
         vec!["check", "t", "e", "--junit", "report.xml"],
     ];
     let records: Vec<_> = (1..40).map(|step| (step * 35).to_string()).collect();

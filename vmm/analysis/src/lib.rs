@@ -14,6 +14,7 @@ pub mod golden;
 mod interrupts;
 mod key;
 pub mod legend;
+pub mod lint;
 pub mod maps;
 pub mod print;
 pub mod reports;

@@ -78,6 +78,7 @@ impl Action {
                 | Self::Explain(_)
                 | Self::Maps(_)
                 | Self::Stats(_)
+                | Self::Lint(_)
                 | Self::Diff(_)
                 | Self::Devices(_)
                 | Self::Language
@@ -123,6 +124,8 @@ pub enum Action {
     Maps(Maps),
     /// Count and time what traces hold: registers, paths, polling loops, coverage, kernel entries.
     Stats(Stats),
+    /// Look for what a trace proves to be wrong about a driver, without an expectation file.
+    Lint(Lint),
     /// Hold expectation files and goldens against a trace.
     Check(Check),
     /// Compare two traces: what each guest did to its devices, whatever addresses, numbers and times were.
@@ -310,6 +313,43 @@ pub struct Stats {
     /// The most rows of each list, in text
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub top: usize,
+}
+
+/// Options of `lint`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+A certain finding is proved by the trace itself, a likely one is worth a look. Where records are missing, or a trace
+doesn't tell what a lint needs, the lint says nothing. docs/lints.md has all texts.
+Exit code: 0 nothing of what --deny names was found, 1 something was, 2 wrong use.")]
+pub struct Lint {
+    /// The traces, one after the other
+    #[arg(value_name = "TRACE", required_unless_present_any = ["list", "explain"])]
+    pub traces: Vec<PathBuf>,
+
+    /// Fail if there are findings of this class, or of a surer one
+    #[arg(long, value_name = "CLASS")]
+    pub deny: Option<Deny>,
+
+    /// Name all lints
+    #[arg(long, conflicts_with_all = ["traces", "explain"])]
+    pub list: bool,
+
+    /// Print the text of a lint
+    #[arg(long, value_name = "LINT", conflicts_with = "traces")]
+    pub explain: Option<String>,
+
+    /// How to print
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Findings that are a failure.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Deny {
+    /// Those that the trace proves
+    Certain,
+    /// Those that are worth a look as well
+    Likely,
 }
 
 /// Options of `bench`.

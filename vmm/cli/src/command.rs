@@ -16,8 +16,8 @@ use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::pager::Pager;
 use crate::{
-    bench, check, completions, devices, diff, explain, export, golden, import, kernel, maps, nested, output,
-    pack, poke, replay, report, run, shell, show, stats, turns,
+    bench, check, completions, devices, diff, explain, export, golden, import, kernel, lint, maps, nested,
+    output, pack, poke, replay, report, run, shell, show, stats, turns,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
@@ -105,6 +105,7 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
         Action::Bless(args) => golden::bless(&args).map(ExitCode::from),
         Action::Explain(args) => explain::explain(&args).map(ExitCode::from),
         Action::Maps(args) => maps::maps(&args).map(ExitCode::from),
+        Action::Lint(args) => lint::lint(&args).map(ExitCode::from),
         Action::Stats(args) => stats::stats(&args).map(ExitCode::from),
         Action::Completions(args) => completions::completions(&args, command).map(ExitCode::from),
         Action::Man(args) => completions::man(&args, command).map(ExitCode::from),

@@ -110,6 +110,12 @@ pub enum Failure {
         /// What was asked for.
         name: String,
     },
+    /// There is no such lint.
+    #[error("there is no lint {name}; --list names all")]
+    Lint {
+        /// What was asked for.
+        name: String,
+    },
     /// An option that this guest has no use for.
     #[error("{option} goes with --guest linux only")]
     LinuxOnly {
@@ -211,6 +217,7 @@ impl Failure {
             | Failure::BusFull
             | Failure::Place(_)
             | Failure::Scenario { .. }
+            | Failure::Lint { .. }
             | Failure::LinuxOnly { .. }
             | Failure::NoGolden { .. }
             | Failure::NotAGolden { .. }

@@ -17,6 +17,7 @@ mod filters;
 mod golden;
 mod import;
 mod kernel;
+mod lint;
 mod live;
 mod maps;
 mod memory;

@@ -12,12 +12,13 @@ use barscope_trace::harmless::harmless;
 use barscope_trace::{Event, EventKind, Tail};
 use barscope_vmm::{Stop, host_file, linux, session};
 
-use crate::args::{Guest, Run};
+use crate::args::{Deny, Guest, Run};
 use crate::ending::{Code, Failure, explain, worst};
 use crate::expectations;
 use crate::files::CONSOLE_MAX;
 use crate::filters::compile;
 use crate::golden::{self, Goldens};
+use crate::lint;
 use crate::output::{self, Format, complain};
 use crate::progress::Progress;
 use crate::reported;
@@ -46,6 +47,8 @@ pub struct Live {
     goldens: Goldens,
     /// If all goes well, goldens are written anew.
     bless: Vec<PathBuf>,
+    /// Lints are asked, and findings of this class are a failure.
+    lint: Option<Option<Deny>>,
     progress: Option<Progress>,
     /// Linux tells its symbols once it has booted, and those of programs when they start.
     names_come_late: bool,
@@ -88,6 +91,7 @@ impl Live {
             allows_warnings: args.allow_warnings,
             goldens,
             bless: if args.bless { args.golden.clone() } else { Vec::new() },
+            lint: args.lint,
             progress: Progress::of(args),
             names_come_late: args.guest == Guest::Linux || args.kernel.is_some(),
             console: (args.guest == Guest::Linux).then(|| args.console.clone()),
@@ -161,6 +165,7 @@ impl Live {
             allows_warnings,
             goldens,
             bless,
+            lint,
             console,
             vcpus,
             is_quiet,
@@ -202,15 +207,18 @@ impl Live {
             codes.push(Code::Failed);
         }
         let mut results = Results::default();
-        if !watch.expectations().is_empty() {
+        if !watch.expectations().is_empty() || !goldens.is_empty() || lint.is_some() {
             judging();
+        }
+        if !watch.expectations().is_empty() {
             let (judged, groups) = report(&mut watch, tail.info().path, violation, format)?;
             codes.push(judged);
             results.groups = groups;
-        } else if !goldens.is_empty() {
-            judging();
         }
         let trace = tail.info().path;
+        if let Some(deny) = lint {
+            codes.push(lint::judge(trace, format, deny)?);
+        }
         let (held, groups) = goldens.check(trace, format)?;
         codes.extend(held);
         results.groups.extend(groups);

@@ -12,6 +12,7 @@ use barscope_vmm::{ExitStatus, Feature, StackDepth};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, ValueEnum};
 
+use super::Deny;
 use crate::choice::{DeviceChoice, no_device};
 use crate::ending::Failure;
 use crate::output::Format;
@@ -74,6 +75,11 @@ pub struct Run {
     /// If the run passes, write the golden anew instead
     #[arg(long, requires = "golden")]
     pub bless: bool,
+
+    /// Print what the trace proves to be wrong about the driver, as `barscope lint` does; fail if there are such findings,
+    /// if one of these classes is named
+    #[arg(long, value_name = "CLASS", num_args = 0..=1, require_equals = true)]
+    pub lint: Option<Option<Deny>>,
 
     #[command(flatten)]
     pub results: ResultOptions,

@@ -1,0 +1,70 @@
+//! What a lint is: its texts, which `--explain` and docs/lints.md print.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+/// How much a finding of a lint says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// The trace proves it.
+    Certain,
+    /// Worth a look: correct code does that, too, though seldom.
+    Likely,
+}
+
+impl Class {
+    /// In one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Certain => "certain",
+            Class::Likely => "likely",
+        }
+    }
+}
+
+/// A lint in words.
+#[derive(Debug)]
+pub struct About {
+    /// Its name.
+    pub name: &'static str,
+    /// How much a finding says.
+    pub class: Class,
+    /// One line.
+    pub title: &'static str,
+    /// What it looks for, and where it says nothing.
+    pub looks_for: &'static str,
+    /// Why that matters.
+    pub why: &'static str,
+    /// A real bug of this kind.
+    pub bug: &'static str,
+    /// Code with the mistake, and without it.
+    pub example: &'static str,
+    /// What to do.
+    pub advice: &'static str,
+    /// The command whose trace `t` shows it, if one can be given.
+    pub shown_by: Option<&'static str>,
+}
+
+impl About {
+    /// All of it, as Markdown.
+    pub fn markdown(&self) -> String {
+        let mut out = format!("## {}\n\n{}. Class: {}.\n", self.name, self.title, self.class.name());
+        let parts = [
+            ("Looks for", self.looks_for),
+            ("Why it matters:", self.why),
+            ("A real bug:", self.bug),
+            ("To do:", self.advice),
+        ];
+        for (head, text) in parts {
+            // Writing to a string can't fail.
+            let _ = write!(out, "\n**{head}** {text}\n");
+        }
+        let _ = write!(out, "\n```c\n{}\n```\n", self.example.trim_matches('\n'));
+        if let Some(command) = self.shown_by {
+            let _ = write!(out, "\nA trace that shows it:\n\n```sh\n{command}\nbarscope lint t\n```\n");
+        }
+        out
+    }
+}

@@ -1,0 +1,46 @@
+//! The lints, each with its texts and its rule.
+
+mod asleep;
+mod config_w1c_merge;
+mod decode_off;
+mod memory_type;
+mod mmap_range;
+mod msix_live_edit;
+mod no_bus_master;
+mod reserved_write;
+mod stolen_clear_on_read;
+mod sub_page_leak;
+mod torn_64;
+mod w1c_write_back;
+mod write_only_read;
+mod wrong_width;
+
+use super::rule::Rule;
+
+/// All of them.
+pub(super) struct Rules {
+    pub(super) list: Vec<Box<dyn Rule + Send>>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            list: vec![
+                Box::new(asleep::Asleep),
+                Box::<config_w1c_merge::ConfigW1cMerge>::default(),
+                Box::new(decode_off::DecodeOff),
+                Box::new(memory_type::MemoryTypes),
+                Box::new(mmap_range::MmapRange),
+                Box::<msix_live_edit::MsixLiveEdit>::default(),
+                Box::new(no_bus_master::NoBusMaster),
+                Box::<reserved_write::ReservedWrite>::default(),
+                Box::<stolen_clear_on_read::StolenClearOnRead>::default(),
+                Box::new(sub_page_leak::SubPageLeak),
+                Box::<torn_64::Torn64>::default(),
+                Box::<w1c_write_back::W1cWriteBack>::default(),
+                Box::new(write_only_read::WriteOnlyRead),
+                Box::new(wrong_width::WrongWidth),
+            ],
+        }
+    }
+}

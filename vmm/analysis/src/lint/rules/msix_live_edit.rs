@@ -1,0 +1,123 @@
+//! MSI-X messages that are changed while their vector may send them.
+
+use std::collections::BTreeMap;
+
+use barscope_device::{Bdf, Region, is_msix_register};
+use barscope_trace::event::Outcome;
+
+use crate::lint::about::{About, Class};
+use crate::lint::finding::{Found, register};
+use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
+
+static ABOUT: About = About {
+    name: "msix-live-edit",
+    class: Class::Certain,
+    title: "MSI-X address or data changed while the vector is unmasked",
+    looks_for: "a write to the address or the data of an entry of an MSI-X table that gives it another value than it is \
+                known to have, while MSI-X is enabled, the function isn't masked, and the entry isn't either: all as the \
+                trace itself tells. Silent where one of them isn't known, or records are missing.",
+    why: "What the function sends while one half is new and the other is old goes to the wrong processor or has the wrong \
+          vector; the specification leaves it undefined (PCI Local Bus 3.0, section 6.8.3.2).",
+    bug: "Linux changed the affinity of interrupts so, until its irq-urgent-2021-08-15 fixes.",
+    example: "
+writel(data, entry + PCI_MSIX_ENTRY_DATA);                      /* wrong */
+
+writel(PCI_MSIX_ENTRY_CTRL_MASKBIT, entry + PCI_MSIX_ENTRY_VECTOR_CTRL);
+readl(entry + PCI_MSIX_ENTRY_VECTOR_CTRL);
+writel(data, entry + PCI_MSIX_ENTRY_DATA);                      /* right */
+writel(0, entry + PCI_MSIX_ENTRY_VECTOR_CTRL);
+",
+    advice: "mask the vector, read back, change the message, unmask it; or leave that to irq_set_affinity",
+    shown_by: Some(
+        "barscope poke lab write CONFIG.MSIX_CONTROL {ENABLE=1} write BAR4.MSIX0_DATA 0x31 write BAR4.MSIX0_CONTROL 0 \
+         write BAR4.MSIX0_DATA 0x32 --trace t",
+    ),
+};
+
+/// So many words of tables are followed.
+const MOST: usize = 1 << 14;
+const CONTROL_FUNCTION_MASK: u64 = 1 << 14;
+const CONTROL_ENABLE: u64 = 1 << 15;
+const VECTOR_MASK: u64 = 1;
+
+#[derive(Default)]
+pub(super) struct MsixLiveEdit {
+    /// Message Control of functions.
+    control: BTreeMap<Bdf, u64>,
+    /// Words of tables as they were last written or read.
+    words: BTreeMap<(Bdf, Region, u64), u64>,
+}
+
+impl Rule for MsixLiveEdit {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn access(&mut self, touch: &Touch<'_>, found: &mut Found<'_>) {
+        let Some(place) = touch.place else { return };
+        let Some(bdf) = place.bdf.filter(|_| touch.access.outcome == Outcome::Ok) else { return };
+        if place.is_configuration() {
+            self.configuration(bdf, touch);
+            return;
+        }
+        let Some((_, it)) = touch.bar_register().filter(|(_, it)| it.name.starts_with("MSIX")) else {
+            return;
+        };
+        if !is_msix_register(&it.name) || it.name.contains("PENDING") {
+            return;
+        }
+        let (value, size) = (touch.access.value, touch.access.size);
+        if size == 4 && touch.access.write && !it.name.ends_with("_CONTROL") {
+            let entry_control = (bdf, place.region, (it.offset & !0xf) + 0xc);
+            let unmasked = self.words.get(&entry_control).is_some_and(|word| word & VECTOR_MASK == 0);
+            let known = self.words.get(&(bdf, place.region, it.offset)).copied();
+            let enabled = self
+                .control
+                .get(&bdf)
+                .is_some_and(|control| control & (CONTROL_ENABLE | CONTROL_FUNCTION_MASK) == CONTROL_ENABLE);
+            if let Some(old) = known.filter(|old| unmasked && enabled && *old != value) {
+                found.at(&ABOUT, touch.access, || {
+                    format!(
+                        "{} changes from {old:#x} to {value:#x} while the vector is unmasked.",
+                        register(place)
+                    )
+                });
+            }
+        }
+        let halves = [value & 0xffff_ffff, value >> 32];
+        for (half, at) in halves.iter().zip([place.offset, place.offset + 4]).take(usize::from(size / 4)) {
+            let key = (bdf, place.region, at);
+            if self.words.len() < MOST || self.words.contains_key(&key) {
+                self.words.insert(key, *half);
+            }
+        }
+    }
+
+    fn lose(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl MsixLiveEdit {
+    fn configuration(&mut self, bdf: Bdf, touch: &Touch<'_>) {
+        let Some(register) = touch.register else { return };
+        let value = match (&*register.name, touch.access.size) {
+            ("MSIX_CONTROL", 2) => touch.access.value,
+            // Identifier and control are one doubleword.
+            ("MSIX", 4) => touch.access.value >> 16,
+            ("MSIX", _) => return,
+            // Other writes may enable, reset or wake the function: what was known may be so no longer.
+            (
+                "MSIX_CONTROL" | "PM_CONTROL" | "PCIE_DEVICE_CONTROL" | "AF_CONTROL" | "AF_LENGTH" | "AF",
+                _,
+            ) if touch.access.write => {
+                self.control.remove(&bdf);
+                self.words.retain(|(of, _, _), _| *of != bdf);
+                return;
+            }
+            _ => return,
+        };
+        self.control.insert(bdf, value);
+    }
+}
