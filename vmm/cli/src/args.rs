@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use barscope_analysis::diff::{Ignore, Terms};
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::choice::{Catalog, DeviceChoice, no_device};
+use crate::config;
 use crate::output::{Color, Format};
 use crate::results::ResultOptions;
 pub use run::{Firmware, Guest, Run, kernel_choice};
@@ -22,6 +23,7 @@ pub use run::{Firmware, Guest, Run, kernel_choice};
     args_conflicts_with_subcommands = true,
     after_help = "\
 Without a command, barscope runs `barscope run`.
+Options that you would type again and again may stand in barscope.toml: docs/configuration.md.
 Exit code: 0 passed, 1 a scenario, an expectation or the guest failed, 2 wrong use,
 3 the host can't, 4 an expectation can't be decided, 130 Ctrl-C."
 )]
@@ -55,7 +57,7 @@ pub fn command(name: &str, devices: &Catalog, machine: &[String]) -> clap::Comma
         command.mut_arg("devices", |arg| arg.value_parser(choice.clone()).default_values(machine.to_vec()))
     };
     let names = NameOrFile(devices.names());
-    let command = with_devices(Args::command().name(name.to_owned()))
+    let command = with_devices(config::with_options(Args::command().name(name.to_owned())))
         .mut_subcommand("run", with_devices)
         .mut_subcommand("poke", |command| command.mut_arg("device", |arg| arg.value_parser(choice.clone())))
         .mut_subcommand("replay", |command| command.mut_arg("device", |arg| arg.value_parser(choice.clone())))
@@ -256,7 +258,7 @@ pub struct Import {
     pub from: ImportFormat,
 
     /// The device whose accesses are wanted: by its name, or a file that describes it
-    #[arg(long, value_name = "NAME|MAP.toml", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME|MAP.toml", hide_possible_values = true, value_hint = ValueHint::FilePath)]
     pub device: String,
 
     /// Where a BAR is, if the file doesn't say, or says it wrong; may be repeated
@@ -305,11 +307,22 @@ pub struct Stats {
 
     /// How to print
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: StatsFormat,
 
-    /// The most rows of each list, in text
+    /// The most rows of each list, in text and Markdown
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub top: usize,
+}
+
+/// How statistics are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatsFormat {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// A short page, for GitHub's $GITHUB_STEP_SUMMARY.
+    Markdown,
 }
 
 /// Options of `bench`.
@@ -385,7 +398,7 @@ pub struct Nested {
 #[derive(clap::Args)]
 pub struct Kernel {
     /// As for `run --guest linux`: a file, or a version
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE|VERSION")]
     pub kernel: Option<PathBuf>,
 
     /// As for `run --guest linux`: the tree that a kernel was built in

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::fmt::Display;
 
 use self::span::code;
-use super::figures::{busiest, figures, percentiles, reasons, short};
+use super::figures::{busiest, figures, percentiles, reasons};
 use super::{Accesses, Histogram, PathName, PlaceKey, Stats, Window};
 use crate::words::{counted, number};
 
