@@ -11,12 +11,11 @@ mod headers;
 mod needs;
 mod newer;
 mod packages;
-mod perfetto;
 mod plan;
+mod registry;
 mod sample;
 mod setup;
 mod test;
-mod typescript;
 
 use std::env;
 use std::process::ExitCode;
