@@ -52,7 +52,7 @@ fn run_there(args: &Run, words: &[OsString]) -> Result<u8, Failure> {
         init: &init,
         program: None,
         files: &[],
-        arguments: arguments(args, words),
+        arguments: arguments(words, args.bless),
         environment: environment(),
         stdin: None,
         inputs: args.inputs(),
@@ -107,10 +107,10 @@ fn run_there(args: &Run, words: &[OsString]) -> Result<u8, Failure> {
 }
 
 /// What the command there is told. What a file of options says is among the words: it isn't to be looked for there.
-fn arguments(args: &Run, words: &[OsString]) -> Vec<OsString> {
+fn arguments(words: &[OsString], bless: bool) -> Vec<OsString> {
     let here = ["--nested", "--keep", "--bless", "--no-config"];
     let words = words.iter().skip(1).filter(|word| !here.iter().any(|here| word == here)).cloned();
-    let with_value: &[&str] = if args.bless {
+    let with_value: &[&str] = if bless {
         &["--nested-kernel", "--keep-for", "--config", "--golden"]
     } else {
         &["--nested-kernel", "--keep-for", "--config"]
@@ -245,4 +245,24 @@ fn without(arguments: Vec<OsString>, options: &[&str]) -> Vec<OsString> {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there(words: &str, bless: bool) -> String {
+        let words: Vec<_> = words.split(' ').map(OsString::from).collect();
+        let told: Vec<_> =
+            arguments(&words, bless).into_iter().map(|word| word.into_string().unwrap()).collect();
+        told.join(" ")
+    }
+
+    #[test]
+    fn the_command_there_is_told_all_but_what_is_done_here_and_looks_for_no_file() {
+        let words = "barscope run --device=edu --nested --config my.toml --expect a --golden g --keep --nested-kernel=6.12";
+        assert_eq!(there(words, false), "run --device=edu --expect a --golden g --no-config");
+        assert_eq!(there(words, true), "run --device=edu --expect a --no-config");
+        assert_eq!(there("barscope --config=my.toml --no-config -v", false), "-v --no-config");
+    }
 }

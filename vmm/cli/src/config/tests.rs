@@ -276,16 +276,20 @@ fn random_files_are_read_or_refused() {
         "''",
         "'''",
     ];
-    for _ in 0..4000 {
+    let beside = Beside::new("");
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..20_000 {
         let text: String = (0..random.usize(..24)).map(|_| parts[random.usize(..parts.len())]).collect();
-        let beside = Beside::new(&text);
-        for typed in ["run", "show t"] {
-            if let Err(said) = beside.complete(typed) {
-                assert!(said.starts_with("F/barscope.toml:"), "{text:?}: {said}");
+        match Settings::read(&beside.command, Path::new(""), &text) {
+            Ok(settings) => read += settings.of("run").count(),
+            Err(diagnostic) => {
+                let said = diagnostic.show("f", &text);
                 assert!(said.chars().all(|shown| shown == '\n' || !shown.is_control()), "{text:?}: {said}");
+                refused += 1;
             }
         }
     }
+    assert!(read > 10 && refused > 10_000, "{read} options, {refused} files refused");
     let deep = format!("[run]\ndevice = {}{}", "[".repeat(20_000), "]".repeat(20_000));
     assert!(Beside::new(&deep).complete("run").is_err());
 }
