@@ -67,10 +67,11 @@ pub fn complete(command: &clap::Command, mut words: Vec<OsString>) -> Result<Lin
     let kind = strict.as_ref().err().map(clap::Error::kind);
     let matches = match strict {
         Ok(matches) => Some(matches),
-        // Who asks for help or the version needs no file.
-        Err(error) if !error.use_stderr() => None,
-        // It may have what is missing.
-        Err(_) => command.clone().ignore_errors(true).try_get_matches_from(&words).ok(),
+        // Of what can be wrong with what is typed, a file has only what is missing.
+        Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {
+            command.clone().ignore_errors(true).try_get_matches_from(&words).ok()
+        }
+        Err(_) => None,
     };
     let added = matches.map_or(Ok(None), |matches| added(command, &matches))?;
     if let Some((_, options)) = &added {

@@ -116,7 +116,15 @@ fn a_kernels_version_is_no_path_unless_such_a_file_lies_there() {
 
 #[test]
 fn who_asks_for_help_or_none_gets_what_was_typed() {
-    for typed in ["run --help", "--version", "help show", "run --no-config", "legend", "completions bash"] {
+    for typed in [
+        "run --help",
+        "--version",
+        "help show",
+        "run --no-config",
+        "legend",
+        "completions bash",
+        "run --memory 1",
+    ] {
         let words: Vec<_> = ["barscope"].into_iter().chain(typed.split(' ')).map(OsString::from).collect();
         let here = Beside::new("this is no TOML");
         // What isn't asked for isn't read.
@@ -279,7 +287,21 @@ fn random_files_are_read_or_refused() {
     let beside = Beside::new("");
     let (mut read, mut refused) = (0, 0);
     for _ in 0..20_000 {
-        let text: String = (0..random.usize(..24)).map(|_| parts[random.usize(..parts.len())]).collect();
+        let part = |random: &mut fastrand::Rng| parts[random.usize(..parts.len())];
+        let mut text = String::new();
+        for _ in 0..random.usize(..4) {
+            // Every second line has the form of one.
+            if random.bool() {
+                text += &format!(
+                    "{}{} = {}\n",
+                    ["", "[run]\n"][random.usize(..2)],
+                    part(&mut random),
+                    part(&mut random)
+                );
+            } else {
+                (0..random.usize(..6)).for_each(|_| text += part(&mut random));
+            }
+        }
         match Settings::read(&beside.command, Path::new(""), &text) {
             Ok(settings) => read += settings.of("run").count(),
             Err(diagnostic) => {
