@@ -7,6 +7,8 @@ use crate::text::obeyed;
 
 /// The most characters of a line that are shown around a place in it.
 const SHOWN: usize = 160;
+/// The most characters of what somebody wrote that an error repeats.
+const QUOTED_MAX: usize = 60;
 
 /// A place in a text, in bytes. Two of them are always equal: where a thing stands is no part of what it
 /// means.
@@ -126,6 +128,19 @@ impl Excerpt {
 /// Where the line of the byte at `start` begins.
 fn line_start(text: &str, start: usize) -> usize {
     text[..start].rfind('\n').map_or(0, |at| at + 1)
+}
+
+/// A text in quotes for an error to repeat: harmless, and not too long.
+pub fn quoted(text: &str) -> String {
+    format!("{:?}", cut(text))
+}
+
+/// As much of a text as an error repeats.
+pub fn cut(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_MAX) {
+        Some((at, _)) => format!("{}..", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 /// `; did you mean X?` for the name that `wanted` is closest to, if one is close.

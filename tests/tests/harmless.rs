@@ -84,6 +84,8 @@ fn hostile_texts_of_a_trace_are_harmless_whatever_command_prints_them() -> Resul
         }
     }
     assert!(hostile > 1000, "the hostile texts were printed: {hostile}");
+    let page = session.run(&["stats", "t", "--format", "markdown"])?.stdout;
+    assert!(page.contains("kcab") && obeyed(&page).is_none(), "{page}");
     let report = fs::read_to_string(session.path("report.xml"))?;
     assert_eq!(obeyed(&report), None, "{report}");
     let report = Report::deserialize_from_str(&report)?;

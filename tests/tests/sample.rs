@@ -96,6 +96,24 @@ fn statistics_of_the_sample_are_told_as_text() -> Result<()> {
 }
 
 #[test]
+fn a_job_summary_of_the_sample_says_how_it_ended() -> Result<()> {
+    let page = on_sample(&["stats"], &["--format", "markdown", "--top", "3"])?.stdout;
+    let heading = page.lines().next().unwrap_or_default();
+    assert!(heading.starts_with("### barscope: ") && heading.ends_with(" scenarios passed"), "{page}");
+    for line in [
+        "| scenario | verdict | accesses |",
+        "| `probe` | passed | 4 |",
+        "| `00:04.0 lab` busy | device |",
+        "| register | reads | writes | refused | p50 | p99 | max |",
+        "| `ioremap` |",
+        " registers were accessed.",
+    ] {
+        assert!(page.contains(line), "no {line:?} in {page}");
+    }
+    Ok(())
+}
+
+#[test]
 fn statistics_of_several_traces_add_up() -> Result<()> {
     let json = |rest: &[&str]| -> Result<Value> {
         let arguments = [&["--format", "json"], rest].concat();

@@ -6,9 +6,9 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::number;
-use super::table::{Shape, Table, kind, quoted};
+use super::table::{Shape, Table, kind};
 use crate::address::Region;
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Span, quoted};
 use crate::register::{Access, BadField, BadMap, Field, Place, Register, RegisterMap};
 
 /// The most registers, fields and named values of a description, together.

@@ -5,11 +5,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::number;
-use crate::diagnostic::{Diagnostic, Span, did_you_mean, one_of};
+use crate::diagnostic::{Diagnostic, Span, cut, did_you_mean, one_of, quoted};
 use crate::text::{TEXT_RULE, is_text};
-
-/// The most characters of what a file says that an error repeats.
-const QUOTED_MAX: usize = 60;
 
 /// A kind of table: what it is, how it is written, and its keys, each with a value as an example.
 pub(super) struct Shape {
@@ -255,17 +252,5 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
-    }
-}
-
-/// A text in quotes, harmless and not too long.
-pub(super) fn quoted(text: &str) -> String {
-    format!("{:?}", cut(text))
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(QUOTED_MAX) {
-        Some((at, _)) => format!("{}..", &text[..at]),
-        None => text.to_owned(),
     }
 }

@@ -7,8 +7,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::table::quoted;
-use crate::diagnostic::{Diagnostic, Span, did_you_mean, one_of};
+use crate::diagnostic::{Diagnostic, Span, did_you_mean, one_of, quoted};
 
 /// The most characters of what serde says.
 const SAID_MAX: usize = 300;

@@ -16,7 +16,8 @@ const LEFT_OUT: &str = "...";
 pub fn shows(shown: &[&str], printed: &[&str], exactness: Exactness) -> bool {
     match exactness {
         Exactness::All => {
-            let lines = |lines: &[&str]| lines.iter().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+            let lines =
+                |lines: &[&str]| lines.iter().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
             matches(&lines(shown), &lines(printed))
         }
         // A longer number may break the line elsewhere.

@@ -11,14 +11,13 @@ mod headers;
 mod needs;
 mod newer;
 mod packages;
-mod perfetto;
 mod plan;
 mod pool;
+mod registry;
 mod sample;
 mod screenshots;
 mod setup;
 mod test;
-mod typescript;
 
 use std::env;
 use std::process::ExitCode;

@@ -35,6 +35,8 @@ pub enum Thing {
     Python,
     /// The definitions of its trace format that Perfetto publishes, for Python.
     Perfetto,
+    /// Schemas of the files that CI systems read, and what checks files by them.
+    Schemas,
     /// The browser, without a window.
     Chromium,
     /// What runs JavaScript outside of a browser.
@@ -51,7 +53,7 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Kvm,
         Self::OwnKvm,
         Self::Qemu,
@@ -66,6 +68,7 @@ impl Thing {
         Self::Lspci,
         Self::Python,
         Self::Perfetto,
+        Self::Schemas,
         Self::Chromium,
         Self::Node,
         Self::TypeScript,
@@ -91,6 +94,7 @@ impl Thing {
             Self::Lspci => "lspci",
             Self::Python => "python3",
             Self::Perfetto => "PyPI's perfetto",
+            Self::Schemas => "PyPI's check-jsonschema",
             Self::Chromium => "Chromium",
             Self::Node => "Node.js",
             Self::TypeScript => "npm's typescript",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::needs::Thing;
-use crate::{apt, cargo, dumps, newer, perfetto, typescript};
+use crate::{apt, cargo, dumps, newer, registry};
 
 /// The folder in Cargo's target folder where packages are unpacked; `barscope_vmm::debian` looks there too.
 const UNPACKED: &str = "debian";
@@ -141,15 +141,13 @@ pub fn missing() -> Result<Vec<&'static Package>, String> {
 /// What doesn't work, and what to do instead.
 pub fn run(unpack: bool) -> Result<(), String> {
     let newer = [Thing::Debian13, Thing::Backports].into_iter().find_map(newer::missing);
-    if missing()?.is_empty()
-        && dumps::missing().or(newer).or(perfetto::missing()).or(typescript::missing()).is_none()
-    {
+    if missing()?.is_empty() && dumps::missing().or(newer).or(registry::missing()).is_none() {
         eprintln!(
-            "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules, busybox, Chromium, Node.js, pciutils' dumps, Perfetto's definitions and TypeScript are here"
+            "xtask: nothing to set up: QEMU, Debian's kernels, what builds their modules, busybox, Chromium, Node.js, pciutils' dumps, and the packages of other languages are here"
         );
     }
     let (packages, dumps) = (packages(unpack), dumps::provide());
-    packages.and(dumps).and(newer::provide()).and(perfetto::provide()).and(typescript::provide())
+    packages.and(dumps).and(newer::provide()).and(registry::provide())
 }
 
 /// Provides the packages that are missing.

@@ -15,11 +15,10 @@ use crate::harness;
 use crate::needs::Thing;
 use crate::newer;
 use crate::packages;
-use crate::perfetto;
 use crate::plan::{Group, Plan};
 use crate::pool::{self, Task};
+use crate::registry;
 use crate::setup;
-use crate::typescript;
 
 /// JUnit reports of the expectation files.
 const REPORTS: [&str; 2] = ["expectations.xml", "expectations-two-vcpus.xml"];
@@ -156,8 +155,8 @@ struct Lacking {
     kvm: Option<String>,
     packages: Vec<&'static setup::Package>,
     dumps: Option<String>,
-    perfetto: Option<String>,
-    typescript: Option<String>,
+    /// Of each set of packages that isn't here.
+    registries: Vec<(Thing, String)>,
     long: bool,
 }
 
@@ -171,8 +170,11 @@ impl Lacking {
         }
         // Why they can't be had says more than that they aren't here.
         let dumps = if options.may_set_up { dumps::provide().err() } else { dumps::missing() };
-        let perfetto = if options.may_set_up { perfetto::provide().err() } else { perfetto::missing() };
-        let typescript = if options.may_set_up { typescript::provide().err() } else { typescript::missing() };
+        let registries = registry::ALL.iter().filter_map(|packages| {
+            let why = if options.may_set_up { packages.provide().err() } else { packages.missing() };
+            Some((packages.thing, why?))
+        });
+        let registries = registries.collect();
         if options.may_set_up
             && let Err(error) = newer::provide()
         {
@@ -182,8 +184,7 @@ impl Lacking {
             kvm: kvm.map(|error| format!("{KVM}: {error}")),
             packages: setup::missing()?,
             dumps,
-            perfetto,
-            typescript,
+            registries,
             long: options.long,
         })
     }
@@ -212,8 +213,10 @@ impl Lacking {
             Thing::Minutes => (!self.long).then(|| LONG.to_owned()),
             Thing::Release => None,
             Thing::Dumps => self.dumps.clone(),
-            Thing::Perfetto => self.perfetto.clone(),
-            Thing::TypeScript => self.typescript.clone(),
+            Thing::Perfetto | Thing::Schemas | Thing::TypeScript => {
+                let found = self.registries.iter().find(|(lacking, _)| *lacking == thing);
+                found.map(|(_, why)| why.clone())
+            }
             Thing::Debian13 | Thing::Backports => newer::missing(thing),
             Thing::KvmUnitTests => env::var_os("KVM_UNIT_TESTS").is_none().then(|| BUILD.to_owned()),
             Thing::Qemu

@@ -3,11 +3,13 @@
 //! A [`Collector`] is fed the events of one trace and turns them into [`Stats`]; those of several traces
 //! [merge](Stats::merge). Memory depends on how much a trace defines (registers, instructions, texts), not
 //! on how many events it has. A [`Stats`] writes itself as JSON, and prints itself as
-//! [text](Stats::text).
+//! [text](Stats::text) or [Markdown](Stats::markdown).
 
 mod collector;
+mod figures;
 mod histogram;
 mod interrupts;
+mod markdown;
 mod places;
 mod polling;
 mod processes;
@@ -202,6 +204,12 @@ impl Stats {
     /// Text of at most `width` columns; of each list the first `top` rows. With colour if `color`.
     pub fn text(&self, width: usize, top: usize, color: bool) -> String {
         text::render(self, width, top, color)
+    }
+
+    /// A short page of Markdown, as GitHub shows it for a job: verdicts of scenarios, accesses, what took longest. Of each
+    /// list the first `top` rows; of less, if it is more than 128 KiB.
+    pub fn markdown(&self, top: usize) -> String {
+        markdown::render(self, top)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line of a program, with devices of its own.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,8 +17,8 @@ use crate::ending::{Code, Failure, tell};
 use crate::output::complain;
 use crate::pager::Pager;
 use crate::{
-    bench, check, completions, devices, diff, explain, export, golden, import, kernel, lint, maps, nested,
-    output, pack, poke, replay, report, run, shell, show, stats, turns,
+    bench, check, completions, config, devices, diff, explain, export, golden, import, kernel, lint, maps,
+    nested, output, pack, poke, replay, report, run, shell, show, stats, turns,
 };
 
 /// The command line of `barscope` with devices of one's own: what `main` of such a program is made of.
@@ -66,8 +67,16 @@ impl Command {
         let machine = self.machine.unwrap_or_else(first);
         let catalog = Catalog::new(self.devices);
         let command = args::command(&program(), &catalog, &machine);
-        let mut matches = command.clone().get_matches();
-        let args = Args::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
+        let line = match config::complete(&command, std::env::args_os().collect()) {
+            Ok(line) => line,
+            Err(failure) => {
+                tell(&failure);
+                return failure.code().into();
+            }
+        };
+        let matches = command.clone().try_get_matches_from(&line.words);
+        let args = matches.and_then(|mut matches| Args::from_arg_matches_mut(&mut matches));
+        let args = args.unwrap_or_else(|error| line.refuse(&error));
         env_logger::Builder::new()
             .filter_level(log::LevelFilter::Warn)
             .parse_env("BARSCOPE_LOG")
@@ -76,8 +85,9 @@ impl Command {
             .init();
         args.color().set();
         let action = args.action();
+        line.tell(matches!(&action, Action::Run(run) if run.verbose));
         let pager = action.is_read().then(|| Pager::start(output::width(), output::color())).flatten();
-        let acted = act(action, &catalog, command);
+        let acted = act(action, &catalog, command, &line.words);
         // What went wrong stands below what was printed.
         drop(pager);
         acted.unwrap_or_else(|failure| {
@@ -87,11 +97,17 @@ impl Command {
     }
 }
 
-fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<ExitCode, Failure> {
+/// Does what the words say that `action` was read from.
+fn act(
+    action: Action,
+    catalog: &Catalog,
+    command: clap::Command,
+    words: &[OsString],
+) -> Result<ExitCode, Failure> {
     match action {
         Action::Run(mut args) => {
             shell::prepare(&mut args)?;
-            play(*args, &command)
+            play(*args, &command, words)
         }
         Action::Show(args) => show::show(&args).map(ExitCode::from),
         Action::Bench(args) => bench::bench(&args).map(ExitCode::from),
@@ -127,9 +143,9 @@ fn act(action: Action, catalog: &Catalog, command: clap::Command) -> Result<Exit
 }
 
 /// Runs a guest: here, there, or turn by turn.
-fn play(args: Run, command: &clap::Command) -> Result<ExitCode, Failure> {
+fn play(args: Run, command: &clap::Command, words: &[OsString]) -> Result<ExitCode, Failure> {
     if args.nested {
-        nested::run(&args).map(ExitCode::from)
+        nested::run(&args, words).map(ExitCode::from)
     } else if args.turns {
         turns::play(args, command).map(ExitCode::from)
     } else {

@@ -6,6 +6,7 @@ mod check;
 mod choice;
 mod command;
 mod completions;
+mod config;
 mod devices;
 mod diff;
 mod ending;

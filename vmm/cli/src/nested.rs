@@ -21,13 +21,13 @@ const PROGRAM_MIB: u64 = 1024;
 /// What the command's environment is copied from: those that begin so.
 const ENVIRONMENT: [&str; 5] = ["BARSCOPE_", "RUST_", "COLUMNS", "NO_COLOR", results::WORKSPACE];
 
-/// Runs `barscope run` there, with the same options; gives its exit code.
+/// Runs `barscope run` there, with the same options, which `words` say; gives its exit code.
 ///
 /// # Errors
 /// [`Failure`] if there is no machine to run it in, or no answer.
-pub fn run(args: &Run) -> Result<u8, Failure> {
+pub fn run(args: &Run, words: &[OsString]) -> Result<u8, Failure> {
     crate::run::goldens(args)?;
-    let code = run_there(args)?;
+    let code = run_there(args, words)?;
     if args.bless {
         return Ok(bless(args, code)? as u8);
     }
@@ -40,7 +40,7 @@ fn bless(args: &Run, code: u8) -> Result<Code, Failure> {
     Ok(worst(&codes.collect::<Result<Vec<_>, _>>()?))
 }
 
-fn run_there(args: &Run) -> Result<u8, Failure> {
+fn run_there(args: &Run, words: &[OsString]) -> Result<u8, Failure> {
     // There it is the only file.
     crate::run::check_trace(args)?;
     if args.keep {
@@ -52,17 +52,7 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
         init: &init,
         program: None,
         files: &[],
-        arguments: without(
-            env::args_os()
-                .skip(1)
-                .filter(|argument| !["--nested", "--keep", "--bless"].iter().any(|here| argument == here))
-                .collect(),
-            if args.bless {
-                &["--nested-kernel", "--keep-for", "--golden"]
-            } else {
-                &["--nested-kernel", "--keep-for"]
-            },
-        ),
+        arguments: arguments(words, args.bless),
         environment: environment(),
         stdin: None,
         inputs: args.inputs(),
@@ -109,15 +99,29 @@ fn run_there(args: &Run) -> Result<u8, Failure> {
     }
     errand.arguments.push("--turns".into());
     let image = guest.kernel.image.as_path();
-    let hardware = hardware(args, &init, image)?;
+    let hardware = hardware(args, words, &init, image)?;
     let mut signals = signals()?;
     let mut received = || signals.received();
     let code = nested::play(&errand, hardware, &[image], args.keep_for, watcher, &mut received)?;
     Ok(code.unwrap_or(Code::Interrupted as u8))
 }
 
+/// What the command there is told. What a file of options says is among the words: it isn't to be looked for there.
+fn arguments(words: &[OsString], bless: bool) -> Vec<OsString> {
+    let here = ["--nested", "--keep", "--bless", "--no-config"];
+    let words = words.iter().skip(1).filter(|word| !here.iter().any(|here| word == here)).cloned();
+    let with_value: &[&str] = if bless {
+        &["--nested-kernel", "--keep-for", "--config", "--golden"]
+    } else {
+        &["--nested-kernel", "--keep-for", "--config"]
+    };
+    let mut arguments = without(words.collect(), with_value);
+    arguments.push("--no-config".into());
+    arguments
+}
+
 /// What decides about the machine and the guest's, each by the option that says it.
-fn hardware(args: &Run, init: &Path, kernel: &Path) -> Result<Hardware, Failure> {
+fn hardware(args: &Run, words: &[OsString], init: &Path, kernel: &Path) -> Result<Hardware, Failure> {
     let file = |path: &Path| {
         let found = path.metadata();
         let found = found.map_err(|source| Failure::File { path: path.to_owned(), source })?;
@@ -125,7 +129,7 @@ fn hardware(args: &Run, init: &Path, kernel: &Path) -> Result<Hardware, Failure>
     };
     let optional = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let mut devices = Vec::new();
-    let mut words = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let mut words = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = words.next() {
         if word == "--device" {
             devices.extend(words.next());
@@ -241,4 +245,24 @@ fn without(arguments: Vec<OsString>, options: &[&str]) -> Vec<OsString> {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there(words: &str, bless: bool) -> String {
+        let words: Vec<_> = words.split(' ').map(OsString::from).collect();
+        let told: Vec<_> =
+            arguments(&words, bless).into_iter().map(|word| word.into_string().unwrap()).collect();
+        told.join(" ")
+    }
+
+    #[test]
+    fn the_command_there_is_told_all_but_what_is_done_here_and_looks_for_no_file() {
+        let words = "barscope run --device=edu --nested --config my.toml --expect a --golden g --keep --nested-kernel=6.12";
+        assert_eq!(there(words, false), "run --device=edu --expect a --golden g --no-config");
+        assert_eq!(there(words, true), "run --device=edu --expect a --no-config");
+        assert_eq!(there("barscope --config=my.toml --no-config -v", false), "-v --no-config");
+    }
 }

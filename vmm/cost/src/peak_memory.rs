@@ -41,7 +41,9 @@ pub(crate) fn measure(plan: &Plan, each: &mut Each<'_>) -> Result<(), Error> {
 fn run(plan: &Plan) -> Result<u64, Error> {
     let folder = TempDir::new().map_err(Error::system("a folder for the trace"))?;
     let mut command = Command::new(&plan.program);
-    command.args(["run", "--memory", &GUEST_MIB.to_string(), "--trace"]).arg(folder.path().join("trace"));
+    command
+        .args(["run", "--no-config", "--memory", &GUEST_MIB.to_string(), "--trace"])
+        .arg(folder.path().join("trace"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(Error::system("barscope run"))?;
     let mut peak = Peak::default();

@@ -80,7 +80,7 @@ fn command_start(program: &Path) -> Result<Duration, Error> {
     let folder = TempDir::new().map_err(Error::system("a folder for the trace"))?;
     let trace = folder.path().join("trace");
     let mut process = Command::new(program);
-    process.args(["run", "--quiet", "--scenario", "probe", "--trace"]).arg(&trace);
+    process.args(["run", "--quiet", "--no-config", "--scenario", "probe", "--trace"]).arg(&trace);
     process.stdin(Stdio::null()).stdout(Stdio::null());
     let began = Instant::now();
     let mut child = process.spawn().map_err(Error::system("barscope run"))?;

@@ -260,7 +260,12 @@ fn what_the_guest_counted_belongs_to_scenarios_and_marks() {
     let expected = [
         window("", false, 1, 1),
         Window { kernel_entries: Some(5), faults_resolved: 1, ..window("outside", false, 1, 1) },
-        Window { kernel_entries: Some(0), faults_fatal: 2, ..window("no-kernel-entry", true, 2, 0) },
+        Window {
+            kernel_entries: Some(0),
+            faults_fatal: 2,
+            passed: 2,
+            ..window("no-kernel-entry", true, 2, 0)
+        },
     ];
     assert_eq!(stats(&sample).windows.all(), expected);
 }
@@ -321,6 +326,7 @@ fn text_keeps_to_eighty_columns_and_has_colours_only_if_asked() {
     assert!(body().all(|line| line.chars().count() <= 80), "{text}");
     assert!(!text.contains('\x1b'), "{text}");
     assert!(stats.text(80, 20, true).contains("\x1b["));
+    assert_eq!(stats.text(80, usize::MAX, false), text);
     let row = "    BAR0.STATUS               20,000        0       0        -        -        -";
     assert!(body().any(|line| line == row), "{text}");
     assert!(text.contains("20,000 reads  00:04.0 BAR0.STATUS  lab::probe lab.rs:13\n"), "{text}");

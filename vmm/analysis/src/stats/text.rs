@@ -2,12 +2,11 @@
 
 mod page;
 
-use std::cmp::Reverse;
-
 use barscope_device::Region;
 
-use self::page::{Column, Page, short};
-use super::{Accesses, Histogram, LoopEnd, Source, SourceEnd, Stats, Table};
+use self::page::{Column, Page};
+use super::figures::{busiest, figures, percentiles, reasons, short};
+use super::{Accesses, Histogram, LoopEnd, SourceEnd, Stats, Table};
 use crate::coverage::{Counts, FunctionCoverage, Missing, Share};
 use crate::style::{ASIDE, FAIL, PASS, WARNING};
 use crate::words::{counted, number};
@@ -79,43 +78,6 @@ fn incomplete(page: &mut Page, stats: &Stats) {
             page.line(line);
         }
     }
-}
-
-fn reasons(source: &Source) -> Vec<String> {
-    let with_reason = |what: &str| format!("{what}: {}", source.reason);
-    let end = match source.end {
-        SourceEnd::Finished => None,
-        SourceEnd::Interrupted => Some(with_reason("interrupted")),
-        SourceEnd::Failed => Some(with_reason("failed")),
-        SourceEnd::Unfinished => Some("unfinished: still running, or its writer was killed".to_owned()),
-    };
-    let lost = (source.lost > 0).then(|| counted(source.lost, "record is missing", "records are missing"));
-    end.into_iter().chain(lost).chain(source.damage.iter().cloned()).collect()
-}
-
-/// Counts and percentiles of a row.
-fn figures(accesses: &Accesses) -> Vec<String> {
-    let counts = [accesses.reads, accesses.writes, accesses.refused].map(number);
-    counts.into_iter().chain(percentiles(&accesses.service)).collect()
-}
-
-fn percentiles(histogram: &Histogram) -> [String; 3] {
-    // A time of 0 was not taken: nothing served the access.
-    let max = (histogram.max() > 0).then(|| histogram.max());
-    if max.is_none() {
-        return ["-"; 3].map(str::to_owned);
-    }
-    [histogram.percentile(50), histogram.percentile(99), max]
-        .map(|time| time.map_or_else(|| "-".to_owned(), short))
-}
-
-/// The `top` rows with most accesses, in their own order, and how many others there are.
-fn busiest<K: Ord, V>(table: &Table<K, V>, top: usize, count: impl Fn(&V) -> u64) -> (Vec<(&K, &V)>, usize) {
-    let mut rows: Vec<_> = table.rows().collect();
-    rows.sort_by_key(|(key, value)| (Reverse(count(value)), *key));
-    let others = rows.len().saturating_sub(top);
-    rows.truncate(top);
-    (rows, others)
 }
 
 fn by_register(page: &mut Page, stats: &Stats, top: usize) {
@@ -308,7 +270,7 @@ fn missing(page: &mut Page, function: &FunctionCoverage, region: Region, top: us
     if names.is_empty() {
         return;
     }
-    let shown = names.len().min(2 * top);
+    let shown = names.len().min(top.saturating_mul(2));
     let more = match names.len() - shown {
         0 => String::new(),
         more => format!(", and {} more", number(more as u64)),

@@ -9,6 +9,9 @@ use serde::Serialize;
 /// How many windows are told apart; what comes in more of them is in none.
 const MOST: usize = 4096;
 
+/// How many scenarios within scenarios are followed.
+const DEEPEST: usize = 256;
+
 /// A stretch of the trace: a scenario, or outside of scenarios from one mark to the next. Those of one name
 /// are one. A count belongs where it was recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -19,6 +22,12 @@ pub struct Window {
     pub scenario: bool,
     /// How often it came.
     pub times: u64,
+    /// How often the scenario passed.
+    pub passed: u64,
+    /// How often it failed.
+    pub failed: u64,
+    /// Why it failed the first time, as the guest says it.
+    pub failure: Option<String>,
     /// Accesses in it.
     pub accesses: u64,
     /// Entries into the kernel that the guest counted; `None` if it didn't count.
@@ -33,6 +42,11 @@ impl Window {
     /// The guest counted something in it.
     pub fn counted(&self) -> bool {
         self.kernel_entries.is_some() || self.faults_resolved + self.faults_fatal > 0
+    }
+
+    /// How often the scenario began and didn't end.
+    pub fn unended(&self) -> u64 {
+        if self.scenario { self.times.saturating_sub(self.passed + self.failed) } else { 0 }
     }
 }
 
@@ -57,6 +71,9 @@ impl Windows {
                 continue;
             };
             ours.times += theirs.times;
+            ours.passed += theirs.passed;
+            ours.failed += theirs.failed;
+            ours.failure = ours.failure.take().or(theirs.failure);
             ours.accesses += theirs.accesses;
             if let Some(entries) = theirs.kernel_entries {
                 let counted = ours.kernel_entries.get_or_insert(0);
@@ -76,26 +93,32 @@ pub(super) struct Follower {
     known: HashMap<(Id, bool), usize>,
     /// The window that is open; beyond `windows` if there were too many.
     current: Option<usize>,
-    /// The window to return to after the scenario.
-    outside: Option<usize>,
-    in_scenario: bool,
+    /// The windows to return to after the scenarios that go on, innermost last.
+    outside: Vec<Option<usize>>,
 }
 
 impl Follower {
     /// Takes note of an event that is no access.
     pub(super) fn add(&mut self, definitions: &Definitions, event: &Event) {
         match event.kind {
-            EventKind::Mark { text, .. } if !self.in_scenario => self.open(definitions, text, false),
+            EventKind::Mark { text, .. } if self.outside.is_empty() => self.open(definitions, text, false),
             EventKind::ScenarioBegin { name } => {
-                if !self.in_scenario {
-                    self.outside = self.current;
+                if self.outside.len() == DEEPEST {
+                    self.outside.remove(0);
                 }
-                self.in_scenario = true;
+                self.outside.push(self.current);
                 self.open(definitions, name, true);
             }
-            EventKind::ScenarioEnd { .. } if self.in_scenario => {
-                self.in_scenario = false;
-                self.current = self.outside;
+            EventKind::ScenarioEnd { passed, summary } => {
+                let Some(outside) = self.outside.pop() else { return };
+                if let Some(window) = self.window() {
+                    window.passed += u64::from(passed);
+                    window.failed += u64::from(!passed);
+                    if !passed {
+                        window.failure.get_or_insert_with(|| definitions.text(summary).to_owned());
+                    }
+                }
+                self.current = outside;
             }
             EventKind::Count { what, value, .. } => {
                 let Some(window) = self.window() else { return };

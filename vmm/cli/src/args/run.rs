@@ -10,7 +10,7 @@ use barscope_vmm::linux::{self, FileChoice, FolderChoice, ModuleChoice, ProgramC
 use barscope_vmm::session::{self, BootModuleChoice, Defaults};
 use barscope_vmm::{ExitStatus, Feature, StackDepth};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{ArgGroup, ValueEnum};
+use clap::{ArgGroup, ValueEnum, ValueHint};
 
 use super::Deny;
 use crate::choice::{DeviceChoice, no_device};
@@ -111,7 +111,7 @@ pub struct Run {
 
     /// Boot this kernel instead of the test kernel: a bzImage like vmlinuz, a multiboot kernel, or a 64-bit ELF file
     /// with a PVH note; with --guest linux also a version, as `barscope kernel` names them
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE|VERSION")]
     pub kernel: Option<PathBuf>,
 
     /// Boot the kernel that was built in this tree, with --guest linux
@@ -120,7 +120,7 @@ pub struct Run {
 
     /// Load this file beside the kernel: Linux's first file system, or a module of a multiboot kernel, which is told
     /// all of this text; may be repeated for multiboot
-    #[arg(long, value_name = "FILE[ ARGUMENTS]", requires = "kernel")]
+    #[arg(long, value_name = "FILE[ ARGUMENTS]", requires = "kernel", value_hint = ValueHint::FilePath)]
     pub initrd: Vec<BootModuleChoice>,
 
     /// The kernel's command line, with --kernel; more of it, with --guest linux
@@ -133,12 +133,12 @@ pub struct Run {
 
     /// Load this kernel module (.ko, .ko.xz, .ko.zst, .ko.gz) instead of the driver for lab, and before it those that it
     /// needs, with --guest linux; may be repeated
-    #[arg(long = "module", value_name = "FILE[ PARAMETERS]")]
+    #[arg(long = "module", value_name = "FILE[ PARAMETERS]", value_hint = ValueHint::FilePath)]
     pub modules: Vec<ModuleChoice>,
 
     /// Run this program or script instead of scenarios, with --guest linux; words are quoted as for a shell; may be
     /// repeated
-    #[arg(long = "program", value_name = "FILE[ ARGUMENTS]", conflicts_with = "scenarios")]
+    #[arg(long = "program", value_name = "FILE[ ARGUMENTS]", conflicts_with = "scenarios", value_hint = ValueHint::FilePath)]
     pub programs: Vec<ProgramChoice>,
 
     /// Then a shell with the usual commands, with --guest linux: on this terminal, where Ctrl-] ends the run; or with
@@ -155,11 +155,11 @@ pub struct Run {
     pub script: Option<Vec<u8>>,
 
     /// Take this file into the guest, to the same path or to DST, with --guest linux; may be repeated
-    #[arg(long = "file", value_name = "SRC[:DST]")]
+    #[arg(long = "file", value_name = "SRC[:DST]", value_hint = ValueHint::FilePath)]
     pub files: Vec<FileChoice>,
 
     /// Take what this folder holds into the guest, to DST, with --guest linux; may be repeated
-    #[arg(long = "dir", value_name = "SRC:DST")]
+    #[arg(long = "dir", value_name = "SRC:DST", value_hint = ValueHint::DirPath)]
     pub folders: Vec<FolderChoice>,
 
     /// Run no program after one that failed, with --guest linux

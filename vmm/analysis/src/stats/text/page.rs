@@ -93,28 +93,3 @@ impl Page {
         line
     }
 }
-
-/// A time in three digits or so: `412 ns`, `1.30 us`, `21.0 ms`, `187 s`.
-pub(super) fn short(ns: u64) -> String {
-    let units = [(1, "ns"), (1000, "us"), (1_000_000, "ms"), (1_000_000_000, "s")];
-    let (unit, name) = units.into_iter().rev().find(|(unit, _)| ns >= *unit).unwrap_or((1, "ns"));
-    let (whole, hundredths) = (ns / unit, u128::from(ns % unit) * 100 / u128::from(unit));
-    match whole {
-        _ if unit == 1 => format!("{ns} ns"),
-        0..10 => format!("{whole}.{hundredths:02} {name}"),
-        10..100 => format!("{whole}.{} {name}", hundredths / 10),
-        _ => format!("{whole} {name}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_three_digits() {
-        let shown = [0, 999, 1000, 1305, 21_070, 999_999, 1_000_000, 61_000_000_000].map(short);
-        let expected = ["0 ns", "999 ns", "1.00 us", "1.30 us", "21.0 us", "999 us", "1.00 ms", "61.0 s"];
-        assert_eq!(shown, expected);
-    }
-}
