@@ -23,21 +23,25 @@ use markdown::Document;
 const OUTSIDE: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
 
 /// The first words of blocks in ```` ```sh ````, which no test runs as they stand, and why not.
-const NOT_RUN: [(&str, &str); 9] = [
+const NOT_RUN: [(&str, &str); 11] = [
     ("cargo run --release  ", "it is the release build of what every test here runs, and what runs this"),
     ("cargo test\n", "of a crate beside this repository: own_device.rs runs it there"),
     ("BARSCOPE_CASES=", "takes minutes; the same test with fewer cases is one of the crate's"),
     ("barscope=$PWD", "of the reader's own crate; the tests for /dev/kvm all run so on kvm-amd"),
-    ("cargo xtask flap", "takes a quarter of an hour"),
-    ("cargo fuzz", "needs a nightly toolchain"),
+    ("cargo test -p barscope-trace", "parts of all tests, and what takes minutes"),
+    ("cargo install --locked", "takes minutes; tests/tests/installed.rs does both"),
+    ("git clone", "of a place that nobody has named yet; what comes then is in tests/tests/installed.rs"),
+    (
+        "barscope kernel ",
+        "of kernels that not every machine has; tests/tests/linux_kernels.rs and kernel_tree.rs",
+    ),
+    ("barscope run --kernel kernel.elf", "of the reader's own kernel; tests/tests/multiboot has some"),
     ("mount -t debugfs", "of a machine with hardware; tests/strangers/mmiotrace is its like"),
     ("barscope bench", "takes minutes; tests/tests/bench.rs runs it in short"),
-    ("barscope run --guest linux --nested --shell", "needs somebody who types; tests/tests/shell.rs does"),
 ];
 
 /// Languages of blocks that hold no commands.
-const LANGUAGES: [&str; 11] =
-    ["rust", "toml", "json", "text", "yaml", "c", "diff", "arrows", "expect", "golden", "sh"];
+const LANGUAGES: [&str; 9] = ["rust", "toml", "json", "text", "yaml", "c", "diff", "expect", "golden"];
 
 /// All documents, as paths below the repository.
 fn documents() -> Result<Vec<String>> {
@@ -66,6 +70,8 @@ fn every_block_of_commands_is_run_or_is_named_here() -> Result<()> {
                 Some("console" | "console varies") if !session::steps(&block).is_empty() => {}
                 Some("sh") if NOT_RUN.iter().any(|(start, _)| block.text.starts_with(start)) => {}
                 Some("sh") => wrong.push(format!("{place}\n  is run by nobody")),
+                // What may need what: no command.
+                Some("arrows") => {}
                 Some(language) if LANGUAGES.contains(&language) => {
                     if ["$ ", "barscope ", "cargo "].iter().any(|start| block.text.starts_with(start)) {
                         wrong.push(format!("{place}\n  is a command, but not in a block of console"));
@@ -127,6 +133,12 @@ fn the_readme_shows_what_its_commands_print() -> Result<()> {
 #[ignore = "needs this machine's /dev/kvm"]
 fn expectations_shows_what_its_commands_print() -> Result<()> {
     session::run("docs/expectations.md")
+}
+
+#[test]
+#[ignore = "needs this machine's /dev/kvm"]
+fn lints_shows_what_its_commands_print() -> Result<()> {
+    session::run("docs/lints.md")
 }
 
 #[test]

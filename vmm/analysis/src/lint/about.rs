@@ -63,7 +63,8 @@ impl About {
         }
         let _ = write!(out, "\n```c\n{}\n```\n", self.example.trim_matches('\n'));
         if let Some(command) = self.shown_by {
-            let _ = write!(out, "\nA trace that shows it:\n\n```sh\n{command}\nbarscope lint t\n```\n");
+            let _ =
+                write!(out, "\nA trace that shows it:\n\n```console\n$ {command}\n$ barscope lint t\n```\n");
         }
         out
     }
