@@ -122,7 +122,7 @@ fn refused<T>(what: &str, result: io::Result<T>, error: Errno) -> io::Result<()>
 
 /// System errors, by the numbers of Linux on x86-64.
 #[derive(Clone, Copy, Debug)]
-#[allow(clippy::upper_case_acronyms)]
+#[expect(clippy::upper_case_acronyms, reason = "so they are called")]
 enum Errno {
     EPERM = 1,
     EFAULT = 14,
