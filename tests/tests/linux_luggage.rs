@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use barscope_bench::command::Session;
 use barscope_bench::compile;
 use barscope_vmm::linux::ProgramChoice;
@@ -62,13 +61,13 @@ fn executable(session: &Session, name: &str, content: &str) -> Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
 }
 
-/// The arguments of the command that the document on guests shows.
-fn shown_command() -> Result<Vec<String>> {
-    let document = include_str!("../../docs/guests.md");
-    let (_, section) = document.split_once("## Bring your program\n").context("the section")?;
-    let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
-    let command: ProgramChoice = block.context("a command")?.replace("\\\n", "").parse()?;
-    assert_eq!(command.file, Path::new("barscope"));
+/// A command with words that are quoted, and all ways to take files along.
+const COMMAND: &str = r#"run --guest linux --nested --module upper.ko.xz --program "tests/run.sh 'two words' '' \"it's\""
+    --file build/arguments --file ./other --file there:/etc/ --dir data:data"#;
+
+/// Its arguments, as a shell reads them.
+fn command() -> Result<Vec<String>> {
+    let command: ProgramChoice = format!("barscope {COMMAND}").replace('\n', " ").parse()?;
     Ok(command.arguments)
 }
 
@@ -90,7 +89,7 @@ fn on_linux_scripts_files_folders_and_packed_modules_arrive_with_what_they_need(
     compile::modules(&session, &[("lower", LOWER), ("upper", UPPER)])?;
     let packed = Command::new("xz").arg("--check=crc32").arg(session.path("upper.ko")).status()?;
     ensure!(packed.success(), "xz");
-    let shown = shown_command()?;
+    let shown = command()?;
     let others = ["--program", "build/arguments 'two\nlines'", "--program", "sh -c 'exit 0'"];
     let all: Vec<_> = shown.iter().map(String::as_str).chain(others).collect();
     let run = session.run(&all)?;

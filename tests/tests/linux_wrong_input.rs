@@ -50,7 +50,7 @@ fn kernel_of(version: &str) -> Vec<u8> {
 #[test]
 fn a_kernel_that_is_not_there_is_named() -> Result<()> {
     let session = Session::new()?;
-    fails(&session, &["--kernel", ""], 2, &["a value is required for '--kernel <FILE>'"])?;
+    fails(&session, &["--kernel", ""], 2, &["a value is required for '--kernel <FILE|VERSION>'"])?;
     fails(&session, &["--kernel", "vmlinuz"], 2, &["vmlinuz: no such file"])?;
     fails(&session, &["--nested", "--kernel", "vmlinuz"], 2, &["vmlinuz: no such file"])
 }

@@ -275,7 +275,8 @@ fn an_access_of_a_multiboot_kernel_has_its_instruction() -> Result<()> {
 fn the_commands_of_the_guide_boot_a_test_kernel() -> Result<()> {
     let guide = include_str!("../../../docs/guests.md");
     let section = guide.split("\n## ").find(|section| section.starts_with("Bring your test kernel\n"));
-    let block = section.and_then(|section| section.split("```").nth(1)).unwrap_or_default();
+    let block = section.and_then(|section| section.split("```sh\n").nth(1)?.split("```").next());
+    let block = block.unwrap_or_default();
     let commands: Vec<_> = block.trim().lines().collect();
     ensure!(commands.len() == 3, "{commands:?}");
     for command in commands {

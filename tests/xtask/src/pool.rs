@@ -27,7 +27,10 @@ pub fn run(tasks: Vec<Task>, workers: usize) -> Result<(), String> {
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while let Some(task) = locked(&waiting).next() {
+                loop {
+                    // Others may take one while it runs.
+                    let task = locked(&waiting).next();
+                    let Some(task) = task else { break };
                     if let Err(error) = task.run() {
                         locked(&failures).push(error);
                         locked(&waiting).by_ref().for_each(drop);
