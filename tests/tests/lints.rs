@@ -153,7 +153,7 @@ fn a_trace_of_another_tracer_is_not_judged_by_what_it_does_not_tell() -> Result<
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn scenarios_have_no_findings_but_what_they_are_about() -> Result<()> {
     let session = Session::new()?;
     let ended = session.run(&["run", "--quiet", "--lint=certain", "--trace", "t"])?;
@@ -180,7 +180,7 @@ fn a_driver_of_linux_has_no_findings_but_in_scenarios_that_are_about_them() -> R
 }
 
 #[test]
-#[ignore = "needs /dev/kvm"]
+#[ignore = "needs this machine's /dev/kvm"]
 fn mistakes_of_a_driver_are_found_that_the_clean_one_has_not() -> Result<()> {
     let session = Session::new()?;
     assert_eq!(session.run(&["run", "--quiet", "--trace", "clean"])?.code, Some(0));
