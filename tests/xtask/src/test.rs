@@ -12,7 +12,7 @@ use std::time::Instant;
 use crate::cargo::{self, cargo, documentation, guests, rustfmt_devices, succeed};
 use crate::dumps;
 use crate::harness;
-use crate::needs::Thing;
+use crate::needs::{Needs, Thing};
 use crate::newer;
 use crate::packages;
 use crate::plan::{Group, Plan};
@@ -90,20 +90,23 @@ fn run_steps(steps: &mut Steps, lacking: &Lacking) -> Result<Vec<String>, String
     let missing = |(test, why): &(String, String)| format!("NOT RUN: {test}, for want of {why}");
     let (measured, others): (Vec<_>, Vec<_>) =
         plan.here.iter().partition(|group| group.needs.has(Thing::Release));
-    let mut tasks: Vec<_> = others.iter().flat_map(|group| tasks(group, None)).collect();
+    let boots = |needs: &Needs| needs.has(Thing::Qemu) || needs.has(Thing::Kernel);
+    let (boot, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|group| boots(&group.needs));
+    let mut booting: Vec<_> = boot.into_iter().flat_map(|group| tasks(group, None)).collect();
     if let Some(group) = &plan.nested {
-        tasks.extend(self::tasks(group, Some(&nested_runner()?)));
+        booting.extend(tasks(group, Some(&nested_runner()?)));
     }
-    // What takes long comes first, so that none is left over at the end.
-    tasks.sort_by_key(|(_, guess)| cmp::Reverse(*guess));
-    let tasks = tasks.into_iter().map(|(task, _)| task).collect();
+    // What has most to do comes first, so that none is left over at the end.
+    booting.sort_by_key(|task| cmp::Reverse(task.tests));
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    steps.take("tests that need what is here", || pool::run(tasks, workers))?;
+    steps.take("tests that boot Linux, or a machine in QEMU", || pool::run(booting, workers))?;
+    // Some of them hold the machine to its times.
+    let others = others.into_iter().flat_map(|group| tasks(group, None)).collect();
+    steps.take("the other tests that need something", || pool::run(others, 1))?;
     for group in measured {
         // Nothing else runs beside what is measured.
         let what = format!("tests that need {}", group.needs);
-        let tasks = self::tasks(group, None).into_iter().map(|(task, _)| task).collect();
-        steps.take(&what, || pool::run(tasks, 1))?;
+        steps.take(&what, || pool::run(tasks(group, None), 1))?;
     }
     notes.extend(plan.not_run.iter().map(missing));
     Ok(notes)
@@ -268,20 +271,14 @@ fn without_kvm() -> Option<Command> {
     Some(command)
 }
 
-/// A group's tests, by a runner if one is given: a task for each program, with a guess at how long it takes beside others.
-fn tasks(group: &Group, runner: Option<&str>) -> Vec<(Task, usize)> {
-    // A boot of Linux takes as long as dozens of runs of the test kernel.
-    let boots = runner.is_some() || group.needs.has(Thing::Qemu) || group.needs.has(Thing::Kernel);
+/// A group's tests, by a runner if one is given: a task for each program.
+fn tasks(group: &Group, runner: Option<&str>) -> Vec<Task> {
+    let place =
+        runner.map_or_else(|| group.needs.to_string(), |_| "kvm-amd, in a virtual machine".to_owned());
     let task = |(program, tests): (&Option<String>, &usize)| {
         let of = program.as_deref().unwrap_or("unit tests");
-        let place = if runner.is_some() {
-            "kvm-amd, in a virtual machine".to_owned()
-        } else {
-            group.needs.to_string()
-        };
         let what = format!("{of}, {tests} that need {place}");
-        let command = program_command(group, program.as_deref(), runner);
-        (Task { what, command, tests: *tests }, if boots { 100 * tests } else { *tests })
+        Task { what, command: program_command(group, program.as_deref(), runner), tests: *tests }
     };
     group.programs.iter().map(task).collect()
 }

@@ -114,7 +114,12 @@ impl Progress {
     }
 
     fn is_over(&self) -> bool {
-        matches!((&self.stage, self.until), (Stage::Playing(name), Some(until)) if name == until)
+        match (&self.stage, self.until) {
+            (Stage::Playing(name), Some(until)) => name == until,
+            // The shell is next, and its prompt may be on the terminal before the trace is read so far.
+            (Stage::Preparing, Some(_)) => self.of == 1,
+            _ => false,
+        }
     }
 
     fn text(&self) -> String {
@@ -151,5 +156,19 @@ mod tests {
             lines,
             ["booting Linux .. 0 s", "loading the driver .. 0 s", "scenario 5 of 21 iounmap .. 0 s"]
         );
+    }
+
+    #[test]
+    fn the_line_is_gone_before_a_shell_has_the_terminal() {
+        let began = Instant::now();
+        let over = |stage: Stage, of| {
+            let (what, until) = ("program", Some(linux::SHELL));
+            Progress { began, of, what, begun: 0, stage, is_there: false, until, due: began }.is_over()
+        };
+        assert!(over(Stage::Playing(linux::SHELL.to_owned()), 2));
+        assert!(!over(Stage::Playing("other".to_owned()), 2));
+        assert!(!over(Stage::Preparing, 2));
+        assert!(over(Stage::Preparing, 1));
+        assert!(!over(Stage::Booting, 1));
     }
 }
