@@ -186,7 +186,9 @@ fn mistakes_of_a_driver_are_found_that_the_clean_one_has_not() -> Result<()> {
     assert_eq!(session.run(&["run", "--quiet", "--trace", "clean"])?.code, Some(0));
     let clean = names(&findings(&session, "clean")?);
     for bug in Bug::ALL {
-        session.run(&["run", "--quiet", "--bug", bug.name(), "--trace", bug.name()])?;
+        // Some wait for ever for what never comes.
+        let run = ["run", "--quiet", "--timeout", "10", "--bug", bug.name(), "--trace", bug.name()];
+        session.run(&run)?;
         let all = names(&findings(&session, bug.name())?);
         let more: BTreeSet<_> = all.difference(&clean).map(|[lint, ..]| lint.as_str()).collect();
         let expected = CAUGHT.iter().filter(|(of, _)| *of == bug).map(|(_, lint)| *lint).collect();
