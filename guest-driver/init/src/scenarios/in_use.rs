@@ -118,13 +118,15 @@ pub fn use_until_gone() -> Outcome {
     let mut words = io::stdin().lines();
     loop {
         let lab = Lab::open()?;
+        // Once it says that it uses the device, the driver may go at any moment.
+        let first = map(&lab)?;
         let (pipe, kept) = thread::scope(|scope| -> Result<_, Box<dyn std::error::Error>> {
             let calls = [
                 scope.spawn(|| read_to_the_device(&lab)),
                 scope.spawn(|| compute(&lab)),
                 scope.spawn(|| transfer(&lab)),
             ];
-            let last = scope.spawn(|| map_again_and_again(&lab));
+            let last = scope.spawn(|| map_again_and_again(&lab, first));
             println!("using");
             for call in calls {
                 call.join().map_err(|_| "a thread panicked")??;
@@ -182,12 +184,14 @@ fn transfer(lab: &Lab) -> io::Result<()> {
 }
 
 /// The last mapping that the driver made before it went.
-fn map_again_and_again(lab: &Lab) -> io::Result<Mapping> {
-    let map = || Mapping::plain(&lab.file, lab::MMAP_REGISTERS, lab::REGISTERS_SIZE);
-    let mut last = map()?;
+fn map_again_and_again(lab: &Lab, mut last: Mapping) -> io::Result<Mapping> {
     until_gone(|| {
-        last = map()?;
+        last = map(lab)?;
         Ok(())
     })?;
     Ok(last)
+}
+
+fn map(lab: &Lab) -> io::Result<Mapping> {
+    Mapping::plain(&lab.file, lab::MMAP_REGISTERS, lab::REGISTERS_SIZE)
 }
