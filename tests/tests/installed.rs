@@ -48,7 +48,8 @@ const WITHOUT_GUEST: [(&str, &str); 4] = [
 fn installed_from_a_clone_it_needs_nothing_of_the_clone() -> Result<()> {
     let session = Session::new()?;
     let folder = session.path("installed");
-    passes(cargo(&["install", "--debug", "--quiet", "--path", "vmm/cli", "--root"]).arg(&folder))?;
+    let mut install = cargo(&["install", "--debug", "--quiet", "--path", "vmm/cli"]);
+    passes(install.arg("--root").arg(&folder))?;
     let program = folder.join("bin/barscope");
     // Nothing is where the repository was.
     let hide = "mount -t tmpfs none \"$1\"; shift; exec \"$@\"";
