@@ -41,7 +41,7 @@ pub(super) fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> 
 /// How many blocks have their pages before they are taken: one for each lane of two busy ones.
 const AHEAD: usize = 2;
 /// How many full blocks wait for their checksums at most: a lane that fills them faster closes its own.
-const WAITING: usize = 8;
+pub(super) const WAITING: usize = 8;
 
 /// Something to be done for a block.
 pub(super) enum Chore {

@@ -211,7 +211,9 @@ fn a_trace_that_somebody_deletes_or_replaces_ends_with_an_error() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "dear diary");
 }
 
-/// Linux allows a process 65,530 mappings unless told otherwise.
+/// Linux allows a process 65,530 mappings unless told otherwise. At worst, where the thread that closes blocks gets no
+/// time, each block that waits for it is in a chunk of its own, and so is the one that it is at; beside those there are
+/// the chunk that is written, the next one, and the one that is let go when the file grows again.
 #[test]
 fn a_long_trace_has_few_mappings() {
     let directory = tempfile::tempdir().unwrap();
@@ -224,7 +226,7 @@ fn a_long_trace_has_few_mappings() {
     assert!(fs::metadata(&path).unwrap().len() >= 40 << 20);
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let mappings = maps.lines().filter(|line| line.contains("a_long_trace")).count();
-    assert!((1..=4).contains(&mappings), "{mappings} mappings");
+    assert!((1..=blocks::WAITING + 4).contains(&mappings), "{mappings} mappings");
     writer.finish(End::Finished).unwrap();
     let trace = Content::open(&path).unwrap();
     assert_eq!((trace.events().len(), trace.info().lost, trace.info().damage.len()), (40 * 16 * 1023, 0, 0));
