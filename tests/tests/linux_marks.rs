@@ -43,6 +43,7 @@ fn the_header_has_the_numbers_of_the_crate() -> Result<()> {
         ("BARSCOPE_COUNT", request::COUNT.into()),
         ("BARSCOPE_ISR_ENTER", request::ISR_ENTER.into()),
         ("BARSCOPE_ISR_EXIT", request::ISR_EXIT.into()),
+        ("BARSCOPE_WALK", request::WALK.into()),
         ("BARSCOPE_KERNEL_ENTRIES", counted::KERNEL_ENTRIES),
         ("BARSCOPE_FAULT_RESOLVED", counted::FAULT_RESOLVED),
         ("BARSCOPE_FAULT_FATAL", counted::FAULT_FATAL),

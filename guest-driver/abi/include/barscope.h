@@ -37,6 +37,7 @@ typedef uint64_t u64;
 #define BARSCOPE_COUNT 7
 #define BARSCOPE_ISR_ENTER 10
 #define BARSCOPE_ISR_EXIT 11
+#define BARSCOPE_WALK 22
 
 /* What is counted. */
 #define BARSCOPE_KERNEL_ENTRIES 1
@@ -83,6 +84,11 @@ struct barscope_map {
 	u64 on_fault; /* 1 if its pages come when they are touched */
 	struct barscope_bytes who; /* barscope_text("my_probe") */
 	struct barscope_bytes call; /* barscope_text("pci_iomap(dev, 0, 0)") */
+};
+
+struct barscope_walk {
+	u64 address;
+	struct barscope_bytes what;
 };
 
 /* A text, read to its end, so that it is in memory: the host takes no page faults. */
@@ -166,6 +172,14 @@ static inline void barscope_map(const struct barscope_map *map)
 static inline void barscope_unmap(u64 id)
 {
 	barscope_request(BARSCOPE_UNMAP, &id, sizeof(id));
+}
+
+/* How an address of the caller's is mapped is recorded, and what you say is there. Nothing accesses it for that. */
+static inline void barscope_walk(const volatile void *address, const char *what)
+{
+	struct barscope_walk walk = { (u64)(unsigned long)address, barscope_text(what) };
+
+	barscope_request(BARSCOPE_WALK, &walk, sizeof(walk));
 }
 
 /* An interrupt handler begins, by its vector; for kernels whose handlers nobody sees otherwise. */

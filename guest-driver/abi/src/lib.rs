@@ -82,6 +82,8 @@ pub mod request {
     pub const TIDY: u32 = 20;
     /// Rings that Linux tells entries into its kernel in: [`super::Entries`].
     pub const ENTRIES: u32 = 21;
+    /// How an address is mapped is to be recorded: [`super::Walk`].
+    pub const WALK: u32 = 22;
 }
 
 /// Stands for the caller's own address space, whose CR3 a program doesn't know ([`Map::address_space`],
@@ -155,6 +157,16 @@ pub struct Map {
     pub who: Bytes,
     /// The call that made it, like `ioremap(0xfe000000, 0x1000)`; UTF-8.
     pub call: Bytes,
+}
+
+/// [`request::WALK`]: the page walk of an address in the caller's address space, which nothing accesses for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Walk {
+    /// Virtual address.
+    pub address: u64,
+    /// What is there; UTF-8.
+    pub what: Bytes,
 }
 
 /// [`request::UNMAP`]: a mapping went away.

@@ -3,7 +3,7 @@
 use core::arch::asm;
 use core::ptr::read_volatile;
 
-use crate::{Bytes, Count, MAX_TEXT, Map, Mark, PORT, SIGNATURE, ScenarioEnd, Unmap, request};
+use crate::{Bytes, Count, MAX_TEXT, Map, Mark, PORT, SIGNATURE, ScenarioEnd, Unmap, Walk, request};
 
 /// Whether this machine is barscope's. Only for code that may use the port.
 pub fn is_present() -> bool {
@@ -107,6 +107,11 @@ impl Bench {
     /// A mapping was made; its texts are told by [`in_memory`].
     pub fn map(self, map: &Map) {
         request(request::MAP, map);
+    }
+
+    /// How this address is mapped, beside what is there: recorded without an access.
+    pub fn walk(self, address: u64, what: &str) {
+        request(request::WALK, &Walk { address, what: in_memory(what) });
     }
 
     /// The mapping with this number is gone.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use barscope_guest_abi::{
     Bytes, Count, Entries, Exit, Fetch, File, Image, Map, Maps, Mark, Module, Process, Ring, ScenarioEnd,
-    Symbols, Unmap, port, request,
+    Symbols, Unmap, Walk, port, request,
 };
 
 use barscope_guest_abi::port::in_memory;
@@ -31,6 +31,11 @@ pub fn open(name: &str) -> io::Result<()> {
 /// A named point in the trace.
 pub fn mark(text: &str) {
     port::request(request::MARK, &Mark { text: in_memory(text) });
+}
+
+/// How this process has an address mapped is recorded, beside what is there.
+pub fn walk(address: *const u8, what: &str) {
+    port::request(request::WALK, &Walk { address: address.expose_provenance() as u64, what: in_memory(what) });
 }
 
 /// Something that people should know of.

@@ -72,9 +72,9 @@ pub enum ExplainError {
         /// Parts of the file that can't be trusted.
         damage: Vec<Damage>,
     },
-    /// Only accesses can be compared.
+    /// Only accesses and page walks can be compared.
     #[error("record {seq} is no access, so it has no layers to compare: {what}")]
-    NoAccess {
+    NoLayers {
         /// What was asked for.
         seq: u64,
         /// What it is.
@@ -95,6 +95,8 @@ pub struct Explanation {
     pub cause: Option<View>,
     /// What is special to an access.
     pub access: Option<Layers>,
+    /// What is special to a page walk that somebody asked for.
+    pub walked: Option<Walked>,
     /// The mapping that is made or undone here, or that a page fault was about: once for each BAR that it
     /// leads to.
     pub mappings: Vec<Mapped>,
@@ -139,6 +141,15 @@ pub struct Layers {
     pub kernel_entries: Option<View>,
     /// Entries of its program since its access before, if each is recorded.
     pub entered: Option<Entered>,
+}
+
+/// The page walk of an address that nothing accesses.
+#[derive(Clone, Debug, Serialize)]
+pub struct Walked {
+    /// The page walk, decoded; `None` if there is no page.
+    pub page_table: Option<PageTable>,
+    /// Why the memory type is what it is.
+    pub memory_type: Option<TypeReason>,
 }
 
 /// A mapping, and one of the BARs that it leads to.

@@ -135,6 +135,22 @@ pub(crate) fn push_key(
             text.push_str("mark ");
             text.push_str(view.text().unwrap_or_default());
         }
+        EventKind::PageWalk { gpa, .. } => {
+            text.push_str("page walk of ");
+            text.push_str(view.text().unwrap_or_default());
+            match (gpa, view.place()) {
+                (None, _) => text.push_str(", no page"),
+                (_, None) => text.push_str(" -> memory"),
+                (_, Some(place)) => {
+                    text.push_str(" -> ");
+                    push_place(text, view, place);
+                }
+            }
+            if let Some(memory_type) = view.memory_type() {
+                text.push(' ');
+                text.push_str(memory_type.name());
+            }
+        }
         EventKind::ScenarioEnd { passed, .. } => {
             text.push_str(if passed { "scenario passes" } else { "scenario fails" });
         }

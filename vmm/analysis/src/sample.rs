@@ -225,10 +225,14 @@ impl Sample {
         self.writer.define(&Definition::Walk(walk)).unwrap()
     }
 
+    /// The walk to BAR0 that the program's accesses take.
+    pub(crate) fn user_walk(&self) -> Walk {
+        walk_to(USER, MMAP, true, Path::Mmap, self.user_mapping)
+    }
+
     /// The walk of a program's page of a guest that announces nothing.
     pub(crate) fn inferred_user_walk(&self) -> Id {
-        let known = walk_to(USER, MMAP, true, Path::Mmap, self.user_mapping);
-        let walk = Walk { announced: false, mapping: None, ..known };
+        let walk = Walk { announced: false, mapping: None, ..self.user_walk() };
         self.writer.define(&Definition::Walk(walk)).unwrap()
     }
 

@@ -414,6 +414,13 @@ pub(crate) fn summary(view: &View) -> String {
             };
             format!("KVM can't emulate {instruction} on {on}{end}")
         }
+        EventKind::PageWalk { address, gpa, .. } => {
+            let at = format!("page walk of {}: {address:016x}", text());
+            let Some(gpa) = gpa else { return format!("{at}, no page") };
+            let to = view.place().map_or("memory".to_owned(), register);
+            let types = view.memory_type().map(|effective| memory_type(view.pat(), effective));
+            format!("{at} -> {gpa:x}, {to}{}", types.map(|types| format!(", {types}")).unwrap_or_default())
+        }
         EventKind::Console { .. } => format!("console: {}", text()),
         EventKind::Warning { .. } => format!("warning: {}", text()),
         _ => effect(view).unwrap_or_else(|| "unknown route".to_owned()),

@@ -6,7 +6,7 @@ mod fetch;
 use barscope_trace::event::{Counted, Id};
 use barscope_trace::{Capability, EventKind, Knowledge, Lane};
 use barscope_unwind::Space;
-use barscope_x86::Registers;
+use barscope_x86::{MemoryTypes, PageWalk, Registers, walk};
 
 pub use self::bulk::read;
 use crate::entries::{Ring, Told, Tracepoints};
@@ -33,12 +33,12 @@ enum Served {
 pub fn serve(
     shared: &Shared,
     lane: &mut Lane,
-    vcpu: u8,
-    registers: &Registers,
+    (vcpu, registers): (u8, &Registers),
+    memory_types: &MemoryTypes,
     number: u32,
 ) -> Result<Option<Stop>, HostError> {
     let served = match Request::parse(number, &shared.memory, registers) {
-        Ok(Request::Now(now)) => serve_now(shared, lane, (vcpu, registers), now)?,
+        Ok(Request::Now(now)) => serve_now(shared, lane, (vcpu, registers), memory_types, now)?,
         Ok(Request::Bulk(bulk)) => match shared.requests.ask(bulk, registers, || shared.stopping()) {
             Asked::Done(result) => result?.map(|()| Served::Silent),
             Asked::Stopped => return Ok(None),
@@ -71,6 +71,7 @@ fn serve_now(
     shared: &Shared,
     lane: &mut Lane,
     (vcpu, registers): (u8, &Registers),
+    memory_types: &MemoryTypes,
     now: Now,
 ) -> Result<Result<Served, BadRequest>, HostError> {
     // What was written unseen belongs before the point that the guest names now.
@@ -94,6 +95,14 @@ fn serve_now(
                 return Ok(Err(BadRequest::Value { request, field: "id", value: number }));
             }
         },
+        Now::Walk { address, what } => {
+            let (text, cpl) = (text(&what)?, registers.cpl());
+            let (walk, gpa, route) = match walk(&shared.memory, registers, address) {
+                Some(found) => walked(shared, memory_types, &found, address)?,
+                None => (0, None, 0),
+            };
+            EventKind::PageWalk { cpl, text, address, walk, gpa, route }
+        }
         Now::Process(process) => {
             shared.interned.lock().process(process)?;
             return Ok(Ok(Served::Silent));
@@ -150,6 +159,22 @@ fn serve_now(
         }
     };
     Ok(Ok(Served::Recorded(kind)))
+}
+
+/// The definition of the walk that was found for an address, the physical one that it leads to, and the definition of
+/// the route there.
+fn walked(
+    shared: &Shared,
+    memory_types: &MemoryTypes,
+    found: &PageWalk,
+    address: u64,
+) -> Result<(Id, Option<u64>, Id), HostError> {
+    let gpa = found.translate(address);
+    let types = memory_types.of(found, gpa);
+    let route = shared.dispatcher.route_to(gpa);
+    let spaces = &mut shared.interned.lock().address_spaces;
+    let walk = if route == 0 { spaces.walk_to_memory(found, types) } else { spaces.walk(found, types) };
+    Ok((walk?, Some(gpa), route))
 }
 
 /// The definition of the process that makes a request; 0 if the guest's kernel doesn't say.

@@ -91,7 +91,7 @@ pub fn dev_mem() -> Outcome {
     Ok("refused while a driver claims the BAR (IO_STRICT_DEVMEM), allowed without one".to_owned())
 }
 
-/// A file in memory, mapped like the device.
+/// A regular file, mapped like the device, and how the page tables lead to the one and the other.
 pub fn file_mapping() -> Outcome {
     let path = "/tmp/file";
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
@@ -104,6 +104,11 @@ pub fn file_mapping() -> Outcome {
     file.read_exact(&mut bytes)?;
     same("the file's bytes", u32::from_le_bytes(bytes), 0xf11e)?;
     same("the mapping", mapping.read(lab::SCRATCH), 0xf11e)?;
+    let lab = Lab::open()?;
+    let registers = lab.map_registers()?;
+    for (mapping, what) in [(&registers, "the device's file"), (&mapping, "a regular file")] {
+        bench::walk(mapping.address().wrapping_add(lab::SCRATCH), what);
+    }
     Ok("loads and stores reached the page cache, and no device".to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! Two accesses side by side, layer by layer, with what differs marked.
+//! Two accesses or page walks side by side, layer by layer, with what differs marked.
 
 use std::io::{self, Write};
 
@@ -59,12 +59,12 @@ impl Comparison {
     /// Compares two accesses.
     ///
     /// # Errors
-    /// One of them is no access.
+    /// One of them is neither an access nor a page walk.
     pub(super) fn new(left: Explanation, right: Explanation) -> Result<Self, ExplainError> {
         for one in [&left, &right] {
-            if one.access.is_none() {
+            if one.access.is_none() && one.walked.is_none() {
                 let what = words::summary(&one.record);
-                return Err(ExplainError::NoAccess { seq: one.record.seq, what });
+                return Err(ExplainError::NoLayers { seq: one.record.seq, what });
             }
         }
         let rows = rows(&left, &right);
@@ -109,7 +109,10 @@ impl Comparison {
         let (paint, width) = (Paint { color }, width.max(WIDTH));
         let column = (width - LABEL - MARK - 2) / 2;
         let title = |one: &Explanation| {
-            let path = one.record.access().map(words::path).unwrap_or_default();
+            let path = match one.record.access() {
+                Some(access) => words::path(access),
+                None => one.record.text().unwrap_or_default().to_owned(),
+            };
             format!("record {}, {path}", one.record.seq)
         };
         let (left, right) = (title(&self.left), title(&self.right));
@@ -135,7 +138,7 @@ impl Comparison {
 
     /// In a sentence: whether both reached the same place, and by what they differ.
     fn verdict(&self) -> Option<String> {
-        let (left, right) = (self.left.record.access()?, self.right.record.access()?);
+        let (left, right) = (&self.left.record, &self.right.record);
         let mut labels: Vec<String> = Vec::new();
         for row in self.rows.iter().filter(|row| row.same == Some(false)) {
             let label = match &row.bits {
@@ -150,6 +153,11 @@ impl Comparison {
             }
         }
         let by = if labels.is_empty() { "nothing".to_owned() } else { labels.join(", ") };
+        let (Some(left), Some(right)) = (left.access(), right.access()) else {
+            let same = left.gpa() == right.gpa();
+            let to = if same { "the same address" } else { "different addresses" };
+            return Some(format!("They lead to {to}. They differ in: {by}."));
+        };
         let same = left.address() == right.address() && left.place() == right.place();
         Some(match (same, target(left)) {
             (true, Some(target)) => format!("Both reached {target}. They differ in: {by}."),

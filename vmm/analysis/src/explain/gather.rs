@@ -6,7 +6,7 @@ use barscope_trace::Definitions;
 use barscope_trace::definition::{Route, Walk};
 use barscope_trace::event::{Counted, Event, EventKind, Id, RouteChange, Target};
 
-use super::{Explanation, Fault, Layers, Mapped, PageTable, RegisterUse, RouteUse, TypeReason};
+use super::{Explanation, Fault, Layers, Mapped, PageTable, RegisterUse, RouteUse, TypeReason, Walked};
 use crate::Completeness;
 use crate::maps::{Maps, Processes, Sections};
 use crate::symbols::Symbols;
@@ -25,6 +25,7 @@ pub(super) struct Gather {
     record: Option<View>,
     cause: Option<View>,
     layers: Option<Layers>,
+    walked: Option<Walked>,
     /// Where the record's access went.
     place: Option<Place>,
     walk: Option<Arc<Walk>>,
@@ -64,6 +65,7 @@ impl Gather {
             record: None,
             cause: None,
             layers: None,
+            walked: None,
             place: None,
             walk,
             mapping,
@@ -172,6 +174,12 @@ impl Gather {
             let code = self.symbols.address(definitions, rip, space);
             self.faulted = code.map(|symbol| symbol.to_string());
         }
+        if let EventKind::PageWalk { .. } = view.kind {
+            self.walked = Some(Walked {
+                page_table: view.walk().map(PageTable::new),
+                memory_type: TypeReason::new(view),
+            });
+        }
         if let Some(access) = view.access() {
             self.place = access.place().cloned();
             self.layers = Some(Layers::new(access));
@@ -255,6 +263,7 @@ impl Gather {
         Some(Explanation {
             record: self.record?,
             cause: self.cause,
+            walked: self.walked,
             access,
             mappings,
             faulted: self.faulted,
@@ -275,7 +284,7 @@ impl Layers {
             unmapped: None,
             fault: None,
             page_table: access.walk().map(PageTable::new),
-            memory_type: TypeReason::new(access),
+            memory_type: TypeReason::new(access.view),
             exit: match (memory, access.coalesced) {
                 _ if access.view.vcpu.is_none() => "none",
                 (true, false) => "KVM_EXIT_MMIO",

@@ -62,6 +62,7 @@ impl Lasting {
             record: view.clone(),
             cause: None,
             access: Some(layers),
+            walked: None,
             mappings: Vec::new(),
             faulted: None,
             followed: Vec::new(),

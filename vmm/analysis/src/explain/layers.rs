@@ -4,7 +4,7 @@
 use barscope_trace::definition::MemoryType;
 use barscope_trace::units;
 
-use super::{Explanation, Layers, RouteUse};
+use super::{Explanation, Layers, PageTable, RouteUse, TypeReason, Walked};
 use crate::maps::Entered;
 use crate::view::{AccessView, BusAddress, Context, Place, View};
 use crate::words;
@@ -51,11 +51,14 @@ impl Row {
 
 /// The layers of an access.
 pub(super) fn layers(explanation: &Explanation) -> Vec<Layer> {
-    let (view, Some(layers)) = (&explanation.record, &explanation.access) else { return Vec::new() };
-    let Some(access) = view.access() else { return Vec::new() };
+    let view = &explanation.record;
+    if let Some(walked) = &explanation.walked {
+        return self::walked(view, walked).into_iter().map(|rows| Layer { rows }).collect();
+    }
+    let (Some(access), Some(layers)) = (view.access(), &explanation.access) else { return Vec::new() };
     let mut list = vec![code(view, access, layers)];
     list.extend(virtual_address(access, layers));
-    list.extend(page_walk(layers));
+    list.extend(layers.page_table.as_ref().map(|table| page_walk(table, layers.memory_type, true)));
     list.push(bus(access, layers));
     list.push(register(access, layers));
     list.into_iter().map(|rows| Layer { rows }).collect()
@@ -190,10 +193,40 @@ fn fault(layers: &Layers) -> Option<String> {
     Some(format!("by a page fault, record {}{code}", fault.record.seq))
 }
 
-fn page_walk(layers: &Layers) -> Option<Vec<Row>> {
-    let table = layers.page_table.as_ref()?;
+/// What somebody wanted to know of an address: who, where it is, its page walk, what it leads to.
+fn walked(view: &View, walked: &Walked) -> Vec<Vec<Row>> {
+    let mut who: Vec<_> = view.cpl().map(|cpl| format!("ring {cpl}")).into_iter().collect();
+    who.extend(view.process().map(|process| format!("{} {}", process.name, process.pid)));
+    let mut rows =
+        vec![Row::words("virtual", view.gva().map(|gva| format!("{gva:016x}")).unwrap_or_default())];
+    rows.extend(view.mapping().map(|mapping| {
+        Row::new("mapping", vec![mapping.call.clone(), format!("by {}", mapping.who)], Likeness::Words)
+    }));
+    let mut list = vec![vec![Row::aside("asked by", who)], rows];
+    let Some(table) = &walked.page_table else {
+        list.push(vec![Row::words(
+            "page walk",
+            "ends at an entry that isn't present: an access would fault",
+        )]);
+        return list;
+    };
+    list.push(page_walk(table, walked.memory_type, view.place().is_some() || view.place_is_open()));
+    let gpa = view.gpa().map(|gpa| format!("{gpa:x}")).unwrap_or_default();
+    let leads = match view.place() {
+        Some(place) => {
+            let register = place.register_name().map(|name| format!(" {name}")).unwrap_or_default();
+            format!("{place}{register}, a device's")
+        }
+        None if view.place_is_open() => "a device".to_owned(),
+        None => "memory, no device's".to_owned(),
+    };
+    list.push(vec![Row::words("physical", gpa), Row::words("leads to", leads)]);
+    list
+}
+
+fn page_walk(table: &PageTable, reason: Option<TypeReason>, device: bool) -> Vec<Row> {
     if table.entries.is_empty() {
-        return Some(vec![Row::words("page walk", "paging is off")]);
+        return vec![Row::words("page walk", "paging is off")];
     }
     let mut rows = vec![Row::aside("page walk", vec![format!("CR3 {:x}", table.cr3)])];
     for entry in &table.entries {
@@ -204,17 +237,28 @@ fn page_walk(layers: &Layers) -> Option<Vec<Row>> {
     let who = if table.user { "ring 3 too" } else { "ring 0 only" };
     let what = if table.writable { "writable" } else { "read-only" };
     rows.push(Row::words("rights", format!("{who}, {what}")));
-    if let Some(reason) = layers.memory_type {
+    if let Some(reason) = reason {
         let mut items = reason.words();
+        let meaning = if device { of_device } else { of_memory };
         items.push(meaning(reason.memory_type).to_owned());
         let key = words::memory_type(reason.pat, reason.memory_type);
         rows.push(Row::new("memory type", items, Likeness::Key(key)));
     }
-    Some(rows)
+    rows
+}
+
+/// What a memory type does to accesses to memory.
+fn of_memory(memory_type: MemoryType) -> &'static str {
+    match memory_type {
+        MemoryType::Uncacheable | MemoryType::UncacheableMinus => "uncached",
+        MemoryType::WriteCombining => "uncached, and writes may be merged",
+        MemoryType::WriteThrough | MemoryType::WriteProtected => "cached for reads",
+        MemoryType::WriteBack => "cached: loads and stores need not leave the processor",
+    }
 }
 
 /// What a memory type does to accesses to a device.
-fn meaning(memory_type: MemoryType) -> &'static str {
+fn of_device(memory_type: MemoryType) -> &'static str {
     match memory_type {
         MemoryType::Uncacheable | MemoryType::UncacheableMinus => {
             "uncached: each access goes out by itself, in order"

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::TypeReason;
 use crate::serial::as_hex;
-use crate::view::AccessView;
+use crate::view::View;
 
 const PRESENT: u64 = 1;
 const WRITABLE: u64 = 1 << 1;
@@ -129,11 +129,11 @@ impl Entry {
 }
 
 impl TypeReason {
-    pub(super) fn new(access: AccessView<'_>) -> Option<Self> {
-        let walk = access.walk()?;
+    pub(super) fn new(view: &View) -> Option<Self> {
+        let walk = view.walk()?;
         Some(Self {
-            memory_type: access.memory_type()?,
-            pat: access.pat(),
+            memory_type: view.memory_type()?,
+            pat: view.pat(),
             pat_entry: pat_entry(walk),
             mtrr: walk.mtrr,
         })

@@ -3,7 +3,7 @@
 mod every_record;
 
 use barscope_trace::End;
-use barscope_trace::definition::Cut;
+use barscope_trace::definition::{Cut, Definition, MemoryType, Path, Walk};
 use barscope_trace::event::{AccessEvent, Counted, Outcome, Target};
 
 use super::*;
@@ -279,6 +279,93 @@ fn only_accesses_are_compared() {
     let error = compare(&finished(&sample), 7, 24).unwrap_err();
     let expected = "record 24 is no access, so it has no layers to compare: MSI vector 0x31 -> vCPU 0";
     assert_eq!(error.to_string(), expected);
+}
+
+/// The page walk of an address of a program, that nothing accesses: a page of memory, and the device's beside it.
+fn walks(sample: &mut Sample) -> (u64, u64) {
+    let device = sample.user_walk();
+    let leaf = 0x9a3_1000 | 7;
+    let entries = [&device.entries[..3], &[leaf]].concat();
+    let memory = Walk {
+        page: MMAP + 0x1000,
+        entries,
+        pat: Some(MemoryType::WriteBack),
+        mtrr: Some(MemoryType::WriteBack),
+        memory_type: MemoryType::WriteBack,
+        path: Path::Unknown,
+        announced: false,
+        mapping: None,
+        ..device.clone()
+    };
+    let route = sample.bar0;
+    let texts = [sample.text("the device's file"), sample.text("a regular file")];
+    let ids = [device, memory].map(|walk| sample.writer.define(&Definition::Walk(walk)).unwrap());
+    let walk = |at: usize, address, gpa, route| EventKind::PageWalk {
+        cpl: 3,
+        text: texts[at],
+        address,
+        walk: ids[at],
+        gpa: Some(gpa),
+        route,
+    };
+    let device = sample.event(walk(0, MMAP + 8, 0xfe00_0008, route));
+    let memory = sample.event(walk(1, MMAP + 0x1008, 0x9a3_1008, 0));
+    (device, memory)
+}
+
+#[test]
+fn a_page_walk_is_drawn_without_an_access() {
+    let expected = "\
+record 2: page walk of a regular file: 0000400000001008 -> 9a31008, memory, WB
+vCPU 0, 0 us device clock, 20 ms host
+
+asked by       ring 3
+v
+virtual        0000400000001008
+v
+page walk      CR3 5000
+| PML4         [128] 7007 U W
+| PDPT         [000] 8007 U W
+| PD           [000] 9007 U W
+| PT           [001] 9a31007 U W
+| page         4 KiB
+| rights       ring 3 too, writable
+| memory type  PAT asks WB (entry 0, no bits), MTRR says WB -> WB,
+|              cached: loads and stores need not leave the processor
+v
+physical       9a31008
+  leads to     memory, no device's
+";
+    let mut sample = Sample::new();
+    let (_, memory) = walks(&mut sample);
+    assert_eq!(explained(&sample, memory), expected);
+}
+
+#[test]
+fn a_page_that_is_not_there_ends_the_walk() {
+    let mut sample = Sample::new();
+    let text = sample.text("nothing");
+    let walk = EventKind::PageWalk { cpl: 0, text, address: 0x1000, walk: 0, gpa: None, route: 0 };
+    let seq = sample.event(walk);
+    let text = explained(&sample, seq);
+    assert!(text.contains("page walk of nothing: 0000000000001000, no page"), "{text}");
+    assert!(
+        text.contains("page walk      ends at an entry that isn't present: an access would fault"),
+        "{text}"
+    );
+    assert!(!text.contains("leads to"), "{text}");
+}
+
+#[test]
+fn the_walks_of_a_device_and_of_a_file_differ_in_a_bit_of_the_last_entry() {
+    let mut sample = Sample::new();
+    let (device, memory) = walks(&mut sample);
+    let compared = compare(&finished(&sample), device, memory).unwrap();
+    let of = |label: &str| compared.rows.iter().find(|row| row.label == label).unwrap();
+    assert_eq!(of("PD").bits.as_deref(), Some(&[][..]));
+    assert_eq!(of("PT").bits.as_deref(), Some(&["PWT", "PCD"][..]));
+    assert_eq!(of("leads to").left, ["BAR0+0x008 SCRATCH, a device's"]);
+    assert_eq!(of("leads to").right, ["memory, no device's"]);
 }
 
 #[test]

@@ -306,6 +306,9 @@ fn kind(view: &View) -> Vec<String> {
             "KVM_EXIT_INTERNAL_ERROR: emulation failed".to_owned(),
             "the guest got #UD".to_owned(),
         ],
+        EventKind::PageWalk { .. } => {
+            vec!["how an address is mapped, which nothing accesses here".to_owned()]
+        }
         EventKind::Console { .. } => match view.trouble() {
             Some(trouble) => vec![format!("{} on the guest's console", trouble.about())],
             None => vec!["a line that the guest printed on its console".to_owned()],

@@ -199,6 +199,8 @@ impl Field {
         let access = view.access();
         let not_emulated = matches!(view.kind, EventKind::NotEmulated { .. });
         let instruction = access.is_some() || not_emulated;
+        // It found a page.
+        let walked = matches!(view.kind, EventKind::PageWalk { gpa: Some(_), .. });
         // KVM gathered it, or no processor made it.
         let nobodys = access.is_some_and(|access| access.coalesced || view.vcpu.is_none());
         match self.from {
@@ -240,6 +242,7 @@ impl Field {
                 },
                 _ => Doubt::Any,
             },
+            From::Walk | From::Process if walked && view.walk().is_none() => Doubt::Any,
             From::Walk | From::Pat | From::Path if instruction && view.walk().is_none() => {
                 // A port has none.
                 let memory = access.is_none_or(|access| access.gpa().is_some());

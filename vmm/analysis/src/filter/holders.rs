@@ -9,10 +9,12 @@ use super::kind::Kinds;
 const ACCESS: &[&str] = &["access"];
 /// Records of an instruction.
 const INSTRUCTION: &[&str] = &["access", "not-emulated"];
+/// Records of an address that is mapped.
+const WALKED: &[&str] = &["access", "not-emulated", "page-walk"];
 /// Records about a mapping.
-const MAPPED: &[&str] = &["access", "not-emulated", "map", "unmap"];
+const MAPPED: &[&str] = &["access", "not-emulated", "page-walk", "map", "unmap"];
 /// Records of a place in a device.
-const PLACED: &[&str] = &["access", "not-emulated", "change", "doorbell"];
+const PLACED: &[&str] = &["access", "not-emulated", "page-walk", "change", "doorbell"];
 /// Those of them that have a value.
 const VALUED: &[&str] = &["access", "change", "doorbell"];
 /// What a guest counts.
@@ -26,26 +28,26 @@ const HOLDERS: &[(&str, &[&[&str]])] = &[
     ("host", &[]),
     ("vcpu", &[]),
     ("scenario", &[]),
-    ("cpl", &[INSTRUCTION]),
+    ("cpl", &[WALKED]),
     ("path", &[MAPPED]),
-    ("announced", &[INSTRUCTION]),
+    ("announced", &[WALKED]),
     ("function", &[INSTRUCTION]),
     ("file", &[INSTRUCTION]),
     ("line", &[INSTRUCTION]),
     ("stack", &[INSTRUCTION]),
     ("syscall", &[INSTRUCTION, &["kernel-entries"]]),
-    ("process", &[INSTRUCTION, COUNTED, &["mark"]]),
-    ("pid", &[INSTRUCTION, COUNTED, &["mark"]]),
+    ("process", &[WALKED, COUNTED, &["mark"]]),
+    ("pid", &[WALKED, COUNTED, &["mark"]]),
     ("instruction", &[INSTRUCTION]),
     ("rip", &[INSTRUCTION, COUNTED]),
-    ("gva", &[INSTRUCTION]),
-    ("gpa", &[INSTRUCTION]),
-    ("cr3", &[INSTRUCTION]),
+    ("gva", &[WALKED]),
+    ("gpa", &[WALKED]),
+    ("cr3", &[WALKED]),
     ("port", &[ACCESS]),
-    ("pat", &[INSTRUCTION]),
-    ("memtype", &[INSTRUCTION]),
-    ("uncached", &[INSTRUCTION]),
-    ("user-page", &[INSTRUCTION]),
+    ("pat", &[WALKED]),
+    ("memtype", &[WALKED]),
+    ("uncached", &[WALKED]),
+    ("user-page", &[WALKED]),
     ("offset", &[PLACED]),
     ("width", &[ACCESS]),
     ("value", &[VALUED, COUNTED]),
@@ -63,7 +65,7 @@ const HOLDERS: &[(&str, &[&[&str]])] = &[
     ("mapped-by", &[MAPPED]),
     ("call", &[MAPPED]),
     ("on-fault", &[MAPPED]),
-    ("text", &[&["mark", "console", "warning", "scenario-end"]]),
+    ("text", &[&["mark", "page-walk", "console", "warning", "scenario-end"]]),
 ];
 
 /// The kinds of records that can fulfil a condition.

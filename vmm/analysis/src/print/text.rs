@@ -404,9 +404,10 @@ impl<W: Write> Printer for TextPrinter<W> {
             }
             // There are as many as programs make; maps and totals tell of them.
             EventKind::Count { what: Counted::KernelEntries, process: 1.., .. } if !self.selective => Ok(()),
-            EventKind::Mark { .. } | EventKind::Count { .. } | EventKind::Warning { .. } => {
-                self.print_single(definitions, view, words::summary(view))
-            }
+            EventKind::Mark { .. }
+            | EventKind::PageWalk { .. }
+            | EventKind::Count { .. }
+            | EventKind::Warning { .. } => self.print_single(definitions, view, words::summary(view)),
             // Of what a guest says, only that something is wrong, unless it is asked for.
             EventKind::Console { .. } if !self.selective && view.trouble().is_none() => Ok(()),
             EventKind::Console { .. } => self.print_single(definitions, view, words::summary(view)),

@@ -86,6 +86,8 @@ impl Sample {
                 operand: MemoryOperand::default(),
                 stack: 0,
             },
+            EventKind::PageWalk { cpl: 3, text, address: 0x7f00_0000_1010, walk, gpa: Some(u64::MAX), route },
+            EventKind::PageWalk { cpl: 0, text, address: 0, walk: 0, gpa: None, route: 0 },
             EventKind::Console { text },
             EventKind::Warning { text },
         ] {

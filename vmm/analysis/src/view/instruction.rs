@@ -1,5 +1,5 @@
-//! What an access and an instruction that KVM could not emulate have in common: the code, its ring, the address
-//! and how that is mapped.
+//! What accesses have in common with instructions that KVM could not emulate, and with page walks that somebody asked
+//! for: the code, its ring, the address and how that is mapped.
 
 use barscope_trace::definition::{Mapping, MemoryType, Path, Process, Walk};
 use barscope_trace::event::{EventKind, Outcome, Role, Target};
@@ -12,7 +12,7 @@ impl View {
     pub fn cpl(&self) -> Option<u8> {
         match self.kind {
             EventKind::Access(access) => self.vcpu.map(|_| access.cpl),
-            EventKind::NotEmulated { cpl, .. } => Some(cpl),
+            EventKind::NotEmulated { cpl, .. } | EventKind::PageWalk { cpl, .. } => Some(cpl),
             _ => None,
         }
     }
@@ -37,6 +37,8 @@ impl View {
     pub fn place_is_open(&self) -> bool {
         match self.kind {
             EventKind::Access(access) => self.place.is_none() && access.outcome != Outcome::Unclaimed,
+            // Memory is no device's.
+            EventKind::PageWalk { route: 0, .. } => false,
             kind => self.place.is_none() && self.route.is_none() && kind.kind().has(Role::Route),
         }
     }
@@ -48,20 +50,23 @@ impl View {
                 Target::Memory(address) => Some(address),
                 Target::Port { .. } => None,
             },
-            EventKind::NotEmulated { gpa, .. } => gpa,
+            EventKind::NotEmulated { gpa, .. } | EventKind::PageWalk { gpa, .. } => gpa,
             _ => None,
         }
     }
 
     /// The same byte's guest virtual address.
     pub fn gva(&self) -> Option<u64> {
+        if let EventKind::PageWalk { address, .. } = self.kind {
+            return Some(address);
+        }
         Some(self.walk()?.virtual_address(self.gpa()?))
     }
 
     /// How that address came to lead to a device; for a mapping that comes or goes, what made it.
     pub fn path(&self) -> Option<Path> {
         match self.kind {
-            EventKind::Access(_) | EventKind::NotEmulated { .. } => {
+            EventKind::Access(_) | EventKind::NotEmulated { .. } | EventKind::PageWalk { .. } => {
                 Some(self.walk().map_or(Path::Unknown, |walk| walk.path))
             }
             _ => Some(self.mapping()?.path),

@@ -108,6 +108,21 @@ impl Viewer {
                 let place = gpa.and_then(|gpa| self.place(definitions, route, Target::Memory(gpa)));
                 View { place, ..view }
             }
+            EventKind::PageWalk { walk, route, gpa, .. } => {
+                let walk = self.walk(definitions, walk);
+                let mapping = walk.as_ref().and_then(|walk| walk.mapping);
+                View {
+                    place: gpa.and_then(|gpa| self.place(definitions, route, Target::Memory(gpa))),
+                    mapping: mapping.and_then(|id| self.mapping(definitions, id)),
+                    process: self.codes.defined_process(
+                        definitions,
+                        walk.as_ref().and_then(|walk| walk.process).unwrap_or(0),
+                    ),
+                    text: references.text.map(|id| self.text(definitions, id)),
+                    walk,
+                    ..view
+                }
+            }
             _ => self.refer(definitions, &references, view),
         };
         if let EventKind::ScenarioEnd { .. } = event.kind {

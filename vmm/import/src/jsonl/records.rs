@@ -56,6 +56,20 @@ impl Records {
         Ok(Ok(match event {
             "access" => return self.access(object, function, output),
             "not-emulated" => return self.not_emulated(object, function, output),
+            "page-walk" => {
+                let gpa = object.hex("gpa");
+                EventKind::PageWalk {
+                    cpl: object.count("cpl").unwrap_or(0).min(3) as u8,
+                    text: text(output, "text")?,
+                    address: right!(object.need_hex("address")),
+                    walk: Parts::of(object, &mut self.names, output)?.walk,
+                    gpa,
+                    route: match gpa {
+                        Some(address) => route_of(object, function, address, output)?,
+                        None => 0,
+                    },
+                }
+            }
             "mark" => EventKind::Mark {
                 text: text(output, "text")?,
                 process: process_in(object, output)?.unwrap_or(0),

@@ -75,6 +75,13 @@ pub enum Now {
     Map(u64, Mapping),
     /// It doesn't any more.
     Unmap(u64),
+    /// How an address is mapped.
+    Walk {
+        /// A virtual address.
+        address: u64,
+        /// What is there, in words.
+        what: String,
+    },
     /// Whose address space this is.
     Process(Process),
     /// The guest counted something.
@@ -302,6 +309,7 @@ impl<'a> Words<'a> {
             request::SCENARIO_END => Now::ScenarioEnd { passed: self.at(0) == 1, summary: self.text(1)? },
             request::MAP => Now::Map(self.at(0), self.mapping()?),
             request::UNMAP => Now::Unmap(self.at(0)),
+            request::WALK => Now::Walk { address: self.at(0), what: self.text(1)? },
             request::PROCESS => Now::Process(Process {
                 address_space: self.registers.address_space(),
                 pid: self.at(0),
@@ -427,6 +435,7 @@ fn size_of_request(number: u32) -> Option<usize> {
         request::MARK | request::SCENARIO_BEGIN | request::WARNING => size_of::<barscope_guest_abi::Mark>(),
         request::MAP => size_of::<barscope_guest_abi::Map>(),
         request::UNMAP => size_of::<barscope_guest_abi::Unmap>(),
+        request::WALK => size_of::<barscope_guest_abi::Walk>(),
         request::IMAGE => size_of::<barscope_guest_abi::Image>(),
         request::SCENARIO_END => size_of::<barscope_guest_abi::ScenarioEnd>(),
         request::COUNT => size_of::<barscope_guest_abi::Count>(),

@@ -46,6 +46,12 @@ fn a_mark_is_read_from_where_it_points() {
 }
 
 #[test]
+fn a_walk_is_asked_for_by_its_address_and_what_is_there() {
+    let walk = Now::Walk { address: 0x7000, what: "text".to_owned() };
+    assert_eq!(parsed(request::WALK, &[0x7000, 0x2000, 4]), Ok(Request::Now(walk)));
+}
+
+#[test]
 fn what_makes_no_sense_is_told_with_what_would() {
     assert_eq!(parsed(99, &[]), Err(BadRequest::Unknown(99)));
     assert_eq!(

@@ -17,6 +17,8 @@ struct WalkKey {
     page: u64,
     entries: [u64; 5],
     types: TypesOfPage,
+    /// It leads to a device.
+    device: bool,
 }
 
 /// The walks, mappings and processes that are defined.
@@ -59,20 +61,32 @@ impl AddressSpaces {
         [&mut self.walk_account, &mut self.mapping_account, &mut self.process_account]
     }
 
-    /// The id of a walk to the page of a device access, which has these memory types; 0 if there is no room for it.
+    /// The id of a walk to a device's page, which has these memory types; 0 if there is no room for it.
     ///
     /// # Errors
     /// [`WriteError`] if the trace can't be written.
     pub fn walk(&mut self, walk: &PageWalk, types: TypesOfPage) -> Result<Id, WriteError> {
+        self.walk_to(walk, types, true)
+    }
+
+    /// The same for a page that no device decodes: no path leads to a device there.
+    ///
+    /// # Errors
+    /// [`WriteError`] if the trace can't be written.
+    pub fn walk_to_memory(&mut self, walk: &PageWalk, types: TypesOfPage) -> Result<Id, WriteError> {
+        self.walk_to(walk, types, false)
+    }
+
+    fn walk_to(&mut self, walk: &PageWalk, types: TypesOfPage, device: bool) -> Result<Id, WriteError> {
         let mut entries = [0; 5];
         for (kept, entry) in entries.iter_mut().zip(walk.entries()) {
             *kept = entry & !ACCESSED_DIRTY;
         }
-        let key = WalkKey { cr3: walk.cr3, page: walk.page, entries, types };
+        let key = WalkKey { cr3: walk.cr3, page: walk.page, entries, types, device };
         if let Some(id) = self.recent.get(&key) {
             return Ok(*id);
         }
-        let (path, mapping) = self.path(walk, types.pat);
+        let (path, mapping) = if device { self.path(walk, types.pat) } else { (Path::Unknown, None) };
         let definition = definition::Walk {
             cr3: walk.cr3,
             page: walk.page,

@@ -218,8 +218,13 @@ impl<O: Observer> Vcpu<O> {
             let value = match (exit.port, written) {
                 (barscope_guest_abi::PORT, Some(number)) => {
                     let registers = self.registers();
-                    let stop =
-                        guest_requests::serve(&self.shared, &mut self.lane, self.index, &registers, number)?;
+                    let stop = guest_requests::serve(
+                        &self.shared,
+                        &mut self.lane,
+                        (self.index, &registers),
+                        &self.tracker.memory_types,
+                        number,
+                    )?;
                     if stop.is_some() {
                         return Ok(stop);
                     }

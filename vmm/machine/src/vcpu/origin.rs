@@ -20,7 +20,7 @@ use crate::shared::StackCount;
 /// What a vCPU remembers from access to access to tell whose each one is.
 pub struct Tracker {
     pub(super) locator: Locator<Note>,
-    memory_types: MemoryTypes,
+    pub(super) memory_types: MemoryTypes,
     walks: RecentWalks,
     stacks: Stacks,
     instances: Instances<Origin>,

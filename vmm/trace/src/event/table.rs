@@ -323,6 +323,22 @@ events! {
         stack: Id, Stack, [high(5)];
     }
 
+    /// How an address is mapped that the guest asked about: its page walk, without an access.
+    26 "page-walk" guest PageWalk {
+        /// Current privilege level of the vCPU, 0 to 3.
+        cpl: u8, Index, [CPL];
+        /// The definition of the text that says what is there.
+        text: Id, Text, [ID];
+        /// Virtual address.
+        address: u64, Address, [word(5)];
+        /// The walk's definition, or 0 if there is no page.
+        walk: Id, Walk, [low(6)];
+        /// Guest physical address; `None` if there is no page.
+        gpa: Option<u64>, Address, [flag(2), word(4)];
+        /// The definition of the route that it leads to; 0 if it is memory, or nothing.
+        route: Id, Route, [high(6)];
+    }
+
     /// A line that the guest printed on its console; `console "text"` is one that holds the text.
     25 "console" guest Console {
         /// The text's definition: the line, or as much of it as came.
