@@ -151,6 +151,11 @@ pub(crate) fn push_key(
                 text.push_str(memory_type.name());
             }
         }
+        EventKind::Spin { .. } => {
+            let Some(place) = view.place().filter(|_| parts.time) else { return false };
+            text.push_str("spins on ");
+            push_place(text, view, place);
+        }
         EventKind::ScenarioEnd { passed, .. } => {
             text.push_str(if passed { "scenario passes" } else { "scenario fails" });
         }

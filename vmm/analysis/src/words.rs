@@ -377,6 +377,22 @@ impl View {
     }
 }
 
+/// A value that a register gives, with its fields.
+fn given(place: &Place, value: u64) -> String {
+    let meaning = place.register().map(|register| describe_value(register, value)).unwrap_or_default();
+    format!("{value:#x} {meaning}").trim_end().to_owned()
+}
+
+/// What may end a loop that reads a register of a function which acts next at `due_ns`, at device time `now_ns`.
+pub fn way_out(due_ns: Option<u64>, now_ns: u64) -> String {
+    match due_ns {
+        Some(due) => format!("the device does something in {}", time(due.saturating_sub(now_ns))),
+        None => {
+            "the device waits for nothing: only an access, or what comes from outside, changes it".to_owned()
+        }
+    }
+}
+
 /// An event on one short line: what it is, not who asked for it.
 pub(crate) fn summary(view: &View) -> String {
     let text = || view.text().unwrap_or_default();
@@ -420,6 +436,15 @@ pub(crate) fn summary(view: &View) -> String {
             let to = view.place().map_or("memory".to_owned(), register);
             let types = view.memory_type().map(|effective| memory_type(view.pat(), effective));
             format!("{at} -> {gpa:x}, {to}{}", types.map(|types| format!(", {types}")).unwrap_or_default())
+        }
+        EventKind::Spin { value, times, .. } => {
+            let Some(place) = view.place() else { return "spin".to_owned() };
+            format!(
+                "spin: {} of {}, always {}",
+                counted(times, "read", "reads"),
+                register(place),
+                given(place, value)
+            )
         }
         EventKind::Console { .. } => format!("console: {}", text()),
         EventKind::Warning { .. } => format!("warning: {}", text()),

@@ -104,6 +104,9 @@ pub enum Failure {
         /// What it is.
         what: &'static str,
     },
+    /// What isn't modelled is asked for as a page.
+    #[error("--unmodelled prints text or JSON, no Markdown")]
+    Unmodelled,
     /// The guest has no such scenario.
     #[error("this guest has no scenario {name}; --list-scenarios names those that it has")]
     Scenario {
@@ -218,6 +221,7 @@ impl Failure {
             | Failure::Place(_)
             | Failure::Scenario { .. }
             | Failure::Lint { .. }
+            | Failure::Unmodelled
             | Failure::LinuxOnly { .. }
             | Failure::NoGolden { .. }
             | Failure::NotAGolden { .. }

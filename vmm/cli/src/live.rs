@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use barscope_analysis::check::Expectations;
 use barscope_analysis::filter::Filter;
 use barscope_analysis::results::{Group, GuestEnd, Results};
+use barscope_analysis::spin::Spins;
 use barscope_analysis::watch::{Selection, Watch};
 use barscope_trace::harmless::harmless;
 use barscope_trace::{Event, EventKind, Tail};
@@ -39,6 +40,7 @@ pub struct Ended {
 pub struct Live {
     tail: Tail,
     watch: Watch,
+    spins: Spins,
     format: Format,
     results: ResultOptions,
     /// Programs that are to be run: their names and the paths that the user gave.
@@ -85,6 +87,7 @@ impl Live {
         let mut live = Self {
             tail,
             watch,
+            spins: Spins::default(),
             format: args.format,
             results: args.results.clone(),
             programs: programs(args),
@@ -129,6 +132,9 @@ impl Live {
         for event in events {
             if let EventKind::Warning { text } = event.kind {
                 log::warn!("{}", self.tail.definitions().text(text));
+            }
+            if let Some(spin) = self.spins.take(self.tail.definitions(), event) {
+                log::warn!("{}", harmless(&spin));
             }
             self.watch.event(self.tail.definitions(), event)?;
         }

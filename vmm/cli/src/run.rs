@@ -131,6 +131,7 @@ fn config(args: &Run) -> Result<Config, Failure> {
     let devices = choice::place(&args.devices)?;
     let mut config = args.guest()?.config(&args.trace, devices)?;
     config.trace_options = args.trace_options();
+    config.spin_limit = args.spin_limit;
     config.memory_mib = args.memory_mib();
     config.cpus = args.cpus;
     config.without.clone_from(&args.without);

@@ -14,6 +14,7 @@ mod effects;
 mod firmware;
 mod regions;
 mod routing;
+mod spin;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -31,6 +32,8 @@ use barscope_trace::{BusAddress, Capability, Clock, Event, EventKind, Knowledge,
 pub use self::access::{Access, Origin};
 use self::deadlines::Deadlines;
 use self::definitions::{RouteDefinitions, route_definition};
+pub use self::spin::SPIN_LIMIT;
+use self::spin::Spin;
 use crate::clock::{ACCESS_NS, DeviceClock};
 use crate::host::HostError;
 use crate::irq_lines::IrqLines;
@@ -59,6 +62,8 @@ pub struct Dispatcher<P: Platform> {
     deadlines: Deadlines,
     irq_lines: IrqLines,
     untrapped: UntrappedRegions<P>,
+    /// So many equal reads of a register are recorded as a spin; 0 for never.
+    spin_limit: u64,
     writer: Writer,
 }
 
@@ -81,6 +86,7 @@ struct Guarded {
     function: PciFunction,
     /// Those of the last call.
     effects: Vec<TimestampedEffect>,
+    spin: Spin,
 }
 
 impl<P: Platform> Dispatcher<P> {
@@ -127,7 +133,7 @@ impl<P: Platform> Dispatcher<P> {
                 id,
                 config_data,
                 gsi,
-                guarded: Mutex::new(Guarded { function, effects: Vec::new() }),
+                guarded: Mutex::new(Guarded { function, effects: Vec::new(), spin: Spin::default() }),
             });
         }
         Ok(Self {
@@ -142,6 +148,7 @@ impl<P: Platform> Dispatcher<P> {
             config_address_route,
             clock: DeviceClock::new(clock, &writer, ACCESS_NS),
             irq_lines: IrqLines::default(),
+            spin_limit: SPIN_LIMIT,
             writer,
         })
     }
@@ -150,6 +157,13 @@ impl<P: Platform> Dispatcher<P> {
     #[must_use]
     pub fn with_access_time(mut self, access_ns: u64) -> Self {
         self.clock = DeviceClock::new(self.clock.kind(), &self.writer, access_ns);
+        self
+    }
+
+    /// The same, that records a spin after so many equal reads of a register; never for 0.
+    #[must_use]
+    pub fn with_spin_limit(mut self, limit: u64) -> Self {
+        self.spin_limit = limit;
         self
     }
 
@@ -230,7 +244,7 @@ impl<P: Platform> Dispatcher<P> {
         cause: u64,
         body: impl FnOnce(&mut PciFunction, &mut BusContext<'_>) -> R,
     ) -> R {
-        let Guarded { function, effects } = guarded;
+        let Guarded { function, effects, .. } = guarded;
         effects.clear();
         let mut bus = BusContext { now, cause, memory: &*self.platform, effects };
         body(function, &mut bus)
@@ -244,7 +258,7 @@ impl<P: Platform> Dispatcher<P> {
         guarded: &mut Guarded,
         host_ns: u64,
     ) -> Result<(), HostError> {
-        let Guarded { function, effects } = guarded;
+        let Guarded { function, effects, .. } = guarded;
         if !effects.is_empty() {
             self.apply_effects(lane, index, function, effects, host_ns)?;
         }

@@ -51,6 +51,7 @@ mod vm;
 pub use boot::{BootError, BootModule};
 pub use chipset::ExitStatus;
 #[doc(hidden)]
+pub use dispatch::SPIN_LIMIT;
 pub use guest_abi::fuzz;
 pub use host::{HostError, open_kvm};
 pub use interned::StackDepth;

@@ -18,7 +18,7 @@ use vm_superio::serial::SerialState;
 use crate::boot::{self, BootError, BootModule, BootProtocol, Hardware, Payload};
 use crate::chipset::{Chipset, ExitStatus, Items};
 use crate::console::Console;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, SPIN_LIMIT};
 use crate::host::{self, HostError};
 use crate::interned::{Interned, StackDepth};
 use crate::memory::GuestMemory;
@@ -58,6 +58,8 @@ pub struct Config {
     pub clock: Clock,
     /// How to read a status that the guest ends with by `isa-debug-exit`.
     pub exit_status: ExitStatus,
+    /// So many equal reads of a register are recorded as a spin; 0 for never.
+    pub spin_limit: u64,
     /// Where the trace goes.
     pub trace: PathBuf,
     /// How long it may become, and what it may replace.
@@ -93,6 +95,7 @@ impl Config {
             firmware: false,
             clock: Clock::Virtual,
             exit_status: ExitStatus::default(),
+            spin_limit: SPIN_LIMIT,
             trace: trace.into(),
             trace_options: WriteOptions::default(),
             foreign_programs: false,
@@ -256,7 +259,8 @@ fn assemble(
     let platform = Arc::new(KvmPlatform::new(Arc::clone(vm), memory.clone(), config.clock)?);
     let dispatcher =
         Dispatcher::new(functions, config.clock, Arc::clone(&platform), memory.size(), writer.clone())
-            .map_err(HostError::from)?;
+            .map_err(HostError::from)?
+            .with_spin_limit(config.spin_limit);
     controllers()?;
     if config.firmware {
         dispatcher.run_firmware(&placement, &mut writer.lane(None))?;

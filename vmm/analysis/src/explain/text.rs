@@ -306,6 +306,10 @@ fn kind(view: &View) -> Vec<String> {
             "KVM_EXIT_INTERNAL_ERROR: emulation failed".to_owned(),
             "the guest got #UD".to_owned(),
         ],
+        EventKind::Spin { due_ns, .. } => vec![
+            "a loop reads this register and gets the same again and again".to_owned(),
+            words::way_out(due_ns, view.device_ns),
+        ],
         EventKind::PageWalk { .. } => {
             vec!["how an address is mapped, which nothing accesses here".to_owned()]
         }

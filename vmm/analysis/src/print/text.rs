@@ -406,6 +406,7 @@ impl<W: Write> Printer for TextPrinter<W> {
             EventKind::Count { what: Counted::KernelEntries, process: 1.., .. } if !self.selective => Ok(()),
             EventKind::Mark { .. }
             | EventKind::PageWalk { .. }
+            | EventKind::Spin { .. }
             | EventKind::Count { .. }
             | EventKind::Warning { .. } => self.print_single(definitions, view, words::summary(view)),
             // Of what a guest says, only that something is wrong, unless it is asked for.

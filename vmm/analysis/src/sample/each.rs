@@ -88,6 +88,15 @@ impl Sample {
             },
             EventKind::PageWalk { cpl: 3, text, address: 0x7f00_0000_1010, walk, gpa: Some(u64::MAX), route },
             EventKind::PageWalk { cpl: 0, text, address: 0, walk: 0, gpa: None, route: 0 },
+            EventKind::Spin {
+                function,
+                region,
+                offset: u64::MAX,
+                value: u64::MAX,
+                times: 4096,
+                due_ns: Some(u64::MAX),
+                cause,
+            },
             EventKind::Console { text },
             EventKind::Warning { text },
         ] {

@@ -52,6 +52,10 @@ pub struct Run {
     #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = trace_limit)]
     pub trace_limit: u64,
 
+    /// Warn of a loop once it has read one register so often and always got the same; 0 for never
+    #[arg(long, value_name = "READS", default_value_t = barscope_vmm::SPIN_LIMIT)]
+    pub spin_limit: u64,
+
     /// Replace the file at --trace even if it is no trace
     #[arg(long)]
     pub force: bool,

@@ -36,6 +36,10 @@ pub struct Stats {
     /// The most rows of each list, in text and Markdown
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub top: usize,
+
+    /// Only what was touched that no device has: registers, ranges and ports, by whom and when first
+    #[arg(long)]
+    pub unmodelled: bool,
 }
 
 /// How statistics are printed.

@@ -6,6 +6,7 @@ use barscope_trace::{BusAddress, Event, EventKind, Lane, WriteError};
 
 use super::Dispatcher;
 use super::routing::{Routed, Way};
+use super::spin::Read;
 use crate::host::HostError;
 use crate::lock::lock;
 use crate::perform::{Request, perform};
@@ -111,6 +112,13 @@ impl<P: Platform> Dispatcher<P> {
         let outcome = completion.refused.map_or(Outcome::Ok, Outcome::from);
         let answer = Answer { route, outcome, value: completion.value, host_ns, service_ns };
         self.record_access(lane, access, target, seq, now, &answer)?;
+        let read = Read::of(access, (region, offset), completion.value).filter(|_| outcome == Outcome::Ok);
+        if let Some(times) = guarded.spin.take(read, self.spin_limit) {
+            let due_ns = guarded.function.next_deadline();
+            if let Some(kind) = guarded.spin.record(&self.functions[index], times, seq, due_ns) {
+                self.record(lane, access.vcpu, now, kind)?;
+            }
+        }
         self.finish(lane, index, &mut guarded, ended)?;
         Ok(completion.value)
     }

@@ -339,6 +339,24 @@ events! {
         route: Id, Route, [high(6)];
     }
 
+    /// A loop that reads one register and gets the same again and again.
+    27 "spin" guest Spin {
+        /// The function's definition.
+        function: Id, Function, [ID];
+        /// Region in which the register lies.
+        region: Region, Region, [A];
+        /// Its offset in the region.
+        offset: u64, Offset, [word(4)];
+        /// What each read gave.
+        value: u64, Value, [word(5)];
+        /// How many reads there were.
+        times: u64, Count, [word(8)], as "times";
+        /// Device time at which the device does something next; `None` if it waits for others.
+        due_ns: Option<u64>, Time, [flag(2), word(6)];
+        /// Sequence number of the last one.
+        cause: u64, Cause, [CAUSE];
+    }
+
     /// A line that the guest printed on its console; `console "text"` is one that holds the text.
     25 "console" guest Console {
         /// The text's definition: the line, or as much of it as came.
