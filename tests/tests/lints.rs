@@ -40,11 +40,15 @@ const MEANT_IN_LINUX: [(&str, &str, &str); 2] = [
 ];
 
 /// Mistakes of the test kernel's driver that lints find, besides what they find of scenarios.
-const CAUGHT: [(Bug, &str); 4] = [
+const CAUGHT: [(Bug, &str); 8] = [
     (Bug::WrongWidth, "wrong-width"),
     (Bug::ReservedRegister, "reserved-write"),
     (Bug::MappedCached, "memory-type"),
     (Bug::DmaBeforeBusMastering, "no-bus-master"),
+    (Bug::StatusWrittenBack, "config-w1c-merge"),
+    (Bug::LiveVector, "msix-live-edit"),
+    (Bug::EventsTaken, "stolen-clear-on-read"),
+    (Bug::CauseAdded, "w1c-write-back"),
 ];
 
 /// A line for each finding.

@@ -17,7 +17,7 @@ struct Catch {
     clause: &'static str,
 }
 
-const CATCHES: [Catch; 10] = [
+const CATCHES: [Catch; 15] = [
     Catch {
         bug: Bug::NoAcknowledgement,
         file: "tests/expect/interrupts.expect",
@@ -77,6 +77,36 @@ const CATCHES: [Catch; 10] = [
         file: "tests/expect/paths.expect",
         test: "the driver uses no mapping that is gone",
         clause: "never fault-fatal error-code & 4 == 0",
+    },
+    Catch {
+        bug: Bug::StatusWrittenBack,
+        file: "tests/expect/registers.expect",
+        test: "Command is written without Status",
+        clause: "never write CONFIG.COMMAND width == 4",
+    },
+    Catch {
+        bug: Bug::LiveVector,
+        file: "tests/expect/interrupts.expect",
+        test: "an entry of the table is written while it is masked",
+        clause: "write BAR4.MSIX0_DATA exactly 1 time",
+    },
+    Catch {
+        bug: Bug::EventsTaken,
+        file: "tests/expect/interrupts.expect",
+        test: "only handlers look for what happened",
+        clause: "never read BAR0.EVENTS not in handler",
+    },
+    Catch {
+        bug: Bug::CauseAdded,
+        file: "tests/expect/interrupts.expect",
+        test: "the handler acknowledges the causes that there are",
+        clause: "never write BAR0.INT_STATUS {FIFO=1} in lab::isr",
+    },
+    Catch {
+        bug: Bug::EndlessPoll,
+        file: "tests/expect/registers.expect",
+        test: "no loop reads one register for ever",
+        clause: "never spin",
     },
 ];
 

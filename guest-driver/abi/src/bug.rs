@@ -24,11 +24,21 @@ pub enum Bug {
     DmaBeforeBusMastering,
     /// A register is read after its mapping is gone.
     AccessAfterUnmap,
+    /// Command is written together with Status as it was read, whose ones clear.
+    StatusWrittenBack,
+    /// A vector's message changes while it may be sent.
+    LiveVector,
+    /// What the handler looks for is read, and so cleared, before it runs.
+    EventsTaken,
+    /// The handler acknowledges a cause that it didn't find, by OR.
+    CauseAdded,
+    /// A loop waits for a bit that nobody sets.
+    EndlessPoll,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 10] = [
+    pub const ALL: [Bug; 15] = [
         Bug::NoAcknowledgement,
         Bug::StatusReadTwice,
         Bug::WrongWidth,
@@ -39,6 +49,11 @@ impl Bug {
         Bug::WrongVector,
         Bug::DmaBeforeBusMastering,
         Bug::AccessAfterUnmap,
+        Bug::StatusWrittenBack,
+        Bug::LiveVector,
+        Bug::EventsTaken,
+        Bug::CauseAdded,
+        Bug::EndlessPoll,
     ];
 
     /// Its name, as in `--bug NAME`: lower case, words joined by `-`.
@@ -54,6 +69,11 @@ impl Bug {
             Bug::WrongVector => "wrong-vector",
             Bug::DmaBeforeBusMastering => "dma-before-bus-mastering",
             Bug::AccessAfterUnmap => "access-after-unmap",
+            Bug::StatusWrittenBack => "status-written-back",
+            Bug::LiveVector => "live-vector",
+            Bug::EventsTaken => "events-taken",
+            Bug::CauseAdded => "cause-added",
+            Bug::EndlessPoll => "endless-poll",
         }
     }
 }

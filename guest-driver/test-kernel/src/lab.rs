@@ -31,7 +31,7 @@ use crate::irq;
 use crate::paging::Caching;
 use crate::pci::{Bar, Function};
 use registers::{
-    CONTROL, CONTROL_ENABLE, CONTROL_FLIP, ID, ID_VALUE, INT_DONE, INT_MASK, INT_STATUS, MEMORY_BAR, OPCODE,
+    CONTROL, CONTROL_ENABLE, CONTROL_FLIP, EVENTS, ID, ID_VALUE, INT_DONE, INT_FIFO, INT_MASK, INT_STATUS, MEMORY_BAR, OPCODE,
     OPCODE_FACTORIAL, OPERAND, RESERVED, RESULT, STATUS, STATUS_DONE, VERSION, VERSION_VALUE,
 };
 
@@ -139,7 +139,12 @@ pub fn write_scratch(lab: &Lab<'_>, value: u32) {
 
 /// Has the device compute the factorial of `operand`, and waits for its interrupt.
 pub fn compute_factorial(lab: &Lab<'_>, operand: u32) -> Result<u32, Failure> {
-    let causes = wait_for_interrupt(|| start_factorial(lab, operand));
+    let causes = wait_for_interrupt(|| {
+        start_factorial(lab, operand);
+        if bug::is(Bug::EventsTaken) {
+            bugs::take_events(lab);
+        }
+    });
     check::equal("cause of the interrupt", u64::from(causes), u64::from(INT_DONE))?;
     finish(lab)
 }
@@ -174,6 +179,9 @@ fn finish(lab: &Lab<'_>) -> Result<u32, Failure> {
     let status = lab.read(STATUS);
     if bug::is(Bug::StatusReadTwice) {
         lab.read(STATUS);
+    }
+    if bug::is(Bug::EndlessPoll) {
+        bugs::wait_for_error(lab);
     }
     let result = lab.read(RESULT);
     switch_off(lab);
@@ -210,8 +218,13 @@ pub fn switch_off(lab: &Lab<'_>) {
 fn isr(registers: u64, _: u8) {
     // SAFETY: `probe` has mapped the registers, and frees the interrupt before it unmaps them.
     unsafe {
+        if bug::is(Bug::EventsTaken) {
+            mmio::read32(registers + EVENTS);
+        }
         let causes = mmio::read32(registers + INT_STATUS);
-        if !bug::is(Bug::NoAcknowledgement) {
+        if bug::is(Bug::CauseAdded) {
+            mmio::write32(registers + INT_STATUS, causes | INT_FIFO);
+        } else if !bug::is(Bug::NoAcknowledgement) {
             mmio::write32(registers + INT_STATUS, causes);
         }
         CAUSES.store(CAUSES.load(Relaxed) | causes, Relaxed);

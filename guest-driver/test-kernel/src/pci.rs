@@ -6,6 +6,8 @@ mod config;
 pub use bars::{Bar, ROM, Windows};
 pub use config::{Address, Config};
 
+use crate::bug::{self, Bug};
+
 const ID: u16 = 0x00;
 const COMMAND: u16 = 0x04;
 const CLASS: u16 = 0x08;
@@ -192,7 +194,8 @@ impl Function {
     /// Switches `bits` of the Command register, as in [`command`].
     #[inline(never)]
     pub fn set_command(&self, bits: u32, on: bool) {
-        let others = self.read(COMMAND) & COMMAND_MASK & !bits;
+        let kept = if bug::is(Bug::StatusWrittenBack) && !on { !0 } else { COMMAND_MASK };
+        let others = self.read(COMMAND) & kept & !bits;
         self.write(COMMAND, if on { others | bits } else { others });
     }
 

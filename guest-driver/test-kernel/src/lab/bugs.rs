@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::registers::{INT_STATUS, STATUS, STATUS_DONE};
+use super::registers::{EVENTS, INT_STATUS, STATUS, STATUS_DONE, STATUS_ERROR};
 use super::{Lab, finish, start_factorial};
 use crate::check::{Failure, holds};
 use crate::irq::{self, VECTOR};
@@ -35,4 +35,18 @@ pub fn forget_acknowledgement(lab: &Lab<'_>) -> Result<u32, Failure> {
 #[inline(never)]
 fn isr_without_acknowledgement(_: u64, _: u8) {
     INTERRUPTS.store(INTERRUPTS.load(Relaxed) + 1, Relaxed);
+}
+
+/// Waits for the end of a computation, whose interrupt is held back meanwhile, and looks what happened: reading that
+/// clears it.
+#[inline(never)]
+pub fn take_events(lab: &Lab<'_>) {
+    while lab.read(STATUS) != STATUS_DONE {}
+    lab.read(EVENTS);
+}
+
+/// Waits for an error that doesn't come.
+#[inline(never)]
+pub fn wait_for_error(lab: &Lab<'_>) {
+    while lab.read(STATUS) & STATUS_ERROR == 0 {}
 }

@@ -82,6 +82,7 @@ pub const CONTROL_ENABLE: u32 = 1 << 0;
 pub const CONTROL_FLIP: u32 = 1 << 2;
 /// Of STATUS.
 pub const STATUS_DONE: u32 = 1 << 1;
+pub const STATUS_ERROR: u32 = 1 << 2;
 /// Of INT_STATUS and INT_MASK.
 pub const INT_DONE: u32 = 1 << 0;
 pub const INT_ERROR: u32 = 1 << 1;

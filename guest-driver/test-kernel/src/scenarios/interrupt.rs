@@ -1,6 +1,7 @@
 //! The device's interrupt, in each of its ways.
 
 use super::Shown;
+use crate::bug::{self, Bug};
 use crate::check::{Failure, equal, holds};
 use crate::io_apic::Input;
 use crate::irq::{self, PIN_VECTOR, VECTORS};
@@ -56,6 +57,10 @@ pub fn message_table(function: &Function) -> Shown {
     for index in causes {
         table.set(index, VECTORS.start + index as u8);
         table.mask(index, index == causes[1]);
+    }
+    if bug::is(Bug::LiveVector) {
+        table.set(causes[0], VECTORS.end - 1);
+        table.set(causes[0], VECTORS.start + causes[0] as u8);
     }
     trigger(&lab, INT_DONE | INT_DMA | INT_FIFO);
     let first = vectors.wait(INT_DONE | INT_FIFO);
