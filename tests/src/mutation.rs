@@ -123,6 +123,7 @@ impl Renumbered {
             | EventKind::AddressCut { cause, .. }
             | EventKind::Dma { cause, .. }
             | EventKind::Route { cause, .. }
+            | EventKind::Spin { cause, .. }
             | EventKind::Backing { cause, .. } => *cause = self.seq(*cause),
             EventKind::Busy { until_ns: until, cause, .. } => {
                 *cause = self.seq(*cause);
@@ -263,7 +264,9 @@ impl<'a> Mutator<'a> {
                 let with = |offset, old, new| EventKind::Change { function, region, offset, old, new, cause };
                 let places = [0, offset ^ 4, offset ^ 8].map(|other| with(other, old, new));
                 let values = [with(offset, old, !new), with(offset, old, new ^ 1), with(offset, !old, new)];
-                named("another value or place", places.into_iter().chain(values))
+                let (value, times, due_ns) = (new, 4096, None);
+                let spin = EventKind::Spin { function, region, offset, value, times, due_ns, cause };
+                named("another value or place, or as a spin", places.into_iter().chain(values).chain([spin]))
             }
             EventKind::Busy { function, until_ns: until, cause } => {
                 named("more time", [EventKind::Busy { function, until_ns: until + DELAY, cause }])

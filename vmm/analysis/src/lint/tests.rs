@@ -2,6 +2,7 @@
 
 mod functions;
 mod mappings;
+mod reference;
 mod registers;
 
 use barscope_device::{Access, BarIndex, Bdf, Field, InterruptLoss, Region, Register, RegisterMap, Space};
