@@ -12,6 +12,8 @@ pub enum Class {
     Certain,
     /// Worth a look: correct code does that, too, though seldom.
     Likely,
+    /// A site: a place where an injected fault would tell whether something is wrong. By itself it says nothing bad.
+    Provable,
 }
 
 impl Class {
@@ -20,6 +22,7 @@ impl Class {
         match self {
             Class::Certain => "certain",
             Class::Likely => "likely",
+            Class::Provable => "provable",
         }
     }
 }
