@@ -12,6 +12,7 @@ mod functions;
 mod report;
 mod rule;
 mod rules;
+mod schema;
 mod touch;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use barscope_trace::{Capabilities, Definitions, ReadError, Stream};
 pub use about::{About, Class};
 pub use finding::Finding;
 pub use report::{Blind, Report};
+pub use schema::schema;
 
 use self::calls::Calls;
 use self::finding::{Findings, Found};
