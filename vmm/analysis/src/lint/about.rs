@@ -66,8 +66,11 @@ impl About {
         }
         let _ = write!(out, "\n```c\n{}\n```\n", self.example.trim_matches('\n'));
         if let Some(command) = self.shown_by {
-            let _ =
-                write!(out, "\nA trace that shows it:\n\n```console\n$ {command}\n$ barscope lint t\n```\n");
+            let sites = if self.class == Class::Provable { " --sites" } else { "" };
+            let _ = write!(
+                out,
+                "\nA trace that shows it:\n\n```console\n$ {command}\n$ barscope lint t{sites}\n```\n"
+            );
         }
         out
     }

@@ -16,7 +16,7 @@ use crate::view::{Place, View};
 static ABOUT: About = About {
     name: "all-ones-trusted",
     class: Class::Provable,
-    title: "Read that all-ones would tell of a device that is gone, and the call goes on",
+    title: "Register that can't hold all-ones read, and the call goes on whatever it gave",
     looks_for: "a read of a register some of whose bits are reserved, so that it never holds all-ones, after which the same \
                 call makes another access to the device. A driver may well have looked at the value: a trace shows it only \
                 where it was all-ones once and the call stopped, or where the next read is that of an identification \
@@ -25,8 +25,8 @@ static ABOUT: About = About {
                 MSI-X tables, which are the kernel's.",
     why: "A device that was unplugged, or whose link is down, answers all-ones. They look like every cause at once, every \
           flag, the greatest length.",
-    bug: "Linux's igc took ~0 for register values after its device was gone, and went on with a mapping that it had dropped; \
-          SPDK's NVMe driver did so on hot removal (spdk#231).",
+    bug: "Linux's igc warns of all-ones in igc_rd32 and gives them to its callers, which go on: igc_update_stats adds them to \
+          its counters. SPDK's NVMe driver went on with a disk that was pulled out (spdk#231).",
     example: "
 status = readl(bar0 + STATUS);                  /* a site */
 if (status & DONE)

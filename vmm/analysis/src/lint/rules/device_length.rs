@@ -25,7 +25,7 @@ static ABOUT: About = About {
                 acknowledge them. What a driver computes from a value isn't followed.",
     why: "A driver that doesn't hold the value against what it may be reads and writes wherever a faulty or hostile device \
           wants.",
-    bug: "Linux's atlantic trusted lengths and indices from its device's firmware, and wrote past a buffer (CVE-2021-43975).",
+    bug: "Linux's atlantic took a length from its device as it came, and wrote past a buffer (CVE-2021-43975).",
     example: "
 offset = readl(bar0 + OFFSET);                  /* a site, checked or not: */
 writel(data, bar2 + offset);                    /* wrong */

@@ -21,8 +21,8 @@ static ABOUT: About = About {
                 does with both values, no trace shows.",
     why: "If the first value was checked and the second one is used, a device that answers otherwise the second time (a faulty \
           or a hostile one) gets past the check.",
-    bug: "Wang and others found reads of this kind by the dozen in Linux's drivers (Double-Fetch Bugs in Linux Kernel: Two \
-          Cases of Double Reads of I/O Memory, JCST 2018).",
+    bug: "Lu, Wang and others looked through Linux's drivers for such reads, and had four of them fixed (Untrusted Hardware \
+          Causes Double-Fetch Problems in the I/O Memory, JCST 2018).",
     example: "
 if (readl(bar0 + LENGTH) > sizeof(buffer))      /* a site */
         return -EIO;

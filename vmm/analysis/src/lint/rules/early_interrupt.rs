@@ -26,7 +26,7 @@ static ABOUT: About = About {
                 it isn't known which function makes an access.",
     why: "A cause that is left over, of firmware or of another driver, interrupts at once: the handler meets a device that is \
           half set up, and a driver whose structures may be missing.",
-    bug: "RIFFA's driver could be interrupted before its handler had all it uses (riffa#17); Linux's \
+    bug: "RIFFA's driver crashes if an interrupt comes during its probe, whose handler uses what isn't there yet (riffa#17); Linux's \
           Documentation/PCI/pci.rst asks that a device is quiet before its handler is registered.",
     example: "
 writel(DONE, bar0 + INT_ENABLE);                /* a site: an interrupt may come here */
