@@ -7,13 +7,14 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use barscope_analysis::{diff, print};
+use barscope_analysis::{diff, lint, print};
 use barscope_bench::command::Session;
 use boon::{Compiler, Schemas};
 use serde_json::Value;
 
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/trace-events.schema.json");
 const DIFF: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/diff.schema.json");
+const LINT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lint.schema.json");
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample.trace.gz");
 
 /// Whether the schema in the file is this one.
@@ -43,7 +44,8 @@ fn valid(file: &str, lines: &str) -> Result<Vec<Value>> {
 #[test]
 fn the_schemas_in_the_docs_are_those_of_what_prints() -> Result<()> {
     is_in(SCHEMA, &print::schema())?;
-    is_in(DIFF, &diff::schema())
+    is_in(DIFF, &diff::schema())?;
+    is_in(LINT, &lint::schema())
 }
 
 #[test]
@@ -92,5 +94,23 @@ fn every_line_of_a_comparison_is_as_the_schema_says() -> Result<()> {
         .collect();
     let lines = valid(DIFF, &of_golden)?;
     assert_eq!(events(&lines).last().map(String::as_str), Some("golden"), "{}", held.stdout);
+    Ok(())
+}
+
+#[test]
+fn every_line_of_lints_is_as_the_schema_says() -> Result<()> {
+    let session = Session::new()?;
+    let linted = session.run(&["lint", SAMPLE, "--format", "json"])?;
+    assert_eq!(linted.code, Some(0), "{}", linted.stderr);
+    let poke = ["poke", "lab", "read1 BAR0.SCRATCH", "--trace", "t"];
+    assert_eq!(session.run(&poke)?.code, Some(0));
+    let poked = session.run(&["lint", "t", "--format", "json"])?;
+    let lines = valid(LINT, &(linted.stdout + &poked.stdout))?;
+    for event in ["finding", "site", "lint"] {
+        assert!(lines.iter().any(|line| line["event"] == event), "no line {event}");
+    }
+    let end = lines.last().context("nothing was printed")?;
+    let blind = end["not_judged"].as_array().context("a list")?;
+    assert!(!blind.is_empty(), "{end}");
     Ok(())
 }

@@ -6,11 +6,13 @@
 //! needs judges nothing, which the report says.
 
 mod about;
+mod calls;
 mod finding;
 mod functions;
 mod report;
 mod rule;
 mod rules;
+mod schema;
 mod touch;
 
 use std::path::Path;
@@ -21,7 +23,9 @@ use barscope_trace::{Capabilities, Definitions, ReadError, Stream};
 pub use about::{About, Class};
 pub use finding::Finding;
 pub use report::{Blind, Report};
+pub use schema::schema;
 
+use self::calls::Calls;
 use self::finding::{Findings, Found};
 use self::functions::Functions;
 use self::rules::Rules;
@@ -45,7 +49,9 @@ pub fn named(name: &str) -> Option<&'static About> {
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Lints\n\n`barscope lint TRACE` looks for these mistakes of drivers. `barscope lint --explain NAME` prints one of \
-         them. *Certain* is what the trace itself proves, *likely* what is worth a look. Where records are missing, or a \
+         them. *Certain* is what the trace itself proves, *likely* what is worth a look. *Provable* lints find nothing bad by \
+         themselves: they list *sites*, places where a fault has to be injected to see whether the driver minds; \
+         `--sites` prints them. Where records are missing, or a \
          trace of another tracer doesn't tell what a lint needs, it says nothing. This file is made from the texts of the \
          lints in `vmm/analysis/src/lint/rules`.\n\n| lint | class | |\n|---|---|---|\n",
     );
@@ -64,6 +70,7 @@ pub fn markdown() -> String {
 pub struct Linter {
     rules: Rules,
     functions: Functions,
+    calls: Calls,
     findings: Findings,
     last: u64,
     records: u64,
@@ -75,6 +82,7 @@ impl Linter {
         self.records += 1;
         if view.seq != self.last + 1 {
             self.functions.lose(view.seq);
+            self.calls.lose();
             self.rules.list.iter_mut().for_each(|rule| rule.lose());
         }
         self.last = view.seq;
@@ -83,7 +91,7 @@ impl Linter {
         let mut found = Found { all: &mut self.findings, functions: &self.functions, definitions, scenario };
         if let EventKind::Access(_) = view.kind {
             let Some(access) = view.access() else { return };
-            let touch = Touch::new(access);
+            let touch = Touch::new(access, self.calls.take(view));
             for rule in &mut self.rules.list {
                 rule.access(&touch, &mut found);
             }
@@ -104,11 +112,12 @@ impl Linter {
             blind.extend(missing.map(|needs| Blind { lint: rule.about(), needs }));
         }
         let judges = |about: &About| blind.iter().all(|it: &Blind| it.lint.name != about.name);
-        let (mut findings, more) = self.findings.finish();
-        findings.retain(|finding| judges(finding.lint));
+        let (mut rows, more) = self.findings.finish();
+        rows.retain(|row| judges(row.lint));
+        let (sites, findings) = rows.into_iter().partition(|row| row.lint.class == Class::Provable);
         let of_lint = |about: &'static About| Some((about, *more.get(about.name)?));
         let more = all().into_iter().filter_map(of_lint).filter(|(about, _)| judges(about)).collect();
-        Report { findings, more, blind, records: self.records, completeness }
+        Report { findings, sites, more, blind, records: self.records, completeness }
     }
 }
 

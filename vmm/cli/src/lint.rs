@@ -31,21 +31,21 @@ pub fn lint(args: &Lint) -> Result<Code, Failure> {
             writeln!(out, "{}:\n", path.display())?;
             out.flush()?;
         }
-        codes.push(judge(path, args.format, args.deny)?);
+        codes.push(judge(path, args.format, args.sites, args.deny)?);
     }
     Ok(worst(&codes))
 }
 
-/// Prints what lints find in a trace. A failure if there is something of the class that is denied, or of a surer one.
+/// Prints what lints find in a trace, and their sites if these are wanted. A failure if there is something of the class that is denied, or of a surer one.
 ///
 /// # Errors
 /// The trace can't be read, or standard output not be written.
-pub fn judge(trace: &Path, format: Format, deny: Option<Deny>) -> Result<Code, Failure> {
+pub fn judge(trace: &Path, format: Format, sites: bool, deny: Option<Deny>) -> Result<Code, Failure> {
     let report = lint::lint(trace)?;
     let mut out = output::buffered();
     match format {
         Format::Json => report.print_json(&trace.display().to_string(), &mut out)?,
-        Format::Text => report.print_text(&mut out)?,
+        Format::Text => report.print_text(sites, &mut out)?,
     }
     out.flush()?;
     let denied = deny.is_some_and(|deny| match deny {

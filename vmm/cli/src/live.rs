@@ -223,7 +223,7 @@ impl Live {
         }
         let trace = tail.info().path;
         if let Some(deny) = lint {
-            codes.push(lint::judge(trace, format, deny)?);
+            codes.push(lint::judge(trace, format, false, deny)?);
         }
         let (held, groups) = goldens.check(trace, format)?;
         codes.extend(held);

@@ -12,6 +12,8 @@ pub enum Class {
     Certain,
     /// Worth a look: correct code does that, too, though seldom.
     Likely,
+    /// A site: a place where an injected fault would tell whether something is wrong. By itself it says nothing bad.
+    Provable,
 }
 
 impl Class {
@@ -20,6 +22,7 @@ impl Class {
         match self {
             Class::Certain => "certain",
             Class::Likely => "likely",
+            Class::Provable => "provable",
         }
     }
 }
@@ -63,8 +66,11 @@ impl About {
         }
         let _ = write!(out, "\n```c\n{}\n```\n", self.example.trim_matches('\n'));
         if let Some(command) = self.shown_by {
-            let _ =
-                write!(out, "\nA trace that shows it:\n\n```console\n$ {command}\n$ barscope lint t\n```\n");
+            let sites = if self.class == Class::Provable { " --sites" } else { "" };
+            let _ = write!(
+                out,
+                "\nA trace that shows it:\n\n```console\n$ {command}\n$ barscope lint t{sites}\n```\n"
+            );
         }
         out
     }

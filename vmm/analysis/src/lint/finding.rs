@@ -1,4 +1,5 @@
-//! Findings: those of one lint by one place in the code at one register, in one scenario, are one, with a count.
+//! Findings, and sites, which are the same but prove nothing: those of one lint by one place in the code at one register, in
+//! one scenario, are one, with a count.
 
 use std::sync::Arc;
 
@@ -6,16 +7,16 @@ use barscope_device::{Bdf, Region};
 use barscope_trace::Definitions;
 use barscope_trace::event::{AccessEvent, Event, EventKind, Id, Target};
 use barscope_trace::harmless::harmless;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::about::About;
+use super::about::{About, Class};
 use super::functions::Functions;
 use crate::code::{Codes, Made};
 use crate::view::{AccessView, Place};
 
-/// The most findings that are kept, equal ones merged. More are counted.
+/// The most findings that are kept, and as many sites, equal ones merged. More are counted.
 const MOST: usize = 1000;
 /// So many of a finding's records are named.
 const NAMED: usize = 8;
@@ -54,7 +55,8 @@ pub struct Finding {
 impl Serialize for Finding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Finding", 14)?;
-        object.serialize_field("event", "finding")?;
+        let event = if self.lint.class == Class::Provable { "site" } else { "finding" };
+        object.serialize_field("event", event)?;
         object.serialize_field("lint", self.lint.name)?;
         object.serialize_field("class", &self.lint.class)?;
         object.serialize_field("device", &self.device)?;
@@ -93,8 +95,17 @@ struct Spot {
     offset: u64,
 }
 
+impl Spot {
+    fn of(place: &Place) -> Self {
+        let start = place.register().map_or(place.offset, |register| register.offset);
+        Self { bdf: place.bdf, region: place.region, offset: start }
+    }
+}
+
 /// What tells a finding from others: lint, device, register, code and scenario.
 type Named = (&'static str, String, String, Option<String>, Option<Arc<str>>);
+/// The same without the scenario: a place in the code at a register.
+type Guarded = (&'static str, String, String, Option<String>);
 
 /// Findings so far.
 #[derive(Default)]
@@ -102,6 +113,11 @@ pub(super) struct Findings {
     rows: Vec<Finding>,
     quick: FxHashMap<(&'static str, Site, Spot), usize>,
     named: FxHashMap<Named, usize>,
+    /// How many rows are sites.
+    sites: usize,
+    /// Code that was seen to heed what it would be a site of.
+    guarded: FxHashSet<Guarded>,
+    guarded_quick: FxHashSet<(&'static str, Site, Spot)>,
     /// The scenario that quick keys are of.
     scenario: Option<Arc<str>>,
     /// Records that showed something for which there was no room, by the lint's name.
@@ -139,6 +155,11 @@ impl Findings {
     /// The findings in order.
     pub(super) fn finish(self) -> (Vec<Finding>, FxHashMap<&'static str, u64>) {
         let mut rows = self.rows;
+        let guarded = self.guarded;
+        let key = |row: &Finding| (row.lint.name, row.device.clone(), row.register.clone(), row.code.clone());
+        if !guarded.is_empty() {
+            rows.retain(|row| !guarded.contains(&key(row)));
+        }
         rows.sort_by_key(|row| (row.lint.class, row.records.first().copied(), row.lint.name));
         (rows, self.more)
     }
@@ -176,9 +197,7 @@ impl Found<'_> {
             self.all.scenario = self.scenario.cloned();
             self.all.quick.clear();
         }
-        let start = place.register().map_or(place.offset, |register| register.offset);
-        let spot = Spot { bdf: place.bdf, region: place.region, offset: start };
-        let quick = (about.name, site, spot);
+        let quick = (about.name, site, Spot::of(place));
         if let Some(row) = self.all.quick.get(&quick) {
             self.all.rows[*row].add(seq);
             return;
@@ -192,6 +211,28 @@ impl Found<'_> {
         }
         self.all.quick.insert(quick, row);
         self.all.rows[row].add(seq);
+    }
+
+    /// This code heeds what it would be a site of, at this place: it is none, whatever was said or will be.
+    pub(super) fn guarded(&mut self, about: &'static About, site: Site, place: &Place) {
+        let quick = (about.name, site, Spot::of(place));
+        if self.all.guarded_quick.contains(&quick) || self.all.guarded.len() >= KEYS {
+            return;
+        }
+        let code = self.made(site, |made| made.describe());
+        let (device, register) = (printable(&device(place)), printable(&register(place)));
+        self.all.guarded.insert((about.name, device, register, code));
+        if self.all.guarded_quick.len() >= KEYS {
+            self.all.guarded_quick.clear();
+        }
+        self.all.guarded_quick.insert(quick);
+    }
+
+    /// Something of whoever made an access by this code.
+    fn made<T>(&mut self, site: Site, of: impl FnOnce(Made<'_>) -> T) -> Option<T> {
+        let code = self.all.codes.code(self.definitions, site.instruction);
+        let callers = self.all.codes.callers(self.definitions, site.stack);
+        code.as_deref().map(|code| of(Made::new(code, callers.as_deref())))
     }
 
     /// The access with this sequence number led to what shows it, at this record of this function.
@@ -237,27 +278,34 @@ impl Found<'_> {
         place: &Place,
         sentence: impl FnOnce() -> String,
     ) -> Option<usize> {
-        let code = self.all.codes.code(self.definitions, site.instruction);
-        let callers = self.all.codes.callers(self.definitions, site.stack);
-        let made = code.as_deref().map(|code| Made::new(code, callers.as_deref()));
-        let described = made.map(|made| made.describe());
+        let whole = |made: Made<'_>| {
+            let (file, line) = (made.by.file.map(str::to_owned), made.by.line);
+            (made.describe(), made.function(), file, line)
+        };
+        let (described, function, file, line) = match self.made(site, whole) {
+            Some((described, function, file, line)) => (Some(described), function, file, line),
+            None => (None, None, None, None),
+        };
         // Names are the guest's and the device's.
         let (device, register) = (printable(&device(place)), printable(&register(place)));
         let key = (about.name, device.clone(), register.clone(), described.clone(), self.scenario.cloned());
         if let Some(known) = self.all.named.get(&key) {
             return Some(*known);
         }
-        if self.all.rows.len() >= MOST {
+        let is_site = about.class == Class::Provable;
+        let kept = if is_site { self.all.sites } else { self.all.rows.len() - self.all.sites };
+        if kept >= MOST {
             return None;
         }
+        self.all.sites += usize::from(is_site);
         self.all.rows.push(Finding {
             lint: about,
             device,
             register,
             code: described,
-            function: made.and_then(|made| made.function()),
-            file: made.and_then(|made| made.by.file).map(str::to_owned),
-            line: made.and_then(|made| made.by.line),
+            function,
+            file,
+            line,
             scenario: self.scenario.map(|name| harmless(name).as_ref().into()),
             count: 0,
             records: Vec::new(),

@@ -26,7 +26,9 @@ pub struct Blind {
 pub struct Report {
     /// Findings, certain ones first.
     pub findings: Vec<Finding>,
-    /// Lints of whose findings not all were kept, each with the number of records that show the others.
+    /// Sites for fault campaigns: what lints of class [`Class::Provable`] list.
+    pub sites: Vec<Finding>,
+    /// Lints of whose findings or sites not all were kept, each with the number of records that show the others.
     pub more: Vec<(&'static About, u64)>,
     /// Lints that couldn't judge.
     pub blind: Vec<Blind>,
@@ -52,6 +54,7 @@ struct End<'a> {
     trace: &'a str,
     certain: usize,
     likely: usize,
+    provable: usize,
     more: u64,
     not_judged: &'a [Blind],
     records: u64,
@@ -60,9 +63,9 @@ struct End<'a> {
 }
 
 impl Report {
-    /// How many findings are of this class.
+    /// How many findings, or sites, are of this class.
     pub fn count(&self, class: Class) -> usize {
-        self.findings.iter().filter(|finding| finding.lint.class == class).count()
+        self.findings.iter().chain(&self.sites).filter(|finding| finding.lint.class == class).count()
     }
 
     /// Whether there is a finding of this class or of a surer one.
@@ -71,13 +74,13 @@ impl Report {
         self.findings.iter().map(|finding| finding.lint).chain(more).any(|lint| lint.class <= class)
     }
 
-    /// Prints a line of JSON for each finding, and one at the end, which names the trace.
+    /// Prints a line of JSON for each finding and each site, and one at the end, which names the trace.
     ///
     /// # Errors
     /// `out` can't be written.
     pub fn print_json(&self, trace: &str, out: &mut impl Write) -> io::Result<()> {
-        for finding in &self.findings {
-            serde_json::to_writer(&mut *out, finding)?;
+        for row in self.findings.iter().chain(&self.sites) {
+            serde_json::to_writer(&mut *out, row)?;
             writeln!(out)?;
         }
         let end = End {
@@ -85,7 +88,8 @@ impl Report {
             trace,
             certain: self.count(Class::Certain),
             likely: self.count(Class::Likely),
-            more: self.more_records(),
+            provable: self.count(Class::Provable),
+            more: self.more.iter().map(|(_, count)| count).sum(),
             not_judged: &self.blind,
             records: self.records,
             completeness: &self.completeness,
@@ -94,20 +98,24 @@ impl Report {
         writeln!(out)
     }
 
-    /// Prints findings for people.
+    /// Prints findings for people, and sites if they are wanted; otherwise how many there are.
     ///
     /// # Errors
     /// `out` can't be written.
-    pub fn print_text(&self, out: &mut impl Write) -> io::Result<()> {
-        for finding in &self.findings {
+    pub fn print_text(&self, sites: bool, out: &mut impl Write) -> io::Result<()> {
+        let listed = if sites { &self.sites[..] } else { &[] };
+        for finding in self.findings.iter().chain(listed) {
             out.write_all(finding.text().as_bytes())?;
             writeln!(out)?;
         }
         writeln!(out, "{}", self.total())?;
+        if let Some(line) = self.total_sites(sites) {
+            writeln!(out, "{line}")?;
+        }
         for note in self.completeness.notes() {
             writeln!(out, "{note}")?;
         }
-        for blind in &self.blind {
+        for blind in self.blind.iter().filter(|blind| sites || blind.lint.class != Class::Provable) {
             writeln!(
                 out,
                 "{} wasn't judged: the trace doesn't tell {}",
@@ -130,14 +138,25 @@ impl Report {
             classes.map(|(count, name)| format!("{} {name}", words::number(*count as u64))).collect();
         // Writing to a string can't fail.
         let _ = write!(line, ": {}", classes.join(", "));
-        if !self.more.is_empty() {
-            let _ = write!(line, "; {} not shown", words::counted(self.more_records(), "record", "records"));
-        }
-        line
+        line + &self.not_shown(false)
     }
 
-    fn more_records(&self) -> u64 {
-        self.more.iter().map(|(_, count)| count).sum()
+    /// Sites in one line, if there are any.
+    fn total_sites(&self, listed: bool) -> Option<String> {
+        let line = match self.sites.len() {
+            0 => return None,
+            all => words::counted(all as u64, "site for fault campaigns", "sites for fault campaigns"),
+        };
+        Some(line + if listed { "" } else { " (--sites lists them)" } + &self.not_shown(true))
+    }
+
+    /// Records of findings, or of sites, for which there was no room.
+    fn not_shown(&self, sites: bool) -> String {
+        let of_kind = self.more.iter().filter(|(lint, _)| (lint.class == Class::Provable) == sites);
+        match of_kind.map(|(_, count)| count).sum() {
+            0 => String::new(),
+            more => format!("; {} not shown", words::counted(more, "record", "records")),
+        }
     }
 }
 

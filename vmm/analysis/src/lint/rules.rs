@@ -1,8 +1,12 @@
 //! The lints, each with its texts and its rule.
 
+mod all_ones_trusted;
 mod asleep;
 mod config_w1c_merge;
 mod decode_off;
+mod device_length;
+mod double_fetch;
+mod early_interrupt;
 mod memory_type;
 mod mmap_range;
 mod msix_live_edit;
@@ -11,6 +15,7 @@ mod reserved_write;
 mod stolen_clear_on_read;
 mod sub_page_leak;
 mod torn_64;
+mod unbounded_poll;
 mod w1c_write_back;
 mod write_only_read;
 mod wrong_width;
@@ -26,9 +31,13 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             list: vec![
+                Box::<all_ones_trusted::AllOnesTrusted>::default(),
                 Box::new(asleep::Asleep),
                 Box::<config_w1c_merge::ConfigW1cMerge>::default(),
                 Box::new(decode_off::DecodeOff),
+                Box::<device_length::DeviceLength>::default(),
+                Box::<double_fetch::DoubleFetch>::default(),
+                Box::<early_interrupt::EarlyInterrupt>::default(),
                 Box::new(memory_type::MemoryTypes),
                 Box::new(mmap_range::MmapRange),
                 Box::<msix_live_edit::MsixLiveEdit>::default(),
@@ -37,6 +46,7 @@ impl Default for Rules {
                 Box::<stolen_clear_on_read::StolenClearOnRead>::default(),
                 Box::new(sub_page_leak::SubPageLeak),
                 Box::<torn_64::Torn64>::default(),
+                Box::<unbounded_poll::UnboundedPoll>::default(),
                 Box::<w1c_write_back::W1cWriteBack>::default(),
                 Box::new(write_only_read::WriteOnlyRead),
                 Box::new(wrong_width::WrongWidth),

@@ -4,6 +4,7 @@ mod functions;
 mod mappings;
 mod reference;
 mod registers;
+mod sites;
 
 use barscope_device::{Access, BarIndex, Bdf, Field, InterruptLoss, Region, Register, RegisterMap, Space};
 use barscope_trace::definition::{Bar, Definition, Function, Mapping, MemoryType, Path, Route, Walk};
@@ -103,7 +104,7 @@ fn a_finding_says_where_it_is_and_what_to_do() {
         sample.access(read);
     }
     let mut text = Vec::new();
-    lint_of(sample).print_text(&mut text).unwrap();
+    lint_of(sample).print_text(false, &mut text).unwrap();
     assert_eq!(
         String::from_utf8(text).unwrap(),
         "\
@@ -137,6 +138,45 @@ fn json_has_a_line_for_each_finding_and_one_at_the_end() {
 }
 
 #[test]
+fn sites_are_told_apart_from_findings() {
+    let mut sample = Sample::new();
+    let stack = sample.stack(None, &[], None);
+    for at in ["edu_probe", "edu_probe+0x8"] {
+        let read = sample.read_by(at, 8, stack);
+        sample.access(read);
+    }
+    let report = lint_of(sample);
+    assert_eq!((report.findings.len(), report.sites.len(), report.count(Class::Provable)), (0, 1, 1));
+    assert!(!report.has(Class::Likely));
+    let text = |sites| {
+        let mut text = Vec::new();
+        report.print_text(sites, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    assert_eq!(text(false), "no findings\n1 site for fault campaigns (--sites lists them)\n");
+    assert_eq!(
+        text(true),
+        "\
+double-fetch, provable: BAR0.SCRATCH of 00:04.0 lab, by edu_probe+0x28 [edu]
+  BAR0.SCRATCH is read again, after record 1 by the same call.
+  1 record: 2
+  To do: read it once, and use what was checked
+
+no findings
+1 site for fault campaigns
+"
+    );
+    let mut json = Vec::new();
+    report.print_json("t", &mut json).unwrap();
+    let json = String::from_utf8(json).unwrap();
+    let lines: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!((&events[..], &lines[0]["class"]), (&["site", "lint"][..], &"provable".into()));
+    assert_eq!((&lines[1]["provable"], &lines[1]["certain"]), (&1.into(), &0.into()));
+}
+
+#[test]
 fn more_findings_than_there_is_room_for_are_counted() {
     let mut sample = Sample::new();
     for at in 0..1002 {
@@ -158,7 +198,7 @@ fn a_lint_that_lacks_what_it_needs_judges_nothing_and_says_so() {
     let read = AccessEvent { walk, ..sample.kernel_read(8, 0) };
     sample.access(read);
     let mut text = Vec::new();
-    lint_of(sample).print_text(&mut text).unwrap();
+    lint_of(sample).print_text(false, &mut text).unwrap();
     assert_eq!(
         String::from_utf8(text).unwrap(),
         "no findings\nmemory-type wasn't judged: the trace doesn't tell the memory types of accesses\n"
@@ -192,7 +232,7 @@ fn a_clean_computation_has_no_findings() {
 #[test]
 fn every_lint_has_all_its_texts() {
     let list = all();
-    assert_eq!(list.len(), 14);
+    assert_eq!(list.len(), 19);
     for about in list {
         let file = about.name.replace('-', "_");
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/lint/rules/{file}.rs"));

@@ -31,11 +31,13 @@ const FUNCTIONS: &[&str] = &[
 ];
 const BASE: u64 = 0xffff_ffff_8100_0000;
 
-/// An address within a function of the kernel.
-fn within(function: &str) -> u64 {
+/// An address within a function of the kernel; `edu_probe+0x8` is 8 bytes further on.
+fn within(place: &str) -> u64 {
+    let (function, more) = place.split_once("+0x").unwrap_or((place, "0"));
+    let more = u64::from_str_radix(more, 16).unwrap();
     let named = |known: &&str| known.split(' ').next() == Some(function);
     let at = FUNCTIONS.iter().position(named);
-    BASE + 0x100 * at.unwrap_or_else(|| panic!("no function {function}")) as u64 + 0x20
+    BASE + 0x100 * at.unwrap_or_else(|| panic!("no function {function}")) as u64 + 0x20 + more
 }
 
 fn lines() -> String {

@@ -1,0 +1,118 @@
+//! Calls: which accesses belong to one call of one function.
+//!
+//! A trace shows no returns. Two accesses of one vCPU are taken to be of one call if nothing else made one in between and the
+//! code only went forward: where it goes back, that may be a loop or the next call, which is another one then. The function
+//! is the outermost one of a kernel's module on the stack, with all that it calls; where there is none, the one that made
+//! the access.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use barscope_trace::event::Id;
+use rustc_hash::{FxHashMap, FxHasher};
+
+use crate::view::{Call as Frame, Context, View};
+
+/// So many pairs of instruction and stack are kept resolved.
+const MOST: usize = 1 << 14;
+
+/// The call of a function that an access is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    /// Its number.
+    pub(super) id: u64,
+    /// What all calls of this function from the same place have alike.
+    pub(super) function: u64,
+    /// The line of code, called from the same place, or the instruction where there is no line: a compiler may have made
+    /// several instructions of a read in a loop.
+    pub(super) line: u64,
+    /// What runs it.
+    pub(super) runner: Runner,
+}
+
+/// A vCPU, and whether it is about an interrupt: what that interrupts goes on after it.
+pub(super) type Runner = (Option<u8>, bool);
+
+/// How the access with this instruction and stack came about.
+#[derive(Clone)]
+struct Way {
+    function: u64,
+    line: u64,
+    /// Addresses from within the function inwards.
+    path: Arc<[u64]>,
+}
+
+/// Calls that are under way.
+#[derive(Default)]
+pub(super) struct Calls {
+    ways: FxHashMap<(Id, Id), Option<Way>>,
+    current: BTreeMap<Runner, (u64, Way)>,
+    last: u64,
+}
+
+impl Calls {
+    /// The call that an access is part of.
+    pub(super) fn take(&mut self, view: &View) -> Option<Call> {
+        let access = view.access().filter(|access| !access.coalesced)?;
+        let key = (access.instruction, access.stack);
+        if self.ways.len() >= MOST {
+            self.ways.clear();
+        }
+        let way = self.ways.entry(key).or_insert_with(|| way(view)).clone();
+        let interrupts =
+            view.context.is_some_and(|it| !matches!(it, Context::Task | Context::ThreadedHandler));
+        let runner = (view.vcpu, interrupts);
+        let Some(way) = way else {
+            self.current.remove(&runner);
+            return None;
+        };
+        let goes_on = |(_, before): &&(u64, Way)| before.function == way.function && before.path < way.path;
+        let id = match self.current.get(&runner).filter(goes_on) {
+            Some((id, _)) => *id,
+            None => {
+                self.last += 1;
+                self.last
+            }
+        };
+        let (function, line) = (way.function, way.line);
+        self.current.insert(runner, (id, way));
+        Some(Call { id, function, line, runner })
+    }
+
+    /// Records are missing.
+    pub(super) fn lose(&mut self) {
+        self.current.clear();
+    }
+}
+
+fn way(view: &View) -> Option<Way> {
+    let frames: Vec<Frame<'_>> = view.own_calls().filter(|frame| !frame.inlined).collect();
+    let of_module = frames.iter().rposition(|frame| frame.module().is_some());
+    let made = || frames.iter().position(|frame| !frame.accessor);
+    let at = of_module.or_else(made)?;
+    let name = frames[at].function?;
+    let mut hasher = FxHasher::default();
+    name.hash(&mut hasher);
+    for frame in &frames[at + 1..] {
+        (frame.address, frame.cr3).hash(&mut hasher);
+    }
+    view.callers().and_then(|callers| callers.process.as_ref()).map(|it| it.pid).hash(&mut hasher);
+    let path: Arc<[u64]> = frames[..=at].iter().rev().map(|frame| frame.address).collect();
+    let function = hasher.finish();
+    Some(Way { function, line: line(view, &frames).unwrap_or_else(|| hash(&path)), path })
+}
+
+/// The line of code that makes the access, and what it is called by.
+fn line(view: &View, frames: &[Frame<'_>]) -> Option<u64> {
+    let made = view.made().filter(|made| made.by.line.is_some())?;
+    let within = view.own_calls_to_maker().filter(|call| !call.inlined).count();
+    let callers: Vec<_> = frames.iter().skip(within).map(|frame| frame.address).collect();
+    Some(hash(&(made.describe(), callers)))
+}
+
+fn hash(it: &impl Hash) -> u64 {
+    let mut hasher = FxHasher::default();
+    it.hash(&mut hasher);
+    hasher.finish()
+}
