@@ -8,6 +8,7 @@
 mod about;
 mod finding;
 mod functions;
+mod mappings;
 mod report;
 mod rule;
 mod rules;

@@ -3,6 +3,7 @@
 mod asleep;
 mod config_w1c_merge;
 mod decode_off;
+mod dma_after_stop;
 mod memory_type;
 mod mmap_range;
 mod msix_live_edit;
@@ -10,6 +11,7 @@ mod no_bus_master;
 mod reserved_write;
 mod stolen_clear_on_read;
 mod sub_page_leak;
+mod too_soon;
 mod torn_64;
 mod w1c_write_back;
 mod write_only_read;
@@ -29,6 +31,7 @@ impl Default for Rules {
                 Box::new(asleep::Asleep),
                 Box::<config_w1c_merge::ConfigW1cMerge>::default(),
                 Box::new(decode_off::DecodeOff),
+                Box::<dma_after_stop::DmaAfterStop>::default(),
                 Box::new(memory_type::MemoryTypes),
                 Box::new(mmap_range::MmapRange),
                 Box::<msix_live_edit::MsixLiveEdit>::default(),
@@ -36,6 +39,7 @@ impl Default for Rules {
                 Box::<reserved_write::ReservedWrite>::default(),
                 Box::<stolen_clear_on_read::StolenClearOnRead>::default(),
                 Box::new(sub_page_leak::SubPageLeak),
+                Box::<too_soon::TooSoon>::default(),
                 Box::<torn_64::Torn64>::default(),
                 Box::<w1c_write_back::W1cWriteBack>::default(),
                 Box::new(write_only_read::WriteOnlyRead),

@@ -3,6 +3,7 @@
 mod functions;
 mod mappings;
 mod registers;
+mod stopping;
 
 use barscope_device::{Access, BarIndex, Bdf, Field, InterruptLoss, Region, Register, RegisterMap, Space};
 use barscope_trace::definition::{Bar, Definition, Function, Mapping, MemoryType, Path, Route, Walk};
@@ -29,6 +30,7 @@ fn machine() -> Sample {
         config("PM_CONTROL", 0x44, 2, Access::ReadWrite),
         config("MSIX_CONTROL", 0x62, 2, Access::ReadWrite),
         config("PCIE_DEVICE_CONTROL", 0x74, 2, Access::ReadWrite),
+        config("AF_CONTROL", 0x84, 1, Access::ReadWrite),
     ])
 }
 
@@ -191,7 +193,7 @@ fn a_clean_computation_has_no_findings() {
 #[test]
 fn every_lint_has_all_its_texts() {
     let list = all();
-    assert_eq!(list.len(), 14);
+    assert_eq!(list.len(), 16);
     for about in list {
         let file = about.name.replace('-', "_");
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/lint/rules/{file}.rs"));
