@@ -125,7 +125,7 @@ fn a_finding_fails_the_command_if_it_is_denied() -> Result<()> {
         (Some(2), "error: there is no lint torn-65; --list names all\n")
     );
     let listed = session.run(&["lint", "--list"])?;
-    assert_eq!(listed.stdout.lines().count(), 16);
+    assert_eq!(listed.stdout.lines().count(), 19);
     Ok(())
 }
 

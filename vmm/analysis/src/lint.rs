@@ -6,12 +6,14 @@
 //! needs judges nothing, which the report says.
 
 mod about;
+mod causes;
 mod finding;
 mod functions;
 mod mappings;
 mod report;
 mod rule;
 mod rules;
+mod runs;
 mod touch;
 
 use std::path::Path;
@@ -23,6 +25,7 @@ pub use about::{About, Class};
 pub use finding::Finding;
 pub use report::{Blind, Report};
 
+use self::causes::Causes;
 use self::finding::{Findings, Found};
 use self::functions::Functions;
 use self::rules::Rules;
@@ -65,6 +68,7 @@ pub fn markdown() -> String {
 pub struct Linter {
     rules: Rules,
     functions: Functions,
+    causes: Causes,
     findings: Findings,
     last: u64,
     records: u64,
@@ -76,12 +80,19 @@ impl Linter {
         self.records += 1;
         if view.seq != self.last + 1 {
             self.functions.lose(view.seq);
+            self.causes.lose();
             self.rules.list.iter_mut().for_each(|rule| rule.lose());
         }
         self.last = view.seq;
         self.findings.remember(&view.event);
         let scenario = view.scenario.as_ref().filter(|_| !view.uncertain.scenario);
-        let mut found = Found { all: &mut self.findings, functions: &self.functions, definitions, scenario };
+        let mut found = Found {
+            all: &mut self.findings,
+            functions: &self.functions,
+            causes: &self.causes,
+            definitions,
+            scenario,
+        };
         if let EventKind::Access(_) = view.kind {
             let Some(access) = view.access() else { return };
             let touch = Touch::new(access);
@@ -89,11 +100,13 @@ impl Linter {
                 rule.access(&touch, &mut found);
             }
             self.functions.access(view.seq, &touch);
+            self.causes.access(&touch);
         } else {
             for rule in &mut self.rules.list {
                 rule.event(view, &mut found);
             }
             self.functions.event(view);
+            self.causes.event(view);
         }
     }
 

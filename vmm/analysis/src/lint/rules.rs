@@ -1,9 +1,12 @@
 //! The lints, each with its texts and its rule.
 
+mod acts_on_masked;
 mod asleep;
 mod config_w1c_merge;
 mod decode_off;
 mod dma_after_stop;
+mod edge_lost;
+mod handled_not_cleared;
 mod memory_type;
 mod mmap_range;
 mod msix_live_edit;
@@ -28,10 +31,13 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             list: vec![
+                Box::<acts_on_masked::ActsOnMasked>::default(),
                 Box::new(asleep::Asleep),
                 Box::<config_w1c_merge::ConfigW1cMerge>::default(),
                 Box::new(decode_off::DecodeOff),
                 Box::<dma_after_stop::DmaAfterStop>::default(),
+                Box::<edge_lost::EdgeLost>::default(),
+                Box::<handled_not_cleared::HandledNotCleared>::default(),
                 Box::new(memory_type::MemoryTypes),
                 Box::new(mmap_range::MmapRange),
                 Box::<msix_live_edit::MsixLiveEdit>::default(),

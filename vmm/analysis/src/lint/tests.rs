@@ -1,6 +1,7 @@
 //! What lints make of hand-made traces: each mistake is found, and what looks like it isn't.
 
 mod functions;
+mod interrupts;
 mod mappings;
 mod registers;
 mod stopping;
@@ -193,7 +194,7 @@ fn a_clean_computation_has_no_findings() {
 #[test]
 fn every_lint_has_all_its_texts() {
     let list = all();
-    assert_eq!(list.len(), 16);
+    assert_eq!(list.len(), 19);
     for about in list {
         let file = about.name.replace('-', "_");
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/lint/rules/{file}.rs"));
