@@ -42,11 +42,12 @@ const MEANT_IN_LINUX: [(&str, &str, &str); 2] = [
 ];
 
 /// Mistakes of the test kernel's driver that lints find, besides what they find of scenarios.
-const CAUGHT: [(Bug, &str); 4] = [
+const CAUGHT: [(Bug, &str); 5] = [
     (Bug::WrongWidth, "wrong-width"),
     (Bug::ReservedRegister, "reserved-write"),
     (Bug::MappedCached, "memory-type"),
     (Bug::DmaBeforeBusMastering, "no-bus-master"),
+    (Bug::MissingReadBack, "unflushed"),
 ];
 
 /// A line for each finding.
@@ -125,7 +126,7 @@ fn a_finding_fails_the_command_if_it_is_denied() -> Result<()> {
         (Some(2), "error: there is no lint torn-65; --list names all\n")
     );
     let listed = session.run(&["lint", "--list"])?;
-    assert_eq!(listed.stdout.lines().count(), 19);
+    assert_eq!(listed.stdout.lines().count(), 20);
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod stolen_clear_on_read;
 mod sub_page_leak;
 mod too_soon;
 mod torn_64;
+mod unflushed;
 mod w1c_write_back;
 mod write_only_read;
 mod wrong_width;
@@ -47,6 +48,7 @@ impl Default for Rules {
                 Box::new(sub_page_leak::SubPageLeak),
                 Box::<too_soon::TooSoon>::default(),
                 Box::<torn_64::Torn64>::default(),
+                Box::<unflushed::Unflushed>::default(),
                 Box::<w1c_write_back::W1cWriteBack>::default(),
                 Box::new(write_only_read::WriteOnlyRead),
                 Box::new(wrong_width::WrongWidth),

@@ -363,4 +363,41 @@ fn acts_on_masked_is_silent_about_handlers_that_mask_and_about_causes_that_were_
 }
 
 /// A handler that reads a register or not before it acknowledges, or after it.
+fn acknowledged(before: bool, after: bool, pin: bool, lose: bool) -> Vec<String> {
+    let mut nic = Nic::interrupting(pin);
+    nic.begin();
+    if before {
+        nic.read(STATUS, 1);
+    }
+    if lose {
+        nic.sample.lose();
+    }
+    let cause = nic.write(STATUS, 1, 1);
+    if pin {
+        nic.pin(false, cause);
+    }
+    if after {
+        nic.read(MASK, 3);
+    }
+    nic.end();
+    sentences(nic.sample)
+}
+
 #[test]
+fn unflushed_is_a_pin_that_is_taken_back_by_a_handler_that_reads_nothing() {
+    assert_eq!(
+        acknowledged(false, false, true, false),
+        [
+            "A write to BAR0.INT_STATUS takes the pin back, and the handler ends at record 9 without having read anything."
+        ]
+    );
+    // It would find out by its read, it waits, messages aren't levels, and what nobody knows.
+    for (before, after, pin, lose) in [
+        (true, false, true, false),
+        (false, true, true, false),
+        (false, false, false, false),
+        (false, false, true, true),
+    ] {
+        assert_eq!(acknowledged(before, after, pin, lose), [""; 0]);
+    }
+}

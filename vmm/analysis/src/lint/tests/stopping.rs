@@ -18,8 +18,66 @@ fn mapped() -> Sample {
 }
 
 /// A write to SCRATCH that leaves `new` of `old` there.
+fn write(sample: &mut Sample, old: u64, new: u64) {
+    let write = sample.kernel_write(8, new);
+    let cause = sample.access(write);
+    let (function, region) = (sample.lab, Region::BAR0);
+    sample.event(EventKind::Change { function, region, offset: 8, old, new, cause });
+}
+
 #[test]
+fn unflushed_is_a_write_that_clears_right_before_the_mapping_goes() {
+    let mut sample = mapped();
+    write(&mut sample, 3, 1);
+    map(&mut sample, false);
+    assert_eq!(
+        sentences(sample),
+        ["A write clears bits of BAR0.SCRATCH, nothing waits for it, and record 7 undoes the mapping."]
+    );
+}
+
 #[test]
+fn unflushed_is_silent_about_writes_that_are_waited_for_and_those_that_clear_nothing() {
+    type Then = fn(&mut Sample);
+    let then: [(&str, Then); 4] = [
+        ("a read of the device", |sample| {
+            let read = sample.kernel_read(0, 1);
+            sample.access(read);
+        }),
+        ("configuration space", |sample| {
+            read_config(sample, 4, 2, 6);
+        }),
+        ("another mapping", |sample| {
+            map(sample, true);
+        }),
+        ("missing records", |sample| {
+            sample.lose();
+        }),
+    ];
+    for (what, then) in then {
+        let mut sample = mapped();
+        write(&mut sample, 3, 1);
+        then(&mut sample);
+        map(&mut sample, false);
+        assert_eq!(found(sample), [""; 0], "{what}");
+    }
+    // It sets bits, changes none, or it was before records went missing that the mapping was made.
+    let mut sample = mapped();
+    write(&mut sample, 1, 2);
+    map(&mut sample, false);
+    assert_eq!(found(sample), [""; 0]);
+    let mut sample = mapped();
+    let same = sample.kernel_write(8, 0);
+    sample.access(same);
+    map(&mut sample, false);
+    assert_eq!(found(sample), [""; 0]);
+    let mut sample = mapped();
+    sample.lose();
+    write(&mut sample, 3, 1);
+    map(&mut sample, false);
+    assert_eq!(found(sample), [""; 0]);
+}
+
 /// A reset by Device Control, then what is told. Each record is 10 ms after the one before.
 fn reset(then: impl FnOnce(&mut Sample)) -> Vec<String> {
     reset_by((0x74, 2, 0x8000), then)
