@@ -174,9 +174,9 @@ fn edge_lost_is_not_said_where_records_are_missing() {
     nic.begin();
     nic.read(STATUS, 1);
     nic.set(1, 3);
+    nic.write(STATUS, 3, 1);
     // It may have looked again.
     nic.sample.lose();
-    nic.write(STATUS, 3, 1);
     nic.end();
     assert_eq!(found(nic.sample), [""; 0]);
 }
@@ -369,15 +369,15 @@ fn acknowledged(before: bool, after: bool, pin: bool, lose: bool) -> Vec<String>
     if before {
         nic.read(STATUS, 1);
     }
-    if lose {
-        nic.sample.lose();
-    }
     let cause = nic.write(STATUS, 1, 1);
     if pin {
         nic.pin(false, cause);
     }
     if after {
         nic.read(MASK, 3);
+    }
+    if lose {
+        nic.sample.lose();
     }
     nic.end();
     sentences(nic.sample)
