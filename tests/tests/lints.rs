@@ -15,7 +15,7 @@ const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lints.md");
 const IMPORTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmm/import/tests/data");
 
 /// Scenarios of the test kernel that are about a mistake, each with the lint that finds it there and why it stays.
-const MEANT: [(&str, &str, &str); 11] = [
+const MEANT: [(&str, &str, &str); 13] = [
     ("asleep", "d3hot", "shows what a read gives in D3hot"),
     ("decode-off", "decode-off", "shows what a read gives with Memory Space off"),
     ("mmap-range", "map-past-end-unchecked", "shows a mapping that leaves the BAR"),
@@ -26,6 +26,8 @@ const MEANT: [(&str, &str, &str); 11] = [
     ("sub-page-leak", "sub-page-bar", "shows a page with two BARs in it"),
     ("reserved-write", "every-bar", "reads the last word of each BAR, register or not"),
     ("write-only-read", "every-bar", "reads the first word of each BAR, readable or not"),
+    ("too-soon", "d3hot", "wakes the device that is ready at once, and restores it without a wait"),
+    ("too-soon", "function-level-reset", "shows what a read gives right after a reset"),
     ("torn-64", "counters", "reads the counter by halves to show that the device keeps them together"),
 ];
 
@@ -40,7 +42,7 @@ const MEANT_IN_LINUX: [(&str, &str, &str); 2] = [
 ];
 
 /// Mistakes of the test kernel's driver that lints find, besides what they find of scenarios.
-const CAUGHT: [(Bug, &str); 8] = [
+const CAUGHT: [(Bug, &str); 9] = [
     (Bug::WrongWidth, "wrong-width"),
     (Bug::ReservedRegister, "reserved-write"),
     (Bug::MappedCached, "memory-type"),
@@ -49,6 +51,7 @@ const CAUGHT: [(Bug, &str); 8] = [
     (Bug::LiveVector, "msix-live-edit"),
     (Bug::EventsTaken, "stolen-clear-on-read"),
     (Bug::CauseAdded, "w1c-write-back"),
+    (Bug::MissingReadBack, "unflushed"),
 ];
 
 /// Sites in the test kernel, its drivers and its program: lint, register and function.
@@ -137,7 +140,8 @@ fn the_command_that_a_lint_names_makes_a_trace_that_shows_it_and_nothing_else() 
         assert_eq!(found, BTreeSet::from([about.name.to_owned()]), "{command}");
         shown.insert(about.name);
     }
-    let expected = ["msix-live-edit", "no-bus-master", "reserved-write", "write-only-read", "wrong-width"];
+    let expected =
+        ["msix-live-edit", "no-bus-master", "reserved-write", "too-soon", "write-only-read", "wrong-width"];
     assert_eq!(shown, BTreeSet::from(expected));
     Ok(())
 }
@@ -168,7 +172,7 @@ fn a_finding_fails_the_command_if_it_is_denied() -> Result<()> {
         (Some(2), "error: there is no lint torn-65; --list names all\n")
     );
     let listed = session.run(&["lint", "--list"])?;
-    assert_eq!(listed.stdout.lines().count(), 19);
+    assert_eq!(listed.stdout.lines().count(), 25);
     Ok(())
 }
 

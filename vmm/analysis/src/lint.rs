@@ -7,11 +7,14 @@
 
 mod about;
 mod calls;
+mod causes;
 mod finding;
 mod functions;
+mod mappings;
 mod report;
 mod rule;
 mod rules;
+mod runs;
 mod schema;
 mod touch;
 
@@ -26,6 +29,7 @@ pub use report::{Blind, Report};
 pub use schema::schema;
 
 use self::calls::Calls;
+use self::causes::Causes;
 use self::finding::{Findings, Found};
 use self::functions::Functions;
 use self::rules::Rules;
@@ -71,6 +75,7 @@ pub struct Linter {
     rules: Rules,
     functions: Functions,
     calls: Calls,
+    causes: Causes,
     findings: Findings,
     last: u64,
     records: u64,
@@ -83,12 +88,19 @@ impl Linter {
         if view.seq != self.last + 1 {
             self.functions.lose(view.seq);
             self.calls.lose();
+            self.causes.lose();
             self.rules.list.iter_mut().for_each(|rule| rule.lose());
         }
         self.last = view.seq;
         self.findings.remember(&view.event);
         let scenario = view.scenario.as_ref().filter(|_| !view.uncertain.scenario);
-        let mut found = Found { all: &mut self.findings, functions: &self.functions, definitions, scenario };
+        let mut found = Found {
+            all: &mut self.findings,
+            functions: &self.functions,
+            causes: &self.causes,
+            definitions,
+            scenario,
+        };
         if let EventKind::Access(_) = view.kind {
             let Some(access) = view.access() else { return };
             let touch = Touch::new(access, self.calls.take(view));
@@ -96,11 +108,13 @@ impl Linter {
                 rule.access(&touch, &mut found);
             }
             self.functions.access(view.seq, &touch);
+            self.causes.access(&touch);
         } else {
             for rule in &mut self.rules.list {
                 rule.event(view, &mut found);
             }
             self.functions.event(view);
+            self.causes.event(view);
         }
     }
 

@@ -90,7 +90,7 @@ pub fn shared_line(function: &Function, ticker: &Function) -> Shown {
     let played =
         requested.ok_or(Failure::Reason("no room for a handler")).and_then(|()| share(&lab, &ticker));
     irq::free(PIN_VECTOR);
-    lab.write(INT_MASK, 0);
+    lab::switch_off(&lab);
     played?;
     Ok("each handler found out whose interrupt it was")
 }

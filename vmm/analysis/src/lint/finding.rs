@@ -12,6 +12,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::about::{About, Class};
+use super::causes::Causes;
 use super::functions::Functions;
 use crate::code::{Codes, Made};
 use crate::view::{AccessView, Place};
@@ -169,6 +170,7 @@ impl Findings {
 pub(super) struct Found<'a> {
     pub(super) all: &'a mut Findings,
     pub(super) functions: &'a Functions,
+    pub(super) causes: &'a Causes,
     pub(super) definitions: &'a Definitions,
     pub(super) scenario: Option<&'a Arc<str>>,
 }
