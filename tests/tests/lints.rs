@@ -119,10 +119,60 @@ fn a_finding_fails_the_command_if_it_is_denied() -> Result<()> {
     let unknown = session.run(&["lint", "--explain", "torn-65"])?;
     assert_eq!(
         (unknown.code, unknown.stderr.as_str()),
-        (Some(2), "error: there is no lint torn-65; --list names all\n")
+        (Some(2), "error: there is no lint torn-65; did you mean torn-64?\n")
     );
     let listed = session.run(&["lint", "--list"])?;
     assert_eq!(listed.stdout.lines().count(), 14);
+    Ok(())
+}
+
+#[test]
+fn what_an_expectation_file_allows_is_counted_and_what_it_allows_in_vain_is_told() -> Result<()> {
+    let session = Session::new()?;
+    assert_eq!(session.run(&["poke", "lab", "read1", "BAR0.SCRATCH", "--trace", "bad"])?.code, Some(0));
+    assert_eq!(session.run(&["poke", "lab", "read", "BAR0.SCRATCH", "--trace", "good"])?.code, Some(0));
+    let allow = "allow wrong-width on BAR0.SCRATCH because \"a test\"\n";
+    let stale = "# Gone since.\nallow torn-64 on BAR0.COUNTER because \"another\"\n";
+    fs::write(session.path("meant.expect"), allow)?;
+    fs::write(session.path("stale.expect"), stale)?;
+    fs::write(session.path("wrong.expect"), "allow wrong-width on BAR0.SCRATCH\n")?;
+    for (arguments, code, stdout) in [
+        (&["bad", "--expect", "meant.expect", "--deny", "likely"][..], 0, "no findings; 1 allowed\n"),
+        (
+            &["bad", "--expect", "meant.expect", "--expect", "stale.expect"],
+            0,
+            "no findings; 1 allowed\nunused allow torn-64 on BAR0.COUNTER at stale.expect:2\n",
+        ),
+        (
+            &["bad", "--expect", "meant.expect", "--expect", "stale.expect", "--deny", "certain"],
+            1,
+            "no findings; 1 allowed\nunused allow torn-64 on BAR0.COUNTER at stale.expect:2\n",
+        ),
+        (
+            &["good", "bad", "--expect", "meant.expect", "--deny", "certain"],
+            0,
+            "good:\n\nno findings\nbad:\n\nno findings; 1 allowed\n",
+        ),
+    ] {
+        let ended = session.run(&[&["lint"], arguments].concat())?;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(code), stdout), "{arguments:?} {}", ended.stderr);
+    }
+    let json = session.run(&["lint", "good", "--expect", "meant.expect", "--format", "json"])?.stdout;
+    let last: Value = serde_json::from_str(json.lines().last().context("nothing was printed")?)?;
+    let expected = serde_json::json!({
+        "event": "unused-allow", "lint": "wrong-width", "register": "BAR0.SCRATCH", "scenario": null, "reason": "a test",
+        "file": "meant.expect", "line": 1,
+    });
+    assert_eq!(last, expected);
+    let wrong = session.run(&["lint", "bad", "--expect", "wrong.expect"])?;
+    let why = "wrong.expect:1:34: expected \"because\" and the reason in quotes, found the end\n";
+    assert!(wrong.code == Some(2) && wrong.stderr.contains(why), "{}", wrong.stderr);
+    // A file that only allows has nothing to check.
+    let check = session.run(&["check", "bad", "meant.expect"])?;
+    let why = "error: no test in these files: what their lines allow is for `barscope lint`\n";
+    assert_eq!((check.code, check.stderr.as_str()), (Some(2), why));
+    fs::write(session.path("both.expect"), format!("{allow}test \"a\"\n  read BAR0.SCRATCH exactly 1 times\n"))?;
+    assert_eq!(session.run(&["check", "bad", "both.expect"])?.code, Some(0));
     Ok(())
 }
 

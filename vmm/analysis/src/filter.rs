@@ -64,6 +64,7 @@ pub use build::{
 };
 pub use compiled::Compiled;
 pub use field::{FIELDS, Field, Type};
+pub(crate) use expr::{Spot, Target};
 pub(crate) use interest::{Interest, Interests, Seen};
 pub(crate) use kind::Kinds;
 pub use kind::{KINDS, members, name_of};

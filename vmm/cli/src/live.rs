@@ -217,7 +217,8 @@ impl Live {
         }
         let trace = tail.info().path;
         if let Some(deny) = lint {
-            codes.push(lint::judge(trace, format, deny)?);
+            let allows = watch.expectations().allows().to_vec().into();
+            codes.push(lint::judge(&[trace], format, deny, allows)?);
         }
         let (held, groups) = goldens.check(trace, format)?;
         codes.extend(held);

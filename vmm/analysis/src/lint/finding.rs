@@ -39,6 +39,8 @@ pub struct Finding {
     pub function: Option<String>,
     /// The line's file, without folders.
     pub file: Option<String>,
+    /// The same as debug information names it, with folders.
+    pub path: Option<String>,
     /// The line in it.
     pub line: Option<u32>,
     /// The scenario that was played.
@@ -49,11 +51,14 @@ pub struct Finding {
     pub records: Vec<u64>,
     /// What is wrong, by the first of them, in one sentence.
     pub sentence: String,
+    /// Why it is meant, if an expectation file allows it.
+    pub allowed: Option<String>,
+    pub(super) spot: Spot,
 }
 
 impl Serialize for Finding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Finding", 14)?;
+        let mut object = serializer.serialize_struct("Finding", 16)?;
         object.serialize_field("event", "finding")?;
         object.serialize_field("lint", self.lint.name)?;
         object.serialize_field("class", &self.lint.class)?;
@@ -62,12 +67,14 @@ impl Serialize for Finding {
         object.serialize_field("code", &self.code)?;
         object.serialize_field("function", &self.function)?;
         object.serialize_field("file", &self.file)?;
+        object.serialize_field("path", &self.path)?;
         object.serialize_field("line", &self.line)?;
         object.serialize_field("scenario", &self.scenario.as_deref())?;
         object.serialize_field("count", &self.count)?;
         object.serialize_field("records", &self.records)?;
         object.serialize_field("sentence", &self.sentence)?;
         object.serialize_field("advice", self.lint.advice)?;
+        object.serialize_field("allowed", &self.allowed)?;
         object.end()
     }
 }
@@ -87,10 +94,18 @@ impl Site {
 
 /// Where a finding is: a region of a function, and what of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Spot {
+pub(super) struct Spot {
     bdf: Option<Bdf>,
-    region: Region,
-    offset: u64,
+    pub(super) region: Region,
+    /// Where its register begins, or of the place itself.
+    pub(super) offset: u64,
+}
+
+impl From<&Place> for Spot {
+    fn from(place: &Place) -> Self {
+        let offset = place.register().map_or(place.offset, |register| register.offset);
+        Self { bdf: place.bdf, region: place.region, offset }
+    }
 }
 
 /// What tells a finding from others: lint, device, register, code and scenario.
@@ -176,9 +191,7 @@ impl Found<'_> {
             self.all.scenario = self.scenario.cloned();
             self.all.quick.clear();
         }
-        let start = place.register().map_or(place.offset, |register| register.offset);
-        let spot = Spot { bdf: place.bdf, region: place.region, offset: start };
-        let quick = (about.name, site, spot);
+        let quick = (about.name, site, Spot::from(place));
         if let Some(row) = self.all.quick.get(&quick) {
             self.all.rows[*row].add(seq);
             return;
@@ -257,11 +270,14 @@ impl Found<'_> {
             code: described,
             function: made.and_then(|made| made.function()),
             file: made.and_then(|made| made.by.file).map(str::to_owned),
+            path: made.and_then(|made| made.by.path).map(str::to_owned),
             line: made.and_then(|made| made.by.line),
             scenario: self.scenario.map(|name| harmless(name).as_ref().into()),
             count: 0,
             records: Vec::new(),
             sentence: printable(&sentence()),
+            allowed: None,
+            spot: Spot::from(place),
         });
         let row = self.all.rows.len() - 1;
         self.all.named.insert(key, row);

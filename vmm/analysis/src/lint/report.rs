@@ -36,6 +36,13 @@ pub struct Report {
     pub completeness: Completeness,
 }
 
+impl Blind {
+    /// Why it couldn't.
+    pub(super) fn why(&self) -> String {
+        format!("the trace doesn't tell {}", self.needs.about())
+    }
+}
+
 impl Serialize for Blind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Blind", 2)?;
@@ -54,21 +61,27 @@ struct End<'a> {
     likely: usize,
     more: u64,
     not_judged: &'a [Blind],
+    allowed: usize,
     records: u64,
     #[serde(flatten)]
     completeness: &'a Completeness,
 }
 
 impl Report {
-    /// How many findings are of this class.
-    pub fn count(&self, class: Class) -> usize {
-        self.findings.iter().filter(|finding| finding.lint.class == class).count()
+    /// Findings that nobody allows.
+    pub fn open(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.allowed.is_none())
     }
 
-    /// Whether there is a finding of this class or of a surer one.
+    /// How many of them are of this class.
+    pub fn count(&self, class: Class) -> usize {
+        self.open().filter(|finding| finding.lint.class == class).count()
+    }
+
+    /// Whether there is one of this class or of a surer one.
     pub fn has(&self, class: Class) -> bool {
         let more = self.more.iter().map(|(lint, _)| *lint);
-        self.findings.iter().map(|finding| finding.lint).chain(more).any(|lint| lint.class <= class)
+        self.open().map(|finding| finding.lint).chain(more).any(|lint| lint.class <= class)
     }
 
     /// Prints a line of JSON for each finding, and one at the end, which names the trace.
@@ -87,6 +100,7 @@ impl Report {
             likely: self.count(Class::Likely),
             more: self.more_records(),
             not_judged: &self.blind,
+            allowed: self.allowed(),
             records: self.records,
             completeness: &self.completeness,
         };
@@ -99,7 +113,7 @@ impl Report {
     /// # Errors
     /// `out` can't be written.
     pub fn print_text(&self, out: &mut impl Write) -> io::Result<()> {
-        for finding in &self.findings {
+        for finding in self.open() {
             out.write_all(finding.text().as_bytes())?;
             writeln!(out)?;
         }
@@ -108,19 +122,24 @@ impl Report {
             writeln!(out, "{note}")?;
         }
         for blind in &self.blind {
-            writeln!(
-                out,
-                "{} wasn't judged: the trace doesn't tell {}",
-                blind.lint.name,
-                blind.needs.about()
-            )?;
+            writeln!(out, "{} wasn't judged: {}", blind.lint.name, blind.why())?;
         }
         Ok(())
     }
 
-    /// Findings in one line: `2 findings: 1 certain, 1 likely`.
+    /// Findings in one line: `2 findings: 1 certain, 1 likely; 1 allowed`.
     pub fn total(&self) -> String {
-        let mut line = match self.findings.len() {
+        let mut line = self.total_open();
+        let allowed = self.allowed() as u64;
+        if allowed > 0 {
+            // Writing to a string can't fail.
+            let _ = write!(line, "; {} allowed", words::number(allowed));
+        }
+        line
+    }
+
+    fn total_open(&self) -> String {
+        let mut line = match self.open().count() {
             0 => return "no findings".to_owned(),
             all => words::counted(all as u64, "finding", "findings"),
         };
@@ -136,6 +155,10 @@ impl Report {
         line
     }
 
+    fn allowed(&self) -> usize {
+        self.findings.len() - self.open().count()
+    }
+
     fn more_records(&self) -> u64 {
         self.more.iter().map(|(_, count)| count).sum()
     }
@@ -143,7 +166,7 @@ impl Report {
 
 impl Finding {
     /// Some lines for people.
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let About { name, class, advice, .. } = self.lint;
         let mut out = format!("{name}, {}: {} of {}", class.name(), self.register, self.device);
         if let Some(code) = &self.code {

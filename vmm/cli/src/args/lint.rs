@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use barscope_analysis::lint::Class;
 use clap::ValueEnum;
 
 use crate::output::Format;
@@ -11,7 +12,9 @@ use crate::output::Format;
 #[command(after_help = "\
 A certain finding is proved by the trace itself, a likely one is worth a look. Where records are missing, or a trace
 doesn't tell what a lint needs, the lint says nothing. docs/lints.md has all texts.
-Exit code: 0 nothing of what --deny names was found, 1 something was, 2 wrong use.")]
+What is meant is allowed by a line of an expectation file (docs/expectations.md):
+  allow torn-64 on BAR0.COUNTER because \"the device keeps the upper half\"
+Exit code: 0 nothing of what --deny names was found, 1 something was, or a line allows what isn't there, 2 wrong use.")]
 pub struct Lint {
     /// The traces, one after the other
     #[arg(value_name = "TRACE", required_unless_present_any = ["list", "explain"])]
@@ -20,6 +23,10 @@ pub struct Lint {
     /// Fail if there are findings of this class, or of a surer one
     #[arg(long, value_name = "CLASS")]
     pub deny: Option<Deny>,
+
+    /// Leave out what `allow` lines of this expectation file say is meant; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "explain"])]
+    pub expect: Vec<PathBuf>,
 
     /// Name all lints
     #[arg(long, conflicts_with_all = ["traces", "explain"])]
@@ -41,4 +48,13 @@ pub enum Deny {
     Certain,
     /// Those that are worth a look as well
     Likely,
+}
+
+impl From<Deny> for Class {
+    fn from(deny: Deny) -> Self {
+        match deny {
+            Deny::Certain => Class::Certain,
+            Deny::Likely => Class::Likely,
+        }
+    }
 }
