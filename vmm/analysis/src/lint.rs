@@ -7,6 +7,7 @@
 
 mod about;
 mod allow;
+mod cases;
 mod finding;
 mod functions;
 mod report;

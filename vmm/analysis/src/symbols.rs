@@ -79,8 +79,7 @@ impl Symbol {
             .inlined
             .iter_mut()
             .flat_map(|it| [Some(&mut it.function), it.file.as_mut(), it.path.as_mut()]);
-        let own =
-            [Some(&mut self.function), self.file.as_mut(), self.path.as_mut(), self.module.as_mut()];
+        let own = [Some(&mut self.function), self.file.as_mut(), self.path.as_mut(), self.module.as_mut()];
         for name in own.into_iter().chain(inlined).flatten() {
             if let Cow::Owned(harmless) = harmless(name) {
                 *name = harmless;

@@ -35,6 +35,7 @@ mod report;
 mod reported;
 mod results;
 mod run;
+mod sarif;
 mod shell;
 mod show;
 mod signals;

@@ -1,14 +1,16 @@
 //! `barscope lint`: what traces prove to be wrong about a driver.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use barscope_analysis::lint::{self, Allows};
+use barscope_analysis::lint::{self, Allow, Allows, Report};
+use barscope_analysis::results::Results;
 
-use crate::args::{Deny, Lint};
+use crate::args::{Deny, Lint, LintFormat};
 use crate::ending::{Code, Failure};
-use crate::expectations;
-use crate::output::{self, Format};
+use crate::output;
+use crate::results::repositories;
+use crate::{expectations, sarif};
 
 /// Runs the command.
 ///
@@ -26,6 +28,9 @@ pub fn lint(args: &Lint) -> Result<Code, Failure> {
         }
     }
     out.flush()?;
+    if args.traces.is_empty() {
+        return Ok(Code::Passed);
+    }
     let traces: Vec<_> = args.traces.iter().map(PathBuf::as_path).collect();
     judge(&traces, args.format, args.deny, expectations::allows(&args.expect)?)
 }
@@ -37,32 +42,59 @@ pub fn lint(args: &Lint) -> Result<Code, Failure> {
 /// A trace can't be read, or standard output not be written.
 pub fn judge(
     traces: &[&Path],
-    format: Format,
+    format: LintFormat,
     deny: Option<Deny>,
     mut allows: Allows,
 ) -> Result<Code, Failure> {
-    let mut out = output::buffered();
-    let mut is_denied = false;
+    let mut reports = Vec::new();
     for trace in traces {
         let mut report = lint::lint(trace)?;
         allows.mark(&mut report);
-        if traces.len() > 1 && format == Format::Text {
-            writeln!(out, "{}:\n", trace.display())?;
-        }
-        match format {
-            Format::Json => report.print_json(&trace.display().to_string(), &mut out)?,
-            Format::Text => report.print_text(&mut out)?,
-        }
-        out.flush()?;
-        is_denied |= deny.is_some_and(|deny| report.has(deny.into()));
+        let report = repositories().fold(report, |report, folder| report.relative_to(&folder));
+        reports.push((trace.display().to_string(), report));
     }
-    for allow in allows.unused() {
-        match format {
-            Format::Text => writeln!(out, "{}", allow.unused())?,
-            Format::Json => output::json(&mut out, allow)?,
-        }
-        is_denied |= deny.is_some();
-    }
+    let unused: Vec<_> = allows.unused().collect();
+    let mut out = output::buffered();
+    print(&reports, &unused, format, &mut out)?;
     out.flush()?;
-    Ok(if is_denied { Code::Failed } else { Code::Passed })
+    let is_denied = |deny: Deny| {
+        let class = deny.into();
+        !unused.is_empty() || reports.iter().any(|(_, report)| report.has(class))
+    };
+    Ok(if deny.is_some_and(is_denied) { Code::Failed } else { Code::Passed })
+}
+
+fn print(
+    reports: &[(String, Report)],
+    unused: &[&Allow],
+    format: LintFormat,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    match format {
+        LintFormat::Text => {
+            for (trace, report) in reports {
+                if reports.len() > 1 {
+                    writeln!(out, "{trace}:\n")?;
+                }
+                report.print_text(out)?;
+            }
+            unused.iter().try_for_each(|allow| writeln!(out, "{}", allow.unused()))
+        }
+        LintFormat::Json => {
+            reports.iter().try_for_each(|(trace, report)| report.print_json(trace, out))?;
+            unused.iter().try_for_each(|allow| output::json(out, allow))
+        }
+        LintFormat::Sarif => sarif::write(reports, unused, out),
+        LintFormat::Github => {
+            reports.iter().try_for_each(|(_, report)| report.write_github(out))?;
+            unused.iter().try_for_each(|allow| allow.write_unused_to_github(out))
+        }
+        LintFormat::Junit => {
+            let mut groups: Vec<_> = reports.iter().map(|(trace, report)| report.group(trace)).collect();
+            if let Some(last) = groups.last_mut() {
+                last.cases.extend(unused.iter().map(|allow| allow.unused_case()));
+            }
+            Results { groups }.write_junit(out)
+        }
+    }
 }

@@ -218,7 +218,7 @@ impl Live {
         let trace = tail.info().path;
         if let Some(deny) = lint {
             let allows = watch.expectations().allows().to_vec().into();
-            codes.push(lint::judge(&[trace], format, deny, allows)?);
+            codes.push(lint::judge(&[trace], format.into(), deny, allows)?);
         }
         let (held, groups) = goldens.check(trace, format)?;
         codes.extend(held);

@@ -48,7 +48,9 @@ fn place(parser: &mut Parser<'_>) -> Result<Target, Diagnostic> {
             parser.advance();
             Ok(target)
         }
-        Some(_) => Err(Diagnostic::new(span, "findings are of whole registers: leave out what follows its name")),
+        Some(_) => {
+            Err(Diagnostic::new(span, "findings are of whole registers: leave out what follows its name"))
+        }
         None => Err(parser.expected(EXPECTED)),
     }
 }

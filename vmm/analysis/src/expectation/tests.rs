@@ -484,11 +484,7 @@ fn mistakes_are_pointed_at() {
         ("allow torn-64 on BAR0.X\n", "1:24", "expected \"because\" and the reason in quotes, found the end"),
         ("allow torn-64 on BAR0.X because\n", "1:32", "expected the reason in quotes, found the end"),
         ("allow torn-64 on BAR0.X because \" \"\n", "1:33", "the reason is empty: say why it is right here"),
-        (
-            "allow torn-64 on BAR0.X because \"x\" y\n",
-            "1:37",
-            "expected the end of the line, found \"y\"",
-        ),
+        ("allow torn-64 on BAR0.X because \"x\" y\n", "1:37", "expected the end of the line, found \"y\""),
         (
             "allow torn-64 on BAR0.X because \"x\"\n",
             "2:1",

@@ -22,6 +22,11 @@ impl Class {
             Class::Likely => "likely",
         }
     }
+
+    /// Whether a finding is an error, not a warning.
+    pub const fn is_proved(self) -> bool {
+        matches!(self, Class::Certain)
+    }
 }
 
 /// A lint in words.

@@ -38,7 +38,7 @@ pub struct Report {
 
 impl Blind {
     /// Why it couldn't.
-    pub(super) fn why(&self) -> String {
+    pub fn why(&self) -> String {
         format!("the trace doesn't tell {}", self.needs.about())
     }
 }
@@ -82,6 +82,12 @@ impl Report {
     pub fn has(&self, class: Class) -> bool {
         let more = self.more.iter().map(|(lint, _)| *lint);
         self.open().map(|finding| finding.lint).chain(more).any(|lint| lint.class <= class)
+    }
+
+    /// How many certain ones nobody allows, in words; `None` if there are none.
+    pub fn certain(&self) -> Option<String> {
+        let count = self.count(Class::Certain) as u64;
+        (count > 0).then(|| words::counted(count, "certain finding", "certain findings"))
     }
 
     /// Prints a line of JSON for each finding, and one at the end, which names the trace.

@@ -38,7 +38,31 @@ pub struct Lint {
 
     /// How to print
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: LintFormat,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LintFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+    /// SARIF 2.1.0, for code scanning and editors
+    Sarif,
+    /// A line for each finding, which GitHub shows at its file and line
+    Github,
+    /// A JUnit report: a case for each lint
+    Junit,
+}
+
+impl From<Format> for LintFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => LintFormat::Text,
+            Format::Json => LintFormat::Json,
+        }
+    }
 }
 
 /// Findings that are a failure.
