@@ -21,6 +21,7 @@ mod kernel;
 mod lint;
 mod live;
 mod maps;
+mod meant;
 mod memory;
 mod nested;
 mod onlooker;

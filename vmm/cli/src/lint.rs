@@ -8,7 +8,7 @@ use barscope_analysis::results::Results;
 
 use crate::args::{Deny, Lint, LintFormat};
 use crate::ending::{Code, Failure};
-use crate::output;
+use crate::output::{self, complain};
 use crate::results::repositories;
 use crate::{expectations, sarif};
 
@@ -62,6 +62,14 @@ pub fn judge(
         !unused.is_empty() || reports.iter().any(|(_, report)| report.has(class))
     };
     Ok(if deny.is_some_and(is_denied) { Code::Failed } else { Code::Passed })
+}
+
+/// Tells on standard error of certain findings that nobody allows, in one line.
+pub fn hint(mut report: Report, allows: Vec<Allow>, trace: &Path) {
+    Allows::from(allows).mark(&mut report);
+    if let Some(findings) = report.certain() {
+        complain(format_args!("lints: {findings} (barscope lint {})", trace.display()));
+    }
 }
 
 fn print(
