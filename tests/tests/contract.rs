@@ -109,6 +109,7 @@ fn guest_and_model_agree_on_bits_and_values() {
     assert_eq!(u64::from(guest::CONTROL_ENABLE), mask("CONTROL", "ENABLE"));
     assert_eq!(u64::from(guest::CONTROL_FLIP), mask("CONTROL", "FLIP"));
     assert_eq!(u64::from(guest::STATUS_DONE), mask("STATUS", "DONE"));
+    assert_eq!(u64::from(guest::STATUS_ERROR), mask("STATUS", "ERROR"));
     for register in ["INT_STATUS", "INT_MASK", "TRIGGER"] {
         assert_eq!(u64::from(guest::INT_DONE), mask(register, "DONE"));
         assert_eq!(u64::from(guest::INT_ERROR), mask(register, "ERROR"));

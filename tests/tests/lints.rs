@@ -5,41 +5,20 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use barscope_analysis::lint;
 use barscope_bench::command::Session;
+use barscope_bench::workspace::{Workspace, root};
 use barscope_guest_abi::bug::Bug;
-use serde_json::Value;
+use boon::{Compiler, Schemas};
+use serde_json::{Value, json};
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lints.md");
 const IMPORTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmm/import/tests/data");
 
-/// Scenarios of the test kernel that are about a mistake, each with the lint that finds it there and why it stays.
-const MEANT: [(&str, &str, &str); 13] = [
-    ("asleep", "d3hot", "shows what a read gives in D3hot"),
-    ("decode-off", "decode-off", "shows what a read gives with Memory Space off"),
-    ("mmap-range", "map-past-end-unchecked", "shows a mapping that leaves the BAR"),
-    ("no-bus-master", "dma-without-bus-mastering", "shows a transfer that can't leave"),
-    ("reserved-write", "refused-accesses", "shows what the device refuses"),
-    ("write-only-read", "refused-accesses", "shows what the device refuses"),
-    ("wrong-width", "refused-accesses", "shows what the device refuses"),
-    ("sub-page-leak", "sub-page-bar", "shows a page with two BARs in it"),
-    ("reserved-write", "every-bar", "reads the last word of each BAR, register or not"),
-    ("write-only-read", "every-bar", "reads the first word of each BAR, readable or not"),
-    ("too-soon", "d3hot", "wakes the device that is ready at once, and restores it without a wait"),
-    ("too-soon", "function-level-reset", "shows what a read gives right after a reset"),
-    ("torn-64", "counters", "reads the counter by halves to show that the device keeps them together"),
-];
-
-/// The same of Linux's scenarios.
-const MEANT_IN_LINUX: [(&str, &str, &str); 2] = [
-    ("no-bus-master", "dma", "switches Bus Master off behind the driver's back"),
-    (
-        "wrong-width",
-        "unbind-in-use",
-        "reads a file into mapped registers, which the kernel does byte by byte",
-    ),
-];
+/// What is meant in the test kernel's scenarios, and in Linux's.
+const MEANT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/expect/lints/test-kernel.expect");
+const MEANT_IN_LINUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/expect/lints/linux.expect");
 
 /// Mistakes of the test kernel's driver that lints find, besides what they find of scenarios.
 const CAUGHT: [(Bug, &str); 9] = [
@@ -169,10 +148,177 @@ fn a_finding_fails_the_command_if_it_is_denied() -> Result<()> {
     let unknown = session.run(&["lint", "--explain", "torn-65"])?;
     assert_eq!(
         (unknown.code, unknown.stderr.as_str()),
-        (Some(2), "error: there is no lint torn-65; --list names all\n")
+        (Some(2), "error: there is no lint torn-65; did you mean torn-64?\n")
     );
     let listed = session.run(&["lint", "--list"])?;
     assert_eq!(listed.stdout.lines().count(), 25);
+    Ok(())
+}
+
+#[test]
+fn what_an_expectation_file_allows_is_counted_and_what_it_allows_in_vain_is_told() -> Result<()> {
+    let session = Session::new()?;
+    assert_eq!(session.run(&["poke", "lab", "read1", "BAR0.SCRATCH", "--trace", "bad"])?.code, Some(0));
+    assert_eq!(session.run(&["poke", "lab", "read", "BAR0.SCRATCH", "--trace", "good"])?.code, Some(0));
+    let allow = "allow wrong-width on BAR0.SCRATCH because \"a test\"\n";
+    let stale = "# Gone since.\nallow torn-64 on BAR0.COUNTER because \"another\"\n";
+    fs::write(session.path("meant.expect"), allow)?;
+    fs::write(session.path("stale.expect"), stale)?;
+    fs::write(session.path("wrong.expect"), "allow wrong-width on BAR0.SCRATCH\n")?;
+    let unused = "unused allow torn-64 on BAR0.COUNTER at stale.expect:2";
+    for (arguments, code, expected) in [
+        (&["bad", "--expect", "meant.expect", "--deny", "likely"][..], 0, &["no findings; 1 allowed"][..]),
+        (
+            &["bad", "--expect", "meant.expect", "--expect", "stale.expect"],
+            0,
+            &["no findings; 1 allowed", unused],
+        ),
+        (
+            &["bad", "--expect", "meant.expect", "--expect", "stale.expect", "--deny", "certain"],
+            1,
+            &["no findings; 1 allowed", unused],
+        ),
+        (
+            &["good", "bad", "--expect", "meant.expect", "--deny", "certain"],
+            0,
+            &["good:", "no findings", "bad:", "no findings; 1 allowed"],
+        ),
+    ] {
+        let ended = session.run(&[&["lint"], arguments].concat())?;
+        assert_eq!(ended.code, Some(code), "{arguments:?} {}", ended.stderr);
+        // What `poke` does is no program, whose mappings a lint would need.
+        let told = |line: &&str| !line.is_empty() && !line.starts_with("mmap-range wasn't judged");
+        assert_eq!(ended.stdout.lines().filter(told).collect::<Vec<_>>(), expected, "{arguments:?}");
+    }
+    let json = session.run(&["lint", "good", "--expect", "meant.expect", "--format", "json"])?.stdout;
+    let last: Value = serde_json::from_str(json.lines().last().context("nothing was printed")?)?;
+    let expected = json!({
+        "event": "unused-allow", "lint": "wrong-width", "register": "BAR0.SCRATCH", "scenario": null, "reason": "a test",
+        "file": "meant.expect", "line": 1,
+    });
+    assert_eq!(last, expected);
+    let wrong = session.run(&["lint", "bad", "--expect", "wrong.expect"])?;
+    let why = "wrong.expect:1:34: expected \"because\" and the reason in quotes, found the end\n";
+    assert!(wrong.code == Some(2) && wrong.stderr.contains(why), "{}", wrong.stderr);
+    // A file that only allows has nothing to check.
+    let check = session.run(&["check", "bad", "meant.expect"])?;
+    let why = "error: no test in these files: what their lines allow is for `barscope lint`\n";
+    assert_eq!((check.code, check.stderr.as_str()), (Some(2), why));
+    fs::write(
+        session.path("both.expect"),
+        format!("{allow}test \"a\"\n  read BAR0.SCRATCH exactly 1 times\n"),
+    )?;
+    assert_eq!(session.run(&["check", "bad", "both.expect"])?.code, Some(0));
+    Ok(())
+}
+
+/// Traces with a certain finding, with none, and of another tracer, which doesn't tell all; and a file that allows one thing
+/// and nothing else that is there.
+fn three_traces() -> Result<Session> {
+    let session = Session::new()?;
+    assert_eq!(session.run(&["poke", "lab", "read1", "BAR0.SCRATCH", "--trace", "bad"])?.code, Some(0));
+    assert_eq!(session.run(&["poke", "lab", "read", "BAR0.SCRATCH", "--trace", "good"])?.code, Some(0));
+    let input = format!("{IMPORTED}/driver.mmiotrace");
+    let import = ["import", &input, "--from", "mmiotrace", "--device", "edu", "-o", "foreign"];
+    assert_eq!(session.run(&import)?.code, Some(0));
+    let allows = "allow wrong-width on BAR0.SCRATCH because \"a test\"\n\
+                  allow wrong-width on BAR0.ID because \"nothing is there\"\n";
+    fs::write(session.path("meant.expect"), allows)?;
+    Ok(session)
+}
+
+#[test]
+fn sarif_is_as_its_schema_says_and_has_a_run_for_each_trace() -> Result<()> {
+    let session = three_traces()?;
+    let schema =
+        Workspace::read()?.folder("serde-sarif").context("it is a dependency")?.join("src/schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(schema)?)?;
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    compiler.add_resource("sarif", schema).map_err(|error| anyhow!("{error}"))?;
+    let compiled = compiler.compile("sarif", &mut schemas).map_err(|error| anyhow!("{error}"))?;
+    let sarif = |arguments: &[&str]| -> Result<Value> {
+        let ended = session.run(&[&["lint", "--format", "sarif"], arguments].concat())?;
+        let document: Value = serde_json::from_str(&ended.stdout)?;
+        schemas.validate(&document, compiled).map_err(|error| anyhow!("{document:#}\n{error:#}"))?;
+        Ok(document)
+    };
+    let document = sarif(&["bad", "good", "foreign"])?;
+    let runs = document["runs"].as_array().context("a list")?;
+    let ids: Vec<_> = runs.iter().filter_map(|run| run["automationDetails"]["id"].as_str()).collect();
+    assert_eq!(ids, ["barscope lint/bad/", "barscope lint/good/", "barscope lint/foreign/"]);
+    for run in runs {
+        let rules = run["tool"]["driver"]["rules"].as_array().context("a list")?;
+        assert_eq!(rules.len(), lint::all().len());
+        let help = rules[0]["help"]["markdown"].as_str().context("help")?;
+        assert!(help.starts_with("## asleep\n"), "{help}");
+    }
+    let [found] = &runs[0]["results"].as_array().context("a list")?[..] else { bail!("{document:#}") };
+    assert_eq!((&found["ruleId"], &found["level"]), (&"wrong-width".into(), &"error".into()));
+    let rule = found["ruleIndex"].as_u64().context("an index")?;
+    assert_eq!(runs[0]["tool"]["driver"]["rules"][rule as usize]["id"], "wrong-width");
+    let sentence = "A read of 1 byte at BAR0+0x008, BAR0.SCRATCH, which the register doesn't take: the device refused it.";
+    assert_eq!(found["message"]["text"], sentence);
+    let register = &found["locations"][0]["logicalLocations"][0];
+    assert_eq!(
+        (&register["name"], &register["fullyQualifiedName"]),
+        (&"BAR0.SCRATCH".into(), &"00:04.0 lab BAR0.SCRATCH".into())
+    );
+    assert_eq!(found["suppressions"], json!([]));
+    assert_eq!(runs[1]["results"], json!([]));
+    let notes = &runs[2]["invocations"][0]["toolExecutionNotifications"];
+    assert!(
+        notes.as_array().context("a list")?.iter().any(|note| note["associatedRule"]["id"] == "memory-type"),
+        "{notes}"
+    );
+
+    let document = sarif(&["bad", "--expect", "meant.expect"])?;
+    let run = &document["runs"][0];
+    let expected = json!([{ "kind": "external", "status": "accepted", "justification": "a test" }]);
+    assert_eq!(run["results"][0]["suppressions"], expected);
+    let stale = &run["invocations"][0]["toolConfigurationNotifications"][0];
+    assert_eq!(stale["message"]["text"], "unused allow wrong-width on BAR0.ID at meant.expect:2");
+    assert_eq!(stale["locations"][0]["physicalLocation"]["region"]["startLine"], 2);
+    Ok(())
+}
+
+#[test]
+fn junit_has_a_suite_for_each_trace_and_github_a_line_for_each_finding() -> Result<()> {
+    let session = three_traces()?;
+    let lint = |arguments: &[&str]| -> Result<String> {
+        Ok(session.run(&[&["lint", "bad", "good", "foreign"], arguments].concat())?.stdout)
+    };
+    let junit = lint(&["--format", "junit"])?;
+    let count = |part: &str| junit.matches(part).count();
+    assert_eq!((count("<testsuite "), count("<testcase ")), (3, 3 * lint::all().len()), "{junit}");
+    assert_eq!((count("<failure "), count("type=\"fail\"")), (1, 1), "{junit}");
+    let (_, blind) = junit.split_once("name=\"memory-type\" classname=\"foreign\"").context("a case")?;
+    let (blind, _) = blind.split_once("</testcase>").context("its end")?;
+    assert!(blind.contains("<skipped ") && blind.contains("the memory types of accesses"), "{junit}");
+    let sentence = "A read of 1 byte at BAR0+0x008, BAR0.SCRATCH, which the register doesn't take: the device refused it.";
+    let github = lint(&["--format", "github"])?;
+    assert_eq!(github, format!("::error title=barscope certain wrong-width::{sentence}\n"));
+    let github =
+        session.run(&["lint", "bad", "good", "--format", "github", "--expect", "meant.expect"])?.stdout;
+    let unused = "unused allow wrong-width on BAR0.ID at meant.expect:2";
+    assert_eq!(github, format!("::warning file=meant.expect,line=2,title=barscope unused allow::{unused}\n"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs this machine's /dev/kvm"]
+fn findings_are_told_at_files_and_lines_as_the_repository_has_them() -> Result<()> {
+    let session = Session::new()?;
+    let run = ["run", "--quiet", "--scenario", "interrupt", "--bug", "wrong-width", "--trace", "t"];
+    session.run(&run)?;
+    let sarif: Value = serde_json::from_str(&session.run(&["lint", "t", "--format", "sarif"])?.stdout)?;
+    let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    let file = place["artifactLocation"]["uri"].as_str().context("a file")?;
+    let line = place["region"]["startLine"].as_u64().context("a line")?;
+    assert!(file.starts_with("guest-driver/test-kernel/src/"), "{file}");
+    assert!(root().join(file).is_file(), "{file}");
+    let github = session.run(&["lint", "t", "--format", "github"])?.stdout;
+    let start = format!("::error file={file},line={line},title=barscope certain wrong-width::A ");
+    assert!(github.starts_with(&start), "{github}");
     Ok(())
 }
 
@@ -206,13 +352,17 @@ fn a_trace_of_another_tracer_is_not_judged_by_what_it_does_not_tell() -> Result<
 #[ignore = "needs this machine's /dev/kvm"]
 fn scenarios_have_no_findings_but_what_they_are_about() -> Result<()> {
     let session = Session::new()?;
-    let ended = session.run(&["run", "--quiet", "--lint=certain", "--trace", "t"])?;
+    let run = ["run", "--quiet", "--trace", "t"];
+    let ended = session.run(&[&run[..], &["--lint=certain"]].concat())?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stdout.contains("torn-64, likely: BAR0.COUNTER of 00:04.0 lab"), "{}", ended.stdout);
-    let found = names(&findings(&session, "t")?);
-    let found: BTreeSet<_> =
-        found.iter().map(|[lint, scenario, ..]| (lint.as_str(), scenario.as_str())).collect();
-    assert_eq!(found, MEANT.iter().map(|(lint, scenario, _)| (*lint, *scenario)).collect());
+    let ended = session.run(&[&run[..], &["--lint=likely", "--expect", MEANT]].concat())?;
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.starts_with("no findings; "), "{}", ended.stdout);
+    // Allowed where they are about it, and nowhere else.
+    let lines = fs::read_to_string(MEANT)?;
+    let lines: Vec<_> = lines.lines().filter(|line| line.starts_with("allow ")).collect();
+    assert!(lines.iter().all(|line| line.contains(" in scenario ")), "{lines:?}");
     assert_eq!(sites(&session, "t")?, table(&SITES));
     Ok(())
 }
@@ -221,13 +371,43 @@ fn scenarios_have_no_findings_but_what_they_are_about() -> Result<()> {
 #[ignore = "needs QEMU, Debian's kernel and its headers"]
 fn a_driver_of_linux_has_no_findings_but_in_scenarios_that_are_about_them() -> Result<()> {
     let session = Session::new()?;
-    let ended = session.run(&["run", "--guest", "linux", "--nested", "--quiet", "--trace", "t"])?;
+    let ended = session.run(&["run", "--guest", "linux", "--nested", "--trace", "t"])?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let found = names(&findings(&session, "t")?);
-    let found: BTreeSet<_> =
-        found.iter().map(|[lint, scenario, ..]| (lint.as_str(), scenario.as_str())).collect();
-    assert_eq!(found, MEANT_IN_LINUX.iter().map(|(lint, scenario, _)| (*lint, *scenario)).collect());
+    assert!(!ended.stderr.contains("lints: "), "{}", ended.stderr);
+    let ended = session.run(&["lint", "t", "--deny", "likely", "--expect", MEANT_IN_LINUX])?;
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(0), "no findings; 2 allowed\nN sites for fault campaigns (--sites lists them)\n"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(sites(&session, "t")?, table(&SITES_IN_LINUX));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs this machine's /dev/kvm"]
+fn a_run_tells_in_one_line_of_certain_findings_that_nobody_meant() -> Result<()> {
+    let session = Session::new()?;
+    let told = |arguments: &[&str]| -> Result<Vec<String>> {
+        let ended = session.run(&[&["run", "--trace", "t"], arguments].concat())?;
+        Ok(ended.stderr.lines().filter(|line| line.starts_with("lints: ")).map(str::to_owned).collect())
+    };
+    let bug = ["--scenario", "interrupt", "--bug", "wrong-width"];
+    assert_eq!(told(&bug)?, ["lints: 1 certain finding (barscope lint t)"]);
+    assert_eq!(
+        told(&[&bug[..], &["--format", "json"]].concat())?,
+        ["lints: 1 certain finding (barscope lint t)"]
+    );
+    // What `barscope lint` counts.
+    assert_eq!(findings(&session, "t")?.len(), 1);
+    assert_eq!(told(&[&bug[..], &["--quiet"]].concat())?, [""; 0]);
+    // All findings are told then.
+    assert_eq!(told(&[&bug[..], &["--lint"]].concat())?, [""; 0]);
+    fs::write(session.path("meant.expect"), "allow wrong-width on BAR0 because \"a test\"\n")?;
+    assert_eq!(told(&[&bug[..], &["--expect", "meant.expect"]].concat())?, [""; 0]);
+    // Scenarios that are about mistakes.
+    assert_eq!(told(&[])?, [""; 0]);
     Ok(())
 }
 

@@ -9,8 +9,9 @@ use barscope_trace::{Capabilities, Definitions, ReadError, Stream};
 use serde_json::json;
 
 use crate::assert::{Engine, Finding, Findings, Suite, Verdict};
-use crate::expectation;
+use crate::expectation::{self, Contents};
 use crate::filter::Diagnostic;
+use crate::lint::Allow;
 use crate::results::{Case, Group, Place, Status};
 use crate::view::{View, Viewer};
 
@@ -20,7 +21,9 @@ const FEW: usize = 3;
 /// Expectation files.
 #[derive(Default)]
 pub struct Expectations {
+    /// Those that have tests.
     files: Vec<Expected>,
+    allows: Vec<Allow>,
 }
 
 /// A file, and how it fares while the guest runs.
@@ -54,12 +57,20 @@ impl Expectations {
     /// # Errors
     /// The first mistake in it.
     pub fn add(&mut self, path: &Path, text: &str) -> Result<(), Diagnostic> {
-        let suite = expectation::parse(&path.display().to_string(), text)?;
-        self.files.push(Expected { path: path.to_owned(), live: Engine::new(suite.clone()), suite });
+        let Contents { suite, allows } = expectation::read(&path.display().to_string(), text)?;
+        self.allows.extend(allows);
+        if !suite.tests.is_empty() {
+            self.files.push(Expected { path: path.to_owned(), live: Engine::new(suite.clone()), suite });
+        }
         Ok(())
     }
 
-    /// Whether there are none.
+    /// What their lines allow lints to find.
+    pub fn allows(&self) -> &[Allow] {
+        &self.allows
+    }
+
+    /// Whether there are no tests.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }

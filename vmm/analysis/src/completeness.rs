@@ -33,6 +33,11 @@ impl Completeness {
         }
     }
 
+    /// Whether all is there.
+    pub fn is_whole(&self) -> bool {
+        self.notes().is_empty()
+    }
+
     /// What a reader should know of it, a line each; nothing if all is there.
     pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<_> = self.damage.iter().map(|damage| format!("damaged trace: {damage}")).collect();

@@ -19,11 +19,13 @@
 //!   in user: kernel entries exactly 0 times
 //!
 //! coverage registers >= 80% fields >= 50%
+//!
+//! allow torn-64 on BAR0.COUNTER because "the device keeps the upper half"
 //! ```
 //!
 //! ```text
 //! file     = { "device" NAME "at" ADDRESS | "window" NAME "=" span | "mark" TEXT | "scenario" NAME
-//!            | test | coverage }
+//!            | test | coverage | allow }
 //! span     = filter ".." ( filter | "end" ) | "scenario" NAME
 //! test     = "test" TEXT { "on" DEVICE | "for" "each" DEVICE | "in" window } { clause }
 //! window   = NAME | "scenario" NAME | "trace"
@@ -36,41 +38,63 @@
 //!            | coverage )
 //! step     = filter { "as" NAME | "caused" "by" NAME | "within" TIME [ "device" | "host" ] [ "of" NAME ] }
 //! amount   = ( "at" "least" | "at" "most" | "exactly" ) NUMBER [ "times" ] | NUMBER ".." NUMBER [ "times" ]
+//! allow    = "allow" LINT "on" PLACE [ "in" "scenario" NAME ] "because" TEXT
 //! coverage = "coverage" { ( "registers" | "fields" | "values" ) ">=" PERCENT }
 //! ```
 //!
 //! Names of tests differ, as do those of steps in a clause. What asks for nothing (`at least 0`) is a mistake. A
 //! window that is to stay open until the trace's end says `.. end`. `mark` and `scenario` at the margin declare
-//! that these may be absent: a clause that holds because there are none passes then.
+//! that these may be absent: a clause that holds because there are none passes then. `allow` is for [`crate::lint`] alone.
 //!
 //! Filters are those of [`crate::filter`]. What clauses mean is told at [`crate::assert`]. A time is that of
 //! the device clock unless it says `host`. Without `of`, it counts from the step before; in `each`, the first
 //! `then` counts from what triggered it. A test `on` a device, or `for each` of a name, is about events of
 //! that device and about those that are of none, like marks.
 
+mod allows;
 mod clauses;
 mod lines;
 mod reference;
 
 pub use reference::reference;
 
-use barscope_device::diagnostic::{Diagnostic, did_you_mean};
+use barscope_device::diagnostic::{Diagnostic, did_you_mean, one_of};
 
 use self::clauses::Clauses;
 use self::lines::{Line, lines};
 use crate::assert::{Clause, Devices, Placed, Suite, Test, Window};
 use crate::filter::lexer::Token;
 use crate::filter::parser::Parser;
+use crate::lint::Allow;
 
 /// What may begin a line that isn't indented.
-const ITEMS: [&str; 6] = ["test", "device", "window", "coverage", "mark", "scenario"];
+const ITEMS: [&str; 7] = ["test", "device", "window", "coverage", "mark", "scenario", "allow"];
+
+/// What an expectation file says.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// What traces have to pass; no test if all lines allow something.
+    pub suite: Suite,
+    /// What lints may find.
+    pub allows: Vec<Allow>,
+}
 
 /// Reads the tests of an expectation file. `file` is its name, for failures.
 ///
 /// # Errors
-/// The first mistake, and where it is in `text`.
+/// The first mistake, and where it is in `text`. No test is one.
 pub fn parse(file: &str, text: &str) -> Result<Suite, Diagnostic> {
+    let Contents { suite, .. } = read(file, text)?;
+    if suite.tests.is_empty() { Err(no_test(text)) } else { Ok(suite) }
+}
+
+/// Reads an expectation file. `file` is its name, for failures.
+///
+/// # Errors
+/// The first mistake, and where it is in `text`. A file that neither tests nor allows anything is one.
+pub fn read(file: &str, text: &str) -> Result<Contents, Diagnostic> {
     let mut clauses = Clauses::new(file);
+    let mut allows = Vec::new();
     let mut tests = Vec::new();
     let mut common = Vec::new();
     let (mut declared_marks, mut declared_scenarios) = (Vec::new(), Vec::new());
@@ -108,12 +132,14 @@ pub fn parse(file: &str, text: &str) -> Result<Suite, Diagnostic> {
             declared_marks.push(parser.text("the mark's text in quotes")?);
         } else if parser.word("scenario") {
             declared_scenarios.push(parser.name("the scenario's name")?);
+        } else if parser.word("allow") {
+            allows.push(allows::allow(&mut parser, clauses.location(line))?);
         } else {
             let hint = match parser.peek() {
                 Some(Token::Word(word)) => did_you_mean(word, ITEMS),
                 _ => String::new(),
             };
-            let diagnostic = parser.expected("test, device, window, coverage, mark or scenario");
+            let diagnostic = parser.expected(&one_of(ITEMS));
             return Err(Diagnostic { message: diagnostic.message + &hint, ..diagnostic });
         }
         line.ends(&parser)?;
@@ -123,14 +149,15 @@ pub fn parse(file: &str, text: &str) -> Result<Suite, Diagnostic> {
         let name = "devices and coverage".to_owned();
         tests.insert(0, Test { name, devices: Devices::All, clauses: common });
     }
-    if tests.is_empty() {
-        let end = text.len();
-        return Err(Diagnostic::new(
-            (end..end).into(),
-            "no test here: a file that asks for nothing can't fail",
-        ));
+    if tests.is_empty() && allows.is_empty() {
+        return Err(no_test(text));
     }
-    Ok(Suite { tests, declared_marks, declared_scenarios })
+    Ok(Contents { suite: Suite { tests, declared_marks, declared_scenarios }, allows })
+}
+
+fn no_test(text: &str) -> Diagnostic {
+    let end = text.len();
+    Diagnostic::new((end..end).into(), "no test here: a file that asks for nothing can't fail")
 }
 
 /// What follows `test`.

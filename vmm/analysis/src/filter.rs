@@ -63,6 +63,7 @@ pub use build::{
     not_emulated, oops, page_fault, read, unmap, write,
 };
 pub use compiled::Compiled;
+pub(crate) use expr::{Spot, Target};
 pub use field::{FIELDS, Field, Type};
 pub(crate) use interest::{Interest, Interests, Seen};
 pub(crate) use kind::Kinds;

@@ -6,7 +6,9 @@
 //! needs judges nothing, which the report says.
 
 mod about;
+mod allow;
 mod calls;
+mod cases;
 mod causes;
 mod finding;
 mod functions;
@@ -20,10 +22,12 @@ mod touch;
 
 use std::path::Path;
 
+use barscope_device::diagnostic::{cut, did_you_mean};
 use barscope_trace::event::EventKind;
 use barscope_trace::{Capabilities, Definitions, ReadError, Stream};
 
 pub use about::{About, Class};
+pub use allow::{Allow, Allows};
 pub use finding::Finding;
 pub use report::{Blind, Report};
 pub use schema::schema;
@@ -49,6 +53,21 @@ pub fn named(name: &str) -> Option<&'static About> {
     all().into_iter().find(|about| about.name == name)
 }
 
+/// The lint of this name, or what is wrong with the name.
+///
+/// # Errors
+/// There is none; if one is close, it is named.
+pub fn find(name: &str) -> Result<&'static About, String> {
+    let unknown = || {
+        let hint = match did_you_mean(name, all().iter().map(|about| about.name)) {
+            hint if hint.is_empty() => "; `barscope lint --list` names all".to_owned(),
+            hint => hint,
+        };
+        format!("there is no lint {}{hint}", cut(name))
+    };
+    named(name).ok_or_else(unknown)
+}
+
 /// All lints in Markdown: what docs/lints.md holds.
 pub fn markdown() -> String {
     let mut out = String::from(
@@ -56,7 +75,9 @@ pub fn markdown() -> String {
          them. *Certain* is what the trace itself proves, *likely* what is worth a look. *Provable* lints find nothing bad by \
          themselves: they list *sites*, places where a fault has to be injected to see whether the driver minds; \
          `--sites` prints them. Where records are missing, or a \
-         trace of another tracer doesn't tell what a lint needs, it says nothing. This file is made from the texts of the \
+         trace of another tracer doesn't tell what a lint needs, it says nothing.\n\nWhat is meant is allowed by a line of an expectation \
+         file, with the reason: `allow torn-64 on BAR0.COUNTER because \"the device keeps the upper half\"`, and `barscope lint \
+         TRACE --expect FILE` leaves it out ([expectations.md](expectations.md#allow-what-a-lint-finds)). This file is made from the texts of the \
          lints in `vmm/analysis/src/lint/rules`.\n\n| lint | class | |\n|---|---|---|\n",
     );
     for about in all() {

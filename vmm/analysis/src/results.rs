@@ -1,5 +1,5 @@
 //! What came of a run, for programs that look after many: scenarios and programs, the guest's end, what its kernel reported,
-//! and expectations, each as a case with its time and, if it failed, its file and line. Written as a JUnit report, or as
+//! expectations and lints, each as a case with its time and, if it failed, its file and line. Written as a JUnit report, or as
 //! annotations of GitHub.
 
 mod annotate;
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use barscope_trace::{Definitions, End};
 
+pub use annotate::{Annotation, Severity};
 pub use played::{Played, Scenario};
 
 use crate::reports::{Report, Reports};
@@ -57,6 +58,8 @@ pub enum Status {
     Passed,
     /// It failed: in one line, and in full.
     Failed(String, String),
+    /// It wasn't tried, for this reason.
+    Skipped(String),
     /// Nobody can tell.
     Inconclusive(String, String),
 }

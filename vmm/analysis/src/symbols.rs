@@ -27,6 +27,8 @@ pub struct Symbol {
     pub function: String,
     /// Source file, without directories.
     pub file: Option<String>,
+    /// The same file as debug information names it, with directories.
+    pub path: Option<String>,
     /// The line within `function` itself: that of the call, if the instruction was inlined from another
     /// function.
     pub line: Option<u32>,
@@ -46,6 +48,8 @@ pub struct Inlined {
     pub function: String,
     /// Source file, without directories.
     pub file: Option<String>,
+    /// The same file as debug information names it, with directories.
+    pub path: Option<String>,
     /// The line within it.
     pub line: Option<u32>,
 }
@@ -71,8 +75,11 @@ impl Symbol {
 
     /// The same with all names harmless for terminals.
     fn made_harmless(mut self) -> Self {
-        let inlined = self.inlined.iter_mut().flat_map(|it| [Some(&mut it.function), it.file.as_mut()]);
-        let own = [Some(&mut self.function), self.file.as_mut(), self.module.as_mut()];
+        let inlined = self
+            .inlined
+            .iter_mut()
+            .flat_map(|it| [Some(&mut it.function), it.file.as_mut(), it.path.as_mut()]);
+        let own = [Some(&mut self.function), self.file.as_mut(), self.path.as_mut(), self.module.as_mut()];
         for name in own.into_iter().chain(inlined).flatten() {
             if let Cow::Owned(harmless) = harmless(name) {
                 *name = harmless;

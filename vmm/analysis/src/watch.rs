@@ -8,7 +8,9 @@ use std::time::Instant;
 use barscope_trace::{Capabilities, Definitions, Event, ReadError, Stream, TraceInfo};
 
 use crate::check::Expectations;
+use crate::completeness::Completeness;
 use crate::filter::Compiled;
+use crate::lint::{Linter, Report};
 use crate::print::{Printer, Totals};
 use crate::reports::Reports;
 use crate::results::Played;
@@ -24,6 +26,7 @@ pub struct Watch {
     /// `None` if nothing is to be printed, or once nobody reads standard output any more.
     printer: Option<Box<dyn Printer + Send>>,
     expectations: Expectations,
+    linter: Option<Linter>,
     /// From when on nothing is printed any more, and how many records were left out for that.
     hurry: Option<Instant>,
     left_out: u64,
@@ -68,6 +71,7 @@ impl Watch {
             selection,
             printer,
             expectations,
+            linter: None,
             hurry: None,
             left_out: 0,
         }
@@ -77,6 +81,12 @@ impl Watch {
     #[must_use]
     pub fn knowing(self, capabilities: &Capabilities) -> Self {
         Self { viewer: Viewer::knowing(capabilities), ..self }
+    }
+
+    /// The same, with lints.
+    #[must_use]
+    pub fn linting(self, linter: Option<Linter>) -> Self {
+        Self { linter, ..self }
     }
 
     /// Takes the next event.
@@ -91,6 +101,9 @@ impl Watch {
         }
         self.played.take(&view);
         self.expectations.take(definitions, &view);
+        if let Some(linter) = &mut self.linter {
+            linter.take(definitions, &view);
+        }
         let shown = self.selection.as_mut().is_none_or(|selection| selection.takes(&view));
         let Some(printer) = &mut self.printer else { return Ok(()) };
         if shown && self.hurry.is_some_and(|hurry| Instant::now() >= hurry) {
@@ -166,6 +179,11 @@ impl Watch {
     /// The expectations.
     pub fn expectations(&mut self) -> &mut Expectations {
         &mut self.expectations
+    }
+
+    /// What lints found, of a trace that can tell this, if they were asked. Names that a guest told late are missing in it.
+    pub fn lints(&mut self, capabilities: &Capabilities) -> Option<Report> {
+        Some(self.linter.take()?.finish(capabilities, Completeness::default()))
     }
 
     /// A reader that has seen enough (`| head`) ends the printing, and nothing else.

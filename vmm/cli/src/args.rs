@@ -17,7 +17,7 @@ use crate::output::Color;
 pub use compare::{Bless, Check, Diff};
 pub use device::{Devices, DevicesFormat, Import, Poke, Replay};
 pub use host::{Bench, Completions, Kernel, Man, Nested};
-pub use lint::{Deny, Lint};
+pub use lint::{Deny, Lint, LintFormat};
 pub use run::{Firmware, Guest, Run, kernel_choice};
 pub use trace::{Explain, Export, ExportFormat, Maps, Pack, Report, Show, Stats, StatsFormat};
 

@@ -19,6 +19,10 @@ use crate::golden::Goldens;
 pub fn check(args: &Check) -> Result<Code, Failure> {
     let goldens = Goldens::read(&args.golden)?;
     let expectations = expectations::read(&args.expect)?;
+    if goldens.is_empty() && expectations.is_empty() && !args.expect.is_empty() {
+        let why = "no test in these files: what their lines allow is for `barscope lint`";
+        return Err(Failure::Diagnostic(why.to_owned()));
+    }
     let (mut codes, mut groups) = goldens.check(&args.trace, args.format)?;
     if !expectations.is_empty() || goldens.is_empty() {
         let outcome = expectations.judge(&args.trace)?;

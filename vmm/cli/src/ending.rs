@@ -70,7 +70,7 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
-    /// A filter, an expectation or a description says something that can't be understood.
+    /// A filter, an expectation, a description or the name of a lint says something that can't be understood.
     #[error("{0}")]
     Diagnostic(String),
     /// What is asked of a device doesn't suit it.
@@ -110,12 +110,6 @@ pub enum Failure {
     /// The guest has no such scenario.
     #[error("this guest has no scenario {name}; --list-scenarios names those that it has")]
     Scenario {
-        /// What was asked for.
-        name: String,
-    },
-    /// There is no such lint.
-    #[error("there is no lint {name}; --list names all")]
-    Lint {
         /// What was asked for.
         name: String,
     },
@@ -220,7 +214,6 @@ impl Failure {
             | Failure::BusFull
             | Failure::Place(_)
             | Failure::Scenario { .. }
-            | Failure::Lint { .. }
             | Failure::Unmodelled
             | Failure::LinuxOnly { .. }
             | Failure::NoGolden { .. }

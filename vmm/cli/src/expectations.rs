@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use barscope_analysis::check::{Expectations, Outcome, Tally};
+use barscope_analysis::lint::Allows;
 
 use crate::ending::{Code, Failure};
 use crate::files::{TEXT_MAX, read_text};
@@ -23,6 +24,14 @@ pub fn read(paths: &[PathBuf]) -> Result<Expectations, Failure> {
             .map_err(|diagnostic| Failure::Diagnostic(diagnostic.show(&name, &text)))?;
     }
     Ok(expectations)
+}
+
+/// Reads files for what their lines allow lints to find.
+///
+/// # Errors
+/// As [`read`].
+pub fn allows(paths: &[PathBuf]) -> Result<Allows, Failure> {
+    Ok(read(paths)?.allows().to_vec().into())
 }
 
 /// Prints what came of them; the exit code that it means.

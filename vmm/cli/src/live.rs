@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use barscope_analysis::check::Expectations;
 use barscope_analysis::filter::Filter;
+use barscope_analysis::lint::{Allow, Linter};
 use barscope_analysis::results::{Group, GuestEnd, Results};
 use barscope_analysis::spin::Spins;
 use barscope_analysis::watch::{Selection, Watch};
@@ -20,6 +21,7 @@ use crate::files::CONSOLE_MAX;
 use crate::filters::compile;
 use crate::golden::{self, Goldens};
 use crate::lint;
+use crate::meant;
 use crate::output::{self, Format, complain};
 use crate::progress::Progress;
 use crate::reported;
@@ -51,6 +53,8 @@ pub struct Live {
     bless: Vec<PathBuf>,
     /// Lints are asked, and findings of this class are a failure.
     lint: Option<Option<Deny>>,
+    /// What lints find and is meant, besides what expectation files say.
+    meant: Vec<Allow>,
     progress: Option<Progress>,
     /// Linux tells its symbols once it has booted, and those of programs when they start.
     names_come_late: bool,
@@ -83,7 +87,10 @@ impl Live {
         let printer = (!args.quiet).then(|| {
             if is_brief { output::summary(clock) } else { output::printer(args.format, clock, selective) }
         });
+        // Who is told nothing, or told all, needs no line about it.
+        let linter = (!args.quiet && args.lint.is_none()).then(Linter::default);
         let watch = Watch::new(selection, printer, expectations).knowing(&tail.info().capabilities);
+        let watch = watch.linting(linter);
         let mut live = Self {
             tail,
             watch,
@@ -95,6 +102,7 @@ impl Live {
             goldens,
             bless: if args.bless { args.golden.clone() } else { Vec::new() },
             lint: args.lint,
+            meant: meant::in_scenarios(args),
             progress: Progress::of(args),
             names_come_late: args.guest == Guest::Linux || args.kernel.is_some(),
             console: (args.guest == Guest::Linux).then(|| args.console.clone()),
@@ -160,7 +168,8 @@ impl Live {
         let in_time = || hurry.is_none_or(|hurry| Instant::now() < hurry);
         self.watch.hurry(hurry);
         while in_time() && self.follow()? {}
-        let left_out = self.watch.left_out() + self.tail.leave()?;
+        let unread = self.tail.leave()?;
+        let left_out = self.watch.left_out() + unread;
         let violation = self.violation();
         let Self {
             tail,
@@ -172,6 +181,7 @@ impl Live {
             goldens,
             bless,
             lint,
+            meant,
             console,
             vcpus,
             is_quiet,
@@ -187,6 +197,10 @@ impl Live {
         }
         if let Some(percent) = stacks.percent_at_hand().filter(|_| !is_quiet) {
             complain(format_args!("call stacks: {} taken, {percent:.1} % of them at hand", stacks.taken));
+        }
+        if let Some(report) = watch.lints(&info.capabilities).filter(|_| unread == 0) {
+            let allows = [meant, watch.expectations().allows().to_vec()].concat();
+            lint::hint(report, allows, info.path);
         }
         let definitions = tail.definitions();
         reported::tell(watch.reports(), allows_warnings, definitions);
@@ -223,7 +237,8 @@ impl Live {
         }
         let trace = tail.info().path;
         if let Some(deny) = lint {
-            codes.push(lint::judge(trace, format, false, deny)?);
+            let allows = watch.expectations().allows().to_vec().into();
+            codes.push(lint::judge(&[trace], format.into(), false, (deny, allows))?);
         }
         let (held, groups) = goldens.check(trace, format)?;
         codes.extend(held);

@@ -14,6 +14,12 @@ use crate::output::{self, Format};
 /// Where GitHub checks a repository out to.
 pub const WORKSPACE: &str = "GITHUB_WORKSPACE";
 
+/// Folders whose files are told as a repository has them: GitHub's checkout, and this one.
+pub fn repositories() -> impl Iterator<Item = PathBuf> {
+    let workspace = env::var_os(WORKSPACE).map(PathBuf::from);
+    workspace.into_iter().chain(env::current_dir().ok())
+}
+
 /// Which results are wanted.
 #[derive(clap::Args, Clone)]
 pub struct ResultOptions {
@@ -44,11 +50,7 @@ impl ResultOptions {
     /// # Errors
     /// A file or standard output can't be written.
     pub fn write(&self, results: Results, format: Format) -> Result<(), Failure> {
-        // Files of the repository are told as it has them.
-        let workspace = env::var_os(WORKSPACE).map(PathBuf::from);
-        let here = env::current_dir().ok();
-        let results =
-            workspace.into_iter().chain(here).fold(results, |results, folder| results.relative_to(&folder));
+        let results = repositories().fold(results, |results, folder| results.relative_to(&folder));
         if let Some(path) = &self.junit {
             let failed = |source| Failure::Report { path: path.clone(), source };
             let file = files::create(path).map_err(failed)?;

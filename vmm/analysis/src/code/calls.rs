@@ -89,6 +89,8 @@ pub struct Call<'a> {
     pub function: Option<&'a str>,
     /// Source file, without directories.
     pub file: Option<&'a str>,
+    /// The same file as debug information names it, with directories.
+    pub path: Option<&'a str>,
     /// The line within the function.
     pub line: Option<u32>,
     /// The function that the code is compiled into, with what is inlined there.
@@ -220,6 +222,7 @@ impl<'a> Call<'a> {
         Call {
             function: None,
             file: None,
+            path: None,
             line: None,
             symbol: None,
             inlined: false,
@@ -270,6 +273,7 @@ fn calls<'a>(symbol: Option<&'a Symbol>, plain: Call<'a>) -> impl Iterator<Item 
     let inlined = inlined.map(move |(at, inlined)| Call {
         function: Some(&inlined.function),
         file: inlined.file.as_deref(),
+        path: inlined.path.as_deref(),
         line: inlined.line,
         symbol,
         inlined: true,
@@ -281,6 +285,7 @@ fn calls<'a>(symbol: Option<&'a Symbol>, plain: Call<'a>) -> impl Iterator<Item 
     let own = Call {
         function: symbol.map(|symbol| &*symbol.function),
         file: symbol.and_then(|symbol| symbol.file.as_deref()),
+        path: symbol.and_then(|symbol| symbol.path.as_deref()),
         line: symbol.and_then(|symbol| symbol.line),
         symbol,
         accessor: symbol.is_some_and(|symbol| is_accessor(&symbol.function)),

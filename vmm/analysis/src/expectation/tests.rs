@@ -380,7 +380,7 @@ fn mistakes_are_pointed_at() {
         (
             "tset \"a\"\n",
             "1:1",
-            "expected test, device, window, coverage, mark or scenario, found \"tset\"; did you mean test?",
+            "expected test, device, window, coverage, mark, scenario or allow, found \"tset\"; did you mean test?",
         ),
         ("test a\n", "1:6", "expected the test's name in quotes, found \"a\""),
         ("test \"a\"\n", "1:1", "a test needs clauses: lines below it that are indented more"),
@@ -457,6 +457,39 @@ fn mistakes_are_pointed_at() {
         ("test \"a\"\n  read 3..2 times\n", "2:11", "3..2 is no range: nothing can be in it"),
         ("device lab\n", "1:11", "expected \"at\" and an address, like at 00:04.0, found the end"),
         ("test \"a\" @\n", "1:10", "'@' has no meaning here"),
+        (
+            "alow torn-64\n",
+            "1:1",
+            "expected test, device, window, coverage, mark, scenario or allow, found \"alow\"; did you mean allow?",
+        ),
+        ("allow\n", "1:6", "expected the lint's name, as `barscope lint --list` has it, found the end"),
+        ("allow torn-65 on BAR0.X\n", "1:7", "there is no lint torn-65; did you mean torn-64?"),
+        ("allow xyz on BAR0.X\n", "1:7", "there is no lint xyz; `barscope lint --list` names all"),
+        (
+            "allow torn-64 BAR0.X\n",
+            "1:15",
+            "expected \"on\" and a register, like on BAR0.STATUS, found \"BAR0.X\"",
+        ),
+        (
+            "allow torn-64 on COUNTER\n",
+            "1:18",
+            "expected a register or a region, like BAR0.STATUS, BAR0+0x40, CONFIG or lab.BAR0.STATUS, found \"COUNTER\"",
+        ),
+        (
+            "allow torn-64 on BAR0.X.DONE because \"x\"\n",
+            "1:18",
+            "findings are of whole registers: leave out what follows its name",
+        ),
+        ("allow torn-64 on BAR0.X in s\n", "1:28", "expected \"scenario\" and its name, found \"s\""),
+        ("allow torn-64 on BAR0.X\n", "1:24", "expected \"because\" and the reason in quotes, found the end"),
+        ("allow torn-64 on BAR0.X because\n", "1:32", "expected the reason in quotes, found the end"),
+        ("allow torn-64 on BAR0.X because \" \"\n", "1:33", "the reason is empty: say why it is right here"),
+        ("allow torn-64 on BAR0.X because \"x\" y\n", "1:37", "expected the end of the line, found \"y\""),
+        (
+            "allow torn-64 on BAR0.X because \"x\"\n",
+            "2:1",
+            "no test here: a file that asks for nothing can't fail",
+        ),
     ] {
         let diagnostic = parse("f", text).expect_err(text);
         let shown = diagnostic.show("f", text);
@@ -485,6 +518,25 @@ fn marks_and_scenarios_that_may_be_absent_are_declared_at_the_margin() {
     assert_eq!(suite.declared_marks, ["gave up"]);
     assert_eq!(suite.declared_scenarios, ["retry", "two words"]);
     assert_eq!(suite.tests.len(), 1);
+}
+
+#[test]
+fn a_file_may_allow_what_lints_find_and_test_nothing() {
+    let text = "allow torn-64 on BAR0.COUNTER because \"still\"\n\
+                allow wrong-width on lab.BAR2+0x40 in scenario s because \"a test\"\n";
+    let Contents { suite, allows } = super::read("f", text).unwrap();
+    assert!(suite.tests.is_empty());
+    let lines: Vec<_> =
+        allows.iter().map(|it| (it.to_string(), it.reason.as_str(), it.location.line)).collect();
+    assert_eq!(
+        lines,
+        [
+            ("torn-64 on BAR0.COUNTER".to_owned(), "still", 1),
+            ("wrong-width on lab.BAR2+0x40 in scenario s".to_owned(), "a test", 2)
+        ]
+    );
+    let with_test = format!("{text}test \"a\"\n  never write\n");
+    assert_eq!(parse("f", &with_test).unwrap().tests.len(), 1);
 }
 
 #[test]
@@ -578,6 +630,10 @@ fn no_text_makes_the_parser_panic() {
         "é",
         "\"",
         "00:04.0",
+        "allow",
+        "torn-64",
+        "on",
+        "because",
     ];
     let mut random = 7_u64;
     for _ in 0..20_000 {

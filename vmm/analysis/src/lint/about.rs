@@ -25,6 +25,11 @@ impl Class {
             Class::Provable => "provable",
         }
     }
+
+    /// Whether a finding is an error, not a warning.
+    pub const fn is_proved(self) -> bool {
+        matches!(self, Class::Certain)
+    }
 }
 
 /// A lint in words.

@@ -41,6 +41,8 @@ pub struct Finding {
     pub function: Option<String>,
     /// The line's file, without folders.
     pub file: Option<String>,
+    /// The same as debug information names it, with folders.
+    pub path: Option<String>,
     /// The line in it.
     pub line: Option<u32>,
     /// The scenario that was played.
@@ -51,11 +53,14 @@ pub struct Finding {
     pub records: Vec<u64>,
     /// What is wrong, by the first of them, in one sentence.
     pub sentence: String,
+    /// Why it is meant, if an expectation file allows it.
+    pub allowed: Option<String>,
+    pub(super) spot: Spot,
 }
 
 impl Serialize for Finding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Finding", 14)?;
+        let mut object = serializer.serialize_struct("Finding", 16)?;
         let event = if self.lint.class == Class::Provable { "site" } else { "finding" };
         object.serialize_field("event", event)?;
         object.serialize_field("lint", self.lint.name)?;
@@ -65,12 +70,14 @@ impl Serialize for Finding {
         object.serialize_field("code", &self.code)?;
         object.serialize_field("function", &self.function)?;
         object.serialize_field("file", &self.file)?;
+        object.serialize_field("path", &self.path)?;
         object.serialize_field("line", &self.line)?;
         object.serialize_field("scenario", &self.scenario.as_deref())?;
         object.serialize_field("count", &self.count)?;
         object.serialize_field("records", &self.records)?;
         object.serialize_field("sentence", &self.sentence)?;
         object.serialize_field("advice", self.lint.advice)?;
+        object.serialize_field("allowed", &self.allowed)?;
         object.end()
     }
 }
@@ -90,16 +97,17 @@ impl Site {
 
 /// Where a finding is: a region of a function, and what of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Spot {
+pub(super) struct Spot {
     bdf: Option<Bdf>,
-    region: Region,
-    offset: u64,
+    pub(super) region: Region,
+    /// Where its register begins, or of the place itself.
+    pub(super) offset: u64,
 }
 
-impl Spot {
-    fn of(place: &Place) -> Self {
-        let start = place.register().map_or(place.offset, |register| register.offset);
-        Self { bdf: place.bdf, region: place.region, offset: start }
+impl From<&Place> for Spot {
+    fn from(place: &Place) -> Self {
+        let offset = place.register().map_or(place.offset, |register| register.offset);
+        Self { bdf: place.bdf, region: place.region, offset }
     }
 }
 
@@ -199,7 +207,7 @@ impl Found<'_> {
             self.all.scenario = self.scenario.cloned();
             self.all.quick.clear();
         }
-        let quick = (about.name, site, Spot::of(place));
+        let quick = (about.name, site, Spot::from(place));
         if let Some(row) = self.all.quick.get(&quick) {
             self.all.rows[*row].add(seq);
             return;
@@ -217,7 +225,7 @@ impl Found<'_> {
 
     /// This code heeds what it would be a site of, at this place: it is none, whatever was said or will be.
     pub(super) fn guarded(&mut self, about: &'static About, site: Site, place: &Place) {
-        let quick = (about.name, site, Spot::of(place));
+        let quick = (about.name, site, Spot::from(place));
         if self.all.guarded_quick.contains(&quick) || self.all.guarded.len() >= KEYS {
             return;
         }
@@ -280,17 +288,10 @@ impl Found<'_> {
         place: &Place,
         sentence: impl FnOnce() -> String,
     ) -> Option<usize> {
-        let whole = |made: Made<'_>| {
-            let (file, line) = (made.by.file.map(str::to_owned), made.by.line);
-            (made.describe(), made.function(), file, line)
-        };
-        let (described, function, file, line) = match self.made(site, whole) {
-            Some((described, function, file, line)) => (Some(described), function, file, line),
-            None => (None, None, None, None),
-        };
+        let by = self.made(site, Source::of).unwrap_or_default();
         // Names are the guest's and the device's.
         let (device, register) = (printable(&device(place)), printable(&register(place)));
-        let key = (about.name, device.clone(), register.clone(), described.clone(), self.scenario.cloned());
+        let key = (about.name, device.clone(), register.clone(), by.code.clone(), self.scenario.cloned());
         if let Some(known) = self.all.named.get(&key) {
             return Some(*known);
         }
@@ -304,18 +305,43 @@ impl Found<'_> {
             lint: about,
             device,
             register,
-            code: described,
-            function,
-            file,
-            line,
+            code: by.code,
+            function: by.function,
+            file: by.file,
+            path: by.path,
+            line: by.line,
             scenario: self.scenario.map(|name| harmless(name).as_ref().into()),
             count: 0,
             records: Vec::new(),
             sentence: printable(&sentence()),
+            allowed: None,
+            spot: Spot::from(place),
         });
         let row = self.all.rows.len() - 1;
         self.all.named.insert(key, row);
         Some(row)
+    }
+}
+
+/// The code of a finding, as far as it is known.
+#[derive(Default)]
+struct Source {
+    code: Option<String>,
+    function: Option<String>,
+    file: Option<String>,
+    path: Option<String>,
+    line: Option<u32>,
+}
+
+impl Source {
+    fn of(made: Made<'_>) -> Self {
+        Self {
+            code: Some(made.describe()),
+            function: made.function(),
+            file: made.by.file.map(str::to_owned),
+            path: made.by.path.map(str::to_owned),
+            line: made.by.line,
+        }
     }
 }
 

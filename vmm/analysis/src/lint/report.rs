@@ -38,6 +38,13 @@ pub struct Report {
     pub completeness: Completeness,
 }
 
+impl Blind {
+    /// Why it couldn't.
+    pub fn why(&self) -> String {
+        format!("the trace doesn't tell {}", self.needs.about())
+    }
+}
+
 impl Serialize for Blind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Blind", 2)?;
@@ -57,21 +64,33 @@ struct End<'a> {
     provable: usize,
     more: u64,
     not_judged: &'a [Blind],
+    allowed: usize,
     records: u64,
     #[serde(flatten)]
     completeness: &'a Completeness,
 }
 
 impl Report {
-    /// How many findings, or sites, are of this class.
-    pub fn count(&self, class: Class) -> usize {
-        self.findings.iter().chain(&self.sites).filter(|finding| finding.lint.class == class).count()
+    /// Findings that nobody allows.
+    pub fn open(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.allowed.is_none())
     }
 
-    /// Whether there is a finding of this class or of a surer one.
+    /// How many of them are of this class.
+    pub fn count(&self, class: Class) -> usize {
+        self.open().chain(&self.sites).filter(|finding| finding.lint.class == class).count()
+    }
+
+    /// Whether there is one of this class or of a surer one.
     pub fn has(&self, class: Class) -> bool {
         let more = self.more.iter().map(|(lint, _)| *lint);
-        self.findings.iter().map(|finding| finding.lint).chain(more).any(|lint| lint.class <= class)
+        self.open().map(|finding| finding.lint).chain(more).any(|lint| lint.class <= class)
+    }
+
+    /// How many certain ones nobody allows, in words; `None` if there are none.
+    pub fn certain(&self) -> Option<String> {
+        let count = self.count(Class::Certain) as u64;
+        (count > 0).then(|| words::counted(count, "certain finding", "certain findings"))
     }
 
     /// Prints a line of JSON for each finding and each site, and one at the end, which names the trace.
@@ -91,6 +110,7 @@ impl Report {
             provable: self.count(Class::Provable),
             more: self.more.iter().map(|(_, count)| count).sum(),
             not_judged: &self.blind,
+            allowed: self.allowed(),
             records: self.records,
             completeness: &self.completeness,
         };
@@ -104,7 +124,7 @@ impl Report {
     /// `out` can't be written.
     pub fn print_text(&self, sites: bool, out: &mut impl Write) -> io::Result<()> {
         let listed = if sites { &self.sites[..] } else { &[] };
-        for finding in self.findings.iter().chain(listed) {
+        for finding in self.open().chain(listed) {
             out.write_all(finding.text().as_bytes())?;
             writeln!(out)?;
         }
@@ -116,19 +136,24 @@ impl Report {
             writeln!(out, "{note}")?;
         }
         for blind in self.blind.iter().filter(|blind| sites || blind.lint.class != Class::Provable) {
-            writeln!(
-                out,
-                "{} wasn't judged: the trace doesn't tell {}",
-                blind.lint.name,
-                blind.needs.about()
-            )?;
+            writeln!(out, "{} wasn't judged: {}", blind.lint.name, blind.why())?;
         }
         Ok(())
     }
 
-    /// Findings in one line: `2 findings: 1 certain, 1 likely`.
+    /// Findings in one line: `2 findings: 1 certain, 1 likely; 1 allowed`.
     pub fn total(&self) -> String {
-        let mut line = match self.findings.len() {
+        let mut line = self.total_open();
+        let allowed = self.allowed() as u64;
+        if allowed > 0 {
+            // Writing to a string can't fail.
+            let _ = write!(line, "; {} allowed", words::number(allowed));
+        }
+        line
+    }
+
+    fn total_open(&self) -> String {
+        let mut line = match self.open().count() {
             0 => return "no findings".to_owned(),
             all => words::counted(all as u64, "finding", "findings"),
         };
@@ -139,6 +164,10 @@ impl Report {
         // Writing to a string can't fail.
         let _ = write!(line, ": {}", classes.join(", "));
         line + &self.not_shown(false)
+    }
+
+    fn allowed(&self) -> usize {
+        self.findings.len() - self.open().count()
     }
 
     /// Sites in one line, if there are any.
@@ -162,7 +191,7 @@ impl Report {
 
 impl Finding {
     /// Some lines for people.
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let About { name, class, advice, .. } = self.lint;
         let mut out = format!("{name}, {}: {} of {}", class.name(), self.register, self.device);
         if let Some(code) = &self.code {

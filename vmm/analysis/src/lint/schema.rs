@@ -22,12 +22,14 @@ pub fn schema() -> Value {
                 ("code", known("Function and line that made the access.")),
                 ("function", known("The function alone.")),
                 ("file", known("The line's file, without folders.")),
+                ("path", known("The line's file, as debug information has it.")),
                 ("line", nullable(number())),
                 ("scenario", known("The scenario that was played.")),
                 ("count", about(number(), "How many records show it.")),
                 ("records", about(list(number()), "Sequence numbers of the first of them.")),
                 ("sentence", about(text(), "What the first of them shows.")),
                 ("advice", about(text(), "What to do.")),
+                ("allowed", known("Why an expectation file allows it.")),
             ],
         )
     };
@@ -44,6 +46,7 @@ pub fn schema() -> Value {
             ("provable", about(number(), "How many sites there are.")),
             ("more", about(number(), "Records of findings and sites for which there was no room.")),
             ("not_judged", list(part("blind"))),
+            ("allowed", about(number(), "Findings that an expectation file allows.")),
             ("records", about(number(), "How many records were looked at.")),
             ("status", about(text(), "How the trace ended.")),
             ("reason", text()),
@@ -53,17 +56,30 @@ pub fn schema() -> Value {
             ("damage", list(text())),
         ],
     );
+    let unused = object(
+        "A line of an expectation file that allows what isn't there.",
+        vec![
+            constant("unused-allow"),
+            ("lint", text()),
+            ("register", text()),
+            ("scenario", nullable(text())),
+            ("reason", text()),
+            ("file", text()),
+            ("line", number()),
+        ],
+    );
     let finding = "Something wrong, or worth a look.";
     let site = "A place where a fault has to be injected to see whether the driver minds.";
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A line of barscope lint printed as JSON",
-        "oneOf": [part("finding"), part("site"), part("lint")],
+        "oneOf": [part("finding"), part("site"), part("lint"), part("unused-allow")],
         "$defs": {
             "finding": row(finding, "finding", &[Class::Certain, Class::Likely]),
             "site": row(site, "site", &[Class::Provable]),
             "lint": end,
             "blind": blind,
+            "unused-allow": unused,
         },
     })
 }

@@ -1,5 +1,6 @@
 //! What lints make of hand-made traces: each mistake is found, and what looks like it isn't.
 
+mod allows;
 mod functions;
 mod interrupts;
 mod mappings;
@@ -136,6 +137,9 @@ fn json_has_a_line_for_each_finding_and_one_at_the_end() {
     assert_eq!((&finding["register"], &finding["device"]), (&"BAR0+0x040".into(), &"00:04.0 lab".into()));
     assert_eq!((&finding["function"], &finding["file"]), (&"lab::probe".into(), &"lab.rs".into()));
     assert_eq!((&finding["line"], &finding["records"]), (&13.into(), &serde_json::json!([1])));
+    let path = finding["path"].as_str().unwrap();
+    assert!(path.starts_with('/') && path.ends_with("/lab.rs"), "{path}");
+    assert_eq!(finding["allowed"], serde_json::Value::Null);
     let end = &lines[1];
     assert_eq!((&end["event"], &end["certain"], &end["trace"]), (&"lint".into(), &1.into(), &"t".into()));
 }

@@ -39,6 +39,11 @@ fn test_case(case: &Case, class: &str) -> TestCase {
     let status = match &case.status {
         Status::Passed => TestCaseStatus::success(),
         Status::Failed(message, full) => failed(NonSuccessKind::Failure, "fail", message, full),
+        Status::Skipped(why) => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(why.as_str());
+            status
+        }
         Status::Inconclusive(message, full) => failed(NonSuccessKind::Error, "inconclusive", message, full),
     };
     let mut written = TestCase::new(case.name.clone(), status);

@@ -36,7 +36,7 @@ fn annotations_escape_what_ends_a_line_or_a_property_and_leave_out_what_passed()
 
 /// What a file of the usual schema may have: for each element its attributes, those that it has to have first, and the
 /// elements in it. After `github.com/testmoapp/junitxml`, which gathers what Jenkins, GitLab, pytest and others read.
-const ELEMENTS: [(&str, usize, &[&str], &[&str]); 5] = [
+const ELEMENTS: [(&str, usize, &[&str], &[&str]); 6] = [
     (
         "testsuites",
         1,
@@ -57,6 +57,7 @@ const ELEMENTS: [(&str, usize, &[&str], &[&str]); 5] = [
     ),
     ("failure", 1, &["message", "type"], &[]),
     ("error", 1, &["message", "type"], &[]),
+    ("skipped", 0, &["message", "type"], &[]),
 ];
 
 /// An element: its name, attributes and elements.

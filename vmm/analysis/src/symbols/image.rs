@@ -14,8 +14,14 @@ use super::{Inlined, SourceLine, Symbol, name};
 
 type Reader = EndianArcSlice<RunTimeEndian>;
 
-/// Name, file and line.
-type SourceFrame = (Option<String>, Option<String>, Option<u32>);
+/// A function at an address.
+#[derive(Default)]
+struct SourceFrame {
+    function: Option<String>,
+    /// With directories.
+    path: Option<String>,
+    line: Option<u32>,
+}
 
 /// A parsed executable.
 pub(super) struct SymbolImage {
@@ -130,7 +136,7 @@ impl SymbolImage {
             return places.get(&address).cloned();
         }
         let mut frames = self.frames(address);
-        let (outermost, file, line) = frames.pop().unwrap_or_default();
+        let SourceFrame { function: outermost, path, line } = frames.pop().unwrap_or_default();
         let known = self.function(address);
         let function = known.map(|(_, name)| name).or(outermost.as_deref())?;
         let offset = known.map(|(start, _)| address - start);
@@ -145,12 +151,14 @@ impl SymbolImage {
                 None => (function, None, offset),
             },
         };
-        let inlined = frames.into_iter().filter_map(|(function, file, line)| {
-            Some(Inlined { function: name::short(&function?), file, line })
+        let base = |path: &Option<String>| path.as_deref().map(name::file);
+        let inlined = frames.into_iter().filter_map(|SourceFrame { function, path, line }| {
+            Some(Inlined { function: name::short(&function?), file: base(&path), path, line })
         });
         Some(Symbol {
             function: name::short(function),
-            file,
+            file: base(&path),
+            path,
             line,
             module,
             offset,
@@ -190,15 +198,16 @@ impl SymbolImage {
         (*size == 0 || address - start < *size).then_some((*start, name))
     }
 
-    /// Name, file and line of each frame at `address`, from the innermost outwards; none without lines.
+    /// Each frame at `address`, from the innermost outwards; none without lines.
     fn frames(&self, address: u64) -> Vec<SourceFrame> {
         let mut found = Vec::new();
         let Some(lines) = &self.lines else { return found };
         let Ok(mut frames) = lines.find_frames(address).skip_all_loads() else { return found };
         while let Ok(Some(frame)) = frames.next() {
             let function = frame.function.and_then(|function| Some(function.raw_name().ok()?.into_owned()));
-            let (file, line) = frame.location.map_or((None, None), |place| (place.file, place.line));
-            found.push((function, file.map(name::file), line));
+            let (path, line) = frame.location.map_or((None, None), |place| (place.file, place.line));
+            let path = path.map(|path| harmless(path).into_owned());
+            found.push(SourceFrame { function, path, line });
         }
         found
     }

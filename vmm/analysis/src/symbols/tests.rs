@@ -37,9 +37,15 @@ fn an_inlined_read_goes_by_the_line_of_its_call() {
     let found = symbols.address(&definitions, rip, 0x7000).unwrap();
     // Within it are the program's own `read` and what the library makes of that.
     let (own_read, library) = found.inlined.split_last().unwrap();
-    assert_eq!(own_read, &Inlined { function: "read".into(), file: Some("lab.rs".into()), line: Some(7) });
+    assert_eq!(
+        (own_read.function.as_str(), own_read.file.as_deref(), own_read.line),
+        ("read", Some("lab.rs"), Some(7))
+    );
+    let path = own_read.path.as_deref().unwrap();
+    assert!(path.starts_with('/') && path.ends_with("/lab.rs"), "{path}");
+    assert_eq!(found.path.as_deref(), Some(path));
     assert!(library.iter().all(|inlined| inlined.function == "read_volatile"), "{library:?}");
-    let expected = Symbol { inlined: found.inlined.clone(), ..expected };
+    let expected = Symbol { inlined: found.inlined.clone(), path: found.path.clone(), ..expected };
     assert_eq!(found, expected);
     assert_eq!(expected.to_string(), "lab::probe lab.rs:13");
     let id = instruction(&mut definitions, rip, 0x7000, Some(own));
