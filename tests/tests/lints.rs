@@ -187,7 +187,7 @@ fn what_an_expectation_file_allows_is_counted_and_what_it_allows_in_vain_is_told
         let ended = session.run(&[&["lint"], arguments].concat())?;
         assert_eq!(ended.code, Some(code), "{arguments:?} {}", ended.stderr);
         // What `poke` does is no program, whose mappings a lint would need.
-        let told = |line: &&str| !line.is_empty() && !line.starts_with("mmap-range wasn't judged");
+        let told = |line: &&str| !line.is_empty() && !line.contains(" judged: ");
         assert_eq!(ended.stdout.lines().filter(told).collect::<Vec<_>>(), expected, "{arguments:?}");
     }
     let json = session.run(&["lint", "good", "--expect", "meant.expect", "--format", "json"])?.stdout;
@@ -289,7 +289,7 @@ fn junit_has_a_suite_for_each_trace_and_github_a_line_for_each_finding() -> Resu
     };
     let junit = lint(&["--format", "junit"])?;
     let count = |part: &str| junit.matches(part).count();
-    assert_eq!((count("<testsuite "), count("<testcase ")), (3, 3 * lint::all().len()), "{junit}");
+    assert_eq!((count("<testsuite "), count("<testcase ")), (3, 3 * 20), "{junit}");
     assert_eq!((count("<failure "), count("type=\"fail\"")), (1, 1), "{junit}");
     let (_, blind) = junit.split_once("name=\"memory-type\" classname=\"foreign\"").context("a case")?;
     let (blind, _) = blind.split_once("</testcase>").context("its end")?;
@@ -375,12 +375,8 @@ fn a_driver_of_linux_has_no_findings_but_in_scenarios_that_are_about_them() -> R
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains("lints: "), "{}", ended.stderr);
     let ended = session.run(&["lint", "t", "--deny", "likely", "--expect", MEANT_IN_LINUX])?;
-    assert_eq!(
-        (ended.code, ended.stdout.as_str()),
-        (Some(0), "no findings; 2 allowed\nN sites for fault campaigns (--sites lists them)\n"),
-        "{}",
-        ended.stderr
-    );
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.starts_with("no findings; 2 allowed\n"), "{}", ended.stdout);
     assert_eq!(sites(&session, "t")?, table(&SITES_IN_LINUX));
     Ok(())
 }

@@ -30,6 +30,7 @@ pub fn d3hot(function: &Function) -> Shown {
     let asleep = lab::read_scratch(&lab);
     let id = function.read(0);
     function.write(power + POWER_CONTROL, D0);
+    wait_10_ms();
     function.restore();
     equal("SCRATCH asleep", u64::from(asleep), ALL_ONES)?;
     equal("vendor and device asleep", u64::from(id), u64::from(PCI_ID))?;
@@ -49,4 +50,16 @@ pub fn function_reset(function: &Function) -> Shown {
     equal("SCRATCH after the reset", u64::from(after_reset), ALL_ONES)?;
     equal("SCRATCH restored", u64::from(lab::read_scratch(&lab)), 0)?;
     Ok("the reset took the addresses and what the registers held")
+}
+
+/// Lets at least 10 ms of the host's time pass, which a function may take to wake up (PCI Power Management 1.2, section
+/// 5.6.1): no time-stamp counter is faster than 6 GHz.
+fn wait_10_ms() {
+    const TICKS: u64 = 60_000_000;
+    // SAFETY: reads a counter.
+    let now = || unsafe { core::arch::x86_64::_rdtsc() };
+    let begin = now();
+    while now().wrapping_sub(begin) < TICKS {
+        core::hint::spin_loop();
+    }
 }

@@ -1,5 +1,6 @@
 //! What came of lints, as text and as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -135,8 +136,13 @@ impl Report {
         for note in self.completeness.notes() {
             writeln!(out, "{note}")?;
         }
+        let mut missing = BTreeMap::new();
         for blind in self.blind.iter().filter(|blind| sites || blind.lint.class != Class::Provable) {
-            writeln!(out, "{} wasn't judged: {}", blind.lint.name, blind.why())?;
+            missing.entry(blind.needs.name()).or_insert((blind.why(), Vec::new())).1.push(blind.lint.name);
+        }
+        for (why, lints) in missing.into_values() {
+            let verb = if lints.len() == 1 { "wasn't" } else { "weren't" };
+            writeln!(out, "{} {verb} judged: {why}", lints.join(", "))?;
         }
         Ok(())
     }
