@@ -17,7 +17,7 @@ struct Catch {
     clause: &'static str,
 }
 
-const CATCHES: [Catch; 15] = [
+const CATCHES: [Catch; 19] = [
     Catch {
         bug: Bug::NoAcknowledgement,
         file: "tests/expect/interrupts.expect",
@@ -107,6 +107,30 @@ const CATCHES: [Catch; 15] = [
         file: "tests/expect/registers.expect",
         test: "no loop reads one register for ever",
         clause: "never spin",
+    },
+    Catch {
+        bug: Bug::MaskedCause,
+        file: "tests/expect/interrupts.expect",
+        test: "the handler acknowledges the causes that there are",
+        clause: "never write BAR0.INT_STATUS {ERROR=1} in lab::isr",
+    },
+    Catch {
+        bug: Bug::LateAcknowledgement,
+        file: "tests/expect/interrupts.expect",
+        test: "a pin is taken back by the first handler that is asked",
+        clause: "read lab.BAR0.INT_STATUS {DONE=1} in pin::isr_on_pin exactly 2 times",
+    },
+    Catch {
+        bug: Bug::EventLost,
+        file: "tests/expect/interrupts.expect",
+        test: "the handler acknowledges the causes that there are",
+        clause: "never change BAR0.INT_STATUS {FIFO=1}",
+    },
+    Catch {
+        bug: Bug::TransferLeft,
+        file: "tests/expect/dma.expect",
+        test: "DMA goes both ways, and each ends by its interrupt",
+        clause: "dma exactly 2 times",
     },
 ];
 

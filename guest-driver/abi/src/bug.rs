@@ -34,11 +34,19 @@ pub enum Bug {
     CauseAdded,
     /// A loop waits for a bit that nobody sets.
     EndlessPoll,
+    /// The handler takes a cause that its driver has masked.
+    MaskedCause,
+    /// A pin's handler acknowledges each fourth time only.
+    LateAcknowledgement,
+    /// The handler doesn't look again after it has acknowledged, though something has happened since.
+    EventLost,
+    /// The driver goes while a transfer runs.
+    TransferLeft,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 15] = [
+    pub const ALL: [Bug; 19] = [
         Bug::NoAcknowledgement,
         Bug::StatusReadTwice,
         Bug::WrongWidth,
@@ -54,6 +62,10 @@ impl Bug {
         Bug::EventsTaken,
         Bug::CauseAdded,
         Bug::EndlessPoll,
+        Bug::MaskedCause,
+        Bug::LateAcknowledgement,
+        Bug::EventLost,
+        Bug::TransferLeft,
     ];
 
     /// Its name, as in `--bug NAME`: lower case, words joined by `-`.
@@ -74,6 +86,10 @@ impl Bug {
             Bug::EventsTaken => "events-taken",
             Bug::CauseAdded => "cause-added",
             Bug::EndlessPoll => "endless-poll",
+            Bug::MaskedCause => "masked-cause",
+            Bug::LateAcknowledgement => "late-acknowledgement",
+            Bug::EventLost => "event-lost",
+            Bug::TransferLeft => "transfer-left",
         }
     }
 }

@@ -35,7 +35,10 @@ pub fn mark(text: &str) {
 
 /// How this process has an address mapped is recorded, beside what is there.
 pub fn walk(address: *const u8, what: &str) {
-    port::request(request::WALK, &Walk { address: address.expose_provenance() as u64, what: in_memory(what) });
+    port::request(
+        request::WALK,
+        &Walk { address: address.expose_provenance() as u64, what: in_memory(what) },
+    );
 }
 
 /// Something that people should know of.

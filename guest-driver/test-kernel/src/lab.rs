@@ -31,8 +31,9 @@ use crate::irq;
 use crate::paging::Caching;
 use crate::pci::{Bar, Function};
 use registers::{
-    CONTROL, CONTROL_ENABLE, CONTROL_FLIP, EVENTS, ID, ID_VALUE, INT_DONE, INT_FIFO, INT_MASK, INT_STATUS, MEMORY_BAR, OPCODE,
-    OPCODE_FACTORIAL, OPERAND, RESERVED, RESULT, STATUS, STATUS_DONE, VERSION, VERSION_VALUE,
+    CONTROL, CONTROL_ENABLE, CONTROL_FLIP, EVENTS, ID, ID_VALUE, INT_DONE, INT_ERROR, INT_FIFO, INT_MASK,
+    INT_STATUS, MEMORY_BAR, OPCODE, OPCODE_FACTORIAL, OPERAND, RESERVED, RESULT, STATUS, STATUS_DONE,
+    TRIGGER, VERSION, VERSION_VALUE,
 };
 
 /// What the interrupt handler found in INT_STATUS since [`wait_for_interrupt`] began.
@@ -166,6 +167,12 @@ fn start_factorial(lab: &Lab<'_>, operand: u32) {
     if !late {
         lab.write(INT_MASK, INT_DONE);
     }
+    if bug::is(Bug::MaskedCause) {
+        lab.write(TRIGGER, INT_ERROR);
+    }
+    if bug::is(Bug::EventLost) {
+        lab.write(INT_MASK, INT_DONE | INT_FIFO);
+    }
     lab.write(OPERAND, operand);
     lab.write(OPCODE, OPCODE_FACTORIAL);
     if late {
@@ -222,6 +229,9 @@ fn isr(registers: u64, _: u8) {
             mmio::read32(registers + EVENTS);
         }
         let causes = mmio::read32(registers + INT_STATUS);
+        if bug::is(Bug::EventLost) && causes & INT_DONE != 0 {
+            mmio::write32(registers + TRIGGER, INT_FIFO);
+        }
         if bug::is(Bug::CauseAdded) {
             mmio::write32(registers + INT_STATUS, causes | INT_FIFO);
         } else if !bug::is(Bug::NoAcknowledgement) {

@@ -77,7 +77,8 @@ pub fn markdown() -> String {
          `--sites` prints them. Where records are missing, or a \
          trace of another tracer doesn't tell what a lint needs, it says nothing.\n\nWhat is meant is allowed by a line of an expectation \
          file, with the reason: `allow torn-64 on BAR0.COUNTER because \"the device keeps the upper half\"`, and `barscope lint \
-         TRACE --expect FILE` leaves it out ([expectations.md](expectations.md#allow-what-a-lint-finds)). This file is made from the texts of the \
+         TRACE --expect FILE` leaves it out ([expectations.md](expectations.md#allow-what-a-lint-finds)). `--format json` prints lines as \
+         [lint.schema.json](lint.schema.json) says. [lints-held.md](lints-held.md) tells what holds each lint. This file is made from the texts of the \
          lints in `vmm/analysis/src/lint/rules`.\n\n| lint | class | |\n|---|---|---|\n",
     );
     for about in all() {

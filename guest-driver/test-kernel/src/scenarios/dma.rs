@@ -67,6 +67,9 @@ pub fn both_ways(function: &Function) -> Shown {
     lab.write(INT_MASK, INT_DMA);
     let there = lab::wait_for_interrupt(|| {
         let late = bug::is(Bug::DmaBeforeBusMastering);
+        if bug::is(Bug::MaskedCause) {
+            lab.write(TRIGGER, INT_ERROR);
+        }
         if late {
             function.set_command(command::BUS_MASTER, false);
         }
@@ -77,6 +80,14 @@ pub fn both_ways(function: &Function) -> Shown {
     });
     let back = lab::wait_for_interrupt(|| start(&lab, buffer.0 + PAGE / 2, OFFSET, LENGTH, DMA_TO_MEMORY));
     let status = lab.read(DMA_STATUS);
+    if bug::is(Bug::TransferLeft) {
+        lab.write(INT_MASK, 0);
+        // Long enough to outlast what undoes the driver's part.
+        start(&lab, buffer.0, OFFSET, PAGE as u32, DMA_TO_MEMORY);
+        drop(lab);
+        bench::idle();
+        return Ok("the driver went, and the transfer came");
+    }
     lab::switch_off(&lab);
     equal("cause of the interrupt of the way there", u64::from(there), u64::from(INT_DMA))?;
     equal("cause of the interrupt of the way back", u64::from(back), u64::from(INT_DMA))?;
