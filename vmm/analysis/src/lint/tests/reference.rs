@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 
 use super::*;
-use crate::view::View;
+use crate::view::{Place, View};
 
 /// Traces that are made.
 const TRACES: u64 = 600;
@@ -15,6 +15,8 @@ const RECORDS: usize = 40;
 
 /// How often a lint finds something, and the records.
 type Counts = BTreeMap<&'static str, Vec<u64>>;
+/// Whether a lint finds something in a record.
+type Judge<'a> = fn(&Before<'a>) -> bool;
 
 /// `lab` in a machine whose configuration space has what lints follow, and a register that can only be written.
 fn random_trace(random: &mut Rng) -> Sample {
@@ -118,7 +120,7 @@ impl<'a> Before<'a> {
 
     fn wrong_width(&self) -> bool {
         let Some(access) = self.it().access() else { return false };
-        if access.place().is_none_or(|place| place.is_configuration()) {
+        if access.place().is_none_or(Place::is_configuration) {
             return false;
         }
         matches!(access.outcome, Outcome::Width | Outcome::Alignment | Outcome::Straddles)
@@ -126,7 +128,7 @@ impl<'a> Before<'a> {
 
     fn reserved_write(&self) -> bool {
         let Some(access) = self.it().access().filter(|access| access.place().is_some()) else { return false };
-        if access.place().is_some_and(|place| place.is_configuration()) {
+        if access.place().is_some_and(Place::is_configuration) {
             return false;
         }
         if access.outcome == Outcome::Reserved {
@@ -237,7 +239,7 @@ fn written_or_read(view: &View, offset: u64) -> Option<(u64, bool)> {
 }
 
 fn slowly<'a>(views: &'a [View]) -> Counts {
-    let lints: [(&str, fn(&Before<'a>) -> bool); 6] = [
+    let lints: [(&str, Judge<'a>); 6] = [
         ("wrong-width", Before::wrong_width),
         ("reserved-write", Before::reserved_write),
         ("config-w1c-merge", Before::config_w1c_merge),
@@ -245,7 +247,7 @@ fn slowly<'a>(views: &'a [View]) -> Counts {
         ("asleep", Before::asleep),
         ("decode-off", Before::decode_off),
     ];
-    let records = |judge: fn(&Before<'a>) -> bool| {
+    let records = |judge: Judge<'a>| {
         let all = (0..views.len()).map(|at| Before { views, at });
         all.filter(judge).map(|before| before.it().seq).collect::<Vec<_>>()
     };
