@@ -18,8 +18,8 @@ const HELD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lints-held.md")
 const IMPORTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmm/import/tests/data");
 
 /// What is meant in the test kernel's scenarios, and in Linux's.
-const MEANT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/expect/lints/test-kernel.expect");
-const MEANT_IN_LINUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/expect/lints/linux.expect");
+const MEANT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmm/cli/src/meant/test-kernel.expect");
+const MEANT_IN_LINUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmm/cli/src/meant/linux.expect");
 
 /// Mistakes of the test kernel's driver that lints find, besides what they find of scenarios.
 const CAUGHT: [(Bug, &str); 13] = [

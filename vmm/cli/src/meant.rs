@@ -5,8 +5,8 @@ use barscope_analysis::lint::Allow;
 
 use crate::args::{Guest, Run};
 
-const TEST_KERNEL: &str = include_str!("../../../tests/expect/lints/test-kernel.expect");
-const LINUX: &str = include_str!("../../../tests/expect/lints/linux.expect");
+const TEST_KERNEL: &str = include_str!("meant/test-kernel.expect");
+const LINUX: &str = include_str!("meant/linux.expect");
 
 /// Of the scenarios that a run plays; nothing where code of the user's runs.
 pub fn in_scenarios(args: &Run) -> Vec<Allow> {
