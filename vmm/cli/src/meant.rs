@@ -2,6 +2,7 @@
 
 use barscope_analysis::expectation;
 use barscope_analysis::lint::Allow;
+use barscope_trace::Definitions;
 
 use crate::args::{Guest, Run};
 
@@ -18,6 +19,12 @@ pub fn in_scenarios(args: &Run) -> Vec<Allow> {
         Guest::TestKernel | Guest::Linux => return Vec::new(),
     };
     allows(text)
+}
+
+/// Of the scenarios of a trace, if it is of the test kernel. One of Linux doesn't tell whose programs ran.
+pub fn in_trace(definitions: &Definitions) -> Vec<Allow> {
+    let is_ours = definitions.machine().is_some_and(|machine| machine.guest == "test kernel");
+    if is_ours { allows(TEST_KERNEL) } else { Vec::new() }
 }
 
 fn allows(text: &str) -> Vec<Allow> {

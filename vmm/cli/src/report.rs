@@ -13,6 +13,7 @@ use crate::args::Report;
 use crate::ending::{Code, Failure};
 use crate::expectations;
 use crate::filters::{compile, filter};
+use crate::meant;
 use crate::replaced::Replaced;
 use crate::signals::Signals;
 
@@ -44,6 +45,9 @@ pub fn report(args: &Report) -> Result<Code, Failure> {
     if !expectations.is_empty() {
         report.judged(&expectations.judge(&args.trace)?);
     }
+    let mut allows = expectations.allows().to_vec();
+    allows.extend(meant::in_trace(stream.definitions()));
+    report.allow(allows.into());
     let mut count = 0_u64;
     while let Some(event) = stream.next()? {
         let view = viewer.view(stream.definitions(), &event);

@@ -5,6 +5,7 @@ import { drawAnswer } from "./answer.js";
 import { Trace } from "./data.js";
 import { byId, element } from "./dom.js";
 import { drawExpectations } from "./expectations.js";
+import { drawFindings } from "./findings.js";
 import { List } from "./list.js";
 import { alike, both } from "./mappings.js";
 import { Picture } from "./picture.js";
@@ -39,9 +40,12 @@ const access = new Access(trace, list);
 drawRegisters(trace, list);
 drawExpectations(trace);
 drawScenarios(trace);
-for (const section of ["compared", "tests"]) byId(`${section}-link`).hidden = byId(section).hidden;
+drawFindings(trace);
+for (const section of ["compared", "tests", "findings"]) byId(`${section}-link`).hidden = byId(section).hidden;
 const verdicts = ["expected", "verdict"].map((id) => byId(id)).filter(({ textContent }) => textContent);
 byId("outcome").append(...verdicts.map((one) => element("a", { href: "#tests", class: one.className }, one.textContent)));
+const linted = byId("linted");
+if (linted.textContent) byId("outcome").append(element("a", { href: "#findings", class: linted.className }, linted.textContent));
 const timeline = new Timeline(trace);
 
 /** Shows what the address of the page names. */

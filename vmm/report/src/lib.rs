@@ -10,6 +10,7 @@ use std::io::{self, Write};
 
 use barscope_analysis::check::Outcome;
 use barscope_analysis::filter::{Compiled, FIELDS, KINDS, Type, Value, members};
+use barscope_analysis::lint::{Allows, Linter};
 use barscope_analysis::maps::Maps;
 use barscope_analysis::results::Played;
 use barscope_analysis::view::View;
@@ -59,6 +60,9 @@ pub struct Report {
     played: Played,
     /// Clauses of expectations, and what they came to.
     clauses: Vec<serde_json::Value>,
+    linter: Linter,
+    /// What lints find and is meant.
+    allows: Allows,
     /// The record at which each of them began.
     began: Vec<u64>,
     /// Scenarios beyond those that are kept.
@@ -82,6 +86,8 @@ impl Report {
             maps: Maps::default(),
             played: Played::default(),
             clauses: Vec::new(),
+            linter: Linter::default(),
+            allows: Allows::default(),
             began: Vec::new(),
             not_kept: 0,
             strings: Strings::default(),
@@ -99,9 +105,15 @@ impl Report {
         self.clauses.extend(outcome.clauses());
     }
 
+    /// Leaves out of what lints find what is meant.
+    pub fn allow(&mut self, allows: Allows) {
+        self.allows = allows;
+    }
+
     /// Takes the next record.
     pub fn add(&mut self, definitions: &Definitions, view: &View) {
         self.maps.add(view);
+        self.linter.take(definitions, view);
         self.add_scenario(view);
         if self.selection.as_ref().is_some_and(|(like, _)| !like.matches(view)) {
             self.not_selected += 1;
@@ -174,6 +186,9 @@ impl Report {
         let name = info.path.file_name().map(|name| name.to_string_lossy().into_owned());
         let functions: Vec<_> = definitions.functions().map(|(_, function)| told(function)).collect();
         let completeness = Completeness::of(stream);
+        let mut found = self.linter.finish(&info.capabilities, completeness.clone());
+        self.allows.mark(&mut found);
+        let findings: Vec<_> = found.open().collect();
         let scenarios = self.played.list().iter().zip(&self.began).map(|(scenario, began)| {
             json!({
                 "name": &*scenario.name,
@@ -197,6 +212,8 @@ impl Report {
             "header": header_registers(),
             "maps": self.maps,
             "clauses": self.clauses,
+            "findings": findings,
+            "findingsAllowed": found.findings.len() - findings.len(),
             "scenarios": scenarios.collect::<Vec<_>>(),
             "scenariosLeftOut": self.not_kept,
             "columns": COLUMNS.map(|(name, told)| json!([name, told.name()])),

@@ -35,6 +35,7 @@ const MODULES: [&str; 20] = [
     include_str!("../page/timeline.js"),
     include_str!("../page/expectations.js"),
     include_str!("../page/scenarios.js"),
+    include_str!("../page/findings.js"),
     include_str!("../page/answer.js"),
     include_str!("../page/main.js"),
 ];

@@ -56,3 +56,26 @@ fn a_clause_that_fails_says_where_it_stands_and_leads_to_the_record_that_decided
     assert_eq!(browser.complaints, [""; 0]);
     Ok(())
 }
+
+#[test]
+#[ignore = "needs Chromium"]
+fn what_lints_find_is_told_with_its_line_and_leads_to_the_records() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let page = folder.path().join("linted.html");
+    write_judged(SAMPLE.as_ref(), &page, RECORDS_MAX, &Expectations::default())?;
+    let mut browser = Browser::open(&page, 1200, 900)?;
+    let linted = text(&mut browser, "#linted")?;
+    assert!(linted.contains(" certain, "), "{linted}");
+    let findings = browser.evaluate(
+        "[...document.querySelectorAll('#found-by-lints .test')].map((one) => [one.querySelector('p').innerText, one.querySelector('a').hash])",
+    )?;
+    let asleep = "certain asleep: BAR0.SCRATCH of 00:04.0 lab";
+    let found = findings.as_array().and_then(|all| all.iter().find(|finding| finding[0] == asleep));
+    let record = found.and_then(|finding| finding[1].as_str()).unwrap_or_default().to_owned();
+    assert!(record.starts_with("#record-"), "{findings}");
+    browser.evaluate(&format!("location.hash = '{record}'"))?;
+    assert!(text(&mut browser, "#access")?.contains("SCRATCH"));
+    assert_eq!(browser.evaluate("document.getElementById('findings-link').hidden")?, json!(false));
+    assert_eq!(browser.complaints, [""; 0]);
+    Ok(())
+}
