@@ -45,7 +45,7 @@ function drawFinding(trace, finding) {
   const links = records.flatMap((seq) => [" ", linkIfHere(trace, seq)]);
   return element(
     "article",
-    { class: "test" },
+    { class: "finding" },
     element("p", {}, element("span", { class: colour }, finding.class), ` ${lint}: `, element("code", {}, register), ` of ${device}`),
     element("p", {}, sentence),
     element("p", { class: "aside" }, [code ? `By ${code}` : "By no known function", ...(scenario ? [`in ${scenario}`] : [])].join(", "), ". ", counted(count, "record"), ":", ...links, count > records.length ? " .." : ""),

@@ -16,7 +16,7 @@ const STYLE: &str = include_str!("../page/style.css");
 const BODY: &str = include_str!("../page/body.html");
 
 /// Modules of the script, each after those that it needs.
-const MODULES: [&str; 20] = [
+const MODULES: [&str; 21] = [
     include_str!("../page/dom.js"),
     include_str!("../page/data.js"),
     include_str!("../page/words.js"),

@@ -33,7 +33,8 @@ fn a_clause_that_fails_says_where_it_stands_and_leads_to_the_record_that_decided
     assert_eq!(text(&mut browser, "#expected")?, "2 tests of 1 expectation file: 1 failed, 1 passed.");
     assert_eq!(
         browser.evaluate("[...document.querySelectorAll('#outcome a')].map((one) => one.className)")?,
-        json!(["bad", "good"])
+        // Tests, scenarios, and what lints find.
+        json!(["bad", "good", "bad"])
     );
     // What failed comes first, unfolded.
     assert_eq!(
@@ -67,14 +68,17 @@ fn what_lints_find_is_told_with_its_line_and_leads_to_the_records() -> Result<()
     let linted = text(&mut browser, "#linted")?;
     assert!(linted.contains(" certain, "), "{linted}");
     let findings = browser.evaluate(
-        "[...document.querySelectorAll('#found-by-lints .test')].map((one) => [one.querySelector('p').innerText, one.querySelector('a').hash])",
+        "[...document.querySelectorAll('#found-by-lints .finding')].map((one) => [one.querySelector('p').innerText, one.querySelector('a').hash])",
     )?;
     let asleep = "certain asleep: BAR0.SCRATCH of 00:04.0 lab";
     let found = findings.as_array().and_then(|all| all.iter().find(|finding| finding[0] == asleep));
     let record = found.and_then(|finding| finding[1].as_str()).unwrap_or_default().to_owned();
     assert!(record.starts_with("#record-"), "{findings}");
-    browser.evaluate(&format!("location.hash = '{record}'"))?;
-    assert!(text(&mut browser, "#access")?.contains("SCRATCH"));
+    let opened = browser.evaluate(&format!(
+        "new Promise((done) => {{ addEventListener('hashchange', () => setTimeout(() => done(document.querySelector('#access').innerText))); location.hash = '{record}'; }})",
+    ))?;
+    let number = record.trim_start_matches("#record-");
+    assert!(opened.as_str().is_some_and(|shown| shown.contains(number)), "{record}: {opened}");
     assert_eq!(browser.evaluate("document.getElementById('findings-link').hidden")?, json!(false));
     assert_eq!(browser.complaints, [""; 0]);
     Ok(())
