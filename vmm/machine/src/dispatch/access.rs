@@ -112,7 +112,8 @@ impl<P: Platform> Dispatcher<P> {
         let outcome = completion.refused.map_or(Outcome::Ok, Outcome::from);
         let answer = Answer { route, outcome, value: completion.value, host_ns, service_ns };
         self.record_access(lane, access, target, seq, now, &answer)?;
-        let read = Read::of(access, (region, offset), completion.value).filter(|_| outcome == Outcome::Ok);
+        let made = (access.vcpu, access.request);
+        let read = Read::of(made, (region, offset), completion.value).filter(|_| outcome == Outcome::Ok);
         if let Some(times) = guarded.spin.take(read, self.spin_limit) {
             let due_ns = guarded.function.next_deadline();
             if let Some(kind) = guarded.spin.record(&self.functions[index], times, seq, due_ns) {

@@ -4,7 +4,7 @@ use barscope_device::Region;
 use barscope_trace::event::EventKind;
 
 use super::Slot;
-use super::access::Access;
+use crate::perform::Request;
 
 /// So many equal reads are a loop that somebody should know of, unless told otherwise.
 pub const SPIN_LIMIT: u64 = 4096;
@@ -27,11 +27,15 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// That of an access at this offset of a region, which gave `value`. `None` for writes, for what KVM gathered, and
-    /// for configuration space, where kernels read whatever comes.
-    pub(super) fn of(access: &Access, (region, offset): (Region, u64), value: u64) -> Option<Self> {
-        let is_read = access.request.written.is_none() && matches!(region, Region::Bar(_));
-        is_read.then_some(Self { vcpu: access.vcpu, region, offset, size: access.request.size, value })
+    /// That of a vCPU's request at this offset of a region, which gave `value`. `None` for writes, and for configuration
+    /// space, where kernels read whatever comes.
+    pub(super) fn of(
+        (vcpu, request): (Option<u8>, Request),
+        (region, offset): (Region, u64),
+        value: u64,
+    ) -> Option<Self> {
+        let is_read = request.written.is_none() && matches!(region, Region::Bar(_));
+        is_read.then_some(Self { vcpu, region, offset, size: request.size, value })
     }
 }
 
