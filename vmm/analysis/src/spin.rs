@@ -33,7 +33,7 @@ impl Spins {
         let read = read.map(|read| viewer.view(definitions, read));
         let code = read.as_ref().and_then(|read| Some(format!(" by {}", read.made()?.describe())));
         let spin = words::summary(&viewer.view(definitions, event));
-        let way_out = words::way_out(due_ns, event.device_ns);
+        let way_out = words::way_out(due_ns);
         Some(format!("{spin}{}, record {cause}; {way_out}", code.unwrap_or_default()))
     }
 }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_loop_is_told_with_its_code_and_what_may_end_it() {
         assert_eq!(
-            told(Some(21_000)),
+            told(Some(20_000)),
             [
                 "spin: 4,096 reads of BAR0.STATUS, always 0x1 BUSY by lab::probe lab.rs:13, record 1; the device does \
               something in 20 us"

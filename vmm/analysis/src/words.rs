@@ -383,10 +383,10 @@ fn given(place: &Place, value: u64) -> String {
     format!("{value:#x} {meaning}").trim_end().to_owned()
 }
 
-/// What may end a loop that reads a register of a function which acts next at `due_ns`, at device time `now_ns`.
-pub fn way_out(due_ns: Option<u64>, now_ns: u64) -> String {
+/// What may end a loop that reads a register of a function which acts next in `due_ns`.
+pub fn way_out(due_ns: Option<u64>) -> String {
     match due_ns {
-        Some(due) => format!("the device does something in {}", time(due.saturating_sub(now_ns))),
+        Some(due) => format!("the device does something in {}", time(due)),
         None => {
             "the device waits for nothing: only an access, or what comes from outside, changes it".to_owned()
         }
@@ -441,7 +441,7 @@ pub(crate) fn summary(view: &View) -> String {
             let Some(place) = view.place() else { return "spin".to_owned() };
             format!(
                 "spin: {} of {}, always {}",
-                counted(times, "read", "reads"),
+                counted(times.into(), "read", "reads"),
                 register(place),
                 given(place, value)
             )

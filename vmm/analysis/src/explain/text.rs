@@ -308,7 +308,7 @@ fn kind(view: &View) -> Vec<String> {
         ],
         EventKind::Spin { due_ns, .. } => vec![
             "a loop reads this register and gets the same again and again".to_owned(),
-            words::way_out(due_ns, view.device_ns),
+            words::way_out(due_ns),
         ],
         EventKind::PageWalk { .. } => {
             vec!["how an address is mapped, which nothing accesses here".to_owned()]

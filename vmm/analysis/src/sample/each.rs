@@ -94,7 +94,7 @@ impl Sample {
                 offset: u64::MAX,
                 value: u64::MAX,
                 times: 4096,
-                due_ns: Some(u64::MAX),
+                due_ns: Some(u32::MAX.into()),
                 cause,
             },
             EventKind::Console { text },

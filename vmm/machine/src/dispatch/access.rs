@@ -115,7 +115,7 @@ impl<P: Platform> Dispatcher<P> {
         let made = (access.vcpu, access.request);
         let read = Read::of(made, (region, offset), completion.value).filter(|_| outcome == Outcome::Ok);
         if let Some(times) = guarded.spin.take(read, self.spin_limit) {
-            let due_ns = guarded.function.next_deadline();
+            let due_ns = guarded.function.next_deadline().map(|at| at.saturating_sub(now));
             if let Some(kind) = guarded.spin.record(&self.functions[index], times, seq, due_ns) {
                 self.record(lane, access.vcpu, now, kind)?;
             }

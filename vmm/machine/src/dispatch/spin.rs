@@ -52,7 +52,7 @@ impl Spin {
         (is_due && (self.times / limit).is_power_of_two()).then_some(self.times)
     }
 
-    /// The record of so many reads, of which the last is record `cause`, while the function acts next at `due_ns`.
+    /// The record of so many reads, of which the last is record `cause`, while the function acts next in `due_ns`.
     pub(super) fn record(
         &self,
         slot: &Slot,
@@ -61,6 +61,8 @@ impl Spin {
         due_ns: Option<u64>,
     ) -> Option<EventKind> {
         let Read { region, offset, value, .. } = self.last?;
+        let times = u32::try_from(times).unwrap_or(u32::MAX);
+        let due_ns = due_ns.map(|due| due.min(u32::MAX.into()));
         Some(EventKind::Spin { function: slot.id, region, offset, value, times, due_ns, cause })
     }
 }

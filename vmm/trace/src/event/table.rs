@@ -349,10 +349,11 @@ events! {
         offset: u64, Offset, [word(4)];
         /// What each read gave.
         value: u64, Value, [word(5)];
-        /// How many reads there were.
-        times: u64, Count, [word(8)], as "times";
-        /// Device time at which the device does something next; `None` if it waits for others.
-        due_ns: Option<u64>, Time, [flag(2), word(6)];
+        /// How many reads there were (saturates at 2^32 - 1).
+        times: u32, Count, [high(6)], as "times";
+        /// In how many nanoseconds of device time the device does something next (saturates at 2^32 - 1); `None` if it
+        /// waits for others.
+        due_ns: Option<u64>, Time, [flag(2), low(6)];
         /// Sequence number of the last one.
         cause: u64, Cause, [CAUSE];
     }
