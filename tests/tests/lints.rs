@@ -438,8 +438,10 @@ fn scenarios_have_no_findings_but_what_they_are_about() -> Result<()> {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stdout.contains("torn-64, likely: BAR0.COUNTER of 00:04.0 lab"), "{}", ended.stdout);
     let ended = session.run(&[&run[..], &["--lint=likely", "--expect", MEANT]].concat())?;
-    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.starts_with("no findings; "), "{}", ended.stdout);
+    // Where this machine was busy for 10 ms just then, the access after D3hot isn't too soon.
+    let is_late = ended.stdout.contains("unused allow too-soon on CONFIG.BAR0 in scenario d3hot");
+    assert_eq!(ended.code, Some(i32::from(is_late)), "{}{}", ended.stdout, ended.stderr);
     // Allowed where they are about it, and nowhere else.
     let lines = fs::read_to_string(MEANT)?;
     let lines: Vec<_> = lines.lines().filter(|line| line.starts_with("allow ")).collect();

@@ -30,7 +30,6 @@ pub fn d3hot(function: &Function) -> Shown {
     let asleep = lab::read_scratch(&lab);
     let id = function.read(0);
     function.write(power + POWER_CONTROL, D0);
-    wait_10_ms();
     function.restore();
     equal("SCRATCH asleep", u64::from(asleep), ALL_ONES)?;
     equal("vendor and device asleep", u64::from(id), u64::from(PCI_ID))?;
@@ -50,13 +49,4 @@ pub fn function_reset(function: &Function) -> Shown {
     equal("SCRATCH after the reset", u64::from(after_reset), ALL_ONES)?;
     equal("SCRATCH restored", u64::from(lab::read_scratch(&lab)), 0)?;
     Ok("the reset took the addresses and what the registers held")
-}
-
-/// Lets at least 10 ms of the host's time pass, which a function may take to wake up (PCI Power Management 1.2, section
-/// 5.6.1): a turn takes a cycle at least, and no processor makes 10,000 million of them in a second. Not all KVMs let a
-/// kernel read its time-stamp counter.
-fn wait_10_ms() {
-    for turn in 0..100_000_000_u32 {
-        core::hint::black_box(turn);
-    }
 }
