@@ -22,7 +22,7 @@ const MEANT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmm/cli/src/meant/t
 const MEANT_IN_LINUX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmm/cli/src/meant/linux.expect");
 
 /// Mistakes of the test kernel's driver that lints find, besides what they find of scenarios.
-const CAUGHT: [(Bug, &str); 13] = [
+const CAUGHT: [(Bug, &str); 14] = [
     (Bug::WrongWidth, "wrong-width"),
     (Bug::ReservedRegister, "reserved-write"),
     (Bug::MappedCached, "memory-type"),
@@ -36,6 +36,7 @@ const CAUGHT: [(Bug, &str); 13] = [
     (Bug::LateAcknowledgement, "handled-not-cleared"),
     (Bug::EventLost, "edge-lost"),
     (Bug::TransferLeft, "dma-after-stop"),
+    (Bug::OffsetIgnored, "mmap-range"),
 ];
 
 /// Sites in the test kernel, its drivers and its program: lint, register and function.

@@ -17,7 +17,7 @@ struct Catch {
     clause: &'static str,
 }
 
-const CATCHES: [Catch; 19] = [
+const CATCHES: [Catch; 20] = [
     Catch {
         bug: Bug::NoAcknowledgement,
         file: "tests/expect/interrupts.expect",
@@ -131,6 +131,12 @@ const CATCHES: [Catch; 19] = [
         file: "tests/expect/dma.expect",
         test: "DMA goes both ways, and each ends by its interrupt",
         clause: "dma exactly 2 times",
+    },
+    Catch {
+        bug: Bug::OffsetIgnored,
+        file: "tests/expect/paths.expect",
+        test: "the offset that mmap is given chooses the page",
+        clause: "read BAR2+0x1000 == 0xc0ffee13 by user via mmap exactly 1 time",
     },
 ];
 

@@ -29,6 +29,7 @@ int main(void)
 	map.virtual_address = (u64)(unsigned long)registers;
 	map.who = barscope_text("marks");
 	map.call = barscope_text("mmap(resource0)");
+	map.file = barscope_text("resource0");
 	barscope_map(&map);
 	barscope_begin("identity");
 	barscope_mark("before ID");

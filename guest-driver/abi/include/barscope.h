@@ -84,6 +84,8 @@ struct barscope_map {
 	u64 on_fault; /* 1 if its pages come when they are touched */
 	struct barscope_bytes who; /* barscope_text("my_probe") */
 	struct barscope_bytes call; /* barscope_text("pci_iomap(dev, 0, 0)") */
+	struct barscope_bytes file; /* of a program's: barscope_text("/dev/my") */
+	u64 offset; /* in the file */
 };
 
 struct barscope_walk {

@@ -42,11 +42,13 @@ pub enum Bug {
     EventLost,
     /// The driver goes while a transfer runs.
     TransferLeft,
+    /// `mmap` gives the beginning of the BAR, whatever the offset.
+    OffsetIgnored,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 19] = [
+    pub const ALL: [Bug; 20] = [
         Bug::NoAcknowledgement,
         Bug::StatusReadTwice,
         Bug::WrongWidth,
@@ -66,6 +68,7 @@ impl Bug {
         Bug::LateAcknowledgement,
         Bug::EventLost,
         Bug::TransferLeft,
+        Bug::OffsetIgnored,
     ];
 
     /// Its name, as in `--bug NAME`: lower case, words joined by `-`.
@@ -90,6 +93,7 @@ impl Bug {
             Bug::LateAcknowledgement => "late-acknowledgement",
             Bug::EventLost => "event-lost",
             Bug::TransferLeft => "transfer-left",
+            Bug::OffsetIgnored => "offset-ignored",
         }
     }
 }

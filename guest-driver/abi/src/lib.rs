@@ -157,6 +157,10 @@ pub struct Map {
     pub who: Bytes,
     /// The call that made it, like `ioremap(0xfe000000, 0x1000)`; UTF-8.
     pub call: Bytes,
+    /// The file that a program maps, like `/dev/lab`; UTF-8; empty for a mapping of no file.
+    pub file: Bytes,
+    /// Offset of its first byte in the file, in bytes.
+    pub offset: u64,
 }
 
 /// [`request::WALK`]: the page walk of an address in the caller's address space, which nothing accesses for that.

@@ -75,6 +75,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("iounmap-keeps-mmap", "does a user mapping survive iounmap?"),
     scenario("munmap-keeps-ioremap", "does the kernel's mapping survive munmap?"),
     scenario("touch-after-munmap", "does a touch after munmap fault?"),
+    scenario("map-offset", "what does the offset that a program gives mmap choose?"),
     scenario("map-past-end", "does the driver refuse to map past the BAR's end?"),
     scenario("supervisor-page-from-user", "can a program use the kernel's own mapping?"),
     scenario("decode-off", "what does a BAR read give with Memory Space off?"),

@@ -75,6 +75,10 @@ pub struct Made<'a> {
     pub on_fault: bool,
     /// The call that made it.
     pub call: &'a str,
+    /// The file that is mapped.
+    pub file: &'a str,
+    /// Offset in the file, in bytes.
+    pub offset: u64,
 }
 
 /// A mapping was made in this process; the number that it has from here on.
@@ -92,6 +96,8 @@ pub fn map(made: &Made<'_>) -> u64 {
         on_fault: made.on_fault.into(),
         who: in_memory(&who),
         call: in_memory(made.call),
+        file: in_memory(made.file),
+        offset: made.offset,
     };
     port::request(request::MAP, &map);
     id

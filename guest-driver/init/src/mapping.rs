@@ -42,6 +42,8 @@ impl Mapping {
             length: length as u64,
             on_fault: source.on_fault,
             call: &format!("mmap({}, {length}, offset {offset:#x})", source.name),
+            file: source.name,
+            offset,
         }));
         Ok(mapping)
     }

@@ -109,4 +109,7 @@ pub mod routine {
     pub const READ_ACROSS_END: u64 = 14;
     /// Loads SCRATCH as a floating-point number; exits with 0 if nothing stops it. No `value`.
     pub const FLOAT_LOAD: u64 = 15;
+    /// Maps two pages of the memory, and the second of them again by itself; writes the complement of `value` to the first
+    /// one and `value` to the second one; exits with what the latter mapping gives.
+    pub const MAP_SECOND_PAGE: u64 = 16;
 }

@@ -70,7 +70,12 @@ impl Memory {
         Self(map(area::MEMORY, shapes::SIZE, when))
     }
 
-    /// The same, write-combining.
+    /// Maps the second page alone.
+    pub fn map_second_page(when: u64) -> Self {
+        Self(map(area::MEMORY + SIZE, SIZE, when))
+    }
+
+    /// As [`Self::map`], write-combining.
     pub fn map_write_combining(when: u64) -> Self {
         Self(map(area::MEMORY_WRITE_COMBINING, shapes::SIZE, when))
     }

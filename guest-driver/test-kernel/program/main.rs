@@ -33,6 +33,7 @@ extern "C" fn _start(choice: u64, first: u64, second: u64) -> ! {
         routine::RING_AND_READ_ON => user::ring_and_read_on(first),
         routine::READ_ACROSS_END => user::read_across_end(first),
         routine::FLOAT_LOAD => user::float_load(first),
+        routine::MAP_SECOND_PAGE => user::map_second_page(first, value),
         routine::READ_PAST_END => user::read_past_end(first),
         _ => give_up(),
     };

@@ -133,6 +133,15 @@ pub fn write_combining(when: u64, value: u32) -> u64 {
     u64::from(memory.word(0))
 }
 
+/// `MAP_SECOND_PAGE`.
+#[inline(never)]
+pub fn map_second_page(when: u64, value: u32) -> u64 {
+    let (whole, second) = (Memory::map(when), Memory::map_second_page(when));
+    whole.set_word(0, !value);
+    whole.set_word(PAGE, value);
+    u64::from(second.word(0))
+}
+
 /// `READ_PAST_END`.
 #[inline(never)]
 pub fn read_past_end(when: u64) -> u64 {

@@ -46,6 +46,10 @@ pub struct Mapping<'a> {
     pub who: &'a [u8],
     /// The call that made it.
     pub call: &'a [u8],
+    /// The file that a process maps; empty for a mapping of none.
+    pub file: &'a [u8],
+    /// In the file, in bytes.
+    pub offset: u64,
 }
 
 /// A mapping was made; gives the number to name it with in [`unmap`].
@@ -63,6 +67,8 @@ pub fn map(mapping: &Mapping<'_>) -> u64 {
             on_fault: u64::from(mapping.on_fault),
             who: Bytes::of(mapping.who),
             call: Bytes::of(mapping.call),
+            file: Bytes::of(mapping.file),
+            offset: mapping.offset,
         },
     );
     id

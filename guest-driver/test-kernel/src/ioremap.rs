@@ -85,6 +85,8 @@ pub fn ioremap_as(caching: Caching, physical: u64, size: u64, who: &str) -> Opti
         on_fault: false,
         who: who.as_bytes(),
         call: call.bytes(),
+        file: b"",
+        offset: 0,
     });
     Some(IoMemory { address, slot, area, announced_as })
 }

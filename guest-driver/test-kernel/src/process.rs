@@ -266,6 +266,8 @@ impl Process {
             on_fault,
             who: who.bytes(),
             call: call.str(")").bytes(),
+            file: b"lab",
+            offset,
         })
     }
 

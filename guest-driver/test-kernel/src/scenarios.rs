@@ -107,6 +107,7 @@ const TABLE: &[(&str, Play)] = &[
     ("iounmap-keeps-mmap", Alone(independence::iounmap_keeps_mmap)),
     ("munmap-keeps-ioremap", Alone(independence::munmap_keeps_ioremap)),
     ("touch-after-munmap", Alone(limits::touch_after_munmap)),
+    ("map-offset", Alone(paths::map_offset)),
     ("map-past-end", Alone(limits::map_past_end)),
     ("supervisor-page-from-user", Alone(limits::supervisor_page_from_user)),
     ("decode-off", Alone(limits::decode_off)),

@@ -167,6 +167,7 @@ impl Sample {
                 on_fault,
                 who: who.into(),
                 call: call.into(),
+                of: None,
             }))
         };
         let kernel_mapping =

@@ -8,6 +8,7 @@ use std::time::Duration;
 use barscope_analysis::assert::{Engine, Verdict};
 use barscope_analysis::coverage::Coverage;
 use barscope_analysis::diff::{self, Terms, compare};
+use barscope_analysis::lint;
 use barscope_analysis::print::{JsonPrinter, Printer, TextPrinter};
 use barscope_analysis::stats::Collector;
 use barscope_analysis::view::Viewer;
@@ -42,10 +43,11 @@ type Reader = fn(&Path) -> Result<u64, Error>;
 
 const READ: (&str, Reader, Option<Aim>) = ("read", read_only, None);
 /// Rows, how each comes about, and what it ought to be in millions of records a second.
-const READERS: [(&str, Reader, Option<Aim>); 14] = [
+const READERS: [(&str, Reader, Option<Aim>); 15] = [
     READ,
     ("stats", stats, Some(Aim::at_least(10.0))),
     ("check", check, Some(Aim::at_least(5.0))),
+    ("lint", lints, Some(Aim::at_least(3.0))),
     // Of either side: a million of both take five seconds at most.
     ("diff", diff, Some(Aim::at_least(0.2))),
     ("views", views, None),
@@ -146,6 +148,12 @@ fn check(path: &Path) -> Result<u64, Error> {
     let findings = engine.finish(&stream.info());
     let failed = findings.into_list().into_iter().find(|finding| !matches!(finding.verdict, Verdict::Pass));
     failed.map_or(Ok(done), |failed| Err(Error::Workload(format!("{failed:?}"))))
+}
+
+/// All lints at once.
+fn lints(path: &Path) -> Result<u64, Error> {
+    let report = lint::lint(path).map_err(|error| Error::Workload(error.to_string()))?;
+    Ok(std::hint::black_box(report).records)
 }
 
 fn diff(path: &Path) -> Result<u64, Error> {

@@ -228,6 +228,7 @@ impl Mmiotrace {
             on_fault: false,
             who: "the kernel".to_owned(),
             call: "not told".to_owned(),
+            of: None,
         }))?;
         if self.maps.len() < MAPS_MAX || self.maps.contains_key(&id) {
             let map =

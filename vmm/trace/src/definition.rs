@@ -350,6 +350,18 @@ pub struct Mapping {
     pub who: String,
     /// The call that made it.
     pub call: String,
+    /// What of which file it is, for one that a program asked for; `None` if that isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<FilePart>,
+}
+
+/// A part of a file that a program asks for, as `mmap` has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePart {
+    /// The file's name: its path in Linux.
+    pub file: String,
+    /// Offset of its first byte, in bytes.
+    pub offset: u64,
 }
 
 impl Mapping {

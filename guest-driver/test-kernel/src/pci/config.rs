@@ -47,6 +47,8 @@ impl Config {
             on_fault: false,
             who: b"pci::enumerate",
             call: call.bytes(),
+            file: b"",
+            offset: 0,
         });
         Self::Enhanced(virtual_address)
     }

@@ -39,6 +39,13 @@ pub fn mmap_by_fault(function: &Function) -> Result<&'static str, Failure> {
     Ok("one page fault for ten reads")
 }
 
+/// Ring 3 maps the second page of the memory by its offset.
+pub fn map_offset(function: &Function) -> Result<&'static str, Failure> {
+    let mut process = process(function, routine::MAP_SECOND_PAGE, [fill::UP_FRONT, 0xc0ff_ee13])?;
+    equal("what the second page gives", run_to_exit(&mut process)?, 0xc0ff_ee13)?;
+    Ok("a mapping of the second page leads there")
+}
+
 /// Ring 3 accesses SCRATCH a thousand times while the kernel counts its entries.
 pub fn no_kernel_entry(function: &Function) -> Result<&'static str, Failure> {
     let mut process = process(function, routine::THOUSAND_ACCESSES, [fill::UP_FRONT, 0xc0ff_ee05])?;

@@ -5,7 +5,6 @@
 //! is the outermost one of a kernel's module on the stack, with all that it calls; where there is none, the one that made
 //! the access.
 
-use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -47,7 +46,7 @@ struct Way {
 #[derive(Default)]
 pub(super) struct Calls {
     ways: FxHashMap<(Id, Id), Option<Way>>,
-    current: BTreeMap<Runner, (u64, Way)>,
+    current: FxHashMap<Runner, (u64, Way)>,
     last: u64,
 }
 

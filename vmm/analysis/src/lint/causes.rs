@@ -4,12 +4,12 @@
 //! the mask lets a cause through or holds it back is told by the causes that are set right before an interrupt: so is which
 //! causes interrupt where no mask is.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use barscope_device::{Access, Bdf, Region, Register};
 use barscope_trace::definition::Function;
 use barscope_trace::event::{EventKind, Outcome};
+use rustc_hash::FxHashMap;
 
 use super::touch::Touch;
 use crate::view::{Place, View};
@@ -37,7 +37,7 @@ pub(super) struct CauseRegister {
 #[derive(Default)]
 pub(super) struct Causes {
     /// `None` of those that have no cause register.
-    known: BTreeMap<Bdf, Option<Known>>,
+    known: FxHashMap<Bdf, Option<Known>>,
     /// Records are missing: what nobody told may be otherwise than after a reset.
     lost: bool,
 }

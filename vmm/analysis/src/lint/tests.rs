@@ -10,12 +10,14 @@ mod sites;
 mod stopping;
 
 use barscope_device::{Access, BarIndex, Bdf, Field, InterruptLoss, Region, Register, RegisterMap, Space};
-use barscope_trace::definition::{Bar, Definition, Function, Mapping, MemoryType, Path, Route, Walk};
+use barscope_trace::definition::{
+    Bar, Definition, FilePart, Function, Mapping, MemoryType, Path, Route, Walk,
+};
 use barscope_trace::event::{AccessEvent, DmaOutcome, EventKind, Id, Outcome, RouteChange, Target};
 use barscope_trace::{Capabilities, Capability, Knowledge};
 
 use super::*;
-use crate::sample::{BAR0, ECAM, MMAP, Sample, USER};
+use crate::sample::{BAR0, BAR2, ECAM, IOREMAP, MMAP, Sample, USER};
 
 const CONTROL_FIELDS: &[Field] = &[Field::bit("ENABLE", 0, "")];
 const STATUS_FIELDS: &[Field] = &[Field::bit("MASTER_ABORT", 13, "")];

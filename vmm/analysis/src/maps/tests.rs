@@ -335,6 +335,7 @@ fn a_page_fault_at_an_address_of_two_programs_is_neithers() {
         on_fault: true,
         who: "user 2".into(),
         call: "mmap(lab, 4096, offset 0)".into(),
+        of: None,
     };
     let other = sample.writer.define(&Definition::Mapping(other)).unwrap();
     sample.event(EventKind::Map { mapping: sample.user_mapping });

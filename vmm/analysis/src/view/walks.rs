@@ -45,6 +45,7 @@ mod tests {
             on_fault: false,
             who: "93 test".into(),
             call: "mmap of resource0".into(),
+            of: None,
         };
         sample.writer.define(&Definition::Mapping(mapping)).unwrap()
     }

@@ -8,7 +8,7 @@ use std::path::Path as FilePath;
 use barscope_device::{BarIndex, Bdf, PciDevice, Region, Space};
 use barscope_devices::lab::Lab;
 use barscope_trace::definition::{
-    Bar, Function, Instruction, Machine, Mapping, MemoryType, Path, Route, Walk,
+    Bar, Entered, Frame, Function, Image, Instruction, Machine, Mapping, MemoryType, Path, Route, Stack, Walk,
 };
 use barscope_trace::event::{AccessEvent, Target};
 use barscope_trace::{Clock, Definition, End, Event, EventKind, Id, Lane, WriteError, Writer};
@@ -18,8 +18,13 @@ use crate::Error;
 const BAR0: u64 = 0xfe00_0000;
 const BAR2: u64 = 0x8_0000_0000;
 
-/// Lines of code that access registers.
+/// Places in code that access registers.
 const CODES: usize = 60;
+/// Bytes of code for each.
+const CODE_SIZE: usize = 16;
+/// So many are in a function.
+const IN_FUNCTION: usize = 4;
+const CODE: u64 = 0xffff_ffff_8100_0000;
 
 /// Writes a trace of about `records` records.
 pub fn write(path: &FilePath, records: u64) -> Result<(), Error> {
@@ -46,6 +51,8 @@ struct Guest<'a> {
     /// The kernel's walk, and a program's.
     walks: [Id; 2],
     codes: Vec<Id>,
+    /// One of each function: who calls it.
+    stacks: Vec<Id>,
     names: Vec<Id>,
     time: u64,
     instance: u32,
@@ -92,6 +99,7 @@ impl<'a> Guest<'a> {
                 on_fault: false,
                 who: "driver".into(),
                 call: "call".into(),
+                of: None,
             }))?;
             define(Definition::Walk(Walk {
                 cr3: 0x5000,
@@ -112,14 +120,24 @@ impl<'a> Guest<'a> {
         };
         let walks =
             [walk(Path::Ioremap, 0xffff_c900_0000_1000, false)?, walk(Path::Mmap, 0x4000_0000_0000, true)?];
+        let image = Definition::Image(Image::new("kernel", None));
+        let image = Some(writer.define_with_blob(&image, functions().as_bytes())?);
+        let address = |at: usize| CODE + (CODE_SIZE * at) as u64;
         let code = |at: usize| Instruction {
-            rip: 0xffff_ffff_8100_0000 + 16 * at as u64,
+            rip: address(at),
             bytes: vec![0x8b, 0x07],
             cr3: 0,
             ambiguous: false,
             code_size: 64,
-            image: None,
+            image,
         };
+        let stack = |function: usize| {
+            let callers = [function + 3, function + 7, 1].map(|caller| IN_FUNCTION * caller % CODES);
+            let frame = |at: usize| Frame { how: Entered::Call, address: address(at) + 5, cr3: 0, image };
+            Stack { process: None, frames: callers.map(frame).to_vec(), cut: None }
+        };
+        let stacks: Result<Vec<_>, WriteError> =
+            (0..CODES / IN_FUNCTION).map(|function| define(Definition::Stack(stack(function)))).collect();
         let codes: Result<Vec<_>, WriteError> =
             (0..CODES).map(|at| define(Definition::Instruction(code(at)))).collect();
         let name = |text: String| define(Definition::Text { text });
@@ -134,6 +152,7 @@ impl<'a> Guest<'a> {
             config,
             walks,
             codes: codes?,
+            stacks: stacks?,
             names: names?,
             time: 0,
             instance: 0,
@@ -170,6 +189,7 @@ impl<'a> Guest<'a> {
             cpl: if user { 3 } else { 0 },
             walk: self.walks[usize::from(user)],
             instruction: self.codes[line],
+            stack: self.stacks[line / IN_FUNCTION],
             instance: self.instance,
             service_ns: 300 + (self.time >> 10) as u32 % 900,
             ..AccessEvent::default()
@@ -222,4 +242,15 @@ impl<'a> Guest<'a> {
         self.record(false, EventKind::ScenarioEnd { passed: true, summary: name })?;
         Ok(())
     }
+}
+
+/// The functions of the guest: a driver's, in a module, and what calls them.
+fn functions() -> String {
+    let size = CODE_SIZE * IN_FUNCTION;
+    let line = |at: usize| {
+        let address = CODE + (size * at) as u64;
+        let module = if at.is_multiple_of(5) { "" } else { " [lab]" };
+        format!("{address:x} {size:x} function_{at}{module}\n")
+    };
+    (0..CODES / IN_FUNCTION).map(line).collect()
 }

@@ -1,7 +1,7 @@
 //! What records refer to: page walks, mappings, processes, code and its callers.
 
 use barscope_trace::definition::{
-    Cut, Definition, Entered, Frame, Instruction, Mapping, MemoryType, Path, Process, Stack, Walk,
+    Cut, Definition, Entered, FilePart, Frame, Instruction, Mapping, MemoryType, Path, Process, Stack, Walk,
 };
 use barscope_trace::{Id, WriteError};
 
@@ -87,6 +87,9 @@ pub(super) fn mapping_of(object: &Object<'_>) -> Result<Mapping, Wrong> {
         on_fault: object.flag("on_fault"),
         who: object.text("who").unwrap_or_default().to_owned(),
         call: object.text("call").unwrap_or_default().to_owned(),
+        of: object
+            .object("of")
+            .and_then(|of| Some(FilePart { file: of.text("file")?.to_owned(), offset: of.count("offset")? })),
     })
 }
 

@@ -1,7 +1,7 @@
 //! A guest's request: read from registers and memory, and nothing done about it yet.
 
 use barscope_guest_abi::request;
-use barscope_trace::definition::{Image, Mapping, Path, Process};
+use barscope_trace::definition::{FilePart, Image, Mapping, Path, Process};
 use barscope_trace::event::Counted;
 use barscope_x86::{Registers, read_virtual};
 
@@ -361,7 +361,14 @@ impl<'a> Words<'a> {
             on_fault: self.at(6) == 1,
             who: self.text(7)?,
             call: self.text(9)?,
+            of: self.file_part()?,
         })
+    }
+
+    /// The file of a mapping and the offset in it, which come last.
+    fn file_part(&self) -> Result<Option<FilePart>, BadRequest> {
+        let file = self.text(11)?;
+        Ok((!file.is_empty()).then(|| FilePart { file, offset: self.at(13) }))
     }
 
     /// The fields of `barscope_guest_abi::Image`, in their order.

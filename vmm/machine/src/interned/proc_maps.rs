@@ -1,6 +1,6 @@
 //! Lines of `/proc/PID/maps`: Linux's `proc.rst`.
 
-use barscope_trace::definition::{Mapping, Path};
+use barscope_trace::definition::{FilePart, Mapping, Path};
 
 use crate::guest_abi::FileKey;
 
@@ -60,6 +60,7 @@ impl<'a> Line<'a> {
             on_fault: false,
             who: who.to_owned(),
             call: format!("mmap of {}", self.path),
+            of: Some(FilePart { file: self.path.to_owned(), offset: self.offset }),
         })
     }
 }

@@ -39,6 +39,7 @@ pub fn synthetic(path: &Path, records: u64, name: &str) -> Result<()> {
         on_fault: false,
         who: name.into(),
         call: name.into(),
+        of: None,
     };
     let mapping = define(Definition::Mapping(mapping))?;
     let walk = Walk {

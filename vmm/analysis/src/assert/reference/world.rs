@@ -151,6 +151,7 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
         on_fault: false,
         who: "user 1".into(),
         call: "mmap()".into(),
+        of: None,
     }));
     let mut walk = |user, path, announced| {
         define(Definition::Walk(Walk {

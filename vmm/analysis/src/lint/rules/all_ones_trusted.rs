@@ -1,10 +1,9 @@
 //! Reads after which a driver goes on without a sign that it would have noticed that nothing answered.
 
-use std::collections::BTreeMap;
-
 use barscope_device::{Access, Register};
 use barscope_trace::Capability;
 use barscope_trace::event::{EventKind, Outcome};
+use rustc_hash::FxHashMap;
 
 use crate::lint::about::{About, Class};
 use crate::lint::calls::{Call, Runner};
@@ -45,7 +44,7 @@ const MOST: usize = 512;
 
 /// The last access of each, if it was such a read.
 #[derive(Default)]
-pub(super) struct AllOnesTrusted(BTreeMap<Runner, Read>);
+pub(super) struct AllOnesTrusted(FxHashMap<Runner, Read>);
 
 struct Read {
     place: Place,
@@ -90,13 +89,8 @@ impl Rule for AllOnesTrusted {
     fn event(&mut self, view: &View, found: &mut Found<'_>) {
         // A handler that is at its end has stopped.
         if let EventKind::IsrExit { .. } = view.kind {
-            let all = std::mem::take(&mut self.0);
-            for (runner, read) in all {
-                if runner != (view.vcpu, true) {
-                    self.0.insert(runner, read);
-                } else if read.all_ones {
-                    found.guarded(&ABOUT, read.site, &read.place);
-                }
+            if let Some(read) = self.0.remove(&(view.vcpu, true)).filter(|read| read.all_ones) {
+                found.guarded(&ABOUT, read.site, &read.place);
             }
         }
     }

@@ -1,10 +1,9 @@
 //! Values from a device that decide what is written or transferred.
 
-use std::collections::BTreeMap;
-
 use barscope_device::{Bdf, Region};
 use barscope_trace::Capability;
 use barscope_trace::event::{EventKind, Outcome};
+use rustc_hash::FxHashMap;
 
 use super::early_interrupt::is_about_interrupts;
 use crate::lint::about::{About, Class};
@@ -49,9 +48,9 @@ type Key = (Region, u64);
 
 #[derive(Default)]
 pub(super) struct DeviceLength {
-    calls: BTreeMap<Runner, Values>,
+    calls: FxHashMap<Runner, Values>,
     /// What was last written to registers.
-    written: BTreeMap<Bdf, BTreeMap<Key, u64>>,
+    written: FxHashMap<Bdf, FxHashMap<Key, u64>>,
 }
 
 /// What a call has read, oldest first.

@@ -1,10 +1,9 @@
 //! Registers that one call reads twice.
 
-use std::collections::BTreeMap;
-
 use barscope_device::{Bdf, Region};
 use barscope_trace::Capability;
 use barscope_trace::event::Outcome;
+use rustc_hash::FxHashMap;
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, register};
@@ -42,7 +41,7 @@ const MOST: usize = 256;
 
 /// The last read of each register since the last write to its device.
 #[derive(Default)]
-pub(super) struct DoubleFetch(BTreeMap<Bdf, BTreeMap<(Region, u64, u8), Fetch>>);
+pub(super) struct DoubleFetch(FxHashMap<Bdf, FxHashMap<(Region, u64, u8), Fetch>>);
 
 struct Fetch {
     call: u64,

@@ -1,12 +1,17 @@
-//! User mappings that reach beyond the BAR that they begin in.
+//! User mappings that reach beyond the BAR that they begin in, or begin elsewhere than they were asked to.
 
+use std::sync::Arc;
+
+use barscope_device::{Bdf, Region};
 use barscope_trace::Capability;
-use barscope_trace::definition::{Mapping, Path};
-use barscope_trace::event::EventKind;
+use barscope_trace::definition::{Mapping, MemoryType, Path};
+use barscope_trace::event::{EventKind, Id};
+use rustc_hash::FxHashMap;
 
 use crate::lint::about::{About, Class};
-use crate::lint::finding::{Found, Site};
+use crate::lint::finding::{Found, Site, register};
 use crate::lint::rule::Rule;
+use crate::lint::touch::Touch;
 use crate::view::{Place, View};
 
 /// Bytes of a page.
@@ -15,10 +20,13 @@ pub(super) const PAGE: u64 = 4096;
 static ABOUT: About = About {
     name: "mmap-range",
     class: Class::Certain,
-    title: "User mapping that leaves the BAR",
-    looks_for: "a mapping that a program gets, that begins in a BAR and ends behind the BAR's last page. Silent about \
-                /dev/mem, which is there to map anything, and about mappings that the guest doesn't announce.",
-    why: "The program reads and writes whatever lies behind: another BAR, another device, memory of the kernel.",
+    title: "User mapping that leaves the BAR, or ignores the offset",
+    looks_for: "a mapping that a program gets, that begins in a BAR and ends behind the BAR's last page; and one page of a BAR \
+                that a file gives at two offsets, less than the BAR's length apart and with the same memory type: its driver \
+                can't have heeded what it was asked for. Silent about /dev/mem, which is there to map anything, about UIO, whose offset is a number of a \
+                mapping, and about the ends of mappings that the guest doesn't announce.",
+    why: "The program reads and writes whatever lies behind: another BAR, another device, memory of the kernel. Or it gets \
+          registers that it takes for others.",
     bug: "raspberrypi/linux#3055: an mmap that didn't heed all that it was asked for.",
     example: "
 size = vma->vm_end - vma->vm_start;
@@ -28,10 +36,40 @@ return vm_iomap_memory(vma, pci_resource_start(pdev, 0),                /* right
                        pci_resource_len(pdev, 0));
 ",
     advice: "check offset and length against the BAR's, by subtraction, or let vm_iomap_memory do so",
-    shown_by: None,
+    shown_by: Some("barscope run --bug offset-ignored --trace t"),
 };
 
-pub(super) struct MmapRange;
+/// So many pages of files are followed.
+const MOST: usize = 4096;
+
+#[derive(Default)]
+pub(super) struct MmapRange {
+    /// At which offset a file gives a page.
+    pages: FxHashMap<Page, Asked>,
+    /// Numbers of files.
+    files: FxHashMap<String, usize>,
+    /// The page of the last access, and its walk: a mapping is mostly used many times in a row.
+    last: Option<(u64, Id)>,
+}
+
+/// A page of a BAR as a part of a file gives it that is as long as the BAR.
+#[derive(PartialEq, Eq, Hash)]
+struct Page {
+    file: usize,
+    /// The part's number.
+    window: u64,
+    region: (Bdf, Region),
+    page: u64,
+    memory_type: Option<MemoryType>,
+    on_fault: bool,
+}
+
+/// What a program asked for.
+#[derive(Clone, Copy)]
+struct Asked {
+    offset: u64,
+    seq: u64,
+}
 
 impl Rule for MmapRange {
     fn about(&self) -> &'static About {
@@ -42,7 +80,21 @@ impl Rule for MmapRange {
         &[Capability::Effects, Capability::UserMappings]
     }
 
+    fn access(&mut self, touch: &Touch<'_>, found: &mut Found<'_>) {
+        let Some((asked, before)) = self.two_offsets(touch, found) else { return };
+        found.at(&ABOUT, touch.access, || {
+            let place = touch.place.map(register).unwrap_or_default();
+            let file = touch.access.mapping().and_then(|it| it.of.as_ref()).map_or("", |of| &of.file);
+            let (one, other, seq) = (asked.offset, before.offset, before.seq);
+            format!("Offset {one:#x} of {file} leads to the page of {place}, as offset {other:#x} did at record {seq}.")
+        });
+    }
+
     fn event(&mut self, view: &View, found: &mut Found<'_>) {
+        if let EventKind::Route { .. } = view.kind {
+            // The BAR may be elsewhere now.
+            self.forget();
+        }
         let Some(mapping) = user_mapping(view) else { return };
         let begins = found.functions.in_memory().find(|(_, _, at)| {
             mapping.physical_address.checked_sub(at.base).is_some_and(|within| within < at.size)
@@ -64,11 +116,59 @@ impl Rule for MmapRange {
         let function = found.definitions.function_at(bdf).and_then(|id| found.definitions.function(id));
         let place = Place {
             bdf: Some(bdf),
-            function: function.map(|function| std::sync::Arc::new(function.clone())),
+            function: function.map(|function| Arc::new(function.clone())),
             region,
             offset: mapping.physical_address - at.base,
         };
         found.by(&ABOUT, Site::default(), (&place, view.seq), || sentence);
+    }
+
+    fn lose(&mut self) {
+        self.forget();
+    }
+}
+
+impl MmapRange {
+    fn forget(&mut self) {
+        self.pages.clear();
+        self.last = None;
+    }
+
+    /// The offset at which a file gives the page of an access, and another one at which it does so, too.
+    fn two_offsets(&mut self, touch: &Touch<'_>, found: &Found<'_>) -> Option<(Asked, Asked)> {
+        let (page, walk) = (touch.access.gpa()? / PAGE, touch.access.walk);
+        if self.last == Some((page, walk)) {
+            return None;
+        }
+        self.last = Some((page, walk));
+        let place = touch.bar()?;
+        let bdf = place.bdf?;
+        // Other parts of a file may be other ways to the same BAR.
+        let part = found.functions.decoded(bdf, place.region)?.size.max(PAGE);
+        let mapping = touch.access.mapping()?;
+        let of = mapping.of.as_ref().filter(|_| !matches!(mapping.path, Path::DevMem | Path::Uio))?;
+        let within = (touch.access.gva()? & !(PAGE - 1)).checked_sub(mapping.virtual_address)?;
+        let asked = Asked { offset: of.offset.checked_add(within)?, seq: touch.access.view.seq };
+        if self.files.len() >= MOST || self.pages.len() >= MOST {
+            return None;
+        }
+        let file = match self.files.get(&of.file) {
+            Some(file) => *file,
+            None => {
+                let number = self.files.len();
+                *self.files.entry(of.file.clone()).or_insert(number)
+            }
+        };
+        let key = Page {
+            file,
+            window: asked.offset / part,
+            region: (bdf, place.region),
+            page,
+            memory_type: touch.access.pat(),
+            on_fault: mapping.on_fault,
+        };
+        let before = *self.pages.entry(key).or_insert(asked);
+        (before.offset != asked.offset).then_some((asked, before))
     }
 }
 

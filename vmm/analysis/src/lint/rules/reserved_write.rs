@@ -1,9 +1,8 @@
 //! Ones that are written to reserved bits, and registers that aren't there.
 
-use std::collections::BTreeMap;
-
 use barscope_device::{Access, Bdf, Region, Register};
 use barscope_trace::event::Outcome;
+use rustc_hash::FxHashMap;
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, register};
@@ -17,7 +16,7 @@ static ABOUT: About = About {
     looks_for: "an access to a BAR where the register map has no register, and a write of ones to bits that none of the \
                 register's fields has. Ones that a read of the register gave may be written back: that is how reserved \
                 bits are preserved. So may all-ones to a register whose ones clear, or that is write-only: everybody \
-                does. Of reserved bits it says nothing once records are missing.",
+                does. Of reserved bits of what can be read it says nothing once records are missing: a read may have given them.",
     why: "The next revision of the device gives the bit a meaning, and an old driver switches it on. In this one it may be \
           a test mode.",
     bug: "None with a number of its own: data sheets say it of each register, and a register map holds it.",
@@ -37,7 +36,7 @@ const MOST: usize = 4096;
 #[derive(Default)]
 pub(super) struct ReservedWrite {
     /// Reserved bits that reads gave as ones.
-    seen: BTreeMap<(Option<Bdf>, Region, u64), u64>,
+    seen: FxHashMap<(Option<Bdf>, Region, u64), u64>,
     lost: bool,
 }
 
@@ -56,7 +55,8 @@ impl Rule for ReservedWrite {
         let Some((_, it)) = touch.bar_register().filter(|_| touch.access.outcome == Outcome::Ok) else {
             return;
         };
-        if it.fields.is_empty() || self.lost {
+        // A read that is missing may have given what is written.
+        if it.fields.is_empty() || self.lost && it.access.readable() {
             return;
         }
         let shift = 8 * place.offset.saturating_sub(it.offset).min(7);

@@ -1,9 +1,8 @@
 //! 64-bit registers that are read in halves which may not belong together.
 
-use std::collections::BTreeMap;
-
 use barscope_device::{Bdf, Region, Register};
 use barscope_trace::event::{EventKind, Outcome};
+use rustc_hash::FxHashMap;
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, register};
@@ -39,7 +38,7 @@ const MOST: usize = 256;
 
 /// What each vCPU read last.
 #[derive(Default)]
-pub(super) struct Torn64(BTreeMap<Option<u8>, Half>);
+pub(super) struct Torn64(FxHashMap<Option<u8>, Half>);
 
 /// A read of a half.
 struct Half {

@@ -1,9 +1,8 @@
 //! Polls that were never seen to be given up.
 
-use std::collections::BTreeMap;
-
 use barscope_trace::Capability;
 use barscope_trace::event::Outcome;
+use rustc_hash::FxHashMap;
 
 use crate::lint::about::{About, Class};
 use crate::lint::calls::Runner;
@@ -39,7 +38,7 @@ const MOST: usize = 512;
 
 /// What each reads again and again.
 #[derive(Default)]
-pub(super) struct UnboundedPoll(BTreeMap<Runner, Poll>);
+pub(super) struct UnboundedPoll(FxHashMap<Runner, Poll>);
 
 struct Poll {
     line: u64,
@@ -61,16 +60,12 @@ impl Rule for UnboundedPoll {
 
     fn access(&mut self, touch: &Touch<'_>, found: &mut Found<'_>) {
         let Some(call) = touch.call else { return };
-        let before = self.0.remove(&call.runner);
-        let site = Site::of(&touch.access);
-        let polled = polled(touch).filter(|_| self.0.len() < MOST);
+        let (polled, value) = (polled(touch), touch.access.value);
         let again = |poll: &Poll| poll.line == call.line && polled.is_some_and(|place| poll.place == *place);
-        let value = touch.access.value;
-        if let Some(mut poll) = before {
-            let again = again(&poll);
+        if let Some(poll) = self.0.get_mut(&call.runner) {
+            let again = again(poll);
             if again && poll.value == value {
                 poll.reads += 1;
-                self.0.insert(call.runner, poll);
                 return;
             }
             if poll.reads >= POLL && again {
@@ -82,10 +77,14 @@ impl Rule for UnboundedPoll {
                 found.guarded(&ABOUT, poll.site, &poll.place);
             }
         }
-        if let Some(place) = polled {
-            let (line, first) = (call.line, touch.access.view.seq);
-            let poll = Poll { line, site, place: place.clone(), value, first, reads: 1 };
-            self.0.insert(call.runner, poll);
+        match polled {
+            Some(place) if self.0.len() < MOST || self.0.contains_key(&call.runner) => {
+                let (line, site, first) = (call.line, Site::of(&touch.access), touch.access.view.seq);
+                self.0.insert(call.runner, Poll { line, site, place: place.clone(), value, first, reads: 1 });
+            }
+            _ => {
+                self.0.remove(&call.runner);
+            }
         }
     }
 

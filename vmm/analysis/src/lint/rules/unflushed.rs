@@ -1,11 +1,11 @@
 //! Posted writes that nobody waits for where it matters.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use barscope_device::{Access, Bdf};
 use barscope_trace::Capability;
 use barscope_trace::event::{EventKind, Target};
+use rustc_hash::FxHashMap;
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, register};
@@ -53,7 +53,7 @@ pub(super) struct Unflushed {
     runs: Runs<Vec<Seen>>,
     mappings: KernelMappings,
     /// The last access to a function, if it was a write.
-    posted: BTreeMap<Bdf, Posted>,
+    posted: FxHashMap<Bdf, Posted>,
 }
 
 /// What a handler does with a function.

@@ -1,9 +1,8 @@
 //! Bits of a register whose ones clear that are cleared since they were read, along with the one that was meant.
 
-use std::collections::BTreeMap;
-
 use barscope_device::{Access, Bdf, Region};
 use barscope_trace::event::Outcome;
+use rustc_hash::FxHashMap;
 
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, register};
@@ -37,9 +36,9 @@ type Key = (Option<Bdf>, Region, u64);
 #[derive(Default)]
 pub(super) struct W1cWriteBack {
     /// The last read of each vCPU, if it was of such a register: what it gave.
-    read: BTreeMap<Option<u8>, (Key, u64)>,
+    read: FxHashMap<Option<u8>, (Key, u64)>,
     /// For each place in code that wrote more than was read: what was read, and what was added.
-    wrote: BTreeMap<(Site, Key), (u64, u64)>,
+    wrote: FxHashMap<(Site, Key), (u64, u64)>,
 }
 
 impl Rule for W1cWriteBack {

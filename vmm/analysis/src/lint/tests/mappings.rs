@@ -39,6 +39,136 @@ fn memory_type_is_a_register_that_is_cached_or_combined() {
     assert_eq!(types(WriteBack, Uncacheable, Path::DirectMap), [""; 0]);
 }
 
+/// Accesses to the beginning of BAR2 through pairs of a mapping's number and type; each is announced before the first one, and
+/// some are undone.
+fn two_types(uses: &[(u64, MemoryType)], announced: bool, undone: Option<usize>) -> Vec<String> {
+    let mut sample = Sample::new();
+    let read = AccessEvent { route: sample.bar2, target: Target::Memory(BAR2), ..sample.kernel_read(0, 0) };
+    let define = |sample: &Sample, it: &Definition| sample.writer.define(it).unwrap();
+    let mut known = std::collections::BTreeMap::new();
+    for (at, (number, pat)) in uses.iter().enumerate() {
+        let walk = *known.entry((*number, pat.name())).or_insert_with(|| {
+            let address = IOREMAP + 0x10_0000 * number;
+            let mapping = Mapping {
+                path: Path::IoremapWc,
+                virtual_address: address,
+                physical_address: BAR2,
+                length: 4096,
+                address_space: None,
+                announced,
+                on_fault: false,
+                who: format!("number {number}"),
+                call: format!("ioremap({number})"),
+                of: None,
+            };
+            let mapping = define(&sample, &Definition::Mapping(mapping));
+            if announced {
+                sample.event(EventKind::Map { mapping });
+            }
+            let walk = Walk {
+                page: address,
+                pat: Some(*pat),
+                mapping: Some(mapping),
+                announced,
+                ..sample.ioremap_walk()
+            };
+            (define(&sample, &Definition::Walk(walk)), mapping)
+        });
+        sample.access(AccessEvent { walk: walk.0, ..read });
+        if undone == Some(at) {
+            sample.event(EventKind::Unmap { mapping: walk.1 });
+        }
+    }
+    sentences(sample)
+}
+
+#[test]
+fn memory_type_is_a_page_of_a_bar_that_is_mapped_with_two_types() {
+    use MemoryType::{UncacheableMinus, WriteCombining};
+    let uses = [(1, UncacheableMinus), (2, WriteCombining)];
+    assert_eq!(
+        two_types(&uses, true, None),
+        [
+            "BAR2.MEMORY is mapped WC, by ioremap(2) of number 2, and its page is also mapped UC-, as record 2 used it."
+        ]
+    );
+    // Nobody announced them, and the first one is used again.
+    let uses = [(1, UncacheableMinus), (2, WriteCombining), (1, UncacheableMinus)];
+    assert_eq!(
+        two_types(&uses, false, None),
+        [
+            "BAR2.MEMORY is mapped UC-, by ioremap(1) of number 1, and its page is also mapped WC, as record 2 used it."
+        ]
+    );
+}
+
+#[test]
+fn memory_type_is_silent_about_mappings_one_after_the_other_and_about_two_names_of_one_type() {
+    use MemoryType::{Uncacheable, UncacheableMinus, WriteCombining};
+    let uses = [(1, UncacheableMinus), (2, WriteCombining)];
+    assert_eq!(two_types(&uses, true, Some(0)), [""; 0]);
+    // The first one may be gone, and another one may be where it was.
+    assert_eq!(two_types(&uses, false, None), [""; 0]);
+    let uses = [(1, UncacheableMinus), (1, WriteCombining), (1, UncacheableMinus)];
+    assert_eq!(two_types(&uses, false, None), [""; 0]);
+    assert_eq!(two_types(&[(1, UncacheableMinus), (2, Uncacheable)], true, None), [""; 0]);
+}
+
+/// Accesses to the beginning of BAR2 through mappings of parts of files: the file, the offset, and how it is filled.
+fn parts(of: &[(&str, u64, Path, bool)]) -> Vec<String> {
+    let mut sample = Sample::new();
+    sample.add_routes(0);
+    for (number, (file, offset, path, on_fault)) in of.iter().enumerate() {
+        let address = MMAP + 0x10_0000 * (1 + number as u64);
+        let mapping = Mapping {
+            path: *path,
+            virtual_address: address,
+            physical_address: BAR2,
+            length: 8192,
+            address_space: Some(USER),
+            announced: false,
+            on_fault: *on_fault,
+            who: "user 1".into(),
+            call: format!("mmap({file})"),
+            of: Some(FilePart { file: (*file).into(), offset: *offset }),
+        };
+        let mapping = sample.writer.define(&Definition::Mapping(mapping)).unwrap();
+        // The second page of the first mapping.
+        let (within, of_bar) = if number == 0 { (0x1000, 0x1000) } else { (0, 0x1000) };
+        let walk = Walk { page: address + within, mapping: Some(mapping), ..sample.user_walk() };
+        let walk = sample.writer.define(&Definition::Walk(walk)).unwrap();
+        let target = Target::Memory(BAR2 + of_bar);
+        sample.access(AccessEvent { route: sample.bar2, walk, target, ..sample.user_read(0, 0) });
+    }
+    sentences(sample)
+}
+
+#[test]
+fn mmap_range_is_a_page_of_a_bar_at_two_offsets_of_one_file() {
+    let parts = parts(&[("/dev/nic", 0, Path::Mmap, false), ("/dev/nic", 0x3000, Path::Mmap, false)]);
+    assert_eq!(
+        parts,
+        ["Offset 0x3000 of /dev/nic leads to the page of BAR2.MEMORY, as offset 0x1000 did at record 3."]
+    );
+}
+
+#[test]
+fn mmap_range_is_silent_about_offsets_that_lead_where_they_should_and_about_other_ways_to_a_bar() {
+    let first = ("/dev/nic", 0, Path::Mmap, false);
+    for second in [
+        ("/dev/nic", 0x1000, Path::Mmap, false),
+        ("/dev/other", 0x3000, Path::Mmap, false),
+        ("/dev/nic", 0x3000, Path::Mmap, true),
+        ("/dev/nic", 0x10_3000, Path::Mmap, false),
+    ] {
+        assert_eq!(parts(&[first, second]), [""; 0], "{second:?}");
+    }
+    assert_eq!(
+        parts(&[("/dev/uio0", 0, Path::Uio, false), ("/dev/uio0", 0x3000, Path::Uio, false)]),
+        [""; 0]
+    );
+}
+
 fn map(sample: &mut Sample, path: Path, physical_address: u64, length: u64) {
     let mapping = Mapping {
         path,
@@ -50,6 +180,7 @@ fn map(sample: &mut Sample, path: Path, physical_address: u64, length: u64) {
         on_fault: false,
         who: "user 1".into(),
         call: format!("mmap(lab, {length})"),
+        of: None,
     };
     let mapping = sample.writer.define(&Definition::Mapping(mapping)).unwrap();
     sample.event(EventKind::Map { mapping });

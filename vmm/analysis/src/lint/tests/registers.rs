@@ -37,6 +37,17 @@ fn reserved_write_is_a_one_that_the_driver_made_up() {
 }
 
 #[test]
+fn reserved_write_is_a_one_for_which_no_missing_read_can_be_the_reason() {
+    let mut sample = Sample::new();
+    let registers = vec![config("DOORBELL", 0, 4, Access::WriteOnly).with_fields(CONTROL_FIELDS)];
+    let (_, route) = neighbour(&sample, registers, (0xfe10_0000, 4096));
+    sample.lose();
+    let write = AccessEvent { route, target: Target::Memory(0xfe10_0000), ..sample.kernel_write(0, 0x101) };
+    sample.access(write);
+    assert_eq!(sentences(sample), ["BAR0.DOORBELL is written with ones in reserved bits: 0x100."]);
+}
+
+#[test]
 fn reserved_write_is_silent_about_what_was_read_and_about_the_ways_of_everybody() {
     let mut sample = Sample::new();
     let registers = vec![

@@ -63,6 +63,14 @@ pub(super) struct MappingObject<'a> {
     on_fault: bool,
     who: &'a str,
     call: &'a str,
+    of: Option<FilePartObject<'a>>,
+}
+
+/// A part of a file.
+#[derive(Serialize)]
+struct FilePartObject<'a> {
+    file: &'a str,
+    offset: u64,
 }
 
 impl<'a> From<&'a Mapping> for MappingObject<'a> {
@@ -76,6 +84,7 @@ impl<'a> From<&'a Mapping> for MappingObject<'a> {
             on_fault: mapping.on_fault,
             who: &mapping.who,
             call: &mapping.call,
+            of: mapping.of.as_ref().map(|of| FilePartObject { file: &of.file, offset: of.offset }),
         }
     }
 }

@@ -197,6 +197,13 @@ fn parts() -> Map<String, Value> {
                     ("on_fault", flag()),
                     ("who", text()),
                     ("call", text()),
+                    (
+                        "of",
+                        nullable(object(
+                            "What of which file a program asked for: its name, and the offset in bytes.",
+                            vec![("file", text()), ("offset", number())],
+                        )),
+                    ),
                 ],
             ),
         ),

@@ -168,6 +168,7 @@ impl Machine {
                     on_fault: false,
                     who: number.to_string(),
                     call: String::new(),
+                    of: None,
                 };
                 interned.address_spaces.map(*number, mapping).unwrap();
             }
