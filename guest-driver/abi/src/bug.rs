@@ -44,11 +44,13 @@ pub enum Bug {
     TransferLeft,
     /// `mmap` gives the beginning of the BAR, whatever the offset.
     OffsetIgnored,
+    /// What the device computed goes back to it as it came.
+    ResultTrusted,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 20] = [
+    pub const ALL: [Bug; 21] = [
         Bug::NoAcknowledgement,
         Bug::StatusReadTwice,
         Bug::WrongWidth,
@@ -69,6 +71,7 @@ impl Bug {
         Bug::EventLost,
         Bug::TransferLeft,
         Bug::OffsetIgnored,
+        Bug::ResultTrusted,
     ];
 
     /// Its name, as in `--bug NAME`: lower case, words joined by `-`.
@@ -94,6 +97,7 @@ impl Bug {
             Bug::EventLost => "event-lost",
             Bug::TransferLeft => "transfer-left",
             Bug::OffsetIgnored => "offset-ignored",
+            Bug::ResultTrusted => "result-trusted",
         }
     }
 }

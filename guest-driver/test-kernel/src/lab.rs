@@ -191,6 +191,9 @@ fn finish(lab: &Lab<'_>) -> Result<u32, Failure> {
         bugs::wait_for_error(lab);
     }
     let result = lab.read(RESULT);
+    if bug::is(Bug::ResultTrusted) {
+        lab.write(OPERAND, result);
+    }
     switch_off(lab);
     check::equal("STATUS", u64::from(status), u64::from(STATUS_DONE))?;
     Ok(result)

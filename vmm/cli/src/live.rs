@@ -20,7 +20,7 @@ use crate::expectations;
 use crate::files::CONSOLE_MAX;
 use crate::filters::compile;
 use crate::golden::{self, Goldens};
-use crate::lint;
+use crate::lint::{self, Linted};
 use crate::meant;
 use crate::output::{self, Format, complain};
 use crate::progress::Progress;
@@ -238,7 +238,10 @@ impl Live {
         let trace = tail.info().path;
         if let Some(deny) = lint {
             let allows = watch.expectations().allows().to_vec().into();
-            codes.push(lint::judge(&[trace], format.into(), false, (deny, allows))?);
+            let linted = Linted::of(&[trace], allows)?;
+            linted.print(format.into(), false)?;
+            codes.push(linted.code(deny));
+            results.groups.push(linted.group("lints", deny));
         }
         let (held, groups) = goldens.check(trace, format)?;
         codes.extend(held);

@@ -20,7 +20,7 @@ const SCHEMA: &str =
 ///
 /// # Errors
 /// `out` can't be written.
-pub fn write(reports: &[(String, Report)], unused: &[&Allow], out: &mut impl Write) -> io::Result<()> {
+pub fn write(reports: &[(String, Report)], unused: &[Allow], out: &mut impl Write) -> io::Result<()> {
     let last = reports.len().saturating_sub(1);
     let of_run = |at: usize| if at == last { unused } else { &[] };
     let runs = reports.iter().enumerate().map(|(at, (trace, report))| run(trace, report, of_run(at)));
@@ -29,7 +29,7 @@ pub fn write(reports: &[(String, Report)], unused: &[&Allow], out: &mut impl Wri
     writeln!(out)
 }
 
-fn run(trace: &str, report: &Report, unused: &[&Allow]) -> Run {
+fn run(trace: &str, report: &Report, unused: &[Allow]) -> Run {
     let lints = lint::all();
     let driver = ToolComponent::builder()
         .name("barscope")
@@ -39,7 +39,7 @@ fn run(trace: &str, report: &Report, unused: &[&Allow]) -> Run {
     let invocation = Invocation::builder()
         .execution_successful(true)
         .tool_execution_notifications(report.blind.iter().map(not_judged).collect::<Vec<_>>())
-        .tool_configuration_notifications(unused.iter().map(|allow| stale(allow)).collect::<Vec<_>>())
+        .tool_configuration_notifications(unused.iter().map(stale).collect::<Vec<_>>())
         .build();
     Run::builder()
         .tool(Tool::builder().driver(driver).build())
@@ -66,8 +66,10 @@ fn rule(about: &About) -> ReportingDescriptor {
 fn result(finding: &Finding, lints: &[&About]) -> Result {
     let about = finding.lint;
     let rule = lints.iter().position(|known| known.name == about.name).unwrap_or_default();
-    let suppressions = finding.allowed.iter().map(|reason| {
-        Suppression::builder().kind("external").status("accepted").justification(reason).build()
+    let suppressions = finding.allowed.iter().map(|allow| {
+        let line = Location::builder().physical_location(physical(&allow.line())).build();
+        let meant = Suppression::builder().kind("external").status("accepted");
+        meant.justification(allow.reason.as_str()).location(line).build()
     });
     Result::builder()
         .rule_id(about.name)

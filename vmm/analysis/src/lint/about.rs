@@ -51,8 +51,8 @@ pub struct About {
     pub example: &'static str,
     /// What to do.
     pub advice: &'static str,
-    /// The command whose trace `t` shows it, if one can be given.
-    pub shown_by: Option<&'static str>,
+    /// The command whose trace `t` shows it.
+    pub shown_by: &'static str,
 }
 
 impl About {
@@ -70,13 +70,12 @@ impl About {
             let _ = write!(out, "\n**{head}** {text}\n");
         }
         let _ = write!(out, "\n```c\n{}\n```\n", self.example.trim_matches('\n'));
-        if let Some(command) = self.shown_by {
-            let sites = if self.class == Class::Provable { " --sites" } else { "" };
-            let _ = write!(
-                out,
-                "\nA trace that shows it:\n\n```console\n$ {command}\n$ barscope lint t{sites}\n```\n"
-            );
-        }
+        let sites = if self.class == Class::Provable { " --sites" } else { "" };
+        let _ = write!(
+            out,
+            "\nA trace that shows it:\n\n```console\n$ {}\n$ barscope lint t{sites}\n```\n",
+            self.shown_by
+        );
         out
     }
 }

@@ -112,7 +112,7 @@ impl Allows {
             *judged |= report.blind.iter().all(|blind| blind.lint.name != allow.lint.name);
             for finding in report.findings.iter_mut().filter(|finding| allow.covers(finding)) {
                 *used = true;
-                finding.allowed.get_or_insert_with(|| allow.reason.clone());
+                finding.allowed.get_or_insert_with(|| Box::new(allow.clone()));
             }
         }
     }

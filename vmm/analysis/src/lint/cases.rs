@@ -8,7 +8,7 @@ use super::about::{About, Class};
 use super::allow::Allow;
 use super::finding::Finding;
 use super::report::Report;
-use crate::results::{Annotation, Case, Group, Place, Severity, Status};
+use crate::results::{Annotation, Case, Place, Severity, Status};
 use crate::words;
 
 impl Finding {
@@ -33,15 +33,15 @@ impl Report {
         self
     }
 
-    /// A group of results of this name: lints are cases, which fail by their findings and are skipped if they couldn't judge.
-    pub fn group(&self, name: &str) -> Group {
+    /// Lints as cases: they fail by findings of the class that is denied or of a surer one, and are skipped if they have others
+    /// or couldn't judge.
+    pub fn cases(&self, deny: Option<Class>) -> Vec<Case> {
         // Sites are nothing to pass or fail.
         let judges = super::all().into_iter().filter(|about| about.class != Class::Provable);
-        let cases = judges.map(|about| self.case(about)).collect();
-        Group { name: name.to_owned(), time: Duration::ZERO, cases }
+        judges.map(|about| self.case(about, deny)).collect()
     }
 
-    fn case(&self, about: &About) -> Case {
+    fn case(&self, about: &About, deny: Option<Class>) -> Case {
         let of_lint = || self.open().filter(|finding| finding.lint.name == about.name);
         let blind = self.blind.iter().find(|blind| blind.lint.name == about.name);
         let more = self.more.iter().find(|(lint, _)| lint.name == about.name).map(|(_, count)| *count);
@@ -51,8 +51,15 @@ impl Report {
             (None, None, None) => Status::Passed,
             (None, first, _) => {
                 let message = first.map(|finding| finding.sentence.clone()).or(more.clone());
-                let full: Vec<_> = of_lint().map(Finding::text).chain(more).collect();
-                Status::Failed(message.unwrap_or_default(), full.join("\n"))
+                let (message, full) = (
+                    message.unwrap_or_default(),
+                    of_lint().map(Finding::text).chain(more).collect::<Vec<_>>(),
+                );
+                if deny.is_some_and(|deny| about.class <= deny) {
+                    Status::Failed(message, full.join("\n"))
+                } else {
+                    Status::Skipped(format!("not denied: {message}"))
+                }
             }
         };
         let place = of_lint().find_map(Finding::place);

@@ -12,6 +12,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::about::{About, Class};
+use super::allow::Allow;
 use super::causes::Causes;
 use super::functions::Functions;
 use crate::code::{Codes, Made};
@@ -53,8 +54,8 @@ pub struct Finding {
     pub records: Vec<u64>,
     /// What is wrong, by the first of them, in one sentence.
     pub sentence: String,
-    /// Why it is meant, if an expectation file allows it.
-    pub allowed: Option<String>,
+    /// The line of an expectation file that allows it, if one does.
+    pub allowed: Option<Box<Allow>>,
     pub(super) spot: Spot,
 }
 
@@ -77,7 +78,7 @@ impl Serialize for Finding {
         object.serialize_field("records", &self.records)?;
         object.serialize_field("sentence", &self.sentence)?;
         object.serialize_field("advice", self.lint.advice)?;
-        object.serialize_field("allowed", &self.allowed)?;
+        object.serialize_field("allowed", &self.allowed.as_deref().map(|allow| &allow.reason))?;
         object.end()
     }
 }

@@ -36,7 +36,7 @@ if (PCI_POSSIBLE_ERROR(status))
         return -ENODEV;
 ",
     advice: "compare what was read with all-ones (PCI_POSSIBLE_ERROR), and give up if the device is gone",
-    shown_by: None,
+    shown_by: "barscope run --scenario fifo --trace t",
 };
 
 /// So many vCPUs are followed.

@@ -25,7 +25,7 @@ pci_restore_state(pdev);
 status = readl(bar0 + STATUS);
 ",
     advice: "bring the function to D0 and restore its state first (with runtime power management: pm_runtime_get_sync)",
-    shown_by: None,
+    shown_by: "barscope run --scenario d3hot --trace t",
 };
 
 pub(super) struct Asleep;

@@ -30,7 +30,7 @@ pci_read_config_word(pdev, PCI_COMMAND, &command);
 pci_write_config_word(pdev, PCI_COMMAND, command | PCI_COMMAND_MASTER); /* right */
 ",
     advice: "write the control register by itself, with 16 bits, or write zeros to the status half",
-    shown_by: None,
+    shown_by: "barscope run --bug status-written-back --trace t",
 };
 
 /// So many pairs of registers are followed.

@@ -25,7 +25,7 @@ pci_enable_device(pdev);                        /* right: first this */
 status = readl(bar0 + STATUS);
 ",
     advice: "enable the device before its registers are used, and keep it enabled while a mapping is in use",
-    shown_by: None,
+    shown_by: "barscope run --scenario decode-off --trace t",
 };
 
 pub(super) struct DecodeOff;

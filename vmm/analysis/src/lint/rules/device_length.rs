@@ -34,7 +34,7 @@ if (offset > BAR2_SIZE - sizeof(data))          /* right */
 writel(data, bar2 + offset);
 ",
     advice: "hold what the device says against the size of what it is used for, by subtraction",
-    shown_by: None,
+    shown_by: "barscope run --scenario interrupt --bug result-trusted --trace t",
 };
 
 /// So many vCPUs and functions are followed, and so many registers of each.

@@ -36,7 +36,7 @@ iounmap(bar0);
 dma_free_coherent(dev, size, buffer, address);
 ",
     advice: "stop the device and wait until it has stopped, or clear Bus Master, before buffers and mappings go",
-    shown_by: None,
+    shown_by: "barscope run --scenario dma-both-ways --bug transfer-left --trace t",
 };
 
 /// So many functions are followed.

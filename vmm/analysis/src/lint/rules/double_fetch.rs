@@ -33,7 +33,7 @@ if (length > sizeof(buffer))
 memcpy_fromio(buffer, bar2, length);
 ",
     advice: "read it once, and use what was checked",
-    shown_by: Some("barscope run --bug status-read-twice --trace t"),
+    shown_by: "barscope run --bug status-read-twice --trace t",
 };
 
 /// So many functions are followed, and so many registers of each.

@@ -35,7 +35,7 @@ writel(ring, bar0 + RING_ADDRESS);              /* none */
 writel(DONE, bar0 + INT_ENABLE);
 ",
     advice: "let interrupts through last, after what is pending was cleared",
-    shown_by: None,
+    shown_by: "barscope run --scenario interrupt --trace t",
 };
 
 /// So many functions are followed.

@@ -39,7 +39,7 @@ while ((status = readl(bar0 + INT_STATUS))) {           /* right */
 }
 ",
     advice: "read the causes again after clearing them, until there are none",
-    shown_by: None,
+    shown_by: "barscope run --scenario interrupt --bug event-lost --trace t",
 };
 
 /// So many functions are followed.

@@ -39,7 +39,7 @@ if (readl(bar0 + INT_STATUS) & TIMEOUT) {       /* right */
 }
 ",
     advice: "clear every cause that is found, or mask what nobody is there for",
-    shown_by: None,
+    shown_by: "barscope run --scenario shared-line --bug late-acknowledgement --trace t",
 };
 
 /// So many functions are followed.

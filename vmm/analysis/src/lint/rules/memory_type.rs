@@ -35,7 +35,7 @@ bar0 = ioremap_wc(pci_resource_start(pdev, 0), len);            /* wrong for reg
 bar0 = pci_iomap(pdev, 0, 0);                                   /* right */
 ",
     advice: "map registers uncached: ioremap or pci_iomap, resource0 instead of resource0_wc; and each page in one way",
-    shown_by: Some("barscope run --bug mapped-cached --trace t"),
+    shown_by: "barscope run --bug mapped-cached --trace t",
 };
 
 /// So many pages are followed.

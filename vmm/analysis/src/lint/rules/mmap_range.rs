@@ -9,7 +9,7 @@ use barscope_trace::event::{EventKind, Id};
 use rustc_hash::FxHashMap;
 
 use crate::lint::about::{About, Class};
-use crate::lint::finding::{Found, Site, register};
+use crate::lint::finding::{Found, Site, device, register};
 use crate::lint::rule::Rule;
 use crate::lint::touch::Touch;
 use crate::view::{Place, View};
@@ -21,10 +21,12 @@ static ABOUT: About = About {
     name: "mmap-range",
     class: Class::Certain,
     title: "User mapping that leaves the BAR, or ignores the offset",
-    looks_for: "a mapping that a program gets, that begins in a BAR and ends behind the BAR's last page; and one page of a BAR \
+    looks_for: "a mapping that a program gets, that begins in a BAR and ends behind the BAR's last page. Where the guest doesn't \
+                announce mappings: accesses through one that begin in a BAR and go on behind it, where another device is, \
+                or none. And one page of a BAR \
                 that a file gives at two offsets, less than the BAR's length apart and with the same memory type: its driver \
                 can't have heeded what it was asked for. Silent about /dev/mem, which is there to map anything, about UIO, whose offset is a number of a \
-                mapping, and about the ends of mappings that the guest doesn't announce.",
+                mapping.",
     why: "The program reads and writes whatever lies behind: another BAR, another device, memory of the kernel. Or it gets \
           registers that it takes for others.",
     bug: "raspberrypi/linux#3055: an mmap that didn't heed all that it was asked for.",
@@ -36,7 +38,7 @@ return vm_iomap_memory(vma, pci_resource_start(pdev, 0),                /* right
                        pci_resource_len(pdev, 0));
 ",
     advice: "check offset and length against the BAR's, by subtraction, or let vm_iomap_memory do so",
-    shown_by: Some("barscope run --bug offset-ignored --trace t"),
+    shown_by: "barscope run --scenario map-offset --bug offset-ignored --trace t",
 };
 
 /// So many pages of files are followed.
@@ -48,6 +50,8 @@ pub(super) struct MmapRange {
     pages: FxHashMap<Page, Asked>,
     /// Numbers of files.
     files: FxHashMap<String, usize>,
+    /// Where mappings lead that nobody announced.
+    begun: FxHashMap<Id, Begun>,
     /// The page of the last access, and its walk: a mapping is mostly used many times in a row.
     last: Option<(u64, Id)>,
 }
@@ -64,6 +68,17 @@ struct Page {
     on_fault: bool,
 }
 
+/// An access to a BAR through a mapping.
+#[derive(Clone)]
+struct Begun {
+    place: Place,
+    site: Site,
+    /// From virtual to bus addresses.
+    distance: u64,
+    /// Where the BAR's last page ends.
+    end: u64,
+}
+
 /// What a program asked for.
 #[derive(Clone, Copy)]
 struct Asked {
@@ -77,10 +92,25 @@ impl Rule for MmapRange {
     }
 
     fn needs(&self) -> &'static [Capability] {
-        &[Capability::Effects, Capability::UserMappings]
+        &[Capability::Effects, Capability::Paths, Capability::ProgramAccesses]
     }
 
     fn access(&mut self, touch: &Touch<'_>, found: &mut Found<'_>) {
+        let (Some(gpa), Some(gva)) = (touch.access.gpa(), touch.access.gva()) else { return };
+        let page = (gpa / PAGE, touch.access.walk);
+        if self.last == Some(page) {
+            return;
+        }
+        self.last = Some(page);
+        if let Some(begun) = self.left(touch, (gpa, gpa.wrapping_sub(gva)), found) {
+            found.by(&ABOUT, begun.site, (&begun.place, touch.access.view.seq), || {
+                let (region, device) = (begun.place.region, device(&begun.place));
+                let next = touch.place.map_or("where nobody answers".to_owned(), |place| {
+                    format!("to {} of {}", register(place), self::device(place))
+                });
+                format!("{} begins in {region} of {device} and leads {next} behind it.", call(touch))
+            });
+        }
         let Some((asked, before)) = self.two_offsets(touch, found) else { return };
         found.at(&ABOUT, touch.access, || {
             let place = touch.place.map(register).unwrap_or_default();
@@ -131,16 +161,32 @@ impl Rule for MmapRange {
 impl MmapRange {
     fn forget(&mut self) {
         self.pages.clear();
+        self.begun.clear();
         self.last = None;
+    }
+
+    /// The access with which a mapping began that nobody announced, if this one goes on in it behind that BAR.
+    fn left(&mut self, touch: &Touch<'_>, (gpa, distance): (u64, u64), found: &Found<'_>) -> Option<Begun> {
+        let access = &touch.access;
+        access.mapping().filter(|it| it.path == Path::Mmap && !it.announced)?;
+        let id = access.walk()?.mapping?;
+        if let Some(begun) = self.begun.get(&id) {
+            let place = touch.place.map(|place| (place.bdf, place.region));
+            // Another BAR of the function may be meant to follow.
+            let is_elsewhere = place.is_none_or(|(bdf, _)| bdf != begun.place.bdf);
+            let is_behind = begun.distance == distance && gpa >= begun.end;
+            return (is_elsewhere && is_behind).then(|| begun.clone());
+        }
+        let place = touch.bar().filter(|_| self.begun.len() < MOST)?;
+        let at = found.functions.decoded(place.bdf?, place.region)?;
+        let end = at.base.saturating_add(at.size).next_multiple_of(PAGE);
+        self.begun.insert(id, Begun { place: place.clone(), site: Site::of(access), distance, end });
+        None
     }
 
     /// The offset at which a file gives the page of an access, and another one at which it does so, too.
     fn two_offsets(&mut self, touch: &Touch<'_>, found: &Found<'_>) -> Option<(Asked, Asked)> {
-        let (page, walk) = (touch.access.gpa()? / PAGE, touch.access.walk);
-        if self.last == Some((page, walk)) {
-            return None;
-        }
-        self.last = Some((page, walk));
+        let page = touch.access.gpa()? / PAGE;
         let place = touch.bar()?;
         let bdf = place.bdf?;
         // Other parts of a file may be other ways to the same BAR.
@@ -170,6 +216,11 @@ impl MmapRange {
         let before = *self.pages.entry(key).or_insert(asked);
         (before.offset != asked.offset).then_some((asked, before))
     }
+}
+
+/// The call that made an access's mapping.
+fn call(touch: &Touch<'_>) -> String {
+    touch.access.mapping().map(|mapping| format!("{} of {}", mapping.call, mapping.who)).unwrap_or_default()
 }
 
 /// The mapping that a program gets, if a record tells of that: `/dev/mem` may map anything.

@@ -29,10 +29,8 @@ writel(data, entry + PCI_MSIX_ENTRY_DATA);                      /* right */
 writel(0, entry + PCI_MSIX_ENTRY_VECTOR_CTRL);
 ",
     advice: "mask the vector, read back, change the message, unmask it; or leave that to irq_set_affinity",
-    shown_by: Some(
-        "barscope poke lab write CONFIG.MSIX_CONTROL {ENABLE=1} write BAR4.MSIX0_DATA 0x31 write BAR4.MSIX0_CONTROL 0 \
+    shown_by: "barscope poke lab write CONFIG.MSIX_CONTROL {ENABLE=1} write BAR4.MSIX0_DATA 0x31 write BAR4.MSIX0_CONTROL 0 \
          write BAR4.MSIX0_DATA 0x32 --trace t",
-    ),
 };
 
 /// So many words of tables are followed.

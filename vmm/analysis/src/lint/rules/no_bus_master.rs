@@ -28,9 +28,7 @@ pci_set_master(pdev);                           /* right */
 writel(START, bar0 + DMA_CONTROL);
 ",
     advice: "set Bus Master (pci_set_master) before anything that needs DMA or MSI",
-    shown_by: Some(
-        "barscope poke lab msi write CONFIG.COMMAND 2 write BAR0.INT_MASK 1 write BAR0.TRIGGER 1 --trace t",
-    ),
+    shown_by: "barscope poke lab msi write CONFIG.COMMAND 2 write BAR0.INT_MASK 1 write BAR0.TRIGGER 1 --trace t",
 };
 
 pub(super) struct NoBusMaster;

@@ -27,7 +27,7 @@ control = readl(bar0 + CONTROL);
 writel(control | ENABLE, bar0 + CONTROL);       /* right: preserves what is reserved */
 ",
     advice: "write reserved bits as they were read, or as zero, as the data sheet says; access only what it names",
-    shown_by: Some("barscope poke lab write BAR0.CONTROL 0x80000000 --trace t"),
+    shown_by: "barscope poke lab write BAR0.CONTROL 0x80000000 --trace t",
 };
 
 /// So many registers are followed.

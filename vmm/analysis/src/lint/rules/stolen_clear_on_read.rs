@@ -29,7 +29,7 @@ regs[i] = rd32(E1000_ICR);      /* wrong: a dump takes the cause */
 regs[i] = rd32(E1000_ICS);      /* right: the same bits, which stay */
 ",
     advice: "leave the register to the handler: read its shadow, or what the driver has kept of it",
-    shown_by: None,
+    shown_by: "barscope run --scenario interrupt --bug events-taken --trace t",
 };
 
 /// So many registers are followed.

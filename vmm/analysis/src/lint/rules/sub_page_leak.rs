@@ -30,7 +30,7 @@ if (pci_resource_len(pdev, 0) < PAGE_SIZE)                      /* right */
         return -EINVAL;
 ",
     advice: "refuse to map BARs smaller than a page, unless the page is the BAR's alone",
-    shown_by: None,
+    shown_by: "barscope run --scenario sub-page-bar --trace t",
 };
 
 pub(super) struct SubPageLeak;

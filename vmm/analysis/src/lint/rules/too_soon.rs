@@ -36,9 +36,7 @@ pcie_flr(pdev);                                 /* right: it waits */
 pci_restore_state(pdev);
 ",
     advice: "wait for 100 ms after a reset and for 10 ms after a change of power (pcie_flr and pci_set_power_state do)",
-    shown_by: Some(
-        "barscope poke lab write CONFIG.PCIE_DEVICE_CONTROL {INITIATE_FLR=1} write CONFIG.COMMAND 2 --trace t",
-    ),
+    shown_by: "barscope poke lab write CONFIG.PCIE_DEVICE_CONTROL {INITIATE_FLR=1} write CONFIG.COMMAND 2 --trace t",
 };
 
 /// So many functions are followed.

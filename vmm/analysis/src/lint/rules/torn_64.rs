@@ -30,7 +30,7 @@ do {                                            /* right; or readq, where there 
 } while (high != readl(bar0 + COUNTER + 4));
 ",
     advice: "read the upper half again and start over if it changed, or read all 64 bits at once",
-    shown_by: None,
+    shown_by: "barscope run --scenario counters --trace t",
 };
 
 /// So many vCPUs are followed.

@@ -28,7 +28,7 @@ while (readl(bar0 + STATUS) & BUSY)             /* a site */
 error = readl_poll_timeout(bar0 + STATUS, status, !(status & BUSY), 10, 1000);  /* none, once it ran out */
 ",
     advice: "give up after a time that the data sheet allows: readl_poll_timeout",
-    shown_by: None,
+    shown_by: "barscope run --scenario forgotten-acknowledgement --trace t",
 };
 
 /// So many reads are a poll.

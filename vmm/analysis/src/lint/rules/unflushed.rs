@@ -41,7 +41,7 @@ readl(bar0 + INT_MASK);
 iounmap(bar0);
 ",
     advice: "read a register of the device after the write",
-    shown_by: None,
+    shown_by: "barscope run --scenario interrupt --bug missing-read-back --trace t",
 };
 
 /// So many functions are followed, and so many that one run of a handler writes to.

@@ -25,7 +25,7 @@ writel(readl(bar0 + STATUS) | DONE, bar0 + STATUS);     /* wrong: clears ERROR, 
 writel(DONE, bar0 + STATUS);                            /* right */
 ",
     advice: "write the bits to be cleared, and zeros for the others",
-    shown_by: None,
+    shown_by: "barscope run --bug cause-added --trace t",
 };
 
 /// So many vCPUs are followed, and so many places in code.

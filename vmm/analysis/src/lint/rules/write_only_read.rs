@@ -23,7 +23,7 @@ writel(readl(bar0 + DOORBELL) | 1, bar0 + DOORBELL);    /* wrong */
 writel(1, bar0 + DOORBELL);                             /* right */
 ",
     advice: "write the whole value, or keep what was written in the driver's own memory; leave the register out of dumps",
-    shown_by: Some("barscope poke lab read BAR0.TRIGGER --trace t"),
+    shown_by: "barscope poke lab read BAR0.TRIGGER --trace t",
 };
 
 pub(super) struct WriteOnlyRead;

@@ -25,7 +25,7 @@ for (i = 0; i < words; i++)
         state[i] = readl(bar0 + 4 * i);         /* right */
 ",
     advice: "access a register as its data sheet says: readl and writel for 32 bits, __ioread32_copy for many",
-    shown_by: Some("barscope poke lab read1 BAR0.SCRATCH --trace t"),
+    shown_by: "barscope poke lab read1 BAR0.SCRATCH --trace t",
 };
 
 pub(super) struct WrongWidth;

@@ -169,6 +169,60 @@ fn mmap_range_is_silent_about_offsets_that_lead_where_they_should_and_about_othe
     );
 }
 
+/// Accesses through one mapping that nobody announced, at these offsets from the beginning of BAR0, and whether somebody is
+/// there; the mapping's pages follow each other, or are in the wrong order.
+fn beyond(offsets: &[(u64, bool)], linear: bool) -> Vec<String> {
+    let mut sample = Sample::new();
+    sample.add_routes(0);
+    let (_, next) = neighbour(&sample, vec![config("A", 0, 4, Access::ReadWrite)], (BAR0 + 0x1000, 4096));
+    let mapping = Mapping {
+        path: Path::Mmap,
+        virtual_address: MMAP + 0x10_0000,
+        physical_address: 0,
+        length: 0x3000,
+        address_space: Some(USER),
+        announced: false,
+        on_fault: false,
+        who: "app 7".into(),
+        call: "mmap of /dev/my".into(),
+        of: None,
+    };
+    let mapping = sample.writer.define(&Definition::Mapping(mapping)).unwrap();
+    for (offset, decoded) in offsets {
+        let page = MMAP + 0x10_0000 + if linear { *offset } else { 0x2000 - offset };
+        let walk = Walk { page, mapping: Some(mapping), announced: false, ..sample.user_walk() };
+        let walk = sample.writer.define(&Definition::Walk(walk)).unwrap();
+        let route = match offset {
+            _ if !decoded => 0,
+            0 => sample.bar0,
+            _ => next,
+        };
+        let target = Target::Memory(BAR0 + offset);
+        sample.access(AccessEvent { route, walk, target, ..sample.user_read(0, 0) });
+    }
+    sentences(sample)
+}
+
+#[test]
+fn mmap_range_is_an_access_behind_the_bar_that_a_mapping_begins_in() {
+    assert_eq!(
+        beyond(&[(0, true), (0x1000, true)], true),
+        [
+            "mmap of /dev/my of app 7 begins in BAR0 of 00:04.0 lab and leads to BAR0.A of 00:05.0 nic behind it."
+        ]
+    );
+    assert_eq!(
+        beyond(&[(0, true), (0x2000, false)], true),
+        ["mmap of /dev/my of app 7 begins in BAR0 of 00:04.0 lab and leads where nobody answers behind it."]
+    );
+}
+
+#[test]
+fn mmap_range_is_silent_about_a_bar_that_is_switched_off_and_about_pages_in_any_order() {
+    assert_eq!(beyond(&[(0, true), (0, false)], true), [""; 0]);
+    assert_eq!(beyond(&[(0, true), (0x1000, true)], false), [""; 0]);
+}
+
 fn map(sample: &mut Sample, path: Path, physical_address: u64, length: u64) {
     let mapping = Mapping {
         path,
