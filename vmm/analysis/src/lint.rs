@@ -24,7 +24,7 @@ use std::path::Path;
 
 use barscope_device::diagnostic::{cut, did_you_mean};
 use barscope_trace::event::EventKind;
-use barscope_trace::{Capabilities, Definitions, ReadError, Stream};
+use barscope_trace::{Capabilities, Capability, Definitions, ReadError, Stream};
 
 pub use about::{About, Class};
 pub use allow::{Allow, Allows};
@@ -144,7 +144,7 @@ impl Linter {
     pub fn finish(self, capabilities: &Capabilities, completeness: Completeness) -> Report {
         let mut blind = Vec::new();
         for rule in &self.rules.list {
-            let missing = rule.needs().iter().copied().find(|need| !capabilities.tells(*need));
+            let missing = rule.needs().iter().copied().find(|need| !is_told(capabilities, *need));
             blind.extend(missing.map(|needs| Blind { lint: rule.about(), needs }));
         }
         let judges = |about: &About| blind.iter().all(|it: &Blind| it.lint.name != about.name);
@@ -155,6 +155,11 @@ impl Linter {
         let more = all().into_iter().filter_map(of_lint).filter(|(about, _)| judges(about)).collect();
         Report { findings, sites, more, blind, records: self.records, completeness }
     }
+}
+
+/// Whether a trace tells what a lint needs. Which handler makes an access, call stacks tell as well.
+fn is_told(capabilities: &Capabilities, need: Capability) -> bool {
+    capabilities.tells(need) || need == Capability::Handlers && capabilities.tells(Capability::Stacks)
 }
 
 /// Lints the trace at `path`, from its beginning to its end.

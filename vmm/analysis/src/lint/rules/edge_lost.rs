@@ -22,8 +22,9 @@ static ABOUT: About = About {
                 pending, without another read, and without another interrupt of the function meanwhile, sent, held \
                 back or lost. The register is told by the function's map: one whose ones clear or that a read clears, \
                 with a mask of the same fields and the same name but for a word, like INT_STATUS and INT_MASK, or the \
-                only one whose ones clear. Silent about INTx, which stays asserted, and if records are missing since \
-                the handler began.",
+                only one whose ones clear. A handler that only call stacks show has ended when its vCPU makes an \
+                access of something else, unless that is a thread or a softirq, which may go on with it. Silent about \
+                INTx, which stays asserted, and if records are missing since the handler began.",
     why: "A message is sent when the first cause of its vector comes, and none for one that joins it. With a cause \
           left pending there is no first one any more: the interrupt never comes again.",
     bug: "Linux's pciehp read Slot Status and cleared what it had read; an event in between was left, and the slot was \
@@ -75,6 +76,11 @@ impl Rule for EdgeLost {
     }
 
     fn access(&mut self, touch: &Touch<'_>, found: &mut Found<'_>) {
+        if let Some(look) = self.runs.step(&touch.access).and_then(|run| run.seen)
+            && self.messages.contains_key(&look.bdf)
+        {
+            judge(&look, found);
+        }
         let Some(run) = self.runs.of(&touch.access) else { return };
         let Some((place, bdf)) = touch.bar().and_then(|place| Some((place, place.bdf?))) else { return };
         let Some(causes) = found.causes.register(bdf).filter(|causes| causes.is_reached_by(touch)) else {

@@ -22,8 +22,9 @@ static ABOUT: About = About {
                 only message, or if the function's pin is asserted from its beginning to its end and the handler \
                 accesses its BARs. The register of causes is told by the function's map: one with a mask of the same \
                 fields and the same name but for a word, like INT_STATUS and INT_MASK, or the only one whose ones \
-                clear, of which those causes count that were seen to interrupt. Silent about functions with several \
-                messages, and it counts anew where records are missing.",
+                clear, of which those causes count that were seen to interrupt. Handlers that only call stacks show \
+                are told apart by what they interrupt and by accesses of tasks between them. Silent about functions \
+                with several messages, and it counts anew where records are missing.",
     why: "A pin that stays asserted interrupts again as soon as the handler ends: the processor does nothing else any \
           more. A message isn't sent again, and what comes next is never heard of.",
     bug: "Linux's 8250_dw said that it had handled a receive timeout for which no byte was there to read: the \
@@ -78,7 +79,10 @@ impl Rule for HandledNotCleared {
         &[Capability::Handlers, Capability::Effects]
     }
 
-    fn access(&mut self, touch: &Touch<'_>, _: &mut Found<'_>) {
+    fn access(&mut self, touch: &Touch<'_>, found: &mut Found<'_>) {
+        if let Some(run) = self.runs.step(&touch.access) {
+            self.end(&run, touch.access.view.seq, found);
+        }
         let Some(run) = self.runs.of(&touch.access) else { return };
         let Some(bdf) = touch.bar().and_then(|place| place.bdf) else { return };
         run.seen.retain(|(known, _)| *known != bdf);
@@ -143,13 +147,18 @@ impl HandledNotCleared {
 
     /// A handler ends.
     fn end(&mut self, run: &Run<Vec<(Bdf, Site)>>, seq: u64, found: &mut Found<'_>) {
-        let mut by_message = self.sources.values().filter(|source| source.vector == Some(run.vector));
+        let may_answer = |source: &Source| source.vector.and_then(|vector| run.answers(vector));
+        let mut by_message = self.sources.values().filter(|source| may_answer(source) == Some(true));
         let alone = by_message.next().is_some() && by_message.next().is_none();
         for (bdf, source) in &mut self.sources {
             let site = run.seen.iter().find(|(touched, _)| touched == bdf).map(|(_, site)| *site);
             let answers = match source.asserted {
                 Some(since) => site.is_some() && since < run.since,
-                None => source.vector == Some(run.vector) && !source.several && alone,
+                // Where no vector is announced, a handler answers whom it asks.
+                None => match may_answer(source) {
+                    Some(answers) => answers && alone && !source.several,
+                    None => source.vector.is_some() && site.is_some() && !source.several,
+                },
             };
             if !answers {
                 continue;

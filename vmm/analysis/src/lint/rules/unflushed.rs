@@ -11,7 +11,7 @@ use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, register};
 use crate::lint::mappings::{KernelMappings, Remapped};
 use crate::lint::rule::Rule;
-use crate::lint::runs::Runs;
+use crate::lint::runs::{Run, Runs};
 use crate::lint::touch::Touch;
 use crate::view::{Place, View};
 
@@ -41,7 +41,7 @@ readl(bar0 + INT_MASK);
 iounmap(bar0);
 ",
     advice: "read a register of the device after the write",
-    shown_by: "barscope run --scenario interrupt --bug missing-read-back --trace t",
+    shown_by: "barscope run --bug missing-read-back --trace t",
 };
 
 /// So many functions are followed, and so many that one run of a handler writes to.
@@ -86,7 +86,10 @@ impl Rule for Unflushed {
         &[Capability::Handlers, Capability::KernelMappings, Capability::Effects, Capability::Configuration]
     }
 
-    fn access(&mut self, touch: &Touch<'_>, _: &mut Found<'_>) {
+    fn access(&mut self, touch: &Touch<'_>, found: &mut Found<'_>) {
+        if let Some(run) = self.runs.step(&touch.access) {
+            end(&run, touch.access.view.seq, found);
+        }
         let Some(bdf) = touch.place.and_then(|place| place.bdf) else { return };
         let posted = posted(touch);
         if let Some(run) = self.runs.of(&touch.access) {
@@ -115,10 +118,8 @@ impl Rule for Unflushed {
         match view.kind {
             EventKind::IsrEnter { vector } => self.runs.enter(view.vcpu, vector, view.seq),
             EventKind::IsrExit { vector } => {
-                for seen in self.runs.exit(view.vcpu, vector).into_iter().flat_map(|run| run.seen) {
-                    if let Some(last) = seen.last.filter(|last| seen.only_writes && last.lowers) {
-                        end_of_handler(&last, view.seq, found);
-                    }
+                if let Some(run) = self.runs.exit(view.vcpu, vector) {
+                    end(&run, view.seq, found);
                 }
             }
             EventKind::Change { old, new, cause, .. } => {
@@ -166,11 +167,17 @@ impl Unflushed {
     }
 }
 
-fn end_of_handler(last: &Posted, seq: u64, found: &mut Found<'_>) {
-    found.by(&ABOUT, last.site, (&last.place, last.seq), || {
-        let name = register(&last.place);
-        format!("A write to {name} takes the pin back, and the handler ends at record {seq} without having read anything.")
-    });
+/// A handler ends.
+fn end(run: &Run<Vec<Seen>>, seq: u64, found: &mut Found<'_>) {
+    for seen in run.seen.iter().filter(|seen| seen.only_writes) {
+        let Some(last) = seen.last.as_ref().filter(|last| last.lowers) else { continue };
+        found.by(&ABOUT, last.site, (&last.place, last.seq), || {
+            let name = register(&last.place);
+            format!(
+                "A write to {name} takes the pin back, and the handler ends at record {seq} without having read anything."
+            )
+        });
+    }
 }
 
 /// A posted write: to a BAR in memory.

@@ -1,6 +1,7 @@
 //! Interrupts: what handlers read, clear and leave.
 
 use super::*;
+use crate::sample::stacks::{HARD, IOCTL, Outer, THREADED};
 
 const CAUSES: &[Field] = &[Field::bit("DONE", 0, ""), Field::bit("ERROR", 1, "")];
 const NIC: u64 = 0xfe10_0000;
@@ -13,6 +14,9 @@ struct Nic {
     sample: Sample,
     function: Id,
     route: Id,
+    /// Nobody announces handlers: stacks show them.
+    unannounced: bool,
+    stack: Id,
 }
 
 impl Nic {
@@ -24,7 +28,20 @@ impl Nic {
             config(mask, MASK, 4, Access::ReadWrite).with_fields(CAUSES),
         ];
         let (function, route) = neighbour(&sample, registers, (NIC, 4096));
-        Self { sample, function, route }
+        Self { sample, function, route, unannounced: false, stack: 0 }
+    }
+
+    /// The same of a guest that announces no handlers.
+    fn unannounced(mut self) -> Self {
+        self.unannounced = true;
+        self
+    }
+
+    /// Something else than a hard handler makes an access.
+    fn elsewhere(&mut self, frames: &[Outer<'_>]) {
+        let stack = self.sample.stack(None, frames, None);
+        let read = self.sample.read_by("edu_read", 8, stack);
+        self.sample.access(read);
     }
 
     /// All causes are let through, and the first comes: it sends a message, or asserts the pin.
@@ -44,7 +61,7 @@ impl Nic {
         let instruction = self.sample.code("lab::isr", 21, false);
         let read = self.sample.kernel_read(0, value);
         let target = Target::Memory(NIC + offset);
-        self.sample.access(AccessEvent { route: self.route, target, instruction, ..read })
+        self.sample.access(AccessEvent { route: self.route, target, instruction, stack: self.stack, ..read })
     }
 
     /// Writes `value`, after which the register no longer holds `old`: the mask does as told, the status clears ones.
@@ -52,7 +69,8 @@ impl Nic {
         let instruction = self.sample.code("lab::isr", 22, true);
         let write = self.sample.kernel_write(0, value);
         let target = Target::Memory(NIC + offset);
-        let cause = self.sample.access(AccessEvent { route: self.route, target, instruction, ..write });
+        let access = AccessEvent { route: self.route, target, instruction, stack: self.stack, ..write };
+        let cause = self.sample.access(access);
         let new = if offset == MASK { value } else { old & !value };
         if new != old {
             self.change(offset, old, new, cause);
@@ -88,11 +106,18 @@ impl Nic {
     }
 
     fn begin(&mut self) {
-        self.sample.event(EventKind::IsrEnter { vector: VECTOR });
+        if self.unannounced {
+            self.stack = self.sample.stack(None, &HARD, None);
+        } else {
+            self.sample.event(EventKind::IsrEnter { vector: VECTOR });
+        }
     }
 
     fn end(&mut self) {
-        self.sample.event(EventKind::IsrExit { vector: VECTOR });
+        self.stack = 0;
+        if !self.unannounced {
+            self.sample.event(EventKind::IsrExit { vector: VECTOR });
+        }
     }
 }
 
@@ -111,6 +136,25 @@ fn edge_lost_is_a_cause_that_comes_while_a_handler_clears_another() {
           handler ends without looking again: no message comes for it."
         ]
     );
+}
+
+/// A handler that clears one cause while another one comes, of a guest that announces no handlers; what runs then.
+fn then(frames: &[Outer<'_>]) -> Vec<String> {
+    let mut nic = Nic::interrupting(false).unannounced();
+    nic.begin();
+    nic.read(STATUS, 1);
+    nic.set(1, 3);
+    nic.write(STATUS, 3, 1);
+    nic.end();
+    nic.elsewhere(frames);
+    found(nic.sample)
+}
+
+#[test]
+fn edge_lost_is_one_of_a_handler_that_only_its_stack_shows() {
+    assert!(matches!(&then(&IOCTL)[..], [found] if found.starts_with("edge-lost BAR0.INT_STATUS lab::isr")));
+    // Its thread may look again.
+    assert_eq!(then(&THREADED), [""; 0]);
 }
 
 #[test]
@@ -205,6 +249,20 @@ fn handled_not_cleared_is_a_cause_that_three_handlers_in_a_row_leave() {
         nic.write(STATUS, 3, 2);
     };
     assert_eq!(runs(3, other), [expected]);
+}
+
+#[test]
+fn handled_not_cleared_is_one_of_handlers_that_only_their_stacks_show() {
+    for (pin, times, expected) in [(true, 3, 1), (true, 2, 0), (false, 3, 1)] {
+        let mut nic = Nic::interrupting(pin).unannounced();
+        for _ in 0..times {
+            nic.begin();
+            nic.read(STATUS, 1);
+            nic.end();
+            nic.elsewhere(&IOCTL);
+        }
+        assert_eq!(found(nic.sample).len(), expected, "{pin} {times}");
+    }
 }
 
 #[test]
