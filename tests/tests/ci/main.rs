@@ -108,7 +108,7 @@ fn the_action_builds_barscope_and_tells_of_a_trace_in_summary_page_and_artifact(
     let summary = job.text("summary")?;
     ensure!(summary.starts_with("### barscope: 2 accesses\n"), "{summary}");
     ensure!(summary.contains("| `00:04.0 lab BAR0.ID` | 1 |"), "{summary}");
-    assert_eq!(kept(&job)?, ["barscope.html", "barscope.trace.pack"]);
+    assert_eq!(kept(&job)?, ["barscope.html", "barscope.sarif", "barscope.trace.pack"]);
     let packed = job.session.path("temp/barscope/barscope.trace.pack");
     let shown = job.session.run(&["show", &packed.display().to_string(), "read BAR0.ID"])?;
     ensure!(shown.code == Some(0) && shown.stdout.contains("BAR0+0x000 ID"), "{}", shown.stderr);
@@ -160,8 +160,37 @@ fn the_action_holds_a_run_against_files_and_tells_of_one_that_fails() -> Result<
             job.printed
         );
         ensure!(job.text("summary")?.contains("| `probe` | passed |"), "{}", job.text("summary")?);
-        assert_eq!(kept(&job)?, ["barscope.html", "barscope.trace.pack", "barscope.xml"]);
+        assert_eq!(kept(&job)?, ["barscope.html", "barscope.sarif", "barscope.trace.pack", "barscope.xml"]);
         ensure!(!job.session.path("work/evil").exists(), "what is quoted was run");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs this machine's /dev/kvm, python3 and PyPI's check-jsonschema"]
+fn the_action_tells_of_findings_and_fails_by_those_that_are_denied() -> Result<()> {
+    let wrong = "--scenario interrupt --bug wrong-width";
+    let allow = "allow wrong-width on BAR0.CONTROL because \"a test\"\n";
+    for (deny, expect, fails, told) in [
+        ("", "", false, 1),
+        ("certain", "", true, 1),
+        ("likely", "meant.expect", false, 0),
+        ("", "meant.expect", false, 0),
+    ] {
+        let (mut job, steps) = action(&[("args", wrong), ("deny", deny), ("expect", expect)])?;
+        job.session.file(
+            "work/meant.expect",
+            format!("{allow}test \"it ran\"\n  msi 0 exactly 1 time\n").as_bytes(),
+        )?;
+        for step in &steps {
+            job.take(step)?;
+        }
+        assert_eq!(job.has_failed, fails, "{deny} {}", job.printed);
+        let annotations =
+            job.printed.lines().filter(|line| line.starts_with("::error ") && line.contains("wrong-width"));
+        assert_eq!(annotations.count(), told, "{deny} {expect} {}", job.printed);
+        let sarif = job.text("temp/barscope/barscope.sarif")?;
+        assert!(sarif.contains("\"ruleId\": \"wrong-width\""), "{sarif}");
     }
     Ok(())
 }
