@@ -6,7 +6,6 @@
 //! the access.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use barscope_trace::event::Id;
 use rustc_hash::{FxHashMap, FxHasher};
@@ -34,19 +33,20 @@ pub(super) struct Call {
 pub(super) type Runner = (Option<u8>, bool);
 
 /// How the access with this instruction and stack came about.
-#[derive(Clone)]
 struct Way {
     function: u64,
     line: u64,
     /// Addresses from within the function inwards.
-    path: Arc<[u64]>,
+    path: Vec<u64>,
 }
 
 /// Calls that are under way.
 #[derive(Default)]
 pub(super) struct Calls {
-    ways: FxHashMap<(Id, Id), Option<Way>>,
-    current: FxHashMap<Runner, (u64, Way)>,
+    ways: Vec<Way>,
+    known: FxHashMap<(Id, Id), Option<usize>>,
+    /// The number of the call that each makes, and the way of its last access.
+    current: FxHashMap<Runner, (u64, usize)>,
     last: u64,
 }
 
@@ -55,28 +55,30 @@ impl Calls {
     pub(super) fn take(&mut self, view: &View) -> Option<Call> {
         let access = view.access().filter(|access| !access.coalesced)?;
         let key = (access.instruction, access.stack);
-        if self.ways.len() >= MOST {
-            self.ways.clear();
+        if self.known.len() >= MOST {
+            *self = Self { last: self.last, ..Self::default() };
         }
-        let way = self.ways.entry(key).or_insert_with(|| way(view)).clone();
         let interrupts =
             view.context.is_some_and(|it| !matches!(it, Context::Task | Context::ThreadedHandler));
         let runner = (view.vcpu, interrupts);
-        let Some(way) = way else {
+        let ways = &mut self.ways;
+        let at = *self.known.entry(key).or_insert_with(|| {
+            ways.push(way(view)?);
+            Some(ways.len() - 1)
+        });
+        let Some(at) = at else {
             self.current.remove(&runner);
             return None;
         };
-        let goes_on = |(_, before): &&(u64, Way)| before.function == way.function && before.path < way.path;
-        let id = match self.current.get(&runner).filter(goes_on) {
-            Some((id, _)) => *id,
-            None => {
-                self.last += 1;
-                self.last
-            }
-        };
-        let (function, line) = (way.function, way.line);
-        self.current.insert(runner, (id, way));
-        Some(Call { id, function, line, runner })
+        let way = &self.ways[at];
+        let goes_on = |before: &Way| before.function == way.function && before.path < way.path;
+        let current = self.current.entry(runner).or_insert((0, at));
+        if current.0 == 0 || !goes_on(&self.ways[current.1]) {
+            self.last += 1;
+            current.0 = self.last;
+        }
+        current.1 = at;
+        Some(Call { id: current.0, function: way.function, line: way.line, runner })
     }
 
     /// Records are missing.
@@ -97,7 +99,7 @@ fn way(view: &View) -> Option<Way> {
         (frame.address, frame.cr3).hash(&mut hasher);
     }
     view.callers().and_then(|callers| callers.process.as_ref()).map(|it| it.pid).hash(&mut hasher);
-    let path: Arc<[u64]> = frames[..=at].iter().rev().map(|frame| frame.address).collect();
+    let path: Vec<u64> = frames[..=at].iter().rev().map(|frame| frame.address).collect();
     let function = hasher.finish();
     Some(Way { function, line: line(view, &frames).unwrap_or_else(|| hash(&path)), path })
 }

@@ -77,14 +77,17 @@ impl Rule for UnboundedPoll {
                 found.guarded(&ABOUT, poll.site, &poll.place);
             }
         }
-        match polled {
-            Some(place) if self.0.len() < MOST || self.0.contains_key(&call.runner) => {
-                let (line, site, first) = (call.line, Site::of(&touch.access), touch.access.view.seq);
-                self.0.insert(call.runner, Poll { line, site, place: place.clone(), value, first, reads: 1 });
-            }
-            _ => {
-                self.0.remove(&call.runner);
-            }
+        let Some(place) = polled.filter(|_| self.0.len() < MOST || self.0.contains_key(&call.runner)) else {
+            self.0.remove(&call.runner);
+            return;
+        };
+        let (line, site, first) = (call.line, Site::of(&touch.access), touch.access.view.seq);
+        let begin = || Poll { line, site, place: place.clone(), value, first, reads: 1 };
+        let poll = self.0.entry(call.runner).or_insert_with(begin);
+        if poll.place == *place {
+            (poll.line, poll.site, poll.value, poll.first, poll.reads) = (line, site, value, first, 1);
+        } else {
+            *poll = begin();
         }
     }
 

@@ -53,7 +53,7 @@ pub(super) struct Unflushed {
     runs: Runs<Vec<Seen>>,
     mappings: KernelMappings,
     /// The last access to a function, if it was a write.
-    posted: FxHashMap<Bdf, Posted>,
+    posted: FxHashMap<Bdf, Option<Posted>>,
 }
 
 /// What a handler does with a function.
@@ -96,7 +96,7 @@ impl Rule for Unflushed {
             match run.seen.iter().position(|seen| seen.bdf == bdf) {
                 Some(at) => {
                     run.seen[at].only_writes &= posted.is_some();
-                    run.seen[at].last = posted.clone();
+                    run.seen[at].last.clone_from(&posted);
                 }
                 None if run.seen.len() < TOUCHED => {
                     run.seen.push(Seen { bdf, only_writes: posted.is_some(), last: posted.clone() });
@@ -104,13 +104,10 @@ impl Rule for Unflushed {
                 None => (),
             }
         }
-        match posted {
-            Some(posted) if self.posted.len() < MOST || self.posted.contains_key(&bdf) => {
-                self.posted.insert(bdf, posted);
-            }
-            _ => {
-                self.posted.remove(&bdf);
-            }
+        if let Some(known) = self.posted.get_mut(&bdf) {
+            *known = posted;
+        } else if let Some(posted) = posted.filter(|_| self.posted.len() < MOST) {
+            self.posted.insert(bdf, Some(posted));
         }
     }
 
@@ -124,7 +121,7 @@ impl Rule for Unflushed {
             }
             EventKind::Change { old, new, cause, .. } => {
                 let bdf = view.place.as_ref().and_then(|place| place.bdf);
-                if let Some(posted) = bdf.and_then(|bdf| self.posted.get_mut(&bdf))
+                if let Some(posted) = bdf.and_then(|bdf| self.posted.get_mut(&bdf)?.as_mut())
                     && posted.seq == cause
                     && view.place.as_ref().and_then(Place::register) == posted.place.register()
                 {
@@ -155,7 +152,7 @@ impl Rule for Unflushed {
 impl Unflushed {
     /// The kernel undoes a mapping.
     fn undone(&mut self, range: &Range<u64>, seq: u64, found: &mut Found<'_>) {
-        for posted in self.posted.values().filter(|posted| posted.clears) {
+        for posted in self.posted.values().flatten().filter(|posted| posted.clears) {
             if !range.contains(&posted.address.start) || self.mappings.reach(&posted.address) {
                 continue;
             }
