@@ -3,6 +3,7 @@
 pub mod access_loop;
 pub mod command;
 pub mod compile;
+pub mod counting;
 pub mod expectations;
 pub mod falsify;
 pub mod instructions;

@@ -4,15 +4,14 @@
 //! lies between two notes is everything that happens between two accesses: the record, the effects, the way back into
 //! the guest and out of it, the way to the device.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use barscope_bench::Bench;
 use barscope_bench::access_loop::{SCRATCH, access_loop};
+use barscope_bench::counting::{Counting, allocations};
 use barscope_device::register::{Access, Register, RegisterMap};
 use barscope_device::state::BadState;
 use barscope_device::{
@@ -27,45 +26,6 @@ const ROUNDS: usize = 150;
 /// After so many rounds everything was there once.
 const WARM: usize = 10;
 const REGISTER: u64 = SCRATCH & 0xfff;
-
-/// The system's allocator, which counts.
-struct Counting;
-
-thread_local! {
-    /// How often this thread has allocated.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-}
-
-// SAFETY: everything is the system's allocator; counting uses a thread-local number that needs no allocation, and has
-// no destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as the caller says.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as the caller says.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as the caller says.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as the caller says.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -92,7 +52,7 @@ impl Meter {
     fn note(&self) {
         let next = self.notes.next.fetch_add(1, Ordering::Relaxed);
         if let Some(note) = self.notes.at.get(next) {
-            note.store(ALLOCATIONS.get(), Ordering::Relaxed);
+            note.store(allocations(), Ordering::Relaxed);
         }
     }
 }

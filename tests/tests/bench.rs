@@ -60,6 +60,7 @@ fn each_aim_has_its_row_and_a_figure() -> Result<()> {
         ("user-space-p99", "<= 1500", 4),
         ("stats", ">= 10", 1),
         ("check", ">= 5", 1),
+        ("lint", ">= 3", 1),
         ("diff", ">= 0.2", 1),
         ("show-text", ">= 2", 1),
         ("show-json", ">= 1", 1),

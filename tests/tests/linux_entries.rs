@@ -168,6 +168,9 @@ fn verdicts(session: &Session) -> Result<()> {
     session.file("poll.expect", EXPECT.as_bytes())?;
     let ended = session.run(&["check", "barscope.trace", "poll.expect"])?;
     ensure!(ended.code == Some(0), "{}{}", ended.stdout, ended.stderr);
+    // A driver that hands out what it has in two ways, a program that takes every way there is, and Debian's UIO.
+    let ended = session.run(&["lint", "barscope.trace", "--deny", "certain"])?;
+    ensure!(ended.code == Some(0), "{}", ended.stdout);
     let verdict = |clause: &str| -> Result<Option<i32>> {
         session.file("t.expect", format!("test \"t\"\n  {clause}\n").as_bytes())?;
         let ended = session.run(&["check", "barscope.trace", "t.expect"])?;
