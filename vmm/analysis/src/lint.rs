@@ -28,7 +28,7 @@ use barscope_trace::{Capabilities, Capability, Definitions, ReadError, Stream};
 
 pub use about::{About, Class};
 pub use allow::{Allow, Allows};
-pub use finding::Finding;
+pub use finding::{Allowed, Finding};
 pub use report::{Blind, Report};
 pub use schema::schema;
 

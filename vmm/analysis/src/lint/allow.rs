@@ -6,7 +6,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::about::About;
-use super::finding::Finding;
+use super::finding::{Allowed, Finding};
 use super::report::Report;
 use crate::assert::Location;
 use crate::filter::{Spot, Target};
@@ -112,7 +112,10 @@ impl Allows {
             *judged |= report.blind.iter().all(|blind| blind.lint.name != allow.lint.name);
             for finding in report.findings.iter_mut().filter(|finding| allow.covers(finding)) {
                 *used = true;
-                finding.allowed.get_or_insert_with(|| Box::new(allow.clone()));
+                let Allow { reason, location, .. } = &*allow;
+                finding
+                    .allowed
+                    .get_or_insert_with(|| Allowed { reason: reason.clone(), location: location.clone() });
             }
         }
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::about::{About, Class};
 use super::allow::Allow;
-use super::finding::Finding;
+use super::finding::{Allowed, Finding};
 use super::report::Report;
+use crate::assert::Location;
 use crate::results::{Annotation, Case, Place, Severity, Status};
 use crate::words;
 
@@ -82,10 +83,22 @@ impl Report {
     }
 }
 
+/// A line of an expectation file.
+fn line(location: &Location) -> Place {
+    Place { file: PathBuf::from(&*location.file), line: u32::try_from(location.line).ok() }
+}
+
+impl Allowed {
+    /// The line that says it.
+    pub fn line(&self) -> Place {
+        line(&self.location)
+    }
+}
+
 impl Allow {
     /// The line that says it.
     pub fn line(&self) -> Place {
-        Place { file: PathBuf::from(&*self.location.file), line: u32::try_from(self.location.line).ok() }
+        line(&self.location)
     }
 
     /// That no trace needs it, as a case that failed.

@@ -12,9 +12,9 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::about::{About, Class};
-use super::allow::Allow;
 use super::causes::Causes;
 use super::functions::Functions;
+use crate::assert::Location;
 use crate::code::{Codes, Made};
 use crate::view::{AccessView, Place};
 
@@ -54,9 +54,18 @@ pub struct Finding {
     pub records: Vec<u64>,
     /// What is wrong, by the first of them, in one sentence.
     pub sentence: String,
-    /// The line of an expectation file that allows it, if one does.
-    pub allowed: Option<Box<Allow>>,
+    /// Why it is meant, if an expectation file allows it.
+    pub allowed: Option<Allowed>,
     pub(super) spot: Spot,
+}
+
+/// Why a finding is meant, by a line of an expectation file.
+#[derive(Clone, Debug)]
+pub struct Allowed {
+    /// The reason.
+    pub reason: String,
+    /// Where it is written.
+    pub location: Location,
 }
 
 impl Serialize for Finding {
@@ -78,7 +87,7 @@ impl Serialize for Finding {
         object.serialize_field("records", &self.records)?;
         object.serialize_field("sentence", &self.sentence)?;
         object.serialize_field("advice", self.lint.advice)?;
-        object.serialize_field("allowed", &self.allowed.as_deref().map(|allow| &allow.reason))?;
+        object.serialize_field("allowed", &self.allowed.as_ref().map(|allowed| &allowed.reason))?;
         object.end()
     }
 }
