@@ -88,10 +88,10 @@ impl Rule for AllOnesTrusted {
 
     fn event(&mut self, view: &View, found: &mut Found<'_>) {
         // A handler that is at its end has stopped.
-        if let EventKind::IsrExit { .. } = view.kind {
-            if let Some(read) = self.0.remove(&(view.vcpu, true)).filter(|read| read.all_ones) {
-                found.guarded(&ABOUT, read.site, &read.place);
-            }
+        if let EventKind::IsrExit { .. } = view.kind
+            && let Some(read) = self.0.remove(&(view.vcpu, true)).filter(|read| read.all_ones)
+        {
+            found.guarded(&ABOUT, read.site, &read.place);
         }
     }
 
