@@ -176,7 +176,7 @@ fn requests_are_laid_out_as_the_host_reads_them() {
 #[test]
 fn requests_have_the_sizes_that_the_host_insists_on() {
     assert_eq!(size_of::<barscope_guest_abi::Mark>(), 16);
-    assert_eq!(size_of::<barscope_guest_abi::Map>(), 88);
+    assert_eq!(size_of::<barscope_guest_abi::Map>(), 112);
     assert_eq!(size_of::<barscope_guest_abi::Unmap>(), 8);
     assert_eq!(size_of::<barscope_guest_abi::Image>(), 40);
     assert_eq!(size_of::<barscope_guest_abi::ScenarioEnd>(), 24);

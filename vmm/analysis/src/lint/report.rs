@@ -40,9 +40,9 @@ pub struct Report {
 }
 
 impl Blind {
-    /// Why it couldn't.
+    /// Why it couldn't, and what to do about that.
     pub fn why(&self) -> String {
-        format!("the trace doesn't tell {}", self.needs.about())
+        format!("the trace doesn't tell {}; {}", self.needs.about(), self.needs.how_to_get())
     }
 }
 

@@ -210,7 +210,8 @@ fn a_lint_that_lacks_what_it_needs_judges_nothing_and_says_so() {
     lint_of(sample).print_text(false, &mut text).unwrap();
     assert_eq!(
         String::from_utf8(text).unwrap(),
-        "no findings\nmemory-type wasn't judged: the trace doesn't tell the memory types of accesses\n"
+        "no findings\nmemory-type wasn't judged: the trace doesn't tell the memory types of accesses; a trace of another tracer \
+         holds what that saw: record it by `barscope run`\n"
     );
 }
 

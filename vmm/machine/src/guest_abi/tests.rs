@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use barscope_device::DmaMemory;
 use barscope_guest_abi::request;
+use barscope_trace::definition::FilePart;
 use barscope_x86::Registers;
 
 use super::*;
@@ -52,6 +53,35 @@ fn a_walk_is_asked_for_by_its_address_and_what_is_there() {
 }
 
 #[test]
+fn a_mapping_may_say_what_of_which_file_it_is_and_earlier_ones_could_not() {
+    let words = [
+        1,
+        barscope_guest_abi::path::MMAP,
+        0x7000,
+        0xfe00_0000,
+        0x1000,
+        0x5000,
+        0,
+        0x2000,
+        4,
+        0x2000,
+        4,
+        0x2000,
+        4,
+        0x3000,
+    ];
+    let of = |words: &[u64]| match parsed(request::MAP, words) {
+        Ok(Request::Now(Now::Map(1, mapping))) => Ok(mapping.of),
+        other => Err(format!("{other:?}")),
+    };
+    let file = FilePart { file: "text".into(), offset: 0x3000 };
+    assert_eq!(of(&words), Ok(Some(file)));
+    assert_eq!(of(&words[..11]), Ok(None));
+    let other = BadRequest::Size { request: 2, expected: 112, given: 96 };
+    assert_eq!(parsed(request::MAP, &words[..12]), Err(other));
+}
+
+#[test]
 fn what_makes_no_sense_is_told_with_what_would() {
     assert_eq!(parsed(99, &[]), Err(BadRequest::Unknown(99)));
     assert_eq!(
@@ -82,7 +112,7 @@ fn any_request_is_read_in_a_moment() {
         let mut bytes = vec![0; 11 + 0x8000];
         bytes[0] = random.below(19) as u8;
         bytes[1] = random.below(2) as u8;
-        let sizes = [0, 8, 16, 24, 32, 40, 48, 88, random.below(100)];
+        let sizes = [0, 8, 16, 24, 32, 40, 48, 112, random.below(120)];
         for (at, value) in
             [(2, random.below(0x8000)), (5, sizes[random.below(9) as usize]), (8, random.below(8) << 12)]
         {
