@@ -51,7 +51,7 @@ pub struct About {
     pub example: &'static str,
     /// What to do.
     pub advice: &'static str,
-    /// The command whose trace `t` shows it.
+    /// The command whose trace `t` shows it, as a shell takes it.
     pub shown_by: &'static str,
 }
 

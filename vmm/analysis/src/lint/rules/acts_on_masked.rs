@@ -37,7 +37,7 @@ if (!status)
 writel(status, bar0 + INT_STATUS);
 ",
     advice: "AND what the register gives with the mask before anything else",
-    shown_by: "barscope run --bug masked-cause --trace t",
+    shown_by: "barscope run --bug masked-cause --trace t || echo the scenario fails",
 };
 
 /// So many vCPUs are followed.

@@ -38,7 +38,7 @@ return vm_iomap_memory(vma, pci_resource_start(pdev, 0),                /* right
                        pci_resource_len(pdev, 0));
 ",
     advice: "check offset and length against the BAR's, by subtraction, or let vm_iomap_memory do so",
-    shown_by: "barscope run --scenario map-offset --bug offset-ignored --trace t",
+    shown_by: "barscope run --scenario map-offset --bug offset-ignored --trace t || echo the scenario fails",
 };
 
 /// So many pages of files are followed.
