@@ -21,11 +21,11 @@ pub fn lint(args: &Lint) -> Result<Code, Failure> {
     let mut out = output::buffered();
     if let Some(name) = &args.explain {
         let about = lint::find(name).map_err(Failure::Diagnostic)?;
-        out.write_all(about.markdown().as_bytes())?;
+        out.write_all(about.text(output::width()).as_bytes())?;
     }
     if args.list {
         for about in lint::all() {
-            writeln!(out, "{:<22} {:<8} {}", about.name, about.class.name(), about.title)?;
+            out.write_all(about.row(output::width()).as_bytes())?;
         }
     }
     out.flush()?;
@@ -102,7 +102,7 @@ impl Linted {
                     if reports.len() > 1 {
                         writeln!(out, "{trace}:\n")?;
                     }
-                    report.print_text(sites, out)?;
+                    report.print_text(sites, (output::width(), output::color()), out)?;
                 }
                 unused.iter().try_for_each(|allow| writeln!(out, "{}", allow.unused()))
             }

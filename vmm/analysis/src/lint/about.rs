@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use crate::table::flow;
+
 /// How much a finding of a lint says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -56,6 +58,31 @@ pub struct About {
 }
 
 impl About {
+    /// Its name, class and title, for a list in so many columns.
+    pub fn row(&self, width: usize) -> String {
+        let mut out = format!("{:<22} {:<8} ", self.name, self.class.name());
+        let used = out.len();
+        flow(&mut out, used, used, self.title, width);
+        out
+    }
+
+    /// All of it for people, in so many columns.
+    pub fn text(&self, width: usize) -> String {
+        let (mut out, mut is_code) = (String::new(), false);
+        for line in self.markdown().lines() {
+            let fence = line.starts_with("```");
+            is_code ^= fence;
+            match line {
+                _ if fence => (),
+                // As wide as it is.
+                _ if is_code => out += &format!("{}\n", format!("    {line}").trim_end()),
+                "" => out.push('\n'),
+                _ => flow(&mut out, 0, 0, line.trim_start_matches("## ").replace("**", "").as_str(), width),
+            }
+        }
+        out
+    }
+
     /// All of it, as Markdown.
     pub fn markdown(&self) -> String {
         let mut out = format!("## {}\n\n{}. Class: {}.\n", self.name, self.title, self.class.name());

@@ -54,7 +54,7 @@ impl Report {
                 let message = first.map(|finding| finding.sentence.clone()).or(more.clone());
                 let (message, full) = (
                     message.unwrap_or_default(),
-                    of_lint().map(Finding::text).chain(more).collect::<Vec<_>>(),
+                    of_lint().map(|finding| finding.text(usize::MAX, false)).chain(more).collect::<Vec<_>>(),
                 );
                 if deny.is_some_and(|deny| about.class <= deny) {
                     Status::Failed(message, full.join("\n"))

@@ -11,6 +11,8 @@ use serde::{Serialize, Serializer};
 use super::about::{About, Class};
 use super::finding::Finding;
 use crate::completeness::Completeness;
+use crate::style::{FAIL, Paint, WARNING};
+use crate::table::flow;
 use crate::words;
 
 /// A lint that couldn't judge a trace.
@@ -119,14 +121,19 @@ impl Report {
         writeln!(out)
     }
 
-    /// Prints findings for people, and sites if they are wanted; otherwise how many there are.
+    /// Prints findings for people in so many columns, and sites if they are wanted; otherwise how many there are.
     ///
     /// # Errors
     /// `out` can't be written.
-    pub fn print_text(&self, sites: bool, out: &mut impl Write) -> io::Result<()> {
+    pub fn print_text(
+        &self,
+        sites: bool,
+        (width, color): (usize, bool),
+        out: &mut impl Write,
+    ) -> io::Result<()> {
         let listed = if sites { &self.sites[..] } else { &[] };
         for finding in self.open().chain(listed) {
-            out.write_all(finding.text().as_bytes())?;
+            out.write_all(finding.text(width, color).as_bytes())?;
             writeln!(out)?;
         }
         writeln!(out, "{}", self.total())?;
@@ -142,7 +149,9 @@ impl Report {
         }
         for (why, lints) in missing.into_values() {
             let verb = if lints.len() == 1 { "wasn't" } else { "weren't" };
-            writeln!(out, "{} {verb} judged: {why}", lints.join(", "))?;
+            let mut line = String::new();
+            flow(&mut line, 0, 2, &format!("{} {verb} judged: {why}", lints.join(", ")), width);
+            out.write_all(line.as_bytes())?;
         }
         Ok(())
     }
@@ -196,25 +205,32 @@ impl Report {
 }
 
 impl Finding {
-    /// Some lines for people.
-    pub(super) fn text(&self) -> String {
+    /// Some lines for people, in so many columns.
+    pub(super) fn text(&self, width: usize, color: bool) -> String {
         let About { name, class, advice, .. } = self.lint;
-        let mut out = format!("{name}, {}: {} of {}", class.name(), self.register, self.device);
+        let mut head = format!("{}: {} of {}", class.name(), self.register, self.device);
         if let Some(code) = &self.code {
-            out.push_str(", by ");
-            out.push_str(code);
+            head.push_str(", by ");
+            head.push_str(code);
         }
         if let Some(scenario) = &self.scenario {
-            out.push_str(", in ");
-            out.push_str(scenario);
+            head.push_str(", in ");
+            head.push_str(scenario);
         }
         let mut records: Vec<_> = self.records.iter().map(ToString::to_string).collect();
         if self.count > self.records.len() as u64 {
             records.push("..".to_owned());
         }
+        let style = if class.is_proved() { FAIL } else { WARNING };
+        let mut out = Paint { color }.paint(style, name) + ", ";
         let times = words::counted(self.count, "record", "records");
-        // Writing to a string can't fail.
-        let _ = write!(out, "\n  {}\n  {times}: {}\n  To do: {advice}\n", self.sentence, records.join(" "));
+        flow(&mut out, name.len() + 2, 4, &head, width);
+        for line in
+            [self.sentence.clone(), format!("{times}: {}", records.join(" ")), format!("To do: {advice}")]
+        {
+            out.push_str("  ");
+            flow(&mut out, 2, 4, &line, width);
+        }
         out
     }
 }

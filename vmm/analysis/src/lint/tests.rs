@@ -110,7 +110,7 @@ fn a_finding_says_where_it_is_and_what_to_do() {
         sample.access(read);
     }
     let mut text = Vec::new();
-    lint_of(sample).print_text(false, &mut text).unwrap();
+    lint_of(sample).print_text(false, (160, false), &mut text).unwrap();
     assert_eq!(
         String::from_utf8(text).unwrap(),
         "\
@@ -122,6 +122,36 @@ wrong-width, certain: BAR0.SCRATCH of 00:04.0 lab, by lab::probe lab.rs:13
 1 finding: 1 certain
 "
     );
+}
+
+#[test]
+fn a_finding_and_a_text_keep_within_the_columns_that_there_are() {
+    let mut sample = Sample::new();
+    let read = AccessEvent { size: 1, outcome: Outcome::Width, ..sample.kernel_read(9, 0xff) };
+    sample.access(read);
+    let mut text = Vec::new();
+    lint_of(sample).print_text(false, (60, false), &mut text).unwrap();
+    assert_eq!(
+        String::from_utf8(text).unwrap(),
+        "\
+wrong-width, certain: BAR0.SCRATCH of 00:04.0 lab, by
+    lab::probe lab.rs:13
+  A read of 1 byte at BAR0+0x009, BAR0.SCRATCH, which the
+    register doesn't take: the device refused it.
+  1 record: 1
+  To do: access a register as its data sheet says: readl and
+    writel for 32 bits, __ioread32_copy for many
+
+1 finding: 1 certain
+"
+    );
+    for about in all() {
+        let text = about.text(60);
+        let (code, words): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with("    "));
+        assert!(words.iter().all(|line| line.len() <= 60), "{text}");
+        assert!(code.contains(&format!("    $ {}", about.shown_by).as_str()), "{text}");
+        assert!(about.row(60).lines().all(|line| line.len() <= 60), "{}", about.row(60));
+    }
 }
 
 #[test]
@@ -159,7 +189,7 @@ fn sites_are_told_apart_from_findings() {
     assert!(!report.has(Class::Likely));
     let text = |sites| {
         let mut text = Vec::new();
-        report.print_text(sites, &mut text).unwrap();
+        report.print_text(sites, (160, false), &mut text).unwrap();
         String::from_utf8(text).unwrap()
     };
     assert_eq!(text(false), "no findings\n1 site for fault campaigns (--sites lists them)\n");
@@ -207,7 +237,7 @@ fn a_lint_that_lacks_what_it_needs_judges_nothing_and_says_so() {
     let read = AccessEvent { walk, ..sample.kernel_read(8, 0) };
     sample.access(read);
     let mut text = Vec::new();
-    lint_of(sample).print_text(false, &mut text).unwrap();
+    lint_of(sample).print_text(false, (160, false), &mut text).unwrap();
     assert_eq!(
         String::from_utf8(text).unwrap(),
         "no findings\nmemory-type wasn't judged: the trace doesn't tell the memory types of accesses; a trace of another tracer \

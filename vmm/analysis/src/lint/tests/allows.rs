@@ -75,7 +75,7 @@ fn what_is_allowed_is_counted_told_in_json_and_denied_by_nobody() {
     assert_eq!(report.total(), "no findings; 4 allowed");
     assert!(!report.has(Class::Likely));
     let mut text = Vec::new();
-    report.print_text(false, &mut text).unwrap();
+    report.print_text(false, (160, false), &mut text).unwrap();
     assert_eq!(String::from_utf8(text).unwrap(), "no findings; 4 allowed\n");
     let mut json = Vec::new();
     report.print_json("t", &mut json).unwrap();
