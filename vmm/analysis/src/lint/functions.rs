@@ -24,7 +24,7 @@ const D3_HOT: u8 = 3;
 pub(super) struct Functions {
     known: BTreeMap<Bdf, Known>,
     regions: BTreeMap<(Bdf, Region), Decoded>,
-    /// The record before which some are missing, or 0.
+    /// The last record that is missing, or 0.
     lost: u64,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Decoded {
 impl Functions {
     /// Records are missing before `seq`.
     pub(super) fn lose(&mut self, seq: u64) {
-        *self = Self { lost: seq, ..Self::default() };
+        *self = Self { lost: seq - 1, ..Self::default() };
     }
 
     /// Takes an access to configuration space.

@@ -108,6 +108,16 @@ fn no_bus_master_is_not_said_where_it_was_cleared_later_or_nobody_knows() {
 }
 
 #[test]
+fn no_bus_master_is_said_of_the_first_access_after_a_gap() {
+    let mut sample = machine();
+    sample.lose();
+    let start = sample.kernel_write(0x24, 1);
+    let start = sample.access(start);
+    refused_dma(&mut sample, start);
+    assert_eq!(found(sample), ["no-bus-master BAR0.OPCODE lab::start lab.rs:17 1"]);
+}
+
+#[test]
 fn config_w1c_merge_is_a_status_bit_that_is_written_back() {
     let mut sample = machine();
     read_config(&mut sample, 4, 4, 0x2010_0002);
