@@ -6,9 +6,10 @@ use barscope_device::{Bdf, Region, is_msix_register};
 use barscope_trace::event::Outcome;
 
 use crate::lint::about::{About, Class};
-use crate::lint::finding::{Found, register};
+use crate::lint::finding::{Found, Site, register};
 use crate::lint::rule::Rule;
 use crate::lint::touch::Touch;
+use crate::view::Place;
 
 static ABOUT: About = About {
     name: "msix-live-edit",
@@ -39,12 +40,15 @@ const CONTROL_FUNCTION_MASK: u64 = 1 << 14;
 const CONTROL_ENABLE: u64 = 1 << 15;
 const VECTOR_MASK: u64 = 1;
 
+/// A doubleword of a table: its offset in a region of a function.
+type Word = (Bdf, Region, u64);
+
 #[derive(Default)]
 pub(super) struct MsixLiveEdit {
     /// Message Control of functions.
     control: BTreeMap<Bdf, u64>,
     /// Words of tables as they were last written or read.
-    words: BTreeMap<(Bdf, Region, u64), u64>,
+    words: BTreeMap<Word, u64>,
 }
 
 impl Rule for MsixLiveEdit {
@@ -65,29 +69,39 @@ impl Rule for MsixLiveEdit {
         if !is_msix_register(&it.name) || it.name.contains("PENDING") {
             return;
         }
-        let (value, size) = (touch.access.value, touch.access.size);
-        if size == 4 && touch.access.write && !it.name.ends_with("_CONTROL") {
-            let entry_control = (bdf, place.region, (it.offset & !0xf) + 0xc);
-            let unmasked = self.words.get(&entry_control).is_some_and(|word| word & VECTOR_MASK == 0);
-            let known = self.words.get(&(bdf, place.region, it.offset)).copied();
-            let enabled = self
-                .control
-                .get(&bdf)
-                .is_some_and(|control| control & (CONTROL_ENABLE | CONTROL_FUNCTION_MASK) == CONTROL_ENABLE);
-            if let Some(old) = known.filter(|old| unmasked && enabled && *old != value) {
-                found.at(&ABOUT, touch.access, || {
-                    format!(
-                        "{} changes from {old:#x} to {value:#x} while the vector is unmasked.",
-                        register(place)
-                    )
+        let size = u64::from(touch.access.size);
+        if !size.is_multiple_of(4) || !place.offset.is_multiple_of(4) {
+            // A part that is written makes another one of the whole.
+            if touch.access.write {
+                let end = place.offset.saturating_add(size);
+                self.words.retain(|(of, region, at), _| {
+                    (*of, *region) != (bdf, place.region) || end <= *at || at + 4 <= place.offset
                 });
             }
+            return;
         }
-        let halves = [value & 0xffff_ffff, value >> 32];
-        for (half, at) in halves.iter().zip([place.offset, place.offset + 4]).take(usize::from(size / 4)) {
-            let key = (bdf, place.region, at);
+        let words = (0..size).step_by(4).map(|within| {
+            let value = touch.access.value >> (8 * within) & 0xffff_ffff;
+            (within, (bdf, place.region, place.offset.saturating_add(within)), value)
+        });
+        // Of 64 bits from an entry's data on, the rest is its control.
+        let to_control = to_control(&it.name).filter(|_| touch.access.write).unwrap_or(0);
+        let control = (bdf, place.region, place.offset.saturating_add(to_control));
+        let edit =
+            words.clone().filter(|(within, ..)| *within < to_control).find_map(|(within, key, value)| {
+                let old = self.live(control, key).filter(|old| *old != value)?;
+                Some((within, old, value))
+            });
+        if let Some((within, old, value)) = edit {
+            let place = Place { offset: place.offset + within, ..place.clone() };
+            found.by(&ABOUT, Site::of(&touch.access), (&place, touch.access.view.seq), || {
+                let name = register(&place);
+                format!("{name} changes from {old:#x} to {value:#x} while the vector is unmasked.")
+            });
+        }
+        for (_, key, value) in words {
             if self.words.len() < MOST || self.words.contains_key(&key) {
-                self.words.insert(key, *half);
+                self.words.insert(key, value);
             }
         }
     }
@@ -97,7 +111,21 @@ impl Rule for MsixLiveEdit {
     }
 }
 
+/// From a word of an entry to the entry's control, in bytes; `None` of a control.
+fn to_control(name: &str) -> Option<u64> {
+    let words = [("_ADDRESS_LOW", 12), ("_ADDRESS_HIGH", 8), ("_DATA", 4)];
+    words.into_iter().find(|(word, _)| name.ends_with(word)).map(|(_, bytes)| bytes)
+}
+
 impl MsixLiveEdit {
+    /// What a word is known to hold, if its vector certainly may be sent: by this control of its entry.
+    fn live(&self, control: Word, word: Word) -> Option<u64> {
+        let of_function = self.control.get(&word.0)?;
+        let enabled = of_function & (CONTROL_ENABLE | CONTROL_FUNCTION_MASK) == CONTROL_ENABLE;
+        let unmasked = self.words.get(&control)? & VECTOR_MASK == 0;
+        self.words.get(&word).copied().filter(|_| enabled && unmasked)
+    }
+
     fn configuration(&mut self, bdf: Bdf, touch: &Touch<'_>) {
         let Some(register) = touch.register else { return };
         let value = match (&*register.name, touch.access.size) {

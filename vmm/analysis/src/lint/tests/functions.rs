@@ -152,66 +152,78 @@ fn config_w1c_merge_is_silent_about_what_clears_nothing_or_is_meant_to() {
     assert_eq!(found(sample), [""; 0]);
 }
 
+/// A function with one entry of an MSI-X table, which begins here in its BAR.
+struct Table {
+    sample: Sample,
+    config: Id,
+    bar: Id,
+    start: u64,
+}
+
+impl Table {
+    fn new(start: u64) -> Self {
+        let sample = machine();
+        let word = |name, within| config(name, start + within, 4, Access::ReadWrite);
+        let table = vec![
+            word("MSIX0_ADDRESS_LOW", 0),
+            word("MSIX0_ADDRESS_HIGH", 4),
+            word("MSIX0_DATA", 8),
+            word("MSIX0_CONTROL", 12),
+        ];
+        let header = vec![config("MSIX_CONTROL", 0x62, 2, Access::ReadWrite)];
+        let map = |region, registers: Vec<Register>| RegisterMap { region, registers: registers.into() };
+        let define = |definition: Definition| sample.writer.define(&definition).unwrap();
+        let function = Some(define(Definition::Function(Function {
+            bdf: Bdf::new(0, 6, 0).unwrap(),
+            name: "msix".into(),
+            vendor: 1,
+            device: 2,
+            bars: vec![],
+            msi_vectors: 0,
+            msix_vectors: 1,
+            register_maps: vec![map(Region::BAR0, table), map(Region::Config, header)],
+            untrapped: vec![],
+        })));
+        let route = |region, base| {
+            define(Definition::Route(Route { function, region, space: Space::Memory, base, size: 4096 }))
+        };
+        let (config, bar) = (route(Region::Config, ECAM + 0x3_0000), route(Region::BAR0, 0xfe20_0000));
+        Self { sample, config, bar, start }
+    }
+
+    /// MSI-X is switched on, for an entry that nothing masks.
+    fn unmasked(start: u64) -> Self {
+        let mut table = Self::new(start);
+        table.control(0x8000);
+        table.write(12, 4, 0);
+        table
+    }
+
+    fn control(&mut self, value: u64) {
+        let (route, target) = (self.config, Target::Memory(ECAM + 0x3_0062));
+        let write = self.sample.kernel_write(0, value);
+        self.sample.access(AccessEvent { route, target, size: 2, ..write });
+    }
+
+    fn write(&mut self, within: u64, size: u8, value: u64) {
+        let (route, target) = (self.bar, Target::Memory(0xfe20_0000 + self.start + within));
+        let write = self.sample.kernel_write(0, value);
+        self.sample.access(AccessEvent { route, target, size, ..write });
+    }
+}
+
 /// An entry of an MSI-X table is masked or not, MSI-X on or off, then its data changes.
 fn msix(control: u64, vector: u64, lose: bool) -> Vec<String> {
-    let mut sample = machine();
-    let word = |name, offset| config(name, offset, 4, Access::ReadWrite);
-    let registers = vec![
-        word("MSIX0_ADDRESS_LOW", 0),
-        word("MSIX0_ADDRESS_HIGH", 4),
-        word("MSIX0_DATA", 8),
-        word("MSIX0_CONTROL", 12),
-    ];
-    let lab = sample.lab;
-    let maps = vec![
-        RegisterMap { region: Region::BAR0, registers: registers.into() },
-        RegisterMap {
-            region: Region::Config,
-            registers: vec![config("MSIX_CONTROL", 0x62, 2, Access::ReadWrite)].into(),
-        },
-    ];
-    let (function, route) = neighbour(&sample, vec![], (0xfe10_0000, 4096));
-    let _ = (lab, function, route);
-    let function = Function {
-        bdf: Bdf::new(0, 6, 0).unwrap(),
-        name: "msix".into(),
-        vendor: 1,
-        device: 2,
-        bars: vec![],
-        msi_vectors: 0,
-        msix_vectors: 1,
-        register_maps: maps,
-        untrapped: vec![],
-    };
-    let define = |definition: Definition| sample.writer.define(&definition).unwrap();
-    let function = Some(define(Definition::Function(function)));
-    let route = |region, base| {
-        define(Definition::Route(Route { function, region, space: Space::Memory, base, size: 4096 }))
-    };
-    let (config, table) = (route(Region::Config, ECAM + 0x3_0000), route(Region::BAR0, 0xfe20_0000));
-    let write = sample.kernel_write(0, 0);
-    let at = |offset: u64, value| AccessEvent {
-        route: table,
-        target: Target::Memory(0xfe20_0000 + offset),
-        value,
-        ..write
-    };
-    sample.access(at(8, 0x31));
-    sample.access(at(12, vector));
-    let control = AccessEvent {
-        route: config,
-        target: Target::Memory(ECAM + 0x3_0062),
-        size: 2,
-        value: control,
-        ..write
-    };
-    sample.access(control);
+    let mut table = Table::new(0);
+    table.write(8, 4, 0x31);
+    table.write(12, 4, vector);
+    table.control(control);
     if lose {
-        sample.lose();
+        table.sample.lose();
     }
-    sample.access(at(8, 0x31));
-    sample.access(at(8, 0x32));
-    sentences(sample)
+    table.write(8, 4, 0x31);
+    table.write(8, 4, 0x32);
+    sentences(table.sample)
 }
 
 #[test]
@@ -225,4 +237,46 @@ fn msix_live_edit_is_a_change_while_nothing_is_masked() {
     {
         assert_eq!(msix(control, vector, lose), [""; 0]);
     }
+}
+
+#[test]
+fn msix_live_edit_is_silent_about_words_that_were_written_in_part() {
+    // The vector may be masked.
+    let mut table = Table::unmasked(0);
+    table.write(8, 4, 0x31);
+    table.write(12, 1, 1);
+    table.write(8, 4, 0x32);
+    assert_eq!(found(table.sample), [""; 0]);
+
+    // It may be that already.
+    let mut table = Table::unmasked(0);
+    table.write(8, 4, 0x31);
+    table.write(8, 2, 0x32);
+    table.write(8, 4, 0x32);
+    assert_eq!(found(table.sample), [""; 0]);
+}
+
+#[test]
+fn msix_live_edit_is_a_write_of_64_bits_as_well() {
+    let mut table = Table::unmasked(0);
+    table.write(0, 8, 0xfee0_0000);
+    table.write(0, 8, 0x1_fee0_0000);
+    assert_eq!(
+        sentences(table.sample),
+        ["BAR0.MSIX0_ADDRESS_HIGH changes from 0x0 to 0x1 while the vector is unmasked."]
+    );
+}
+
+#[test]
+fn msix_live_edit_finds_the_control_of_an_entry_wherever_the_table_begins() {
+    let mut table = Table::unmasked(8);
+    table.write(8, 4, 0x31);
+    table.write(8, 4, 0x32);
+    assert_eq!(found(table.sample), ["msix-live-edit BAR0.MSIX0_DATA lab::start lab.rs:17 1"]);
+    let mut table = Table::new(8);
+    table.control(0x8000);
+    table.write(12, 4, 1);
+    table.write(8, 4, 0x31);
+    table.write(8, 4, 0x32);
+    assert_eq!(found(table.sample), [""; 0]);
 }
