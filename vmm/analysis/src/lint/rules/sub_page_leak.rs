@@ -63,15 +63,18 @@ impl Rule for SubPageLeak {
     fn event(&mut self, view: &View, found: &mut Found<'_>) {
         let Some(mapping) = user_mapping(view) else { return };
         let end = mapping.physical_address.saturating_add(mapping.length);
-        let within = mapping.physical_address & !(PAGE - 1)..end;
+        let pages = mapping.physical_address & !(PAGE - 1)..end.checked_next_multiple_of(PAGE).unwrap_or(end);
         let small =
-            found.functions.in_memory().filter(|(_, _, at)| at.size < PAGE && within.contains(&at.base));
-        let Some((bdf, region, at)) = small.min_by_key(|(_, _, at)| at.base) else { return };
-        let page = at.base & !(PAGE - 1);
-        let function = found.definitions.function_at(bdf).and_then(|id| found.definitions.function(id));
-        let function = function.map(|function| Arc::new(function.clone()));
-        let place = Place { bdf: Some(bdf), function, region, offset: 0 };
-        let Some(other) = other_in_page(found, &place, page) else { return };
+            found.functions.in_memory().filter(|(_, _, at)| at.size < PAGE && pages.contains(&at.base));
+        let shared = small.filter_map(|(bdf, region, at)| {
+            let function = found.definitions.function_at(bdf).and_then(|id| found.definitions.function(id));
+            let function = function.map(|function| Arc::new(function.clone()));
+            let place = Place { bdf: Some(bdf), function, region, offset: 0 };
+            let other = other_in_page(found, &place, at.base & !(PAGE - 1))?;
+            Some((at.base, place, other))
+        });
+        let Some((_, place, other)) = shared.min_by_key(|(base, ..)| *base) else { return };
+        let region = place.region;
         found.by(&ABOUT, Site::default(), (&place, view.seq), || {
             format!("{} gives a program the page of {region}, in which {other} is as well.", mapping.call)
         });

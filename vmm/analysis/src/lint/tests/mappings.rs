@@ -294,6 +294,38 @@ fn sub_page_leak_is_a_page_with_two_regions_that_a_program_has() {
 }
 
 #[test]
+fn sub_page_leak_is_any_page_of_a_mapping() {
+    let given = |length| {
+        let mut sample = Sample::new();
+        let lab = sample.lab;
+        let (nic, _) = neighbour(&sample, vec![], (0, 256));
+        for (function, region, base) in [
+            (lab, Region::BAR3, 0xfe10_0000),
+            (lab, Region::BAR4, 0xfe10_1000),
+            (nic, Region::BAR0, 0xfe10_1100),
+        ] {
+            let route = Route { function: Some(function), region, space: Space::Memory, base, size: 256 };
+            let route = sample.writer.define(&Definition::Route(route)).unwrap();
+            sample.event(EventKind::Route { route, change: RouteChange::Added, cause: 0 });
+        }
+        map(&mut sample, Path::Mmap, 0xfe10_0000, length);
+        let findings = lint_of(sample).findings.into_iter();
+        let own = findings.filter(|finding| finding.lint.name == "sub-page-leak");
+        own.map(|finding| finding.sentence).collect::<Vec<_>>()
+    };
+    // The first page is the first BAR's alone.
+    assert_eq!(given(0x1000), [""; 0]);
+    let expected = |length| {
+        [format!(
+            "mmap(lab, {length}) gives a program the page of BAR4, in which BAR0 of 00:05.0 nic is as well."
+        )]
+    };
+    assert_eq!(given(0x2000), expected(8192));
+    // Whole pages are mapped.
+    assert_eq!(given(0x1010), expected(4112));
+}
+
+#[test]
 fn sub_page_leak_is_silent_about_a_page_that_a_bar_has_for_itself() {
     let mut sample = Sample::new();
     let (_, route) = neighbour(&sample, vec![config("A", 0, 4, Access::ReadWrite)], (0xfe10_0000, 256));
