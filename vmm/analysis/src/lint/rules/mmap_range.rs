@@ -52,9 +52,12 @@ pub(super) struct MmapRange {
     files: FxHashMap<String, usize>,
     /// Where mappings lead that nobody announced.
     begun: FxHashMap<Id, Begun>,
-    /// The page of the last access, and its walk: a mapping is mostly used many times in a row.
-    last: Option<(u64, Id)>,
+    /// The last access: a mapping is mostly used many times in a row.
+    last: Option<Last>,
 }
+
+/// The page of an access, its walk, and the region that it reached.
+type Last = (u64, Id, Option<(Option<Bdf>, Region)>);
 
 /// A page of a BAR as a part of a file gives it that is as long as the BAR.
 #[derive(PartialEq, Eq, Hash)]
@@ -97,7 +100,7 @@ impl Rule for MmapRange {
 
     fn access(&mut self, touch: &Touch<'_>, found: &mut Found<'_>) {
         let (Some(gpa), Some(gva)) = (touch.access.gpa(), touch.access.gva()) else { return };
-        let page = (gpa / PAGE, touch.access.walk);
+        let page = (gpa / PAGE, touch.access.walk, touch.place.map(|place| (place.bdf, place.region)));
         if self.last == Some(page) {
             return;
         }

@@ -218,6 +218,40 @@ fn mmap_range_is_an_access_behind_the_bar_that_a_mapping_begins_in() {
 }
 
 #[test]
+fn mmap_range_follows_a_mapping_whose_first_access_finds_nobody() {
+    let mut sample = Sample::new();
+    let (_, nic) = neighbour(&sample, vec![config("A", 0, 4, Access::ReadWrite)], (0xfe10_0000, 256));
+    sample.event(EventKind::Route { route: nic, change: RouteChange::Added, cause: 0 });
+    let mapping = Mapping {
+        path: Path::Mmap,
+        virtual_address: MMAP + 0x10_0000,
+        physical_address: 0,
+        length: 0x2000,
+        address_space: Some(USER),
+        announced: false,
+        on_fault: false,
+        who: "app 7".into(),
+        call: "mmap of /dev/my".into(),
+        of: None,
+    };
+    let mapping = sample.writer.define(&Definition::Mapping(mapping)).unwrap();
+    let [first, second] = [0, 0x1000].map(|within| {
+        let page = MMAP + 0x10_0000 + within;
+        let walk = Walk { page, mapping: Some(mapping), announced: false, ..sample.user_walk() };
+        sample.writer.define(&Definition::Walk(walk)).unwrap()
+    });
+    // Behind the BAR in its page, then the BAR, then the next page.
+    for (walk, offset, route) in [(first, 0x800, 0), (first, 0, nic), (second, 0x1000, 0)] {
+        let target = Target::Memory(0xfe10_0000 + offset);
+        sample.access(AccessEvent { route, walk, target, ..sample.user_read(0, 0) });
+    }
+    assert_eq!(
+        sentences(sample),
+        ["mmap of /dev/my of app 7 begins in BAR0 of 00:05.0 nic and leads where nobody answers behind it."]
+    );
+}
+
+#[test]
 fn mmap_range_is_silent_about_a_bar_that_is_switched_off_and_about_pages_in_any_order() {
     assert_eq!(beyond(&[(0, true), (0, false)], true), [""; 0]);
     assert_eq!(beyond(&[(0, true), (0x1000, true)], false), [""; 0]);
