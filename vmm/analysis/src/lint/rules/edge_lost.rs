@@ -62,8 +62,8 @@ struct Look {
     value: u64,
     /// Some were cleared.
     cleared: bool,
-    /// What came since, and the record of the last of them.
-    came: (u64, u64),
+    /// What came since and is still there, each with its record.
+    came: Vec<(u64, u64)>,
 }
 
 impl Rule for EdgeLost {
@@ -95,7 +95,7 @@ impl Rule for EdgeLost {
                 seq: touch.access.view.seq,
                 value,
                 cleared: causes.access == Access::ReadSideEffect && value != 0,
-                came: (0, 0),
+                came: Vec::new(),
             });
         } else if let Some(look) = run.seen.as_mut().filter(|look| look.bdf == bdf) {
             look.cleared |= causes.access == Access::WriteOneToClear && value & look.value != 0;
@@ -121,10 +121,12 @@ impl Rule for EdgeLost {
                 }
                 for look in self.runs.all().filter_map(|run| run.seen.as_mut()).filter(|look| look.bdf == bdf)
                 {
-                    if new & !old != 0 {
-                        look.came.1 = view.seq;
-                    }
-                    look.came.0 = (look.came.0 | new & !old) & new;
+                    look.came.push((new & !old, view.seq));
+                    look.came.retain_mut(|(bits, seq)| {
+                        // What comes again has come just now.
+                        *bits &= if *seq == view.seq { new } else { new & old };
+                        *bits != 0
+                    });
                 }
             }
             EventKind::Msi { .. }
@@ -146,7 +148,7 @@ impl EdgeLost {
     fn interrupt(&mut self, view: &View) {
         let Some(bdf) = view.function().map(|function| function.bdf) else { return };
         for look in self.runs.all().filter_map(|run| run.seen.as_mut()).filter(|look| look.bdf == bdf) {
-            look.came.0 = 0;
+            look.came.clear();
         }
         match view.kind {
             EventKind::Msi { data, .. } if self.messages.len() < MOST || self.messages.contains_key(&bdf) => {
@@ -161,18 +163,17 @@ impl EdgeLost {
 }
 
 fn judge(look: &Look, found: &mut Found<'_>) {
-    let left = look.came.0 & found.causes.interrupting(look.bdf);
-    if !look.cleared || left == 0 {
-        return;
-    }
-    found.by(&ABOUT, look.site, (&look.place, look.came.1), || {
+    let interrupting = found.causes.interrupting(look.bdf);
+    let left = look.came.iter().map(|(bits, seq)| (bits & interrupting, *seq)).filter(|(bits, _)| *bits != 0);
+    let left = left.reduce(|(all, _), (bits, seq)| (all | bits, seq));
+    let Some((left, last)) = left.filter(|_| look.cleared) else { return };
+    found.by(&ABOUT, look.site, (&look.place, last), || {
         format!(
-            "{} gives {:#x} at record {}, and the handler clears of that; {left:#x} comes at record {}, and the handler ends \
+            "{} gives {:#x} at record {}, and the handler clears of that; {left:#x} comes at record {last}, and the handler ends \
              without looking again: no message comes for it.",
             register(&look.place),
             look.value,
             look.seq,
-            look.came.1
         )
     });
 }

@@ -138,6 +138,25 @@ fn edge_lost_is_a_cause_that_comes_while_a_handler_clears_another() {
     );
 }
 
+#[test]
+fn edge_lost_names_the_record_of_what_is_left() {
+    let mut nic = Nic::interrupting(false);
+    nic.begin();
+    nic.read(STATUS, 1);
+    nic.set(1, 3);
+    nic.write(STATUS, 3, 1);
+    // That one interrupts nobody.
+    nic.set(2, 6);
+    nic.end();
+    assert_eq!(
+        sentences(nic.sample),
+        [
+            "BAR0.INT_STATUS gives 0x1 at record 6, and the handler clears of that; 0x2 comes at record 7, and the \
+          handler ends without looking again: no message comes for it."
+        ]
+    );
+}
+
 /// A handler that clears one cause while another one comes, of a guest that announces no handlers; what runs then.
 fn then(frames: &[Outer<'_>]) -> Vec<String> {
     let mut nic = Nic::interrupting(false).unannounced();
