@@ -47,8 +47,6 @@ if (readl(bar0 + INT_STATUS) & TIMEOUT) {       /* right */
 const MOST: usize = 256;
 /// So many functions that one run of a handler accesses are remembered.
 const TOUCHED: usize = 16;
-/// So many ends in a row show it.
-const TIMES: u32 = 3;
 
 #[derive(Default)]
 pub(super) struct HandledNotCleared {
@@ -65,9 +63,8 @@ struct Source {
     several: bool,
     /// The record since which its pin is asserted.
     asserted: Option<u64>,
-    /// Causes that were pending at so many ends.
-    left: u64,
-    ends: u32,
+    /// Causes that were pending at the last two ends, the last one first, and that nobody cleared since.
+    left: [u64; 2],
 }
 
 impl Rule for HandledNotCleared {
@@ -107,7 +104,7 @@ impl Rule for HandledNotCleared {
                 if let Some(source) = self.sources.get_mut(&bdf)
                     && found.causes.register(bdf).is_some_and(|causes| causes.is_at(place))
                 {
-                    source.left &= new;
+                    source.left.iter_mut().for_each(|left| *left &= new);
                 }
             }
             EventKind::Msi { .. }
@@ -121,7 +118,7 @@ impl Rule for HandledNotCleared {
     fn lose(&mut self) {
         self.runs.lose();
         for source in self.sources.values_mut() {
-            (source.asserted, source.left, source.ends) = (None, 0, 0);
+            (source.asserted, source.left) = (None, [0, 0]);
         }
     }
 }
@@ -141,7 +138,7 @@ impl HandledNotCleared {
             }
             EventKind::Intx { asserted: true, .. } => source.asserted = Some(view.seq),
             // Something is done about it, or somebody holds it back.
-            _ => (source.asserted, source.left, source.ends) = (None, 0, 0),
+            _ => (source.asserted, source.left) = (None, [0, 0]),
         }
     }
 
@@ -164,19 +161,13 @@ impl HandledNotCleared {
                 continue;
             }
             let pending = found.causes.interrupting(*bdf);
-            source.left &= pending;
-            if source.left == 0 {
-                (source.left, source.ends) = (pending, 0);
-            }
-            source.ends += 1;
-            let Some(place) = found.causes.place(*bdf).filter(|_| source.left != 0 && source.ends >= TIMES)
-            else {
-                continue;
-            };
-            let (left, ends) = (source.left, source.ends);
+            let [last, before] = source.left;
+            source.left = [pending, last];
+            let left = pending & last & before;
+            let Some(place) = found.causes.place(*bdf).filter(|_| left != 0) else { continue };
             found.by(&ABOUT, site.unwrap_or_default(), (&place, seq), || {
                 format!(
-                    "{} has {left:#x} pending at the end of a handler, {ends} times in a row: nobody clears it.",
+                    "{} has {left:#x} pending at the end of a handler, 3 times in a row: nobody clears it.",
                     register(&place)
                 )
             });

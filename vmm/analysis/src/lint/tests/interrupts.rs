@@ -271,6 +271,25 @@ fn handled_not_cleared_is_a_cause_that_three_handlers_in_a_row_leave() {
 }
 
 #[test]
+fn handled_not_cleared_is_a_cause_that_comes_while_another_one_is_left() {
+    let mut nic = Nic::interrupting(true);
+    for (pending, left) in [(1, 1), (1, 3), (3, 2), (2, 2)] {
+        nic.begin();
+        nic.read(STATUS, pending);
+        if left & !pending != 0 {
+            nic.set(pending, left);
+        } else if left != pending {
+            nic.write(STATUS, pending, pending & !left);
+        }
+        nic.end();
+    }
+    assert_eq!(
+        sentences(nic.sample),
+        ["BAR0.INT_STATUS has 0x2 pending at the end of a handler, 3 times in a row: nobody clears it."]
+    );
+}
+
+#[test]
 fn handled_not_cleared_is_one_of_handlers_that_only_their_stacks_show() {
     for (pin, times, expected) in [(true, 3, 1), (true, 2, 0), (false, 3, 1)] {
         let mut nic = Nic::interrupting(pin).unannounced();
