@@ -2,6 +2,7 @@
 //! remember nothing. They are written from what a lint says that it looks for.
 
 mod calls;
+mod causes;
 mod configuration;
 mod interrupts;
 mod memory_types;
