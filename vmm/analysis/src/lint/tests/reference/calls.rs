@@ -66,18 +66,20 @@ fn random_trace(story: &mut Story) {
             0 => {
                 story.sample.lose();
             }
-            1 => {
-                let (vcpu, vector) = (story.random.u8(0..2), 0x31);
-                let begins = story.random.bool();
-                let kind =
-                    if begins { EventKind::IsrEnter { vector } } else { EventKind::IsrExit { vector } };
-                story.event_on(vcpu, kind);
-            }
+            1 => interrupt(story),
             2..7 => driver.poll(story),
             7..10 => driver.set_up(story),
             _ => driver.call(story),
         }
     }
+}
+
+/// A handler begins or ends.
+fn interrupt(story: &mut Story) {
+    let (vcpu, vector) = (story.random.u8(0..2), 0x31);
+    let begins = story.random.bool();
+    let kind = if begins { EventKind::IsrEnter { vector } } else { EventKind::IsrExit { vector } };
+    story.event_on(vcpu, kind);
 }
 
 impl Driver {
@@ -123,6 +125,9 @@ impl Driver {
             let (value, target) = (story.choice(&[0, 1, 1, 3]), Target::Memory(CARD + offset));
             let access = AccessEvent { route: self.card, target, write: true, value, ..*place };
             story.access_on(vcpu, access);
+            if story.once_in(8) {
+                interrupt(story);
+            }
         }
     }
 

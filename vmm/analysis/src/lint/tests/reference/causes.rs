@@ -15,7 +15,7 @@ fn lints_of_causes_find_what_slow_ones_find() {
         Slow::new("edge-lost", judges::edge_lost),
         Slow::new("handled-not-cleared", judges::handled_not_cleared),
     ];
-    hold(350, random_trace, &slow);
+    hold(450, random_trace, &slow);
 }
 
 /// A function that interrupts for causes, and what its registers hold.
@@ -84,6 +84,10 @@ impl Nic {
             self.access(story, vcpu, (STATUS, Some(read)));
         } else if story.once_in(3) {
             self.step(story, vcpu);
+        }
+        // What was cleared may come again.
+        if story.once_in(4) {
+            self.set(story);
         }
         story.event_on(vcpu, EventKind::IsrExit { vector });
     }

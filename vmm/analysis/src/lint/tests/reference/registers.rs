@@ -1,6 +1,7 @@
 //! Registers: how they are read and written.
 
 use super::*;
+use crate::sample::stacks::HARD;
 
 const COUNTER: u64 = 0;
 const DOORBELL: u64 = 8;
@@ -18,6 +19,13 @@ fn lints_of_registers_find_what_slow_ones_find() {
     hold(300, random_trace, &slow);
 }
 
+/// The route to that function, and the call stack of a handler that nobody announces.
+#[derive(Clone, Copy)]
+struct Nic {
+    route: Id,
+    hard: Id,
+}
+
 /// `lab`, and a function with counters of 64 bits and a register that can only be written.
 fn random_trace(story: &mut Story) {
     let counter = |name, offset| config(name, offset, 8, Access::ReadOnly).volatile();
@@ -26,7 +34,8 @@ fn random_trace(story: &mut Story) {
         config("DOORBELL", DOORBELL, 4, Access::WriteOnly),
         counter("OTHER_COUNTER", OTHER_COUNTER),
     ];
-    let (_, nic) = neighbour(&story.sample, registers, (0xfe10_0000, 4096));
+    let (_, route) = neighbour(&story.sample, registers, (0xfe10_0000, 4096));
+    let nic = Nic { route, hard: story.sample.stack(None, &HARD, None) };
     for _ in 0..story.random.usize(1..70) {
         match story.random.u8(0..20) {
             0 => {
@@ -52,7 +61,7 @@ fn random_outcome(story: &mut Story) -> Outcome {
     }
 }
 
-fn touch(story: &mut Story, nic: Id) {
+fn touch(story: &mut Story, nic: Nic) {
     let offset = story.choice(&[8, 0x10, 0x14, 0x14, 0x14, 0x1c, 0x24, DOORBELL]);
     let value = story.choice(&[0, 1, 2, 3, 5, 0x100, 0x101, u64::from(u32::MAX)]);
     let write = story.random.bool();
@@ -61,7 +70,7 @@ fn touch(story: &mut Story, nic: Id) {
     } else {
         story.sample.kernel_read(offset, value)
     };
-    let access = if story.once_in(4) { of_nic(nic, offset & !7, access) } else { access };
+    let access = if story.once_in(4) { of_nic(nic.route, offset & !7, access) } else { access };
     let outcome = random_outcome(story);
     let size = if story.once_in(8) { 1 } else { 4 };
     let read_modify_write = story.once_in(6);
@@ -84,23 +93,24 @@ fn acknowledge(story: &mut Story) {
 }
 
 /// Something reads a half of a counter.
-fn count(story: &mut Story, nic: Id) {
+fn count(story: &mut Story, nic: Nic) {
     let offset = story.choice(&[COUNTER, COUNTER, OTHER_COUNTER]) + story.choice(&[0, 4]);
     let by = story.choice(&[("lab::probe", 13), ("lab::isr", 21)]);
     half(story, nic, (offset, by));
 }
 
-fn half(story: &mut Story, nic: Id, (offset, (function, line)): (u64, (&str, u32))) {
+fn half(story: &mut Story, nic: Nic, (offset, (function, line)): (u64, (&str, u32))) {
     let vcpu = u8::from(story.once_in(4));
     let instruction = story.sample.code(function, line, false);
     let outcome = if story.once_in(10) { Outcome::Width } else { Outcome::Ok };
     let (size, coalesced) = (if story.once_in(10) { 8 } else { 4 }, story.once_in(10));
-    let read = AccessEvent { instruction, size, coalesced, outcome, ..story.sample.kernel_read(0, 1) };
-    story.access_on(vcpu, of_nic(nic, offset, read));
+    let stack = if story.once_in(6) { nic.hard } else { 0 };
+    let read = AccessEvent { instruction, stack, size, coalesced, outcome, ..story.sample.kernel_read(0, 1) };
+    story.access_on(vcpu, of_nic(nic.route, offset, read));
 }
 
 /// Halves of one counter in turns.
-fn halves(story: &mut Story, nic: Id) {
+fn halves(story: &mut Story, nic: Nic) {
     let (first, by) = (story.choice(&[0, 4]), story.choice(&[("lab::probe", 13), ("lab::isr", 21)]));
     for at in 0..story.random.u64(1..5) {
         half(story, nic, (COUNTER + (first ^ (4 * (at & 1))), by));
