@@ -114,6 +114,9 @@ impl Driver {
             let (read_modify_write, coalesced) = (story.once_in(16), story.once_in(16));
             story.access_on(vcpu, AccessEvent { outcome, read_modify_write, coalesced, ..access });
         }
+        if story.once_in(3) {
+            story.event_on(vcpu, EventKind::IsrExit { vector: 0x31 });
+        }
     }
 
     /// Lets the card interrupt and sets it up, in this order or another.

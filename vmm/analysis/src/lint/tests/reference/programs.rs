@@ -16,7 +16,7 @@ fn lints_of_programs_mappings_find_what_slow_ones_find() {
 struct Machine {
     regions: Vec<(Id, u64, u64)>,
     decoded: Vec<bool>,
-    mappings: Vec<Id>,
+    mappings: Vec<(Id, Path)>,
 }
 
 fn random_trace(story: &mut Story) {
@@ -92,7 +92,7 @@ fn announce(story: &mut Story) {
 }
 
 /// A part of a file that a program maps, which nobody announces.
-fn unannounced(story: &mut Story, number: u64) -> Id {
+fn unannounced(story: &mut Story, number: u64) -> (Id, Path) {
     let of = FilePart {
         file: story.choice(&["/dev/one", "/dev/one", "/dev/other"]).into(),
         offset: story.choice(&[0, PAGE, 2 * PAGE, 5 * PAGE]),
@@ -109,7 +109,8 @@ fn unannounced(story: &mut Story, number: u64) -> Id {
         call: "mmap".into(),
         of: (!story.once_in(4)).then_some(of),
     };
-    define(story, mapping)
+    let path = mapping.path;
+    (define(story, mapping), path)
 }
 
 impl Machine {
@@ -125,6 +126,7 @@ impl Machine {
     /// An access through a mapping that nobody announced, once or twice.
     fn touch(&mut self, story: &mut Story) {
         let number = story.random.usize(0..self.mappings.len());
+        let (mapping, path) = self.mappings[number];
         let begin = [BAR0, LONG, LONG, SMALL][number];
         let page = PAGE * story.choice(&[0, 0, 1, 1, 2, 3]);
         // Its pages follow each other, or two are exchanged.
@@ -136,10 +138,10 @@ impl Machine {
         ]);
         let walk = Walk {
             page: MMAP + 0x100_0000 * (1 + number as u64) + within,
-            mapping: Some(self.mappings[number]),
+            mapping: Some(mapping),
             announced: false,
             pat: Some(pat),
-            path: Path::Mmap,
+            path,
             ..story.sample.user_walk()
         };
         let walk = story.sample.writer.define(&Definition::Walk(walk)).unwrap();
