@@ -131,7 +131,8 @@ fn held() -> Result<String> {
     let mut out = String::from(
         "# What holds each lint\n\nEach certain or likely lint finds a mistake that a driver makes: the test kernel's, which makes it \
          when told to (`--bug`), or a scenario that is about it. A provable one lists a site in the code of our own drivers, as it is or with such a mistake. Hand-made \
-         traces (`vmm/analysis/src/lint/tests`) have what drivers of ours don't do, and what looks like the mistake and isn't. All leave \
+         traces (`vmm/analysis/src/lint/tests`) have what drivers of ours don't do, and what looks like the mistake and isn't. Random ones hold most lints against slow, obvious \
+         judges, written from their texts (`vmm/analysis/src/lint/tests/reference`). All leave \
          the drivers alone where they don't make it: no other scenario of the test kernel's or of Linux's has a finding (a trace of Linux doesn't tell the kernel's own mappings: `barscope lint` says what isn't judged there). This file is \
          made by a test, `tests/tests/lints.rs`, which also runs all of it.\n\n| lint | class | finds it in | leaves alone |\n|---|---|---|---|\n",
     );

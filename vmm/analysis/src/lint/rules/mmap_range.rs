@@ -24,7 +24,7 @@ static ABOUT: About = About {
     looks_for: "a mapping that a program gets, that begins in a BAR and ends behind the BAR's last page. Where the guest doesn't \
                 announce mappings: accesses through one that begin in a BAR and go on behind it, where another device is, \
                 or none. And one page of a BAR \
-                that a file gives at two offsets, less than the BAR's length apart and with the same memory type: its driver \
+                that a file gives at two offsets of one part that is as long as the BAR, with the same memory type: its driver \
                 can't have heeded what it was asked for. Silent about /dev/mem, which is there to map anything, about UIO, whose offset is a number of a \
                 mapping.",
     why: "The program reads and writes whatever lies behind: another BAR, another device, memory of the kernel. Or it gets \
