@@ -113,7 +113,12 @@ const UNIT_TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmm/analysis/s
 fn held() -> Result<String> {
     let mut tests = BTreeSet::new();
     for file in fs::read_dir(UNIT_TESTS)? {
-        let text = fs::read_to_string(file?.path())?;
+        let file = file?.path();
+        // The folder is of random traces, which are of no lint alone.
+        if file.is_dir() {
+            continue;
+        }
+        let text = fs::read_to_string(file)?;
         let names = text.lines().filter_map(|line| line.strip_prefix("fn ")?.strip_suffix("() {"));
         tests.extend(names.map(str::to_owned));
     }
