@@ -19,6 +19,7 @@ mod rules;
 mod runs;
 mod schema;
 mod touch;
+mod uses;
 
 use std::path::Path;
 

@@ -4,13 +4,12 @@ use barscope_device::Access;
 use barscope_trace::Capability;
 use barscope_trace::definition::{MemoryType, Path};
 use barscope_trace::event::{EventKind, Id};
-use rustc_hash::FxHashMap;
 
-use super::mmap_range::PAGE;
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, register};
 use crate::lint::rule::Rule;
 use crate::lint::touch::Touch;
+use crate::lint::uses::{PAGE, Use, Uses};
 use crate::view::View;
 
 static ABOUT: About = About {
@@ -38,30 +37,12 @@ bar0 = pci_iomap(pdev, 0, 0);                                   /* right */
     shown_by: "barscope run --bug mapped-cached --trace t",
 };
 
-/// So many pages are followed.
-const PAGES: usize = 4096;
-/// So many mappings of one page.
-const MAPPINGS: usize = 4;
-
 #[derive(Default)]
 pub(super) struct MemoryTypes {
-    /// By which mappings a physical page was accessed.
-    pages: FxHashMap<u64, Vec<Seen>>,
+    /// The types that physical pages were accessed with.
+    pages: Uses<u64, MemoryType>,
     /// The page of the last access, and its walk: a mapping is mostly used many times in a row.
     last: Option<(u64, Id)>,
-}
-
-/// A mapping of a page that was used.
-#[derive(Clone, Copy)]
-struct Seen {
-    /// Its address space, which is 0 for all that have the kernel's part in common, and its virtual page.
-    at: (u64, u64),
-    memory_type: MemoryType,
-    /// Its definition, if the guest announced it.
-    announced: Option<Id>,
-    /// The first record that used it, and the last one that did so after another mapping was used.
-    first: u64,
-    last: u64,
 }
 
 impl Rule for MemoryTypes {
@@ -86,7 +67,7 @@ impl Rule for MemoryTypes {
             found.at(&ABOUT, touch.access, || format!("{sentence}{}.", by()));
         } else if let Some((own, other)) = two_types {
             found.at(&ABOUT, touch.access, || {
-                let (place, own, other, seq) = (register(place), own.memory_type, other.memory_type, other.last);
+                let (place, own, other, seq) = (register(place), own.what, other.what, other.last);
                 format!("{place} is mapped {own}{}, and its page is also mapped {other}, as record {seq} used it.", by())
             });
         }
@@ -95,7 +76,7 @@ impl Rule for MemoryTypes {
     fn event(&mut self, view: &View, _: &mut Found<'_>) {
         if let EventKind::Unmap { mapping } = view.kind {
             self.last = None;
-            self.pages.values_mut().for_each(|all| all.retain(|seen| seen.announced != Some(mapping)));
+            self.pages.undo(mapping);
         }
     }
 
@@ -106,34 +87,15 @@ impl Rule for MemoryTypes {
 
 impl MemoryTypes {
     /// The mapping that makes an access and another one of its page, if they certainly are there at once with two types.
-    fn two_types(&mut self, touch: &Touch<'_>) -> Option<(Seen, Seen)> {
-        let (physical, id, seq) = (touch.access.gpa()? / PAGE, touch.access.walk, touch.access.view.seq);
-        if self.last == Some((physical, id)) {
+    fn two_types(&mut self, touch: &Touch<'_>) -> Option<(Use<MemoryType>, Use<MemoryType>)> {
+        let (page, id) = (touch.access.gpa()? / PAGE, touch.access.walk);
+        if self.last == Some((page, id)) {
             return None;
         }
         let walk = touch.access.walk()?;
         let memory_type = if is_made(touch) { walk.pat? } else { walk.memory_type };
-        let at = (if walk.in_program() { walk.cr3 } else { 0 }, touch.access.gva()? / PAGE);
-        self.last = Some((physical, id));
-        if self.pages.len() >= PAGES && !self.pages.contains_key(&physical) {
-            return None;
-        }
-        let announced = walk.mapping.filter(|_| walk.announced);
-        let all = self.pages.entry(physical).or_default();
-        // What was at the same address before, with another type, is gone.
-        let before = all.iter().position(|seen| seen.at == at).map(|position| all.remove(position));
-        let first = before.filter(|seen| seen.memory_type == memory_type).map_or(seq, |seen| seen.first);
-        let own = Seen { at, memory_type, announced, first, last: seq };
-        let are_two = |other: &Seen| {
-            (other.announced.is_some() || own.first < other.last)
-                && differ(other.memory_type, own.memory_type)
-        };
-        let other = all.iter().rev().find(|other| are_two(other)).copied();
-        if all.len() >= MAPPINGS {
-            all.remove(0);
-        }
-        all.push(own);
-        Some((own, other?))
+        self.last = Some((page, id));
+        self.pages.take(page, touch, memory_type, differ)
     }
 }
 

@@ -12,10 +12,8 @@ use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, device, register};
 use crate::lint::rule::Rule;
 use crate::lint::touch::Touch;
+use crate::lint::uses::{PAGE, Use, Uses};
 use crate::view::{Place, View};
-
-/// Bytes of a page.
-pub(super) const PAGE: u64 = 4096;
 
 static ABOUT: About = About {
     name: "mmap-range",
@@ -23,10 +21,10 @@ static ABOUT: About = About {
     title: "User mapping that leaves the BAR, or ignores the offset",
     looks_for: "a mapping that a program gets, that begins in a BAR and ends behind the BAR's last page. Where the guest doesn't \
                 announce mappings: accesses through one that begin in a BAR and go on behind it, where another device is, \
-                or none. And one page of a BAR \
-                that a file gives at two offsets of one part that is as long as the BAR, with the same memory type: its driver \
-                can't have heeded what it was asked for. Silent about /dev/mem, which is there to map anything, about UIO, whose offset is a number of a \
-                mapping.",
+                or none. And one page of a BAR that a file gives at two offsets at once, with the same memory type and in \
+                one part of the file that is as long as the BAR: its driver can't have heeded what it was asked for. At \
+                once: the other mapping was announced and isn't undone, or this one was used both before and after it. \
+                Silent about /dev/mem, which is there to map anything, and about UIO, whose offset is a mapping's number.",
     why: "The program reads and writes whatever lies behind: another BAR, another device, memory of the kernel. Or it gets \
           registers that it takes for others.",
     bug: "raspberrypi/linux#3055: an mmap that didn't heed all that it was asked for.",
@@ -41,13 +39,13 @@ return vm_iomap_memory(vma, pci_resource_start(pdev, 0),                /* right
     shown_by: "barscope run --scenario map-offset --bug offset-ignored --trace t || echo the scenario fails",
 };
 
-/// So many pages of files are followed.
+/// So many files and mappings are followed.
 const MOST: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct MmapRange {
-    /// At which offset a file gives a page.
-    pages: FxHashMap<Page, Asked>,
+    /// At which offsets a file gives a page.
+    pages: Uses<Page, u64>,
     /// Numbers of files.
     files: FxHashMap<String, usize>,
     /// Where mappings lead that nobody announced.
@@ -82,13 +80,6 @@ struct Begun {
     end: u64,
 }
 
-/// What a program asked for.
-#[derive(Clone, Copy)]
-struct Asked {
-    offset: u64,
-    seq: u64,
-}
-
 impl Rule for MmapRange {
     fn about(&self) -> &'static About {
         &ABOUT
@@ -114,12 +105,12 @@ impl Rule for MmapRange {
                 format!("{} begins in {region} of {device} and leads {next} behind it.", call(touch))
             });
         }
-        let Some((asked, before)) = self.two_offsets(touch, found) else { return };
+        let Some((own, other)) = self.two_offsets(touch, found) else { return };
         found.at(&ABOUT, touch.access, || {
             let place = touch.place.map(register).unwrap_or_default();
             let file = touch.access.mapping().and_then(|it| it.of.as_ref()).map_or("", |of| &of.file);
-            let (one, other, seq) = (asked.offset, before.offset, before.seq);
-            format!("Offset {one:#x} of {file} leads to the page of {place}, as offset {other:#x} did at record {seq}.")
+            let (one, two, seq) = (own.what, other.what, other.last);
+            format!("Offset {one:#x} of {file} leads to the page of {place}, as offset {two:#x} does by record {seq}.")
         });
     }
 
@@ -127,6 +118,10 @@ impl Rule for MmapRange {
         if let EventKind::Route { .. } = view.kind {
             // The BAR may be elsewhere now.
             self.forget();
+        }
+        if let EventKind::Unmap { mapping } = view.kind {
+            self.last = None;
+            self.pages.undo(mapping);
         }
         let Some(mapping) = user_mapping(view) else { return };
         let begins = found.functions.in_memory().find(|(_, _, at)| {
@@ -188,7 +183,7 @@ impl MmapRange {
     }
 
     /// The offset at which a file gives the page of an access, and another one at which it does so, too.
-    fn two_offsets(&mut self, touch: &Touch<'_>, found: &Found<'_>) -> Option<(Asked, Asked)> {
+    fn two_offsets(&mut self, touch: &Touch<'_>, found: &Found<'_>) -> Option<(Use<u64>, Use<u64>)> {
         let page = touch.access.gpa()? / PAGE;
         let place = touch.bar()?;
         let bdf = place.bdf?;
@@ -197,8 +192,8 @@ impl MmapRange {
         let mapping = touch.access.mapping()?;
         let of = mapping.of.as_ref().filter(|_| !matches!(mapping.path, Path::DevMem | Path::Uio))?;
         let within = (touch.access.gva()? & !(PAGE - 1)).checked_sub(mapping.virtual_address)?;
-        let asked = Asked { offset: of.offset.checked_add(within)?, seq: touch.access.view.seq };
-        if self.files.len() >= MOST || self.pages.len() >= MOST {
+        let offset = of.offset.checked_add(within)?;
+        if self.files.len() >= MOST {
             return None;
         }
         let file = match self.files.get(&of.file) {
@@ -210,14 +205,13 @@ impl MmapRange {
         };
         let key = Page {
             file,
-            window: asked.offset / part,
+            window: offset / part,
             region: (bdf, place.region),
             page,
             memory_type: touch.access.pat(),
             on_fault: mapping.on_fault,
         };
-        let before = *self.pages.entry(key).or_insert(asked);
-        (before.offset != asked.offset).then_some((asked, before))
+        self.pages.take(key, touch, offset, |one, other| one != other)
     }
 }
 

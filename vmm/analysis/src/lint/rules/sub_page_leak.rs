@@ -6,11 +6,12 @@ use barscope_device::Region;
 use barscope_trace::Capability;
 use barscope_trace::definition::Path;
 
-use super::mmap_range::{PAGE, user_mapping};
+use super::mmap_range::user_mapping;
 use crate::lint::about::{About, Class};
 use crate::lint::finding::{Found, Site, device};
 use crate::lint::rule::Rule;
 use crate::lint::touch::Touch;
+use crate::lint::uses::PAGE;
 use crate::view::{Place, View};
 
 static ABOUT: About = About {

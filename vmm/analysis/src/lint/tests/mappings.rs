@@ -114,59 +114,79 @@ fn memory_type_is_silent_about_mappings_one_after_the_other_and_about_two_names_
     assert_eq!(two_types(&[(1, UncacheableMinus), (2, Uncacheable)], true, None), [""; 0]);
 }
 
-/// Accesses to the beginning of BAR2 through mappings of parts of files: the file, the offset, and how it is filled.
-fn parts(of: &[(&str, u64, Path, bool)]) -> Vec<String> {
+/// Mappings of two pages each of parts of files: the file, the offset, and how it is filled. The second page of the first one and
+/// the first page of the others lead to the second page of BAR2, which is used through them in this order.
+fn parts(of: &[(&str, u64, Path, bool)], order: &[usize], announced: bool, undone: bool) -> Vec<String> {
     let mut sample = Sample::new();
     sample.add_routes(0);
+    let mut known = Vec::new();
     for (number, (file, offset, path, on_fault)) in of.iter().enumerate() {
         let address = MMAP + 0x10_0000 * (1 + number as u64);
         let mapping = Mapping {
             path: *path,
             virtual_address: address,
-            physical_address: BAR2,
+            physical_address: if number == 0 { BAR2 } else { BAR2 + 0x1000 },
             length: 8192,
             address_space: Some(USER),
-            announced: false,
+            announced,
             on_fault: *on_fault,
             who: "user 1".into(),
             call: format!("mmap({file})"),
             of: Some(FilePart { file: (*file).into(), offset: *offset }),
         };
         let mapping = sample.writer.define(&Definition::Mapping(mapping)).unwrap();
-        // The second page of the first mapping.
-        let (within, of_bar) = if number == 0 { (0x1000, 0x1000) } else { (0, 0x1000) };
-        let walk = Walk { page: address + within, mapping: Some(mapping), ..sample.user_walk() };
-        let walk = sample.writer.define(&Definition::Walk(walk)).unwrap();
-        let target = Target::Memory(BAR2 + of_bar);
+        let page = if number == 0 { address + 0x1000 } else { address };
+        let walk = Walk { page, mapping: Some(mapping), announced, ..sample.user_walk() };
+        known.push((sample.writer.define(&Definition::Walk(walk)).unwrap(), mapping));
+    }
+    for (at, number) in order.iter().enumerate() {
+        let (walk, mapping) = known[*number];
+        if announced {
+            sample.event(EventKind::Map { mapping });
+        }
+        let target = Target::Memory(BAR2 + 0x1000);
         sample.access(AccessEvent { route: sample.bar2, walk, target, ..sample.user_read(0, 0) });
+        if undone && at == 0 {
+            sample.event(EventKind::Unmap { mapping });
+        }
     }
     sentences(sample)
 }
 
+const FIRST: (&str, u64, Path, bool) = ("/dev/nic", 0, Path::Mmap, false);
+const THIRD_PAGE: (&str, u64, Path, bool) = ("/dev/nic", 0x3000, Path::Mmap, false);
+
 #[test]
 fn mmap_range_is_a_page_of_a_bar_at_two_offsets_of_one_file() {
-    let parts = parts(&[("/dev/nic", 0, Path::Mmap, false), ("/dev/nic", 0x3000, Path::Mmap, false)]);
     assert_eq!(
-        parts,
-        ["Offset 0x3000 of /dev/nic leads to the page of BAR2.MEMORY, as offset 0x1000 did at record 3."]
+        parts(&[FIRST, THIRD_PAGE], &[0, 1], true, false),
+        ["Offset 0x3000 of /dev/nic leads to the page of BAR2.MEMORY, as offset 0x1000 does by record 4."]
+    );
+    // Nobody announces mappings: the first one is used again.
+    assert_eq!(
+        parts(&[FIRST, THIRD_PAGE], &[0, 1, 0], false, false),
+        ["Offset 0x1000 of /dev/nic leads to the page of BAR2.MEMORY, as offset 0x3000 does by record 4."]
     );
 }
 
 #[test]
 fn mmap_range_is_silent_about_offsets_that_lead_where_they_should_and_about_other_ways_to_a_bar() {
-    let first = ("/dev/nic", 0, Path::Mmap, false);
     for second in [
         ("/dev/nic", 0x1000, Path::Mmap, false),
         ("/dev/other", 0x3000, Path::Mmap, false),
         ("/dev/nic", 0x3000, Path::Mmap, true),
         ("/dev/nic", 0x10_3000, Path::Mmap, false),
     ] {
-        assert_eq!(parts(&[first, second]), [""; 0], "{second:?}");
+        assert_eq!(parts(&[FIRST, second], &[0, 1, 0], false, false), [""; 0], "{second:?}");
     }
-    assert_eq!(
-        parts(&[("/dev/uio0", 0, Path::Uio, false), ("/dev/uio0", 0x3000, Path::Uio, false)]),
-        [""; 0]
-    );
+    let uio = [("/dev/uio0", 0, Path::Uio, false), ("/dev/uio0", 0x3000, Path::Uio, false)];
+    assert_eq!(parts(&uio, &[0, 1, 0], false, false), [""; 0]);
+}
+
+#[test]
+fn mmap_range_is_silent_about_a_page_that_a_driver_gives_to_one_after_the_other() {
+    assert_eq!(parts(&[FIRST, THIRD_PAGE], &[0, 1], true, true), [""; 0]);
+    assert_eq!(parts(&[FIRST, THIRD_PAGE], &[0, 1], false, false), [""; 0]);
 }
 
 /// Accesses through one mapping that nobody announced, at these offsets from the beginning of BAR0, and whether somebody is

@@ -280,12 +280,18 @@ fn asked<'a>(before: &Before<'a>) -> Option<Asked<'a>> {
     Some((offset, (&of.file, access.gpa()? / PAGE, reached?, access.pat(), mapping.on_fault)))
 }
 
-/// Whether a file gives a page of a BAR at another offset as well, in one part of it that is as long as the BAR.
+/// Whether a file gives a page of a BAR at another offset as well, in one part of it that is as long as the BAR, and both
+/// mappings are there: this one was used before the other one, too.
 fn at_two_offsets(before: &Before<'_>) -> Option<bool> {
     let (offset, page) = asked(before)?;
     let (_, size) = *decoded(before).get(&page.2)?;
     let part = |offset: u64| offset / size.max(PAGE);
-    let same = since_routes(before).filter_map(|earlier| asked(&earlier));
-    let same = same.filter(|(other, it)| *it == page && part(*other) == part(offset));
-    Some(same.last()?.0 != offset)
+    let virtual_page = |it: &Before<'_>| Some(it.access()?.gva()? / PAGE);
+    let same = |it: &Before<'_>| {
+        asked(it).filter(|(other, of)| *of == page && part(*other) == part(offset)).map(|(other, _)| other)
+    };
+    let earlier: Vec<_> = since_routes(before).collect();
+    let other = earlier.iter().position(|it| same(it).is_some_and(|other| other != offset))?;
+    let own = |it: &Before<'_>| same(it) == Some(offset) && virtual_page(it) == virtual_page(before);
+    Some(earlier[other + 1..].iter().any(own))
 }
