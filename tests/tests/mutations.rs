@@ -142,7 +142,7 @@ const CATCHES: [Catch; 21] = [
         bug: Bug::ResultTrusted,
         file: "tests/expect/interrupts.expect",
         test: "a result isn't given back to the device",
-        clause: "never write BAR0.OPERAND in lab::finish",
+        clause: "write BAR0.OPERAND exactly 1 time",
     },
 ];
 
