@@ -44,7 +44,7 @@ const MOST: usize = 512;
 
 /// The last access of each, if it was such a read.
 #[derive(Default)]
-pub(super) struct AllOnesTrusted(FxHashMap<Runner, Read>);
+pub(super) struct AllOnesTrusted(FxHashMap<Runner, Option<Read>>);
 
 struct Read {
     place: Place,
@@ -65,14 +65,18 @@ impl Rule for AllOnesTrusted {
 
     fn access(&mut self, touch: &Touch<'_>, found: &mut Found<'_>) {
         let Some(call) = touch.call else { return };
-        if let Some(read) = self.0.remove(&call.runner) {
+        if let Some(read) = self.0.get_mut(&call.runner).and_then(Option::take) {
             judge(&read, touch, call, found);
         }
         let Some((place, it)) = touch.bar_register() else { return };
         let never =
             reserved(it) != 0 && !it.name.starts_with("MSIX") && it.size == u64::from(touch.access.size);
         let answered = matches!(touch.access.outcome, Outcome::Ok) && it.access.readable();
-        if touch.access.write || touch.access.read_modify_write || !never || !answered || self.0.len() >= MOST
+        if touch.access.write
+            || touch.access.read_modify_write
+            || !never
+            || !answered
+            || self.0.len() >= MOST && !self.0.contains_key(&call.runner)
         {
             return;
         }
@@ -83,13 +87,13 @@ impl Rule for AllOnesTrusted {
             call,
             all_ones: touch.access.value == whole(it.size),
         };
-        self.0.insert(call.runner, read);
+        self.0.insert(call.runner, Some(read));
     }
 
     fn event(&mut self, view: &View, found: &mut Found<'_>) {
         // A handler that is at its end has stopped.
         if let EventKind::IsrExit { .. } = view.kind
-            && let Some(read) = self.0.remove(&(view.vcpu, true)).filter(|read| read.all_ones)
+            && let Some(read) = self.0.remove(&(view.vcpu, true)).flatten().filter(|read| read.all_ones)
         {
             found.guarded(&ABOUT, read.site, &read.place);
         }

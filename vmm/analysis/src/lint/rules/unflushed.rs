@@ -91,23 +91,25 @@ impl Rule for Unflushed {
             end(&run, touch.access.view.seq, found);
         }
         let Some(bdf) = touch.place.and_then(|place| place.bdf) else { return };
-        let posted = posted(touch);
+        let is_posted = reaches_memory(touch).is_some();
         if let Some(run) = self.runs.of(&touch.access) {
             match run.seen.iter().position(|seen| seen.bdf == bdf) {
                 Some(at) => {
-                    run.seen[at].only_writes &= posted.is_some();
-                    run.seen[at].last.clone_from(&posted);
+                    run.seen[at].only_writes &= is_posted;
+                    run.seen[at].last = posted(touch);
                 }
                 None if run.seen.len() < TOUCHED => {
-                    run.seen.push(Seen { bdf, only_writes: posted.is_some(), last: posted.clone() });
+                    run.seen.push(Seen { bdf, only_writes: is_posted, last: posted(touch) });
                 }
                 None => (),
             }
         }
         if let Some(known) = self.posted.get_mut(&bdf) {
-            *known = posted;
-        } else if let Some(posted) = posted.filter(|_| self.posted.len() < MOST) {
-            self.posted.insert(bdf, Some(posted));
+            if !known.as_mut().is_some_and(|known| known.goes_on(touch)) {
+                *known = posted(touch);
+            }
+        } else if is_posted && self.posted.len() < MOST {
+            self.posted.insert(bdf, posted(touch));
         }
     }
 
@@ -179,14 +181,32 @@ fn end(run: &Run<Vec<Seen>>, seq: u64, found: &mut Found<'_>) {
 
 /// A posted write: to a BAR in memory.
 fn posted(touch: &Touch<'_>) -> Option<Posted> {
+    let (place, address) = reaches_memory(touch)?;
+    let (site, seq) = (Site::of(&touch.access), touch.access.view.seq);
+    Some(Posted { place: place.clone(), site, seq, address, clears: false, lowers: false })
+}
+
+/// The place of such a write, and its bus addresses.
+fn reaches_memory<'a>(touch: &Touch<'a>) -> Option<(&'a Place, Range<u64>)> {
     let place = touch.bar().filter(|_| touch.access.write)?;
     let Target::Memory(start) = touch.access.target else { return None };
-    Some(Posted {
-        place: place.clone(),
-        site: Site::of(&touch.access),
-        seq: touch.access.view.seq,
-        address: start..start.saturating_add(touch.access.size.into()),
-        clears: false,
-        lowers: false,
-    })
+    Some((place, start..start.saturating_add(touch.access.size.into())))
+}
+
+impl Posted {
+    /// Becomes the next one, if that is to the same region.
+    fn goes_on(&mut self, touch: &Touch<'_>) -> bool {
+        let same = |place: &Place| {
+            place.region == self.place.region
+                && place.bdf == self.place.bdf
+                && place.function == self.place.function
+        };
+        let Some((place, address)) = reaches_memory(touch).filter(|(place, _)| same(place)) else {
+            return false;
+        };
+        (self.place.offset, self.address) = (place.offset, address);
+        (self.site, self.seq) = (Site::of(&touch.access), touch.access.view.seq);
+        (self.clears, self.lowers) = (false, false);
+        true
+    }
 }
