@@ -189,12 +189,8 @@ fn mmap_range_is_silent_about_a_page_that_a_driver_gives_to_one_after_the_other(
     assert_eq!(parts(&[FIRST, THIRD_PAGE], &[0, 1], false, false), [""; 0]);
 }
 
-/// Accesses through one mapping that nobody announced, at these offsets from the beginning of BAR0, and whether somebody is
-/// there; the mapping's pages follow each other, or are in the wrong order.
-fn beyond(offsets: &[(u64, bool)], linear: bool) -> Vec<String> {
-    let mut sample = Sample::new();
-    sample.add_routes(0);
-    let (_, next) = neighbour(&sample, vec![config("A", 0, 4, Access::ReadWrite)], (BAR0 + 0x1000, 4096));
+/// A mapping of three pages that a program has and nobody announced.
+fn unannounced(sample: &Sample) -> Id {
     let mapping = Mapping {
         path: Path::Mmap,
         virtual_address: MMAP + 0x10_0000,
@@ -207,7 +203,16 @@ fn beyond(offsets: &[(u64, bool)], linear: bool) -> Vec<String> {
         call: "mmap of /dev/my".into(),
         of: None,
     };
-    let mapping = sample.writer.define(&Definition::Mapping(mapping)).unwrap();
+    sample.writer.define(&Definition::Mapping(mapping)).unwrap()
+}
+
+/// Accesses through one mapping that nobody announced, at these offsets from the beginning of BAR0, and whether somebody is
+/// there; the mapping's pages follow each other, or are in the wrong order.
+fn beyond(offsets: &[(u64, bool)], linear: bool) -> Vec<String> {
+    let mut sample = Sample::new();
+    sample.add_routes(0);
+    let (_, next) = neighbour(&sample, vec![config("A", 0, 4, Access::ReadWrite)], (BAR0 + 0x1000, 4096));
+    let mapping = unannounced(&sample);
     for (offset, decoded) in offsets {
         let page = MMAP + 0x10_0000 + if linear { *offset } else { 0x2000 - offset };
         let walk = Walk { page, mapping: Some(mapping), announced: false, ..sample.user_walk() };
@@ -242,19 +247,7 @@ fn mmap_range_follows_a_mapping_whose_first_access_finds_nobody() {
     let mut sample = Sample::new();
     let (_, nic) = neighbour(&sample, vec![config("A", 0, 4, Access::ReadWrite)], (0xfe10_0000, 256));
     sample.event(EventKind::Route { route: nic, change: RouteChange::Added, cause: 0 });
-    let mapping = Mapping {
-        path: Path::Mmap,
-        virtual_address: MMAP + 0x10_0000,
-        physical_address: 0,
-        length: 0x2000,
-        address_space: Some(USER),
-        announced: false,
-        on_fault: false,
-        who: "app 7".into(),
-        call: "mmap of /dev/my".into(),
-        of: None,
-    };
-    let mapping = sample.writer.define(&Definition::Mapping(mapping)).unwrap();
+    let mapping = unannounced(&sample);
     let [first, second] = [0, 0x1000].map(|within| {
         let page = MMAP + 0x10_0000 + within;
         let walk = Walk { page, mapping: Some(mapping), announced: false, ..sample.user_walk() };
